@@ -1,0 +1,135 @@
+"""Who may say what when, as a table; framing and limits. No I/O: bytes in, messages out, and back.
+
+    state      who: what                                    next state
+    PREPARING  worker: Ready                                IDLE
+    IDLE       host: Run                                    RUNNING
+    RUNNING    worker: Output, CallTool                     RUNNING
+    RUNNING    host: ToolReturned, ToolRaised               RUNNING
+    RUNNING    worker: Finished, only with no call open     PREPARING
+
+Call ids count 1, 2, 3 within a run; an answer names an open call and closes it. A frame is four bytes of length and
+one JSON value. There is no goodbye: the end of the pipe is the end. The file does not know which end it serves, it is
+only told who speaks. After a `BridgeError` the connection is of no use: discard the worker, never try to resync.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator, Mapping
+
+from ..errors import BridgeError
+from ..settings import Limits
+from . import messages as m
+from .strict_json import dumps, loads
+
+__all__ = ["Connection", "Speaker", "State"]
+
+_LENGTH = struct.Struct(">I")
+
+
+class Speaker(enum.Enum):
+    """The two ends."""
+
+    HOST = "host"
+    WORKER = "worker"
+
+
+class State(enum.Enum):
+    """Where the talk stands; the same on both ends."""
+
+    PREPARING = "preparing"
+    IDLE = "idle"
+    RUNNING = "running"
+
+
+_TABLE: Mapping[State, Mapping[tuple[Speaker, type[m.Message]], State]] = {
+    State.PREPARING: {(Speaker.WORKER, m.Ready): State.IDLE},
+    State.IDLE: {(Speaker.HOST, m.Run): State.RUNNING},
+    State.RUNNING: {
+        (Speaker.WORKER, m.Output): State.RUNNING,
+        (Speaker.WORKER, m.CallTool): State.RUNNING,
+        (Speaker.HOST, m.ToolReturned): State.RUNNING,
+        (Speaker.HOST, m.ToolRaised): State.RUNNING,
+        (Speaker.WORKER, m.Finished): State.PREPARING,
+    },
+}
+
+
+class Connection:
+    """One end of the talk.
+
+    Attributes:
+        state: where the talk stands.
+        open_calls: ids of the calls that have no answer yet.
+    """
+
+    def __init__(self, speaker: Speaker, limits: Limits) -> None:
+        self.state = State.PREPARING
+        self.open_calls: set[int] = set()
+        self._me = speaker
+        self._other = Speaker.WORKER if speaker is Speaker.HOST else Speaker.HOST
+        self._limits = limits
+        self._calls = 0
+        self._buffer = bytearray()
+
+    def send(self, message: m.Message) -> bytes:
+        """The frame to write for `message`.
+
+        Raises:
+            BridgeError: it may not be said now, or is larger than a frame may be. The state is unchanged then.
+        """
+        frame = dumps(m.encode(message), limit=self._limits.frame_bytes)
+        self._said(self._me, message)
+        return _LENGTH.pack(len(frame)) + frame
+
+    def feed(self, data: bytes) -> Iterator[m.Message]:
+        """The messages that are complete with `data`, which may end anywhere.
+
+        Raises:
+            BridgeError: the other end broke a rule.
+        """
+        self._buffer += data
+        while len(self._buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(self._buffer)
+            if length > self._limits.frame_bytes:  # refused by its length alone, before it is collected
+                raise BridgeError(f"a frame of {length:,} bytes, the limit is {self._limits.frame_bytes:,}")
+            end = _LENGTH.size + length
+            if len(self._buffer) < end:
+                return
+            frame = bytes(self._buffer[_LENGTH.size : end])
+            del self._buffer[:end]
+            # Messages wrap a value in one or two levels of their own.
+            value = loads(frame, limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
+            message = m.decode(value)
+            self._said(self._other, message)
+            yield message
+
+    def _said(self, speaker: Speaker, message: m.Message) -> None:
+        after = _TABLE[self.state].get((speaker, type(message)))
+        if after is None:
+            raise BridgeError(f"{speaker.value} may not say {type(message).__name__} while {self.state.value}")
+        match message:
+            case m.Run():
+                self._calls = 0
+            case m.CallTool(call=call):
+                self._open(call)
+            case m.ToolReturned(call=call) | m.ToolRaised(call=call):
+                if call not in self.open_calls:
+                    raise BridgeError(f"an answer to call {call}, which is not open")
+                self.open_calls.remove(call)
+            case m.Finished() if self.open_calls:
+                raise BridgeError(f"Finished with {len(self.open_calls)} calls open")
+            case _:
+                pass
+        self.state = after
+
+    def _open(self, call: int) -> None:
+        if call != self._calls + 1:
+            raise BridgeError(f"call {call} where {self._calls + 1} was next")
+        if call > self._limits.calls_per_run:
+            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls in one run")
+        if len(self.open_calls) >= self._limits.calls_in_flight:
+            raise BridgeError(f"more than {self._limits.calls_in_flight} calls in flight")
+        self._calls = call
+        self.open_calls.add(call)

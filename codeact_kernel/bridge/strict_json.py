@@ -1,0 +1,105 @@
+"""JSON that means one thing only, with its limits checked before decoding.
+
+Python's `json` accepts NaN, numbers that overflow to infinity, duplicate keys and lone surrogates; each of them is a
+way to make two readers disagree, so all four are refused. Deep input is refused before the decoder recurses into it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+
+from ..errors import BridgeError
+from ..values import JSONValue
+
+__all__ = ["dumps", "loads"]
+
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def dumps(value: JSONValue, *, limit: int) -> bytes:
+    """`value` as UTF-8 JSON of at most `limit` bytes.
+
+    Raises:
+        BridgeError: it is too large, or holds what JSON cannot carry (NaN, a lone surrogate, a foreign type).
+    """
+    try:
+        data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
+        raise BridgeError(f"not JSON: {error}") from None
+    if len(data) > limit:
+        raise BridgeError(f"{len(data):,} bytes of JSON, the limit is {limit:,}")
+    return data
+
+
+def loads(data: bytes, *, limit: int, depth: int) -> JSONValue:
+    """Decode `data`, refusing everything that is too long, nested deeper than `depth`, or not strict JSON.
+
+    Raises:
+        BridgeError: the data was refused.
+    """
+    if len(data) > limit:
+        raise BridgeError(f"{len(data):,} bytes of JSON, the limit is {limit:,}")
+    if data.count(b"[") + data.count(b"{") > depth and _nesting(data) > depth:
+        raise BridgeError(f"JSON nested deeper than {depth} levels")
+    try:
+        value: JSONValue = json.loads(
+            data.decode(), parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique_keys
+        )
+    except (ValueError, RecursionError) as error:
+        raise BridgeError(f"not JSON: {error}") from None
+    if b"\\u" in data:
+        _refuse_surrogates(value)
+    return value
+
+
+def _nesting(data: bytes) -> int:
+    level = deepest = 0
+    for token in _TOKENS.finditer(data):
+        first = data[token.start()]
+        if first in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif first in b"]}":
+            level -= 1
+    return deepest
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _refuse(text: str) -> JSONValue:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("an object with a key twice")
+    return result
+
+
+def _refuse_surrogates(value: JSONValue) -> None:
+    for text in _strings(value):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise BridgeError("not JSON: text with a lone surrogate") from None
+
+
+def _strings(value: JSONValue) -> Iterable[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield key
+            yield from _strings(item)

@@ -1,0 +1,187 @@
+"""Everything that can happen in a turn, as frozen dataclasses: the only vocabulary of screens and journals.
+
+Each event has `turn` (an id), `seq` (1, 2, 3 within the turn) and `at` (seconds since the turn began); the turn's
+`Emitter` stamps them. An event says what happened and never asks anything: questions go to the approver.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from .values import Answer, Decision, Isolation, RunOutcome, Stream, Timings, ToolCall, TurnResult, Usage
+
+__all__ = [
+    "CallAnswered",
+    "CallDecided",
+    "CallOpened",
+    "Emit",
+    "Emitter",
+    "Event",
+    "ModelAsked",
+    "Notice",
+    "OutputWritten",
+    "ProgramChecked",
+    "ProgramDelta",
+    "ProgramReady",
+    "RepairStarted",
+    "RunFinished",
+    "RunStarted",
+    "TextDelta",
+    "TurnFinished",
+    "TurnStarted",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    turn: str = ""
+    seq: int = 0
+    at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnStarted(Event):
+    """A person asked. `note` must be shown when the answers are not a live model's."""
+
+    ask: str
+    model: str
+    note: str
+    tools: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Notice(Event):
+    """Something takes longer than a person would expect, or went otherwise than asked."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelAsked(Event):
+    """The model was asked for the `number`th time in this turn."""
+
+    number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TextDelta(Event):
+    """The model wrote prose."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramDelta(Event):
+    """The model wrote a piece of its program."""
+
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramReady(Event):
+    """The program is complete."""
+
+    program: str
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramChecked(Event):
+    """Preflight looked at it: what it refused, and which tools the program names."""
+
+    problems: Sequence[str]
+    tools_named: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStarted(Event):
+    """The program begins, inside this boundary."""
+
+    run: int
+    isolation: Isolation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputWritten(Event):
+    """The program printed."""
+
+    stream: Stream
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallOpened(Event):
+    """The program wants a tool."""
+
+    run: int
+    call: ToolCall
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallDecided(Event):
+    """The call may run, or not. `waited` is in seconds."""
+
+    run: int
+    call: ToolCall
+    decision: Decision
+    waited: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallAnswered(Event):
+    """The call is over. `took` is the tool's own time in seconds."""
+
+    run: int
+    call: ToolCall
+    answer: Answer
+    took: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunFinished(Event):
+    """The program is over."""
+
+    run: int
+    outcome: RunOutcome
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RepairStarted(Event):
+    """The model is asked once more, because of `reason`."""
+
+    attempt: int
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnFinished(Event):
+    """The turn is over; `result` holds all of it."""
+
+    result: TurnResult
+    usage: Usage
+    timings: Timings
+
+
+Emit: TypeAlias = Callable[[Event], None]
+"""Takes an event and gives nothing back."""
+
+
+class Emitter:
+    """Stamps the events of one turn and passes them on."""
+
+    def __init__(self, turn: str, to: Emit) -> None:
+        self._turn = turn
+        self._to = to
+        self._seq = 0
+        self._start = time.monotonic()
+
+    def __call__(self, event: Event) -> None:
+        self._seq += 1
+        at = round(time.monotonic() - self._start, 4)
+        self._to(dataclasses.replace(event, turn=self._turn, seq=self._seq, at=at))

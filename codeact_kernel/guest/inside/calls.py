@@ -1,0 +1,162 @@
+"""Runs in the guest as `_codeact_calls`: tool calls, and what a value becomes on its way out."""
+
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any, cast
+
+from _codeact import host
+
+PROGRAM = "<program"
+
+
+class ToolError(Exception):
+    """A tool call gave no result."""
+
+
+class ToolFailed(ToolError):
+    """The tool raised, does not exist, or was called with wrong arguments."""
+
+
+class ToolDenied(ToolError):
+    """The call was not allowed."""
+
+
+flushes: list[Callable[[], None]] = []
+
+
+def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
+    """Call a tool of the notebook and wait for its result. Arguments go by keyword.
+
+    Raises ToolFailed or ToolDenied; both can be caught.
+    """
+    if args:
+        raise TypeError(f'call_tool("{name}", ...) takes the tool\'s arguments as keywords')
+    return take(submit(name, arguments))
+
+
+def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
+    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`."""
+    from _codeact_aio import start  # asyncio takes a while to import: only where it is wanted
+
+    return start(name, arguments)
+
+
+def submit(name: str, arguments: Mapping[str, Any]) -> int:
+    """Send a call off; its id. The answer is fetched with `take`, or by the event loop."""
+    for flush in flushes:
+        flush()
+    plain_arguments: dict[str, Any] = {}
+    for key, value in arguments.items():
+        try:
+            plain_arguments[key] = plain(value)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{name}(): the argument {key} cannot be sent to a tool: {error}") from None
+    try:
+        return cast("int", host("call", name=name, arguments=plain_arguments, line=_line()))
+    except ValueError as error:  # a lone surrogate
+        raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
+    except RuntimeError as error:
+        raise ToolFailed(str(error)) from None
+
+
+def take(call: int) -> Any:
+    """Wait for the answer of `call`: its value, or its exception raised."""
+    ((_, answer),) = wait([call], None)
+    if isinstance(answer, ToolError):
+        raise answer
+    return answer
+
+
+def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
+    """The answers there are to `calls`, after at most `seconds`: values, or exceptions to raise."""
+    kinds = {"ToolDenied": ToolDenied, "ToolFailed": ToolFailed}
+    for call, ok, payload in host("wait", calls=list(calls), seconds=seconds):
+        yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
+
+
+def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
+    """The tool as a plain function; positional arguments are named by the tool's own parameters."""
+
+    def tool(*args: Any, **arguments: Any) -> Any:
+        if len(args) > len(parameters):
+            raise TypeError(f"{name}() takes {len(parameters)} arguments ({', '.join(parameters)}), got {len(args)}")
+        for key, value in zip(parameters, args, strict=False):
+            if key in arguments:
+                raise TypeError(f"{name}() got two values for the argument {key}")
+            arguments[key] = value
+        return take(submit(name, arguments))
+
+    tool.__name__ = tool.__qualname__ = name
+    tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
+    return tool
+
+
+def plain(value: Any, depth: int = 30) -> Any:
+    """`value` as what JSON can carry, by the rule that holds for tools' results as well.
+
+    Raises TypeError for what has no such form.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value if type(value) in (type(None), bool, str) else str(value)
+    if isinstance(value, Enum):
+        return plain(value.value, depth)
+    if isinstance(value, int):
+        return int(value) if -(2**63) <= value < 2**63 else str(int(value))
+    if isinstance(value, float):
+        return float(value) if value - value == 0 else None
+    if depth <= 0:
+        raise TypeError("nested too deeply, or in a circle")
+    if isinstance(value, dict):
+        return {_key(key): plain(item, depth - 1) for key, item in value.items()}
+    if hasattr(value, "_asdict") and isinstance(value, tuple):
+        return plain(value._asdict(), depth)
+    if isinstance(value, (set, frozenset)):
+        items = [plain(item, depth - 1) for item in value]
+        try:
+            return sorted(items)
+        except TypeError:
+            return items
+    if isinstance(value, (list, tuple, type({}.keys()), type({}.values()), type({}.items()))):
+        return [plain(item, depth - 1) for item in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields(value)}
+    return _by_type(value)
+
+
+def _by_type(value: Any) -> Any:
+    kind = type(value)
+    match kind.__module__, kind.__name__:
+        case "datetime", "datetime" | "date" | "time":
+            return value.isoformat()
+        case "datetime", "timedelta":
+            return value.total_seconds()
+        case "decimal", "Decimal":
+            number = float(value)
+            return number if value == kind(repr(number)) else str(value)
+        case "uuid", "UUID":
+            return str(value)
+        case "collections", "deque":
+            return [plain(item) for item in value]
+        case _:
+            raise TypeError(f"a {kind.__name__} has no JSON form; turn it into lists, dicts, text and numbers")
+
+
+def _key(key: Any) -> str:
+    if isinstance(key, str):
+        return str(key)
+    if key is None or isinstance(key, (bool, int, float)):
+        return str(key)
+    if isinstance(key, tuple) or type(key).__module__ not in ("datetime", "enum", "decimal", "uuid", "__main__"):
+        raise TypeError(f"a dict with a {type(key).__name__} as key has no JSON form; use text keys")
+    return str(plain(key))
+
+
+def _line() -> int:
+    frame = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(PROGRAM):
+            return frame.f_lineno
+        frame = frame.f_back
+    return 0

@@ -1,0 +1,221 @@
+"""Runs in the guest as `_codeact_runner`: one program, from its text to its outcome.
+
+The program comes as data (op `job`) and its outcome goes as data (op `result`); whatever it raises ends here.
+"""
+
+import ast
+import io
+import json
+import linecache
+import random
+import sys
+import time
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
+
+from _codeact import before_sleep, host
+from _codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
+
+_TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+_COROUTINE = 0x80
+_VALUE = "__codeact_value__"
+_FLUSH_AT = 4_096
+_FLUSH_EVERY = 0.05
+_TEXT = 20_000
+_OBSERVED = 8_000
+
+
+class Stream(io.TextIOBase):
+    """stdout or stderr. Lines go out at once, floods are joined: a step to the host costs more than a short line."""
+
+    encoding = "utf-8"  # type: ignore[assignment]
+    errors = "backslashreplace"  # type: ignore[assignment]
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._parts: list[str] = []
+        self._size = 0
+        self._sent = 0.0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str, /) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._parts.append(text)
+        self._size += len(text)
+        if self._size >= _FLUSH_AT or ("\n" in text and time.time() - self._sent > _FLUSH_EVERY):
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        if not self._parts:
+            return
+        text = "".join(self._parts)
+        self._parts, self._size, self._sent = [], 0, time.time()
+        for start in range(0, len(text), 1 << 20):
+            part = text[start : start + (1 << 20)]
+            try:
+                host("write", stream=self.name, text=part)
+            except UnicodeEncodeError:  # a lone surrogate: shown as its escape
+                host("write", stream=self.name, text=part.encode(errors="backslashreplace").decode())
+
+
+_out, _err = Stream("stdout"), Stream("stderr")
+_main = ModuleType("__main__")
+_observed: list[str] = []
+
+
+def observe(value: Any) -> None:
+    """Hand `value` back to the model, which then writes the next program."""
+    try:
+        text = json.dumps(plain(value), ensure_ascii=False, indent=1)
+    except TypeError:
+        text = _repr(value)
+    _observed.append(_cut(text, _OBSERVED))
+
+
+def run() -> None:
+    """Fetch the job, run it, report its outcome. Never raises."""
+    job = host("job")
+    sys.stdout = sys.__stdout__ = _out
+    sys.stderr = sys.__stderr__ = _err
+    sys.modules["__main__"] = _main
+    random.seed()
+    _observed.clear()
+    namespace = _main.__dict__
+    namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
+    namespace.update(ToolDenied=ToolDenied, ToolFailed=ToolFailed)
+    namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
+    outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
+    try:
+        outcome.update(_value(_execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)))
+    except BaseException as error:
+        outcome["failure"] = _failure(error)
+    _flush()
+    _report({**outcome, "observed": list(_observed)})
+
+
+def _execute(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    tree = ast.parse(source, filename)
+    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
+        target = ast.copy_location(ast.Name(_VALUE, ast.Store()), last)
+        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+    code: CodeType = compile(tree, filename, "exec", flags=_TOP_LEVEL_AWAIT, dont_inherit=True)
+    namespace.pop(_VALUE, None)
+    if code.co_flags & _COROUTINE:
+        import asyncio
+
+        asyncio.run(eval(code, namespace))
+    else:
+        exec(code, namespace)
+    value = namespace.pop(_VALUE, None)
+    if value is not None:
+        namespace["_"] = value
+    return value
+
+
+def _value(value: Any) -> dict[str, Any]:
+    if value is None:
+        return {}
+    try:
+        data = plain(value)
+        json.dumps(data, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return {"text": _cut(_repr(value), _TEXT)}
+    return {"value": data, "is_json": True, "text": _cut(_repr(value), _TEXT)}
+
+
+def _report(outcome: dict[str, Any]) -> None:
+    try:
+        host("result", **outcome)
+    except RuntimeError as error:  # too large, most likely: then without the value
+        text = f"{(outcome['text'] or '')[:200]}… ({error})"
+        host(
+            "result", **{**outcome, "value": None, "is_json": False, "text": text, "observed": outcome["observed"][:1]}
+        )
+
+
+def _failure(error: BaseException) -> dict[str, Any] | None:
+    if isinstance(error, SystemExit):
+        if error.code in (None, 0):
+            return None
+        return _failed("SystemExit", f"the program ended itself with sys.exit({_repr(error.code)})", "", error)
+    try:
+        message = str(error)
+    except BaseException:
+        message = "(its text cannot be shown)"
+    return _failed(type(error).__name__, message, _traceback(error), error)
+
+
+def _failed(kind: str, message: str, text: str, error: BaseException) -> dict[str, Any]:
+    return {
+        "kind": _cut(kind, 100),
+        "message": _cut(_encodable(message), 2_000),
+        "traceback": _cut(_encodable(text), _TEXT),
+        "line": _line(error),
+    }
+
+
+def _traceback(error: BaseException) -> str:
+    """As Python prints it, without the frames that are ours or the event loop's."""
+    try:
+        import traceback
+
+        report = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
+        seen: set[int] = set()
+        todo: list[Any] = [report]
+        while todo:
+            one = todo.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            ours = [frame.filename.startswith(PROGRAM) for frame in one.stack]
+            first = ours.index(True) if True in ours else len(ours)
+            one.stack = traceback.StackSummary.from_list(
+                [frame for frame in one.stack[first:] if not frame.filename.startswith("<codeact")]
+            )
+            todo += [one.__cause__, one.__context__]
+        return "".join(report.format())
+    except BaseException:  # an evil __str__, or no memory left to format in
+        return ""
+
+
+def _line(error: BaseException) -> int | None:
+    line = error.lineno if isinstance(error, SyntaxError) else None
+    step: TracebackType | None = error.__traceback__
+    while step is not None:
+        if step.tb_frame.f_code.co_filename.startswith(PROGRAM):
+            line = step.tb_lineno
+        step = step.tb_next
+    return line
+
+
+def _repr(value: Any) -> str:
+    try:
+        return _encodable(repr(value))
+    except BaseException as error:
+        return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    return (
+        text
+        if len(text) <= most
+        else f"{text[: most // 2]} … {len(text) - most:,} characters left out … {text[-most // 2 :]}"
+    )
+
+
+def _flush() -> None:
+    _out.flush()
+    _err.flush()
+
+
+flushes.append(_flush)
+before_sleep.append(_flush)

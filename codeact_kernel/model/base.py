@@ -1,0 +1,57 @@
+"""The seam to a model: messages in, a stream of text out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ..values import Usage
+
+__all__ = ["Delta", "Message", "ModelClient"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the conversation with the model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delta:
+    """A piece of the model's answer.
+
+    Attributes:
+        text: the next characters; may be empty.
+        usage: the tokens of this answer, once, when the endpoint tells them (usually with the last piece).
+        finish: why the answer ended (`"stop"`, `"length"`, `"content_filter"`), with the last piece.
+    """
+
+    text: str = ""
+    usage: Usage | None = None
+    finish: str | None = None
+
+
+class ModelClient(Protocol):
+    """What a turn needs of a model.
+
+    Attributes:
+        name: what the cell shows, for example `"gpt-4.1-mini"`.
+        note: a sentence the cell must show when the answers are not a live model's; else empty.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def note(self) -> str: ...
+
+    def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """Answer `messages` piece by piece. The caller may stop reading (and close the iterator) at any time.
+
+        Raises:
+            ModelError: one sentence saying what happened and what to do next.
+        """
+        ...

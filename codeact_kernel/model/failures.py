@@ -1,0 +1,143 @@
+"""What went wrong at an endpoint, in one sentence that says what to do next. Pure: knows no client library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from ..errors import ModelError
+
+__all__ = ["Endpoint", "Failure", "explain", "listed", "shown_url"]
+
+DETAIL_CHARACTERS = 300
+MODELS_SHOWN = 8
+TOO_LONG = re.compile(r"context.{0,20}(length|size|window)|maximum context|prompt is too long|too many tokens", re.I)
+QUOTA = re.compile(r"insufficient_quota|quota|billing|credit", re.I)
+# The keys of the known services, should an endpoint send back another one than ours.
+KEY = re.compile(r"\b(?:sk|gsk|xai)-[\w*.\-]{6,}|Bearer\s+\S+")
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """Where a model answers.
+
+    Attributes:
+        model: its name there.
+        url: as it may be shown: without credentials.
+        url_variable, key_variable: the environment variables that a person would correct.
+        key: the secret, never shown; empty when there is none.
+    """
+
+    model: str
+    url: str
+    url_variable: str = "OPENAI_BASE_URL"
+    key_variable: str = "OPENAI_API_KEY"
+    key: str = field(default="", repr=False)
+
+    def redact(self, text: str) -> str:
+        """Make foreign text fit for a sentence: one line, bounded, without the key."""
+        if self.key:
+            text = text.replace(self.key, "[key]")
+        return one_line(KEY.sub("[key]", text)).rstrip(".")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """An HTTP answer that is no success.
+
+    Attributes:
+        code: the endpoint's own word for it (`"context_length_exceeded"`), often empty.
+        message: the endpoint's text.
+        models: what the endpoint offers instead, where it was asked.
+    """
+
+    status: int
+    code: str = ""
+    message: str = ""
+    models: Sequence[str] = ()
+
+
+def explain(endpoint: Endpoint, failure: Failure) -> ModelError:
+    """The error to raise for an HTTP status."""
+    status = failure.status
+    retryable = status >= 500
+    if status in (401, 403):
+        sentence = rejected_key(endpoint, failure)
+    elif status == 404:
+        sentence = not_found(endpoint, failure)
+    elif status == 429:
+        used_up = QUOTA.search(failure.code + " " + failure.message) is not None
+        sentence, retryable = busy(endpoint, used_up), not used_up
+    elif status >= 500:
+        sentence = f"{endpoint.url} has trouble of its own ({status}): wait a moment, then run the cell again."
+    else:
+        sentence = not_accepted(endpoint, failure)
+    return ModelError(sentence, status=status, retryable=retryable)
+
+
+def rejected_key(endpoint: Endpoint, failure: Failure) -> str:
+    if not endpoint.key:
+        return f"{endpoint.url} wants an API key ({failure.status}): set {endpoint.key_variable}."
+    if failure.status == 403:
+        return (
+            f"{endpoint.url} does not let this API key do that (403): "
+            f"ask for access, or set CODEACT_MODEL to another model."
+        )
+    return f"{endpoint.url} did not accept the API key (401): correct {endpoint.key_variable}."
+
+
+def not_found(endpoint: Endpoint, failure: Failure) -> str:
+    if failure.models and endpoint.model not in failure.models:
+        return (
+            f"{endpoint.url} does not offer the model {endpoint.model}: "
+            f"set CODEACT_MODEL to one of {listed(failure.models)}."
+        )
+    return (
+        f"{endpoint.url} knows no model {endpoint.model} or no Chat Completions (404): correct CODEACT_MODEL, "
+        f"or {endpoint.url_variable} (most endpoints end in /v1)."
+    )
+
+
+def busy(endpoint: Endpoint, used_up: bool) -> str:
+    if used_up:
+        return f"The quota at {endpoint.url} is used up (429): add credit there, or configure another model."
+    return f"{endpoint.url} limits how often it may be asked (429): wait a minute, then run the cell again."
+
+
+def not_accepted(endpoint: Endpoint, failure: Failure) -> str:
+    if TOO_LONG.search(failure.code.replace("_", " ")) or TOO_LONG.search(failure.message):
+        return (
+            f"The prompt is longer than {endpoint.model} can read: shorten it, offer fewer tools, "
+            f"or choose a model with a larger context."
+        )
+    if failure.code == "content_filter":
+        return f"The content filter at {endpoint.url} refused the prompt: word it differently."
+    detail = endpoint.redact(failure.message) or "no reason given"
+    return f"{endpoint.url} did not accept the request ({failure.status}: {detail}): correct it, or try another model."
+
+
+def listed(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > MODELS_SHOWN else ""
+    return one_line(", ".join(names[:MODELS_SHOWN]) + more)
+
+
+def one_line(text: str) -> str:
+    text = UNPRINTABLE.sub(" ", text[: 2 * DETAIL_CHARACTERS]).strip()
+    return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"
+
+
+def shown_url(url: str) -> str:
+    """A URL without what may be secret in it: user, password and query.
+
+    Raises:
+        ValueError: it is no `http` or `https` URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("not an http URL")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"

@@ -1,0 +1,300 @@
+"""Any endpoint that speaks OpenAI's Chat Completions, through the `openai` package (2.x and 3.x)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Awaitable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, TypeVar, cast
+from urllib.parse import urlsplit
+
+from ..errors import ModelError
+from ..settings import Limits
+from ..values import Usage
+from .base import Delta, Message
+from .failures import Endpoint, Failure, explain, shown_url
+from .usage import estimate
+
+if TYPE_CHECKING:
+    from openai import APIStatusError, AsyncOpenAI, AsyncStream
+    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
+
+__all__ = ["OpenAIClient"]
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+MODELS_SECONDS = 3.0
+RETRIES = 2
+"""Of the SDK, with its own pauses: for 429, 5xx and connections that fail."""
+NO_KEY = "none"
+"""What is sent where no key is configured: local endpoints need none, and the SDK insists on one."""
+
+OPTIONS = {"stream_options": {"include_usage": True}, "temperature": 0}
+"""What we would like, and not every endpoint accepts."""
+OPTION_NAMES = {"stream_options": ("stream_options", "include_usage"), "temperature": ("temperature",)}
+
+END = object()
+"""Of a stream: no chunk, whatever its shape, is it."""
+
+
+class OpenAIClient:
+    """A model behind an OpenAI-compatible endpoint.
+
+    Every answer has its own HTTP client: a connection that belongs to one event loop breaks on the next.
+
+    Args:
+        model: its name at the endpoint; for Azure OpenAI the deployment.
+        base_url: for example `"http://127.0.0.1:8080/v1"`; for Azure OpenAI the resource.
+        api_key: empty where the endpoint needs none.
+        azure_version: the API version, which makes this an Azure OpenAI endpoint.
+        name: what the cell shows, when not the model's name.
+        limits: `model_seconds` is the silence that is accepted.
+
+    Raises:
+        ModelError: `base_url` is no URL, or `api_key` cannot be one.
+    """
+
+    note = ""
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key: str = "",
+        azure_version: str | None = None,
+        name: str = "",
+        limits: Limits | None = None,
+    ) -> None:
+        url_variable = "AZURE_OPENAI_ENDPOINT" if azure_version else "OPENAI_BASE_URL"
+        try:
+            url = shown_url(base_url)
+        except ValueError:
+            raise ModelError(
+                f"{url_variable} holds no URL: set it to one like http://127.0.0.1:8080/v1, or remove it."
+            ) from None
+        self.name = name or model
+        self._base_url = base_url.strip()
+        self._azure_version = azure_version
+        self._seconds = (limits or Limits()).model_seconds
+        self._options: dict[str, object] = dict(OPTIONS)
+        self._endpoint = Endpoint(
+            model=model,
+            url=url,
+            url_variable=url_variable,
+            key=api_key.strip(),
+            key_variable="AZURE_OPENAI_API_KEY" if azure_version else "OPENAI_API_KEY",
+        )
+        if not (self._endpoint.key.isascii() and self._endpoint.key.isprintable()):
+            raise ModelError(f"{self._endpoint.key_variable} has characters that no key has: copy it again.")
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """Answer piece by piece; the last piece has the usage and the finish reason. Closing it hangs up.
+
+        Raises:
+            ModelError: no usable answer; one sentence, never with the key.
+        """
+        tally = Tally()
+        async with self._open() as client:
+            response = await self._guarded(self._ask(client, messages))
+            async with response:
+                while (chunk := await self._guarded(anext(response, END))) is not END:
+                    text = self._read(chunk, tally)
+                    if text:
+                        yield Delta(text=text)
+        self._check(tally)
+        usage = tally.usage or estimate(messages, "".join(tally.texts))
+        yield Delta(usage=usage, finish=tally.finish)
+
+    async def models(self) -> list[str]:
+        """The names of the models that the endpoint offers.
+
+        Raises:
+            ModelError: it did not tell.
+        """
+        async with self._open() as client:
+            return await self._guarded(list_models(client), MODELS_SECONDS)
+
+    def _open(self) -> AsyncOpenAI:
+        try:
+            return self._make()
+        except Exception as error:
+            detail = self._endpoint.redact(str(error))
+            raise ModelError(
+                f"The OpenAI client cannot start ({detail}): correct the proxy and OPENAI_ environment variables."
+            ) from None
+
+    def _make(self) -> AsyncOpenAI:
+        # Imported when first used: it costs a second, and most of a notebook's life needs no model.
+        import openai
+
+        timeout = openai.Timeout(None, connect=CONNECT_SECONDS)
+        # A proxy of the environment cannot reach an endpoint on this very machine.
+        http = openai.DefaultAsyncHttpxClient(trust_env=False) if is_loopback(self._base_url) else None
+        key = self._endpoint.key or NO_KEY
+        if self._azure_version:
+            return openai.AsyncAzureOpenAI(
+                azure_endpoint=self._base_url,
+                azure_deployment=self._endpoint.model,
+                api_version=self._azure_version,
+                api_key=key,
+                timeout=timeout,
+                max_retries=RETRIES,
+                http_client=http,
+            )
+        return openai.AsyncOpenAI(
+            base_url=self._base_url, api_key=key, timeout=timeout, max_retries=RETRIES, http_client=http
+        )
+
+    async def _ask(self, client: AsyncOpenAI, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
+        import openai
+
+        while True:
+            try:
+                return await client.chat.completions.create(
+                    model=self._endpoint.model,
+                    messages=[as_parameter(message) for message in messages],
+                    stream=True,
+                    extra_body=dict(self._options),
+                )
+            except openai.NotFoundError as error:
+                raise await self._explain_not_found(client, error) from None
+            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+                # Endpoints differ in what they accept and name the option in no agreed field: the text has to do.
+                facts = f"{error.param} {failure_of(error).message}"
+                refused = [name for name in self._options if any(word in facts for word in OPTION_NAMES[name])]
+                if not refused:
+                    raise
+                for name in refused:
+                    del self._options[name]
+
+    async def _explain_not_found(self, client: AsyncOpenAI, error: APIStatusError) -> ModelError:
+        models: list[str] = []
+        # Azure lists what could be deployed, not what is.
+        if not self._azure_version:
+            with contextlib.suppress(ModelError):
+                models = await self._guarded(list_models(client), MODELS_SECONDS)
+        return explain(self._endpoint, failure_of(error, models))
+
+    async def _guarded(self, answer: Awaitable[T], seconds: float | None = None) -> T:
+        """Wait for the endpoint within the silence we accept, and translate what it raises."""
+        import openai
+
+        seconds = self._seconds if seconds is None else seconds
+        url = self._endpoint.url
+        # All with `from None`: the errors of the SDK hold the request, and that holds the key.
+        try:
+            async with asyncio.timeout(seconds):
+                return await answer
+        except ModelError:
+            raise
+        except TimeoutError:
+            raise ModelError(
+                f"{url} was silent for {seconds:g} seconds: see whether it is overloaded, then run the cell again.",
+                retryable=True,
+            ) from None
+        except openai.APIStatusError as error:
+            raise explain(self._endpoint, failure_of(error)) from None
+        except openai.APIConnectionError:
+            raise ModelError(
+                f"No connection to {url}, or it broke: "
+                f"start the model server, or correct {self._endpoint.url_variable}.",
+                retryable=True,
+            ) from None
+        except openai.APIError as error:
+            detail = self._endpoint.redact(str(error.message)) or "no reason given"
+            raise ModelError(
+                f"{url} gave up while it answered ({detail}): run the cell again, or try another model.",
+                retryable=True,
+            ) from None
+        except Exception as error:
+            # The SDK does not wrap everything: JSON that is none, a connection that breaks (2.x), odd shapes.
+            raise ModelError(
+                f"The answer of {url} cannot be read ({type(error).__name__}): "
+                f"see whether it is a Chat Completions endpoint, then run the cell again.",
+                retryable=True,
+            ) from None
+
+    def _read(self, chunk: object, tally: Tally) -> str:
+        """Take the facts from one chunk, whose shape nobody has checked, and return its text."""
+        tally.chunks += 1
+        tally.usage = usage_of(chunk) or tally.usage
+        choices: object = getattr(chunk, "choices", None)
+        choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
+        finish = getattr(choice, "finish_reason", None)
+        if isinstance(finish, str):
+            tally.finish = finish
+        delta = getattr(choice, "delta", None)
+        tally.refusals.append(text_of(delta, "refusal"))
+        text = text_of(delta, "content")
+        tally.texts.append(text)
+        return text
+
+    def _check(self, tally: Tally) -> None:
+        url = self._endpoint.url
+        if not tally.chunks:
+            raise ModelError(
+                f"{url} answered, but not with Chat Completions: correct {self._endpoint.url_variable} "
+                f"(most endpoints end in /v1)."
+            )
+        refusal = self._endpoint.redact("".join(tally.refusals))
+        if refusal:
+            raise ModelError(f"{self.name} refused ({refusal}): word the prompt differently.")
+        if tally.finish == "content_filter":
+            raise ModelError(f"The content filter at {url} withheld the answer: word the prompt differently.")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is known of one answer so far."""
+
+    chunks: int = 0
+    texts: list[str] = field(default_factory=list[str])
+    refusals: list[str] = field(default_factory=list[str])
+    finish: str | None = None
+    usage: Usage | None = None
+
+
+def as_parameter(message: Message) -> ChatCompletionMessageParam:
+    if message.role == "system":
+        return {"role": "system", "content": message.content}
+    if message.role == "user":
+        return {"role": "user", "content": message.content}
+    return {"role": "assistant", "content": message.content}
+
+
+async def list_models(client: AsyncOpenAI) -> list[str]:
+    page = await client.models.list()
+    names: list[object] = [getattr(model, "id", None) for model in page.data]
+    return [name for name in names if isinstance(name, str) and name]
+
+
+def failure_of(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
+    # Some endpoints put a number here, and nobody has checked.
+    code = "" if error.code is None else str(error.code)
+    return Failure(status=error.status_code, code=code, message=str(error.message), models=models)
+
+
+def usage_of(chunk: object) -> Usage | None:
+    usage = getattr(chunk, "usage", None)
+    counts = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
+    prompt, completion = (count if isinstance(count, int) and count >= 0 else None for count in counts)
+    if prompt is None or completion is None:
+        return None
+    return Usage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def text_of(delta: object, field_name: str) -> str:
+    text = getattr(delta, field_name, None)
+    return text if isinstance(text, str) else ""
+
+
+def is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

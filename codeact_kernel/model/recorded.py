@@ -1,0 +1,230 @@
+"""A real model's answers, kept in a file that ships with an example, for whoever has no model at hand.
+
+An answer belongs to an ask, the exact text that the person typed, and to a step: how often the model had answered
+before in this turn. Both are read from the messages: the first message of the user ends with the ask.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from typing import TypeVar, cast
+
+from ..errors import ModelError, UserError
+from ..values import Usage
+from .base import Delta, Message, ModelClient
+from .scripted import stream_text
+from .usage import estimate
+
+__all__ = ["RecordedAnswer", "RecordedModel", "RecordingModel"]
+
+T = TypeVar("T", str, int)
+
+VERSION = 1
+FILE_BYTES = 1 << 20
+NAME_CHARACTERS = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedAnswer:
+    """One answer of a model, with the tokens that it took."""
+
+    ask: str
+    step: int
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Record:
+    model: str
+    recorded: str
+    answers: Mapping[tuple[str, int], RecordedAnswer]
+
+
+class RecordedModel:
+    """Answers as the recorded model did. Made by `RecordedModel.load`."""
+
+    def __init__(self, record: Record) -> None:
+        self.name = record.model
+        self.note = (
+            f"Recorded answer of {record.model} ({record.recorded}): the model was not asked now; "
+            f"the sandbox and the tools ran live."
+        )
+        self._answers = record.answers
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RecordedModel:
+        """Read a record.
+
+        Raises:
+            UserError: the file cannot be read, or is no record.
+        """
+        return cls(load_record(Path(path)))
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """Answer in pieces.
+
+        Raises:
+            ModelError: the record holds no answer to this ask, or none at this step.
+        """
+        ask, step = place(messages, {ask for ask, _ in self._answers})
+        if ask is None:
+            raise ModelError(
+                "The record holds no answer to this prompt: configure a model (OPENAI_API_KEY, "
+                "AZURE_OPENAI_ENDPOINT, or a running Ollama), or restore the example's prompt."
+            )
+        answer = self._answers.get((ask, step))
+        if answer is None:
+            raise ModelError(
+                f"The record ends after {step} answers to this prompt: restore the example's tools and data, "
+                "or configure a model."
+            )
+        usage = Usage(prompt_tokens=answer.prompt_tokens, completion_tokens=answer.completion_tokens)
+        async for delta in stream_text(answer.text, usage):
+            yield delta
+
+
+class RecordingModel:
+    """Passes a model's answers on, and keeps each in a record once it is complete or the reader has enough.
+
+    Args:
+        inner: the real model.
+        path: the record; it is made when it is not there, and an answer to the same ask and step is replaced.
+        asks: the prompts of the example. An ask that is not among them is kept as the whole of the user's first
+            message.
+    """
+
+    def __init__(self, inner: ModelClient, path: str | os.PathLike[str], asks: Collection[str] = ()) -> None:
+        self.name = inner.name
+        self.note = inner.note
+        self._inner = inner
+        self._path = Path(path)
+        self._asks = {ask.strip() for ask in asks}
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """Ask the inner model.
+
+        Raises:
+            ModelError: as the inner model does; then nothing is recorded.
+            UserError: the file that is there is no record, or of another model.
+        """
+        texts: list[str] = []
+        usage: Usage | None = None
+        stream = self._inner.stream(messages)
+        try:
+            async for delta in stream:
+                texts.append(delta.text)
+                usage = delta.usage or usage
+                yield delta
+        except GeneratorExit:
+            # The reader stops when the program is complete: what it has read is its answer.
+            self._keep(messages, "".join(texts), usage)
+            raise
+        finally:
+            close = getattr(stream, "aclose", None)
+            if close is not None:
+                await close()
+        self._keep(messages, "".join(texts), usage)
+
+    def _keep(self, messages: Sequence[Message], text: str, usage: Usage | None) -> None:
+        usage = usage or estimate(messages, text)
+        ask, step = place(messages, self._asks)
+        answer = RecordedAnswer(
+            ask=first_user_text(messages) if ask is None else ask,
+            step=step,
+            text=text,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+        )
+        answers: dict[tuple[str, int], RecordedAnswer] = {}
+        if self._path.exists():
+            record = load_record(self._path)
+            if record.model != self.name:
+                raise UserError(f"{self._path} holds answers of {record.model}: record {self.name} in another file.")
+            answers.update(record.answers)
+        answers[answer.ask, answer.step] = answer
+        save_record(self._path, Record(model=self.name, recorded=date.today().isoformat(), answers=answers))
+
+
+def place(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
+    """Which of `asks` the messages are about, and how many answers they hold already."""
+    text = first_user_text(messages)
+    step = sum(message.role == "assistant" for message in messages)
+    ends = [ask for ask in asks if text == ask or text.endswith("\n" + ask)]
+    return max(ends, key=len, default=None), step
+
+
+def first_user_text(messages: Sequence[Message]) -> str:
+    return next((message.content.strip() for message in messages if message.role == "user"), "")
+
+
+def load_record(path: Path) -> Record:
+    try:
+        with path.open("rb") as file:
+            data = file.read(FILE_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"The record {path} cannot be read ({error.strerror}): check its path.") from None
+    if len(data) > FILE_BYTES:
+        raise UserError(f"The record {path} is larger than {FILE_BYTES:,} bytes: record the example again.")
+    try:
+        return parse_record(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if type(error) is ValueError else "no JSON"
+        raise UserError(f"{path} is no record of a model ({reason}): record the example again.") from None
+
+
+def parse_record(value: object) -> Record:
+    """Check a record's shape.
+
+    Raises:
+        ValueError: what is wrong, in a few words.
+    """
+    table = as_table(value)
+    if table.get("version") != VERSION:
+        raise ValueError(f"its version is not {VERSION}")
+    entries = table.get("answers")
+    if not isinstance(entries, list):
+        raise ValueError("it has no list of answers")
+    answers: dict[tuple[str, int], RecordedAnswer] = {}
+    for entry in cast("list[object]", entries):
+        row = as_table(entry)
+        answer = RecordedAnswer(
+            ask=take(row, "ask", str).strip(),
+            step=take(row, "step", int),
+            text=take(row, "text", str),
+            prompt_tokens=take(row, "prompt_tokens", int),
+            completion_tokens=take(row, "completion_tokens", int),
+        )
+        answers[answer.ask, answer.step] = answer
+    model, recorded = take(table, "model", str), take(table, "recorded", str)
+    if not 0 < len(model) <= NAME_CHARACTERS:
+        raise ValueError("the model's name is too long or empty")
+    return Record(model=model, recorded=date.fromisoformat(recorded).isoformat(), answers=answers)
+
+
+def as_table(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise ValueError("it is not made of objects")
+    return cast("dict[str, object]", value)
+
+
+def take(row: Mapping[str, object], name: str, kind: type[T]) -> T:
+    value = row.get(name)
+    if type(value) is not kind or (isinstance(value, int) and value < 0):
+        raise ValueError(f"{name!r} is missing or not of its kind")
+    return cast(T, value)
+
+
+def save_record(path: Path, record: Record) -> None:
+    answers = [asdict(answer) for answer in record.answers.values()]
+    table = {"version": VERSION, "model": record.model, "recorded": record.recorded, "answers": answers}
+    # Replaced as a whole: a recording that is stopped leaves the old file.
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    os.replace(beside, path)

@@ -1,0 +1,67 @@
+"""A model that reads its answers from a list: for tests and for examples without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import TypeAlias
+
+from ..errors import ModelError
+from ..values import Usage
+from .base import Delta, Message
+from .usage import estimate
+
+__all__ = ["Answerer", "ScriptedModel", "stream_text"]
+
+Answerer: TypeAlias = Callable[[Sequence[Message]], str]
+
+DELTA_CHARACTERS = 7
+
+
+class ScriptedModel:
+    """Gives the next answer of a script each time it is asked.
+
+    Args:
+        answers: texts, or functions from the messages to a text.
+        name: what the cell shows.
+        usage: the tokens of every answer; estimated from the text when not given.
+
+    Attributes:
+        asked: the messages of every question so far.
+    """
+
+    note = "Answers come from a script, not from a model."
+
+    def __init__(
+        self, answers: Sequence[str | Answerer], name: str = "scripted", *, usage: Usage | None = None
+    ) -> None:
+        self.name = name
+        self.asked: list[tuple[Message, ...]] = []
+        self._answers = tuple(answers)
+        self._usage = usage
+
+    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+        """Answer in small pieces, as a real model does.
+
+        Raises:
+            ModelError: the script has no answer left.
+        """
+        turn = len(self.asked)
+        self.asked.append(tuple(messages))
+        if turn >= len(self._answers):
+            raise ModelError(
+                f"The script of {self.name!r} has {len(self._answers)} answers and was asked once more: add an answer."
+            )
+        answer = self._answers[turn]
+        text = answer if isinstance(answer, str) else answer(messages)
+        async for delta in stream_text(text, self._usage or estimate(messages, text)):
+            yield delta
+
+
+async def stream_text(text: str, usage: Usage) -> AsyncGenerator[Delta, None]:
+    """Cut a finished answer into the pieces of a stream."""
+    for start in range(0, len(text), DELTA_CHARACTERS):
+        yield Delta(text=text[start : start + DELTA_CHARACTERS])
+        # Others on the loop get their turn, and a cancellation arrives, as with a real stream.
+        await asyncio.sleep(0)
+    yield Delta(usage=usage, finish="stop")

@@ -1,0 +1,80 @@
+"""Reads a program before it runs and tells the model what cannot work, at no cost in side effects.
+
+It is a help for the model and never a security boundary: a program can reach a tool in ways that are not seen
+here. What a call may do is decided at the bridge.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Container, Iterable, Mapping
+from itertools import islice
+
+from ..settings import Limits
+from .reading import Reading
+from .report import Problem, Report, ToolFacts
+from .rules import find_problems
+from .syntax import describe, may_be_newer
+
+__all__ = ["Problem", "Report", "ToolFacts", "check"]
+
+MANY = 10
+PROGRAM_BYTES = Limits().program_bytes
+
+
+def check(
+    program: str,
+    tools: Mapping[str, ToolFacts],
+    modules: Container[str],
+    known: Container[str] = (),
+    *,
+    program_bytes: int = PROGRAM_BYTES,
+) -> Report:
+    """Look for what cannot work in `program`. Never raises, whatever the text.
+
+    Args:
+        tools: the tools the program may call, by name.
+        modules: the names that can be imported; where it can be iterated, near names are suggested.
+        known: the names that are in the guest already: its inputs, and what earlier programs of the turn left.
+        program_bytes: the longest program accepted, in bytes of UTF-8.
+    """
+    if len(program.encode("utf-8", "surrogatepass")) > program_bytes:
+        return _refused(f"The program is longer than {program_bytes} bytes: write a shorter one.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _check(program, tools, modules, known)
+        except SyntaxError as error:
+            if may_be_newer(program):
+                return Report((), _once(word for word in re.findall(r"\w+", program) if word in tools))
+            return Report((describe(error, program),), ())
+        except ValueError:
+            return _refused("The program holds NUL or broken characters: write plain text.")
+        except (RecursionError, MemoryError):
+            return _refused("The program is nested too deeply: use more lines and variables.")
+
+
+def _check(program: str, tools: Mapping[str, ToolFacts], modules: Container[str], known: Container[str]) -> Report:
+    tree = ast.parse(program)
+    reading = Reading()
+    reading.visit(tree)
+    problems = [problem for rule in find_problems(reading, tools, modules, known) for problem in islice(rule, MANY)]
+    try:
+        compile(tree, "<program>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    except SyntaxError as error:
+        if error.lineno not in {problem.line for problem in problems}:
+            problems.append(describe(error, program))
+    problems.sort(key=lambda problem: problem.line or 0)
+    uses = sorted(reading.uses, key=lambda use: (use.line, use.column))
+    named = _once(use.name for use in uses if use.name in tools and use.scope.means_global(use.name))
+    return Report(tuple(problems[:MANY]), named)
+
+
+def _refused(message: str) -> Report:
+    return Report((Problem(None, message),), ())
+
+
+def _once(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))

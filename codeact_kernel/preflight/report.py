@@ -1,0 +1,60 @@
+"""What preflight is told about a tool, and what it says about a program."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Problem", "Report", "ToolFacts", "clip", "quote"]
+
+LONG = 400
+
+
+class ToolFacts(Protocol):
+    """What is asked of a tool: its name, and the names of its parameters in order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    @property
+    def required(self) -> tuple[str, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that cannot work. `message` is for the model, and names the line where there is one."""
+
+    line: int | None
+    message: str
+
+    @classmethod
+    def at(cls, line: int, fault: str, remedy: str) -> Problem:
+        """Two sentences: what is wrong in a line, and what to write instead (with its full stop)."""
+        return cls(line, clip(f"Line {line} {fault}. {remedy}", LONG))
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What there is to know of a program before it runs.
+
+    Attributes:
+        problems: in the order of the lines, a few at most.
+        tools_named: the tools it calls or mentions, each once, in order of appearance.
+    """
+
+    problems: tuple[Problem, ...]
+    tools_named: tuple[str, ...]
+
+
+def clip(text: str, longest: int) -> str:
+    """At most `longest` printable characters of `text`, which a model wrote."""
+    text = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def quote(text: str) -> str:
+    """A short piece of a program, in backticks."""
+    return f"`{clip(text, 80)}`"

@@ -1,0 +1,199 @@
+"""The rules: each reads the same facts and yields one problem after another."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Container, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from typing import cast
+
+from .reading import CALLERS, Call, Import, Reading
+from .report import Problem, ToolFacts, quote
+
+__all__ = ["find_problems"]
+
+RESERVED = CALLERS | {"observe"}
+# IPython adds names to the host's builtins that the guest does not have.
+PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython"} | RESERVED | {"ToolDenied", "ToolFailed"}
+# A program that uses one of these may make names in ways that cannot be read.
+NAMESPACES = frozenset({"exec", "globals", "locals", "vars"})
+ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
+TOOL_MODULES = frozenset({"codeact", "codeact_kernel", "functions", "hyperlight", "tool", "tools"})
+# Third-party modules whose nearest name in the standard library is no substitute.
+OTHERS = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
+NAMES_SHOWN = 12
+NAMES_COMPARED = 50
+
+
+def find_problems(
+    reading: Reading, tools: Mapping[str, ToolFacts], modules: Container[str], known: Container[str]
+) -> Iterator[Iterator[Problem]]:
+    """The problems of each rule in turn. A rule may yield many: take a few."""
+    library = _Library(modules)
+    yield _wrong_imports(reading, tools, library)
+    yield _rebound_tools(reading, tools, library)
+    yield _wrong_calls(reading, tools)
+    yield _undefined_names(reading, tools, library, known)
+    yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
+
+
+class _Library:
+    """The modules of the guest."""
+
+    def __init__(self, modules: Container[str]) -> None:
+        self.modules = modules
+        self.listed = tuple(cast("Iterable[str]", modules)) if isinstance(modules, Iterable) else ()
+
+    def lacks(self, found: Import) -> bool:
+        if found.relative:
+            return True
+        name = found.module
+        if name in ALWAYS_IMPORTABLE or name in self.modules:
+            return False
+        top = name.partition(".")[0]
+        # A list that names no submodule of a package at all says nothing about its submodules.
+        return name == top or top not in self.modules or any(other.startswith(f"{top}.") for other in self.listed)
+
+
+def _wrong_imports(reading: Reading, tools: Mapping[str, ToolFacts], library: _Library) -> Iterator[Problem]:
+    for found in filter(library.lacks, reading.imports):
+        top = found.module.partition(".")[0]
+        wanted = [name for name in (*found.names, top) if name in tools or name in RESERVED]
+        if wanted:
+            fault = f"imports {quote(wanted[0])}, but tools need no import"
+            yield Problem.at(found.line, fault, f"Leave the import out and call {_usage(wanted[0], tools)} directly.")
+        elif found.guarded:
+            continue
+        elif top in TOOL_MODULES:
+            fault = f"imports {quote(found.module)}, but tools need no import"
+            yield Problem.at(found.line, fault, f"Leave the import out and call a tool directly. {_listing(tools)}")
+        elif found.relative:
+            yield Problem.at(found.line, "imports from a package of its own, and there is none", "Leave it out.")
+        else:
+            near = None if top in OTHERS else _near(found.module, library.listed, 0.8)
+            remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
+            yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
+
+
+def _rebound_tools(reading: Reading, tools: Mapping[str, ToolFacts], library: _Library) -> Iterator[Problem]:
+    seen = set[str]()
+    refused = {found.line for found in reading.imports if library.lacks(found)}
+    for bound in reading.bindings:
+        name, kind = bound.name, bound.scope.kind
+        if name in seen or not (name in tools or name in RESERVED):
+            continue
+        if bound.verb == "imports" and bound.line in refused:
+            continue
+        # A variable of a function hides the tool there only; a function of that name, wherever it is, fakes the tool.
+        if kind != "module" and not (kind == "function" and bound.verb == "defines"):
+            continue
+        seen.add(name)
+        what = "a tool" if name in tools else "a function of the sandbox"
+        if bound.verb == "defines":
+            fault = f"defines {quote(name)} itself. It is {what} that exists already"
+            yield Problem.at(bound.line, fault, "Call it, do not define it.")
+        else:
+            fault = f"uses {quote(name)} as the name of something else, but it is {what}"
+            yield Problem.at(bound.line, fault, f"Choose another name, for example {quote(name + '_result')}.")
+
+
+def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+    for call in reading.calls:
+        if call.name in reading.module.bound or not call.scope.means_global(call.name):
+            continue
+        if call.name in tools:
+            yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
+        elif call.name in CALLERS:
+            yield from _wrong_call_tool(call, reading, tools)
+        elif call.name == "input":
+            remedy = "Take the value from a tool or write it in the program."
+            yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
+
+
+def _wrong_call_tool(call: Call, reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+    match call.node.args:
+        case [ast.Constant(value=str(name)), *others]:
+            pass
+        case _:
+            return
+    line = call.node.lineno
+    if name not in tools:
+        near = _near(name, tools)
+        remedy = f"Did you mean {quote(near)}?" if near else _listing(tools)
+        yield Problem.at(line, f"calls the tool {quote(name)}, which does not exist", remedy)
+    elif others:
+        fault = f"gives {call.name} more than the tool's name, but {call.name} takes keyword arguments"
+        keywords = "".join(f", {parameter}=..." for parameter in tools[name].parameters)
+        yield Problem.at(line, fault, f'Write {call.name}("{name}"{keywords}).')
+    else:
+        yield from _wrong_arguments(call.node, [], name, tools[name])
+
+
+def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool: ToolFacts) -> Iterator[Problem]:
+    keywords = [keyword.arg for keyword in node.keywords if keyword.arg is not None]
+    unpacks = any(isinstance(one, ast.Starred) for one in positional)
+    filled = () if unpacks else tool.parameters[: len(positional)]
+    unknown = [keyword for keyword in keywords if keyword not in tool.parameters]
+    twice = [keyword for keyword in keywords if keyword in filled]
+    missing = [one for one in tool.required if one not in filled and one not in keywords]
+    if unpacks or len(keywords) < len(node.keywords):
+        missing = []
+    faults = [f"the unknown argument {quote(keyword)}" for keyword in unknown[:3]]
+    faults += [f"{quote(keyword)} given twice" for keyword in twice[:3]]
+    if not unpacks and len(positional) > len(tool.parameters):
+        faults.append(f"{len(positional)} positional arguments where it takes {len(tool.parameters)}")
+    if missing:
+        faults.append(f"{', '.join(map(quote, missing[:3]))} missing")
+    if faults:
+        fault = f"calls {quote(name)} with {' and '.join(faults)}"
+        yield Problem.at(node.lineno, fault, f"The tool is {_usage(name, {name: tool})}.")
+
+
+def _undefined_names(
+    reading: Reading, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
+) -> Iterator[Problem]:
+    uses = {use.name: use for use in reversed(reading.uses) if not use.quoted}
+    if "*" in reading.bound or any(name in uses for name in NAMESPACES):
+        return
+    called = {call.name for call in reading.calls}
+    owners = {owner: member for owner, member, _ in reading.members if member in tools or member in RESERVED}
+    present = (reading.bound, PRESENT, tools, known)
+    undefined = [use for use in uses.values() if not any(use.name in names for names in present)]
+    for use in sorted(undefined, key=lambda use: use.line)[:NAMES_COMPARED]:
+        remedy = _remedy(use.name, tools, library, owners)
+        if remedy or use.name in called:
+            yield Problem.at(use.line, f"uses {quote(use.name)}, which is not defined", remedy or _listing(tools))
+
+
+def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
+    if name == "display":
+        return "Print the value, or make it the last line."
+    if name in owners:
+        return f"Call {_usage(owners[name], tools)} directly."
+    if name in library.modules:
+        return f"Add {quote(f'import {name}')}."
+    near = _near(name, tools)
+    if near:
+        return f"Did you mean the tool {_usage(near, tools)}?"
+    return ""
+
+
+def _usage(name: str, tools: Mapping[str, ToolFacts]) -> str:
+    if name in CALLERS:
+        return f'{name}("name", argument=...)'
+    if name not in tools:
+        return f"{name}(value)"
+    tool = tools[name]
+    return f"{name}({', '.join(one if one in tool.required else f'{one}=...' for one in tool.parameters)})"
+
+
+def _listing(tools: Mapping[str, ToolFacts]) -> str:
+    if not tools:
+        return "There are no tools: use plain Python."
+    names = ", ".join(list(tools)[:NAMES_SHOWN])
+    return f"The tools are {names}{', and others' if len(tools) > NAMES_SHOWN else ''}."
+
+
+def _near(name: str, names: Iterable[str], cutoff: float = 0.7) -> str | None:
+    return next(iter(get_close_matches(name, names, n=1, cutoff=cutoff)), None)

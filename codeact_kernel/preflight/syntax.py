@@ -1,0 +1,67 @@
+"""Syntax errors: which are certain, and how to say them.
+
+The program is Python 3.14, the host may be older. A text that the host cannot parse and that shows a sign of
+newer Python is left to the guest, which compiles a program before it runs any of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+import sys
+
+from .report import Problem, clip, quote
+
+__all__ = ["describe", "may_be_newer"]
+
+HOST = sys.version_info[:2]
+GUEST = (3, 14)
+
+# Comments are matched too, so that a quote in a comment opens no string.
+LITERAL = re.compile(
+    r"""\#[^\n]*
+      | (?:(?<!\w)(?P<prefix>[rR]?[fFtT][rR]?))?
+        (?: (?P<triple>'''|\"\"\") (?:\\.|(?!(?P=triple))[^\\])* (?P=triple)?
+          | (?P<single>['"]) (?:\\.|(?!(?P=single))[^\n\\])* (?P=single)? )""",
+    re.DOTALL | re.VERBOSE,
+)
+# Type parameters and `type X = ...` (3.12), `except A, B:` (3.14).
+STATEMENT = re.compile(r"\b(?:type|def|class)\s+\w+\s*\[|\btype\s+\w+\s*=|\bexcept\b[^:\n(]{0,200},")
+PROSE = re.compile(r"\s*(\w+),?(?: [\w'`]+[,.:!]?){2,}")
+
+
+def may_be_newer(program: str) -> bool:
+    """Whether a text that this host cannot parse may still be a good program in the guest."""
+    return HOST < GUEST and bool(STATEMENT.search(program) or any(map(_is_newer, LITERAL.finditer(program))))
+
+
+def _is_newer(literal: re.Match[str]) -> bool:
+    prefix = (literal["prefix"] or "").lower()
+    if "f" not in prefix or HOST >= (3, 12):
+        return "t" in prefix
+    # Before 3.12 an f-string ended at the first quote, so one that uses its quote again is no f-string by itself.
+    try:
+        ast.parse(literal[0])
+    except SyntaxError:
+        return True
+    return False
+
+
+def describe(error: SyntaxError, program: str) -> Problem:
+    """Line, column, what is wrong and the text of the line."""
+    if error.lineno is None:
+        return Problem(None, clip(f"The program cannot be parsed: {error.msg}.", 400))
+    lines = re.split(r"\r\n|\r|\n", program)
+    text = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
+    message = f"Line {error.lineno}, column {error.offset or 1}: {clip(error.msg, 200)}: {quote(text)}."
+    return Problem(error.lineno, message + _hint(text))
+
+
+def _hint(text: str) -> str:
+    if text.startswith(("!", "%")):
+        return " There is no shell and there are no magics: write plain Python."
+    words = PROSE.match(text)
+    if words and not keyword.iskeyword(words[1]):
+        return " Words that are not Python must be a comment: begin the line with #."
+    return ""

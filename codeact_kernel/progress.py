@@ -1,0 +1,80 @@
+"""What a turn has come to so far: filled in as it goes, so that nothing is lost when it is stopped."""
+
+from __future__ import annotations
+
+from .calls import Calls, Stopwatch
+from .events import Emit, OutputWritten
+from .settings import Limits
+from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
+
+__all__ = ["Progress"]
+
+
+class Progress:
+    """The growing result of one turn."""
+
+    def __init__(self, ask: str, model: str, calls: Calls, emit: Emit, limits: Limits) -> None:
+        self.program: str | None = None
+        self.answer = ""
+        self.attempts = 0
+        self.model_turns = 0
+        self.usage = Usage()
+        self.error: ProgramFailure | None = None
+        self.outcome = RunOutcome()
+        self.isolation: Isolation | None = None
+        self.model_time = Stopwatch()
+        self.run_time = Stopwatch()
+        self._ask = ask
+        self._model = model
+        self._calls = calls
+        self._emit = emit
+        self._limits = limits
+        self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
+        self._this_run = ""
+
+    def begin_run(self, isolation: Isolation) -> None:
+        """A program starts."""
+        self.isolation = isolation
+        self._this_run = ""
+
+    def write(self, stream: Stream, text: str) -> None:
+        """The program printed."""
+        self._this_run = _bounded(self._this_run + text, self._limits.shown_to_model * 2)
+        self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
+        self._emit(OutputWritten(stream=stream, text=text))
+
+    @property
+    def printed(self) -> str:
+        """What the present run printed, as far as a repair prompt needs it."""
+        return self._this_run
+
+    def timings(self) -> Timings:
+        """Seconds so far; what of a run was neither a tool nor a person is the sandbox's."""
+        tools, waiting = self._calls.tools_time.seconds, self._calls.waiting_time.seconds
+        sandbox = max(0.0, self.run_time.seconds - tools - waiting)
+        return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
+
+    def result(self) -> TurnResult:
+        """All of it, as it stands."""
+        outcome = self.outcome
+        return TurnResult(
+            ask=self._ask,
+            program=self.program,
+            answer=self.answer,
+            calls=tuple(self._calls.records),
+            value=outcome.value if outcome.is_json else outcome.text,
+            text=outcome.text,
+            stdout=self._printed["stdout"],
+            stderr=self._printed["stderr"],
+            usage=self.usage,
+            timings=self.timings(),
+            error=self.error,
+            attempts=self.attempts,
+            model_turns=self.model_turns,
+            model=self._model,
+            isolation=self.isolation,
+        )
+
+
+def _bounded(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most // 2] + text[-most // 2 :]

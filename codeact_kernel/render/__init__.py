@@ -1,0 +1,21 @@
+"""Events to what a person sees: one mimebundle of plain text, Markdown and HTML. Pure, and everything is escaped."""
+
+from __future__ import annotations
+
+from ..values import TurnResult
+from .html import to_html
+from .markdown import to_markdown
+from .text import to_text
+from .transcript import Transcript
+
+__all__ = ["Transcript", "bundle", "to_html", "to_markdown", "to_text"]
+
+
+def bundle(what: Transcript | TurnResult) -> dict[str, str]:
+    """The mimebundle of a turn: as far as it has come, or of its result."""
+    transcript = Transcript.of(what) if isinstance(what, TurnResult) else what
+    return {
+        "text/plain": to_text(transcript),
+        "text/markdown": to_markdown(transcript),
+        "text/html": to_html(transcript),
+    }

@@ -1,0 +1,65 @@
+"""The Markdown form: for exports and for front ends that show no HTML."""
+
+from __future__ import annotations
+
+from .parts import as_table, call_end, footer
+from .safe import arguments_text, clip, for_markdown, plain
+from .text import value_lines
+from .transcript import Attempt, Transcript
+
+__all__ = ["to_markdown"]
+
+_MAX_CALLS = 60
+
+
+def to_markdown(transcript: Transcript) -> str:
+    """The whole turn as Markdown."""
+    parts = [f"*{for_markdown(note)}*" for note in (transcript.note, *transcript.notices) if note]
+    for attempt in transcript.attempts:
+        parts += _attempt(attempt)
+    if transcript.prose and not transcript.attempts:
+        parts.append(for_markdown(transcript.prose))
+    result = transcript.result
+    if result is not None and result.error is not None:
+        parts.append(f"**{transcript.state}**: {for_markdown(str(result.error))}")
+    elif result is not None and (result.value is not None or result.text is not None):
+        table = as_table(result.value)
+        if table is None:
+            parts.append(_fenced("\n".join(value_lines(result))))
+        else:
+            rows = [
+                "| " + " | ".join(for_markdown(cell) for cell in row) + " |" for row in (table.columns, *table.rows)
+            ]
+            rows.insert(1, "|" + "|".join(" ---: " if numeric else " --- " for numeric in table.numeric) + "|")
+            parts.append("\n".join(rows))
+            if table.left_out:
+                parts.append(f"… {table.left_out:,} more rows")
+    parts.append(f"<sub>{for_markdown(transcript.state)} · {for_markdown(footer(transcript))}</sub>")
+    return "\n\n".join(parts)
+
+
+def _attempt(attempt: Attempt) -> list[str]:
+    parts = [_fenced(attempt.program.rstrip(), "python")]
+    shown = attempt.calls[:_MAX_CALLS]
+    rows = [
+        f"- {for_markdown(f'{row.call.name}({arguments_text(row.call.arguments)})')} → {for_markdown(call_end(row))} "
+        f"({row.took * 1e3:.0f} ms)"
+        for row in shown
+    ]
+    if len(attempt.calls) > len(shown):
+        rows.append(f"- … {len(attempt.calls) - len(shown):,} more calls")
+    if rows:
+        parts.append("\n".join(rows))
+    if attempt.output:
+        parts.append(_fenced(attempt.output.rstrip("\n")))
+    if attempt.reason:
+        parts.append(f"Mended, because: {for_markdown(clip(attempt.reason, 500))}")
+    return parts
+
+
+def _fenced(text: str, language: str = "text") -> str:
+    """In a fence that the text cannot close."""
+    text, fence = plain(text), "```"
+    while fence in text:
+        fence += "`"
+    return f"{fence}{language}\n{text}\n{fence}"

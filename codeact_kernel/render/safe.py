@@ -1,0 +1,59 @@
+"""Text from the guest, the model and tools, made harmless to show: no control codes, no hidden or reordering marks."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+
+from ..values import JSONValue
+
+__all__ = ["arguments_text", "clip", "for_html", "for_markdown", "plain", "value_text"]
+
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&$-])")
+
+
+def plain(text: str) -> str:
+    """Without terminal codes; control, bidirectional and zero-width characters appear as their escapes."""
+    text = _ANSI.sub("", text).replace("\r\n", "\n")
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_shown(character) for character in text)
+
+
+def for_html(text: str) -> str:
+    """As HTML text, in which nothing is markup."""
+    return html.escape(plain(text))
+
+
+def for_markdown(text: str) -> str:
+    """As Markdown text on one line, in which nothing is markup, a link or an image."""
+    return _MARKDOWN.sub(r"\\\1", plain(text)).replace("<", "&lt;").replace("\n", " ")
+
+
+def clip(text: str, most: int) -> str:
+    """At most `most` characters, with what is missing said."""
+    if len(text) <= most:
+        return text
+    half = most // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
+
+
+def value_text(value: JSONValue, most: int = 200) -> str:
+    """A JSON value in one line."""
+    return clip(plain(json.dumps(value, ensure_ascii=False)), most)
+
+
+def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
+    """Arguments of a call as they stand in a program."""
+    return clip(", ".join(f"{plain(name)}={value_text(value, most)}" for name, value in arguments.items()), most)
+
+
+def _shown(character: str) -> str:
+    if character in "\n\t" or unicodedata.category(character) not in _HIDDEN:
+        return character
+    return character.encode("unicode_escape").decode()

@@ -1,0 +1,74 @@
+"""The plain-text form: what a terminal shows, and a front end that knows nothing else."""
+
+from __future__ import annotations
+
+import json
+
+from ..values import TurnResult
+from .parts import as_table, call_end, footer
+from .safe import arguments_text, clip, plain
+from .transcript import Attempt, Transcript
+
+__all__ = ["to_text", "value_lines"]
+
+_MAX_CALLS = 60
+
+
+def to_text(transcript: Transcript) -> str:
+    """The whole turn as text."""
+    lines: list[str] = []
+    lines += [f"({plain(note)})" for note in (transcript.note, *transcript.notices) if note]
+    for number, attempt in enumerate(transcript.attempts, 1):
+        lines += _attempt(attempt, number if len(transcript.attempts) > 1 else 0)
+    if transcript.prose and not transcript.attempts:
+        lines.append(plain(transcript.prose).strip())
+    result = transcript.result
+    if result is not None and result.error is not None:
+        lines.append(f"{transcript.state}: {plain(str(result.error))}")
+    elif result is not None and (result.value is not None or result.text is not None):
+        lines += ["", *value_lines(result), ""]
+    else:
+        lines.append(f"[{transcript.state}]" if result is None else "")
+    lines.append(f"[{footer(transcript)}]")
+    return "\n".join(lines).strip("\n")
+
+
+def value_lines(result: TurnResult) -> list[str]:
+    """The value of the last expression, as a table where it is one."""
+    table = as_table(result.value)
+    if table is None:
+        return [_value(result)]
+    cells = [table.columns, *table.rows]
+    widths = [min(60, max(len(row[column]) for row in cells)) for column in range(len(table.columns))]
+    lines = [
+        "  ".join(
+            cell.rjust(width) if numeric else cell.ljust(width)
+            for cell, width, numeric in zip(row, widths, table.numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    return [*lines, f"… {table.left_out:,} more rows"] if table.left_out else lines
+
+
+def _value(result: TurnResult) -> str:
+    value = result.value
+    if isinstance(value, str):
+        return clip(plain(value), 20_000)
+    return clip(plain(json.dumps(value, ensure_ascii=False, indent=1)), 20_000)
+
+
+def _attempt(attempt: Attempt, number: int) -> list[str]:
+    lines = [f"program {number}:"] if number else []
+    lines += [f"    {line}" for line in plain(attempt.program).rstrip().split("\n")]
+    shown = attempt.calls[:_MAX_CALLS]
+    for row in shown:
+        lines.append(
+            f"→ {plain(row.call.name)}({arguments_text(row.call.arguments)}) = {call_end(row)}  {row.took * 1e3:.0f} ms"
+        )
+    if len(attempt.calls) > len(shown):
+        lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
+    if attempt.output:
+        lines.append(plain(attempt.output).rstrip("\n"))
+    if attempt.reason:
+        lines.append(f"mended, because: {plain(attempt.reason)}")
+    return lines

@@ -1,0 +1,81 @@
+"""The compiled guest: native code made once on this machine, for this user, and never taken from elsewhere.
+
+Whoever can write that file runs code as the user. So it lies in a folder of mode 0700 that is the user's own, is
+written aside and renamed, and is keyed by everything that went into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import stat
+import sys
+from functools import cache
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+
+from ...errors import UserError
+
+__all__ = ["component", "path", "trusted"]
+
+OPTIONS = "stack=1MiB"
+"""The engine's options that change the machine code; see `embedded.engine`."""
+
+
+def component() -> Path:
+    """The guest as it is shipped, a WebAssembly component. Finding the package does not import it: that would copy
+    44 MB into the user's home.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    spec = find_spec("python_guest")
+    if spec is None or not spec.submodule_search_locations:
+        raise UserError("The guest is not installed: pip install hyperlight-sandbox-python-guest.")
+    return Path(spec.submodule_search_locations[0]) / "resources" / "python-sandbox.wasm"
+
+
+@cache
+def path() -> Path:
+    """Where this machine's compiled guest lies, or will lie."""
+    with component().open("rb") as file:
+        guest = hashlib.file_digest(file, "sha256").hexdigest()
+    parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine())
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    return _folder() / f"guest-{key}.cwasm"
+
+
+def trusted(file: Path) -> bool:
+    """Whether the file is there, is the user's own, and nobody else can write it or its folder."""
+    try:
+        states = [os.lstat(file), os.lstat(file.parent)]
+    except OSError:
+        return False
+    if not stat.S_ISREG(states[0].st_mode):
+        return False
+    if os.name != "posix":
+        return True
+    return all(state.st_uid == os.getuid() and not state.st_mode & 0o022 for state in states)
+
+
+def store(data: bytes, target: Path) -> None:
+    """Write the compiled guest aside, then put it in its place."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target.parent.chmod(0o700)
+    aside = target.with_name(f"{target.name}.{os.getpid()}")
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    os.replace(aside, target)
+
+
+def _folder() -> Path:
+    if chosen := os.environ.get("CODEACT_CACHE"):
+        return Path(chosen)
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "codeact-kernel"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "codeact-kernel"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codeact-kernel"

@@ -1,0 +1,115 @@
+"""The Hyperlight guest as a WebAssembly component in wasmtime: the same file, without a hypervisor.
+
+`python -P -m codeact_kernel.sandbox.backends.embedded TARGET` compiles the guest; that is done in a throw-away process
+because it takes a lot of memory, and files, which a locked-down worker may not have.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from wasmtime import Config, Engine, Store, Trap, WasiConfig, WasmtimeError
+from wasmtime import component as wasm
+
+from ...errors import SandboxError
+from ...guest.sources import prelude_source
+from ...settings import Limits
+from ...values import ProgramFailure, RunOutcome
+from ..hostfunction import HostFunction, Refused
+from . import compiled
+from .denied_http import add_denied_http
+
+__all__ = ["Embedded", "compile_guest"]
+
+_BOOT = "import _codeact_runner"
+_RUN = "_codeact_runner.run()"
+
+
+def engine() -> Engine:
+    """The engine that guests are compiled and run with. What is set here is part of `compiled.OPTIONS`."""
+    config = Config()
+    config.max_wasm_stack = 1 << 20  # so that the guest's parser raises MemoryError on deep input, and does not trap
+    return Engine(config)
+
+
+def compile_guest(target: Path) -> None:
+    """Compile the guest into `target`: about ten seconds of processor time."""
+    compiled.store(wasm.Component.from_file(engine(), str(compiled.component())).serialize(), target)
+
+
+class Embedded:
+    """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
+
+    def __init__(self, guest: str, function: HostFunction, limits: Limits) -> None:
+        file = Path(guest)
+        if not compiled.trusted(file):
+            raise SandboxError("The compiled guest can be written by others: it is not loaded.")
+        self._function = function
+        self._limits = limits
+        self._engine = engine()
+        self._component = wasm.Component.deserialize_file(self._engine, str(file))
+        self._linker = wasm.Linker(self._engine)
+        self._linker.add_wasip2()
+        add_denied_http(self._linker, self._component, self._engine)
+        with self._linker.root() as root, root.add_instance("hyperlight:sandbox/tools") as tools:
+            tools.add_func("dispatch", self._dispatch)
+        executor = self._component.get_export_index("hyperlight:sandbox/executor")
+        assert executor is not None
+        self._entry = self._component.get_export_index("run", executor)
+        self._store: Store | None = None
+        self._execute: Callable[[str], Any] | None = None
+        self.reset()
+
+    def run(self) -> RunOutcome | None:
+        if self._execute is None:
+            self._prepare()
+        assert self._execute is not None
+        try:
+            self._execute(_RUN)
+        except (Trap, WasmtimeError) as error:
+            self._close()
+            return RunOutcome(failure=_crashed(str(error)))
+        return None
+
+    def reset(self) -> None:
+        self._close()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        store = Store(self._engine)
+        store.set_wasi(WasiConfig())  # no files, no environment, no arguments, no stdio
+        store.set_limits(memory_size=self._limits.memory_bytes)
+        entry = self._linker.instantiate(store, self._component).get_func(store, self._entry)
+        assert entry is not None
+        self._store, self._execute = store, lambda code: entry(store, code)
+        for code in (prelude_source(), _BOOT):
+            done = self._execute(code)
+            if getattr(done, "exit-code"):
+                raise SandboxError(f"The guest did not start: {done.stderr[-500:]}")
+
+    def _close(self) -> None:
+        store, self._store, self._execute = self._store, None, None
+        if store is not None:
+            store.close()
+
+    def _dispatch(self, _: Store, name: str, arguments: str) -> wasm.Variant:
+        try:
+            if name != "codeact":
+                raise Refused("call tools with call_tool(...)")
+            return wasm.Variant("ok", self._function(arguments))
+        except Refused as refusal:
+            return wasm.Variant("err", str(refusal))
+
+
+def _crashed(text: str) -> ProgramFailure:
+    # The library tells a trap's kind only in its text; this is the one place that reads it.
+    if "stack" in text and "exhausted" in text:
+        return ProgramFailure(kind="RecursionError", message="the program recursed until its stack was used up")
+    return ProgramFailure(kind="Crashed", message="the program crashed its sandbox; its variables are gone")
+
+
+if __name__ == "__main__":
+    compile_guest(Path(sys.argv[1]))

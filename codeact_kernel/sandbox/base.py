@@ -1,0 +1,52 @@
+"""The two seams inside the worker process; both are synchronous, since a guest's calls are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol, TypeAlias
+
+from ..values import Answer, JSONObject, RunOutcome, Stream
+
+__all__ = ["Backend", "Dispatch", "Host", "Job"]
+
+Dispatch: TypeAlias = Callable[[str], str]
+"""The one host function that a guest can call: JSON text in, JSON text out; raises ValueError to refuse."""
+
+
+class Job(Protocol):
+    """What a guest is to run."""
+
+    @property
+    def program(self) -> str: ...
+
+    @property
+    def tools(self) -> JSONObject: ...
+
+
+class Host(Protocol):
+    """What the worker does for a guest, over the bridge."""
+
+    def open_call(self, name: str, arguments: JSONObject, line: int) -> int:
+        """Send a call off; its id. Waits first when too many calls are in flight."""
+        ...
+
+    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, Answer]]:
+        """The answers there are to `calls`: at least one, unless `seconds` ran out."""
+        ...
+
+    def write(self, stream: Stream, text: str) -> None:
+        """The program printed."""
+        ...
+
+
+class Backend(Protocol):
+    """What isolates a guest inside a worker."""
+
+    def run(self) -> RunOutcome | None:
+        """Run the guest's runner once. `None` when the guest reported its outcome itself through the host function;
+        an outcome when the guest died, in which case the next run has a fresh one."""
+        ...
+
+    def reset(self) -> None:
+        """Throw the guest's state away."""
+        ...

@@ -1,0 +1,187 @@
+"""The one function that a guest can call, the same for every backend: an operation as JSON in, its result as JSON out.
+
+    job                               the program, its number, and the tools' parameters
+    write(stream, text)               the program printed
+    call(name, arguments, line)       send a tool call off: its id
+    wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...]
+    sleep(seconds)                    let time pass
+    module(name), source(name)        from the pack, or null
+    result(...)                       the outcome; nothing is accepted after it
+    part(text) ..., joined            an operation that is too long for one step
+
+Everything that arrives here is hostile. A refusal is a `Refused`, which the guest sees as an exception.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+
+from ..bridge.messages import outcome_from_json
+from ..bridge.strict_json import loads
+from ..errors import BridgeError
+from ..guest import Pack
+from ..guest.sources import own_module
+from ..settings import Limits
+from ..values import JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome
+from .base import Host, Job
+
+__all__ = ["HostFunction", "Refused"]
+
+
+_LIBRARY = ("module", "source", "part")
+
+
+class Refused(Exception):
+    """What the guest asked for is not to be had; the text goes to the guest."""
+
+
+class HostFunction:
+    """Serves the operations of one worker's guests.
+
+    Attributes:
+        outcome: what the present run reported; `None` before that.
+    """
+
+    def __init__(self, host: Host, pack: Pack, limits: Limits) -> None:
+        self.outcome: RunOutcome | None = None
+        self._host = host
+        self._pack = pack
+        self._limits = limits
+        self._job: Job | None = None
+        self._number = 0
+        self._parts: list[str] = []
+        self._size = 0
+        self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
+            "job": self._job_of,
+            "write": self._write,
+            "call": self._call,
+            "wait": self._wait,
+            "sleep": self._sleep,
+            "module": self._module,
+            "source": self._source,
+            "result": self._result,
+            "part": self._part,
+        }
+
+    def begin(self, job: Job, number: int) -> None:
+        """Serve a new run."""
+        self._job, self._number, self.outcome = job, number, None
+        self._parts, self._size = [], 0
+
+    def end(self) -> RunOutcome | None:
+        """The run is over: its outcome, if it reported one. Until the next one only the library is served."""
+        outcome = self.outcome
+        self._job = self.outcome = None
+        return outcome
+
+    def __call__(self, text: str) -> str:
+        """Serve one operation.
+
+        Raises:
+            Refused: with the reason.
+        """
+        try:
+            if text == '{"op": "joined"}':
+                text, self._parts, self._size = "".join(self._parts), [], 0
+            operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
+        except (BridgeError, ValueError) as error:
+            raise Refused(str(error)) from None
+        name = operation.get("op") if isinstance(operation, dict) else None
+        serve = self._operations.get(name) if isinstance(name, str) else None
+        if serve is None or not isinstance(operation, dict):
+            raise Refused("no such operation")
+        if self.outcome is not None or (self._job is None and name not in _LIBRARY):
+            raise Refused("the run is over")
+        return json.dumps(serve(operation), ensure_ascii=False)
+
+    def _job_of(self, _: JSONObject) -> JSONValue:
+        assert self._job is not None
+        return {"program": self._job.program, "tools": self._job.tools, "number": self._number}
+
+    def _write(self, operation: JSONObject) -> JSONValue:
+        stream = _text(operation, "stream")
+        self._host.write("stderr" if stream == "stderr" else "stdout", _text(operation, "text"))
+        return None
+
+    def _call(self, operation: JSONObject) -> JSONValue:
+        arguments, line = operation.get("arguments"), operation.get("line")
+        if not isinstance(arguments, dict) or type(line) is not int:
+            raise Refused("a call needs its arguments and line")
+        size = len(json.dumps(arguments, ensure_ascii=False).encode())
+        if size > self._limits.arguments_bytes:
+            raise Refused(f"arguments of {size:,} bytes, the limit is {self._limits.arguments_bytes:,}")
+        return self._host.open_call(_text(operation, "name")[:200], arguments, line)
+
+    def _wait(self, operation: JSONObject) -> JSONValue:
+        calls, seconds = operation.get("calls"), operation.get("seconds")
+        if not isinstance(calls, list) or not (seconds is None or type(seconds) in (int, float)):
+            raise Refused("wait needs calls and seconds")
+        wanted = [call for call in calls if type(call) is int]
+        timeout = float(seconds) if isinstance(seconds, (int, float)) else None
+        answers: list[JSONValue] = []
+        for call, answer in self._host.wait_answers(wanted, timeout):
+            if isinstance(answer, Raised):
+                answers.append([call, False, [answer.kind, answer.message]])
+            else:
+                answers.append([call, True, answer.value])
+        return answers
+
+    def _sleep(self, operation: JSONObject) -> JSONValue:
+        seconds = operation.get("seconds")
+        if not isinstance(seconds, (int, float)):
+            raise Refused("sleep needs seconds")
+        time.sleep(min(max(float(seconds), 0.0), 1e6))  # the run's clock, in the kernel, ends a sleep that is too long
+        return None
+
+    def _module(self, operation: JSONObject) -> JSONValue:
+        name = _text(operation, "name")
+        if (source := own_module(name)) is not None:
+            return {"package": False, "file": f"<codeact {name}>", "source": source}
+        module = self._pack.module(name)
+        if module is None:
+            return None
+        code = base64.b64encode(module.code).decode()
+        return {"package": module.package, "file": module.filename, "code": code}
+
+    def _source(self, operation: JSONObject) -> JSONValue:
+        return self._pack.source(_text(operation, "name"))
+
+    def _part(self, operation: JSONObject) -> JSONValue:
+        text = _text(operation, "text")
+        self._size += len(text)
+        if self._size > self._limits.frame_bytes:
+            self._parts = []
+            raise Refused(f"a message of over {self._limits.frame_bytes:,} bytes")
+        self._parts.append(text)
+        return None
+
+    def _result(self, operation: JSONObject) -> JSONValue:
+        fields = {name: value for name, value in operation.items() if name != "op"}
+        size = len(json.dumps(fields.get("value"), ensure_ascii=False).encode())
+        if size > self._limits.value_bytes:
+            raise Refused(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
+        try:
+            self.outcome = _named(outcome_from_json(fields), self._limits)
+        except BridgeError as error:
+            raise Refused(str(error)) from None
+        return None
+
+
+def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
+    """A bare MemoryError says nothing: name the limit that was hit."""
+    failure = outcome.failure
+    if failure is None or failure.kind != "MemoryError" or failure.message:
+        return outcome
+    message = f"out of memory (limit {limits.memory_bytes >> 20} MiB)"
+    named = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
+    return RunOutcome(failure=named, observed=outcome.observed)
+
+
+def _text(operation: JSONObject, name: str) -> str:
+    value = operation.get(name)
+    if not isinstance(value, str):
+        raise Refused(f"{name} is no text")
+    return value

@@ -1,0 +1,154 @@
+"""A worker that is always warm: checked out for a turn, cleaned or replaced behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from ..bridge.messages import Run
+from ..errors import SandboxError
+from ..settings import Limits
+from ..values import Isolation, JSONObject, RunOutcome
+from . import backends
+from .process import AnswerCall, RunClock, Worker, Write, prepare
+
+__all__ = ["Pool", "Sandbox"]
+
+
+class Sandbox:
+    """One turn's place in a worker. Takes the worker when the first program is there, and another if that one dies.
+
+    Attributes:
+        isolation: the boundary of the worker in use; `None` before the first run.
+    """
+
+    def __init__(self, pool: Pool) -> None:
+        self.isolation: Isolation | None = None
+        self._pool = pool
+        self._worker: Worker | None = None
+        self._dirty = False
+
+    async def open(self) -> Isolation:
+        """Take a worker, if there is none that can be used.
+
+        Raises:
+            SandboxError: none came up.
+        """
+        if self._worker is None or not self._worker.usable:
+            self._worker = await self._pool.take()
+        self.isolation = self._worker.isolation
+        return self.isolation
+
+    async def run(
+        self, program: str, *, tools: JSONObject, keep: bool, answer: AnswerCall, write: Write, clock: RunClock
+    ) -> RunOutcome:
+        """Run `program`. With `keep` a program that fails or observes leaves its variables for the next run.
+
+        Raises:
+            SandboxError: no worker came up.
+        """
+        await self.open()
+        assert self._worker is not None
+        outcome = await self._worker.run(Run(program, tools, {}, keep), answer=answer, write=write, clock=clock)
+        self._dirty = keep and (outcome.failure is not None or bool(outcome.observed))
+        return outcome
+
+    async def close(self, *, broken: bool) -> None:
+        """Give the worker back; it is killed when its guest was left as the program made it."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            await self._pool.give_back(worker, clean=not self._dirty and not broken)
+
+
+class Pool:
+    """Workers of one backend with one set of limits.
+
+    Args:
+        backend: the backend's name.
+        limits: their limits.
+        say: told what takes long (the first ever start compiles the guest).
+    """
+
+    def __init__(self, backend: str, limits: Limits, say: Callable[[str], None] = lambda text: None) -> None:
+        backends.check(backend)
+        self.backend = backend
+        self.limits = limits
+        self.say = say
+        self._spare: asyncio.Task[Worker] | None = None
+
+    def warm(self) -> None:
+        """Start a worker in the background, if none is there or on its way."""
+        if self._spare is None or (self._spare.done() and _failed(self._spare)):
+            self._spare = asyncio.create_task(self._start())
+
+    async def take(self) -> Worker:
+        """The spare, or a new worker.
+
+        Raises:
+            SandboxError: it did not come up.
+        """
+        while True:
+            self.warm()
+            spare, self._spare = self._spare, None
+            assert spare is not None
+            try:
+                worker = await spare
+            except asyncio.CancelledError:
+                self._spare = None if spare.cancelled() else spare
+                raise
+            if worker.usable:
+                return worker
+
+    @asynccontextmanager
+    async def checkout(self) -> AsyncIterator[Sandbox]:
+        """A sandbox for one turn. Leaving with an exception kills its worker; either way a warm one follows."""
+        sandbox = Sandbox(self)
+        self.warm()
+        try:
+            yield sandbox
+        except BaseException:
+            await sandbox.close(broken=True)
+            raise
+        await sandbox.close(broken=False)
+
+    async def give_back(self, worker: Worker, *, clean: bool) -> None:
+        """Keep a clean worker as the spare; kill any other, and warm another up."""
+        worn = worker.busy_seconds + 2 * self.limits.run_seconds > self.limits.cpu_seconds
+        if clean and worker.usable and self._spare is None and not worn:
+            self._spare = asyncio.create_task(self._settled(worker))
+            return
+        await worker.kill()
+        self.warm()
+
+    async def aclose(self) -> None:
+        """Kill what is left."""
+        spare, self._spare = self._spare, None
+        if spare is None:
+            return
+        spare.cancel()
+        try:
+            worker = await spare
+        except (asyncio.CancelledError, Exception):
+            return  # it did not come up, so there is nothing to kill
+        await worker.kill()
+
+    async def _start(self) -> Worker:
+        await prepare(self.say)
+        return await Worker.start(self.backend, self.limits)
+
+    async def _settled(self, worker: Worker) -> Worker:
+        """The worker once its guest is clean again, or another one."""
+        try:
+            await worker.settle()
+        except SandboxError:
+            await worker.kill()
+            return await self._start()
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+
+def _failed(task: asyncio.Task[Worker]) -> bool:
+    return task.cancelled() or task.exception() is not None

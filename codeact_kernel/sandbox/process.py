@@ -1,0 +1,264 @@
+"""The host side of one worker: start it, run a program in it, stop the clock, kill it. `worker.py` is the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TypeAlias
+
+from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
+from ..bridge.protocol import Connection, Speaker, State
+from ..errors import BridgeError, SandboxError
+from ..settings import Limits
+from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
+from . import backends
+from .backends import compiled
+
+__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
+
+AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[Answer]]
+"""Decides about a call and runs it. Never raises but for cancellation."""
+Write: TypeAlias = Callable[[Stream, str], None]
+
+# No secret of the person's lives in these; without them a Python in an unusual place does not find its packages.
+_ENVIRONMENT = ("PATH", "HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CODEACT_CACHE")
+
+
+class RunClock:
+    """The wall-clock limit of one run. It stands still while a person decides."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._limit = asyncio.timeout(seconds)
+        self._pauses = 0
+        self._left = seconds
+
+    @property
+    def limit(self) -> asyncio.Timeout:
+        """To be entered around the run."""
+        return self._limit
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Stop the clock for the time of the `with` block; several may overlap."""
+        loop = asyncio.get_running_loop()
+        self._pauses += 1
+        if self._pauses == 1:
+            self._left = (self._limit.when() or loop.time()) - loop.time()
+            self._limit.reschedule(None)
+        try:
+            yield
+        finally:
+            self._pauses -= 1
+            if self._pauses == 0 and not self._limit.expired():
+                self._limit.reschedule(loop.time() + self._left)
+
+
+async def prepare(say: Callable[[str], None]) -> None:
+    """See that the guest is compiled for this machine. Takes about ten seconds of processor time, once.
+
+    Raises:
+        SandboxError: it could not be compiled.
+    """
+    target = compiled.path()
+    if compiled.trusted(target):
+        return
+    say("Compiling the sandbox for this machine: once, about ten seconds…")
+    process = await _python(f"{backends.__name__}.embedded", str(target))
+    try:
+        _, errors = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if process.returncode or not compiled.trusted(target):
+        detail = errors.decode(errors="replace").strip().splitlines()[-1:]
+        raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {' '.join(detail)}")
+
+
+class Worker:
+    """One worker process.
+
+    Attributes:
+        isolation: the boundary it reported when it was ready.
+        usable: whether it can run another program.
+        busy_seconds: how long it has run programs, in all.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, backend: str, limits: Limits) -> None:
+        self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
+        self.usable = True
+        self.busy_seconds = 0.0
+        self._process = process
+        self._limits = limits
+        self._connection = Connection(Speaker.HOST, limits)
+        self._messages: Iterator[Message] = iter(())
+        self._stderr: deque[bytes] = deque(maxlen=16)
+        self._drain = asyncio.create_task(self._read_stderr())
+
+    @classmethod
+    async def start(cls, backend: str, limits: Limits) -> Worker:
+        """A worker that is ready to run a program.
+
+        Raises:
+            SandboxError: it did not come up.
+        """
+        configuration = {
+            "backend": backend,
+            "guest": str(compiled.path()),
+            "limits": asdict(limits),
+            "parent": os.getpid(),
+        }
+        process = await _python("codeact_kernel.sandbox.worker", json.dumps(configuration))
+        worker = cls(process, backend, limits)
+        try:
+            async with asyncio.timeout(limits.start_seconds):
+                await worker.settle()
+        except TimeoutError:
+            await worker.kill()
+            raise SandboxError(f"The sandbox was not ready after {limits.start_seconds:g} s.", timed_out=True) from None
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    async def settle(self) -> None:
+        """Wait until the worker has a guest for the next run.
+
+        Raises:
+            SandboxError: it is lost.
+        """
+        if self._connection.state is not State.PREPARING:
+            return
+        message = await self._receive()
+        assert isinstance(message, Ready)  # the protocol's table leaves nothing else
+        self.isolation = Isolation(
+            backend=self.isolation.backend,
+            boundary=self.isolation.boundary,
+            layers=tuple(message.layers),
+            missing=tuple(message.missing),
+        )
+
+    async def run(self, job: Run, *, answer: AnswerCall, write: Write, clock: RunClock) -> RunOutcome:
+        """Run one program; its calls are answered by `answer`, several at a time.
+
+        A worker that ran out of time, was lost or broke a rule is killed, and the outcome says so. So it is when this
+        is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        calls: set[asyncio.Task[None]] = set()
+        self.usable = False
+        try:
+            async with clock.limit:
+                outcome = await self._talk(job, answer, write, calls)
+            self.usable = True
+            return outcome
+        except TimeoutError:
+            message = f"the program was stopped after {clock.seconds:g} s"
+            return RunOutcome(failure=ProgramFailure(kind="TimedOut", message=message))
+        except SandboxError as error:
+            return RunOutcome(failure=ProgramFailure(kind="WorkerLost", message=str(error)))
+        finally:
+            self.busy_seconds += loop.time() - started
+            for call in calls:
+                call.cancel()
+            if not self.usable:
+                await self.kill()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    async def kill(self) -> None:
+        """End the process, whatever it is doing, and wait until it is gone."""
+        self.usable = False
+        if self._process.returncode is None:
+            self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.wait()
+        await self._drain
+
+    async def _talk(self, job: Run, answer: AnswerCall, write: Write, calls: set[asyncio.Task[None]]) -> RunOutcome:
+        await self.settle()
+        self._send(job)
+        written = 0
+        while True:
+            match await self._receive():
+                case Output(stream=stream, text=text):
+                    written += len(text)
+                    if written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
+                        raise BridgeError("the worker flooded its output")
+                    write(stream, text)
+                case CallTool(call=call, name=name, arguments=arguments, line=line):
+                    wanted = ToolCall(id=call, name=name, arguments=arguments, line=line or None)
+                    calls.add(asyncio.create_task(self._answer(wanted, answer)))
+                case Finished(outcome=outcome):
+                    return outcome
+                case _:
+                    raise BridgeError("a message out of place")
+
+    async def _answer(self, call: ToolCall, answer: AnswerCall) -> None:
+        try:
+            result = await answer(call)
+        except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
+            result = Raised(kind="ToolFailed", message=f"internal error, {type(error).__name__}: {error}"[:500])
+        try:
+            match result:
+                case Raised(kind=kind, message=message):
+                    self._send(ToolRaised(call.id, kind, message))
+                case _:
+                    self._send(ToolReturned(call.id, result.value))
+        except BridgeError as error:  # a value that is too large for a frame: the program can handle that
+            self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
+        if self._process.stdin is not None:
+            try:
+                await self._process.stdin.drain()
+            except ConnectionError:
+                pass  # the reader sees the end of the pipe, and says so
+
+    def _send(self, message: Message) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(self._connection.send(message))
+
+    async def _receive(self) -> Message:
+        assert self._process.stdout is not None
+        while True:
+            message = next(self._messages, None)
+            if message is not None:
+                return message
+            data = await self._process.stdout.read(1 << 18)
+            if not data:
+                raise SandboxError(await self._last_words(), worker_lost=True)
+            self._messages = self._connection.feed(data)
+
+    async def _last_words(self) -> str:
+        code = await self._process.wait()
+        await asyncio.wait([self._drain], timeout=1)
+        said = b"".join(self._stderr).decode(errors="replace").strip().splitlines()[-1:]
+        return f"the sandbox's process ended by itself ({code}). {' '.join(said)[:300]}".strip()
+
+    async def _read_stderr(self) -> None:
+        assert self._process.stderr is not None
+        while data := await self._process.stderr.read(1_024):
+            self._stderr.append(data)
+
+
+async def _python(module: str, *arguments: str) -> asyncio.subprocess.Process:
+    """Our Python in a session of its own (an interrupt of the kernel is not meant for it), with next to no environment."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-P",  # a folder beside the notebook must not be imported in place of ours
+        "-m",
+        module,
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        cwd=os.path.abspath(os.sep),
+        start_new_session=True,
+    )

@@ -1,0 +1,136 @@
+"""What lives across cells: the pool of sandboxes, the model, the tools. `async with Session() as session: ...`"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import TypeVar
+
+from .approval import Approver, DenyAll
+from .events import Emit
+from .model.base import ModelClient
+from .model.choose import choose_model
+from .sandbox.pool import Pool
+from .settings import Limits, Settings
+from .tools import OnMain, Registry, default_registry
+from .turn import run_turn
+from .values import TurnResult
+
+__all__ = ["Session"]
+
+T = TypeVar("T")
+
+
+async def _inline(function: Callable[[], object]) -> object:
+    return function()
+
+
+class Session:
+    """Asks and answers, with one warm sandbox behind them. Everything happens on the loop it is used on.
+
+    Args:
+        tools: what programs may call; by default what `@tool` has marked.
+        model: who writes the programs; by default what the environment names, found at the first ask.
+        say: told what takes long.
+
+    Attributes:
+        model: the client in use, or `None` before the first ask.
+    """
+
+    def __init__(
+        self,
+        tools: Registry = default_registry,
+        model: ModelClient | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.tools = tools
+        self.model = model
+        self._found: dict[str | None, ModelClient] = {}
+        self._say = say
+        self._pool: Pool | None = None
+
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def ask(
+        self,
+        ask: str,
+        *,
+        model: ModelClient | None = None,
+        settings: Settings | None = None,
+        approver: Approver | None = None,
+        emit: Emit = lambda event: None,
+        on_main: Callable[[Callable[[], object]], Awaitable[object]] | OnMain = _inline,
+    ) -> TurnResult:
+        """One turn.
+
+        Args:
+            ask: what the person typed.
+            model: by default the session's own, or the one that the environment names.
+            settings: by default what the environment says.
+            approver: decides calls of tools with `approval_mode="always_require"`; by default nobody, so no.
+            emit: takes the events.
+            on_main: runs synchronous tools; by default right here.
+
+        Raises:
+            ModelError: no model, or none that answers.
+            SandboxError: no sandbox came up.
+            UserError: a backend that is not there.
+        """
+        settings = settings or Settings.from_environment()
+        pool = await self.pool(settings)
+        pool.warm()  # comes up while the model writes
+        return await run_turn(
+            ask,
+            model=model or await self.choose(settings),
+            sandboxes=pool,
+            tools=self.tools,
+            approver=approver or DenyAll(),
+            emit=emit,
+            settings=settings,
+            on_main=on_main,
+        )
+
+    async def choose(self, settings: Settings) -> ModelClient:
+        """The model for an ask: the one set on the session, or the one that the settings and the environment name.
+
+        Raises:
+            ModelError: there is none; says how to configure one.
+        """
+        if self.model is not None:
+            return self.model
+        if settings.model not in self._found:
+            self._found[settings.model] = await choose_model(settings, os.environ)
+        return self._found[settings.model]
+
+    async def pool(self, settings: Settings) -> Pool:
+        """The sandboxes for these settings; other sandboxes are closed first."""
+        pool = self._pool
+        if pool is not None and (pool.backend, _shape(pool.limits)) == (settings.backend, _shape(settings.limits)):
+            return pool
+        if pool is not None:
+            await pool.aclose()
+        self._pool = Pool(settings.backend, settings.limits, self._say)
+        return self._pool
+
+    async def reset(self) -> None:
+        """Throw the sandboxes away, and forget which model was found; the next ask looks again."""
+        self._found.clear()
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Kill what runs."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.aclose()
+
+
+def _shape(limits: Limits) -> tuple[int, int]:
+    """What a worker is started with; the rest is the kernel's business."""
+    return limits.memory_bytes, limits.cpu_seconds

@@ -1,0 +1,98 @@
+"""One frozen `Settings`, made once and passed whole; each object takes its part.
+
+The order is: defaults, then the environment, then the cell's options.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from .errors import UserError
+
+__all__ = ["Limits", "Settings"]
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """Every cap, with its unit. Sizes are refused before anything is decoded."""
+
+    run_seconds: float = 30.0
+    """Wall clock of one run, without the time a person takes to decide."""
+    cpu_seconds: int = 300
+    """CPU time of one worker's life: the last resort, it works even while the run clock is stopped."""
+    start_seconds: float = 120.0
+    """From the start of a worker to its `Ready`; the first ever also compiles the guest."""
+    tool_seconds: float = 60.0
+    decision_seconds: float = 600.0
+    model_seconds: float = 120.0
+    """Silence of the model endpoint that we accept."""
+    memory_bytes: int = 256 * MIB
+    """Memory of the guest; the worker needs about 60 MB beside it."""
+    program_bytes: int = 64 << 10
+    frame_bytes: int = 8 * MIB
+    arguments_bytes: int = 1 * MIB
+    answer_bytes: int = 4 * MIB
+    value_bytes: int = 4 * MIB
+    depth: int = 32
+    """Nesting of JSON: deeper input is a RecursionError in decoders."""
+    calls_per_run: int = 1_000
+    calls_in_flight: int = 16
+    output_bytes: int = 1 * MIB
+    """Printed text kept of one turn, head and tail."""
+    shown_to_model: int = 8_000
+    """Characters of output or traceback in a repair prompt, head and tail."""
+    error_characters: int = 500
+    observations: int = 5
+    denials_per_tool: int = 3
+    """After so many denials of one tool in a turn the rest is denied unasked."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What a person can choose.
+
+    Attributes:
+        model: the model's name at the endpoint; `None` lets the client choose.
+        backend: what isolates the guest.
+        max_retries: how often the model may repair a program that failed.
+        allow: names of tools that run without a question although they ask for approval.
+    """
+
+    model: str | None = None
+    backend: str = "embedded"
+    max_retries: int = 2
+    allow: frozenset[str] = frozenset()
+    limits: Limits = field(default_factory=Limits)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT` and `CODEACT_ALLOW`.
+
+        Raises:
+            UserError: a value that is not of its kind.
+        """
+        default = cls()
+        return cls(
+            model=environ.get("CODEACT_MODEL") or None,
+            backend=environ.get("CODEACT_BACKEND") or default.backend,
+            max_retries=int(_number(environ, "CODEACT_MAX_RETRIES", default.max_retries)),
+            allow=frozenset(name.strip() for name in environ.get("CODEACT_ALLOW", "").split(",") if name.strip()),
+            limits=Limits(run_seconds=_number(environ, "CODEACT_TIMEOUT", default.limits.run_seconds)),
+        )
+
+
+def _number(environ: Mapping[str, str], name: str, default: float) -> float:
+    text = environ.get(name)
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e9:
+        raise UserError(f"{name}={text!r} is not a number: set it to one, or remove it from the environment.")
+    return value

@@ -1,0 +1,165 @@
+"""`@tool`: offers a function to the model. The function itself stays what it was, it only carries a mark."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import inspect
+import json
+import keyword
+import types
+import typing
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, overload
+
+from ..errors import ToolDefinitionError
+from .registry import MARK, ApprovalMode, Tool, ToolSpec, default_registry
+from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
+
+__all__ = ["tool"]
+
+F = TypeVar("F", bound=Callable[..., object])
+
+LONGEST_NAME = 64
+RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "observe"})
+
+
+@overload
+def tool(function: F, /) -> F: ...
+@overload
+def tool(
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    approval_mode: ApprovalMode = "never_require",
+    max_invocations: int | None = None,
+) -> Callable[[F], F]: ...
+def tool(
+    function: Callable[..., object] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    approval_mode: ApprovalMode = "never_require",
+    max_invocations: int | None = None,
+) -> object:
+    """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
+
+    The function is returned unchanged and works as before. Its type hints say what the model may pass; its docstring
+    and its hints are all that the model knows of it. Defining a tool of the same name again replaces it.
+
+    Args:
+        name: what the model calls it; the function's own name by default.
+        description: what the model reads; the docstring by default.
+        approval_mode: `"always_require"` asks the person before each call.
+        max_invocations: calls allowed in one turn; `None` is no limit but the run's.
+
+    Raises:
+        ToolDefinitionError: the function cannot be offered; the sentence says what to change.
+    """
+
+    def mark(function: Callable[..., object]) -> Callable[..., object]:
+        _offer(function, name, description, approval_mode, max_invocations)
+        return function
+
+    if function is None:
+        return mark
+    _offer(function, name, description, approval_mode, max_invocations)  # not by `mark`: the warning counts frames
+    return function
+
+
+def _offer(
+    function: Callable[..., object],
+    name: str | None,
+    description: str | None,
+    approval_mode: ApprovalMode,
+    max_invocations: int | None,
+) -> None:
+    _check_function(function)
+    _check_options(approval_mode, max_invocations)
+    name = _checked(getattr(function, "__name__", "") if name is None else name)
+    text = (inspect.getdoc(function) or "" if description is None else description).strip()
+    contract = contract_of(function, name=name, description=text[:DOCSTRING_CHARACTERS])
+    spec = ToolSpec(
+        name=name,
+        description=contract.description,
+        stub=contract.stub(),
+        schema=contract.schema,
+        parameters=tuple(parameter.name for parameter in contract.parameters),
+        required=tuple(parameter.name for parameter in contract.parameters if parameter.required),
+        approval_mode=approval_mode,
+        max_invocations=max_invocations,
+        is_async=inspect.iscoroutinefunction(function),
+        version=_version(function, contract, approval_mode, max_invocations),
+    )
+    known = default_registry.get(name)
+    setattr(function, MARK, Tool(function=function, contract=contract, spec=spec))
+    default_registry.add(function)
+    if known is None or known.version != spec.version:  # the same cell, run again, has nothing new to say
+        _warn_of_gaps(contract)
+
+
+def _check_function(function: object) -> None:
+    name = getattr(function, "__name__", type(function).__name__)
+    if isinstance(function, type):
+        raise ToolDefinitionError(f"{name} is a class: put @tool on a function that makes and returns one.")
+    if name == "<lambda>":
+        raise ToolDefinitionError("A lambda has no name, hints or docstring: write the tool with `def`.")
+    plain = inspect.isfunction(function) or (callable(function) and hasattr(function, "__wrapped__"))  # lru_cache
+    if not plain or type(function) in (types.MethodType, staticmethod, classmethod):
+        raise ToolDefinitionError(f"@tool needs a function, not a {type(function).__name__}: write one with `def`.")
+    owner = getattr(function, "__qualname__", name).rpartition(".")[0]
+    if owner and not owner.endswith("<locals>"):
+        raise ToolDefinitionError(f"{name} is a method of {owner}: write a function that calls it, and mark that.")
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ToolDefinitionError(f"{name} is a generator: return a list instead of using `yield`.")
+
+
+def _check_options(approval_mode: str, max_invocations: object) -> None:
+    modes = typing.get_args(ApprovalMode)
+    if approval_mode not in modes:
+        raise ToolDefinitionError(f"approval_mode={approval_mode!r} is unknown: use {' or '.join(map(repr, modes))}.")
+    if max_invocations is not None and (type(max_invocations) is not int or max_invocations < 1):
+        raise ToolDefinitionError(f"max_invocations={max_invocations!r}: use a whole number from 1, or leave it out.")
+
+
+def _checked(name: object) -> str:
+    if not isinstance(name, str) or not (name.isascii() and name.isidentifier()) or len(name) > LONGEST_NAME:
+        fault = f"is not an ASCII identifier of at most {LONGEST_NAME} characters"
+    elif name.startswith("_"):
+        fault = "starts with an underscore"
+    elif keyword.iskeyword(name) or hasattr(builtins, name):
+        fault = "means something else in Python"
+    elif name in RESERVED:
+        fault = "is the name of a function that every program has"
+    else:
+        return name
+    raise ToolDefinitionError(f"The tool name {str(name)[:LONGEST_NAME]!r} {fault}: use another, @tool(name=...).")
+
+
+def _warn_of_gaps(contract: Contract) -> None:
+    untyped = [parameter.name for parameter in contract.parameters if not parameter.typed]
+    gaps = ["a docstring"] if not contract.description else []
+    if untyped:
+        gaps.append(f"type hints for {', '.join(untyped)}")
+    if gaps:
+        message = f"Add {' and '.join(gaps)} to the tool {contract.name}: the model sees only that."
+        warnings.warn(message, UserWarning, stacklevel=4)
+
+
+def _version(function: Callable[..., object], contract: Contract, *options: object) -> str:
+    try:
+        source = inspect.getsource(function)
+    except (OSError, TypeError):
+        source = _bytecode(getattr(inspect.unwrap(function), "__code__", None))
+    facts = [contract.name, contract.description, source, contract.schema, *options]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _bytecode(code: Any) -> str:
+    # The repr of an inner code object holds its address, so those are written out too.
+    if not isinstance(code, types.CodeType):
+        return ""
+    constants = [_bytecode(one) if isinstance(one, types.CodeType) else repr(one) for one in code.co_consts]
+    return f"{code.co_code.hex()} {code.co_names} {constants}"

@@ -1,0 +1,256 @@
+"""Name -> tool: what is offered, and the one way in which a call reaches a function of the person."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, cast
+
+from ..errors import ProgramError, ToolDefinitionError, UserError
+from ..settings import Limits
+from ..values import JSONObject, JSONValue
+from .failures import clipped, told
+from .results import to_json
+from .schema import Contract
+from .shapes import ANY, Shape, merge, seen
+
+__all__ = [
+    "ApprovalMode",
+    "BoundCall",
+    "OnMain",
+    "Registry",
+    "Tool",
+    "ToolCallError",
+    "ToolSpec",
+    "default_registry",
+    "marked",
+]
+
+ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
+OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
+"""Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
+
+MARK = "codeact_tool"
+DEFAULT_LIMITS = Limits()
+NAMES_LISTED = 20
+
+
+class ToolCallError(ProgramError):
+    """A call that gave no result. The text is for the program; `__cause__` is the tool's own error, for the person."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolSpec:
+    """What the rest of the engine knows of a tool.
+
+    Attributes:
+        stub: Python text for the prompt.
+        schema: JSON schema of the arguments.
+        parameters, required: names, in the order of the signature.
+        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
+        version: changes with the tool's source, schema or options: what an approval is bound to.
+    """
+
+    name: str
+    description: str
+    stub: str
+    schema: JSONObject
+    parameters: tuple[str, ...]
+    required: tuple[str, ...]
+    approval_mode: ApprovalMode
+    max_invocations: int | None
+    is_async: bool
+    version: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Tool:
+    """A function that is offered."""
+
+    function: Callable[..., object]
+    contract: Contract
+    spec: ToolSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BoundCall:
+    """A call that passed validation, frozen: what was shown and approved is what runs, also after a redefinition.
+
+    Attributes:
+        arguments: canonical JSON: the names sorted, everything inside as it came.
+    """
+
+    tool: Tool
+    arguments: str
+
+
+def marked(function: Callable[..., object]) -> Tool:
+    """The tool that `@tool` attached to `function`.
+
+    Raises:
+        ToolDefinitionError: it is not marked.
+    """
+    tool = getattr(function, MARK, None)
+    if not isinstance(tool, Tool):
+        raise ToolDefinitionError(f"{getattr(function, '__name__', 'This')} is not a tool: put @tool on it first.")
+    return tool
+
+
+class Registry:
+    """The tools on offer, in the order in which they were first defined.
+
+    Cells define tools on the main thread while a turn may read on another: each change is one dict operation,
+    and each reader takes a copy first.
+    """
+
+    def __init__(self) -> None:
+        self._tools: dict[str, Tool] = {}
+        self._seen: dict[str, Shape] = {}
+
+    def add(self, function: Callable[..., object]) -> None:
+        """Offer a function marked by `@tool`; one of the same name is replaced and keeps its place.
+
+        Raises:
+            ToolDefinitionError: it is not marked.
+        """
+        tool = marked(function)
+        before = self._tools.get(tool.spec.name)
+        if before is not None and before.spec.version != tool.spec.version:
+            self._seen.pop(tool.spec.name, None)
+        self._tools[tool.spec.name] = tool
+
+    def remove(self, name: str) -> None:
+        """Offer it no longer.
+
+        Raises:
+            UserError: there is no such tool.
+        """
+        if self._tools.pop(name, None) is None:
+            raise UserError(f"There is no tool {name!r} to remove. {self._listed()}")
+        self._seen.pop(name, None)
+
+    def clear(self) -> None:
+        self._tools.clear()
+        self._seen.clear()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._tools))
+
+    def __len__(self) -> int:
+        return len(self._tools)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
+    def get(self, name: str) -> ToolSpec | None:
+        tool = self._tools.get(name)
+        return None if tool is None else self._spec(tool)
+
+    def specs(self) -> dict[str, ToolSpec]:
+        """All tools by name, with stubs that show what their results looked like so far."""
+        return {name: self._spec(tool) for name, tool in list(self._tools.items())}
+
+    def validate(self, name: str, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS) -> BoundCall:
+        """Check a call before anybody is asked about it.
+
+        Raises:
+            ToolCallError: unknown tool, or arguments that it does not take.
+        """
+        tool = self._tools.get(name)
+        if tool is None:
+            raise ToolCallError(clipped(f"There is no tool {name[:64]!r}. {self._listed()}", limits.error_characters))
+        bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, arguments, limits))
+        _arguments(bound, limits)
+        return bound
+
+    async def call(self, bound: BoundCall, *, on_main: OnMain, limits: Limits = DEFAULT_LIMITS) -> JSONValue:
+        """Run the tool and give its result as JSON.
+
+        A synchronous function runs by `on_main`, and so does the copying of its result: what the tool does with it
+        later changes nothing. KeyboardInterrupt and cancellation pass through; everything else is told.
+
+        Raises:
+            ToolCallError: the tool raised, or returned what cannot be sent.
+        """
+        tool, name = bound.tool, bound.tool.spec.name
+        arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
+
+        def run() -> object:
+            with _told(name, limits):
+                value = tool.function(**arguments)
+            return value if inspect.isawaitable(value) else _answer(name, value, limits)
+
+        result = run() if tool.spec.is_async else await on_main(run)
+        if inspect.isawaitable(result):
+            with _told(name, limits):
+                result = await result
+            result = _answer(name, result, limits)
+        answer = cast(JSONValue, result)
+        self._remember(tool, answer)
+        return answer
+
+    def _remember(self, tool: Tool, answer: JSONValue) -> None:
+        name = tool.spec.name
+        if tool.contract.returns.vague and self._tools.get(name) is tool:
+            self._seen[name] = merge(self._seen.get(name, ANY), seen(answer))
+
+    def _spec(self, tool: Tool) -> ToolSpec:
+        return replace(tool.spec, stub=tool.contract.stub(self._seen.get(tool.spec.name, ANY)))
+
+    def _listed(self) -> str:
+        names = list(self._tools)
+        if not names:
+            return "No tool is defined."
+        return f"The tools are: {', '.join(names[:NAMES_LISTED])}{', ...' if len(names) > NAMES_LISTED else ''}."
+
+
+def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) -> str:
+    try:
+        text = json.dumps(
+            {key: arguments[key] for key in sorted(arguments)},
+            ensure_ascii=False,
+            allow_nan=False,
+            separators=(",", ":"),
+        )
+        size = len(text.encode())
+    except (TypeError, ValueError, RecursionError):
+        raise ToolCallError(f"{name}: an argument is not JSON: pass plain, finite data.") from None
+    if size > limits.arguments_bytes:
+        raise ToolCallError(f"{name}: the arguments are larger than {limits.arguments_bytes:,} bytes: pass less.")
+    return text
+
+
+def _arguments(bound: BoundCall, limits: Limits) -> dict[str, object]:
+    with _told(bound.tool.spec.name, limits):  # validators are the person's code and may raise anything
+        try:
+            return bound.tool.contract.bind(bound.arguments)
+        except ProgramError as error:
+            raise ToolCallError(clipped(str(error), limits.error_characters)) from None
+
+
+def _answer(name: str, value: object, limits: Limits) -> JSONValue:
+    with _told(name, limits):  # so may the attributes of what it returned
+        try:
+            return to_json(value, limits=limits)
+        except ProgramError as error:
+            raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters)) from None
+
+
+@contextmanager
+def _told(name: str, limits: Limits) -> Generator[None]:
+    try:
+        yield
+    except (ToolCallError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+        raise
+    except SystemExit as error:
+        raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.") from error
+    except BaseException as error:  # a tool is any code: what it raises must end the call, not the turn or the kernel
+        raise ToolCallError(told(name, error, limits.error_characters)) from error
+
+
+default_registry = Registry()
+"""What `@tool` adds to: in a notebook, running the cell that defines a tool is offering it."""

@@ -1,0 +1,267 @@
+"""A function's hints and docstring -> what may be passed, checked on the host, and what a model is told about it."""
+
+from __future__ import annotations
+
+import inspect
+import reprlib
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic.errors import PydanticUserError
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import GenerateJsonSchema
+
+from ..errors import ProgramError, ToolDefinitionError
+from ..values import JSONObject
+from .shapes import ANY, Shape, declared, settled
+
+__all__ = ["Contract", "Parameter", "contract_of"]
+
+DOCSTRING_CHARACTERS = 1_000
+NOTE_CHARACTERS = 300
+COMPLAINTS = 3
+
+SHOWN = reprlib.Repr()
+SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
+SHOWN.maxlevel = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parameter:
+    """One argument of a tool. `hint` is resolved; `default` is `inspect.Parameter.empty` where there is none."""
+
+    name: str
+    hint: object
+    default: object = inspect.Parameter.empty
+    keyword_only: bool = False
+    description: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is inspect.Parameter.empty
+
+    @property
+    def typed(self) -> bool:
+        return self.hint is not inspect.Parameter.empty
+
+    @property
+    def shape(self) -> Shape:
+        return declared(self.hint, argument=True)
+
+    def __str__(self) -> str:
+        annotation = self.shape.annotation
+        text = f"{self.name}: {annotation}" if annotation else self.name
+        if self.required:
+            return text
+        return f"{text} = {_literal(self.default)}" if annotation else f"{text}={_literal(self.default)}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Contract:
+    """What a program may pass to a tool, and what it gets.
+
+    Attributes:
+        schema: the JSON schema of the arguments.
+        returns: the shape of the result, as far as the return annotation tells it.
+        model: the pydantic model behind `bind`; its field names are the positions in `parameters`.
+    """
+
+    name: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    returns: Shape
+    model: type[BaseModel]
+    schema: JSONObject
+
+    def bind(self, arguments: str) -> dict[str, object]:
+        """The keyword arguments for the function, made from the JSON text of an object.
+
+        Nothing is converted but what JSON has no type for: dates, Decimal, Enum, tuples and sets.
+
+        Raises:
+            ProgramError: an argument is missing, unknown or of another type; the sentence says which and why.
+        """
+        try:
+            checked = self.model.model_validate_json(arguments, strict=True)
+        except ValidationError as error:
+            complaints = [_complaint(cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
+            told = "; ".join(complaints[:COMPLAINTS])
+            raise ProgramError(f"{self.name}: {told}. Its signature: {self}") from None
+        given = checked.model_fields_set
+        return {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters) if _field(i) in given}
+
+    def __str__(self) -> str:
+        parts = [str(parameter) for parameter in self.parameters]
+        first = next((i for i, parameter in enumerate(self.parameters) if parameter.keyword_only), None)
+        if first is not None:
+            parts.insert(first, "*")
+        annotation = self.returns.annotation
+        return f"{self.name}({', '.join(parts)})" + (f" -> {annotation}" if annotation else "")
+
+    def stub(self, seen: Shape = ANY) -> str:
+        """The tool as a Python stub for the prompt; `seen` is the shape of the results so far."""
+        docstring = self._docstring()
+        lines = [f"def {self}:", *docstring]
+        shape = settled(seen) if self.returns.vague else self.returns
+        if str(shape) not in ("", self.returns.annotation):
+            lines.append(f"    # returns {shape}")
+        return "\n".join(lines if docstring else [*lines, "    ..."])
+
+    def _docstring(self) -> list[str]:
+        text = _printable(self.description)[:DOCSTRING_CHARACTERS].replace('"""', "'''").rstrip("\\")
+        notes = [note for parameter in self.parameters if (note := _note(parameter))]
+        if not notes:
+            text = text.replace("\n", "\n    ")
+            closing = '\n    """' if "\n" in text or text.endswith('"') else '"""'
+            return [f'    """{text}{closing}'] if text else []
+        body = [*text.splitlines(), *([""] if text else []), *notes]
+        return [f'    """{body[0]}' if text else '    """', *(f"    {line}".rstrip() for line in body[1:]), '    """']
+
+
+def contract_of(function: Callable[..., object], *, name: str, description: str) -> Contract:
+    """Read the hints of `function`.
+
+    Raises:
+        ToolDefinitionError: it takes arguments that a program cannot pass by name as JSON.
+    """
+    signature = _signature(function, name)
+    scope: Mapping[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
+    parameters = tuple(_parameter(name, one, scope) for one in signature.parameters.values())
+    fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
+    try:
+        model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
+        schema = model.model_json_schema(schema_generator=_Schema)
+    except Exception as error:  # foreign types run their own code while a schema is made
+        raise _no_schema(name, parameters, error) from error
+    try:
+        returns = declared(_resolved(signature.return_annotation, scope))
+    except Exception:  # a hint that cannot be resolved tells nothing, and only the shape in the stub needs it
+        returns = ANY
+    schema.pop("title", None)
+    return Contract(
+        name=name, description=description, parameters=parameters, returns=returns, model=model, schema=schema
+    )
+
+
+class _Schema(GenerateJsonSchema):
+    # A default that is no JSON stays with the function; nobody needs to hear of it.
+    ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic names it
+        return False
+
+
+def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        raise ToolDefinitionError(
+            f"The parameters of {name} cannot be read: write a function with `def` that calls it, and mark that."
+        ) from None
+    except NameError as error:  # hints that are evaluated only now, from Python 3.14 on
+        raise ToolDefinitionError(f"{name}: {error} in its type hints: define or import it before the tool.") from None
+    return signature
+
+
+def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object]) -> Parameter:
+    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+        raise ToolDefinitionError(
+            f"{tool}({parameter}): a program passes every argument by its name: "
+            "write each out as an ordinary parameter (no *args, no **kwargs, no '/')."
+        )
+    try:
+        hint = _resolved(parameter.annotation, scope)
+    except Exception as error:  # evaluating an annotation can raise anything
+        raise ToolDefinitionError(
+            f"{tool}: the type of parameter {parameter.name!r}, {parameter.annotation!r}, cannot be resolved "
+            f"({error}): define or import it before the tool, outside of functions."
+        ) from None
+    return Parameter(
+        name=parameter.name,
+        hint=hint,
+        default=parameter.default,
+        keyword_only=parameter.kind is parameter.KEYWORD_ONLY,
+        description=_described(hint),
+    )
+
+
+def _resolved(annotation: object, scope: Mapping[str, object]) -> object:
+    if annotation is inspect.Parameter.empty:
+        return annotation
+
+    def carrier() -> None: ...
+
+    # One at a time, so that one bad hint does not hide the others.
+    carrier.__annotations__ = {"it": annotation}
+    return typing.get_type_hints(carrier, globalns=dict(scope), include_extras=True)["it"]
+
+
+def _described(hint: object) -> str:
+    if typing.get_origin(hint) is not Annotated:
+        return ""
+    texts = (note.description if isinstance(note, FieldInfo) else note for note in typing.get_args(hint)[1:])
+    return next((text for text in texts if isinstance(text, str)), "")
+
+
+def _field(position: int) -> str:
+    # Not the parameter's own name: `json`, `copy` or `model_config` mean something to pydantic.
+    return f"argument_{position}"
+
+
+def _model_field(parameter: Parameter) -> tuple[object, object]:
+    hint: object = parameter.hint if parameter.typed else Any
+    if parameter.default is None:
+        # `limit: int = None`: the stub shows None, so None may be passed. Not every hint knows `|`.
+        hint = cast(object, typing.Optional[cast(Any, hint)])  # noqa: UP045
+    facts: dict[str, Any] = {"validation_alias": parameter.name, "description": parameter.description or None}
+    return hint, Field(**facts) if parameter.required else Field(default=parameter.default, **facts)
+
+
+def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> ToolDefinitionError:
+    if isinstance(error, PydanticUserError) and error.code == "typed-dict-version":
+        return ToolDefinitionError(f"{tool}: on Python 3.11, import TypedDict from typing_extensions, not from typing.")
+    for parameter in parameters:
+        try:
+            create_model(tool, **cast(Any, {"argument": _model_field(parameter)})).model_json_schema()
+        except Exception:  # whatever it was, this is the parameter it came from
+            return ToolDefinitionError(
+                f"{tool}: a program cannot pass the type of parameter {parameter.name!r} as JSON: "
+                "use text, numbers, lists, dicts, dates, a dataclass or a pydantic model."
+            )
+    return ToolDefinitionError(f"{tool}: its parameters have no JSON schema ({type(error).__name__}): simplify them.")
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    place, kind, came = error["loc"], error["type"], error["input"]
+    if kind == "extra_forbidden":
+        return f"there is no argument {str(place[-1])[:60]!r}" + (f" in {_place(place[:-1])}" if place[1:] else "")
+    if kind == "missing":
+        return f"argument {_place(place)} is missing"
+    expected = str(error["msg"])[:200].removeprefix("Input ")
+    return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
+
+
+def _place(steps: Sequence[str | int]) -> str:
+    return "".join(str(step) if i == 0 else f"[{step!r}]" for i, step in enumerate(steps))[:100]
+
+
+def _literal(default: object) -> str:
+    value = default.value if isinstance(default, Enum) else default
+    simple = value is None or type(value) in (bool, int, float, str) or value in ([], {}, ())
+    text = repr(value) if simple else ""
+    return text if 0 < len(text) <= 40 else "..."
+
+
+def _note(parameter: Parameter) -> str:
+    shape = str(parameter.shape)
+    parts = [parameter.description, shape if shape != parameter.shape.annotation else ""]
+    text = _printable("; ".join(part for part in parts if part)).replace("\n", " ")
+    return f"{parameter.name}: {text[:NOTE_CHARACTERS]}" if text else ""
+
+
+def _printable(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n").replace('"""', "'''")

@@ -1,0 +1,291 @@
+"""What a value looks like, in words a model reads: `list of {product: str, qty: int | None}`. Never a value itself.
+
+A shape comes from a type hint (`declared`) or from results seen earlier (`seen`, added up by `merge`). What is declared
+is told in the guest's terms, where everything is JSON: a dataclass is a dict there, a date is text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import reduce
+from pathlib import PurePath
+from typing import Any, Literal, cast
+from uuid import UUID
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from ..values import JSONValue
+
+__all__ = ["ANY", "Shape", "declared", "merge", "seen", "settled"]
+
+NESTING = 5
+"""Levels looked into; recursive types end here."""
+ROWS_SEEN = 20
+NAMES_KEPT = 64
+NAMES_SHOWN = 24
+NAMES_SEEN_SHOWN = 12
+LONGEST_NAME = 32
+LONGEST_TEXT = 700
+
+# A key is data from outside, and it ends up in a prompt: a few plain words at most, no punctuation that could say more.
+HARMLESS = re.compile(r"[^\W\d]\w*(?:[ .-]\w+){0,2}")
+
+TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> as results give it, as an argument is written
+    date: ("str (ISO date)", "str (ISO date)"),
+    datetime: ("str (ISO date and time)", "str (ISO date and time)"),
+    time: ("str (ISO time)", "str (ISO time)"),
+    timedelta: ("float (seconds)", "str (ISO duration, PT90S)"),
+    Decimal: ("float", "float"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The union of what may be there; nothing set means nothing is known.
+
+    Attributes:
+        kinds: scalar types as text, in the order met.
+        item: what a list holds.
+        fields: what an object with fixed names holds; `optional` are the names that may be missing.
+        entry: what an object holds whose keys are data.
+    """
+
+    kinds: tuple[str, ...] = ()
+    item: Shape | None = None
+    fields: Mapping[str, Shape] | None = None
+    optional: frozenset[str] = field(default=frozenset())
+    entry: Shape | None = None
+
+    def __str__(self) -> str:
+        """In full, with as many levels of fields as a line can hold."""
+        texts = (self._text(levels) for levels in (3, 2, 1))
+        return next((text for text in texts if len(text) <= LONGEST_TEXT), self.annotation)
+
+    @property
+    def annotation(self) -> str:
+        """As a Python annotation, `list[dict]`; empty when nothing is known."""
+        return self._text(0)
+
+    @property
+    def vague(self) -> bool:
+        """It says less than a look at a result would."""
+        inner = self.item if self.item is not None else self.entry
+        return self == ANY or (inner is not None and inner.vague)
+
+    def _text(self, levels: int) -> str:
+        parts = [kind if levels else kind.partition(" (")[0] if kind in TAGGED else kind for kind in self.kinds]
+        if self.item is not None:
+            inner = self.item._text(levels)
+            parts.append("list" + (f" of {inner}" if "{" in inner else f"[{inner}]" if inner else ""))
+        if self.fields is not None:
+            parts.append("{" + ", ".join(self._names(levels - 1)) + "}" if levels and self.fields else "dict")
+        if self.entry is not None:
+            inner = self.entry._text(levels)
+            parts.append(f"dict[str, {inner}]" if inner else "dict")
+        return " | ".join(sorted(dict.fromkeys(parts), key=lambda part: part == "None"))
+
+    def _names(self, levels: int) -> Iterable[str]:
+        for count, (name, shape) in enumerate((self.fields or {}).items()):
+            if count == NAMES_SHOWN:
+                yield "..."
+                return
+            text = shape._text(levels)
+            yield name + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")
+
+
+ANY = Shape()
+TAGGED = {text for pair in TAGS.values() for text in pair}
+
+
+def merge(left: Shape, right: Shape) -> Shape:
+    """What is either the one or the other."""
+    kinds = tuple(dict.fromkeys(left.kinds + right.kinds))
+    if "float" in kinds:
+        kinds = tuple(kind for kind in kinds if kind != "int")
+    if left.fields is None or right.fields is None:
+        fields = right.fields if left.fields is None else left.fields
+        optional = left.optional | right.optional
+    else:
+        optional = left.optional | right.optional | (left.fields.keys() ^ right.fields.keys())
+        fields = {
+            name: _either(left.fields.get(name), right.fields.get(name)) or ANY
+            for name in (*left.fields, *(name for name in right.fields if name not in left.fields))
+        }
+    entry = _either(left.entry, right.entry)
+    if fields is not None and (entry is not None or len(fields) > NAMES_KEPT):
+        fields, optional, entry = None, frozenset[str](), reduce(merge, fields.values(), entry or ANY)
+    return Shape(kinds, _either(left.item, right.item), fields, optional, entry)
+
+
+def _either(left: Shape | None, right: Shape | None) -> Shape | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return merge(left, right)
+
+
+def seen(value: JSONValue, nesting: int = NESTING) -> Shape:
+    """The shape of one result: its keys and types."""
+    if isinstance(value, list):
+        rows = (seen(row, nesting - 1) for row in value[:ROWS_SEEN]) if nesting else ()
+        return Shape(item=reduce(merge, rows, ANY))
+    if isinstance(value, dict):
+        if not nesting:
+            return Shape(entry=ANY)
+        fields = {key[: LONGEST_NAME + 1]: seen(item, nesting - 1) for key, item in value.items()}
+        return merge(ANY, Shape(fields=fields))
+    return Shape((type(value).__name__ if value is not None else "None",))
+
+
+def settled(shape: Shape) -> Shape:
+    """`shape` as it may be shown: keys that look like data are not names."""
+    item = None if shape.item is None else settled(shape.item)
+    entry = None if shape.entry is None else settled(shape.entry)
+    if shape.fields is None:
+        return Shape(shape.kinds, item, entry=entry)
+    fields = {name: settled(inner) for name, inner in shape.fields.items()}
+    if fields and _are_data(shape):
+        return Shape(shape.kinds, item, entry=reduce(merge, fields.values()))
+    names = [name for name in fields if _is_harmless(name)][:NAMES_SEEN_SHOWN]
+    shown = {name: fields[name] for name in names}
+    if len(names) < len(fields):
+        shown["..."] = ANY
+    return Shape(shape.kinds, item, shown, shape.optional)
+
+
+def _are_data(shape: Shape) -> bool:
+    fields = shape.fields or {}
+    if not any(map(_is_harmless, fields)) or len(shape.optional) == len(fields):
+        return True  # no plain name among them, or no name that every object had
+    if len(fields) <= NAMES_SEEN_SHOWN:
+        return False
+    values = reduce(merge, fields.values())
+    structures = sum(part is not None for part in (values.item, values.fields, values.entry))
+    return structures + len([kind for kind in values.kinds if kind != "None"]) <= 1
+
+
+def _is_harmless(name: str) -> bool:
+    return len(name) <= LONGEST_NAME and HARMLESS.fullmatch(name) is not None
+
+
+def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) -> Shape:
+    """The shape that a resolved type hint promises; `argument`: of what is passed, not of what is returned."""
+
+    def inner(part: object) -> Shape:
+        return declared(part, argument=argument, nesting=nesting - 1) if nesting else ANY
+
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return declared(args[0], argument=argument, nesting=nesting)
+    if origin is Literal:
+        return Shape(_literal(args))
+    if origin in (typing.Union, types.UnionType):
+        parts = [declared(arg, argument=argument, nesting=nesting) for arg in args]
+        return ANY if ANY in parts else reduce(merge, parts)
+    if hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):  # NewType, `type X = ...`
+        alias = cast(Any, hint)
+        return inner(getattr(alias, "__supertype__", None) or alias.__value__)
+    kind = origin if isinstance(origin, type) else hint
+    return _of_class(kind, args, inner, argument) if isinstance(kind, type) else ANY
+
+
+def _of_class(kind: type[Any], args: Sequence[object], inner: Callable[[object], Shape], argument: bool) -> Shape:
+    fields = _fields(kind, argument)
+    if fields is not None:
+        names, optional = fields
+        return Shape(fields={name: inner(hint) for name, hint in names.items()}, optional=optional)
+    if (foreign := _foreign(kind)) is not None:
+        return foreign
+    if _is(kind, Mapping):
+        return Shape(entry=inner(args[1]) if len(args) == 2 else ANY)
+    if _is(kind, Iterable) and not _is(kind, str, bytes, Enum):
+        return Shape(item=reduce(merge, [inner(arg) for arg in args if arg is not ...], ANY))
+    return _scalar(kind, argument)
+
+
+def _is(kind: type[Any], *bases: type) -> bool:
+    return issubclass(kind, bases)
+
+
+def _scalar(kind: type[Any], argument: bool) -> Shape:
+    if kind is type(None):
+        return Shape(("None",))
+    if issubclass(kind, Enum):
+        return Shape(_literal(list(kind)))
+    if kind in TAGS:
+        return Shape((TAGS[kind][argument],))
+    base = next((base for base in (bool, int, float, str) if _is(kind, base)), None)
+    if base is not None:
+        return Shape((base.__name__,))
+    return Shape(("str",)) if _is(kind, UUID, PurePath, bytes) else ANY
+
+
+def _literal(choices: Sequence[object]) -> tuple[str, ...]:
+    values = [choice.value if isinstance(choice, Enum) else choice for choice in choices]
+    if all(value is None or isinstance(value, str | int) for value in values) and 0 < len(values) <= NAMES_SHOWN:
+        return (f"Literal[{', '.join(repr(value) for value in values)}]",)
+    return tuple(dict.fromkeys(type(value).__name__ for value in values))
+
+
+def _foreign(kind: type[Any]) -> Shape | None:
+    library, name = kind.__module__.partition(".")[0], kind.__name__
+    if library == "pandas":
+        return {"DataFrame": Shape(item=Shape(entry=ANY)), "Timestamp": Shape(TAGS[datetime][:1])}.get(name, ANY)
+    if library == "numpy":
+        found = re.match("bool|u?int|float|str", name)
+        return Shape((found[0].lstrip("u"),)) if found else Shape(item=ANY) if name == "ndarray" else ANY
+    return None
+
+
+def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], frozenset[str]] | None:
+    """Names with their hints, and the names that may be missing: a default fills those of a result, not of a dict."""
+    if _is(kind, BaseModel):
+        infos: dict[str, FieldInfo] = kind.model_fields
+        names = {name: info.alias if argument and info.alias else name for name, info in infos.items()}
+        hints: dict[str, object] = {names[name]: info.annotation for name, info in infos.items()}
+        defaults = {names[name] for name, info in infos.items() if not info.is_required()}
+    elif dataclasses.is_dataclass(kind):
+        members = dataclasses.fields(kind)
+        known = _hints(kind)
+        hints = {member.name: known.get(member.name, Any) for member in members}
+        missing = dataclasses.MISSING
+        defaults = {one.name for one in members if one.default is not missing or one.default_factory is not missing}
+    elif hasattr(kind, "__required_keys__"):  # a TypedDict, of typing or of typing_extensions
+        return _hints(kind), _gaps(kind)
+    elif _is(kind, tuple) and hasattr(kind, "_fields"):
+        known = _hints(kind)
+        hints = {name: known.get(name, Any) for name in kind._fields}
+        defaults = set[str](kind._field_defaults)
+    else:
+        return None
+    return hints, frozenset(defaults if argument else ())
+
+
+def _gaps(kind: type[Any]) -> frozenset[str]:
+    # `__optional_keys__` misses a NotRequired that `from __future__ import annotations` turned into text.
+    try:
+        hints = typing.get_type_hints(kind, include_extras=True)
+    except Exception:  # as in `_hints`
+        hints = {}
+    told = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    return frozenset(
+        name
+        for name in {*kind.__optional_keys__, *told}
+        if told.get(name) is typing.NotRequired
+        or (name in kind.__optional_keys__ and told.get(name) is not typing.Required)
+    )
+
+
+def _hints(kind: type[Any]) -> Mapping[str, object]:
+    try:
+        return typing.get_type_hints(kind)
+    except Exception:  # evaluating somebody's annotations can raise anything; the names are still worth showing
+        return dict.fromkeys(getattr(kind, "__annotations__", {}), Any)

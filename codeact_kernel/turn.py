@@ -1,0 +1,188 @@
+"""THE loop: ask the model, check its program, run it against the tools, and either that is the answer or it is mended.
+
+    ask → program → run ⇄ tool calls → result
+
+Two things lead back to the model: a program that failed (at most `max_retries` times), and a program that asked to see
+something with `observe(...)`. Everything that happens is emitted as an event; nothing here knows of notebooks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import uuid
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from . import preflight, prompt
+from .approval import Approver
+from .calls import Calls
+from .errors import CodeActError, ModelError
+from .events import (
+    Emit,
+    Emitter,
+    ModelAsked,
+    Notice,
+    ProgramChecked,
+    ProgramDelta,
+    ProgramReady,
+    RepairStarted,
+    RunFinished,
+    RunStarted,
+    TextDelta,
+    TurnFinished,
+    TurnStarted,
+)
+from .guest import modules
+from .model.base import Message, ModelClient
+from .model.extract import Reader
+from .model.usage import estimate
+from .progress import Progress
+from .prompt import Feedback
+from .sandbox.pool import Pool, Sandbox
+from .settings import Settings
+from .tools import OnMain, Registry, ToolSpec
+from .values import ProgramFailure, TurnResult
+
+__all__ = ["run_turn"]
+
+
+async def run_turn(
+    ask: str,
+    *,
+    model: ModelClient,
+    sandboxes: Pool,
+    tools: Registry,
+    approver: Approver,
+    emit: Emit,
+    settings: Settings,
+    on_main: OnMain,
+) -> TurnResult:
+    """One turn, from what the person typed to its result.
+
+    A program that fails for good is no exception: the result's `error` says why.
+
+    Args:
+        on_main: runs a synchronous tool where such tools belong (in a notebook, on the kernel's main thread).
+
+    Raises:
+        ModelError: the model gave no usable answer.
+        SandboxError: no sandbox came up.
+    """
+    emit = Emitter(uuid.uuid4().hex[:12], emit)
+    calls = Calls(tools, approver, settings.allow, emit, settings.limits, on_main)
+    progress = Progress(ask, model.name, calls, emit, settings.limits)
+    turn = _Turn(model, tools.specs(), calls, progress, emit, settings)
+    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(turn.tools)))
+    try:
+        async with sandboxes.checkout() as sandbox:
+            await turn.answer(ask, sandbox)
+    except asyncio.CancelledError:
+        progress.error = ProgramFailure(kind="Interrupted", message="stopped by the person")
+        raise
+    except CodeActError as error:
+        progress.error = ProgramFailure(kind=type(error).__name__, message=str(error))
+        raise
+    finally:
+        result = progress.result()
+        emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
+    return result
+
+
+@dataclass(slots=True)
+class _Turn:
+    model: ModelClient
+    tools: dict[str, ToolSpec]
+    calls: Calls
+    progress: Progress
+    emit: Emit
+    settings: Settings
+    repairs: int = 0
+    looks: int = 0
+    defined: set[str] = field(default_factory=set[str])
+    """Names that programs before left in the guest, as far as their text tells."""
+
+    async def answer(self, ask: str, sandbox: Sandbox) -> None:
+        messages = prompt.first(ask, self.tools.values(), modules())
+        while (program := await self.write(messages)) is not None:
+            feedback = self.check(program) or await self.run(program, sandbox)
+            if feedback is None or not self.goes_on(feedback):
+                return
+            messages += [Message("assistant", f"```python\n{program}\n```"), feedback.message]
+
+    async def write(self, messages: list[Message]) -> str | None:
+        """The model's next program, or `None` when it answers in words."""
+        progress, reader = self.progress, Reader(self.settings.limits.program_bytes)
+        usage, finish, text = None, None, ""
+        progress.model_turns += 1
+        self.emit(ModelAsked(number=progress.model_turns))
+        with progress.model_time.running():
+            async with aclosing(self.model.stream(messages)) as stream:
+                async for delta in stream:
+                    text += delta.text
+                    usage, finish = delta.usage or usage, delta.finish or finish
+                    for piece in reader.feed(delta.text):
+                        self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
+                    if reader.done:
+                        break
+        progress.usage += usage or estimate(messages, text)
+        written = reader.finish(finish)
+        if written.problem:
+            raise ModelError(written.problem)
+        if written.program is None:
+            progress.answer, progress.error = written.prose, None
+            return None
+        progress.attempts += 1
+        progress.program = written.program
+        self.emit(ProgramReady(program=written.program, attempt=progress.attempts))
+        if written.extra_blocks:
+            self.emit(Notice(text="The model wrote a second program: only the first is run."))
+        return written.program
+
+    def check(self, program: str) -> Feedback | None:
+        """What preflight refuses, before anything has happened."""
+        size = self.settings.limits.program_bytes
+        report = preflight.check(program, self.tools, modules(), self.defined, program_bytes=size)
+        problems = [problem.message for problem in report.problems]
+        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
+        if not problems:
+            return None
+        self.progress.error = ProgramFailure(kind="Refused", message=problems[0], line=report.problems[0].line)
+        return prompt.refused(problems)
+
+    async def run(self, program: str, sandbox: Sandbox) -> Feedback | None:
+        """Run it; what the model has to know to go on, or `None` when this is the answer."""
+        progress, limits = self.progress, self.settings.limits
+        with progress.run_time.running():
+            isolation = await sandbox.open()
+            progress.begin_run(isolation)
+            self.emit(RunStarted(run=progress.attempts, isolation=isolation))
+            outcome = await sandbox.run(
+                program,
+                tools={name: list(spec.parameters) for name, spec in self.tools.items()},
+                keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
+                answer=self.calls.answer,
+                write=progress.write,
+                clock=self.calls.begin(progress.attempts, limits.run_seconds),
+            )
+        progress.outcome, progress.error = outcome, outcome.failure
+        self.emit(RunFinished(run=progress.attempts, outcome=outcome))
+        self.defined = set() if outcome.state_lost else self.defined | set(re.findall(r"\w+", program))
+        if outcome.failure is not None:
+            return prompt.repair(outcome, self.calls.records, progress.printed, most=limits.shown_to_model)
+        if outcome.observed:
+            return prompt.observed(outcome.observed, progress.printed, most=limits.shown_to_model)
+        return None
+
+    def goes_on(self, feedback: Feedback) -> bool:
+        """Whether the model may have another try; counts it."""
+        if feedback.is_repair:
+            self.repairs += 1
+            if self.repairs > self.settings.max_retries:
+                return False
+        else:
+            self.looks += 1
+            if self.looks > self.settings.limits.observations:
+                return False
+        self.emit(RepairStarted(attempt=self.progress.attempts + 1, reason=feedback.reason))
+        return True

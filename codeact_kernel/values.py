@@ -1,0 +1,215 @@
+"""The nouns that cross rooms: small frozen facts, all of them JSON-able.
+
+Nothing here does anything. A value that only one room knows belongs in that room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "Answer",
+    "CallRecord",
+    "Decision",
+    "Isolation",
+    "JSONObject",
+    "JSONValue",
+    "ProgramFailure",
+    "Raised",
+    "Returned",
+    "RunOutcome",
+    "Stream",
+    "Timings",
+    "ToolCall",
+    "TurnResult",
+    "Usage",
+]
+
+JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
+JSONObject: TypeAlias = "dict[str, JSONValue]"
+Stream: TypeAlias = Literal["stdout", "stderr"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Isolation:
+    """The boundary one worker really has, as it reported it.
+
+    Attributes:
+        backend: its short name, for example `"embedded"`.
+        boundary: the same in words a person understands.
+        layers: the layers of lockdown around the worker process that are in force.
+        missing: the layers that this host could not give.
+    """
+
+    backend: str
+    boundary: str
+    layers: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        text = self.boundary
+        if self.layers:
+            text += f" ({', '.join(self.layers)})"
+        if self.missing:
+            text += f", without {', '.join(self.missing)}"
+        return text
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """The guest wants a tool. `id` counts 1, 2, 3 within a run; `line` is the program's line, if known."""
+
+    id: int
+    name: str
+    arguments: Mapping[str, JSONValue]
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """Whether a call may run, who said so, and why not.
+
+    Attributes:
+        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"`, or `"nobody"`
+            (approval was needed and nobody could give it).
+    """
+
+    allowed: bool
+    by: Literal["policy", "person", "nobody"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Returned:
+    """A tool's result, already JSON."""
+
+    value: JSONValue
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Raised:
+    """A call that did not give a result. The guest raises the exception named by `kind`."""
+
+    kind: Literal["ToolFailed", "ToolDenied"]
+    message: str
+
+
+Answer: TypeAlias = Returned | Raised
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallRecord:
+    """One finished call. `seconds` is the time the tool itself took."""
+
+    call: ToolCall
+    decision: Decision
+    answer: Answer
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Usage:
+    """Tokens of one or several model turns. `estimated` means the endpoint did not tell and we counted text."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    estimated: bool = False
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            prompt_tokens=self.prompt_tokens + other.prompt_tokens,
+            completion_tokens=self.completion_tokens + other.completion_tokens,
+            estimated=self.estimated or other.estimated,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timings:
+    """Seconds of a turn. `tools` and `waiting` (for a decision) count overlapping calls once."""
+
+    model: float = 0.0
+    sandbox: float = 0.0
+    tools: float = 0.0
+    waiting: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramFailure:
+    """Why a program did not finish.
+
+    Attributes:
+        kind: the exception's type name, or one of `"Refused"` (preflight), `"TimedOut"`, `"OutOfMemory"`,
+            `"Interrupted"`, `"WorkerLost"`, `"Crashed"`.
+        message: one line.
+        traceback: the guest's traceback with the program's lines; empty where there is none.
+        line: the program's line, if known.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}" if self.message else self.kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOutcome:
+    """What one run of one program came to.
+
+    Attributes:
+        failure: `None` when the program finished.
+        value: the last expression as JSON, or `None`.
+        text: its `repr`, `None` when there was no value.
+        is_json: whether `value` holds the whole value (else only `text` does).
+        observed: what the program handed to `observe(...)`: the model asked to see it.
+    """
+
+    failure: ProgramFailure | None = None
+    value: JSONValue = None
+    text: str | None = None
+    is_json: bool = False
+    observed: Sequence[str] = ()
+
+    @property
+    def state_lost(self) -> bool:
+        """Whether the guest had to be replaced: the program's variables are gone."""
+        return self.failure is not None and self.failure.kind in ("Crashed", "TimedOut", "WorkerLost")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TurnResult:
+    """What a turn came to: the object that `%%codeact` binds to `_codeact`.
+
+    Attributes:
+        ask: what the person typed.
+        program: the last program, or `None` when the model answered in words.
+        answer: the model's words when it wrote no program.
+        calls: every finished tool call, in the order of the answers.
+        value: the value of the last expression: JSON where it is JSON, else its `repr`.
+        stdout, stderr: what the program printed, bounded.
+        usage, timings: tokens and seconds.
+        error: why the turn failed, or `None`.
+        attempts: how many programs were written.
+        model_turns: how many times the model was asked.
+        model, isolation: who wrote the program and what held it.
+    """
+
+    ask: str
+    program: str | None = None
+    answer: str = ""
+    calls: Sequence[CallRecord] = ()
+    value: JSONValue = None
+    text: str | None = None
+    stdout: str = ""
+    stderr: str = ""
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    error: ProgramFailure | None = None
+    attempts: int = 0
+    model_turns: int = 0
+    model: str = ""
+    isolation: Isolation | None = None

@@ -1,0 +1,27 @@
+"""CodeAct in a notebook: `%load_ext codeact`, then mark functions with `@tool` and ask in a `%%codeact` cell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from codeact_kernel.model.scripted import ScriptedModel
+from codeact_kernel.tools import tool
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+__all__ = ["ScriptedModel", "load_ipython_extension", "tool", "unload_ipython_extension"]
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """`%load_ext codeact`: the magics, and a sandbox that warms up in the background."""
+    from .magics import load  # IPython is there only when somebody loads the extension
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """`%unload_ext codeact`: kills the sandboxes; the tools stay marked."""
+    from .magics import unload
+
+    unload(shell)

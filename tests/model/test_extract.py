@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from codeact_kernel.model.extract import ANSWER_CHARACTERS, Extracted, Reader
+
+
+def extract(text: str, reason: str | None = "stop", size: int = 0, limit: int = 64 << 10) -> Extracted:
+    """Read `text` as a whole or in pieces of `size`, to its end."""
+    reader = Reader(limit)
+    for start in range(0, len(text), size or len(text) or 1):
+        reader.feed(text[start : start + (size or len(text))])
+    return reader.finish(reason)
+
+
+def shown(reader: Reader, text: str, size: int) -> dict[str, str]:
+    """What the live display has at the end, by kind."""
+    display = {"prose": "", "program": ""}
+    for start in range(0, len(text), size):
+        for piece in reader.feed(text[start : start + size]):
+            display[piece.kind] += piece.text
+    return display
+
+
+def read_until_done(text: str) -> str:
+    """The part of `text` that a caller reads, character by character."""
+    reader = Reader()
+    for index, character in enumerate(text):
+        reader.feed(character)
+        if reader.done:
+            return text[: index + 1]
+    return text
+
+
+def test_the_first_python_block_is_the_program_and_the_words_before_it_are_prose() -> None:
+    found = extract("Here it is:\n\n```python\nx = 1\nprint(x)\n```\n")
+    assert found == Extracted(program="x = 1\nprint(x)", prose="Here it is:")
+
+
+@pytest.mark.parametrize("tag", ["python", "py", "python3", "ipython", "tool_code", "", "Python", " python title=x"])
+def test_a_block_with_a_tag_of_python_or_none_is_a_program(tag: str) -> None:
+    assert extract(f"```{tag}\nprint(1)\n```").program == "print(1)"
+
+
+@pytest.mark.parametrize("tag", ["bash", "json", "text", "output", "pythonic"])
+def test_a_block_of_another_language_is_prose(tag: str) -> None:
+    text = f"```{tag}\nprint(1)\n```"
+    assert extract(text) == Extracted(program=None, prose=text)
+
+
+def test_a_program_after_a_block_of_another_language_is_found() -> None:
+    found = extract("```bash\nls\n```\nthen\n```py\nprint(1)\n```")
+    assert found == Extracted(program="print(1)", prose="```bash\nls\n```\nthen")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "~~~python\nprint(1)\n~~~",
+        "````python\nprint(1)\n````",
+        "```python\nprint(1)\n`````",
+        "```python\r\nprint(1)\r\n```\r\n",
+        "```python\rprint(1)\r```\r",
+        "   ```python\n   print(1)\n   ```",
+        " ```python\nprint(1)\n```",
+        "```python\nprint(1)\n   ```  \n",
+    ],
+)
+def test_fences_have_all_the_forms_of_markdown(text: str) -> None:
+    assert extract(text) == Extracted(program="print(1)", prose="")
+
+
+def test_a_shorter_or_other_fence_does_not_close_a_longer_one() -> None:
+    body = 'text = """\n```\n~~~~\n"""'
+    assert extract(f"````python\n{body}\n````\n").program == body
+
+
+def test_backticks_at_a_line_start_inside_a_string_end_the_block_as_in_markdown() -> None:
+    assert extract('```python\nx = """\n```\n"""\n```').program == 'x = """'
+
+
+def test_the_indentation_of_the_program_is_kept() -> None:
+    body = "if x:\n    for y in z:\n        print(y)\n  # odd"
+    assert extract(f"```python\n{body}\n```").program == body
+
+
+def test_inline_code_in_backticks_opens_nothing() -> None:
+    text = "Use ```print(1)``` or\n```print(2)```\nas you like."
+    assert extract(text) == Extracted(program=None, prose=text)
+
+
+def test_words_without_code_are_the_answer() -> None:
+    assert extract("Alice spent the most, 120 euros.") == Extracted(
+        program=None, prose="Alice spent the most, 120 euros."
+    )
+
+
+@pytest.mark.parametrize("text", ["", " \n\n", "<think>hm</think>", "<think>hm"])
+def test_an_empty_answer_is_a_problem(text: str) -> None:
+    assert extract(text).problem == "The answer was empty: answer with one ```python block, or in words."
+
+
+def test_an_empty_block_is_a_problem() -> None:
+    found = extract("Sure:\n```python\n\n```")
+    assert (found.program, found.prose) == (None, "Sure:")
+    assert "The code block was empty" in found.problem
+
+
+def test_an_answer_cut_off_inside_the_program_gives_no_program() -> None:
+    found = extract("```python\nprint(1)\npri", "length")
+    assert found.program is None
+    assert "cut off" in found.problem
+
+
+def test_an_answer_cut_off_after_the_program_still_gives_it() -> None:
+    assert extract("```python\nprint(1)\n```\nThis pri", "length") == Extracted(program="print(1)", prose="")
+
+
+def test_words_that_were_cut_off_are_a_problem_too() -> None:
+    found = extract("Alice spent", "length")
+    assert found.prose == "Alice spent"
+    assert "cut off" in found.problem
+
+
+@pytest.mark.parametrize("reason", ["content_filter", "refusal"])
+def test_a_filtered_answer_is_a_problem(reason: str) -> None:
+    found = extract("```python\nprint(", reason)
+    assert found.program is None
+    assert "content filter" in found.problem
+
+
+def test_a_forgotten_closing_fence_is_forgiven() -> None:
+    assert extract("```python\nprint(1)") == Extracted(program="print(1)", prose="")
+
+
+@pytest.mark.parametrize("text", ["```python\nprint(1)", "print(1)"])
+def test_a_program_whose_end_nobody_confirmed_is_not_taken(text: str) -> None:
+    found = extract(text, None)
+    assert found.program is None
+    assert "broke off" in found.problem
+
+
+def test_of_two_blocks_the_first_is_taken_and_the_second_is_reported() -> None:
+    found = extract("```python\na()\n```\nor\n```python\nb()\n```")
+    assert found == Extracted(program="a()", prose="", extra_blocks=True)
+
+
+def test_a_block_of_output_after_the_program_is_no_second_program() -> None:
+    assert not extract("```python\na()\n```\n```output\n3\n```").extra_blocks
+
+
+@pytest.mark.parametrize(
+    "text", ["print(1)", "x = 5\nx", "import json", "a += 1", "n: int = 3", "f(\n  1,\n)", "for x in y:\n    go(x)"]
+)
+def test_bare_python_that_does_something_is_a_program(text: str) -> None:
+    assert extract(f"\n{text}\n") == Extracted(program=text, prose="")
+
+
+@pytest.mark.parametrize(
+    "text", ["Done", "42", "'Alice'", "Total: 120", "Alice (120)", "Alice (120), Bob (80)", "yes, no", "print", "-5"]
+)
+def test_words_that_happen_to_be_python_stay_words(text: str) -> None:
+    assert extract(text) == Extracted(program=None, prose=text)
+
+
+@pytest.mark.parametrize("text", ["(" * 5000, "-" * 60_000 + "f()", "f()\0", "f(" * 90 + ")" * 90])
+def test_text_that_breaks_a_parser_breaks_nothing(text: str) -> None:
+    found = extract(text)
+    assert found.program in (None, text)
+    assert found.prose in ("", text)
+
+
+def test_a_character_that_arrives_in_halves_is_put_together() -> None:
+    assert extract("```python\nprint('\ud83d\ude00')\n```", size=1).program == "print('\U0001f600')"
+
+
+def test_half_a_character_is_replaced() -> None:
+    assert extract("Fine \ud83d.").prose == "Fine \ufffd."
+
+
+def test_a_leading_thought_is_neither_prose_nor_program() -> None:
+    text = "\n<think>Perhaps\n```python\nno()\n```\n</think>\n\nSo:\n```python\nyes()\n```"
+    assert extract(text) == Extracted(program="yes()", prose="So:")
+
+
+def test_a_later_mention_of_think_is_text() -> None:
+    text = "I <think> it is </think> fine."
+    assert extract(text).prose == text
+
+
+def test_reading_ends_when_the_model_chats_on_after_the_program() -> None:
+    assert read_until_done("```python\na()\n```\n\n\nThis program prints") == "```python\na()\n```\n\n\nT"
+
+
+def test_reading_goes_on_through_blank_text_after_the_program() -> None:
+    text = "```python\na()\n```\n\n  \n"
+    assert read_until_done(text) == text
+
+
+def test_a_block_of_another_language_does_not_end_the_reading() -> None:
+    text = "```bash\nls\n```\nand then this"
+    assert read_until_done(text) == text
+
+
+def test_the_display_never_sees_a_fence_or_what_follows_the_program() -> None:
+    text = "Now:\n ```python\n x = '``'\n ```\nThis is it."
+    for size in range(1, len(text) + 1):
+        assert shown(Reader(), text, size) == {"prose": "Now:\n", "program": "x = '``'\n"}
+
+
+def test_text_is_shown_as_soon_as_it_cannot_be_a_fence() -> None:
+    reader = Reader()
+    seen = [
+        [piece.text for piece in reader.feed(text)] for text in ("He", "llo\n", "``", "`py", "\n", "  ", " x", "=1")
+    ]
+    assert seen == [["He"], ["llo\n"], [], [], [], [], ["   x"], ["=1"]]
+
+
+def test_a_program_over_the_limit_is_not_taken_and_ends_the_reading() -> None:
+    reader = Reader(program_bytes=10)
+    reader.feed("```python\n" + "é" * 5 + "\n")
+    assert reader.done
+    found = reader.finish(None)
+    assert found.program is None
+    assert found.problem == "The program was longer than 10 bytes: write a shorter one."
+
+
+def test_a_program_at_the_limit_is_taken() -> None:
+    assert extract("```python\n123456789\n```", limit=10).program == "123456789"
+
+
+@pytest.mark.parametrize("start", ["", "<think>", "```json\n", "```"])
+def test_an_endless_answer_is_read_to_a_limit(start: str) -> None:
+    reader = Reader()
+    reader.feed(start)
+    rounds = 0
+    while not reader.done:
+        reader.feed("word " * 1000)
+        rounds += 1
+    assert rounds == ANSWER_CHARACTERS // 5000 + 1
+    found = reader.finish(None)
+    assert found.problem.startswith("The answer was longer than 1,048,576 characters")
+    assert len(found.prose) <= ANSWER_CHARACTERS
+
+
+MARKS = ["```", "````", "~~~", "`", "~", "\n", "\r\n", "\r", " ", "   ", "    ", "\t", "<think>", "</think>", "<"]
+WORDS = ["python", "json", "x = 1", "f()", "word", "é", "\ud83d", "\ude00"]
+TEXTS = st.lists(st.sampled_from([*MARKS, *WORDS]), max_size=30).map("".join)
+
+
+@given(TEXTS, st.integers(1, 5), st.sampled_from(["stop", "length", None]))
+def test_how_the_answer_is_cut_makes_no_difference(text: str, size: int, reason: str | None) -> None:
+    assert extract(text, reason, size) == extract(text, reason)
+    assert shown(Reader(), text, max(len(text), 1)) == shown(Reader(), text, size)
+
+
+@given(TEXTS)
+def test_what_was_shown_is_the_beginning_of_what_is_found(text: str) -> None:
+    reader = Reader()
+    display = shown(reader, text, 1)
+    found = reader.finish("stop")
+    if found.program is not None and display["program"]:
+        assert found.program.startswith(display["program"].rstrip())
+    if found.program is None:
+        assert found.prose.startswith(display["prose"].strip())
+    assert not re.search("\r", display["prose"] + display["program"])

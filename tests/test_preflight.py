@@ -1,0 +1,276 @@
+"""Preflight: what a model is told about its program before anything runs."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from codeact_kernel.preflight import Report, check
+
+
+@dataclass(frozen=True)
+class Tool:
+    name: str
+    parameters: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool("list_users"),
+        Tool("get_orders", ("user_id",), ("user_id",)),
+        Tool("search", ("text", "limit"), ("text",)),
+    )
+}
+MODULES = frozenset({"asyncio", "collections", "concurrent", "concurrent.futures", "json", "math", "os", "statistics"})
+
+
+def examine(program: str) -> Report:
+    return check(program, TOOLS, MODULES)
+
+
+def only_message(program: str) -> str:
+    report = examine(program)
+    assert len(report.problems) == 1, report
+    return report.problems[0].message
+
+
+WRONG = {
+    # syntax
+    "print((1 + 2)\n": ("Line 1", "column 6", "'(' was never closed", "`print((1 + 2)`"),
+    "x = 1\n  y = 2\n": ("Line 2", "unexpected indent", "`y = 2`"),
+    "for user in list_users():\nprint(user)": ("Line 2", "expected an indented block"),
+    "Here is the program you asked for:\nprint(1)": ("Line 1", "invalid syntax", "comment", "#"),
+    "import math\nNow let's compute the total.": ("Line 2", "comment"),
+    "print 'hello'": ("Line 1", "Missing parentheses"),
+    "x = 'abc": ("Line 1", "unterminated string"),
+    "!pip install pandas": ("Line 1", "no shell"),
+    "x = 1\nreturn x": ("Line 2", "returns outside a function", "expression"),
+    "if True:\n    break": ("Line 2", "'break' outside loop"),
+    "def f():\n    await g\ng = f": ("Line 2", "outside async function"),
+    # rebinding
+    "\n\ndef get_orders(user_id):\n    return []": ("Line 3 defines `get_orders` itself", "a tool", "do not define it"),
+    "async def get_orders(user_id): ...": ("Line 1 defines `get_orders`",),
+    "class get_orders: ...": ("Line 1 defines `get_orders`",),
+    "def call_tool(name, **kwargs): return {}": ("Line 1 defines `call_tool`", "function of the sandbox"),
+    "def main():\n    def get_orders(user_id): return []\n    return get_orders(1)": ("Line 2 defines `get_orders`",),
+    "get_orders = get_orders(1)": ("Line 1", "`get_orders`", "`get_orders_result`"),
+    "observe = print": ("Line 1", "`observe`"),
+    "call_tool_async: object = None": ("Line 1", "`call_tool_async`"),
+    "a, (*get_orders, b) = [1, [2, 3]]": ("Line 1", "`get_orders`"),
+    "for search in [1]: pass": ("Line 1", "`search`"),
+    "with open('x') as search: pass": ("Line 1", "`search`"),
+    "import json as search": ("Line 1", "`search`"),
+    "from math import floor as search": ("Line 1", "`search`"),
+    "print(search := 1)": ("Line 1", "`search`"),
+    "[search := x for x in [1]]": ("Line 1", "`search`"),
+    "del search": ("Line 1", "`search`"),
+    "search += 1": ("Line 1", "`search`"),
+    "try: pass\nexcept ValueError as search: pass": ("Line 2", "`search`"),
+    "match 1:\n    case search: pass": ("Line 2", "`search`"),
+    "match {}:\n    case {**search}: pass": ("Line 2", "`search`"),
+    "def f():\n    global search\n    search = 1": ("Line 3", "`search`"),
+    # imports
+    "import pandas as pd": ("Line 1", "`pandas`", "not in the sandbox", "plain Python", "tools"),
+    "import httpx": ("`httpx`", "plain Python"),
+    "import json\nfrom statistic import mean": ("Line 2", "`statistic`", "`statistics`"),
+    "import numpy.linalg": ("`numpy.linalg`", "not in the sandbox"),
+    "import concurrent.processes": ("`concurrent.processes`", "not in the sandbox"),
+    "from . import helper": ("Line 1", "package of its own"),
+    "def f():\n    import requests": ("Line 2", "`requests`"),
+    "try:\n    import requests\nexcept ValueError: pass": ("Line 2", "`requests`"),
+    "try: pass\nexcept ImportError:\n    import requests": ("Line 3", "`requests`"),
+    "from tools import get_orders\nget_orders(1)": ("Line 1", "no import", "get_orders(user_id) directly"),
+    "import get_orders": ("Line 1", "no import", "get_orders(user_id) directly"),
+    "from hyperlight import call_tool": ("no import", 'call_tool("name"'),
+    "from codeact import tool": ("`codeact`", "no import", "list_users, get_orders, search"),
+    # unknown names
+    "call_tool('get_order', user_id=1)": ("Line 1", "`get_order`", "Did you mean `get_orders`?"),
+    "call_tool('weather')": ("`weather`", "does not exist", "list_users, get_orders, search"),
+    "import asyncio\nasyncio.run(call_tool_async('weather'))": ("Line 2", "`weather`"),
+    "get_order(1)": ("Line 1", "`get_order`", "not defined", "the tool get_orders(user_id)?"),
+    "list(map(get_order, [1]))": ("`get_order`", "the tool get_orders(user_id)?"),
+    "tools.get_orders(1)": ("`tools`", "get_orders(user_id) directly"),
+    "print(1)\nweather('Oslo')": ("Line 2", "`weather`", "not defined", "The tools are list_users"),
+    "json.dumps(1)": ("`json`", "`import json`"),
+    "display(1)": ("`display`", "Print"),
+    # arguments
+    "get_orders(id=1)": ("Line 1", "`id`", "`user_id` missing", "get_orders(user_id)"),
+    "get_orders()": ("`user_id` missing", "get_orders(user_id)"),
+    "get_orders(1, 2)": ("2 positional arguments", "takes 1", "get_orders(user_id)"),
+    "get_orders(1, user_id=1)": ("`user_id` given twice",),
+    "search('x', max=3)": ("`max`", "search(text, limit=...)"),
+    "search(limit=3, *[])\nlist_users(1)": ("Line 2", "list_users()"),
+    "call_tool('get_orders', user=1)": ("`user`", "get_orders(user_id)"),
+    "call_tool('get_orders')": ("`user_id` missing",),
+    "call_tool('get_orders', 1)": ("keyword arguments", 'call_tool("get_orders", user_id=...)'),
+    "call_tool('get_orders', {'user_id': 1})": ("keyword arguments",),
+    # the rest
+    "name = input('who?')": ("Line 1", "no input in the sandbox"),
+}
+
+
+@pytest.mark.parametrize("program", WRONG)
+def test_what_cannot_work_is_said_once_with_its_line_and_its_remedy(program: str) -> None:
+    message = only_message(program)
+    assert [part for part in WRONG[program] if part not in message] == [], message
+
+
+RIGHT = [
+    "",
+    "orders = [get_orders(user['id']) for user in list_users()]\norders",
+    "import asyncio\nawait asyncio.gather(*[call_tool_async('get_orders', user_id=i) for i in range(3)])",
+    "def f(get_orders):\n    return get_orders(1, 2, 3)",
+    "def f():\n    search = 1\n    for list_users in []: pass\n    return search",
+    "[search for search in 'abc']",
+    "class Client:\n    def get_orders(self): return get_orders(1)",
+    "def f():\n    global search\n    return search('x')",
+    "name = 'weather'\ncall_tool(name, city='Oslo')",
+    "call_tool(f'{1}', city='Oslo')",
+    "get_orders(*[1])\nget_orders(**{'user_id': 1})\nsearch(*['x'], limit=1)",
+    "call_tool('search', **{})",
+    "try:\n    import numpy\nexcept ImportError:\n    numpy = None",
+    "try:\n    import numpy\nexcept (KeyError, ModuleNotFoundError):\n    numpy = None",
+    "try:\n    import numpy\nexcept:\n    numpy = None",
+    "from __future__ import annotations\nimport os.path, concurrent.futures\nfrom collections import abc",
+    "from math import *\nfloor(1.5)",
+    "exec('def helper(): pass')\nhelper()",
+    "def later():\n    return helper()\ndef helper(): ...",
+    "lambda weather: weather()",
+    "def input(text): return text\ninput('x')",
+    "try:\n    get_orders(1)\nexcept (ToolDenied, ToolFailed) as error:\n    print(error)",
+    "observe(1)\n__name__",
+    "def f():\n    return 1",
+    "async def f():\n    async with f() as x:\n        return await x",
+]
+
+
+@pytest.mark.parametrize("program", RIGHT)
+def test_a_program_that_can_work_has_no_problem(program: str) -> None:
+    assert examine(program).problems == ()
+
+
+NEWER = [
+    "type Row = dict",
+    "def first[T](rows: list[T]) -> T: return rows[0]",
+    "def make[T](kind: type[T]) -> T: return T()",
+    "class Box[T = int]: pass",
+    "try: pass\nexcept ValueError, KeyError: pass",
+    "x = t'{1}'",
+    "d = {'a': 1}\nprint(f'{d['a']}')",
+    "print(f'{'('}')",
+    "print(f\"{'\\n'.join([])}\")",
+    "print(f'''{'a' # why\n}''')",
+]
+
+
+@pytest.mark.parametrize("program", NEWER)
+def test_python_newer_than_the_host_is_left_to_the_guest(program: str) -> None:
+    report = examine(program + "\nsearch('x')")
+    assert report.problems == ()
+    assert report.tools_named == ("search",)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="this host knows all that the guest knows")
+@pytest.mark.parametrize("program", ["print(f'{1}'", "it's 5 o'clock\nx = 1"])
+def test_a_syntax_error_without_a_sign_of_newer_python_is_reported_on_an_older_host(program: str) -> None:
+    assert "Line 1" in only_message(program)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "\0",
+        "x = '\ud800'",
+        "-" * 60_000 + "1",
+        "1" + "+1" * 30_000,
+        "a" + ".a" * 30_000,
+        "if 1: pass\n" + "elif 1: pass\n" * 4_000,
+        "(" * 5_000,
+        "lambda:" * 9_000 + "1",
+    ],
+)
+def test_a_text_that_no_parser_likes_is_one_problem(program: str) -> None:
+    assert only_message(program)
+
+
+def test_a_program_that_is_too_long_is_refused_with_the_limit() -> None:
+    assert "65536 bytes" in only_message("é" * 40_000)
+    assert "10 bytes" in check("x = 1234567", TOOLS, MODULES, program_bytes=10).problems[0].message
+
+
+def test_several_problems_come_in_the_order_of_the_lines() -> None:
+    report = examine("import pandas\ndef get_orders(user_id): ...\nsearch()\nweather()\nimport numpy")
+    assert [problem.line for problem in report.problems] == [1, 2, 3, 4, 5]
+
+
+def test_one_report_holds_ten_short_problems_at_most() -> None:
+    report = examine("\n".join(f"import {'x' * 900}{n}" for n in range(40)))
+    assert len(report.problems) == 10
+    assert max(len(problem.message) for problem in report.problems) <= 400
+
+
+def test_a_tool_that_is_faked_twice_is_reported_once() -> None:
+    assert only_message("def search(text): ...\ndef search(text, limit): ...")
+
+
+def test_a_name_of_an_earlier_program_is_not_unknown() -> None:
+    assert check("helper(rows)", TOOLS, MODULES, known={"helper"}).problems == ()
+
+
+def test_modules_that_cannot_be_iterated_are_enough() -> None:
+    class Some:
+        def __contains__(self, name: object) -> bool:
+            return name == "os"
+
+    report = check("import os.path\nimport pandas", TOOLS, Some())
+    assert [problem.line for problem in report.problems] == [2]
+
+
+def test_without_tools_the_message_says_that_there_are_none() -> None:
+    assert "There are no tools" in check("call_tool('search')", {}, MODULES).problems[0].message
+
+
+def test_the_tools_named_are_those_called_or_mentioned_in_order_of_appearance() -> None:
+    report = examine(
+        "call_tool('search', text='x')\nlist(map(get_orders, [u['id'] for u in list_users()]))\nsearch('y')"
+    )
+    assert report.tools_named == ("search", "get_orders", "list_users")
+
+
+def test_a_variable_with_the_name_of_a_tool_names_no_tool() -> None:
+    assert examine("[search for search in 'abc']\nlambda get_orders: get_orders").tools_named == ()
+
+
+def test_a_warning_about_the_program_does_not_reach_the_person(recwarn: pytest.WarningsRecorder) -> None:
+    warnings.simplefilter("always")
+    assert examine(r"x = '\d'" + "\n1 is 1\n(1)(2)").problems == ()
+    assert not recwarn.list
+
+
+def test_a_message_holds_no_control_characters() -> None:
+    assert only_message("x = = '\x1b[31m\ud7ff\u202e'").isprintable()
+
+
+# fmt: off
+WORDS = st.sampled_from([
+    "def", "class", "import", "from", "as", "for", "in", "if", "else", "try", "except", "with", "lambda",
+    "global", "return", "await", "async", "match", "case", "del", "get_orders", "search", "call_tool", "input",
+    "tools", "json", "(", ")", "[", "]", "{", "}", ":", ",", ".", "=", ":=", "*", "**", "\n", "\n    ", "'",
+    '"', "f'", 't"', "#", "\\", "1", "x",
+])
+# fmt: on
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.one_of(st.text(st.characters()), st.lists(WORDS, max_size=40).map(" ".join)))
+def test_no_text_makes_preflight_raise(program: str) -> None:
+    report = examine(program)
+    assert all(problem.message for problem in report.problems)
+    assert set(report.tools_named) <= set(TOOLS)
