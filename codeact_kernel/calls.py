@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Generator, Set
 from contextlib import contextmanager
 
 from .approval import Approver, needs_person
@@ -27,7 +27,7 @@ class Stopwatch:
         self._since = 0.0
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def running(self) -> Generator[None]:
         """Count the time of the `with` block."""
         if self._open == 0:
             self._since = time.monotonic()

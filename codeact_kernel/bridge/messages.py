@@ -93,19 +93,23 @@ class Finished:
 
 Message: TypeAlias = Ready | Run | Output | CallTool | ToolReturned | ToolRaised | Finished
 
-_ANY = object()
-_FIELDS: Mapping[type[Message], Mapping[str, object]] = {
+
+class _Any:
+    """Stands for a field whose value is checked elsewhere."""
+
+
+_FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
     Run: {"program": str, "tools": dict, "inputs": dict, "keep": bool},
     Output: {"stream": str, "text": str},
     CallTool: {"call": int, "name": str, "arguments": dict, "line": int},
-    ToolReturned: {"call": int, "value": _ANY},
+    ToolReturned: {"call": int, "value": _Any},
     ToolRaised: {"call": int, "kind": str, "message": str},
     Finished: {"outcome": dict},
 }
 _KINDS = {kind.__name__: kind for kind in _FIELDS}
-_OUTCOME = {"failure": _ANY, "value": _ANY, "text": _ANY, "is_json": bool, "observed": list}
-_FAILURE = {"kind": str, "message": str, "traceback": str, "line": _ANY}
+_OUTCOME = {"failure": _Any, "value": _Any, "text": _Any, "is_json": bool, "observed": list}
+_FAILURE = {"kind": str, "message": str, "traceback": str, "line": _Any}
 
 
 def encode(message: Message) -> JSONObject:
@@ -184,11 +188,11 @@ def _outcome_to_json(outcome: RunOutcome) -> JSONObject:
     }
 
 
-def _check(content: JSONObject, fields: Mapping[str, object], what: str) -> None:
+def _check(content: JSONObject, fields: Mapping[str, type], what: str) -> None:
     if content.keys() != fields.keys():
         raise BridgeError(f"{what}: not exactly the fields {', '.join(fields)}")
     for name, expected in fields.items():
-        if expected is not _ANY and type(content[name]) is not expected:
+        if expected is not _Any and type(content[name]) is not expected:
             raise BridgeError(f"{what}: {name} is not of its type")
 
 

@@ -7,26 +7,25 @@ from pathlib import Path
 
 __all__ = ["own_module", "prelude_source", "read_all"]
 
-_FILES = {"_codeact_aio": "aio.py", "_codeact_calls": "calls.py", "_codeact_runner": "runner.py"}
+_MODULES = ("codeact_aio", "codeact_calls", "codeact_runner")
 
 
 def read_all() -> None:
     """Read every file now: a locked-down worker cannot open files any more."""
-    for file in ("prelude.py", *_FILES.values()):
-        _read(file)
+    for name in ("codeact_prelude", *_MODULES):
+        _read(name)
 
 
 def prelude_source() -> str:
     """What runs first in every guest."""
-    return _read("prelude.py")
+    return _read("codeact_prelude")
 
 
 def own_module(name: str) -> str | None:
     """The source of the module that the guest knows as `name`, if it is one of ours."""
-    file = _FILES.get(name)
-    return None if file is None else _read(file)
+    return _read(name) if name in _MODULES else None
 
 
 @cache
-def _read(file: str) -> str:
-    return Path(__file__).with_name("inside").joinpath(file).read_text(encoding="utf-8")
+def _read(name: str) -> str:
+    return Path(__file__).with_name("inside").joinpath(f"{name}.py").read_text(encoding="utf-8")

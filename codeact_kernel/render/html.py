@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexers import PythonLexer
-
 from ..values import Raised
+from .code import highlighted
 from .parts import Table, as_table, call_end, footer
 from .safe import arguments_text, clip, for_html, plain
 from .transcript import Attempt, CallRow, Transcript
@@ -25,51 +22,52 @@ _DIM = "opacity:.75;font-size:12px"
 # Pygments' inline colours are made for a light ground, so the program brings its ground along into dark themes.
 _CODE = f"background:#f7f7f7;color:#222;padding:8px 10px;margin:0;overflow:auto;line-height:1.45;{_MONO}"
 _STATES = {"done": "#1a7f37", "failed": "#cf222e", "stopped": "#bf5f00"}
-_FORMATTER = HtmlFormatter(noclasses=True, nowrap=True, style="default")
 
 
 def to_html(transcript: Transcript) -> str:
     """The whole turn as one HTML card."""
-    body = [_note(text) for text in (transcript.note, *transcript.notices) if text]
+    body = [_header(transcript)]
+    body += [
+        _tag("div", "padding:4px 10px;font-size:12px;font-style:italic", for_html(note)) for note in _notes(transcript)
+    ]
     last = len(transcript.attempts) - 1
     for number, attempt in enumerate(transcript.attempts):
         body.append(_folded(attempt, number + 1) if number < last else _attempt(attempt))
     if transcript.prose and not transcript.attempts:
-        body.append(f'<div style="white-space:pre-wrap;padding:6px 10px">{for_html(transcript.prose.strip())}</div>')
+        body.append(_tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(transcript.prose.strip())))
     body.append(_end(transcript))
-    foot = f'<div style="{_DIM};padding:4px 10px;border-top:{_LINE}">{for_html(footer(transcript))}</div>'
-    return (
-        f'<div style="border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden">'
-        f"{_header(transcript)}{''.join(body)}{foot}</div>"
-    )
+    body.append(_tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(footer(transcript))))
+    return _tag("div", f"border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)
+
+
+def _tag(name: str, style: str, *content: str, more: str = "") -> str:
+    """One element. `content` is HTML: what is not ours has passed `for_html` already."""
+    return f'<{name} style="{style}"{more}>{"".join(content)}</{name}>'
+
+
+def _notes(transcript: Transcript) -> list[str]:
+    return [note for note in (transcript.note, *transcript.notices) if note]
 
 
 def _header(transcript: Transcript) -> str:
     colour = _STATES.get(transcript.state, "#0969da")
     calls = sum(len(attempt.calls) for attempt in transcript.attempts)
-    words = f"{calls} tool call{'' if calls == 1 else 's'}" if calls else ""
-    return (
-        f'<div style="display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px">'
-        f'<span><b>CodeAct</b> <span style="color:{colour}"><b>{for_html(transcript.state)}</b></span></span>'
-        f'<span style="opacity:.75">{words}</span></div>'
+    return _tag(
+        "div",
+        f"display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px",
+        _tag("span", "", "<b>CodeAct</b> ", _tag("b", f"color:{colour}", for_html(transcript.state))),
+        _tag("span", "opacity:.75", _count(calls) if calls else ""),
     )
-
-
-def _note(text: str) -> str:
-    return f'<div style="padding:4px 10px;font-size:12px;font-style:italic">{for_html(text)}</div>'
 
 
 def _folded(attempt: Attempt, number: int) -> str:
-    why = for_html(clip(attempt.reason, 300)) if attempt.reason else "it asked to see data"
-    return (
-        f'<details style="padding:2px 10px"><summary style="{_DIM};cursor:pointer">program {number}, '
-        f"then another: {why}</summary>{_attempt(attempt)}</details>"
-    )
+    why = for_html(clip(attempt.reason, 300))
+    summary = _tag("summary", f"{_DIM};cursor:pointer", f"program {number}, then another: {why}")
+    return _tag("details", "padding:2px 10px", summary, _attempt(attempt))
 
 
 def _attempt(attempt: Attempt) -> str:
-    code = highlight(plain(attempt.program).strip("\n"), PythonLexer(), _FORMATTER).rstrip("\n")
-    html = f'<pre style="{_CODE}">{code}</pre>'
+    html = _tag("pre", _CODE, highlighted(plain(attempt.program).strip("\n")))
     if attempt.calls:
         html += _calls(attempt.calls)
     if attempt.output:
@@ -78,16 +76,18 @@ def _attempt(attempt: Attempt) -> str:
 
 
 def _calls(calls: list[CallRow]) -> str:
-    rows = "".join(_call(row) for row in calls[:_MAX_CALLS])
+    rows = [_call(row) for row in calls[:_MAX_CALLS]]
     if len(calls) > _MAX_CALLS:
-        rows += f'<tr><td colspan="3" style="text-align:left">… {len(calls) - _MAX_CALLS:,} more calls</td></tr>'
+        rows.append(f"<tr>{_tag('td', 'text-align:left', f'… {len(calls) - _MAX_CALLS:,} more calls')}</tr>")
     failed = sum(isinstance(row.answer, Raised) for row in calls)
-    total = f"{len(calls)} tool call{'' if len(calls) == 1 else 's'}" + (
-        f", {failed} failed or denied" if failed else ""
+    words = _count(len(calls)) + (f", {failed} failed or denied" if failed else "")
+    return _tag(
+        "details",
+        "padding:2px 10px",
+        _tag("summary", f"{_DIM};cursor:pointer", words),
+        _tag("table", "border-collapse:collapse;width:100%;margin:2px 0", *rows),
+        more=" open" if len(calls) <= 8 or failed else "",
     )
-    table = f'<table style="border-collapse:collapse;width:100%;margin:2px 0">{rows}</table>'
-    opened = " open" if len(calls) <= 8 or failed else ""
-    return f'<details{opened} style="padding:2px 10px"><summary style="{_DIM};cursor:pointer">{total}</summary>{table}</details>'
 
 
 def _call(row: CallRow) -> str:
@@ -95,11 +95,13 @@ def _call(row: CallRow) -> str:
     wrong = ";color:#cf222e" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     by = f" ({row.decision.by})" if row.decision is not None and row.decision.by != "policy" else ""
-    return (
-        f'<tr><td style="{cell}">{for_html(row.call.name)}({for_html(arguments_text(row.call.arguments))})</td>'
-        f'<td style="{cell}{wrong}">{for_html(clip(call_end(row), 300))}{by}</td>'
-        f'<td style="{cell};text-align:right;white-space:nowrap">{took}</td></tr>'
+    call = f"{for_html(row.call.name)}({for_html(arguments_text(row.call.arguments))})"
+    cells = (
+        _tag("td", cell, call),
+        _tag("td", cell + wrong, for_html(clip(call_end(row), 300)), by),
+        _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _end(transcript: Transcript) -> str:
@@ -107,10 +109,8 @@ def _end(transcript: Transcript) -> str:
     if result is None:
         return ""
     if result.error is not None:
-        detail = result.error.traceback or str(result.error)
-        return f'<div style="padding:4px 10px;color:#cf222e"><b>{for_html(str(result.error))}</b></div>' + (
-            _pre(detail) if result.error.traceback else ""
-        )
+        line = _tag("div", "padding:4px 10px;color:#cf222e;font-weight:bold", for_html(str(result.error)))
+        return line + (_pre(result.error.traceback) if result.error.traceback else "")
     table = as_table(result.value)
     if table is not None:
         return _table(table)
@@ -124,21 +124,25 @@ def _end(transcript: Transcript) -> str:
 def _table(table: Table) -> str:
     cell = "padding:3px 10px;white-space:pre-wrap"
     sides = ["right" if numeric else "left" for numeric in table.numeric]
-    head = "".join(
-        f'<th style="{cell};text-align:{side};border-bottom:{_LINE}">{for_html(name)}</th>'
-        for name, side in zip(table.columns, sides, strict=True)
-    )
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="{cell};text-align:{side}">{for_html(text)}</td>' for text, side in zip(row, sides, strict=True)
+
+    def row(kind: str, cells: list[str], more: str = "") -> str:
+        pairs = zip(cells, sides, strict=True)
+        return (
+            f"<tr>{''.join(_tag(kind, f'{cell};text-align:{side}{more}', for_html(text)) for text, side in pairs)}</tr>"
         )
-        + "</tr>"
-        for row in table.rows
+
+    head = f"<thead>{row('th', table.columns, f';border-bottom:{_LINE}')}</thead>"
+    body = f"<tbody>{''.join(row('td', cells) for cells in table.rows)}</tbody>"
+    left_out = _tag("div", _DIM, f"… {table.left_out:,} more rows") if table.left_out else ""
+    return _tag(
+        "div", "padding:6px 10px;overflow:auto", _tag("table", "border-collapse:collapse", head, body), left_out
     )
-    more = f'<div style="{_DIM}">… {table.left_out:,} more rows</div>' if table.left_out else ""
-    return f'<div style="padding:6px 10px;overflow:auto"><table style="border-collapse:collapse"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{more}</div>'
 
 
 def _pre(text: str) -> str:
-    return f'<pre style="white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none;{_MONO}">{for_html(text)}</pre>'
+    style = "white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none"
+    return _tag("pre", f"{style};{_MONO}", for_html(text))
+
+
+def _count(calls: int) -> str:
+    return f"{calls:,} tool call{'' if calls == 1 else 's'}"

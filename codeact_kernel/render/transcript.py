@@ -54,7 +54,7 @@ class Transcript:
     """The state that the formats are drawn from.
 
     Attributes:
-        state: one of "asking the model", "writing", "checking", "running", "waiting for you", "done", "failed", "stopped".
+        state: "asking the model", "writing", "checking", "running", "done", "failed" or "stopped".
     """
 
     state: str = "asking the model"

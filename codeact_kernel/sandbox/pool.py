@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from ..bridge.messages import Run
@@ -101,7 +101,7 @@ class Pool:
                 return worker
 
     @asynccontextmanager
-    async def checkout(self) -> AsyncIterator[Sandbox]:
+    async def checkout(self) -> AsyncGenerator[Sandbox]:
         """A sandbox for one turn. Leaving with an exception kills its worker; either way a warm one follows."""
         sandbox = Sandbox(self)
         self.warm()

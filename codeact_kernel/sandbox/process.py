@@ -7,8 +7,8 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TypeAlias
 
@@ -45,7 +45,7 @@ class RunClock:
         return self._limit
 
     @contextmanager
-    def paused(self) -> Iterator[None]:
+    def paused(self) -> Generator[None]:
         """Stop the clock for the time of the `with` block; several may overlap."""
         loop = asyncio.get_running_loop()
         self._pauses += 1
@@ -215,10 +215,8 @@ class Worker:
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         if self._process.stdin is not None:
-            try:
+            with suppress(ConnectionError):  # the reader sees the end of the pipe as well, and says so
                 await self._process.stdin.drain()
-            except ConnectionError:
-                pass  # the reader sees the end of the pipe, and says so
 
     def _send(self, message: Message) -> None:
         assert self._process.stdin is not None
@@ -248,7 +246,7 @@ class Worker:
 
 
 async def _python(module: str, *arguments: str) -> asyncio.subprocess.Process:
-    """Our Python in a session of its own (an interrupt of the kernel is not meant for it), with next to no environment."""
+    """Our Python, next to no environment, and a session of its own: interrupts of the kernel are not meant for it."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # a folder beside the notebook must not be imported in place of ours

@@ -151,7 +151,7 @@ class _Schema(GenerateJsonSchema):
     # A default that is no JSON stays with the function; nobody needs to hear of it.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - pydantic names it
+    def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
 

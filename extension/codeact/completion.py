@@ -1,5 +1,9 @@
 """Tab: options after `%%codeact --`, verbs after `%codeact`, tool names in `call_tool("`."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedFunctionDecorator=false
+# IPython has next to no types.
+
 from __future__ import annotations
 
 import re

@@ -1,10 +1,10 @@
 """The main thread's part of a turn, and the thread that turns run on.
 
 A turn is a coroutine on one private loop thread, kept for the life of the kernel. Meanwhile the cell's thread stays
-here and serves, in order of arrival, what belongs to it: events to show, synchronous tools, questions. So plots, prints,
-sqlite connections and context variables behave as in a plain cell, and an interrupt is a KeyboardInterrupt here.
+here and serves, in order of arrival, what belongs to it: events to show, synchronous tools, questions. So plots,
+prints, sqlite connections and context variables behave as in a plain cell, and an interrupt is a KeyboardInterrupt.
 
-Only a tool's own code is ever torn in the middle by an interrupt; everywhere else the handler just asks the turn to end.
+Only a tool's own code is ever torn in the middle by an interrupt; elsewhere the handler just asks the turn to end.
 """
 
 from __future__ import annotations

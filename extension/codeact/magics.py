@@ -1,5 +1,9 @@
 """`%%codeact` and `%codeact`: options to settings, ask, show. Everything else is done elsewhere."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedFunctionDecorator=false
+# IPython has next to no types.
+
 from __future__ import annotations
 
 import atexit
@@ -7,7 +11,7 @@ import dataclasses
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
@@ -262,15 +266,26 @@ def load(shell: InteractiveShell) -> None:
     magics = CodeAct(shell)
     shell.register_magics(magics)
     shell._codeact_magics = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
-    formatters = shell.display_formatter.formatters
-    for mime in ("text/html", "text/markdown"):
-        formatters[mime].for_type(TurnResult, lambda result, mime=mime: bundle(result)[mime])
-    formatters["text/plain"].for_type(
-        TurnResult, lambda result, printer, cycle: printer.text(bundle(result)["text/plain"])
-    )
+    _pretty_print_results(shell)
     shell.Completer.custom_matchers.append(matcher)
     atexit.register(magics.close)
     magics.warm()
+
+
+def _pretty_print_results(shell: InteractiveShell) -> None:
+    formatters: Any = cast("Any", shell.display_formatter).formatters
+
+    def text(result: TurnResult, printer: Any, cycle: bool) -> None:
+        printer.text(bundle(result)["text/plain"])
+
+    def html(result: TurnResult) -> str:
+        return bundle(result)["text/html"]
+
+    def markdown(result: TurnResult) -> str:
+        return bundle(result)["text/markdown"]
+
+    for mime, function in (("text/plain", text), ("text/html", html), ("text/markdown", markdown)):
+        formatters[mime].for_type(TurnResult, function)
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -1,5 +1,9 @@
 """What the cell shows: events to a transcript, and the transcript to the cell's one output, in place."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# pyright: reportUntypedFunctionDecorator=false
+# IPython has next to no types.
+
 from __future__ import annotations
 
 import time

@@ -30,34 +30,38 @@ def add_denied_http(linker: wasm.Linker, component: wasm.Component, engine: Engi
     with linker.root() as root:
         with root.add_instance(_TYPES) as instance:
             for name, number in numbers.items():
-                instance.add_resource(name, wasm.ResourceType.host(number), lambda store, representation: None)
+                instance.add_resource(name, wasm.ResourceType.host(number), _answering(None))
             for name, kind in types.items():
                 if isinstance(kind, wasm.FuncType):
                     instance.add_func(name, _releasing(_function(name, kind, numbers)))
         with root.add_instance(_HANDLER) as instance:
-            answer = _result(handler["handle"], "err", wasm.Variant("HTTP-request-denied"))
-            instance.add_func("handle", _releasing(lambda store, *arguments: answer))
+            denied = _result(handler["handle"], "err", wasm.Variant("HTTP-request-denied"))
+            instance.add_func("handle", _releasing(_answering(denied)))
 
 
 def _exports(component: wasm.Component, engine: Engine, name: str) -> dict[str, Any]:
-    interface = component.type.imports(engine)[name].ty
+    interface: Any = component.type.imports(engine)[name].ty
     return {key: value.ty for key, value in interface.exports(engine).items()}
 
 
 def _function(name: str, kind: Any, numbers: dict[str, int]) -> Callable[..., Any]:
     if name in _HARMLESS:
-        return lambda store, *arguments: wasm.ResourceHost.own(1, numbers[_HARMLESS[name]])
+        return _answering(wasm.ResourceHost.own(1, numbers[_HARMLESS[name]]))
     if name == "[static]fields.from-list":
-        return lambda store, entries: _result(kind, "ok", wasm.ResourceHost.own(1, numbers["fields"]))
+        return _answering(_result(kind, "ok", wasm.ResourceHost.own(1, numbers["fields"])))
     if name.startswith("[method]outgoing-request.set-"):
-        return lambda store, *arguments: _result(kind, "ok")
+        return _answering(_result(kind, "ok"))
     if name == "[method]outgoing-request.body":
-        return lambda store, *arguments: _result(kind, "err")
+        return _answering(_result(kind, "err"))
 
-    def deny(store: Any, *arguments: Any) -> Any:
+    def deny(*_: Any) -> Any:
         raise WasmtimeError(f"{name} is not available in the sandbox")
 
     return deny
+
+
+def _answering(answer: Any) -> Callable[..., Any]:
+    return lambda *_: answer
 
 
 def _result(kind: Any, tag: str, value: Any = None) -> Any:

@@ -24,8 +24,8 @@ from .denied_http import add_denied_http
 
 __all__ = ["Embedded", "compile_guest"]
 
-_BOOT = "import _codeact_runner"
-_RUN = "_codeact_runner.run()"
+_BOOT = "import codeact_runner"
+_RUN = "codeact_runner.run()"
 
 
 def engine() -> Engine:
@@ -37,7 +37,7 @@ def engine() -> Engine:
 
 def compile_guest(target: Path) -> None:
     """Compile the guest into `target`: about ten seconds of processor time."""
-    compiled.store(wasm.Component.from_file(engine(), str(compiled.component())).serialize(), target)
+    compiled.store(bytes(wasm.Component(engine(), compiled.component().read_bytes()).serialize()), target)
 
 
 class Embedded:
@@ -58,7 +58,7 @@ class Embedded:
             tools.add_func("dispatch", self._dispatch)
         executor = self._component.get_export_index("hyperlight:sandbox/executor")
         assert executor is not None
-        self._entry = self._component.get_export_index("run", executor)
+        self._entry = self._component.get_export_index("run", executor) or "run"
         self._store: Store | None = None
         self._execute: Callable[[str], Any] | None = None
         self.reset()

@@ -1,4 +1,4 @@
-"""Runs in the guest as `_codeact_calls`: tool calls, and what a value becomes on its way out."""
+"""Runs in the guest as `codeact_calls`: tool calls, and what a value becomes on its way out."""
 
 import sys
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, cast
 
-from _codeact import host
+from codeact_prelude import host
 
 PROGRAM = "<program"
 
@@ -38,7 +38,7 @@ def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
 
 def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
     """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`."""
-    from _codeact_aio import start  # asyncio takes a while to import: only where it is wanted
+    from codeact_aio import start  # asyncio takes a while to import: only where it is wanted
 
     return start(name, arguments)
 
@@ -110,8 +110,8 @@ def plain(value: Any, depth: int = 30) -> Any:
         raise TypeError("nested too deeply, or in a circle")
     if isinstance(value, dict):
         return {_key(key): plain(item, depth - 1) for key, item in value.items()}
-    if hasattr(value, "_asdict") and isinstance(value, tuple):
-        return plain(value._asdict(), depth)
+    if isinstance(value, tuple) and (as_dict := getattr(value, "_asdict", None)):
+        return plain(as_dict(), depth)
     if isinstance(value, (set, frozenset)):
         items = [plain(item, depth - 1) for item in value]
         try:

@@ -1,4 +1,4 @@
-"""Runs in the guest as `_codeact_runner`: one program, from its text to its outcome.
+"""Runs in the guest as `codeact_runner`: one program, from its text to its outcome.
 
 The program comes as data (op `job`) and its outcome goes as data (op `result`); whatever it raises ends here.
 """
@@ -13,8 +13,8 @@ import time
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from _codeact import before_sleep, host
-from _codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
+from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
+from codeact_prelude import before_sleep, host
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80

@@ -1,4 +1,4 @@
-"""Runs in the guest as `_codeact_aio`, once asyncio is imported: an event loop that waits for tool calls.
+"""Runs in the guest as `codeact_aio`, once asyncio is imported: an event loop that waits for tool calls.
 
 The guest has no sockets to select on and no clock of its own that can be trusted, so the selector's `select` asks the
 worker to wait: for the answers of open calls, or for time to pass.
@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from _codeact_calls import ToolError, submit, wait
+from codeact_calls import ToolError, submit, wait
 
 _pending: dict[int, asyncio.Future[Any]] = {}
 

@@ -6,6 +6,7 @@ program can change all of it, so whatever counts is decided by the host.
 
 import binascii
 import builtins
+import importlib
 import importlib.machinery  # not `from`: its __getattr__ would import warnings, which is not there yet
 import json
 import marshal
@@ -40,13 +41,13 @@ def _dispatch(text: str) -> str:
         raise RuntimeError(str(getattr(error, "value", error))) from None
 
 
-# -- guards: in a micro-VM each of these kills the sandbox, hangs it, or lies --------------------------------------------
+# -- guards: in a micro-VM each of these kills the sandbox, hangs it, or lies ---
 
-_before_sleep: list[Any] = []
+before_sleep: list[Any] = []
 
 
 def _sleep(seconds: float, /) -> None:
-    for flush in _before_sleep:
+    for flush in before_sleep:
         flush()
     host("sleep", seconds=max(0.0, float(seconds)))
 
@@ -63,7 +64,7 @@ class _NoInput:
     encoding = "utf-8"
     read = readline = readlines = __next__ = staticmethod(_no_input)
 
-    def __iter__(self) -> _NoInput:
+    def __iter__(self) -> "_NoInput":  # noqa: UP037  # ruff reads it as the older Python that the host may be
         return self
 
     def isatty(self) -> bool:
@@ -92,7 +93,7 @@ builtins.input = _no_input
 sys.stdin = _NoInput()  # type: ignore[assignment]
 
 
-# -- the importer: what the stock guest lacks comes from the host's pack --------------------------------------------------
+# -- the importer: what the stock guest lacks comes from the host's pack ---
 
 
 class PackImporter:
@@ -120,7 +121,7 @@ class PackImporter:
         found, spec.loader_state = spec.loader_state, None
         exec(_code(found), module.__dict__)
         if spec.name == "asyncio":
-            import _codeact_aio  # noqa: F401  # replaces the event loop, which waits on sockets the guest has not
+            importlib.import_module("codeact_aio")  # replaces the event loop: the guest has no sockets to wait on
 
     @staticmethod
     def get_source(name: str) -> str | None:
@@ -139,6 +140,6 @@ def _code(found: dict[str, Any]) -> CodeType:
 
 sys.path.clear()  # there are no folders to search
 sys.meta_path.append(PackImporter)  # type: ignore[arg-type]
-_module = ModuleType("_codeact")
-_module.__dict__.update(host=host, before_sleep=_before_sleep)
-sys.modules["_codeact"] = _module
+_module = ModuleType("codeact_prelude")
+_module.__dict__.update(host=host, before_sleep=before_sleep)
+sys.modules["codeact_prelude"] = _module

@@ -1,0 +1,242 @@
+"""A real kernel with the extension in it, and a front end that reads every message by the cell that caused it."""
+
+from __future__ import annotations
+
+import ast
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import zmq
+from jupyter_client.manager import KernelManager
+
+PATIENCE = 60
+"""Seconds after which a kernel that says nothing has hung."""
+
+OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "error"}
+
+
+def bare_environment(folder: Path) -> dict[str, str]:
+    """No model configured, none to be found, and no profile of the person who runs the suite."""
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("OPENAI_", "AZURE_", "JUPYTER_", "IPYTHON")) and name not in _UNSET
+    }
+    # The discard port: nothing listens there, so no Ollama of this machine is found.
+    return environment | {"OLLAMA_HOST": "http://127.0.0.1:9", "IPYTHONDIR": str(folder / "ipython")}
+
+
+_UNSET = {"CODEACT_MODEL", "CODEACT_BACKEND", "CODEACT_MAX_RETRIES", "CODEACT_TIMEOUT", "CODEACT_ALLOW"}
+
+
+@dataclass
+class Cell:
+    """What one executed cell showed."""
+
+    reply: dict[str, Any]
+    outputs: list[tuple[str, dict[str, Any]]]
+    questions: list[str] = field(default_factory=list[str])
+
+    @property
+    def status(self) -> str:
+        return self.reply["status"]
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        return [content for kind, content in self.outputs if kind in kinds]
+
+    def stream(self, name: str) -> str:
+        return "".join(content["text"] for content in self.of("stream") if content["name"] == name)
+
+    @property
+    def stdout(self) -> str:
+        return self.stream("stdout")
+
+    @property
+    def errors(self) -> list[str]:
+        """Everything that looks like an error to a reader: usage errors go to stderr, all others are messages."""
+        return [text for text in [self.stream("stderr").strip()] if text] + [
+            "\n".join(content["traceback"]) for content in self.of("error")
+        ]
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The cell's card as it stands at the end."""
+        cards = [
+            content for content in self.of("display_data", "update_display_data") if "text/html" in content["data"]
+        ]
+        return cards[-1]["data"] if cards else {}
+
+    @property
+    def text(self) -> str:
+        return self.shown.get("text/plain", "")
+
+    @property
+    def everything(self) -> str:
+        """All that a person could read anywhere in the cell."""
+        cards = self.of("display_data", "update_display_data", "execute_result")
+        data = [text for content in cards for text in content["data"].values() if isinstance(text, str)]
+        return "\n".join([self.stdout, *self.errors, *data])
+
+
+class Notebook:
+    """A front end of one kernel."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(env=bare_environment(folder) | environment, cwd=str(folder))
+        self.client = self.manager.blocking_client()
+        self.client.start_channels(hb=False)
+        self.client.wait_for_ready(timeout=PATIENCE)
+        self._outputs: dict[str, list[tuple[str, dict[str, Any]]]] = defaultdict(list)
+        self._questions: dict[str, list[str]] = defaultdict(list)
+        self._replies: dict[str, dict[str, Any]] = {}
+        self._idle: set[str] = set()
+        self._channels = {
+            channel.socket: channel
+            for channel in (self.client.iopub_channel, self.client.shell_channel, self.client.stdin_channel)
+        }
+        self._poller = zmq.Poller()
+        for socket in self._channels:
+            self._poller.register(socket, zmq.POLLIN)
+        self.answers: list[str] = []
+
+    # What a person does
+
+    def run(self, code: str, *, answers: list[str] | None = None) -> Cell:
+        """Run a cell; `answers` are typed when it asks. Without them nobody is there."""
+        self.answers = list(answers or [])
+        return self.finished(self.send(code, allow_stdin=answers is not None))
+
+    def send(self, code: str, *, allow_stdin: bool = False) -> str:
+        return self.client.execute(code, allow_stdin=allow_stdin, store_history=True)
+
+    def ask(self, *programs: str, options: str = "", answers: list[str] | None = None, prompt: str = "Go.") -> Cell:
+        """A `%%codeact` cell whose model writes `programs`."""
+        self.script(*(f"```python\n{program}\n```" for program in programs))
+        return self.run(f"%%codeact {options}\n{prompt}", answers=answers)
+
+    def interrupt(self) -> None:
+        self.manager.interrupt_kernel()
+
+    def complete(self, code: str) -> list[str]:
+        self.client.complete(code, len(code))
+        reply = self.client.get_shell_msg(timeout=PATIENCE)
+        assert reply["msg_type"] == "complete_reply"
+        return reply["content"]["matches"]
+
+    # What a test wants to know
+
+    def script(self, *answers: str) -> None:
+        """From now on a scripted model gives these answers."""
+        self.do(
+            f"import codeact as _c\nget_ipython()._codeact_magics.session.model = _c.ScriptedModel({list(answers)!r})\n"
+        )
+
+    def do(self, code: str) -> Cell:
+        """Run a cell that has to work."""
+        cell = self.run(code)
+        assert cell.status == "ok", cell.errors
+        return cell
+
+    def get(self, expression: str) -> Any:
+        """The value of an expression in the kernel, where it is a literal."""
+        sent = self.client.execute("", silent=True, user_expressions={"it": expression}, allow_stdin=False)
+        found = self.finished(sent).reply["user_expressions"]["it"]
+        assert found["status"] == "ok", found
+        return ast.literal_eval(found["data"]["text/plain"])
+
+    @property
+    def asked(self) -> list[list[str]]:
+        """The texts of the messages of each question that the scripted model was asked."""
+        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact_magics.session.model.asked]")
+
+    def workers(self) -> set[int]:
+        """The process ids of the kernel's sandboxes."""
+        children = psutil.Process(self.manager.provisioner.process.pid).children(recursive=True)
+        return {child.pid for child in children if _is_worker(child)}
+
+    # Messages
+
+    def finished(self, sent: str) -> Cell:
+        """The cell, once the kernel has answered and is idle again."""
+        self.wait(lambda: sent in self._replies and sent in self._idle)
+        return Cell(self._replies[sent], self._outputs[sent], self._questions[sent])
+
+    def wait_for(self, sent: str, text: str) -> None:
+        """Until the cell has shown `text`: a print, a line of its card, or a question."""
+
+        def seen() -> bool:
+            cell = Cell({}, self._outputs[sent])
+            return text in cell.stdout or text in cell.text or any(text in one for one in self._questions[sent])
+
+        self.wait(seen)
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not until():
+            ready = self._poller.poll(max(0, (deadline - time.monotonic()) * 1000))
+            assert ready, "the kernel has hung"
+            for socket, _ in ready:
+                self._take(self._channels[socket].get_msg(timeout=0))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        parent, kind, content = message["parent_header"].get("msg_id", ""), message["msg_type"], message["content"]
+        if kind in OUTPUTS:
+            self._outputs[parent].append((kind, content))
+        elif kind == "status" and content["execution_state"] == "idle":
+            self._idle.add(parent)
+        elif kind == "execute_reply":
+            self._replies[parent] = content
+        elif kind == "input_request":
+            self._questions[parent].append(content["prompt"])
+            if self.answers:
+                self.client.input(self.answers.pop(0))
+
+    def close(self) -> None:
+        """End the kernel; its sandboxes have to end with it."""
+        workers = [psutil.Process(pid) for pid in self.workers()]
+        self.client.shutdown()
+        self.manager.finish_shutdown()
+        self.manager.cleanup_resources()
+        self.client.stop_channels()
+        _, alive = psutil.wait_procs(workers, timeout=10)
+        assert not alive, "a sandbox outlived its kernel"
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "codeact_kernel.sandbox.worker" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    notebook = Notebook(tmp_path_factory.mktemp("notebook"))
+    try:
+        notebook.do("%load_ext codeact\nfrom codeact import tool")
+        yield notebook
+    finally:
+        notebook.close()
+
+
+@pytest.fixture
+def nb(kernel: Notebook) -> Notebook:
+    """The module's kernel, without the tools, the permissions and the answers of the test before."""
+    kernel.do(
+        "%load_ext codeact\n"
+        "from codeact_kernel.tools import default_registry as _registry\n"
+        "from codeact_kernel.settings import Settings as _Settings\n"
+        "_registry.clear()\n"
+        "_m = get_ipython()._codeact_magics\n"
+        "_m.allowed.clear(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
+        "_m.settings = _Settings()\n"
+    )
+    return kernel

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import time
+
+import psutil
+import pytest
+
+SLEEPS = 60
+QUICKLY = 10
+"""Far more than an interrupt needs, far less than what is interrupted takes."""
+
+SETUP = f'''
+import asyncio, time
+
+@tool
+def log(text: str) -> str:
+    """Log."""
+    return text
+
+@tool
+def block() -> str:
+    """Block."""
+    print("in the tool", flush=True)
+    time.sleep({SLEEPS})
+    return "never"
+
+@tool
+async def linger() -> str:
+    """Linger."""
+    print("in the tool", flush=True)
+    await asyncio.sleep({SLEEPS})
+    return "never"
+
+@tool
+def stubborn() -> str:
+    """Swallows the first interrupt, as careless code does."""
+    print("in the tool", flush=True)
+    try:
+        time.sleep({SLEEPS})
+    except BaseException:
+        pass
+    return "swallowed"
+
+@tool(approval_mode="always_require")
+def drop() -> None:
+    """Drop."""
+
+class Waiting:
+    name, note = "waiting", ""
+
+    async def stream(self, messages):
+        from codeact_kernel.model.base import Delta
+        yield Delta(text="```python\\nhalf = 1\\n")
+        await asyncio.Event().wait()
+
+kept = 41
+'''
+
+# What the program does, and what the cell shows once it does it.
+STATES = {
+    "a guest's loop": ("log(text='before')\nwhile True: pass", "→ log("),
+    "a guest's sleep": ("import time\nlog(text='before')\ntime.sleep(60)", "→ log("),
+    "a synchronous tool": ("log(text='before')\nblock()", "in the tool"),
+    "an async tool": ("log(text='before')\nawait call_tool_async('linger')", "in the tool"),
+    "a stubborn tool": ("log(text='before')\nstubborn()", "in the tool"),
+}
+
+
+def interrupted(nb, sent: str, at: str):
+    """Interrupt the cell once it shows `at`, with another cell queued behind it."""
+    queued = nb.send("ran_anyway = True")
+    nb.wait_for(sent, at)
+    started = time.monotonic()
+    nb.interrupt()
+    cell = nb.finished(sent)
+    assert time.monotonic() - started < QUICKLY
+    return cell, nb.finished(queued)
+
+
+def assert_stopped(nb, cell, queued) -> None:
+    assert cell.status == "error"
+    (error,) = cell.errors
+    assert "\n" not in error
+    assert error.startswith("Stopped.")
+    assert "stopped" in cell.text
+    assert "stopped" in cell.shown["text/html"]
+    assert queued.status == "aborted"
+    assert nb.get("kept, 'ran_anyway' in globals(), _codeact.error.kind") == (41, False, "Interrupted")
+
+
+def assert_next_cell_works(nb) -> None:
+    assert nb.ask("log(text='next')").status == "ok"
+    assert nb.get("_codeact.value") == "next"
+    assert len(nb.workers()) == 1
+
+
+@pytest.mark.parametrize("what", STATES)
+def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
+    program, at = STATES[what]
+    nb.do(SETUP)
+    nb.ask("1")
+    (worker,) = nb.workers()
+    nb.script(f"```python\n{program}\n```")
+    cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), at)
+    assert_stopped(nb, cell, queued)
+    assert '→ log(text="before") = "before"' in cell.text
+    assert nb.get("_codeact.calls[0].answer.value, _codeact.program") == ("before", program)
+    _, alive = psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], timeout=QUICKLY)
+    assert not alive, "the program runs on in its worker"
+    assert_next_cell_works(nb)
+
+
+def test_stop_while_the_model_writes(nb):
+    nb.do(SETUP + "get_ipython()._codeact_magics.session.model = Waiting()")
+    cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), "half = 1")
+    assert_stopped(nb, cell, queued)
+    assert "half = 1" in cell.text
+    assert nb.get("_codeact.program, len(_codeact.calls)") == (None, 0)
+    assert_next_cell_works(nb)
+
+
+def test_stop_while_the_cell_asks_the_person(nb):
+    nb.do(SETUP)
+    nb.script("```python\nlog(text='before')\ndrop()\n```")
+    nb.answers = []
+    cell, queued = interrupted(nb, nb.send("%%codeact\nGo.", allow_stdin=True), "Allow drop(")
+    assert_stopped(nb, cell, queued)
+    assert_next_cell_works(nb)
+
+
+def test_an_ordinary_cell_is_interrupted_as_ever_after_a_turn(nb):
+    nb.do(SETUP)
+    nb.ask("1")
+    sent = nb.send("print('here', flush=True)\ntime.sleep(60)")
+    nb.wait_for(sent, "here")
+    nb.interrupt()
+    cell = nb.finished(sent)
+    assert cell.reply["ename"] == "KeyboardInterrupt"
+    assert nb.get("kept") == 41
