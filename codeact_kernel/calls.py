@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Generator, Set
 from contextlib import contextmanager
+from dataclasses import replace
 
 from .approval import Approver, needs_person
 from .events import CallAnswered, CallDecided, CallOpened, Emit
@@ -80,6 +81,7 @@ class Calls:
         try:
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
+            call = replace(call, version=bound.tool.spec.version)
             waited = time.monotonic()
             decision = await self._decide(call, bound)
             waited = time.monotonic() - waited
@@ -88,10 +90,17 @@ class Calls:
             answer = await self._run(call, bound, decision)
         except ToolCallError as error:
             answer = Raised(kind="ToolFailed", message=str(error))
+        except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
+            effects = "it may have had effects" if started else "it had not begun"
+            self._record(run, call, decision, Raised(kind="ToolFailed", message=f"stopped; {effects}"), started)
+            raise
+        self._record(run, call, decision, answer, started)
+        return answer
+
+    def _record(self, run: int, call: ToolCall, decision: Decision, answer: Answer, started: float) -> None:
         took = time.monotonic() - started if started else 0.0
         self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
         self._emit(CallAnswered(run=run, call=call, answer=answer, took=took))
-        return answer
 
     async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
         spec = bound.tool.spec

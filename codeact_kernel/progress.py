@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .calls import Calls, Stopwatch
 from .events import Emit, OutputWritten
+from .model.base import ModelClient
 from .settings import Limits
 from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 
@@ -13,7 +14,7 @@ __all__ = ["Progress"]
 class Progress:
     """The growing result of one turn."""
 
-    def __init__(self, ask: str, model: str, calls: Calls, emit: Emit, limits: Limits) -> None:
+    def __init__(self, ask: str, model: ModelClient, calls: Calls, emit: Emit, limits: Limits) -> None:
         self.program: str | None = None
         self.answer = ""
         self.attempts = 0
@@ -71,7 +72,8 @@ class Progress:
             error=self.error,
             attempts=self.attempts,
             model_turns=self.model_turns,
-            model=self._model,
+            model=self._model.name,
+            note=self._model.note,
             isolation=self.isolation,
         )
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 import uuid
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -71,9 +72,9 @@ async def run_turn(
     """
     emit = Emitter(uuid.uuid4().hex[:12], emit)
     calls = Calls(tools, approver, settings.allow, emit, settings.limits, on_main)
-    progress = Progress(ask, model.name, calls, emit, settings.limits)
-    turn = _Turn(model, tools.specs(), calls, progress, emit, settings)
-    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(turn.tools)))
+    progress = Progress(ask, model, calls, emit, settings.limits)
+    turn = _Turn(model, tools, calls, progress, emit, settings)
+    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
             await turn.answer(ask, sandbox)
@@ -92,18 +93,19 @@ async def run_turn(
 @dataclass(slots=True)
 class _Turn:
     model: ModelClient
-    tools: dict[str, ToolSpec]
+    tools: Registry
     calls: Calls
     progress: Progress
     emit: Emit
     settings: Settings
     repairs: int = 0
     looks: int = 0
+    named: Sequence[str] = ()
     defined: set[str] = field(default_factory=set[str])
     """Names that programs before left in the guest, as far as their text tells."""
 
     async def answer(self, ask: str, sandbox: Sandbox) -> None:
-        messages = prompt.first(ask, self.tools.values(), modules())
+        messages = prompt.first(ask, self.tools.specs().values(), modules())
         while (program := await self.write(messages)) is not None:
             feedback = self.check(program) or await self.run(program, sandbox)
             if feedback is None or not self.goes_on(feedback):
@@ -142,7 +144,8 @@ class _Turn:
     def check(self, program: str) -> Feedback | None:
         """What preflight refuses, before anything has happened."""
         size = self.settings.limits.program_bytes
-        report = preflight.check(program, self.tools, modules(), self.defined, program_bytes=size)
+        report = preflight.check(program, self.tools.specs(), modules(), self.defined, program_bytes=size)
+        self.named = report.tools_named
         problems = [problem.message for problem in report.problems]
         self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         if not problems:
@@ -159,7 +162,7 @@ class _Turn:
             self.emit(RunStarted(run=progress.attempts, isolation=isolation))
             outcome = await sandbox.run(
                 program,
-                tools={name: list(spec.parameters) for name, spec in self.tools.items()},
+                tools={name: list(spec.parameters) for name, spec in self.tools.specs().items()},
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
                 answer=self.calls.answer,
                 write=progress.write,
@@ -169,10 +172,16 @@ class _Turn:
         self.emit(RunFinished(run=progress.attempts, outcome=outcome))
         self.defined = set() if outcome.state_lost else self.defined | set(re.findall(r"\w+", program))
         if outcome.failure is not None:
-            return prompt.repair(outcome, self.calls.records, progress.printed, most=limits.shown_to_model)
+            most = limits.shown_to_model
+            return prompt.repair(outcome, self.calls.records, progress.printed, self.specs_named(), most=most)
         if outcome.observed:
             return prompt.observed(outcome.observed, progress.printed, most=limits.shown_to_model)
         return None
+
+    def specs_named(self) -> list[ToolSpec]:
+        """The tools that the program names, as they are known by now: calls have shown what they return."""
+        specs = self.tools.specs()
+        return [specs[name] for name in self.named if name in specs]
 
     def goes_on(self, feedback: Feedback) -> bool:
         """Whether the model may have another try; counts it."""

@@ -59,12 +59,19 @@ class Isolation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolCall:
-    """The guest wants a tool. `id` counts 1, 2, 3 within a run; `line` is the program's line, if known."""
+    """The guest wants a tool.
+
+    Attributes:
+        id: counts 1, 2, 3 within a run.
+        line: the program's line that calls, if known.
+        version: of the tool that was validated and will run; what is remembered of an approval is bound to it.
+    """
 
     id: int
     name: str
     arguments: Mapping[str, JSONValue]
     line: int | None = None
+    version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,6 +203,7 @@ class TurnResult:
         attempts: how many programs were written.
         model_turns: how many times the model was asked.
         model, isolation: who wrote the program and what held it.
+        note: a sentence to show when the answers were not a live model's.
     """
 
     ask: str
@@ -212,4 +220,5 @@ class TurnResult:
     attempts: int = 0
     model_turns: int = 0
     model: str = ""
+    note: str = ""
     isolation: Isolation | None = None

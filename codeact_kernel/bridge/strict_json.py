@@ -16,7 +16,8 @@ from ..values import JSONValue
 
 __all__ = ["dumps", "loads"]
 
-_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+# Possessive, and content with a string that never ends: hostile text must not make it scan again and again.
+_TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def dumps(value: JSONValue, *, limit: int) -> bytes:

@@ -17,8 +17,8 @@ def read_all() -> None:
 
 
 def prelude_source() -> str:
-    """What runs first in every guest."""
-    return _read("codeact_prelude")
+    """What runs first in every guest. Named, so that tracebacks can leave it out."""
+    return f"exec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
 
 
 def own_module(name: str) -> str | None:

@@ -147,7 +147,9 @@ def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool
         faults.append(f"{', '.join(map(quote, missing[:3]))} missing")
     if faults:
         fault = f"calls {quote(name)} with {' and '.join(faults)}"
-        yield Problem.at(node.lineno, fault, f"The tool is {_usage(name, {name: tool})}.")
+        # A signature is not enough for a small model: it has to see the call as it should stand.
+        correct = ", ".join(f"{parameter}=..." for parameter in tool.required or tool.parameters)
+        yield Problem.at(node.lineno, fault, f"The tool is {_usage(name, {name: tool})}: write {name}({correct}).")
 
 
 def _undefined_names(

@@ -5,12 +5,10 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 
 from __future__ import annotations
 
-import json
-
 from ..values import Raised
 from .code import highlighted
-from .parts import Table, as_table, call_end, footer
-from .safe import arguments_text, clip, for_html, plain
+from .parts import Table, as_table, call_end, call_text, error_text, footer, traceback_text, value_block
+from .safe import clip, escaped, for_html
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_html"]
@@ -67,7 +65,7 @@ def _folded(attempt: Attempt, number: int) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    html = _tag("pre", _CODE, highlighted(plain(attempt.program).strip("\n")))
+    html = _tag("pre", _CODE, highlighted(escaped(attempt.program).strip("\n")))
     if attempt.calls:
         html += _calls(attempt.calls)
     if attempt.output:
@@ -95,9 +93,8 @@ def _call(row: CallRow) -> str:
     wrong = ";color:#cf222e" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     by = f" ({row.decision.by})" if row.decision is not None and row.decision.by != "policy" else ""
-    call = f"{for_html(row.call.name)}({for_html(arguments_text(row.call.arguments))})"
     cells = (
-        _tag("td", cell, call),
+        _tag("td", cell, for_html(call_text(row))),
         _tag("td", cell + wrong, for_html(clip(call_end(row), 300)), by),
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
@@ -109,16 +106,14 @@ def _end(transcript: Transcript) -> str:
     if result is None:
         return ""
     if result.error is not None:
-        line = _tag("div", "padding:4px 10px;color:#cf222e;font-weight:bold", for_html(str(result.error)))
-        return line + (_pre(result.error.traceback) if result.error.traceback else "")
+        line = _tag("div", "padding:4px 10px;color:#cf222e;font-weight:bold", for_html(error_text(result.error)))
+        return line + (_pre(traceback_text(result.error)) if result.error.traceback else "")
     table = as_table(result.value)
     if table is not None:
         return _table(table)
     if result.value is None and result.text is None:
         return ""
-    value = result.value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
-    return _pre(clip(text, 20_000))
+    return _pre(value_block(result.value))
 
 
 def _table(table: Table) -> str:
@@ -133,7 +128,7 @@ def _table(table: Table) -> str:
 
     head = f"<thead>{row('th', table.columns, f';border-bottom:{_LINE}')}</thead>"
     body = f"<tbody>{''.join(row('td', cells) for cells in table.rows)}</tbody>"
-    left_out = _tag("div", _DIM, f"… {table.left_out:,} more rows") if table.left_out else ""
+    left_out = _tag("div", _DIM, table.left_out) if table.left_out else ""
     return _tag(
         "div", "padding:6px 10px;overflow:auto", _tag("table", "border-collapse:collapse", head, body), left_out
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .parts import as_table, call_end, footer
-from .safe import arguments_text, clip, for_markdown, plain
+from .parts import as_table, call_end, call_text, error_text, footer
+from .safe import clip, escaped, for_markdown, plain
 from .text import value_lines
 from .transcript import Attempt, Transcript
 
@@ -21,7 +21,7 @@ def to_markdown(transcript: Transcript) -> str:
         parts.append(for_markdown(transcript.prose))
     result = transcript.result
     if result is not None and result.error is not None:
-        parts.append(f"**{transcript.state}**: {for_markdown(str(result.error))}")
+        parts.append(f"**{transcript.state}**: {for_markdown(error_text(result.error))}")
     elif result is not None and (result.value is not None or result.text is not None):
         table = as_table(result.value)
         if table is None:
@@ -33,25 +33,23 @@ def to_markdown(transcript: Transcript) -> str:
             rows.insert(1, "|" + "|".join(" ---: " if numeric else " --- " for numeric in table.numeric) + "|")
             parts.append("\n".join(rows))
             if table.left_out:
-                parts.append(f"… {table.left_out:,} more rows")
+                parts.append(table.left_out)
     parts.append(f"<sub>{for_markdown(transcript.state)} · {for_markdown(footer(transcript))}</sub>")
     return "\n\n".join(parts)
 
 
 def _attempt(attempt: Attempt) -> list[str]:
-    parts = [_fenced(attempt.program.rstrip(), "python")]
+    parts = [_fenced(escaped(attempt.program).rstrip(), "python")]
     shown = attempt.calls[:_MAX_CALLS]
     rows = [
-        f"- {for_markdown(f'{row.call.name}({arguments_text(row.call.arguments)})')} → {for_markdown(call_end(row))} "
-        f"({row.took * 1e3:.0f} ms)"
-        for row in shown
+        f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({row.took * 1e3:.0f} ms)" for row in shown
     ]
     if len(attempt.calls) > len(shown):
         rows.append(f"- … {len(attempt.calls) - len(shown):,} more calls")
     if rows:
         parts.append("\n".join(rows))
     if attempt.output:
-        parts.append(_fenced(attempt.output.rstrip("\n")))
+        parts.append(_fenced(plain(attempt.output).rstrip("\n")))
     if attempt.reason:
         parts.append(f"Mended, because: {for_markdown(clip(attempt.reason, 500))}")
     return parts
@@ -59,7 +57,7 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 def _fenced(text: str, language: str = "text") -> str:
     """In a fence that the text cannot close."""
-    text, fence = plain(text), "```"
+    fence = "```"
     while fence in text:
         fence += "`"
     return f"{fence}{language}\n{text}\n{fence}"

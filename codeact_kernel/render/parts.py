@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import cast
 
-from ..values import JSONObject, JSONValue, Raised, TurnResult
-from .safe import plain, value_text
+from ..values import JSONObject, JSONValue, ProgramFailure, Raised, TurnResult
+from .safe import arguments_text, clip, one_line, plain, value_text
 from .transcript import CallRow, Transcript
 
-__all__ = ["MAX_ROWS", "Table", "as_table", "call_end", "footer"]
+__all__ = [
+    "MAX_ROWS",
+    "Table",
+    "as_table",
+    "call_end",
+    "call_text",
+    "error_text",
+    "footer",
+    "traceback_text",
+    "value_block",
+]
 
 MAX_ROWS, MAX_COLUMNS = 100, 20
+_VALUE, _ONE_LINE = 20_000, 100
+_TABLE_CHARACTERS, _CELL_CHARACTERS = 100_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text; `left_out` counts rows that are not shown, `numeric` tells which columns hold numbers."""
+    """Rows of text; `left_out` says which rows and columns are not shown, `numeric` which columns hold numbers."""
 
     columns: list[str]
     rows: list[list[str]]
-    left_out: int
+    left_out: str
     numeric: list[bool]
 
 
@@ -29,13 +42,22 @@ def as_table(value: JSONValue) -> Table | None:
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     rows = cast("list[JSONObject]", value)
-    columns = list(dict.fromkeys(name for row in rows[:MAX_ROWS] for name in row))[:MAX_COLUMNS]
+    shown = rows[:MAX_ROWS]
+    names = list(dict.fromkeys(name for row in shown for name in row))
+    columns = names[:MAX_COLUMNS]
     if not columns:
         return None
-    shown = rows[:MAX_ROWS]
+    most = min(_CELL_CHARACTERS, _TABLE_CHARACTERS // (len(columns) * len(shown)))
     numeric = [all(type(row.get(name)) in (int, float, type(None)) for row in shown) for name in columns]
-    cells = [[_cell(row[name]) if name in row else "" for name in columns] for row in shown]
-    return Table([plain(name) for name in columns], cells, len(rows) - len(shown), numeric)
+    cells = [[_cell(row[name], most) if name in row else "" for name in columns] for row in shown]
+    missing = ((len(rows) - len(shown), "row"), (len(names) - len(columns), "column"))
+    left_out = ", ".join(f"{number:,} more {what}{'' if number == 1 else 's'}" for number, what in missing if number)
+    return Table([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
+
+
+def call_text(row: CallRow) -> str:
+    """A call as it stands in a program, in one line."""
+    return f"{clip(one_line(row.call.name), 100)}({arguments_text(row.call.arguments)})"
 
 
 def call_end(row: CallRow) -> str:
@@ -43,8 +65,18 @@ def call_end(row: CallRow) -> str:
     if row.answer is None:
         return "…"
     if isinstance(row.answer, Raised):
-        return f"{row.answer.kind}: {plain(row.answer.message)}"
+        return clip(f"{row.answer.kind}: {one_line(row.answer.message)}", 600)
     return value_text(row.answer.value)
+
+
+def error_text(failure: ProgramFailure) -> str:
+    """Why a program failed, without its traceback."""
+    return clip(plain(str(failure)), 2_000)
+
+
+def traceback_text(failure: ProgramFailure) -> str:
+    """The guest's traceback; empty where there is none."""
+    return clip(plain(failure.traceback), 20_000)
 
 
 def footer(transcript: Transcript) -> str:
@@ -54,7 +86,7 @@ def footer(transcript: Transcript) -> str:
         parts.append(str(transcript.isolation))
     result = transcript.result
     if result is None:
-        return " · ".join(parts)
+        return plain(" · ".join(parts))
     if result.isolation is None:
         parts.append("nothing was run")
     parts.append(f"{result.model}: {_count(result.model_turns, 'model turn')}")
@@ -63,6 +95,14 @@ def footer(transcript: Transcript) -> str:
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
     return plain(" · ".join(parts))
+
+
+def value_block(value: JSONValue) -> str:
+    """A value that is no table: text as it is, JSON in one line where that is short."""
+    if isinstance(value, str):
+        return clip(plain(value), _VALUE)
+    line = json.dumps(value, ensure_ascii=False)
+    return clip(plain(line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)), _VALUE)
 
 
 def _tokens(result: TurnResult) -> str:
@@ -74,5 +114,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _cell(value: JSONValue) -> str:
-    return plain(value) if isinstance(value, str) else "" if value is None else value_text(value)
+def _cell(value: JSONValue, most: int) -> str:
+    if isinstance(value, str):
+        return clip(plain(value), most)
+    return "" if value is None else value_text(value, most)

@@ -10,19 +10,30 @@ from collections.abc import Mapping
 
 from ..values import JSONValue
 
-__all__ = ["arguments_text", "clip", "for_html", "for_markdown", "plain", "value_text"]
+__all__ = ["arguments_text", "clip", "escaped", "for_html", "for_markdown", "one_line", "plain", "value_text"]
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+# An OSC code ends on its line, or it is none: one that is left open must not swallow the text behind it.
+_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~<>&$-])")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>&$-])")
 
 
 def plain(text: str) -> str:
     """Without terminal codes; control, bidirectional and zero-width characters appear as their escapes."""
-    text = _ANSI.sub("", text).replace("\r\n", "\n")
+    return escaped(_ANSI.sub("", text))
+
+
+def escaped(text: str) -> str:
+    """With escapes for hidden characters and nothing removed: what is shown of a program is all that runs."""
+    text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
+
+
+def one_line(text: str) -> str:
+    """`plain`, with escapes for line ends and tabs too."""
+    return plain(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def for_html(text: str) -> str:
@@ -50,7 +61,7 @@ def value_text(value: JSONValue, most: int = 200) -> str:
 
 def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
     """Arguments of a call as they stand in a program."""
-    return clip(", ".join(f"{plain(name)}={value_text(value, most)}" for name, value in arguments.items()), most)
+    return clip(", ".join(f"{one_line(name)}={value_text(value, most)}" for name, value in arguments.items()), most)
 
 
 def _shown(character: str) -> str:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from ..values import TurnResult
-from .parts import as_table, call_end, footer
-from .safe import arguments_text, clip, plain
+from .parts import as_table, call_end, call_text, error_text, footer, value_block
+from .safe import clip, escaped, one_line, plain
 from .transcript import Attempt, Transcript
 
 __all__ = ["to_text", "value_lines"]
@@ -24,7 +22,7 @@ def to_text(transcript: Transcript) -> str:
         lines.append(plain(transcript.prose).strip())
     result = transcript.result
     if result is not None and result.error is not None:
-        lines.append(f"{transcript.state}: {plain(str(result.error))}")
+        lines.append(f"{transcript.state}: {error_text(result.error)}")
     elif result is not None and (result.value is not None or result.text is not None):
         lines += ["", *value_lines(result), ""]
     else:
@@ -37,8 +35,8 @@ def value_lines(result: TurnResult) -> list[str]:
     """The value of the last expression, as a table where it is one."""
     table = as_table(result.value)
     if table is None:
-        return [_value(result)]
-    cells = [table.columns, *table.rows]
+        return [value_block(result.value)]
+    cells = [[one_line(cell) for cell in row] for row in (table.columns, *table.rows)]
     widths = [min(60, max(len(row[column]) for row in cells)) for column in range(len(table.columns))]
     lines = [
         "  ".join(
@@ -47,28 +45,19 @@ def value_lines(result: TurnResult) -> list[str]:
         ).rstrip()
         for row in cells
     ]
-    return [*lines, f"… {table.left_out:,} more rows"] if table.left_out else lines
-
-
-def _value(result: TurnResult) -> str:
-    value = result.value
-    if isinstance(value, str):
-        return clip(plain(value), 20_000)
-    return clip(plain(json.dumps(value, ensure_ascii=False, indent=1)), 20_000)
+    return [*lines, table.left_out] if table.left_out else lines
 
 
 def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines = [f"program {number}:"] if number else []
-    lines += [f"    {line}" for line in plain(attempt.program).rstrip().split("\n")]
+    lines += [f"    {line}" for line in escaped(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
-        lines.append(
-            f"→ {plain(row.call.name)}({arguments_text(row.call.arguments)}) = {call_end(row)}  {row.took * 1e3:.0f} ms"
-        )
+        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:
         lines.append(plain(attempt.output).rstrip("\n"))
     if attempt.reason:
-        lines.append(f"mended, because: {plain(attempt.reason)}")
+        lines.append(f"mended, because: {clip(plain(attempt.reason), 500)}")
     return lines

@@ -72,11 +72,12 @@ class Transcript:
     def of(cls, result: TurnResult) -> Transcript:
         """Of a result that was kept, without its events."""
         rows = [CallRow(one.call, one.decision, one.answer, one.seconds) for one in result.calls]
-        attempt = Attempt(program=result.program or "", calls=rows, output=result.stdout + result.stderr)
+        attempt = Attempt(program=result.program or "", calls=rows, output=_bounded(result.stdout + result.stderr))
         return cls(
             state=_end(result),
             ask=result.ask,
             model=result.model,
+            note=result.note,
             prose=result.answer,
             attempts=[attempt] if result.program is not None else [],
             isolation=result.isolation,

@@ -119,8 +119,8 @@ class HostFunction:
         calls, seconds = operation.get("calls"), operation.get("seconds")
         if not isinstance(calls, list) or not (seconds is None or type(seconds) in (int, float)):
             raise Refused("wait needs calls and seconds")
-        wanted = [call for call in calls if type(call) is int]
-        timeout = float(seconds) if isinstance(seconds, (int, float)) else None
+        wanted = {call for call in calls if type(call) is int}
+        timeout = _seconds(seconds) if isinstance(seconds, (int, float)) else None
         answers: list[JSONValue] = []
         for call, answer in self._host.wait_answers(wanted, timeout):
             if isinstance(answer, Raised):
@@ -133,7 +133,7 @@ class HostFunction:
         seconds = operation.get("seconds")
         if not isinstance(seconds, (int, float)):
             raise Refused("sleep needs seconds")
-        time.sleep(min(max(float(seconds), 0.0), 1e6))  # the run's clock, in the kernel, ends a sleep that is too long
+        time.sleep(_seconds(seconds))  # the run's clock, in the kernel, ends a sleep that is too long
         return None
 
     def _module(self, operation: JSONObject) -> JSONValue:
@@ -153,7 +153,7 @@ class HostFunction:
         text = _text(operation, "text")
         self._size += len(text)
         if self._size > self._limits.frame_bytes:
-            self._parts = []
+            self._parts, self._size = [], 0  # the sender gives up, and must be able to say something shorter
             raise Refused(f"a message of over {self._limits.frame_bytes:,} bytes")
         self._parts.append(text)
         return None
@@ -178,6 +178,10 @@ def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
     message = f"out of memory (limit {limits.memory_bytes >> 20} MiB)"
     named = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
     return RunOutcome(failure=named, observed=outcome.observed)
+
+
+def _seconds(number: float) -> float:
+    return float(min(max(number, 0), 1_000_000))  # an integer can be too large for a float
 
 
 def _text(operation: JSONObject, name: str) -> str:

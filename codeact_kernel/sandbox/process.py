@@ -57,7 +57,8 @@ class RunClock:
         finally:
             self._pauses -= 1
             if self._pauses == 0 and not self._limit.expired():
-                self._limit.reschedule(loop.time() + self._left)
+                with suppress(RuntimeError):  # the run ended meanwhile, and its clock with it
+                    self._limit.reschedule(loop.time() + self._left)
 
 
 async def prepare(say: Callable[[str], None]) -> None:
@@ -86,20 +87,24 @@ class Worker:
 
     Attributes:
         isolation: the boundary it reported when it was ready.
-        usable: whether it can run another program.
         busy_seconds: how long it has run programs, in all.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, backend: str, limits: Limits) -> None:
         self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
-        self.usable = True
         self.busy_seconds = 0.0
+        self._usable = True
         self._process = process
         self._limits = limits
         self._connection = Connection(Speaker.HOST, limits)
         self._messages: Iterator[Message] = iter(())
         self._stderr: deque[bytes] = deque(maxlen=16)
         self._drain = asyncio.create_task(self._read_stderr())
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can run another program. A spare may have died while nobody looked."""
+        return self._usable and self._process.returncode is None
 
     @classmethod
     async def start(cls, backend: str, limits: Limits) -> Worker:
@@ -153,11 +158,11 @@ class Worker:
         loop = asyncio.get_running_loop()
         started = loop.time()
         calls: set[asyncio.Task[None]] = set()
-        self.usable = False
+        self._usable = False
         try:
             async with clock.limit:
                 outcome = await self._talk(job, answer, write, calls)
-            self.usable = True
+            self._usable = True
             return outcome
         except TimeoutError:
             message = f"the program was stopped after {clock.seconds:g} s"
@@ -174,7 +179,7 @@ class Worker:
 
     async def kill(self) -> None:
         """End the process, whatever it is doing, and wait until it is gone."""
-        self.usable = False
+        self._usable = False
         if self._process.returncode is None:
             self._process.kill()
         if self._process.stdin is not None:

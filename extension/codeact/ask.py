@@ -25,7 +25,7 @@ class StdinApprover:
         on_main: runs a function on the main thread.
         present: whether somebody can answer.
         before: called on the main thread just before the question.
-        allowed: names of tools allowed for the session; grows with the person's answers.
+        allowed: names and versions of tools allowed for the session; grows with the person's answers.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class StdinApprover:
         *,
         present: bool,
         before: Callable[[], None],
-        allowed: set[str],
+        allowed: set[tuple[str, str]],
     ) -> None:
         self._on_main = on_main
         self._present = present
@@ -43,7 +43,8 @@ class StdinApprover:
 
     async def decide(self, call: ToolCall) -> Decision:
         """The person's word on `call`, or a denial where nobody is there."""
-        if call.name in self._allowed:
+        tool = (call.name, call.version)  # a tool that was changed is another one
+        if tool in self._allowed:
             return Decision(allowed=True, by="person", reason="allowed for this session")
         if not self._present:
             return await DenyAll().decide(call)
@@ -52,7 +53,7 @@ class StdinApprover:
             case "y" | "yes":
                 return Decision(allowed=True, by="person")
             case "s" | "session":
-                self._allowed.add(call.name)
+                self._allowed.add(tool)
                 return Decision(allowed=True, by="person", reason="allowed for this session")
             case "" | "n" | "no":
                 return Decision(allowed=False, by="person", reason=f"the person denied {call.name}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import keyword
 from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.choose import NoModel
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
 from codeact_kernel.render import bundle
-from codeact_kernel.render.safe import plain
+from codeact_kernel.render.safe import one_line
 from codeact_kernel.sandbox import backends
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
@@ -45,7 +46,7 @@ _HELP = """\
 %%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
 %codeact status         the boundary, the model, the tools
 %codeact tools          what programs can call
-%codeact prompt TEXT    exactly what would be sent for TEXT
+%codeact prompt TEXT    exactly what would be sent for TEXT (IPython takes a ? at its end for itself)
 %codeact model [NAME]   the model in use; with NAME, another one
 %codeact recorded FILE  where no model is configured, answer from a record
 %codeact backend [NAME] what isolates programs; with NAME, another one
@@ -63,7 +64,7 @@ class CodeAct(Magics):
         self.live = Live(self.thread)
         self.session = Session(say=lambda text: None)
         self.settings = Settings.from_environment()
-        self.allowed: set[str] = set()
+        self.allowed: set[tuple[str, str]] = set()
         self.record: RecordedModel | None = None
 
     @no_var_expand
@@ -91,14 +92,14 @@ class CodeAct(Magics):
         if options.dry_run:
             print(self._prompt(ask))
             return
-        if options.out and not options.out.isidentifier():
+        if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
             raise UsageError(f"--out {options.out}: not a name for a variable.")
         result = self._ask(ask, settings, options)
         if options.out:
             self._user_namespace()[options.out] = result.value
         if result.error is not None:
             raise ProgramError(
-                f"The program failed for good ({plain(str(result.error))[:300]}). See _codeact for all of it."
+                f"The program failed for good ({one_line(str(result.error))[:300]}). See _codeact for all of it."
             )
 
     @no_var_expand
@@ -213,7 +214,7 @@ class CodeAct(Magics):
         print(
             f"boundary  {boundary}\nmodel     {model}\ntools     {', '.join(self.session.tools.specs()) or 'none yet'}"
         )
-        allowed = sorted(self.allowed | self.settings.allow)
+        allowed = sorted({name for name, _ in self.allowed} | self.settings.allow)
         print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
 
     def _tools(self, _: str) -> None:

@@ -28,7 +28,7 @@ class View:
 
     Args:
         shell: IPython; a terminal cannot redraw, so there the cell shows only how it ended.
-        quiet: show only how it ended, and that in the short form of the value.
+        quiet: show nothing; the result is in `_codeact`.
     """
 
     def __init__(self, shell: InteractiveShell, *, quiet: bool) -> None:

@@ -178,6 +178,10 @@ class Notebook:
 
         self.wait(seen)
 
+    def do_nothing_for(self, seconds: float) -> None:
+        """Be as slow as a person."""
+        time.sleep(seconds)
+
     def wait(self, until: Callable[[], bool]) -> None:
         deadline = time.monotonic() + PATIENCE
         while not until():

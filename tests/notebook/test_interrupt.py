@@ -56,10 +56,11 @@ class Waiting:
 kept = 41
 '''
 
+LOGGED = '→ log(text="before") = "before"'
 # What the program does, and what the cell shows once it does it.
 STATES = {
-    "a guest's loop": ("log(text='before')\nwhile True: pass", "→ log("),
-    "a guest's sleep": ("import time\nlog(text='before')\ntime.sleep(60)", "→ log("),
+    "a guest's loop": ("log(text='before')\nwhile True: pass", LOGGED),
+    "a guest's sleep": ("import time\nlog(text='before')\ntime.sleep(60)", LOGGED),
     "a synchronous tool": ("log(text='before')\nblock()", "in the tool"),
     "an async tool": ("log(text='before')\nawait call_tool_async('linger')", "in the tool"),
     "a stubborn tool": ("log(text='before')\nstubborn()", "in the tool"),
@@ -103,7 +104,7 @@ def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
     nb.script(f"```python\n{program}\n```")
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), at)
     assert_stopped(nb, cell, queued)
-    assert '→ log(text="before") = "before"' in cell.text
+    assert LOGGED in cell.text
     assert nb.get("_codeact.calls[0].answer.value, _codeact.program") == ("before", program)
     _, alive = psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], timeout=QUICKLY)
     assert not alive, "the program runs on in its worker"

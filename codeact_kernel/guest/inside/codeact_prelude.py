@@ -64,7 +64,7 @@ class _NoInput:
     encoding = "utf-8"
     read = readline = readlines = __next__ = staticmethod(_no_input)
 
-    def __iter__(self) -> "_NoInput":  # noqa: UP037  # ruff reads it as the older Python that the host may be
+    def __iter__(self) -> "_NoInput":
         return self
 
     def isatty(self) -> bool:

@@ -65,6 +65,7 @@ class Stream(io.TextIOBase):
 _out, _err = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
+_reserve: list[bytes] = [bytes(1 << 20)]
 
 
 def observe(value: Any) -> None:
@@ -73,7 +74,7 @@ def observe(value: Any) -> None:
         text = json.dumps(plain(value), ensure_ascii=False, indent=1)
     except TypeError:
         text = _repr(value)
-    _observed.append(_cut(text, _OBSERVED))
+    _observed.append(_cut(_encodable(text), _OBSERVED))
 
 
 def run() -> None:
@@ -92,6 +93,7 @@ def run() -> None:
     try:
         outcome.update(_value(_execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)))
     except BaseException as error:
+        _reserve.clear()  # where memory is used up, there must be some to tell of it
         outcome["failure"] = _failure(error)
     _flush()
     _report({**outcome, "observed": list(_observed)})
@@ -123,7 +125,7 @@ def _value(value: Any) -> dict[str, Any]:
     try:
         data = plain(value)
         json.dumps(data, ensure_ascii=False).encode()
-    except (TypeError, ValueError, RecursionError):
+    except Exception:  # it has no JSON form, or runs code of its own that raises
         return {"text": _cut(_repr(value), _TEXT)}
     return {"value": data, "is_json": True, "text": _cut(_repr(value), _TEXT)}
 
@@ -131,8 +133,8 @@ def _value(value: Any) -> dict[str, Any]:
 def _report(outcome: dict[str, Any]) -> None:
     try:
         host("result", **outcome)
-    except RuntimeError as error:  # too large, most likely: then without the value
-        text = f"{(outcome['text'] or '')[:200]}… ({error})"
+    except (RuntimeError, MemoryError) as error:  # too large, most likely: then without the value
+        text = f"{(outcome['text'] or '')[:200]}… ({str(error) or 'too large'})"
         host(
             "result", **{**outcome, "value": None, "is_json": False, "text": text, "observed": outcome["observed"][:1]}
         )

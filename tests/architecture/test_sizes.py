@@ -1,0 +1,172 @@
+"""Budgets of the code: sizes, cycles, imports inside functions, names."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted([*(ROOT / "codeact_kernel").rglob("*.py"), *(ROOT / "extension").rglob("*.py")])
+NAMES = [str(path.relative_to(ROOT)) for path in FILES]
+
+MODULE_LINES = 400
+FUNCTION_LINES = 60
+
+# What is imported only when it is needed, and why.
+LATE = {
+    ("codeact_kernel/__init__.py", "tools"): "the child imports the package, and pydantic takes a second",
+    ("codeact_kernel/__init__.py", "session"): "likewise",
+    ("codeact_kernel/model/openai_client.py", "openai"): "takes a second, and not every session asks a model",
+    ("codeact_kernel/sandbox/lockdown.py", "resource"): "POSIX only",
+    ("codeact_kernel/sandbox/backends/__init__.py", "embedded"): "loads wasmtime, which belongs in the worker",
+    ("codeact_kernel/guest/inside/codeact_runner.py", "asyncio"): "inside the guest: costs time in each run",
+    ("codeact_kernel/guest/inside/codeact_runner.py", "traceback"): "likewise",
+    ("codeact_kernel/guest/inside/codeact_calls.py", "codeact_aio"): "likewise: it imports asyncio",
+    ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
+}
+
+
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse((ROOT / name).read_text())
+
+
+def functions(name: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    return (node for node in ast.walk(tree(name)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """Last parts of the modules that a statement imports, relative ones by the name of the module."""
+    if isinstance(node, ast.ImportFrom) and node.module:
+        return [node.module.rpartition(".")[2]]
+    return [alias.name.rpartition(".")[2] for alias in node.names]
+
+
+def test_there_is_something_to_look_at():
+    assert "codeact_kernel/turn.py" in NAMES
+    assert "extension/codeact/magics.py" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_is_short_enough_to_be_read(name):
+    assert len((ROOT / name).read_text().splitlines()) <= MODULE_LINES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_function_fits_on_a_screen(name):
+    long = {one.name: one.end_lineno - one.lineno + 1 for one in functions(name)}
+    assert {one: lines for one, lines in long.items() if lines > FUNCTION_LINES} == {}
+
+
+def test_imports_inside_functions_are_few_and_each_has_a_reason():
+    found = {
+        (name, module)
+        for name in NAMES
+        for function in functions(name)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for module in imported(node)
+    }
+    assert found == set(LATE)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    edges = {module_of(name): set(imports_of(name)) for name in NAMES}
+    assert "codeact_kernel.events" in edges["codeact_kernel.turn"]
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path[path.index(module) :], module])
+        if module not in done:
+            for target in sorted(edges[module]):
+                visit(target, (*path, module))
+            done.add(module)
+
+    for module in edges:
+        visit(module, ())
+
+
+def module_of(name: str) -> str:
+    parts = list(Path(name).with_suffix("").parts)
+    parts = parts[1:] if parts[0] == "extension" else parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(name): name for name in NAMES}
+
+
+def imports_of(name: str) -> Iterator[str]:
+    """Modules of ours that are imported when `name` is: not inside functions, and not for types alone."""
+    module = module_of(name)
+    package = module if name.endswith("__init__.py") else module.rpartition(".")[0]
+    for node in run_at_import(tree(name).body):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        else:
+            base = ".".join(package.split(".")[: len(package.split(".")) + 1 - node.level]) if node.level else ""
+            source = ".".join(part for part in (base, node.module) if part)
+            inner = [f"{source}.{alias.name}" for alias in node.names if f"{source}.{alias.name}" in MODULES]
+            # A package that imports its own module is how packages are made; the module does not import it back.
+            yield from inner if inner else [source] if source in MODULES and source != module else []
+
+
+def run_at_import(body: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
+    for node in body:
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
+            yield from run_at_import([*node.body, *node.orelse])
+        elif isinstance(node, ast.Try):
+            yield from run_at_import([*node.body, *node.orelse, *node.finalbody])
+
+
+def style(name: str) -> tuple[int, str]:
+    """The order that ruff keeps: constants, classes, functions."""
+    return (0 if name.isupper() else 1 if name[0].isupper() else 2, name)
+
+
+# Run as programs, never imported, or with nothing to offer.
+WITHOUT_ALL = {
+    "codeact_kernel/bridge/__init__.py",
+    "codeact_kernel/model/__init__.py",
+    "codeact_kernel/sandbox/__init__.py",
+    "codeact_kernel/sandbox/prepare.py",
+}
+
+
+@pytest.mark.parametrize("name", [one for one in NAMES if "/guest/inside/" not in one])
+def test_a_module_says_what_is_public_in_order(name):
+    lists = [
+        ast.literal_eval(node.value)
+        for node in tree(name).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+    ]
+    assert len(lists) == (name not in WITHOUT_ALL)
+    for names in lists:
+        assert names == sorted(names, key=style)
+        defined = {
+            target.id if isinstance(target, ast.Name) else getattr(target, "name", "")
+            for node in ast.walk(tree(name))
+            for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)])
+        } | {
+            alias.asname or alias.name
+            for node in ast.walk(tree(name))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        assert set(names) <= defined
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_module_hides_behind_an_underscore(name):
+    for part in Path(name).with_suffix("").parts:
+        assert part == "__init__" or not part.startswith("_")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_module_begins_with_what_it_is_for(name):
+    assert ast.get_docstring(tree(name))

@@ -1,0 +1,90 @@
+"""What `pip install` puts on somebody's disk."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    """The wheel of this tree. Built with what is installed here, so it takes seconds and no network."""
+    missing = [name for name in ("hatchling", "componentize_py") if importlib.util.find_spec(name) is None]
+    assert not missing, f"pip install {' '.join(missing)}: the development environment has it"
+    folder = tmp_path_factory.mktemp("wheel")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"),
+            *("--disable-pip-version-check", "--wheel-dir", str(folder), str(ROOT)),
+        ],
+        capture_output=True, text=True, check=False, env=os.environ | {"PIP_NO_INPUT": "1"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return zipfile.ZipFile(built)
+
+
+def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel):
+    top = {name.partition("/")[0] for name in wheel.namelist()}
+    info = {name for name in top if name.endswith(".dist-info")}
+    assert len(info) == 1
+    assert top - info == {"codeact", "codeact_kernel"}
+
+
+def test_every_module_of_the_tree_is_in_the_wheel(wheel):
+    tree = {str(path.relative_to(ROOT)) for path in (ROOT / "codeact_kernel").rglob("*.py")}
+    tree |= {str(path.relative_to(ROOT / "extension")) for path in (ROOT / "extension").rglob("*.py")}
+    assert {name for name in wheel.namelist() if name.endswith(".py")} == tree
+
+
+def test_both_packages_are_typed(wheel):
+    typed = {name for name in wheel.namelist() if name.endswith("py.typed")}
+    assert typed == {"codeact/py.typed", "codeact_kernel/py.typed"}
+
+
+def test_the_guests_prelude_and_standard_library_are_in_the_wheel(wheel):
+    names = wheel.namelist()
+    assert "codeact_kernel/guest/inside/codeact_prelude.py" in names
+    pack = zipfile.ZipFile(io.BytesIO(wheel.read("codeact_kernel/guest/stdlib.zip")))
+    licences = [name for name in pack.namelist() if "licen" in name.lower()]
+    assert licences
+    assert any("PYTHON SOFTWARE FOUNDATION LICENSE" in pack.read(name).decode().upper() for name in licences)
+
+
+def test_there_is_no_bytecode_but_in_the_pack(wheel):
+    assert not [name for name in wheel.namelist() if name.endswith((".pyc", ".pyo")) or "__pycache__" in name]
+
+
+def test_what_is_for_developers_alone_stays_out(wheel):
+    for name in wheel.namelist():
+        assert not {"tests", "examples", "extension", "scripts", "benchmarks", "docs"} & set(name.split("/"))
+        assert not name.endswith((".ipynb", ".toml", ".so", ".js"))
+
+
+def test_the_licence_comes_along(wheel):
+    assert [name for name in wheel.namelist() if name.endswith(".dist-info/licenses/LICENSE")]
+
+
+def test_the_metadata_name_no_build_tool_as_a_need(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    needs = [
+        line
+        for line in wheel.read(name).decode().splitlines()
+        if line.startswith("Requires-Dist:") and "extra ==" not in line
+    ]
+    assert len(needs) >= 5
+    for tool in ("hatchling", "componentize", "pytest", "zstd"):
+        assert not [line for line in needs if tool in line]
+
+
+def test_the_wheel_runs_anywhere(wheel):
+    assert Path(wheel.filename).name.endswith("-py3-none-any.whl")
