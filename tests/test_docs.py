@@ -1,0 +1,48 @@
+"""The documentation says what is true."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_page_of_modules_is_what_the_pack_holds():
+    spec = importlib.util.spec_from_file_location("modules_page", ROOT / "scripts" / "modules_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert (ROOT / "docs" / "modules.md").read_text(encoding="utf-8") == module.page(), (
+        "run: python scripts/modules_page.py"
+    )
+
+
+def test_the_readme_lists_every_option_of_the_magic():
+    from codeact.completion import OPTIONS, VERBS
+
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [option for option in OPTIONS if f"`{option}" not in text] == []
+    assert [verb for verb in VERBS if f"`%codeact {verb}" not in text] == []
+
+
+def test_the_completion_knows_every_option_of_the_magic():
+    from codeact.completion import OPTIONS
+    from codeact.magics import CodeAct
+
+    declared = {
+        option
+        for action in CodeAct.codeact.parser._actions
+        for option in action.option_strings
+        if option.startswith("--")
+    }
+    assert declared - {"--help"} == set(OPTIONS)
+
+
+def test_links_between_the_pages_lead_somewhere():
+    broken = []
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in target and not (page.parent / target).exists():
+                broken.append((page.name, target))
+    assert broken == []

@@ -1,0 +1,253 @@
+"""The turn itself, with the real sandbox, the real tools and a scripted model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+import pytest
+
+from codeact_kernel.approval import AutoApprove
+from codeact_kernel.errors import ModelError
+from codeact_kernel.events import (
+    CallAnswered,
+    CallOpened,
+    Event,
+    OutputWritten,
+    ProgramDelta,
+    ProgramReady,
+    RepairStarted,
+    RunFinished,
+    RunStarted,
+    TurnFinished,
+    TurnStarted,
+)
+from codeact_kernel.model.base import Delta, Message
+from codeact_kernel.model.scripted import ScriptedModel
+from codeact_kernel.session import Session
+from codeact_kernel.settings import Limits, Settings
+from codeact_kernel.tools import Registry, tool
+from codeact_kernel.values import Raised
+
+
+def program(text: str) -> str:
+    return f"Here it is.\n```python\n{text}\n```"
+
+
+@pytest.fixture
+def tools() -> Registry:
+    registry = Registry()
+
+    @tool
+    def add(a: int, b: int) -> int:
+        """The sum."""
+        return a + b
+
+    @tool
+    def look_up(key: str) -> dict:
+        """The row of a key."""
+        return {"colour": "red", "size": 3}
+
+    @tool
+    async def slow(seconds: float) -> str:
+        """Takes its time."""
+        await asyncio.sleep(seconds)
+        return "done"
+
+    @tool(approval_mode="always_require", max_invocations=2)
+    def pay(amount: int) -> str:
+        """Pay."""
+        return f"paid {amount}"
+
+    for function in (add, look_up, slow, pay):
+        registry.add(function)
+    return registry
+
+
+@pytest.fixture
+async def session(tools: Registry) -> AsyncIterator[Session]:
+    async with Session(tools) as session:
+        yield session
+
+
+async def ask(session: Session, answers: Sequence[str], **options) -> tuple[object, list[Event], ScriptedModel]:
+    model, events = ScriptedModel([program(text) for text in answers]), []
+    result = await session.ask("Do it.", model=model, emit=events.append, **options)
+    return result, events, model
+
+
+async def test_a_turn_is_one_model_turn_when_the_program_works(session):
+    result, events, model = await ask(session, ["print('adding')\nadd(1, b=2)"])
+    assert (result.value, result.stdout, result.error, result.model_turns) == (3, "adding\n", None, 1)
+    assert len(model.asked) == 1
+    kinds = [type(event) for event in events if not isinstance(event, ProgramDelta)]
+    order = [TurnStarted, ProgramReady, RunStarted, OutputWritten, CallOpened, CallAnswered, RunFinished, TurnFinished]
+    assert [kind for kind in kinds if kind in order] == order
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len({event.turn for event in events}) == 1
+
+
+async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_and_keeps_the_variables(session):
+    result, events, model = await ask(session, ["rows = [look_up('a')]\nrows[0]['color']", "rows[0]['colour']"])
+    assert result.value == "red"
+    assert (result.attempts, result.model_turns) == (2, 2)
+    told = model.asked[1][-1].content
+    assert 'File "<program 1>", line 2' in told
+    assert "KeyError: 'color'" in told
+    assert 'look_up(key="a") returned' in told
+    assert "returns {colour: str, size: int}" in told
+    assert "variables are still there" in told
+    assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["KeyError: 'color'"]
+
+
+async def test_a_program_that_runs_out_of_time_is_repaired_in_a_new_guest_and_the_model_is_told(session):
+    settings = Settings(limits=Limits(run_seconds=1.0))
+    result, _, model = await ask(session, ["x = 1\nwhile True: pass", "'x' in globals()"], settings=settings)
+    assert result.value is False
+    assert "stopped after 1 s" in model.asked[1][-1].content
+    assert "variables are gone" in model.asked[1][-1].content
+
+
+async def test_retries_are_counted_and_then_the_turn_fails_with_the_last_error(session):
+    result, _, model = await ask(session, ["1/0"] * 5, settings=Settings(max_retries=2))
+    assert len(model.asked) == 3
+    assert str(result.error) == "ZeroDivisionError: division by zero"
+
+
+async def test_what_preflight_refuses_has_no_side_effect_and_goes_back_to_the_model(session):
+    result, _, model = await ask(session, ["add(1, 2)\nadd(1, z=2)", "add(2, 3)"])
+    assert result.value == 5
+    assert len(result.calls) == 1
+    assert "Line 2" in model.asked[1][-1].content
+
+
+async def test_a_faked_tool_is_refused_before_it_can_invent_results(session):
+    result, _, model = await ask(session, ["def add(a, b):\n    return 42\nadd(1, 2)", "add(1, 2)"])
+    assert result.value == 3
+    assert "do not define it" in model.asked[1][-1].content
+
+
+async def test_observe_leads_to_another_program_in_the_same_guest_without_costing_a_retry(session):
+    settings = Settings(max_retries=0)
+    result, _, model = await ask(session, ["row = look_up('a')\nobserve(row)", "row['size']"], settings=settings)
+    assert result.value == 3
+    assert '"colour": "red"' in model.asked[1][-1].content
+
+
+async def test_the_next_turn_starts_with_a_clean_guest(session):
+    await ask(session, ["leftover = 1"])
+    result, _, _ = await ask(session, ["'leftover' in globals()"])
+    assert result.value is False
+
+
+async def test_variables_of_a_failed_turn_are_not_seen_by_the_next_one(session):
+    await ask(session, ["secret = 1\n1/0"], settings=Settings(max_retries=0))
+    result, _, _ = await ask(session, ["'secret' in globals()"])
+    assert result.value is False
+
+
+async def test_words_without_a_program_are_the_answer_and_nothing_is_run(session):
+    events: list[Event] = []
+    result = await session.ask("Hello?", model=ScriptedModel(["Nothing to compute here."]), emit=events.append)
+    assert (result.answer, result.program, result.error) == ("Nothing to compute here.", None, None)
+    assert not any(isinstance(event, RunStarted) for event in events)
+
+
+async def test_an_empty_answer_is_one_sentence_and_still_leaves_a_result(session):
+    events: list[Event] = []
+    with pytest.raises(ModelError):
+        await session.ask("Do it.", model=ScriptedModel([""]), emit=events.append)
+    assert isinstance(events[-1], TurnFinished)
+    assert events[-1].result.error.kind == "ModelError"
+
+
+async def test_nobody_there_means_denied_with_a_sentence_and_allow_means_allowed(session):
+    result, _, _ = await ask(session, ["try:\n    r = pay(1)\nexcept ToolDenied as error:\n    r = str(error)\nr"])
+    assert "--allow pay" in result.value
+    result, _, _ = await ask(session, ["pay(1)"], settings=Settings(allow=frozenset({"pay"})))
+    assert result.value == "paid 1"
+
+
+async def test_a_tool_is_called_at_most_as_often_as_it_allows(session):
+    text = "for i in range(3): pay(i)"
+    result, _, _ = await ask(session, [text], approver=AutoApprove(), settings=Settings(max_retries=0))
+    assert result.error.kind == "ToolFailed"
+    assert [isinstance(record.answer, Raised) for record in result.calls] == [False, False, True]
+
+
+async def test_an_approver_that_breaks_is_a_denial(session):
+    class Broken:
+        async def decide(self, call):
+            raise OSError("no card")
+
+    result, _, _ = await ask(session, ["pay(1)"], approver=Broken(), settings=Settings(max_retries=0))
+    assert result.error.kind == "ToolDenied"
+
+
+async def test_the_clock_of_the_run_stands_still_while_a_person_decides(session):
+    class Slow:
+        async def decide(self, call):
+            await asyncio.sleep(1.5)
+            return await AutoApprove().decide(call)
+
+    settings = Settings(limits=Limits(run_seconds=1.0))
+    result, _, _ = await ask(session, ["pay(1)"], approver=Slow(), settings=settings)
+    assert result.value == "paid 1"
+    assert result.timings.waiting > 1.4
+
+
+async def test_calls_in_flight_together_take_the_time_of_one(session):
+    text = "import asyncio\nlen(await asyncio.gather(*[call_tool_async('slow', seconds=0.4) for i in range(10)]))"
+    result, _, _ = await ask(session, [text])
+    assert result.value == 10
+    assert result.timings.tools < 2.0  # ten times 0.4 s, one after the other, would be 4 s
+
+
+async def test_a_call_that_is_stopped_while_it_runs_is_in_the_record(session):
+    settings = Settings(max_retries=0, limits=Limits(run_seconds=1.0))
+    result, _, _ = await ask(session, ["slow(30)"], settings=settings)
+    assert result.error.kind == "TimedOut"
+    assert "may have had effects" in result.calls[0].answer.message
+
+
+async def test_a_cancelled_turn_ends_with_a_result_that_says_so(session):
+    started, events = asyncio.Event(), []
+
+    def emit(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, CallOpened):
+            started.set()
+
+    task = asyncio.create_task(session.ask("x", model=ScriptedModel([program("slow(30)")]), emit=emit))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert events[-1].result.error.kind == "Interrupted"
+    result, _, _ = await ask(session, ["add(1, 1)"])
+    assert result.value == 2
+
+
+async def test_reading_stops_when_the_model_chats_on_after_its_program(session):
+    class Chatty:
+        name, note = "chatty", ""
+        said = 0
+
+        async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+            yield Delta(text=program("add(20, 22)"))
+            for _ in range(1000):
+                self.said += 1
+                yield Delta(text="\nAnd another thing.")
+
+    model = Chatty()
+    result = await session.ask("x", model=model)
+    assert result.value == 42
+    assert model.said < 5
+    assert result.usage.estimated
+
+
+async def test_braces_and_dollars_in_a_prompt_reach_the_model_word_for_word(session):
+    model = ScriptedModel([program("1")])
+    text = "Sum {a} and {{b}} for $5 %s"
+    await session.ask(text, model=model)
+    assert model.asked[0][-1].content.endswith(text)
