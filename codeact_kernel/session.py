@@ -32,7 +32,6 @@ class Session:
     Args:
         tools: what programs may call; by default what `@tool` has marked.
         model: who writes the programs; by default what the environment names, found at the first ask.
-        say: told what takes long.
 
     Attributes:
         model: the client in use, or `None` before the first ask.
@@ -42,12 +41,10 @@ class Session:
         self,
         tools: Registry = default_registry,
         model: ModelClient | None = None,
-        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.tools = tools
         self.model = model
-        self._found: dict[str | None, ModelClient] = {}
-        self._say = say
+        self._found: dict[object, ModelClient] = {}
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Session:
@@ -105,9 +102,11 @@ class Session:
         """
         if self.model is not None:
             return self.model
-        if settings.model not in self._found:
-            self._found[settings.model] = await choose_model(settings, os.environ)
-        return self._found[settings.model]
+        endpoint = sorted(item for item in os.environ.items() if item[0].startswith(("OPENAI_", "AZURE_", "OLLAMA_")))
+        key = (settings.model, tuple(endpoint))  # a person may set the environment in the notebook
+        if key not in self._found:
+            self._found[key] = await choose_model(settings, os.environ)
+        return self._found[key]
 
     async def pool(self, settings: Settings) -> Pool:
         """The sandboxes for these settings; other sandboxes are closed first."""
@@ -116,7 +115,7 @@ class Session:
             return pool
         if pool is not None:
             await pool.aclose()
-        self._pool = Pool(settings.backend, settings.limits, self._say)
+        self._pool = Pool(settings.backend, settings.limits)
         return self._pool
 
     async def reset(self) -> None:

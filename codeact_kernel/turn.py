@@ -157,6 +157,8 @@ class _Turn:
         """Run it; what the model has to know to go on, or `None` when this is the answer."""
         progress, limits = self.progress, self.settings.limits
         with progress.run_time.running():
+            if sandbox.preparing:
+                self.emit(Notice(text=sandbox.preparing))
             isolation = await sandbox.open()
             progress.begin_run(isolation)
             self.emit(RunStarted(run=progress.attempts, isolation=isolation))

@@ -19,7 +19,8 @@ def test_the_page_of_modules_is_what_the_pack_holds():
 
 
 def test_the_readme_lists_every_option_of_the_magic():
-    from codeact.completion import OPTIONS, VERBS
+    from codeact.completion import OPTIONS
+    from codeact.verbs import VERBS
 
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [option for option in OPTIONS if f"`{option}" not in text] == []

@@ -9,7 +9,7 @@ from .transcript import Attempt, Transcript
 
 __all__ = ["to_text", "value_lines"]
 
-_MAX_CALLS = 60
+_MAX_CALLS = 20
 
 
 def to_text(transcript: Transcript) -> str:

@@ -2,7 +2,7 @@
 
     job                               the program, its number, and the tools' parameters
     write(stream, text)               the program printed
-    call(name, arguments, line)       send a tool call off: its id
+    call(name, arguments, line, wait) send a tool call off: its id; with `wait` its answer, as `wait` gives it
     wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...]
     sleep(seconds)                    let time pass
     module(name), source(name)        from the pack, or null
@@ -113,7 +113,8 @@ class HostFunction:
         size = len(json.dumps(arguments, ensure_ascii=False).encode())
         if size > self._limits.arguments_bytes:
             raise Refused(f"arguments of {size:,} bytes, the limit is {self._limits.arguments_bytes:,}")
-        return self._host.open_call(_text(operation, "name")[:200], arguments, line)
+        call = self._host.open_call(_text(operation, "name")[:200], arguments, line)
+        return self._answers({call}, None) if operation.get("wait") is True else call
 
     def _wait(self, operation: JSONObject) -> JSONValue:
         calls, seconds = operation.get("calls"), operation.get("seconds")
@@ -121,8 +122,11 @@ class HostFunction:
             raise Refused("wait needs calls and seconds")
         wanted = {call for call in calls if type(call) is int}
         timeout = _seconds(seconds) if isinstance(seconds, (int, float)) else None
+        return self._answers(wanted, timeout)
+
+    def _answers(self, calls: set[int], seconds: float | None) -> JSONValue:
         answers: list[JSONValue] = []
-        for call, answer in self._host.wait_answers(wanted, timeout):
+        for call, answer in self._host.wait_answers(calls, seconds):
             if isinstance(answer, Raised):
                 answers.append([call, False, [answer.kind, answer.message]])
             else:

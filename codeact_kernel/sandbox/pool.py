@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from weakref import WeakSet
 
 from ..bridge.messages import Run
 from ..errors import SandboxError
@@ -14,6 +15,9 @@ from . import backends
 from .process import AnswerCall, RunClock, Worker, Write, prepare
 
 __all__ = ["Pool", "Sandbox"]
+
+RESET_SECONDS = 5.0
+"""How long a worker may take to make its guest clean again."""
 
 
 class Sandbox:
@@ -28,6 +32,11 @@ class Sandbox:
         self._pool = pool
         self._worker: Worker | None = None
         self._dirty = False
+
+    @property
+    def preparing(self) -> str:
+        """What a run would have to wait for, in words; empty when it need not wait long."""
+        return self._pool.preparing
 
     async def open(self) -> Isolation:
         """Take a worker, if there is none that can be used.
@@ -67,15 +76,18 @@ class Pool:
     Args:
         backend: the backend's name.
         limits: their limits.
-        say: told what takes long (the first ever start compiles the guest).
+
+    Attributes:
+        preparing: what takes long at this moment, in words (the first ever start compiles the guest), or empty.
     """
 
-    def __init__(self, backend: str, limits: Limits, say: Callable[[str], None] = lambda text: None) -> None:
+    def __init__(self, backend: str, limits: Limits) -> None:
         backends.check(backend)
         self.backend = backend
         self.limits = limits
-        self.say = say
+        self.preparing = ""
         self._spare: asyncio.Task[Worker] | None = None
+        self._workers: WeakSet[Worker] = WeakSet()  # all that live: a task cancelled before it began kills none
 
     def warm(self) -> None:
         """Start a worker in the background, if none is there or on its way."""
@@ -124,24 +136,30 @@ class Pool:
     async def aclose(self) -> None:
         """Kill what is left."""
         spare, self._spare = self._spare, None
-        if spare is None:
-            return
-        spare.cancel()
-        try:
-            worker = await spare
-        except (asyncio.CancelledError, Exception):
-            return  # it did not come up, so there is nothing to kill
-        await worker.kill()
+        if spare is not None:
+            spare.cancel()
+            await asyncio.gather(spare, return_exceptions=True)
+        for worker in list(self._workers):
+            await worker.kill()
 
     async def _start(self) -> Worker:
-        await prepare(self.say)
-        return await Worker.start(self.backend, self.limits)
+        try:
+            await prepare(self._say)
+        finally:
+            self.preparing = ""
+        worker = await Worker.start(self.backend, self.limits)
+        self._workers.add(worker)
+        return worker
+
+    def _say(self, text: str) -> None:
+        self.preparing = text
 
     async def _settled(self, worker: Worker) -> Worker:
         """The worker once its guest is clean again, or another one."""
         try:
-            await worker.settle()
-        except SandboxError:
+            async with asyncio.timeout(RESET_SECONDS):
+                await worker.settle()
+        except (SandboxError, TimeoutError):
             await worker.kill()
             return await self._start()
         except BaseException:

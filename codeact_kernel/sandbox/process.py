@@ -182,8 +182,13 @@ class Worker:
         self._usable = False
         if self._process.returncode is None:
             self._process.kill()
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        with suppress(RuntimeError):  # another task is reading: it sees the end as well
+            # What nobody reads keeps the pipe open, and in most Pythons `wait` waits for that too.
+            while await self._process.stdout.read(1 << 18):
+                pass
         await self._process.wait()
         await self._drain
 
@@ -239,7 +244,11 @@ class Worker:
             self._messages = self._connection.feed(data)
 
     async def _last_words(self) -> str:
-        code = await self._process.wait()
+        try:
+            async with asyncio.timeout(1):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "the sandbox's process closed its pipe."
         await asyncio.wait([self._drain], timeout=1)
         said = b"".join(self._stderr).decode(errors="replace").strip().splitlines()[-1:]
         return f"the sandbox's process ended by itself ({code}). {' '.join(said)[:300]}".strip()

@@ -105,11 +105,15 @@ class Registry:
 
     Cells define tools on the main thread while a turn may read on another: each change is one dict operation,
     and each reader takes a copy first.
+
+    Attributes:
+        last_error: what a tool raised last, with its traceback: for the person, never for the program.
     """
 
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
         self._seen: dict[str, Shape] = {}
+        self.last_error: BaseException | None = None
 
     def add(self, function: Callable[..., object]) -> None:
         """Offer a function marked by `@tool`; one of the same name is replaced and keeps its place.
@@ -176,6 +180,15 @@ class Registry:
         Raises:
             ToolCallError: the tool raised, or returned what cannot be sent.
         """
+        try:
+            answer = await self._run(bound, on_main, limits)
+        except ToolCallError as error:
+            self.last_error = error.__cause__ or self.last_error
+            raise
+        self._remember(bound.tool, answer)
+        return answer
+
+    async def _run(self, bound: BoundCall, on_main: OnMain, limits: Limits) -> JSONValue:
         tool, name = bound.tool, bound.tool.spec.name
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
 
@@ -189,9 +202,7 @@ class Registry:
             with _told(name, limits):
                 result = await result
             result = _answer(name, result, limits)
-        answer = cast(JSONValue, result)
-        self._remember(tool, answer)
-        return answer
+        return cast(JSONValue, result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name

@@ -10,7 +10,9 @@ from codeact_kernel.tools import tool
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["ScriptedModel", "load_ipython_extension", "tool", "unload_ipython_extension"]
+    from codeact_kernel.model.base import ModelClient
+
+__all__ = ["ScriptedModel", "load_ipython_extension", "tool", "unload_ipython_extension", "use"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -18,6 +20,19 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     from .magics import load  # IPython is there only when somebody loads the extension
 
     load(shell)
+
+
+def use(model: ModelClient | None) -> None:
+    """Let the cells that follow ask `model`, for example a `ScriptedModel`; `None` goes back to the configured one.
+
+    Raises:
+        UserError: the extension is not loaded.
+    """
+    from IPython.core.getipython import get_ipython  # as above
+
+    from .door import door_of
+
+    door_of(get_ipython()).session.model = model
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

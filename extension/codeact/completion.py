@@ -12,12 +12,13 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from codeact_kernel.tools import default_registry
 
-__all__ = ["OPTIONS", "VERBS", "matcher"]
+from .verbs import VERBS
+
+__all__ = ["OPTIONS", "matcher"]
 
 OPTIONS = (
     "--model", "--max-retries", "--timeout", "--backend", "--allow", "--out", "--dry-run", "--quiet", "--record",
 )  # fmt: skip
-VERBS = ("status", "tools", "prompt", "model", "recorded", "backend", "reset", "help")
 
 
 @context_matcher(identifier="codeact")
@@ -28,7 +29,7 @@ def matcher(context: CompletionContext) -> SimpleMatcherResult:
     for pattern, names in (
         (r"%%codeact\b.*--allow[= ](\w*)$", tools),
         (r"%%codeact\b.*?(--[\w-]*)$", OPTIONS),
-        (r"(?<!%)%codeact\s+(\w*)$", VERBS),
+        (r"(?<!%)%codeact\s+(\w*)$", tuple(VERBS)),
         (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
     ):
         if found := re.search(pattern, line):

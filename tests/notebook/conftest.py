@@ -136,7 +136,7 @@ class Notebook:
     def script(self, *answers: str) -> None:
         """From now on a scripted model gives these answers."""
         self.do(
-            f"import codeact as _c\nget_ipython()._codeact_magics.session.model = _c.ScriptedModel({list(answers)!r})\n"
+            f"import codeact as _c\nget_ipython()._codeact_door.session.model = _c.ScriptedModel({list(answers)!r})\n"
         )
 
     def do(self, code: str) -> Cell:
@@ -155,7 +155,7 @@ class Notebook:
     @property
     def asked(self) -> list[list[str]]:
         """The texts of the messages of each question that the scripted model was asked."""
-        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact_magics.session.model.asked]")
+        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact_door.session.model.asked]")
 
     def workers(self) -> set[int]:
         """The process ids of the kernel's sandboxes."""
@@ -237,10 +237,9 @@ def nb(kernel: Notebook) -> Notebook:
     kernel.do(
         "%load_ext codeact\n"
         "from codeact_kernel.tools import default_registry as _registry\n"
-        "from codeact_kernel.settings import Settings as _Settings\n"
         "_registry.clear()\n"
-        "_m = get_ipython()._codeact_magics\n"
+        "_m = get_ipython()._codeact_door\n"
         "_m.allowed.clear(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
-        "_m.settings = _Settings()\n"
+        "_m._chosen.clear()\n"
     )
     return kernel

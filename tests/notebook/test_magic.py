@@ -242,10 +242,10 @@ def test_a_reset_gives_a_fresh_sandbox(nb):
 def test_loading_twice_makes_nothing_twice(nb):
     nb.ask("1")
     workers = nb.workers()
-    nb.do("_first = get_ipython()._codeact_magics")
+    nb.do("_first = get_ipython()._codeact_door")
     nb.do("%load_ext codeact")
     nb.do("import codeact; codeact.load_ipython_extension(get_ipython())")
-    assert nb.get("_first is get_ipython()._codeact_magics")
+    assert nb.get("_first is get_ipython()._codeact_door")
     assert nb.get("len([m for m in get_ipython().Completer.custom_matchers if 'codeact' in m.__module__])") == 1
     assert nb.workers() == workers
 

@@ -33,7 +33,7 @@ def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
     """
     if args:
         raise TypeError(f'call_tool("{name}", ...) takes the tool\'s arguments as keywords')
-    return take(submit(name, arguments))
+    return call_and_wait(name, arguments)
 
 
 def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
@@ -44,7 +44,24 @@ def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
 
 
 def submit(name: str, arguments: Mapping[str, Any]) -> int:
-    """Send a call off; its id. The answer is fetched with `take`, or by the event loop."""
+    """Send a call off; its id. The event loop fetches the answer."""
+    return cast("int", _send(name, arguments, wait=False))
+
+
+def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
+    """Send a call off and wait: its value, or its exception raised. One step to the host instead of two."""
+    ((_, answer),) = _read(_send(name, arguments, wait=True))
+    if isinstance(answer, ToolError):
+        raise answer
+    return answer
+
+
+def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
+    """The answers there are to `calls`, after at most `seconds`: values, or exceptions to raise."""
+    return _read(host("wait", calls=list(calls), seconds=seconds))
+
+
+def _send(name: str, arguments: Mapping[str, Any], *, wait: bool) -> Any:
     for flush in flushes:
         flush()
     plain_arguments: dict[str, Any] = {}
@@ -54,25 +71,16 @@ def submit(name: str, arguments: Mapping[str, Any]) -> int:
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}(): the argument {key} cannot be sent to a tool: {error}") from None
     try:
-        return cast("int", host("call", name=name, arguments=plain_arguments, line=_line()))
+        return host("call", name=name, arguments=plain_arguments, line=_line(), wait=wait)
     except ValueError as error:  # a lone surrogate
         raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
     except RuntimeError as error:
         raise ToolFailed(str(error)) from None
 
 
-def take(call: int) -> Any:
-    """Wait for the answer of `call`: its value, or its exception raised."""
-    ((_, answer),) = wait([call], None)
-    if isinstance(answer, ToolError):
-        raise answer
-    return answer
-
-
-def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
-    """The answers there are to `calls`, after at most `seconds`: values, or exceptions to raise."""
+def _read(answers: Any) -> Iterable[tuple[int, Any]]:
     kinds = {"ToolDenied": ToolDenied, "ToolFailed": ToolFailed}
-    for call, ok, payload in host("wait", calls=list(calls), seconds=seconds):
+    for call, ok, payload in answers:
         yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
 
 
@@ -86,7 +94,7 @@ def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
             if key in arguments:
                 raise TypeError(f"{name}() got two values for the argument {key}")
             arguments[key] = value
-        return take(submit(name, arguments))
+        return call_and_wait(name, arguments)
 
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ...errors import UserError
 
-__all__ = ["component", "path", "trusted"]
+__all__ = ["component", "make_folder", "path", "store", "trusted"]
 
 OPTIONS = "stack=1MiB"
 """The engine's options that change the machine code; see `embedded.engine`."""
@@ -60,10 +60,15 @@ def trusted(file: Path) -> bool:
     return all(state.st_uid == os.getuid() and not state.st_mode & 0o022 for state in states)
 
 
+def make_folder(folder: Path) -> None:
+    """See that the folder is there, and that nobody else can write it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 def store(data: bytes, target: Path) -> None:
     """Write the compiled guest aside, then put it in its place."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    target.parent.chmod(0o700)
+    make_folder(target.parent)
     aside = target.with_name(f"{target.name}.{os.getpid()}")
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

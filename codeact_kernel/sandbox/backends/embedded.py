@@ -37,6 +37,7 @@ def engine() -> Engine:
 
 def compile_guest(target: Path) -> None:
     """Compile the guest into `target`: about ten seconds of processor time."""
+    compiled.make_folder(target.parent)  # before the long work, in case it cannot be made
     compiled.store(bytes(wasm.Component(engine(), compiled.component().read_bytes()).serialize()), target)
 
 

@@ -1,0 +1,122 @@
+"""`%codeact VERB`: look at what there is, and choose. Each verb is a function of the door and the rest of the line."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from IPython.core.error import UsageError
+
+import codeact_kernel
+from codeact_kernel.errors import CodeActError
+from codeact_kernel.model.recorded import RecordedModel
+from codeact_kernel.sandbox import backends
+
+from .door import Door
+
+__all__ = ["HELP", "VERBS"]
+
+HELP = """\
+%%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
+%codeact status         the boundary, the model, the tools
+%codeact tools          what programs can call
+%codeact prompt TEXT    exactly what would be sent for TEXT (IPython takes a ? at its end for itself)
+%codeact model [NAME]   the model in use; with NAME, another one
+%codeact recorded FILE  where no model is configured, answer from a record
+%codeact traceback      where the tool that failed last raised its error
+%codeact backend [NAME] what isolates programs; with NAME, another one
+%codeact reset          fresh sandbox, forget what was allowed for the session
+%codeact help           this text"""
+
+_ENGINE = str(Path(codeact_kernel.__file__).parent)
+
+
+def _help(door: Door, rest: str) -> None:
+    print(HELP)
+
+
+def _status(door: Door, rest: str) -> None:
+    settings = door.settings
+
+    async def look() -> tuple[str, str]:
+        pool = await door.session.pool(settings)
+        async with pool.checkout() as sandbox:
+            boundary = str(await sandbox.open())
+        try:
+            model = await door.model(settings)
+        except CodeActError as error:
+            return boundary, str(error)
+        return boundary, f"{model.name}. {model.note}".strip(". ")
+
+    boundary, model = door.thread.submit(look()).result()
+    allowed = sorted({name for name, _ in door.allowed} | settings.allow)
+    print(f"boundary  {boundary}")
+    print(f"model     {model}")
+    print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
+    print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
+
+
+def _tools(door: Door, rest: str) -> None:
+    for spec in door.session.tools.specs().values():
+        print(spec.stub + ("  # asks before each call" if spec.approval_mode == "always_require" else ""))
+    if not len(door.session.tools):
+        print("No tools yet: mark a function with @tool.")
+
+
+def _prompt(door: Door, rest: str) -> None:
+    print(door.prompt(rest or "(your prompt)"))
+
+
+def _model(door: Door, rest: str) -> None:
+    if rest:
+        door.choose(model=rest)
+        door.session.model = None
+    try:
+        model = door.thread.submit(door.model(door.settings)).result()
+        print(f"{model.name} {model.note}".strip())
+    except CodeActError as error:
+        print(error)
+
+
+def _recorded(door: Door, rest: str) -> None:
+    if not rest:
+        raise UsageError("%codeact recorded FILE: which file?")
+    door.record = RecordedModel.load(Path(rest))
+
+
+def _traceback(door: Door, rest: str) -> None:
+    error = door.session.tools.last_error
+    if error is None:
+        print("No tool has raised anything yet.")
+        return
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_ENGINE)]
+    print("Traceback (most recent call last):")
+    print("".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]), end="")
+
+
+def _backend(door: Door, rest: str) -> None:
+    if rest:
+        backends.check(rest)
+        door.choose(backend=rest)
+    print(f"{door.settings.backend}: {backends.BOUNDARIES[door.settings.backend]}")
+
+
+def _reset(door: Door, rest: str) -> None:
+    door.allowed.clear()
+    door.thread.submit(door.session.reset()).result()
+    door.warm()
+    print("Fresh sandbox; nothing is allowed for the session any more.")
+
+
+VERBS: Mapping[str, Callable[[Door, str], None]] = {
+    "status": _status,
+    "tools": _tools,
+    "prompt": _prompt,
+    "model": _model,
+    "recorded": _recorded,
+    "traceback": _traceback,
+    "backend": _backend,
+    "reset": _reset,
+    "help": _help,
+}
