@@ -1,0 +1,130 @@
+"""The compiled guest is native code: it is loaded only from where nobody else could have put it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from codeact_kernel.errors import SandboxError
+from codeact_kernel.sandbox.backends import compiled
+from codeact_kernel.sandbox.process import Worker, prepare
+from codeact_kernel.settings import Limits
+
+from .conftest import run_in
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and owners of files are POSIX's")
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    file = tmp_path / "cache" / "guest.cwasm"
+    compiled.store(b"native code", file)
+    return file
+
+
+@pytest.fixture
+def cache_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """The path of the compiled guest when the cache is a folder of this test."""
+    monkeypatch.setenv("CODEACT_CACHE", str(tmp_path / "cache"))
+    compiled.path.cache_clear()
+    yield compiled.path()
+    monkeypatch.undo()
+    compiled.path.cache_clear()
+
+
+def test_the_compiled_guest_is_stored_for_this_user_alone(stored):
+    assert compiled.trusted(stored)
+    assert oct(stored.stat().st_mode & 0o777) == oct(0o600)
+    assert oct(stored.parent.stat().st_mode & 0o777) == oct(0o700)
+    assert stored.read_bytes() == b"native code"
+    assert list(stored.parent.iterdir()) == [stored]
+
+
+def test_storing_again_replaces_the_file_and_closes_the_folder(stored):
+    stored.parent.chmod(0o777)
+    stored.chmod(0o666)
+    compiled.store(b"newer", stored)
+    assert compiled.trusted(stored)
+    assert stored.read_bytes() == b"newer"
+    assert oct(stored.parent.stat().st_mode & 0o777) == oct(0o700)
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666, 0o777])
+def test_a_file_that_others_can_write_is_not_trusted(stored, mode):
+    stored.chmod(mode)
+    assert not compiled.trusted(stored)
+
+
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
+def test_a_folder_that_others_can_write_is_not_trusted(stored, mode):
+    stored.parent.chmod(mode)
+    assert not compiled.trusted(stored)
+
+
+def test_a_link_is_not_trusted_neither_as_file_nor_as_folder(stored, tmp_path):
+    link = stored.with_name("link.cwasm")
+    link.symlink_to(stored)
+    assert not compiled.trusted(link)
+    folder = tmp_path / "linked"
+    folder.symlink_to(stored.parent)
+    assert not compiled.trusted(folder / stored.name)
+
+
+def test_what_is_no_file_is_not_trusted(stored):
+    assert not compiled.trusted(stored.with_name("missing"))
+    assert not compiled.trusted(stored.parent)
+    fifo = stored.with_name("fifo")
+    os.mkfifo(fifo, 0o600)
+    assert not compiled.trusted(fifo)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("what", ["file", "folder"])
+def test_what_belongs_to_another_user_is_not_trusted(stored, what):
+    os.chown(stored if what == "file" else stored.parent, 12_345, -1)
+    assert not compiled.trusted(stored)
+
+
+def test_the_name_of_the_file_depends_on_all_that_went_into_it(monkeypatch):
+    seen = {compiled.path()}
+    with monkeypatch.context() as patch:
+        for name, value in (("OPTIONS", "other"), ("version", lambda name: "0.0.1")):
+            patch.setattr(compiled, name, value)
+            seen.add(compiled.path.__wrapped__())
+        patch.setattr("platform.machine", lambda: "other")
+        seen.add(compiled.path.__wrapped__())
+    assert len(seen) == 4
+    assert compiled.path.__wrapped__() == compiled.path()
+
+
+async def test_a_worker_does_not_load_a_compiled_guest_that_others_can_write(cache_in):
+    compiled.store(b"planted", cache_in)
+    cache_in.chmod(0o666)
+    with pytest.raises(SandboxError, match="can be written by others"):
+        await Worker.start("embedded", Limits())
+
+
+async def test_a_compiled_guest_that_others_could_write_is_compiled_anew_once_and_then_used(cache_in):
+    """The only test that compiles: about ten seconds of processor time."""
+    compiled.store(b"planted", cache_in)
+    cache_in.chmod(0o666)
+    said: list[str] = []
+    await prepare(said.append)
+    await prepare(said.append)
+    assert said == ["Compiling the sandbox for this machine: once, about ten seconds…"]
+    assert compiled.trusted(cache_in)
+    assert [file.name for file in cache_in.parent.iterdir()] == [cache_in.name]
+    worker = await Worker.start("embedded", Limits())
+    try:
+        assert (await run_in(worker, "1")).value == 1
+    finally:
+        await worker.kill()
+
+
+async def test_a_cache_that_cannot_be_written_is_one_sentence(cache_in):
+    cache_in.parent.write_text("a file where the folder should be")
+    with pytest.raises(SandboxError, match="could not be compiled into") as caught:
+        await prepare(lambda text: None)
+    assert "\n" not in str(caught.value)

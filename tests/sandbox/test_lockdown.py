@@ -1,0 +1,136 @@
+"""What a locked-down process can no longer do, and what the same process could do a moment before."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from codeact_kernel.sandbox.process import Worker
+from codeact_kernel.settings import Limits
+
+from .conftest import run_in, workers
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lockdown is made of Linux's parts")
+
+ATTEMPTS = """
+import ctypes, json, mmap, os, signal, socket, sys, threading, time
+from codeact_kernel.sandbox import lockdown
+
+libc = ctypes.CDLL(None, use_errno=True)
+server = socket.create_server(("127.0.0.1", 0))
+old = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+address = ctypes.addressof(ctypes.c_char.from_buffer(page))
+
+def fork():
+    if (child := os.fork()) == 0:
+        os._exit(0)
+
+def executable():
+    if libc.mprotect(ctypes.c_void_p(address), 4096, 7):
+        raise OSError(ctypes.get_errno(), "mprotect")
+
+def ioctl():
+    if libc.ioctl(1, 0x5401, ctypes.create_string_buffer(256)) and ctypes.get_errno() == 1:
+        raise PermissionError
+
+def keep(descriptor):
+    return lambda: os.close(descriptor())
+
+attempts = {
+    "open a file": keep(lambda: os.open(__file__ if "__file__" in globals() else sys.executable, os.O_RDONLY)),
+    "list a folder": lambda: os.listdir("/"),
+    "ask about a file": lambda: os.access("/", os.R_OK) or 1 / 0,
+    "new socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_STREAM).close(),
+    "new datagram socket": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close(),
+    "connect an old socket": lambda: old.connect(server.getsockname()),
+    "fork": fork,
+    "run a program": lambda: os.posix_spawn("/bin/true", ["true"], {}),
+    "signal the parent": lambda: os.kill(os.getppid(), 0),
+    "executable memory": lambda: mmap.mmap(-1, 4096, prot=7).close(),
+    "memory made executable": executable,
+    "a terminal's settings": ioctl,
+    "sleep": lambda: time.sleep(0.001),
+    "memory": lambda: bytearray(50_000_000),
+    "random numbers": lambda: os.urandom(8),
+    "read the clock": lambda: time.monotonic(),
+}
+layers, missing = lockdown.apply(cpu_seconds=10) if sys.argv[1] == "locked" else ([], [])
+result = {"layers": layers, "missing": missing}
+for name, attempt in attempts.items():
+    try:
+        attempt()
+        result[name] = "allowed"
+    except OSError as error:
+        result[name] = "refused"
+    except BaseException as error:
+        result[name] = type(error).__name__
+os.write(1, json.dumps(result).encode())
+"""
+STILL_NEEDED = ("sleep", "memory", "random numbers", "read the clock")
+REFUSED = (
+    "open a file",
+    "list a folder",
+    "new socket",
+    "new datagram socket",
+    "connect an old socket",
+    "fork",
+    "run a program",
+    "signal the parent",
+    "executable memory",
+    "memory made executable",
+    "a terminal's settings",
+)
+
+
+@cache
+def attempts(how: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", ATTEMPTS, how], capture_output=True, text=True, timeout=30, check=True
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def locked() -> dict[str, object]:
+    result = attempts("locked")
+    if result["missing"]:
+        pytest.skip(f"this machine has no {result['missing']}")
+    return result
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_a_process_could_do_before_is_refused_after(locked, what):
+    assert attempts("free")[what] == "allowed"
+    assert locked[what] == "refused"
+
+
+@pytest.mark.parametrize("what", STILL_NEEDED)
+def test_what_a_guest_needs_still_works(locked, what):
+    assert locked[what] == "allowed"
+
+
+def test_the_layers_in_force_and_those_that_are_missing_are_named():
+    result = attempts("locked")
+    assert sorted([*result["layers"], *result["missing"]]) == ["Landlock", "seccomp"]
+
+
+async def test_a_real_worker_is_locked_down_when_it_is_ready(locked):
+    before = {process.pid for process in workers()}
+    worker = await Worker.start("embedded", Limits(cpu_seconds=77))
+    try:
+        (pid,) = {process.pid for process in workers()} - before
+        status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert (status["Seccomp"], status["NoNewPrivs"]) == ("2", "1")
+        for name, most in (("cpu time", "77"), ("file size", "0"), ("core file size", "0")):
+            assert [line.split()[-3] for line in limits.splitlines() if line.startswith(f"Max {name} ")] == [most]
+        assert worker.isolation.layers == ("seccomp", "Landlock")
+        assert (await run_in(worker, "1")).value == 1
+    finally:
+        await worker.kill()

@@ -1,0 +1,387 @@
+"""One worker process, seen from the host: what it gets from us, how it ends, and what a hostile one can say."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from codeact_kernel.bridge.messages import Run as Job
+from codeact_kernel.errors import SandboxError
+from codeact_kernel.sandbox.process import RunClock, Worker
+from codeact_kernel.settings import Limits
+from codeact_kernel.values import Answer, Returned, ToolCall
+
+from .conftest import run_in, workers
+
+JOB = Job("1", {}, {}, False)
+
+
+async def started(**limits: Any) -> tuple[Worker, psutil.Process]:
+    """A real worker, and its process."""
+    before = {process.pid for process in workers()}
+    worker = await Worker.start("embedded", Limits(**limits))
+    (process,) = [process for process in workers() if process.pid not in before]
+    return worker, process
+
+
+@pytest.fixture
+async def start():
+    """Starts real workers, which are killed behind the test."""
+    made: list[Worker] = []
+
+    async def make(**limits: Any) -> tuple[Worker, psutil.Process]:
+        worker, process = await started(**limits)
+        made.append(worker)
+        return worker, process
+
+    yield make
+    for worker in made:
+        await worker.kill()
+
+
+# -- what a worker gets ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_worker_knows_no_secret_of_the_environment(start, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-canary")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "canary-too")
+    monkeypatch.setenv("MY_TOKEN", "canary-three")
+    _, process = await start()
+    environment = Path(f"/proc/{process.pid}/environ").read_bytes()
+    assert b"PATH=" in environment  # the control: it can be read
+    assert b"canary" not in environment
+    assert "canary" not in " ".join(process.cmdline())
+
+
+async def test_a_folder_of_our_name_in_the_working_folder_is_not_imported(start, monkeypatch, tmp_path):
+    for name in ("codeact_kernel", "wasmtime"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')\n1 / 0")
+    (tmp_path / "json.py").write_text("1 / 0")
+    monkeypatch.chdir(tmp_path)
+    worker, process = await start()
+    assert process.cwd() == os.path.abspath(os.sep)
+    assert (await run_in(worker)).value == 1
+    assert not (tmp_path / "imported").exists()
+
+
+async def test_a_worker_reports_the_boundary_it_really_has(start):
+    worker, _ = await start()
+    assert worker.isolation.backend == "embedded"
+    assert str(worker.isolation).startswith("WebAssembly in a locked-down process")
+    assert {*worker.isolation.layers, *worker.isolation.missing} == {"seccomp", "Landlock"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_worker_holds_no_file_or_socket_but_its_pipes(start, tmp_path):
+    with (tmp_path / "open.txt").open("w") as file:
+        os.set_inheritable(file.fileno(), True)
+        _, process = await start()
+        links = {str(path.readlink()) for path in Path(f"/proc/{process.pid}/fd").iterdir()}
+    kinds = {link.split(":")[0] for link in links}
+    assert kinds <= {"pipe", "socket", "anon_inode", "/dev/null"} | {link for link in links if "codeact" in link}
+    assert str(tmp_path) not in " ".join(links)
+
+
+# -- how a worker ends --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_killed_during_a_run_is_a_lost_worker(start):
+    worker, process = await start()
+
+    async def answer(call: ToolCall) -> Answer:
+        os.kill(process.pid, signal.SIGKILL)
+        return Returned(value=None)
+
+    outcome = await run_in(worker, "tool()\nwhile True: pass", answer=answer)
+    assert outcome.failure.kind == "WorkerLost"
+    assert outcome.state_lost
+    assert not worker.usable
+    assert not process.is_running()
+
+
+async def test_cancelling_a_run_kills_the_process_and_its_open_calls(start):
+    worker, process = await start()
+    called, ended = asyncio.Event(), []
+
+    async def answer(call: ToolCall) -> Answer:
+        called.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError as error:
+            ended.append(error)
+            raise
+        return Returned(value=None)
+
+    task = asyncio.create_task(run_in(worker, "tool()", answer=answer))
+    await called.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert len(ended) == 1
+    assert not worker.usable
+    assert not process.is_running()
+
+
+async def test_cancelling_a_guest_that_computes_kills_the_process(start):
+    worker, process = await start()
+    printed = asyncio.Event()
+    task = asyncio.create_task(
+        run_in(worker, "print('x')\nwhile True: print('y')", write=lambda stream, text: printed.set())
+    )
+    await printed.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not process.is_running()
+
+
+async def test_a_worker_that_uses_too_much_processor_time_ends_although_the_clock_stands(start):
+    worker, _ = await start(cpu_seconds=1)
+    clock = RunClock(60)
+
+    async def answer(call: ToolCall) -> Answer:
+        with clock.paused():  # a decision that nobody takes
+            await asyncio.Event().wait()
+        return Returned(value=None)
+
+    program = (
+        "import asyncio\nasync def main():\n    call_tool_async('tool')\n    while True: pass\nasyncio.run(main())"
+    )
+    outcome = await run_in(worker, program, clock, answer=answer)
+    assert outcome.failure.kind == "WorkerLost"
+
+
+async def test_a_worker_that_does_not_come_up_in_time_is_an_error_and_leaves_no_process():
+    before = {process.pid for process in workers()}
+    with pytest.raises(SandboxError) as caught:
+        await Worker.start("embedded", Limits(start_seconds=0.001))
+    assert caught.value.timed_out
+    assert {process.pid for process in workers()} <= before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
+def test_a_worker_ends_with_its_parent_even_while_its_guest_loops():
+    script = textwrap.dedent("""
+        import asyncio, os, psutil
+        from codeact_kernel.sandbox.pool import Pool
+        from codeact_kernel.sandbox.process import RunClock
+        from codeact_kernel.settings import Limits
+
+        async def main():
+            def write(stream, text):
+                print(*[child.pid for child in psutil.Process().children()], flush=True)
+
+            async with Pool("embedded", Limits()).checkout() as sandbox:
+                await sandbox.run("print('running')\\nwhile True: pass", tools={}, keep=False, answer=None, write=write,
+                                  clock=RunClock(600))
+
+        asyncio.run(main())
+    """)
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        ends = {pid: os.pidfd_open(int(pid)) for pid in parent.stdout.readline().split()}
+        assert ends
+        for end in ends.values():
+            assert select.select([end], [], [], 0)[0] == []  # it lives
+        parent.kill()
+        for end in ends.values():
+            assert select.select([end], [], [], 10)[0] == [end]
+            os.close(end)
+
+
+# -- the clock -----------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_clock_that_is_paused_stands_still_and_goes_on_afterwards(start):
+    worker, _ = await start()
+    clock = RunClock(0.5)
+
+    async def answer(call: ToolCall) -> Answer:
+        with clock.paused(), clock.paused():
+            await asyncio.sleep(0.6)
+        return Returned(value=None)
+
+    outcome = await run_in(worker, "tool()\n7", clock, answer=answer)
+    assert outcome.value == 7
+    clock = RunClock(0.5)
+    outcome = await run_in(worker, "tool()\nwhile True: pass", clock, answer=answer)
+    assert outcome.failure.kind == "TimedOut"
+
+
+async def test_a_run_that_ends_while_a_person_decides_cancels_the_question_and_nothing_else(start):
+    worker, _ = await start()
+    clock, asked, ended = RunClock(30), asyncio.Event(), []
+
+    async def answer(call: ToolCall) -> Answer:
+        try:
+            with clock.paused():
+                asked.set()
+                await asyncio.Event().wait()
+        except BaseException as error:
+            ended.append(type(error))
+            raise
+        return Returned(value=None)
+
+    task = asyncio.create_task(run_in(worker, "tool()", clock, answer=answer))
+    await asked.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == [asyncio.CancelledError]
+
+
+async def test_a_fault_of_ours_in_answering_is_told_to_the_program(start):
+    worker, _ = await start()
+
+    async def answer(call: ToolCall) -> Answer:
+        raise ZeroDivisionError("ours")
+
+    outcome = await run_in(
+        worker, "try:\n    tool()\nexcept ToolFailed as error:\n    seen = str(error)\nseen", answer=answer
+    )
+    assert outcome.value == "internal error, ZeroDivisionError: ours"
+
+
+# -- hostile workers: real processes that speak the protocol, until they do not ---------------------------------------------------
+
+Hostile = Callable[[str], Any]
+
+
+async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
+    """The control: what follows fails for what it says, and not for how it is started."""
+    worker = await hostile("""
+        ready(); assert hear()["says"] == "Run"
+        call(1); assert hear() == {"says": "ToolReturned", "call": 1, "value": None}
+        finished(); ready(); stay()
+    """)
+    outcome = await run_in(worker)
+    assert outcome.value == 1
+    await worker.settle()
+    assert worker.usable
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "write(b'Traceback (most recent call last):')",
+        "write(b'\\xff' * 10_000_000)",
+        "write(b'\\x00' * 100_000)",
+        "frame(b'[' * 20_000)",
+        "frame(b'[' * 40 + b'\"' + b'\\\\\\\\\"' * 1_000_000)",
+        "frame(b'', length=9 << 20); write(b'x' * (9 << 20))",
+        "frame(b'{\"says\"', length=100); sys.exit()",
+        "write(b'\\x00\\x00'); sys.exit()",
+        "sys.exit('last words')",
+        "os.kill(os.getpid(), 9)",
+        "os.close(1)",
+        "ready()",
+        "say('Run', program='1', tools={}, inputs={}, keep=False)",
+        "say('ToolReturned', call=1, value=1)",
+        "call(1); say('ToolReturned', call=1, value=1)",
+        "call(2)",
+        "call(0)",
+        "call(1); call(1)",
+        "call(1); hear(); call(1)",
+        "for number in range(1, 30): call(number)",
+        "call(1); finished()",
+        "finished(); finished()",
+        "finished(value=[float('nan')])",
+        "finished(observed=[1])",
+        "finished(failure={'kind': 'E'})",
+        "say('Output', stream='log', text='')",
+        "for _ in range(10): say('Output', stream='stdout', text='x' * (1 << 20))",
+    ],
+)
+async def test_a_worker_that_breaks_a_rule_is_discarded(hostile: Hostile, script):
+    async def never(call: ToolCall) -> Answer:
+        await asyncio.Event().wait()
+        return Returned(value=None)
+
+    worker = await hostile(f"ready(); hear()\n{script}\nstay()")
+    outcome = await (run_in(worker) if "hear()" in script else run_in(worker, answer=never))
+    if script.startswith("finished(); finished()"):  # the run itself went well, what came after it did not
+        assert outcome.value == 1
+        with pytest.raises(SandboxError):
+            await worker.settle()
+        await worker.kill()
+    else:
+        assert outcome.failure.kind == "WorkerLost"
+        assert outcome.state_lost
+        assert len(outcome.failure.message) < 500
+    assert not worker.usable
+
+
+async def test_a_worker_that_floods_while_nobody_reads_can_still_be_killed(hostile: Hostile, tmp_path):
+    marker = tmp_path / "pipe is full"
+    worker = await hostile(f"""
+        ready(); hear(); finished(); ready()
+        write(b"x" * 190_000); open({str(marker)!r}, "w").close(); write(b"x" * 1_000_000)
+    """)
+    assert (await run_in(worker)).value == 1
+    while not marker.exists():
+        await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await worker.kill()
+
+
+async def test_the_last_words_of_a_worker_are_told(hostile: Hostile):
+    outcome = await run_in(await hostile("ready(); hear(); print('noise', file=sys.stderr); sys.exit('disk on fire')"))
+    assert outcome.failure.message == "the sandbox's process ended by itself (1). disk on fire"
+
+
+@pytest.mark.parametrize(
+    "script", ["write(b'hello world'); stay()", "sys.exit(1)", "finished(); stay()", "call(1); stay()"]
+)
+async def test_a_worker_that_is_never_ready_is_an_error(hostile: Hostile, script):
+    worker = await hostile(script)
+    with pytest.raises(SandboxError):
+        await worker.settle()
+
+
+async def test_noise_on_stderr_without_end_does_not_hold_a_worker_up(hostile: Hostile):
+    worker = await hostile("""
+        ready(); hear()
+        for _ in range(1_000): os.write(2, b"x" * 10_000)
+        finished(); stay()
+    """)
+    assert (await run_in(worker)).value == 1
+
+
+def test_a_worker_with_a_broken_configuration_says_why_and_ends():
+    configuration = {"backend": "nothing", "guest": "", "limits": {}, "parent": os.getpid()}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker", json.dumps(configuration)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "There is no backend 'nothing'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_worker_whose_parent_is_gone_already_ends_at_once():
+    configuration = {"backend": "embedded", "guest": "", "limits": {}, "parent": 1 if os.getpid() != 1 else 2}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker", json.dumps(configuration)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, b"")
