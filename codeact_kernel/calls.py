@@ -47,7 +47,7 @@ class Calls:
     Attributes:
         records: the finished calls, in the order of their answers.
         run: the number of the present run.
-        clock: the present run's clock; it stands still while a person decides.
+        clock: the present run's clock; it stands still while a person decides or a tool runs.
         tools_time, waiting_time: what the tools took, and what the person took.
     """
 
@@ -65,6 +65,7 @@ class Calls:
         self._emit = emit
         self._limits = limits
         self._on_main = on_main
+        self._asking = asyncio.Lock()
         self._invoked: Counter[str] = Counter()
         self._denied: Counter[str] = Counter()
 
@@ -77,7 +78,7 @@ class Calls:
         """Decide about `call` and run it. Raises nothing but cancellation."""
         self._emit(CallOpened(run=self.run, call=call))
         run, started, waited = self.run, 0.0, 0.0
-        decision = Decision(allowed=True, by="policy")
+        decision = Decision(allowed=False, by="nobody", reason="not decided")
         try:
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
@@ -109,25 +110,31 @@ class Calls:
         self._invoked[call.name] += 1
         if not needs_person(call.name, spec.approval_mode, self._allow):
             return Decision(allowed=True, by="policy")
-        if self._denied[call.name] >= self._limits.denials_per_tool:
-            return Decision(allowed=False, by="policy", reason=f"{call.name} was denied too often in this turn")
+        with self.clock.paused(), self.waiting_time.running():
+            async with self._asking:  # one question at a time: its answer may settle the others
+                if self._denied[call.name] >= self._limits.denials_per_tool:
+                    return Decision(allowed=False, by="policy", reason=f"{call.name} was denied too often in this turn")
+                decision = await self._ask(call)
+                self._denied[call.name] += not decision.allowed
+                return decision
+
+    async def _ask(self, call: ToolCall) -> Decision:
         try:
-            with self.clock.paused(), self.waiting_time.running():
-                async with asyncio.timeout(self._limits.decision_seconds):
-                    decision = await self._approver.decide(call)
+            async with asyncio.timeout(self._limits.decision_seconds):
+                return await self._approver.decide(call)
         except TimeoutError:
-            decision = Decision(allowed=False, by="nobody", reason="nobody decided in time")
+            return Decision(allowed=False, by="nobody", reason="nobody decided in time")
         except Exception as error:  # whatever goes wrong with asking: no answer is a no
-            decision = Decision(allowed=False, by="nobody", reason=f"asking failed: {type(error).__name__}")
-        self._denied[call.name] += not decision.allowed
-        return decision
+            return Decision(allowed=False, by="nobody", reason=f"asking failed: {type(error).__name__}")
 
     async def _run(self, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
         if not decision.allowed:
             return Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
         try:
-            with self.tools_time.running():
+            with self.tools_time.running(), self.clock.paused():
                 async with asyncio.timeout(self._limits.tool_seconds):
                     return Returned(value=await self._tools.call(bound, on_main=self._on_main, limits=self._limits))
         except TimeoutError:
-            raise ToolCallError(f"{call.name} took longer than {self._limits.tool_seconds:g} s") from None
+            raise ToolCallError(
+                f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
+            ) from None

@@ -10,6 +10,8 @@ from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, Turn
 
 __all__ = ["Progress"]
 
+_MARK = "\n… some output is left out …\n"
+
 
 class Progress:
     """The growing result of one turn."""
@@ -21,6 +23,7 @@ class Progress:
         self.model_turns = 0
         self.usage = Usage()
         self.error: ProgramFailure | None = None
+        self.stopped = False
         self.outcome = RunOutcome()
         self.isolation: Isolation | None = None
         self.model_time = Stopwatch()
@@ -70,6 +73,7 @@ class Progress:
             usage=self.usage,
             timings=self.timings(),
             error=self.error,
+            stopped=self.stopped,
             attempts=self.attempts,
             model_turns=self.model_turns,
             model=self._model.name,
@@ -79,4 +83,9 @@ class Progress:
 
 
 def _bounded(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most // 2] + text[-most // 2 :]
+    """The head and the tail; called again as text is added, so the mark stands once."""
+    if len(text) <= most:
+        return text
+    half = (most - len(_MARK)) // 2
+    head, tail = text[:half], text[-half:]
+    return head + tail if _MARK in text else head + _MARK + tail

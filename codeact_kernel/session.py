@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from .model.base import ModelClient
 from .model.choose import choose_model
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
-from .tools import OnMain, Registry, default_registry
+from .tools import OnMain, Registry, ToolCallError, default_registry
 from .turn import run_turn
 from .values import TurnResult
 
@@ -23,7 +24,10 @@ T = TypeVar("T")
 
 
 async def _inline(function: Callable[[], object]) -> object:
-    return function()
+    try:
+        return function()
+    except KeyboardInterrupt:  # the tool raised it: asyncio turns a person's interrupt into a cancellation
+        raise ToolCallError("the tool raised KeyboardInterrupt") from None
 
 
 class Session:
@@ -44,7 +48,7 @@ class Session:
     ) -> None:
         self.tools = tools
         self.model = model
-        self._found: dict[object, ModelClient] = {}
+        self._found: dict[int, ModelClient] = {}
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Session:
@@ -103,19 +107,19 @@ class Session:
         if self.model is not None:
             return self.model
         endpoint = sorted(item for item in os.environ.items() if item[0].startswith(("OPENAI_", "AZURE_", "OLLAMA_")))
-        key = (settings.model, tuple(endpoint))  # a person may set the environment in the notebook
+        key = hash((settings.model, *endpoint))  # a person may set the environment in the notebook; the key is not kept
         if key not in self._found:
             self._found[key] = await choose_model(settings, os.environ)
         return self._found[key]
 
     async def pool(self, settings: Settings) -> Pool:
         """The sandboxes for these settings; other sandboxes are closed first."""
-        pool = self._pool
-        if pool is not None and (pool.backend, _shape(pool.limits)) == (settings.backend, _shape(settings.limits)):
+        pool, limits = self._pool, _of_workers(settings.limits)
+        if pool is not None and (pool.backend, pool.limits) == (settings.backend, limits):
             return pool
         if pool is not None:
             await pool.aclose()
-        self._pool = Pool(settings.backend, settings.limits)
+        self._pool = Pool(settings.backend, limits)
         return self._pool
 
     async def reset(self) -> None:
@@ -130,6 +134,18 @@ class Session:
             await pool.aclose()
 
 
-def _shape(limits: Limits) -> tuple[int, int]:
-    """What a worker is started with; the rest is the kernel's business."""
-    return limits.memory_bytes, limits.cpu_seconds
+def _of_workers(limits: Limits) -> Limits:
+    """The limits that a worker is started with; those that only the kernel keeps are as they are by default."""
+    default = Limits()
+    return replace(
+        limits,
+        # A processor's time must not end a run before its clock does.
+        cpu_seconds=max(limits.cpu_seconds, int(4 * limits.run_seconds)),
+        run_seconds=default.run_seconds,
+        tool_seconds=default.tool_seconds,
+        decision_seconds=default.decision_seconds,
+        model_seconds=default.model_seconds,
+        shown_to_model=default.shown_to_model,
+        observations=default.observations,
+        denials_per_tool=default.denials_per_tool,
+    )

@@ -21,12 +21,12 @@ class Limits:
     """Every cap, with its unit. Sizes are refused before anything is decoded."""
 
     run_seconds: float = 30.0
-    """Wall clock of one run, without the time a person takes to decide."""
+    """Wall clock of one run, without the time that tools run and a person takes to decide."""
     cpu_seconds: int = 300
     """CPU time of one worker's life: the last resort, it works even while the run clock is stopped."""
     start_seconds: float = 120.0
-    """From the start of a worker to its `Ready`; the first ever also compiles the guest."""
-    tool_seconds: float = 60.0
+    """From the start of a worker to its `Ready`."""
+    tool_seconds: float = 600.0
     decision_seconds: float = 600.0
     model_seconds: float = 120.0
     """Silence of the model endpoint that we accept."""
@@ -42,7 +42,7 @@ class Limits:
     calls_per_run: int = 1_000
     calls_in_flight: int = 16
     output_bytes: int = 1 * MIB
-    """Printed text kept of one turn, head and tail."""
+    """Printed text kept of one turn, head and tail; in characters."""
     shown_to_model: int = 8_000
     """Characters of output or traceback in a repair prompt, head and tail."""
     error_characters: int = 500

@@ -79,7 +79,7 @@ async def run_turn(
         async with sandboxes.checkout() as sandbox:
             await turn.answer(ask, sandbox)
     except asyncio.CancelledError:
-        progress.error = ProgramFailure(kind="Interrupted", message="stopped by the person")
+        progress.error, progress.stopped = ProgramFailure(kind="Interrupted", message="stopped by the person"), True
         raise
     except CodeActError as error:
         progress.error = ProgramFailure(kind=type(error).__name__, message=str(error))
@@ -194,6 +194,8 @@ class _Turn:
         else:
             self.looks += 1
             if self.looks > self.settings.limits.observations:
+                message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
+                self.progress.error = ProgramFailure(kind="NoAnswer", message=message)
                 return False
         self.emit(RepairStarted(attempt=self.progress.attempts + 1, reason=feedback.reason))
         return True

@@ -147,8 +147,8 @@ class ProgramFailure:
     """Why a program did not finish.
 
     Attributes:
-        kind: the exception's type name, or one of `"Refused"` (preflight), `"TimedOut"`, `"OutOfMemory"`,
-            `"Interrupted"`, `"WorkerLost"`, `"Crashed"`.
+        kind: the exception's type name, or one of `"Refused"` (preflight), `"TimedOut"`, `"Interrupted"`,
+            `"WorkerLost"`, `"Crashed"`. For people: a program can raise an exception of any name.
         message: one line.
         traceback: the guest's traceback with the program's lines; empty where there is none.
         line: the program's line, if known.
@@ -173,6 +173,7 @@ class RunOutcome:
         text: its `repr`, `None` when there was no value.
         is_json: whether `value` holds the whole value (else only `text` does).
         observed: what the program handed to `observe(...)`: the model asked to see it.
+        state_lost: whether the guest had to be replaced: the program's variables are gone. Never the guest's word.
     """
 
     failure: ProgramFailure | None = None
@@ -180,11 +181,7 @@ class RunOutcome:
     text: str | None = None
     is_json: bool = False
     observed: Sequence[str] = ()
-
-    @property
-    def state_lost(self) -> bool:
-        """Whether the guest had to be replaced: the program's variables are gone."""
-        return self.failure is not None and self.failure.kind in ("Crashed", "TimedOut", "WorkerLost")
+    state_lost: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -200,6 +197,7 @@ class TurnResult:
         stdout, stderr: what the program printed, bounded.
         usage, timings: tokens and seconds.
         error: why the turn failed, or `None`.
+        stopped: whether the person stopped it.
         attempts: how many programs were written.
         model_turns: how many times the model was asked.
         model, isolation: who wrote the program and what held it.
@@ -217,6 +215,7 @@ class TurnResult:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     error: ProgramFailure | None = None
+    stopped: bool = False
     attempts: int = 0
     model_turns: int = 0
     model: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
+import psutil
 import pytest
 
 from codeact_kernel.approval import AutoApprove
@@ -24,10 +25,11 @@ from codeact_kernel.events import (
 )
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.model.scripted import ScriptedModel
+from codeact_kernel.render import Transcript, to_text
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
-from codeact_kernel.values import Raised
+from codeact_kernel.values import Decision, Raised
 
 
 def program(text: str) -> str:
@@ -203,11 +205,96 @@ async def test_calls_in_flight_together_take_the_time_of_one(session):
     assert result.timings.tools < 2.0  # ten times 0.4 s, one after the other, would be 4 s
 
 
-async def test_a_call_that_is_stopped_while_it_runs_is_in_the_record(session):
-    settings = Settings(max_retries=0, limits=Limits(run_seconds=1.0))
-    result, _, _ = await ask(session, ["slow(30)"], settings=settings)
-    assert result.error.kind == "TimedOut"
-    assert "may have had effects" in result.calls[0].answer.message
+async def test_the_clock_of_the_run_stands_still_while_a_tool_runs(session):
+    result, _, _ = await ask(session, ["slow(1.5)"], settings=Settings(limits=Limits(run_seconds=1.0)))
+    assert result.value == "done"
+
+
+async def test_a_tool_that_takes_too_long_is_stopped_and_the_program_can_go_on(session):
+    settings = Settings(max_retries=0, limits=Limits(tool_seconds=0.2))
+    text = "try:\n    slow(30)\nexcept ToolFailed as error:\n    r = str(error)\nr"
+    result, _, _ = await ask(session, [text], settings=settings)
+    assert result.value == "slow took longer than 0.2 s and was stopped"
+
+
+async def test_a_repair_can_gather_after_a_gather_that_failed(session):
+    gather = "import asyncio\nawait asyncio.gather(*[call_tool_async('{}', seconds=0) for i in range(10)])"
+    failing = "import asyncio\nawait asyncio.gather(*[call_tool_async('slow', wrong=1) for i in range(10)])".replace(
+        "'slow'", "'sl' + 'ow'"
+    )
+    result, _, _ = await ask(session, [failing, gather.format("slow")])
+    assert result.value == ["done"] * 10
+
+
+async def test_words_after_a_program_that_looked_are_the_answer(session):
+    model = ScriptedModel([program("observe(look_up('a'))"), "It is red."])
+    result = await session.ask("Which colour?", model=model)
+    assert result.answer == "It is red."
+    assert "It is red." in to_text(Transcript.of(result))
+
+
+async def test_a_model_that_only_looks_is_told_off_in_the_end(session):
+    result, _, _ = await ask(session, ["observe(1)"] * 10)
+    assert "gave no answer" in str(result.error)
+
+
+async def test_looking_a_thousand_times_does_not_make_an_endless_prompt(session):
+    _, _, model = await ask(session, ["for i in range(1000): observe('x' * 10_000)", "1"])
+    assert len(model.asked[1][-1].content) < 20_000
+
+
+async def test_an_exception_named_like_one_of_ours_changes_nothing(session):
+    text = "class Interrupted(Exception): pass\nkept = 1\nraise Interrupted('no')"
+    result, _, model = await ask(session, [text, "kept"])
+    assert (result.value, result.stopped) == (1, False)
+    assert "variables are still there" in model.asked[1][-1].content
+
+
+async def test_a_stack_that_is_used_up_costs_the_variables_and_the_model_is_told(session):
+    text = "import sys\nsys.setrecursionlimit(10**6)\nx = []\nfor i in range(100000): x = [x]\nrepr(x)"
+    result, _, model = await ask(session, [text, "'x' in globals()"])
+    assert result.value is False
+    assert "variables are gone" in model.asked[1][-1].content
+
+
+async def test_a_denial_settles_the_calls_in_flight_after_three_questions(session):
+    asked = []
+
+    class No:
+        async def decide(self, call):
+            asked.append(call.id)
+            await asyncio.sleep(0)
+            return Decision(allowed=False, by="person", reason="no")
+
+    text = (
+        "import asyncio\nr = await asyncio.gather(*[call_tool_async('look_up', key='a')]"
+        "+ [call_tool_async('refund', amount=i) for i in range(16)], return_exceptions=True)\nlen(r)"
+    )
+
+    @tool(approval_mode="always_require")
+    def refund(amount: int) -> str:
+        """Refund."""
+        return "refunded"
+
+    session.tools.add(refund)
+    result, _, _ = await ask(session, [text], approver=No())
+    assert (result.value, len(asked)) == (17, 3)
+
+
+async def test_no_worker_is_left_when_a_session_is_closed_during_a_turn(tools):
+    started = asyncio.Event()
+
+    def emit(event: Event) -> None:
+        if isinstance(event, CallOpened):
+            started.set()
+
+    before = set(psutil.Process().children())
+    session = Session(tools)
+    task = asyncio.create_task(session.ask("x", model=ScriptedModel([program("slow(0.5)")] * 5), emit=emit))
+    await started.wait()
+    await session.aclose()
+    await asyncio.gather(task, return_exceptions=True)
+    assert set(psutil.Process().children()) <= before
 
 
 async def test_a_cancelled_turn_ends_with_a_result_that_says_so(session):

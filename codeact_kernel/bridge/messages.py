@@ -7,7 +7,7 @@ exact type of each (`bool` is no `int` here) before an object is made of it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from ..errors import BridgeError
@@ -105,7 +105,7 @@ _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     CallTool: {"call": int, "name": str, "arguments": dict, "line": int},
     ToolReturned: {"call": int, "value": _Any},
     ToolRaised: {"call": int, "kind": str, "message": str},
-    Finished: {"outcome": dict},
+    Finished: {"outcome": dict, "state_lost": bool},
 }
 _KINDS = {kind.__name__: kind for kind in _FIELDS}
 _OUTCOME = {"failure": _Any, "value": _Any, "text": _Any, "is_json": bool, "observed": list}
@@ -115,9 +115,10 @@ _FAILURE = {"kind": str, "message": str, "traceback": str, "line": _Any}
 def encode(message: Message) -> JSONObject:
     """The JSON object that `decode` turns back into an equal message."""
     kind = type(message)
-    content: JSONObject = {name: getattr(message, name) for name in _FIELDS[kind]}
     if isinstance(message, Finished):
-        content = {"outcome": _outcome_to_json(message.outcome)}
+        content = {"outcome": _outcome_to_json(message.outcome), "state_lost": message.outcome.state_lost}
+    else:
+        content = {name: getattr(message, name) for name in _FIELDS[kind]}
     return {"says": kind.__name__, **content}
 
 
@@ -136,7 +137,7 @@ def decode(value: JSONValue) -> Message:
         raise BridgeError("a frame of no known kind")
     _check(content, _FIELDS[kind], kind.__name__)
     if kind is Finished:
-        return Finished(outcome_from_json(content["outcome"]))
+        return Finished(replace(outcome_from_json(content["outcome"]), state_lost=content["state_lost"] is True))
     if kind is Output and content["stream"] not in ("stdout", "stderr"):
         raise BridgeError("Output to no known stream")
     return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields were checked one by one just above

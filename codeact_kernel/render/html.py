@@ -31,8 +31,8 @@ def to_html(transcript: Transcript) -> str:
     last = len(transcript.attempts) - 1
     for number, attempt in enumerate(transcript.attempts):
         body.append(_folded(attempt, number + 1) if number < last else _attempt(attempt))
-    if transcript.prose and not transcript.attempts:
-        body.append(_tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(transcript.prose.strip())))
+    if transcript.words:
+        body.append(_tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(transcript.words.strip())))
     body.append(_end(transcript))
     body.append(_tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(footer(transcript))))
     return _tag("div", f"border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)

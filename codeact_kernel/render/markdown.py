@@ -17,8 +17,8 @@ def to_markdown(transcript: Transcript) -> str:
     parts = [f"*{for_markdown(note)}*" for note in (transcript.note, *transcript.notices) if note]
     for attempt in transcript.attempts:
         parts += _attempt(attempt)
-    if transcript.prose and not transcript.attempts:
-        parts.append(for_markdown(transcript.prose))
+    if transcript.words:
+        parts.append(for_markdown(transcript.words))
     result = transcript.result
     if result is not None and result.error is not None:
         parts.append(f"**{transcript.state}**: {for_markdown(error_text(result.error))}")

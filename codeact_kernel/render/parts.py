@@ -57,16 +57,21 @@ def as_table(value: JSONValue) -> Table | None:
 
 def call_text(row: CallRow) -> str:
     """A call as it stands in a program, in one line."""
-    return f"{clip(one_line(row.call.name), 100)}({arguments_text(row.call.arguments)})"
+    row.text = row.text or f"{clip(one_line(row.call.name), 100)}({arguments_text(row.call.arguments)})"
+    return row.text
 
 
 def call_end(row: CallRow) -> str:
     """How a call ended, in one line."""
     if row.answer is None:
         return "…"
-    if isinstance(row.answer, Raised):
-        return clip(f"{row.answer.kind}: {one_line(row.answer.message)}", 600)
-    return value_text(row.answer.value)
+    if not row.end:
+        answer = row.answer
+        if isinstance(answer, Raised):
+            row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+        else:
+            row.end = value_text(answer.value)
+    return row.end
 
 
 def error_text(failure: ProgramFailure) -> str:
@@ -100,9 +105,10 @@ def footer(transcript: Transcript) -> str:
 def value_block(value: JSONValue) -> str:
     """A value that is no table: text as it is, JSON in one line where that is short."""
     if isinstance(value, str):
-        return clip(plain(value), _VALUE)
+        return clip(plain(clip(value, _VALUE)), _VALUE)
     line = json.dumps(value, ensure_ascii=False)
-    return clip(plain(line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)), _VALUE)
+    text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
+    return clip(plain(clip(text, _VALUE)), _VALUE)
 
 
 def _tokens(result: TurnResult) -> str:
@@ -116,5 +122,5 @@ def _count(number: int, what: str) -> str:
 
 def _cell(value: JSONValue, most: int) -> str:
     if isinstance(value, str):
-        return clip(plain(value), most)
+        return clip(plain(clip(value, most)), most)
     return "" if value is None else value_text(value, most)

@@ -37,8 +37,8 @@ def one_line(text: str) -> str:
 
 
 def for_html(text: str) -> str:
-    """As HTML text, in which nothing is markup."""
-    return html.escape(plain(text))
+    """As HTML text, in which nothing is markup, and nothing a formula: notebooks typeset what stands between `$`."""
+    return html.escape(plain(text)).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
 
 
 def for_markdown(text: str) -> str:
@@ -56,7 +56,7 @@ def clip(text: str, most: int) -> str:
 
 def value_text(value: JSONValue, most: int = 200) -> str:
     """A JSON value in one line."""
-    return clip(plain(json.dumps(value, ensure_ascii=False)), most)
+    return clip(plain(clip(json.dumps(value, ensure_ascii=False), most)), most)
 
 
 def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:

@@ -18,8 +18,8 @@ def to_text(transcript: Transcript) -> str:
     lines += [f"({plain(note)})" for note in (transcript.note, *transcript.notices) if note]
     for number, attempt in enumerate(transcript.attempts, 1):
         lines += _attempt(attempt, number if len(transcript.attempts) > 1 else 0)
-    if transcript.prose and not transcript.attempts:
-        lines.append(plain(transcript.prose).strip())
+    if transcript.words:
+        lines.append(plain(transcript.words).strip())
     result = transcript.result
     if result is not None and result.error is not None:
         lines.append(f"{transcript.state}: {error_text(result.error)}")

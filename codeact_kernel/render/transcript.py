@@ -37,6 +37,9 @@ class CallRow:
     decision: Decision | None = None
     answer: Answer | None = None
     took: float = 0.0
+    text: str = ""
+    end: str = ""
+    """Both as they are shown: made once, since a card is drawn often and values can be large."""
 
 
 @dataclass(slots=True)
@@ -94,7 +97,7 @@ class Transcript:
             case ModelAsked():
                 self.state, self._writing, self.prose = "asking the model", False, ""
             case TextDelta(text=text):
-                self.state, self.prose = "writing", self.prose + text
+                self.state, self.prose = "writing", _bounded(self.prose + text)
             case ProgramDelta(text=text):
                 self.state = "writing"
                 self._current().program += text
@@ -122,6 +125,13 @@ class Transcript:
             case _:
                 pass
 
+    @property
+    def words(self) -> str:
+        """What the model says in words: its answer, or what it writes before its first program."""
+        if self.result is not None:
+            return _bounded(self.result.answer)
+        return "" if self.attempts else self.prose
+
     def _current(self) -> Attempt:
         if not self._writing:
             self._writing = True
@@ -135,7 +145,7 @@ class Transcript:
 def _end(result: TurnResult) -> str:
     if result.error is None:
         return "done"
-    return "stopped" if result.error.kind == "Interrupted" else "failed"
+    return "stopped" if result.stopped else "failed"
 
 
 def _bounded(text: str) -> str:

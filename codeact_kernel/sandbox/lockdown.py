@@ -63,12 +63,18 @@ def apply(*, cpu_seconds: int) -> tuple[list[str], list[str]]:
 def _rlimits(cpu_seconds: int) -> None:
     import resource  # only on POSIX
 
-    resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_SPACE, _ADDRESS_SPACE))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    def at_most(what: int, soft: int, hard: int) -> None:
+        highest = resource.getrlimit(what)[1]  # a shared machine may allow less than we would
+        if highest != resource.RLIM_INFINITY:
+            soft, hard = min(soft, highest), min(hard, highest)
+        resource.setrlimit(what, (soft, hard))
+
+    at_most(resource.RLIMIT_AS, _ADDRESS_SPACE, _ADDRESS_SPACE)
+    at_most(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
+    at_most(resource.RLIMIT_CORE, 0, 0)
+    at_most(resource.RLIMIT_FSIZE, 0, 0)
     if os.getuid():  # root is not counted, and may share its id with everything else on a small machine
-        resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
+        at_most(resource.RLIMIT_NPROC, 0, 0)
 
 
 def _landlock() -> None:

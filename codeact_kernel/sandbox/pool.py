@@ -86,11 +86,14 @@ class Pool:
         self.backend = backend
         self.limits = limits
         self.preparing = ""
+        self._closed = False
         self._spare: asyncio.Task[Worker] | None = None
         self._workers: WeakSet[Worker] = WeakSet()  # all that live: a task cancelled before it began kills none
 
     def warm(self) -> None:
         """Start a worker in the background, if none is there or on its way."""
+        if self._closed:
+            return
         if self._spare is None or (self._spare.done() and _failed(self._spare)):
             self._spare = asyncio.create_task(self._start())
 
@@ -103,7 +106,8 @@ class Pool:
         while True:
             self.warm()
             spare, self._spare = self._spare, None
-            assert spare is not None
+            if spare is None:
+                raise SandboxError("The sandboxes were closed meanwhile: run the cell again.")
             try:
                 worker = await spare
             except asyncio.CancelledError:
@@ -126,8 +130,8 @@ class Pool:
 
     async def give_back(self, worker: Worker, *, clean: bool) -> None:
         """Keep a clean worker as the spare; kill any other, and warm another up."""
-        worn = worker.busy_seconds + 2 * self.limits.run_seconds > self.limits.cpu_seconds
-        if clean and worker.usable and self._spare is None and not worn:
+        worn = 2 * worker.busy_seconds > self.limits.cpu_seconds  # there must be time left for a whole run
+        if clean and worker.usable and self._spare is None and not worn and not self._closed:
             self._spare = asyncio.create_task(self._settled(worker))
             return
         await worker.kill()
@@ -135,6 +139,7 @@ class Pool:
 
     async def aclose(self) -> None:
         """Kill what is left."""
+        self._closed = True
         spare, self._spare = self._spare, None
         if spare is not None:
             spare.cancel()

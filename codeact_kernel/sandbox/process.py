@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -165,10 +166,10 @@ class Worker:
             self._usable = True
             return outcome
         except TimeoutError:
-            message = f"the program was stopped after {clock.seconds:g} s"
-            return RunOutcome(failure=ProgramFailure(kind="TimedOut", message=message))
+            message = f"the program was stopped after {clock.seconds:g} s (--timeout allows more)"
+            return RunOutcome(failure=ProgramFailure(kind="TimedOut", message=message), state_lost=True)
         except SandboxError as error:
-            return RunOutcome(failure=ProgramFailure(kind="WorkerLost", message=str(error)))
+            return RunOutcome(failure=ProgramFailure(kind="WorkerLost", message=str(error)), state_lost=True)
         finally:
             self.busy_seconds += loop.time() - started
             for call in calls:
@@ -215,7 +216,7 @@ class Worker:
         try:
             result = await answer(call)
         except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
-            result = Raised(kind="ToolFailed", message=f"internal error, {type(error).__name__}: {error}"[:500])
+            result = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         try:
             match result:
                 case Raised(kind=kind, message=message):
@@ -251,6 +252,8 @@ class Worker:
             return "the sandbox's process closed its pipe."
         await asyncio.wait([self._drain], timeout=1)
         said = b"".join(self._stderr).decode(errors="replace").strip().splitlines()[-1:]
+        if os.name == "posix" and code == -signal.SIGXCPU:
+            return f"the program used more than {self._limits.cpu_seconds} s of processor time"
         return f"the sandbox's process ended by itself ({code}). {' '.join(said)[:300]}".strip()
 
     async def _read_stderr(self) -> None:

@@ -162,7 +162,7 @@ def serve(pipe: Pipe, backend: backends.Backend, function: HostFunction, host: B
         outcome = died or reported
         if outcome is None:
             lost = ProgramFailure(kind="Crashed", message="the program ended its sandbox without a result")
-            outcome = RunOutcome(failure=lost)
+            outcome = RunOutcome(failure=lost, state_lost=True)
             backend.reset()
         host.end()
         pipe.send(Finished(outcome))

@@ -140,6 +140,7 @@ class Registry:
     def clear(self) -> None:
         self._tools.clear()
         self._seen.clear()
+        self.last_error = None
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._tools))
@@ -183,7 +184,7 @@ class Registry:
         try:
             answer = await self._run(bound, on_main, limits)
         except ToolCallError as error:
-            self.last_error = error.__cause__ or self.last_error
+            self.last_error = error.__cause__ or error
             raise
         self._remember(bound.tool, answer)
         return answer
@@ -199,7 +200,7 @@ class Registry:
 
         result = run() if tool.spec.is_async else await on_main(run)
         if inspect.isawaitable(result):
-            with _told(name, limits):
+            with _told(name, limits, on_loop=True):
                 result = await result
             result = _answer(name, result, limits)
         return cast(JSONValue, result)
@@ -252,11 +253,20 @@ def _answer(name: str, value: object, limits: Limits) -> JSONValue:
 
 
 @contextmanager
-def _told(name: str, limits: Limits) -> Generator[None]:
+def _told(name: str, limits: Limits, *, on_loop: bool = False) -> Generator[None]:
     try:
         yield
-    except (ToolCallError, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
+    except ToolCallError:
         raise
+    except KeyboardInterrupt as error:
+        if not on_loop:  # the main thread knows whether a person did it; on a loop it would end the loop
+            raise
+        raise ToolCallError(told(name, error, limits.error_characters)) from error
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task() if on_loop else None
+        if task is not None and task.cancelling():
+            raise
+        raise ToolCallError(told(name, error, limits.error_characters)) from error
     except SystemExit as error:
         raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.") from error
     except BaseException as error:  # a tool is any code: what it raises must end the call, not the turn or the kernel

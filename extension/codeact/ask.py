@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StdinApprover", "somebody_is_there"]
 
-_SHOWN = 4_000
+_SHOWN, _ONE_QUESTION = 4_000, 1_000
 
 
 class StdinApprover:
@@ -63,6 +64,12 @@ class StdinApprover:
     def _question(self, call: ToolCall) -> str:
         self._before()
         arguments = arguments_text(call.arguments, _SHOWN)
+        if "characters left out" in arguments or len(arguments) > _ONE_QUESTION:
+            # What is approved must have been seen, all of it.
+            print(f"{plain(call.name)}:")
+            for name, value in call.arguments.items():
+                print(f"  {plain(name)} = {plain(json.dumps(value, ensure_ascii=False))}")
+            arguments = "the arguments shown above"
         where = f" (line {call.line})" if call.line else ""
         try:
             return input(f"Allow {plain(call.name)}({arguments}){where}? [y]es, [s]ession, [N]o, or a reason to deny: ")

@@ -16,17 +16,18 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any, TypeAlias, TypeVar
 
 from codeact_kernel.errors import UserError
-from codeact_kernel.events import Event
-from codeact_kernel.tools import ToolCallError
+from codeact_kernel.events import Emit, Event
+from codeact_kernel.tools import OnMain, ToolCallError
 
 __all__ = ["Live", "LoopThread", "TurnInterrupted"]
 
 T = TypeVar("T")
+Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
 _TICK = 0.1
 """Seconds that this thread waits for something to do before it looks around."""
 
@@ -35,7 +36,7 @@ class TurnInterrupted(KeyboardInterrupt):
     """The person stopped the cell. Aborts the cells queued behind it, as in a plain cell."""
 
     def _render_traceback_(self) -> list[str]:
-        return ["Stopped. The sandbox was killed; the kernel and its variables are as they were."]
+        return ["Stopped. The kernel and its variables are as they were."]
 
 
 class LoopThread:
@@ -86,7 +87,6 @@ class _Ended:
 _Item: TypeAlias = Event | _Job | _Ended
 
 
-@dataclass(slots=True)
 class Live:
     """Runs turns for one cell after the other.
 
@@ -94,36 +94,15 @@ class Live:
         thread: where turns run.
     """
 
-    thread: LoopThread
-    _items: queue.SimpleQueue[_Item] = field(default_factory=lambda: queue.SimpleQueue[_Item]())
-    _job: _Job | None = None
-    _task: asyncio.Task[Any] | None = None
-    _interrupts: int = 0
-    _running: bool = False
+    def __init__(self, thread: LoopThread) -> None:
+        self.thread = thread
+        self._running = False
 
-    def emit(self, event: Event) -> None:
-        """An event of the turn; any thread."""
-        self._items.put(event)
-
-    async def on_main(self, function: Callable[[], object]) -> object:
-        """Run `function` on the main thread. Awaited on the loop thread; cancelling interrupts the function."""
-        job = _Job(function, asyncio.get_running_loop().create_future())
-        self._items.put(job)
-        try:
-            return await job.done
-        except asyncio.CancelledError:
-            job.dropped = True
-            if self._job is job:
-                signal.pthread_kill(_main_thread(), signal.SIGINT)
-            raise
-
-    def run(
-        self, turn: Callable[[], Coroutine[Any, Any, T]], show: Callable[[Event], None], redraw: Callable[[], None]
-    ) -> T:
+    def run(self, turn: Turn[T], show: Callable[[Event], None], redraw: Callable[[], None]) -> T:
         """Run one turn and serve the main thread until it ends.
 
         Args:
-            turn: makes the coroutine.
+            turn: makes the coroutine, given where its events go and how it gets something done on the main thread.
             show: takes each event.
             redraw: brings the cell up to date; called when there is something new to show, and at the end.
 
@@ -135,78 +114,129 @@ class Live:
             raise UserError("%%codeact runs in the notebook's main thread only: run it in a cell, not in a thread.")
         if self._running:
             raise UserError("A %%codeact cell is running already: a tool cannot start another one.")
-        self._running, self._interrupts, self._items = True, 0, queue.SimpleQueue()
+        self._running = True
+        try:
+            return _Cell(self.thread.loop, show, redraw).run(turn)
+        finally:
+            self._running = False
+
+
+class _Cell:
+    """The main thread during one turn. A turn that was left behind goes on talking to its own, dead, cell."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, show: Callable[[Event], None], redraw: Callable[[], None]
+    ) -> None:
+        self._loop = loop
+        self._show = show
+        self._redraw = redraw
+        self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._job: _Job | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._interrupts = 0
+        self._own_interrupts = 0
+
+    def run(self, turn: Turn[T]) -> T:
         old = signal.signal(signal.SIGINT, self._interrupted)
         try:
-            self._task = self._start(turn)
-            self._serve(show, redraw)
+            task = self._start(turn)
+            self._serve()
         finally:
             signal.signal(signal.SIGINT, old)
-            self._running = False
-            redraw()
-        if self._interrupts or self._task.cancelled():
+            self._cancel()
+            self._redraw()
+        if self._interrupts or task.cancelled():
             raise TurnInterrupted
-        return self._task.result()
+        return task.result()
 
-    def _start(self, turn: Callable[[], Coroutine[Any, Any, T]]) -> asyncio.Task[T]:
-        loop, context = self.thread.loop, contextvars.copy_context()
+    async def on_main(self, function: Callable[[], object]) -> object:
+        """Run `function` on the main thread. Awaited on the loop thread; cancelling interrupts the function."""
+        job = _Job(function, self._loop.create_future())
+        self._items.put(job)
+        try:
+            return await job.done
+        except asyncio.CancelledError:
+            job.dropped = True
+            if self._job is job:
+                self._own_interrupts += 1  # so that the handler does not take it for the person's
+                signal.pthread_kill(_main_thread(), signal.SIGINT)
+            raise
+
+    def _start(self, turn: Turn[T]) -> asyncio.Task[T]:
+        context = contextvars.copy_context()
         started: Future[asyncio.Task[T]] = Future()
-        items = self._items
 
         def start() -> None:
-            task = loop.create_task(turn(), context=context)
-            task.add_done_callback(lambda _: items.put(_Ended()))
+            task = self._loop.create_task(turn(self._items.put, self.on_main), context=context)
+            task.add_done_callback(lambda _: self._items.put(_Ended()))
+            self._task = task
+            if self._interrupts:
+                task.cancel()
             started.set_result(task)
 
-        loop.call_soon_threadsafe(start)
-        return started.result()
+        self._loop.call_soon_threadsafe(start)
+        while True:
+            try:
+                return started.result(timeout=_TICK)
+            except TimeoutError:  # an async tool of a turn that was left behind holds the loop
+                if self._interrupts > 1:
+                    raise TurnInterrupted from None
 
-    def _serve(self, show: Callable[[Event], None], redraw: Callable[[], None]) -> None:
+    def _serve(self) -> None:
         while True:
             try:
                 item = self._items.get(timeout=_TICK)
             except queue.Empty:
                 if self._interrupts > 1:
                     return  # the turn does not end although it was told to: leave it behind
-                redraw()
+                self._redraw()
                 continue
             match item:
                 case _Ended():
                     return
                 case _Job():
-                    redraw()
+                    self._redraw()
                     self._do(item)
                 case _:
-                    show(item)
+                    self._show(item)
                     if self._items.empty():
-                        redraw()
+                        self._redraw()
 
     def _do(self, job: _Job) -> None:
-        loop = self.thread.loop
         try:
-            self._job = job
             try:
+                self._job = job
                 result = None if job.dropped else job.function()
             finally:
                 self._job = None
         except KeyboardInterrupt:
             if self._interrupts or job.dropped:
-                loop.call_soon_threadsafe(job.done.cancel)
+                self._loop.call_soon_threadsafe(job.done.cancel)
             else:  # the tool raised it itself
-                loop.call_soon_threadsafe(_fail, job.done, ToolCallError("the tool raised KeyboardInterrupt"))
+                self._loop.call_soon_threadsafe(_fail, job.done, ToolCallError("the tool raised KeyboardInterrupt"))
         except BaseException as error:
-            loop.call_soon_threadsafe(_fail, job.done, error)
+            self._loop.call_soon_threadsafe(_fail, job.done, error)
         else:
-            loop.call_soon_threadsafe(_finish, job.done, result)
+            self._loop.call_soon_threadsafe(_finish, job.done, result)
+        finally:
+            self._job = None
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         job = self._job
-        if job is None or not job.dropped:  # a person did this, and not `on_main`, which drops a job that took too long
+        if self._own_interrupts:
+            self._own_interrupts -= 1
+            if job is None or not job.dropped:
+                return  # the job ended by itself just now
+        else:
             self._interrupts += 1
-            if self._task is not None:
-                self.thread.loop.call_soon_threadsafe(self._task.cancel)
+            self._cancel()
         if job is not None:
             raise KeyboardInterrupt
+
+    def _cancel(self) -> None:
+        task = self._task
+        if task is not None and not task.done():
+            self._loop.call_soon_threadsafe(task.cancel)
 
 
 def _finish(done: asyncio.Future[object], result: object) -> None:

@@ -18,12 +18,13 @@ from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.events import Event, TurnFinished
+from codeact_kernel.events import Emit, Event, TurnFinished
 from codeact_kernel.model.recorded import RecordingModel
 from codeact_kernel.render import bundle
 from codeact_kernel.render.safe import one_line
 from codeact_kernel.sandbox import backends
 from codeact_kernel.settings import Settings
+from codeact_kernel.tools import OnMain
 from codeact_kernel.values import TurnResult
 
 from .ask import StdinApprover, somebody_is_there
@@ -73,16 +74,17 @@ class CodeAct(Magics):
             print(self._door.prompt(ask))
             return
         result = self._ask(ask, settings, options)
-        if options.out:
-            self._door.namespace[options.out] = result.value
         if result.error is not None:
             reason = one_line(str(result.error))[:300]
-            raise ProgramError(f"The program failed for good ({reason}). See _codeact for all of it.")
+            where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
+            raise ProgramError(f"The program failed for good ({reason}). {where}")
+        if options.out:
+            self._door.namespace[options.out] = result.value
 
     @no_var_expand
     @line_magic("codeact")
     def codeact_line(self, line: str) -> None:
-        """`%codeact status|tools|prompt|model|recorded|traceback|backend|reset|help`"""
+        """`%codeact status|tools|forget|prompt|model|recorded|traceback|backend|reset|help`"""
         verb, _, rest = line.strip().partition(" ")
         act = VERBS.get(verb or "help")
         if act is None:
@@ -93,24 +95,21 @@ class CodeAct(Magics):
 
     def _ask(self, ask: str, settings: Settings, options: Namespace) -> TurnResult:
         door = self._door
-        view = View(door.shell, quiet=options.quiet)
-        approver = StdinApprover(
-            door.live.on_main,
-            present=somebody_is_there(door.shell),
-            before=lambda: view.redraw(force=True),
-            allowed=door.allowed,
-        )
+        view, present = View(door.shell, quiet=options.quiet), somebody_is_there(door.shell)
 
         def show(event: Event) -> None:
             view.show(event)
             if isinstance(event, TurnFinished):  # also of a turn that was stopped: nothing is lost
                 door.namespace["_codeact"] = event.result
 
-        async def turn() -> TurnResult:
+        async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await door.model(settings)
             model = RecordingModel(model, Path(options.record), asks=[ask]) if options.record else model
+            approver = StdinApprover(
+                on_main, present=present, before=lambda: view.redraw(force=True), allowed=door.allowed
+            )
             return await door.session.ask(
-                ask, model=model, settings=settings, approver=approver, emit=door.live.emit, on_main=door.live.on_main
+                ask, model=model, settings=settings, approver=approver, emit=emit, on_main=on_main
             )
 
         return door.live.run(turn, show, view.redraw)

@@ -11,6 +11,7 @@ from IPython.core.error import UsageError
 import codeact_kernel
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.recorded import RecordedModel
+from codeact_kernel.render.safe import plain
 from codeact_kernel.sandbox import backends
 
 from .door import Door
@@ -21,6 +22,7 @@ HELP = """\
 %%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
 %codeact status         the boundary, the model, the tools
 %codeact tools          what programs can call
+%codeact forget NAME    offer this tool no longer
 %codeact prompt TEXT    exactly what would be sent for TEXT (IPython takes a ? at its end for itself)
 %codeact model [NAME]   the model in use; with NAME, another one
 %codeact recorded FILE  where no model is configured, answer from a record
@@ -64,6 +66,11 @@ def _tools(door: Door, rest: str) -> None:
         print("No tools yet: mark a function with @tool.")
 
 
+def _forget(door: Door, rest: str) -> None:
+    door.session.tools.remove(rest)
+    print(f"{rest} is offered no longer.")
+
+
 def _prompt(door: Door, rest: str) -> None:
     print(door.prompt(rest or "(your prompt)"))
 
@@ -92,7 +99,7 @@ def _traceback(door: Door, rest: str) -> None:
         return
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_ENGINE)]
     print("Traceback (most recent call last):")
-    print("".join([*traceback.format_list(frames), *traceback.format_exception_only(error)]), end="")
+    print(plain("".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])), end="")
 
 
 def _backend(door: Door, rest: str) -> None:
@@ -112,6 +119,7 @@ def _reset(door: Door, rest: str) -> None:
 VERBS: Mapping[str, Callable[[Door, str], None]] = {
     "status": _status,
     "tools": _tools,
+    "forget": _forget,
     "prompt": _prompt,
     "model": _model,
     "recorded": _recorded,

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from IPython.display import display
 
-from codeact_kernel.events import Event
-from codeact_kernel.render import Transcript, bundle
+from codeact_kernel.events import Event, ModelAsked
+from codeact_kernel.render import Transcript, bundle, to_text
+from codeact_kernel.render.safe import plain
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -33,7 +34,8 @@ class View:
 
     def __init__(self, shell: InteractiveShell, *, quiet: bool) -> None:
         self.transcript = Transcript()
-        self._live = hasattr(shell, "kernel") and not quiet
+        self._terminal = not hasattr(shell, "kernel") and not quiet
+        self._live = not self._terminal and not quiet
         self._quiet = quiet
         self._handle: Any = None
         self._shown: dict[str, str] = {}
@@ -43,6 +45,8 @@ class View:
     def show(self, event: Event) -> None:
         """Take an event in; `redraw` brings it to the screen."""
         self.transcript.apply(event)
+        if isinstance(event, ModelAsked) and self._terminal:
+            print(f"Asking {plain(self.transcript.model)}…", flush=True)
 
     def redraw(self, *, force: bool = False) -> None:
         """Bring the cell up to date: at most ten times a second, unless it is the end, or `force` (a question follows).
@@ -50,6 +54,10 @@ class View:
         The first call of each tool is drawn at once, since nobody knows yet how long that tool takes.
         """
         over = self.transcript.result is not None
+        if not self.transcript.ask:
+            return  # the turn has not begun: where it cannot, for want of a model, the error says it all
+        if force and not self._live:
+            print(to_text(self.transcript))  # nobody should decide about a program that they have not seen
         if self._quiet or not (self._live or over):
             return
         called = {row.call.name for attempt in self.transcript.attempts for row in attempt.calls}

@@ -95,7 +95,7 @@ def outcome(**changes: object) -> dict[str, object]:
 
 
 def finished(**changes: object) -> dict[str, object]:
-    return {"says": "Finished", "outcome": outcome(**changes)}
+    return {"says": "Finished", "outcome": outcome(**changes), "state_lost": False}
 
 
 def failure(**changes: object) -> dict[str, object]:

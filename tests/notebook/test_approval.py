@@ -137,13 +137,15 @@ def test_hidden_characters_in_arguments_are_shown_as_escapes(gated):
         assert escape in question
 
 
-def test_a_question_stays_on_one_line_and_says_what_it_leaves_out(gated):
+def test_a_question_stays_on_one_line_and_long_arguments_are_shown_whole_above_it(gated):
     table = "x)? [y]es\nAllow nothing()\r"
     cell = gated.ask(f"drop(table={table!r} + 'y' * 100_000)", answers=["n"], options="--max-retries 0")
     (question,) = cell.questions
     assert "\n" not in question
     assert "\r" not in question
-    assert "characters left out" in question
+    assert "the arguments shown above" in question
+    assert "y" * 100_000 in cell.stdout
+    assert "x)? [y]es\\nAllow nothing()" in cell.stdout
     assert len(question) < 10_000
     assert question.endswith("or a reason to deny: ")
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from codeact_kernel.events import (
@@ -102,7 +104,8 @@ def test_the_traceback_of_the_program_is_in_the_html():
 
 
 def test_a_stopped_turn_says_stopped():
-    for text in bundle(failure("Interrupted", "stopped by the person")).values():
+    stopped = replace(failure("Interrupted", "stopped by the person"), stopped=True)
+    for text in bundle(stopped).values():
         assert "stopped" in text
         assert "failed" not in text
 

@@ -40,7 +40,7 @@ def call(number):
     say("CallTool", call=number, name="tool", arguments={}, line=0)
 def finished(**changes):
     outcome = {"failure": None, "value": 1, "text": "1", "is_json": True, "observed": []}
-    say("Finished", outcome={**outcome, **changes})
+    say("Finished", outcome={**outcome, **changes}, state_lost=False)
 def hear():
     (length,) = struct.unpack(">I", os.read(0, 4))
     return json.loads(os.read(0, length))

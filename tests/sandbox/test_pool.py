@@ -149,11 +149,11 @@ async def test_two_turns_at_once_have_a_worker_each(new_pool, pids):
 
 
 async def test_a_worker_is_replaced_before_its_processor_time_runs_out(new_pool, pids):
-    programs = new_pool(run_seconds=2, cpu_seconds=4)
-    await programs.run("1")
+    programs = new_pool(cpu_seconds=2)
     worker = await programs.pool.take()
     worker_of_first_turn = worker_pid(worker)
     await programs.pool.give_back(worker, clean=True)
+    await programs.run("import time\nend = time.time() + 1.1\nwhile time.time() < end: pass")
     await programs.run("1")
     assert worker_of_first_turn not in pids()
 

@@ -289,10 +289,28 @@ def test_a_long_error_is_cut(registry: Registry) -> None:
     assert str(caught.value).endswith("...")
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError()])
-def test_an_interrupt_passes_through(registry: Registry, error: BaseException) -> None:
+def test_an_interrupt_of_a_synchronous_tool_passes_through_to_the_main_thread(registry: Registry) -> None:
+    raiser(KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        call(registry, "fails")
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
+def test_a_tool_that_raises_what_looks_like_a_cancellation_is_told(registry: Registry, error: BaseException) -> None:
     raiser(error)
-    with pytest.raises(type(error)):
+    with pytest.raises(ToolCallError, match=f"fails raised {type(error).__name__}"):
+        call(registry, "fails")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError, SystemExit])
+def test_an_async_tool_cannot_end_the_loop_it_runs_on(registry: Registry, error: type[BaseException]) -> None:
+    @tool
+    async def fails() -> None:
+        """Fails."""
+        raise error
+
+    registry.add(fails)
+    with pytest.raises(ToolCallError, match="fails"):
         call(registry, "fails")
 
 

@@ -44,6 +44,10 @@ class Loop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_Answers())
 
+    def close(self) -> None:
+        _pending.clear()  # calls that were left open are no business of the next loop
+        super().close()
+
     def _make_self_pipe(self) -> None: ...
     def _close_self_pipe(self) -> None: ...
     def _write_to_self(self) -> None: ...

@@ -90,11 +90,11 @@ def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
     def tool(*args: Any, **arguments: Any) -> Any:
         if len(args) > len(parameters):
             raise TypeError(f"{name}() takes {len(parameters)} arguments ({', '.join(parameters)}), got {len(args)}")
-        for key, value in zip(parameters, args, strict=False):
+        positional = dict(zip(parameters, args, strict=False))
+        for key in positional:
             if key in arguments:
                 raise TypeError(f"{name}() got two values for the argument {key}")
-            arguments[key] = value
-        return call_and_wait(name, arguments)
+        return call_and_wait(name, positional | arguments)
 
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
@@ -117,7 +117,10 @@ def plain(value: Any, depth: int = 30) -> Any:
     if depth <= 0:
         raise TypeError("nested too deeply, or in a circle")
     if isinstance(value, dict):
-        return {_key(key): plain(item, depth - 1) for key, item in value.items()}
+        made = {_key(key): plain(item, depth - 1) for key, item in value.items()}
+        if len(made) != len(value):
+            raise TypeError("a dict with two keys that are the same text has no JSON form")
+        return made
     if isinstance(value, tuple) and (as_dict := getattr(value, "_asdict", None)):
         return plain(as_dict(), depth)
     if isinstance(value, (set, frozenset)):
@@ -130,10 +133,10 @@ def plain(value: Any, depth: int = 30) -> Any:
         return [plain(item, depth - 1) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields(value)}
-    return _by_type(value)
+    return _by_type(value, depth)
 
 
-def _by_type(value: Any) -> Any:
+def _by_type(value: Any, depth: int) -> Any:
     kind = type(value)
     match kind.__module__, kind.__name__:
         case "datetime", "datetime" | "date" | "time":
@@ -141,12 +144,14 @@ def _by_type(value: Any) -> Any:
         case "datetime", "timedelta":
             return value.total_seconds()
         case "decimal", "Decimal":
+            if not value.is_finite():
+                return None
             number = float(value)
             return number if value == kind(repr(number)) else str(value)
         case "uuid", "UUID":
             return str(value)
         case "collections", "deque":
-            return [plain(item) for item in value]
+            return [plain(item, depth - 1) for item in value]
         case _:
             raise TypeError(f"a {kind.__name__} has no JSON form; turn it into lists, dicts, text and numbers")
 
@@ -154,7 +159,9 @@ def _by_type(value: Any) -> Any:
 def _key(key: Any) -> str:
     if isinstance(key, str):
         return str(key)
-    if key is None or isinstance(key, (bool, int, float)):
+    if key is None or isinstance(key, bool):
+        return {None: "null", True: "true", False: "false"}[key]
+    if isinstance(key, (int, float)):
         return str(key)
     if isinstance(key, tuple) or type(key).__module__ not in ("datetime", "enum", "decimal", "uuid", "__main__"):
         raise TypeError(f"a dict with a {type(key).__name__} as key has no JSON form; use text keys")

@@ -72,7 +72,7 @@ class Embedded:
             self._execute(_RUN)
         except (Trap, WasmtimeError) as error:
             self._close()
-            return RunOutcome(failure=_crashed(str(error)))
+            return RunOutcome(failure=_crashed(str(error)), state_lost=True)
         return None
 
     def reset(self) -> None:
