@@ -13,7 +13,7 @@ from .model.base import Message
 from .tools import ToolSpec
 from .values import CallRecord, ProgramFailure, Raised, RunOutcome
 
-__all__ = ["Feedback", "first", "observed", "refused", "repair"]
+__all__ = ["Feedback", "first", "observed", "refused", "repair", "unusable"]
 
 _USEFUL = [
     "json",
@@ -124,6 +124,11 @@ class Feedback:
     message: Message
     reason: str
     is_repair: bool
+
+
+def unusable(problem: str) -> Feedback:
+    """The answer held neither a program nor words."""
+    return Feedback(Message("user", problem), problem, is_repair=True)
 
 
 def refused(problems: Sequence[str]) -> Feedback:

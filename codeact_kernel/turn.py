@@ -106,14 +106,17 @@ class _Turn:
 
     async def answer(self, ask: str, sandbox: Sandbox) -> None:
         messages = prompt.first(ask, self.tools.specs().values(), modules())
-        while (program := await self.write(messages)) is not None:
-            feedback = self.check(program) or await self.run(program, sandbox)
+        while (written := await self.write(messages)) is not None:
+            if isinstance(written, Feedback):
+                feedback, said = written, "(an answer that could not be used)"
+            else:
+                feedback, said = self.check(written) or await self.run(written, sandbox), f"```python\n{written}\n```"
             if feedback is None or not self.goes_on(feedback):
                 return
-            messages += [Message("assistant", f"```python\n{program}\n```"), feedback.message]
+            messages += [Message("assistant", said), feedback.message]
 
-    async def write(self, messages: list[Message]) -> str | None:
-        """The model's next program, or `None` when it answers in words."""
+    async def write(self, messages: list[Message]) -> str | Feedback | None:
+        """The model's next program, what it has to be told instead, or `None` when it answers in words."""
         progress, reader = self.progress, Reader(self.settings.limits.program_bytes)
         usage, finish, text = None, None, ""
         progress.model_turns += 1
@@ -129,8 +132,12 @@ class _Turn:
                         break
         progress.usage += usage or estimate(messages, text)
         written = reader.finish(finish)
-        if written.problem:
+        if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)
+        if written.problem and self.repairs >= self.settings.max_retries:
+            raise ModelError(f"No usable answer. {written.problem} Run the cell again, or try another model.")
+        if written.problem:
+            return prompt.unusable(written.problem)
         if written.program is None:
             progress.answer, progress.error = written.prose, None
             return None

@@ -163,6 +163,13 @@ async def test_an_empty_answer_is_one_sentence_and_still_leaves_a_result(session
     assert events[-1].result.error.kind == "ModelError"
 
 
+async def test_an_answer_that_cannot_be_used_is_mended_like_a_program(session):
+    model = ScriptedModel(["```python\n```", program("add(1, 1)")])
+    result = await session.ask("Do it.", model=model)
+    assert (result.value, result.model_turns) == (2, 2)
+    assert "empty" in model.asked[1][-1].content
+
+
 async def test_nobody_there_means_denied_with_a_sentence_and_allow_means_allowed(session):
     result, _, _ = await ask(session, ["try:\n    r = pay(1)\nexcept ToolDenied as error:\n    r = str(error)\nr"])
     assert "--allow pay" in result.value

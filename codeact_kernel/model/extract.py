@@ -31,8 +31,8 @@ OPENING = re.compile(r"( {0,3})(`{3,}|~{3,})([^`\n]*)\n?")
 MAYBE_OPENING = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|(?:`{3,}|~{3,})[^`\n]*)")
 MAYBE_CLOSING = re.compile(r" {0,3}(`*|~*)[ \t]*\n?")
 
-ONE_BLOCK = "answer with one ```python block, or in words"
-BROKEN_OFF = "The answer broke off inside the program: write the whole program again."
+ONE_BLOCK = "the answer has to be one ```python block, or words"
+BROKEN_OFF = "The answer broke off inside the program: it has to be written whole again."
 
 
 @dataclass(frozen=True, slots=True)

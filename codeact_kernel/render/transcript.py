@@ -70,6 +70,7 @@ class Transcript:
     isolation: Isolation | None = None
     result: TurnResult | None = None
     _writing: bool = False
+    _answered: bool = False
 
     @classmethod
     def of(cls, result: TurnResult) -> Transcript:
@@ -95,7 +96,8 @@ class Transcript:
             case Notice(text=text):
                 self.notices.append(text)
             case ModelAsked():
-                self.state, self._writing, self.prose = "asking the model", False, ""
+                self.state, self.prose = "asking the model", ""
+                self._writing = self._answered = False
             case TextDelta(text=text):
                 self.state, self.prose = "writing", _bounded(self.prose + text)
             case ProgramDelta(text=text):
@@ -103,7 +105,7 @@ class Transcript:
                 self._current().program += text
             case ProgramReady(program=program):
                 self._current().program = program
-                self.state, self._writing = "checking", False
+                self.state, self._writing, self._answered = "checking", False, True
             case ProgramChecked() | RunFinished():
                 pass
             case RunStarted(isolation=isolation):
@@ -119,7 +121,10 @@ class Transcript:
                 row = self._row(call)
                 row.answer, row.took = answer, took
             case RepairStarted(reason=reason):
-                self.attempts[-1].reason = reason
+                if self._answered:
+                    self.attempts[-1].reason = reason
+                else:
+                    self.notices.append(f"Asked again: {reason}")
             case TurnFinished(result=result):
                 self.result, self.state = result, _end(result)
             case _:

@@ -101,7 +101,7 @@ def test_words_without_code_are_the_answer() -> None:
 
 @pytest.mark.parametrize("text", ["", " \n\n", "<think>hm</think>", "<think>hm"])
 def test_an_empty_answer_is_a_problem(text: str) -> None:
-    assert extract(text).problem == "The answer was empty: answer with one ```python block, or in words."
+    assert extract(text).problem == "The answer was empty: the answer has to be one ```python block, or words."
 
 
 def test_an_empty_block_is_a_problem() -> None:

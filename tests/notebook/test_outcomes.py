@@ -176,12 +176,13 @@ def test_a_dead_endpoint_is_one_sentence(nb):
 
 
 def test_a_model_that_has_nothing_to_say_is_one_sentence(nb):
-    nb.script("   ")
-    cell = nb.run("%%codeact\nGo.")
+    nb.script("   ", "   ")
+    cell = nb.run("%%codeact --max-retries 1\nGo.")
     assert cell.status == "error"
     (error,) = cell.errors
-    assert error.startswith("ModelError: ")
+    assert error.startswith("ModelError: No usable answer. The answer was empty")
     assert "\n" not in error
+    assert "Asked again: The answer was empty" in cell.text
 
 
 def test_a_worker_that_is_killed_is_replaced(nb):

@@ -124,7 +124,7 @@ async def test_a_compiled_guest_that_others_could_write_is_compiled_anew_once_an
 
 
 async def test_a_cache_that_cannot_be_written_is_one_sentence(cache_in):
-    cache_in.parent.write_text("a file where the folder should be")
+    cache_in.parent.parent.write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="could not be compiled into") as caught:
         await prepare(lambda text: None)
     assert "\n" not in str(caught.value)

@@ -77,8 +77,8 @@ def store(data: bytes, target: Path) -> None:
 
 
 def _folder() -> Path:
-    if chosen := os.environ.get("CODEACT_CACHE"):
-        return Path(chosen)
+    if chosen := os.environ.get("CODEACT_CACHE"):  # a folder of ours in it: the chosen one may be shared
+        return Path(chosen).resolve() / "codeact-kernel"
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "codeact-kernel"
     if sys.platform == "darwin":
