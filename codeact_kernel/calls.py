@@ -66,6 +66,7 @@ class Calls:
         self._limits = limits
         self._on_main = on_main
         self._asking = asyncio.Lock()
+        self._kept = 0
         self._invoked: Counter[str] = Counter()
         self._denied: Counter[str] = Counter()
 
@@ -105,6 +106,10 @@ class Calls:
 
     async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
         spec = bound.tool.spec
+        self._kept += len(bound.arguments)
+        if self._kept > self._limits.turn_arguments_bytes:
+            most = self._limits.turn_arguments_bytes >> 20
+            raise ToolCallError(f"the calls of one turn may have {most} MiB of arguments in all: pass less")
         if spec.max_invocations is not None and self._invoked[call.name] >= spec.max_invocations:
             raise ToolCallError(f"{call.name} may be called {spec.max_invocations} times in a turn, and was")
         self._invoked[call.name] += 1

@@ -145,6 +145,7 @@ def _of_workers(limits: Limits) -> Limits:
         tool_seconds=default.tool_seconds,
         decision_seconds=default.decision_seconds,
         model_seconds=default.model_seconds,
+        turn_arguments_bytes=default.turn_arguments_bytes,
         shown_to_model=default.shown_to_model,
         observations=default.observations,
         denials_per_tool=default.denials_per_tool,

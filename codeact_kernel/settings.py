@@ -35,6 +35,8 @@ class Limits:
     program_bytes: int = 64 << 10
     frame_bytes: int = 8 * MIB
     arguments_bytes: int = 1 * MIB
+    turn_arguments_bytes: int = 64 * MIB
+    """Arguments of all calls of one turn: they are kept for the result."""
     answer_bytes: int = 4 * MIB
     value_bytes: int = 4 * MIB
     depth: int = 32

@@ -24,7 +24,9 @@ from .denied_http import add_denied_http
 
 __all__ = ["Embedded", "compile_guest"]
 
-_BOOT = "import codeact_runner"
+# What many programs import is there before they run: a guest is prepared while nobody waits for it. Not asyncio, which
+# alone takes longer than all of these.
+_BOOT = "import codeact_runner, traceback, datetime, statistics, csv, decimal, textwrap, hashlib"
 _RUN = "codeact_runner.run()"
 
 
