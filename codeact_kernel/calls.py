@@ -78,16 +78,16 @@ class Calls:
     async def answer(self, call: ToolCall) -> Answer:
         """Decide about `call` and run it. Raises nothing but cancellation."""
         self._emit(CallOpened(run=self.run, call=call))
-        run, started, waited = self.run, 0.0, 0.0
+        run, started = self.run, 0.0
         decision = Decision(allowed=False, by="nobody", reason="not decided")
         try:
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
             call = replace(call, version=bound.tool.spec.version)
-            waited = time.monotonic()
+            self._count(call, bound)
+            asked = time.monotonic()
             decision = await self._decide(call, bound)
-            waited = time.monotonic() - waited
-            self._emit(CallDecided(run=run, call=call, decision=decision, waited=waited))
+            self._emit(CallDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
             started = time.monotonic()
             answer = await self._run(call, bound, decision)
         except ToolCallError as error:
@@ -104,16 +104,23 @@ class Calls:
         self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
         self._emit(CallAnswered(run=run, call=call, answer=answer, took=took))
 
-    async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
-        spec = bound.tool.spec
+    def _count(self, call: ToolCall, bound: BoundCall) -> None:
+        """What a turn may do in all.
+
+        Raises:
+            ToolCallError: this call is beyond it.
+        """
+        most_calls = bound.tool.spec.max_invocations
         self._kept += len(bound.arguments)
         if self._kept > self._limits.turn_arguments_bytes:
             most = self._limits.turn_arguments_bytes >> 20
             raise ToolCallError(f"the calls of one turn may have {most} MiB of arguments in all: pass less")
-        if spec.max_invocations is not None and self._invoked[call.name] >= spec.max_invocations:
-            raise ToolCallError(f"{call.name} may be called {spec.max_invocations} times in a turn, and was")
+        if most_calls is not None and self._invoked[call.name] >= most_calls:
+            raise ToolCallError(f"{call.name} may be called {most_calls} times in a turn, and was")
         self._invoked[call.name] += 1
-        if not needs_person(call.name, spec.approval_mode, self._allow):
+
+    async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
+        if not needs_person(call.name, bound.tool.spec.approval_mode, self._allow):
             return Decision(allowed=True, by="policy")
         with self.clock.paused(), self.waiting_time.running():
             async with self._asking:  # one question at a time: its answer may settle the others

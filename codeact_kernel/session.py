@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
-from typing import TypeVar
 
 from .approval import Approver, DenyAll
 from .events import Emit
@@ -19,8 +18,6 @@ from .turn import run_turn
 from .values import TurnResult
 
 __all__ = ["Session"]
-
-T = TypeVar("T")
 
 
 async def _inline(function: Callable[[], object]) -> object:
@@ -38,14 +35,10 @@ class Session:
         model: who writes the programs; by default what the environment names, found at the first ask.
 
     Attributes:
-        model: the client in use, or `None` before the first ask.
+        model: the client that was set; `None` lets the environment choose at each ask.
     """
 
-    def __init__(
-        self,
-        tools: Registry = default_registry,
-        model: ModelClient | None = None,
-    ) -> None:
+    def __init__(self, tools: Registry = default_registry, model: ModelClient | None = None) -> None:
         self.tools = tools
         self.model = model
         self._found: dict[int, ModelClient] = {}
@@ -67,7 +60,7 @@ class Session:
         settings: Settings | None = None,
         approver: Approver | None = None,
         emit: Emit = lambda event: None,
-        on_main: Callable[[Callable[[], object]], Awaitable[object]] | OnMain = _inline,
+        on_main: OnMain = _inline,
     ) -> TurnResult:
         """One turn.
 

@@ -92,7 +92,7 @@ def _call(row: CallRow) -> str:
     cell = f"text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word;{_MONO}"
     wrong = ";color:#cf222e" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
-    by = f" ({row.decision.by})" if row.decision is not None and row.decision.by != "policy" else ""
+    by = " (person)" if row.decision is not None and row.decision.by == "person" else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
         _tag("td", cell + wrong, for_html(clip(call_end(row), 300)), by),

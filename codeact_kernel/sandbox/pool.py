@@ -109,9 +109,9 @@ class Pool:
             if spare is None:
                 raise SandboxError("The sandboxes were closed meanwhile: run the cell again.")
             try:
-                worker = await spare
+                worker = await asyncio.shield(spare)  # a stopped cell does not stop the first compile
             except asyncio.CancelledError:
-                self._spare = None if spare.cancelled() else spare
+                self._spare = self._spare or spare
                 raise
             if worker.usable:
                 return worker

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["StdinApprover", "somebody_is_there"]
 
-_SHOWN, _ONE_QUESTION = 4_000, 1_000
+_ONE_QUESTION = 1_000
+"""Characters of arguments that fit into the question's own line."""
 
 
 class StdinApprover:
@@ -63,9 +64,8 @@ class StdinApprover:
 
     def _question(self, call: ToolCall) -> str:
         self._before()
-        arguments = arguments_text(call.arguments, _SHOWN)
-        if "characters left out" in arguments or len(arguments) > _ONE_QUESTION:
-            # What is approved must have been seen, all of it.
+        arguments = arguments_text(call.arguments, sys.maxsize)  # what is approved must have been seen, all of it
+        if len(arguments) > _ONE_QUESTION:
             print(f"{plain(call.name)}:")
             for name, value in call.arguments.items():
                 print(f"  {plain(name)} = {plain(json.dumps(value, ensure_ascii=False))}")
