@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol, TypeAlias
 
 from ..values import Answer, JSONObject, RunOutcome, Stream
 
 __all__ = ["Backend", "Dispatch", "Host", "Job"]
 
-Dispatch: TypeAlias = Callable[[str], str]
-"""The one host function that a guest can call: JSON text in, JSON text out; raises ValueError to refuse."""
+Dispatch: TypeAlias = Callable[[Mapping[str, object]], str]
+"""The one host function that a guest can call: one message in, its answer out; see `steps.py`. Never raises because of
+what the guest sends."""
 
 
 class Job(Protocol):

@@ -7,9 +7,9 @@
     sleep(seconds)                    let time pass
     module(name), source(name)        from the pack, or null
     result(...)                       the outcome; nothing is accepted after it
-    part(text) ..., joined            an operation that is too long for one step
 
-Everything that arrives here is hostile. A refusal is a `Refused`, which the guest sees as an exception.
+Everything that arrives here is hostile. A refusal is a `Refused`, which the guest sees as an exception. `steps.py` says
+how an operation gets here.
 """
 
 from __future__ import annotations
@@ -27,15 +27,11 @@ from ..guest.sources import own_module
 from ..settings import Limits
 from ..values import JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome
 from .base import Host, Job
+from .steps import Refused, Steps
 
-__all__ = ["HostFunction", "Refused"]
+__all__ = ["HostFunction"]
 
-
-_LIBRARY = ("module", "source", "part")
-
-
-class Refused(Exception):
-    """What the guest asked for is not to be had; the text goes to the guest."""
+_LIBRARY = ("module", "source")
 
 
 class HostFunction:
@@ -52,8 +48,7 @@ class HostFunction:
         self._limits = limits
         self._job: Job | None = None
         self._number = 0
-        self._parts: list[str] = []
-        self._size = 0
+        self._steps = Steps(self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._job_of,
             "write": self._write,
@@ -63,29 +58,26 @@ class HostFunction:
             "module": self._module,
             "source": self._source,
             "result": self._result,
-            "part": self._part,
         }
 
     def begin(self, job: Job, number: int) -> None:
         """Serve a new run."""
         self._job, self._number, self.outcome = job, number, None
-        self._parts, self._size = [], 0
+        self._steps.clear()
 
     def end(self) -> RunOutcome | None:
         """The run is over: its outcome, if it reported one. Until the next one only the library is served."""
         outcome = self.outcome
         self._job = self.outcome = None
+        self._steps.clear()
         return outcome
 
-    def __call__(self, text: str) -> str:
-        """Serve one operation.
+    def __call__(self, message: Mapping[str, object]) -> str:
+        """Answer one message of the guest."""
+        return self._steps(message)
 
-        Raises:
-            Refused: with the reason.
-        """
+    def _serve(self, text: str) -> str:
         try:
-            if text == '{"op": "joined"}':
-                text, self._parts, self._size = "".join(self._parts), [], 0
             operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
         except (BridgeError, ValueError) as error:
             raise Refused(str(error)) from None
@@ -152,15 +144,6 @@ class HostFunction:
 
     def _source(self, operation: JSONObject) -> JSONValue:
         return self._pack.source(_text(operation, "name"))
-
-    def _part(self, operation: JSONObject) -> JSONValue:
-        text = _text(operation, "text")
-        self._size += len(text)
-        if self._size > self._limits.frame_bytes:
-            self._parts, self._size = [], 0  # the sender gives up, and must be able to say something shorter
-            raise Refused(f"a message of over {self._limits.frame_bytes:,} bytes")
-        self._parts.append(text)
-        return None
 
     def _result(self, operation: JSONObject) -> JSONValue:
         fields = {name: value for name, value in operation.items() if name != "op"}

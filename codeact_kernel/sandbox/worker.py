@@ -22,7 +22,8 @@ from ..guest.sources import read_all
 from ..settings import Limits
 from ..values import Answer, JSONObject, ProgramFailure, Raised, Returned, RunOutcome, Stream
 from . import backends, lockdown
-from .hostfunction import HostFunction, Refused
+from .hostfunction import HostFunction
+from .steps import Refused
 
 __all__ = ["Configuration", "main"]
 

@@ -174,6 +174,18 @@ class Programs:
             return await turn.run(program, **options)
 
 
+def program(text: str) -> str:
+    return textwrap.dedent(text).strip()
+
+
+async def answers(programs: Programs) -> None:
+    """The next turn works, in a guest that nobody has touched."""
+    run = await programs.run(
+        "print('alive', file=__import__('sys').stderr)\n[add(40, b=2), 'left_behind' in globals()]"
+    )
+    assert (run.value, run.stderr) == ([42, False], "alive\n")
+
+
 async def run_in(worker: Worker, program: str = "1", clock: RunClock | None = None, **parts: Any):
     async def answer(call: ToolCall) -> Answer:
         return Returned(value=None)

@@ -19,26 +19,41 @@ from typing import Any, NoReturn
 
 from wit_world.imports import tools
 
-# A guest-to-host message of a micro-VM has 16 KiB. Inside a part, JSON text is quoted once more: no character of it
-# then takes more than four bytes, so 2,000 characters stay below 8 KiB.
-PART = 2_000
+# A guest-to-host message of a micro-VM has 16 KiB, and what it cannot hold aborts the guest. Quoted once more on its
+# way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
+_ASCII_PIECE, _PIECE = 4_000, 2_000
 
 
 def host(op: str, **fields: Any) -> Any:
-    """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason."""
+    """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason.
+
+    How both go in pieces is told in the worker's `steps.py`.
+    """
     text = json.dumps({"op": op, **fields}, ensure_ascii=False, allow_nan=False)
-    if len(text.encode()) > 4 * PART:  # encode() also refuses lone surrogates, on which the guest would trap
-        for start in range(0, len(text), PART):
-            _dispatch(json.dumps({"op": "part", "text": text[start : start + PART]}, ensure_ascii=False))
-        text = '{"op": "joined"}'
-    return json.loads(_dispatch(text))
+    text.encode()  # refuses lone surrogates, on which the guest would trap
+    size = _ASCII_PIECE if text.isascii() else _PIECE
+    at = 0
+    while len(text) - at > size:
+        _dispatch(at=at, part=text[at : at + size])
+        at += size
+    answer = _dispatch(at=at, last=text[at:])
+    pieces = [answer[1:]]
+    while answer[0] == "+":
+        answer = _dispatch(more=True)
+        pieces.append(answer[1:])
+    return json.loads("".join(pieces))
 
 
-def _dispatch(text: str) -> str:
+def _dispatch(**message: Any) -> str:
     try:
-        return tools.dispatch("codeact", text)
+        answer = tools.dispatch("codeact", json.dumps(message, ensure_ascii=False))
     except Exception as error:
         raise RuntimeError(str(getattr(error, "value", error))) from None
+    if answer[0] == '"':  # a micro-VM quotes what the host function returned
+        answer = json.loads(answer)
+    if answer[0] == "!":
+        raise RuntimeError(answer[1:])
+    return answer
 
 
 # -- guards: in a micro-VM each of these kills the sandbox, hangs it, or lies ---
@@ -72,10 +87,13 @@ class _NoInput:
 
 
 _started = time.time()
+_elapsed = 0.0
 
 
 def _clock() -> float:
-    return time.time() - _started
+    global _elapsed
+    _elapsed = max(_elapsed, time.time() - _started)  # the host may set its clock back, these never go back
+    return _elapsed
 
 
 def _clock_ns() -> int:

@@ -14,11 +14,13 @@ from typing import Any
 from wasmtime import Config, Engine, Store, Trap, WasiConfig, WasmtimeError
 from wasmtime import component as wasm
 
-from ...errors import SandboxError
+from ...bridge.strict_json import loads
+from ...errors import BridgeError, SandboxError
 from ...guest.sources import prelude_source
 from ...settings import Limits
 from ...values import ProgramFailure, RunOutcome
-from ..hostfunction import HostFunction, Refused
+from ..base import Dispatch
+from ..steps import LONGEST_MESSAGE
 from . import compiled
 from .denied_http import add_denied_http
 
@@ -46,7 +48,7 @@ def compile_guest(target: Path) -> None:
 class Embedded:
     """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
 
-    def __init__(self, guest: str, function: HostFunction, limits: Limits) -> None:
+    def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
         file = Path(guest)
         if not compiled.trusted(file):
             raise SandboxError("The compiled guest can be written by others: it is not loaded.")
@@ -99,12 +101,15 @@ class Embedded:
             store.close()
 
     def _dispatch(self, _: Store, name: str, arguments: str) -> wasm.Variant:
+        if name != "codeact":
+            return wasm.Variant("err", "call tools with call_tool(...)")
         try:
-            if name != "codeact":
-                raise Refused("call tools with call_tool(...)")
-            return wasm.Variant("ok", self._function(arguments))
-        except Refused as refusal:
-            return wasm.Variant("err", str(refusal))
+            message = loads(arguments.encode(), limit=LONGEST_MESSAGE, depth=2)
+        except (BridgeError, ValueError) as error:
+            return wasm.Variant("err", str(error))
+        if not isinstance(message, dict):
+            return wasm.Variant("err", "a message is an object")
+        return wasm.Variant("ok", self._function(message))
 
 
 def _crashed(text: str) -> ProgramFailure:
