@@ -11,6 +11,7 @@ from .approval import Approver, DenyAll
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
+from .sandbox.choice import Choice
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
 from .tools import OnMain, Registry, ToolCallError, default_registry
@@ -42,6 +43,7 @@ class Session:
         self.tools = tools
         self.model = model
         self._found: dict[int, ModelClient] = {}
+        self._choices: dict[str, Choice] = {}
         self._pool: Pool | None = None
 
     async def __aenter__(self) -> Session:
@@ -106,18 +108,25 @@ class Session:
         return self._found[key]
 
     async def pool(self, settings: Settings) -> Pool:
-        """The sandboxes for these settings; other sandboxes are closed first."""
+        """The sandboxes for these settings; other sandboxes are closed first.
+
+        Raises:
+            UserError: a backend that is not there.
+        """
         pool, limits = self._pool, _of_workers(settings.limits)
-        if pool is not None and (pool.backend, pool.limits) == (settings.backend, limits):
+        choice = self._choices.get(settings.backend) or Choice(settings.backend)
+        self._choices[settings.backend] = choice
+        if pool is not None and (pool.choice, pool.limits) == (choice, limits):
             return pool
         if pool is not None:
             await pool.aclose()
-        self._pool = Pool(settings.backend, limits)
+        self._pool = Pool(choice, limits)
         return self._pool
 
     async def reset(self) -> None:
-        """Throw the sandboxes away, and forget which model was found; the next ask looks again."""
+        """Throw the sandboxes away, and forget which model and which backend were found; the next ask looks again."""
         self._found.clear()
+        self._choices.clear()
         await self.aclose()
 
     async def aclose(self) -> None:

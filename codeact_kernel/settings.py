@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from .errors import UserError
 
-__all__ = ["Limits", "Settings"]
+__all__ = ["Limits", "Settings", "parse_memory"]
 
 MIB = 1 << 20
+_UNITS = {"Mi": MIB, "Gi": 1 << 30}
+_LEAST_MEMORY, _MOST_MEMORY = 64 * MIB, 2048 * MIB  # less does not hold the library, more was not tried
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,20 +26,20 @@ class Limits:
     """Wall clock of one run, without the time that tools run and a person takes to decide."""
     cpu_seconds: int = 300
     """CPU time of one worker's life: the last resort, it works even while the run clock is stopped."""
-    start_seconds: float = 120.0
+    start_seconds: float = 60.0
     """From the start of a worker to its `Ready`."""
     tool_seconds: float = 600.0
     decision_seconds: float = 600.0
     model_seconds: float = 120.0
     """Silence of the model endpoint that we accept."""
     memory_bytes: int = 256 * MIB
-    """Memory of the guest; the worker needs about 60 MB beside it."""
+    """Memory of the guest. A worker needs about 60 MB beside it; a micro-VM's takes all of it at its start."""
     program_bytes: int = 64 << 10
     frame_bytes: int = 8 * MIB
     arguments_bytes: int = 1 * MIB
     turn_arguments_bytes: int = 64 * MIB
     """Arguments of all calls of one turn: they are kept for the result."""
-    answer_bytes: int = 4 * MIB
+    answer_bytes: int = 6 * MIB
     value_bytes: int = 4 * MIB
     depth: int = 32
     """Nesting of JSON: deeper input is a RecursionError in decoders."""
@@ -59,20 +61,21 @@ class Settings:
 
     Attributes:
         model: the model's name at the endpoint; `None` lets the client choose.
-        backend: what isolates the guest.
+        backend: what isolates the guest; `auto` is a micro-VM where one starts.
         max_retries: how often the model may repair a program that failed.
         allow: names of tools that run without a question although they ask for approval.
     """
 
     model: str | None = None
-    backend: str = "embedded"
+    backend: str = "auto"
     max_retries: int = 2
     allow: frozenset[str] = frozenset()
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT` and `CODEACT_ALLOW`.
+        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT`, `CODEACT_MEMORY` and
+        `CODEACT_ALLOW`.
 
         Raises:
             UserError: a value that is not of its kind.
@@ -83,8 +86,29 @@ class Settings:
             backend=environ.get("CODEACT_BACKEND") or default.backend,
             max_retries=int(_number(environ, "CODEACT_MAX_RETRIES", default.max_retries)),
             allow=frozenset(name.strip() for name in environ.get("CODEACT_ALLOW", "").split(",") if name.strip()),
-            limits=Limits(run_seconds=_number(environ, "CODEACT_TIMEOUT", default.limits.run_seconds)),
+            limits=Limits(
+                run_seconds=_number(environ, "CODEACT_TIMEOUT", default.limits.run_seconds),
+                memory_bytes=_memory(environ, default.limits.memory_bytes),
+            ),
         )
+
+
+def parse_memory(text: str) -> int:
+    """The bytes of a size such as `"256Mi"` or `"1Gi"`, the way Kubernetes writes them.
+
+    Raises:
+        UserError: it is no such size, or one that no guest can have.
+    """
+    number, unit = text.strip()[:-2], text.strip()[-2:]
+    size = int(number) * _UNITS[unit] if unit in _UNITS and number.isdecimal() and len(number) < 6 else 0
+    if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
+        raise UserError(f"{text!r} is no memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi.")
+    return size
+
+
+def _memory(environ: Mapping[str, str], default: int) -> int:
+    text = environ.get("CODEACT_MEMORY")
+    return parse_memory(text) if text else default
 
 
 def _number(environ: Mapping[str, str], name: str, default: float) -> float:

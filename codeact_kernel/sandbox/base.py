@@ -41,13 +41,27 @@ class Host(Protocol):
 
 
 class Backend(Protocol):
-    """What isolates a guest inside a worker."""
+    """What isolates a guest inside a worker.
+
+    Attributes:
+        hypervisor: it needs the hypervisor's device while it runs.
+    """
+
+    hypervisor: bool
 
     def run(self) -> RunOutcome | None:
         """Run the guest's runner once. `None` when the guest reported its outcome itself through the host function;
-        an outcome when the guest died, in which case the next run has a fresh one."""
+        an outcome when the guest died, in which case it has to be reset.
+
+        Raises:
+            SandboxError: what isolates it is lost as well.
+        """
         ...
 
     def reset(self) -> None:
-        """Throw the guest's state away."""
+        """Throw the guest's state away.
+
+        Raises:
+            SandboxError: that did not work.
+        """
         ...

@@ -16,7 +16,7 @@ import sys
 __all__ = ["apply", "die_with"]
 
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # classic BPF
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
 _Step = tuple[int, int, int, int]
 
 # Numbers are x86-64's. This is what a running worker was seen to need, and what wasmtime may need after a trap.
@@ -29,7 +29,8 @@ _CALLS = {
     "set_robust_list": 273, "epoll_pwait": 281, "eventfd2": 290, "epoll_create1": 291, "getrandom": 318,
     "membarrier": 324, "rseq": 334,
 }  # fmt: skip
-_MMAP, _FCNTL, _MPROTECT, _CLONE, _PRCTL, _CLONE3 = 9, 72, 10, 56, 157, 435
+_MMAP, _FCNTL, _MPROTECT, _CLONE, _PRCTL, _CLONE3, _IOCTL = 9, 72, 10, 56, 157, 435, 16
+_KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from Linux' ioctl-number.rst
 _ADDRESS_SPACE = 12 << 30  # wasm reserves over 4 GiB of addresses per instance; the memory it may use is capped apart
 
 
@@ -42,15 +43,20 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def apply(*, cpu_seconds: int) -> tuple[list[str], list[str]]:
-    """Lock this process down. Returns the layers in force and the layers this host cannot give."""
+def apply(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]:
+    """Lock this process down. Returns the layers in force and the layers this host cannot give.
+
+    Args:
+        cpu_seconds: processor time that this process may use.
+        hypervisor: leave it the commands to a hypervisor whose device it has open.
+    """
     layers: list[str] = []
     missing: list[str] = []
     if sys.platform != "linux":
         return layers, ["seccomp", "Landlock"]
     _rlimits(cpu_seconds)
     _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
-    for name, lock in (("Landlock", _landlock), ("seccomp", _seccomp)):
+    for name, lock in (("Landlock", _landlock), ("seccomp", lambda: _seccomp(hypervisor))):
         try:
             lock()
         except OSError:
@@ -91,7 +97,7 @@ def _landlock() -> None:
     os.close(ruleset)
 
 
-def _seccomp() -> None:
+def _seccomp(hypervisor: bool) -> None:
     if platform.machine() != "x86_64":  # the numbers above are of no other machine
         raise OSError("no table of system calls for this machine")
     allow, refuse = (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, _EPERM)
@@ -102,6 +108,9 @@ def _seccomp() -> None:
     steps += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ENOSYS)]  # the C library then falls back to clone
     steps += [(_EQUAL, 0, 4, _PRCTL), (_LOAD, 0, 0, 16), (_EQUAL, 0, 1, 15), allow, refuse]  # PR_SET_NAME
     steps += [(_EQUAL, 0, 5, _FCNTL), (_LOAD, 0, 0, 24), (_AT_LEAST, 1, 0, 5), allow, (_EQUAL, 0, 1, 1030), allow]
+    if hypervisor:  # by the command's type, which is its second byte
+        steps += [(_EQUAL, 0, 6, _IOCTL), (_LOAD, 0, 0, 24), (_AND, 0, 0, 0xFF00)]
+        steps += [(_EQUAL, 1, 0, _KVM << 8), (_EQUAL, 0, 1, _MSHV << 8), allow, refuse]
     for number in sorted(_CALLS.values()):
         steps += [(_EQUAL, 0, 1, number), allow]
     program = b"".join(struct.pack("HBBI", *step) for step in [*steps, refuse])

@@ -11,8 +11,8 @@ from ..bridge.messages import Run
 from ..errors import SandboxError
 from ..settings import Limits
 from ..values import Isolation, JSONObject, RunOutcome
-from . import backends
-from .process import AnswerCall, RunClock, Worker, Write, prepare
+from .choice import Choice
+from .process import AnswerCall, RunClock, Worker, Write
 
 __all__ = ["Pool", "Sandbox"]
 
@@ -46,6 +46,8 @@ class Sandbox:
         """
         if self._worker is None or not self._worker.usable:
             self._worker = await self._pool.take()
+        elif not self._dirty:
+            self._worker = await self._pool.settled(self._worker)
         self.isolation = self._worker.isolation
         return self.isolation
 
@@ -60,7 +62,9 @@ class Sandbox:
         await self.open()
         assert self._worker is not None
         outcome = await self._worker.run(Run(program, tools, {}, keep), answer=answer, write=write, clock=clock)
-        self._dirty = keep and (outcome.failure is not None or bool(outcome.observed))
+        if not self._worker.usable:
+            self._pool.warm()  # another comes up while the model thinks about this
+        self._dirty = keep and not outcome.state_lost and (outcome.failure is not None or bool(outcome.observed))
         return outcome
 
     async def close(self, *, broken: bool) -> None:
@@ -74,16 +78,15 @@ class Pool:
     """Workers of one backend with one set of limits.
 
     Args:
-        backend: the backend's name.
+        choice: the backend; as a name, it is chosen for this pool alone.
         limits: their limits.
 
     Attributes:
         preparing: what takes long at this moment, in words (the first ever start compiles the guest), or empty.
     """
 
-    def __init__(self, backend: str, limits: Limits) -> None:
-        backends.check(backend)
-        self.backend = backend
+    def __init__(self, choice: Choice | str, limits: Limits) -> None:
+        self.choice = Choice(choice) if isinstance(choice, str) else choice
         self.limits = limits
         self.preparing = ""
         self._closed = False
@@ -132,7 +135,7 @@ class Pool:
         """Keep a clean worker as the spare; kill any other, and warm another up."""
         worn = 2 * worker.busy_seconds > self.limits.cpu_seconds  # there must be time left for a whole run
         if clean and worker.usable and self._spare is None and not worn and not self._closed:
-            self._spare = asyncio.create_task(self._settled(worker))
+            self._spare = asyncio.create_task(self.settled(worker))
             return
         await worker.kill()
         self.warm()
@@ -147,20 +150,12 @@ class Pool:
         for worker in list(self._workers):
             await worker.kill()
 
-    async def _start(self) -> Worker:
-        try:
-            await prepare(self._say)
-        finally:
-            self.preparing = ""
-        worker = await Worker.start(self.backend, self.limits)
-        self._workers.add(worker)
-        return worker
+    async def settled(self, worker: Worker) -> Worker:
+        """The worker once its guest is clean again, or another one.
 
-    def _say(self, text: str) -> None:
-        self.preparing = text
-
-    async def _settled(self, worker: Worker) -> Worker:
-        """The worker once its guest is clean again, or another one."""
+        Raises:
+            SandboxError: none came up.
+        """
         try:
             async with asyncio.timeout(RESET_SECONDS):
                 await worker.settle()
@@ -171,6 +166,17 @@ class Pool:
             await worker.kill()
             raise
         return worker
+
+    async def _start(self) -> Worker:
+        try:
+            worker = await self.choice.start(self.limits, self._say)
+        finally:
+            self.preparing = ""
+        self._workers.add(worker)
+        return worker
+
+    def _say(self, text: str) -> None:
+        self.preparing = text
 
 
 def _failed(task: asyncio.Task[Worker]) -> bool:

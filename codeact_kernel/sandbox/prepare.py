@@ -1,12 +1,31 @@
-"""`python -m codeact_kernel.sandbox.prepare`: compile the guest for this machine now, instead of in the first cell."""
+"""`python -m codeact_kernel.sandbox.prepare [BACKEND]`: start one sandbox and say which boundary it has.
+
+Where that needs the guest to be compiled it is done now, instead of in the first cell.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 
-from .process import prepare
+from ..errors import CodeActError
+from ..settings import Limits, Settings
+from .choice import Choice
 
 __all__: list[str] = []
 
+
+async def _prepare(backend: str) -> None:
+    choice = Choice(backend)
+    worker = await choice.start(Limits(), print)
+    print(f"The sandbox is ready: {worker.isolation}.")
+    if choice.passed_over:
+        print(f"It is no micro-VM: {choice.passed_over}")
+    await worker.kill()
+
+
 if __name__ == "__main__":
-    asyncio.run(prepare(print))
+    try:
+        asyncio.run(_prepare(sys.argv[1] if len(sys.argv) > 1 else Settings.from_environment().backend))
+    except CodeActError as error:
+        sys.exit(str(error))

@@ -6,12 +6,13 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
 from ..bridge.protocol import Connection, Speaker, State
@@ -20,6 +21,7 @@ from ..settings import Limits
 from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
 from . import backends
 from .backends import compiled
+from .worker import GAVE_UP
 
 __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
 
@@ -63,7 +65,7 @@ class RunClock:
 
 
 async def prepare(say: Callable[[str], None]) -> None:
-    """See that the guest is compiled for this machine. Takes about ten seconds of processor time, once.
+    """See that the embedded guest is compiled for this machine. Takes about ten seconds of processor time, once.
 
     Raises:
         SandboxError: it could not be compiled.
@@ -116,7 +118,7 @@ class Worker:
         """
         configuration = {
             "backend": backend,
-            "guest": str(compiled.path()),
+            "guest": str(backends.guest(backend)),
             "limits": asdict(limits),
             "parent": os.getpid(),
         }
@@ -252,9 +254,10 @@ class Worker:
             return "the sandbox's process closed its pipe."
         await asyncio.wait([self._drain], timeout=1)
         said = b"".join(self._stderr).decode(errors="replace").strip().splitlines()[-1:]
-        if os.name == "posix" and code == -signal.SIGXCPU:
+        if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
-        return f"the sandbox's process ended by itself ({code}). {' '.join(said)[:300]}".strip()
+        last = " ".join(said)[:500]
+        return last if code == GAVE_UP else f"the sandbox's process ended by itself ({code}). {last}".strip()
 
     async def _read_stderr(self) -> None:
         assert self._process.stderr is not None
@@ -264,6 +267,9 @@ class Worker:
 
 async def _python(module: str, *arguments: str) -> asyncio.subprocess.Process:
     """Our Python, next to no environment, and a session of its own: interrupts of the kernel are not meant for it."""
+    apart: dict[str, Any] = {"start_new_session": True}
+    if sys.platform == "win32":
+        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-P",  # a folder beside the notebook must not be imported in place of ours
@@ -275,5 +281,5 @@ async def _python(module: str, *arguments: str) -> asyncio.subprocess.Process:
         stderr=asyncio.subprocess.PIPE,
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         cwd=os.path.abspath(os.sep),
-        start_new_session=True,
+        **apart,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import sys
 import time
 from collections.abc import Collection, Iterator
@@ -23,9 +22,13 @@ from ..settings import Limits
 from ..values import Answer, JSONObject, ProgramFailure, Raised, Returned, RunOutcome, Stream
 from . import backends, lockdown
 from .hostfunction import HostFunction
+from .readable import readable
 from .steps import Refused
 
-__all__ = ["Configuration", "main"]
+__all__ = ["GAVE_UP", "Configuration", "main"]
+
+GAVE_UP = 70
+"""The exit code of a worker that says why it ended, in the last line of its stderr. (EX_SOFTWARE of sysexits.h.)"""
 
 
 class Configuration(TypedDict):
@@ -50,8 +53,6 @@ class Pipe:
         os.close(null)
         self._connection = Connection(Speaker.WORKER, limits)
         self._messages: Iterator[Message] = iter(())
-        self._poll = select.poll()
-        self._poll.register(self._read, select.POLLIN)
 
     def send(self, message: Message) -> None:
         data = memoryview(self._connection.send(message))
@@ -67,7 +68,7 @@ class Pipe:
                 return message
             if deadline is not None:
                 left = deadline - time.monotonic()
-                if not self._poll.poll(max(0, min(left, 1e6)) * 1000):
+                if not readable(self._read, max(0.0, min(left, 1e6))):
                     return None
             data = os.read(self._read, 1 << 16)
             if not data:
@@ -164,11 +165,10 @@ def serve(pipe: Pipe, backend: backends.Backend, function: HostFunction, host: B
         if outcome is None:
             lost = ProgramFailure(kind="Crashed", message="the program ended its sandbox without a result")
             outcome = RunOutcome(failure=lost, state_lost=True)
-            backend.reset()
         host.end()
         pipe.send(Finished(outcome))
         unfinished = outcome.failure is not None or outcome.observed
-        if not (message.keep and unfinished):
+        if outcome.state_lost or not (message.keep and unfinished):
             backend.reset()
             number = 0
 
@@ -184,10 +184,11 @@ def main() -> None:
         function = HostFunction(host, Pack.open(), limits)
         backend = backends.load(configuration["backend"], configuration["guest"], function, limits)
         read_all()
-        layers, missing = lockdown.apply(cpu_seconds=limits.cpu_seconds)
+        layers, missing = lockdown.apply(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
         serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing))
     except CodeActError as error:
-        sys.exit(f"{type(error).__name__}: {error}")
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(GAVE_UP)
 
 
 if __name__ == "__main__":

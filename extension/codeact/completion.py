@@ -10,6 +10,7 @@ import re
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
+from codeact_kernel.sandbox import backends
 from codeact_kernel.tools import default_registry
 
 from .verbs import VERBS
@@ -17,8 +18,10 @@ from .verbs import VERBS
 __all__ = ["OPTIONS", "matcher"]
 
 OPTIONS = (
-    "--model", "--max-retries", "--timeout", "--backend", "--allow", "--out", "--dry-run", "--quiet", "--record",
+    "--model", "--max-retries", "--timeout", "--memory", "--backend", "--allow", "--out", "--dry-run", "--quiet",
+    "--record",
 )  # fmt: skip
+_BACKENDS = (backends.AUTO, *backends.BOUNDARIES)
 
 
 @context_matcher(identifier="codeact")
@@ -28,6 +31,8 @@ def matcher(context: CompletionContext) -> SimpleMatcherResult:
     tools = tuple(default_registry.specs())
     for pattern, names in (
         (r"%%codeact\b.*--allow[= ](\w*)$", tools),
+        (r"%%codeact\b.*--backend[= ](\w*)$", _BACKENDS),
+        (r"(?<!%)%codeact\s+backend\s+(\w*)$", _BACKENDS),
         (r"%%codeact\b.*?(--[\w-]*)$", OPTIONS),
         (r"(?<!%)%codeact\s+(\w*)$", tuple(VERBS)),
         (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),

@@ -9,10 +9,12 @@ Only a tool's own code is ever torn in the middle by an interrupt; elsewhere the
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextvars
 import queue
 import signal
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -50,7 +52,7 @@ class LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = _new_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="codeact", daemon=True)
             self._thread.start()
         return self._loop
@@ -159,7 +161,7 @@ class _Cell:
             job.dropped = True
             if self._job is job:
                 self._own_interrupts += 1  # so that the handler does not take it for the person's
-                signal.pthread_kill(_main_thread(), signal.SIGINT)
+                _interrupt_main_thread()
             raise
 
     def _start(self, turn: Turn[T]) -> asyncio.Task[T]:
@@ -250,7 +252,16 @@ def _fail(done: asyncio.Future[object], error: BaseException) -> None:
         done.set_exception(RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error)
 
 
-def _main_thread() -> int:
+def _new_loop() -> asyncio.AbstractEventLoop:
+    if sys.platform == "win32":  # Jupyter makes selector loops the default there, and those cannot start processes
+        return asyncio.ProactorEventLoop()
+    return asyncio.new_event_loop()
+
+
+def _interrupt_main_thread() -> None:
+    if sys.platform == "win32":
+        _thread.interrupt_main()
+        return
     ident = threading.main_thread().ident
     assert ident is not None
-    return ident
+    signal.pthread_kill(ident, signal.SIGINT)  # unlike interrupt_main, it ends a sleep or a read

@@ -23,7 +23,7 @@ from codeact_kernel.model.recorded import RecordingModel
 from codeact_kernel.render import bundle
 from codeact_kernel.render.safe import one_line
 from codeact_kernel.sandbox import backends
-from codeact_kernel.settings import Settings
+from codeact_kernel.settings import Settings, parse_memory
 from codeact_kernel.tools import OnMain
 from codeact_kernel.values import TurnResult
 
@@ -52,7 +52,8 @@ class CodeAct(Magics):
     @argument("--model", help="the model's name at the endpoint")
     @argument("--max-retries", type=int, help="how often the model may mend a program that failed (default 2)")
     @argument("--timeout", type=float, help="seconds that one run of a program may take (default 30)")
-    @argument("--backend", help="what isolates the program (default embedded)")
+    @argument("--memory", help="what the program may use, for example 512Mi (default 256Mi)")
+    @argument("--backend", help="what isolates the program: auto (default), hyperlight or embedded")
     @argument("--allow", action="append", default=[], help="run this tool without a question; may be repeated")
     @argument("--out", help="put the value into this variable")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
@@ -125,6 +126,8 @@ def _settings(settings: Settings, options: Namespace) -> Settings:
     limits = settings.limits
     if options.timeout is not None:
         limits = dataclasses.replace(limits, run_seconds=options.timeout)
+    if options.memory:
+        limits = dataclasses.replace(limits, memory_bytes=parse_memory(options.memory))
     return dataclasses.replace(
         settings,
         model=options.model or settings.model,

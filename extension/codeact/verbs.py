@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import codeact_kernel
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.safe import plain
-from codeact_kernel.sandbox import backends
+from codeact_kernel.settings import Settings
 
 from .door import Door
 
@@ -38,20 +39,26 @@ def _help(door: Door, rest: str) -> None:
     print(HELP)
 
 
+async def _boundary(door: Door, settings: Settings) -> str:
+    """What a program would have around it, from a sandbox that really started."""
+    pool = await door.session.pool(settings)
+    async with pool.checkout() as sandbox:
+        boundary = str(await sandbox.open())
+    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
+
+
+async def _model_in_words(door: Door, settings: Settings) -> str:
+    try:
+        model = await door.model(settings)
+    except CodeActError as error:
+        return str(error)
+    return f"{model.name}. {model.note}".strip(". ")
+
+
 def _status(door: Door, rest: str) -> None:
     settings = door.settings
-
-    async def look() -> tuple[str, str]:
-        pool = await door.session.pool(settings)
-        async with pool.checkout() as sandbox:
-            boundary = str(await sandbox.open())
-        try:
-            model = await door.model(settings)
-        except CodeActError as error:
-            return boundary, str(error)
-        return boundary, f"{model.name}. {model.note}".strip(". ")
-
-    boundary, model = door.thread.submit(look()).result()
+    boundary = door.thread.submit(_boundary(door, settings)).result()
+    model = door.thread.submit(_model_in_words(door, settings)).result()
     allowed = sorted({name for name, _ in door.allowed} | settings.allow)
     print(f"boundary  {boundary}")
     print(f"model     {model}")
@@ -103,10 +110,10 @@ def _traceback(door: Door, rest: str) -> None:
 
 
 def _backend(door: Door, rest: str) -> None:
-    if rest:
-        backends.check(rest)
-        door.choose(backend=rest)
-    print(f"{door.settings.backend}: {backends.BOUNDARIES[door.settings.backend]}")
+    settings = dataclasses.replace(door.settings, backend=rest or door.settings.backend)
+    boundary = door.thread.submit(_boundary(door, settings)).result()  # one that does not start is not chosen
+    door.choose(backend=settings.backend)
+    print(f"{settings.backend:9} {boundary}")
 
 
 def _reset(door: Door, rest: str) -> None:

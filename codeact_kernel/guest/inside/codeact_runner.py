@@ -21,12 +21,17 @@ _COROUTINE = 0x80
 _VALUE = "__codeact_value__"
 _FLUSH_AT = 4_096
 _FLUSH_EVERY = 0.05
+_LINES_UNSEEN = 64
 _TEXT = 20_000
 _OBSERVED = 8_000
+_OBSERVATIONS = 20
 
 
 class Stream(io.TextIOBase):
-    """stdout or stderr. Lines go out at once, floods are joined: a step to the host costs more than a short line."""
+    """stdout or stderr. Lines go out at once, floods are joined: a step to the host costs more than a short line.
+
+    In a micro-VM so does a look at the clock, therefore a flood looks at it less and less often.
+    """
 
     encoding = "utf-8"  # type: ignore[assignment]
     errors = "backslashreplace"  # type: ignore[assignment]
@@ -36,6 +41,8 @@ class Stream(io.TextIOBase):
         self._parts: list[str] = []
         self._size = 0
         self._sent = 0.0
+        self._lines = 0
+        self._stride = 1
 
     def writable(self) -> bool:
         return True
@@ -45,9 +52,22 @@ class Stream(io.TextIOBase):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         self._parts.append(text)
         self._size += len(text)
-        if self._size >= _FLUSH_AT or ("\n" in text and time.time() - self._sent > _FLUSH_EVERY):
+        if self._size >= _FLUSH_AT:
             self.flush()
+        elif "\n" in text:
+            self._end_of_line()
         return len(text)
+
+    def _end_of_line(self) -> None:
+        self._lines += 1
+        if self._lines < self._stride:
+            return
+        self._lines = 0
+        if time.time() - self._sent > _FLUSH_EVERY:
+            self._stride = 1
+            self.flush()
+        else:
+            self._stride = min(2 * self._stride, _LINES_UNSEEN)
 
     def flush(self) -> None:
         if not self._parts:
@@ -74,7 +94,8 @@ def observe(value: Any) -> None:
         text = json.dumps(plain(value), ensure_ascii=False, indent=1)
     except TypeError:
         text = _repr(value)
-    _observed.append(_cut(_encodable(text), _OBSERVED))
+    if len(_observed) < _OBSERVATIONS:  # the model is shown fewer
+        _observed.append(_cut(_encodable(text), _OBSERVED))
 
 
 def run() -> None:

@@ -9,42 +9,39 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import re
 import stat
 import sys
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 
-from ...errors import UserError
+from . import shipped
 
-__all__ = ["component", "make_folder", "path", "store", "trusted"]
+__all__ = ["make_folder", "path", "store", "trusted"]
 
 OPTIONS = "stack=1MiB"
 """The engine's options that change the machine code; see `embedded.engine`."""
 
 
-def component() -> Path:
-    """The guest as it is shipped, a WebAssembly component. Finding the package does not import it: that would copy
-    44 MB into the user's home.
-
-    Raises:
-        UserError: the package is not installed.
-    """
-    spec = find_spec("python_guest")
-    if spec is None or not spec.submodule_search_locations:
-        raise UserError("The guest is not installed: pip install hyperlight-sandbox-python-guest.")
-    return Path(spec.submodule_search_locations[0]) / "resources" / "python-sandbox.wasm"
-
-
 @cache
 def path() -> Path:
     """Where this machine's compiled guest lies, or will lie."""
-    with component().open("rb") as file:
+    with shipped.component().open("rb") as file:
         guest = hashlib.file_digest(file, "sha256").hexdigest()
-    parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine())
+    parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine(), _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
     return _folder() / f"guest-{key}.cwasm"
+
+
+def _processor() -> str:
+    """What this processor can do. A home that several machines share must not give one the other's machine code."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return platform.processor()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.MULTILINE)
+    return " ".join(sorted(found[1].split())) if found else platform.processor()
 
 
 def trusted(file: Path) -> bool:

@@ -21,7 +21,7 @@ from ...settings import Limits
 from ...values import ProgramFailure, RunOutcome
 from ..base import Dispatch
 from ..steps import LONGEST_MESSAGE
-from . import compiled
+from . import compiled, shipped
 from .denied_http import add_denied_http
 
 __all__ = ["Embedded", "compile_guest"]
@@ -42,11 +42,13 @@ def engine() -> Engine:
 def compile_guest(target: Path) -> None:
     """Compile the guest into `target`: about ten seconds of processor time."""
     compiled.make_folder(target.parent)  # before the long work, in case it cannot be made
-    compiled.store(bytes(wasm.Component(engine(), compiled.component().read_bytes()).serialize()), target)
+    compiled.store(bytes(wasm.Component(engine(), shipped.component().read_bytes()).serialize()), target)
 
 
 class Embedded:
     """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
+
+    hypervisor = False
 
     def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
         file = Path(guest)
@@ -69,9 +71,7 @@ class Embedded:
         self.reset()
 
     def run(self) -> RunOutcome | None:
-        if self._execute is None:
-            self._prepare()
-        assert self._execute is not None
+        assert self._execute is not None  # whoever learns that the guest died resets
         try:
             self._execute(_RUN)
         except (Trap, WasmtimeError) as error:

@@ -1,0 +1,116 @@
+"""The Hyperlight guest in a micro-VM: booted once, taken as a snapshot after the prelude, restored for every turn.
+
+A running micro-VM cannot be stopped from Python and holds the interpreter's lock: it has a process of its own, and the
+kernel kills that. What a program can do to the micro-VM is told in docs/sandbox.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from hyperlight_sandbox import Sandbox
+
+from ...errors import SandboxError
+from ...guest.sources import prelude_source
+from ...settings import Limits
+from ...values import ProgramFailure, RunOutcome
+from ..base import Dispatch
+
+__all__ = ["Hyperlight"]
+
+# All of this is in the snapshot, so it costs a program nothing.
+_BOOT = """
+import codeact_runner, asyncio, base64, bisect, calendar, collections, contextlib, copy, csv, dataclasses, datetime
+import decimal, difflib, enum, fractions, functools, hashlib, heapq, html, io, itertools, json, math, operator, pprint
+import random, re, statistics, string, textwrap, traceback, typing, urllib.parse, uuid
+"""
+_RUN = "codeact_runner.run()"
+
+# `heap_size` sizes the buffer of messages to the guest, which lies in the memory that `stack_size` names, and
+# `stack_size` is in truth all that a guest can write. With these a guest has its limit less about 5 MiB; smaller heaps
+# do not boot (4 MiB) or cannot take an answer's pieces (8 MiB takes half a megabyte). On Windows the library's own
+# defaults are larger.
+_HEAP_MIB = 400 if sys.platform == "win32" else 16
+_MIB = 1 << 20
+_ABORTS = 2
+"""After so many in a row the process is given up rather than the micro-VM restored once more."""
+
+
+class Hyperlight:
+    """One micro-VM and its clean snapshot."""
+
+    hypervisor = True
+
+    def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
+        self._function = function
+        self._memory_mib = limits.memory_bytes // _MIB
+        self._fault: BaseException | None = None
+        self._aborts = 0
+        self._sandbox = Sandbox(
+            backend="wasm",
+            module_path=guest,
+            heap_size=f"{_HEAP_MIB}Mi",
+            stack_size=f"{self._memory_mib + _HEAP_MIB}Mi",
+        )
+        self._sandbox.register_tool("codeact", self._dispatch)
+        self._boot()
+        self._snapshot: Any = self._sandbox.snapshot()
+        self.reset()
+        self._sandbox.run("None")  # the first restore, and the first run behind it, take several times as long
+        self.reset()
+
+    def run(self) -> RunOutcome | None:
+        try:
+            done = self._sandbox.run(_RUN)
+        except RuntimeError as error:
+            self._blame()
+            self._aborts += 1
+            return RunOutcome(failure=self._aborted(str(error)), state_lost=True)
+        self._blame()
+        if done.exit_code == -1:  # a panic in the library itself: it has lost this sandbox beyond restoring
+            raise SandboxError("the program broke its micro-VM, which was replaced")
+        self._aborts = 0
+        return None
+
+    def reset(self) -> None:
+        if self._aborts >= _ABORTS:
+            raise SandboxError("the micro-VM aborted twice in a row, and was replaced")
+        try:
+            self._sandbox.restore(self._snapshot)
+        except RuntimeError as error:
+            raise SandboxError(f"the micro-VM could not be restored: {error}") from None
+
+    def _boot(self) -> None:
+        try:
+            for code in ("None", prelude_source(), _BOOT):
+                done = self._sandbox.run(code)
+                if done.exit_code:
+                    raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")
+        except RuntimeError as error:
+            self._blame()
+            raise SandboxError(f"the hypervisor refuses to run a micro-VM: {_reason(str(error))}") from None
+
+    def _dispatch(self, **message: object) -> str:
+        if self._fault is not None:
+            raise self._fault
+        try:
+            return self._function(message)
+        except BaseException as error:  # a fault on our side of the bridge; the library would hand it to the guest
+            self._fault = error
+            raise
+
+    def _blame(self) -> None:
+        if self._fault is not None:
+            raise self._fault
+
+    def _aborted(self, text: str) -> ProgramFailure:
+        # The library tells why a guest was aborted only in its text; this is the one place that reads it.
+        if "Out of physical memory" in text:
+            return ProgramFailure(kind="MemoryError", message=f"out of memory (limit {self._memory_mib} MiB)")
+        return ProgramFailure(kind="Crashed", message="the program crashed its sandbox; its variables are gone")
+
+
+def _reason(text: str) -> str:
+    """The last cause in a chain that the library tells several times over."""
+    return text.rsplit("Unexpected VM exit: ", 1)[-1].removesuffix(": InternalError")[:200]
