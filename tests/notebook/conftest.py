@@ -16,7 +16,7 @@ import pytest
 import zmq
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 60
+PATIENCE = 600 if os.environ.get("CODEACT_TEST_EMULATED") else 60
 """Seconds after which a kernel that says nothing has hung."""
 
 OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "error"}
@@ -29,11 +29,12 @@ def bare_environment(folder: Path) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("OPENAI_", "AZURE_", "JUPYTER_", "IPYTHON")) and name not in _UNSET
     }
-    # The discard port: nothing listens there, so no Ollama of this machine is found.
-    return environment | {"OLLAMA_HOST": "http://127.0.0.1:9", "IPYTHONDIR": str(folder / "ipython")}
+    # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
+    fixed = {"OLLAMA_HOST": "http://127.0.0.1:9", "CODEACT_BACKEND": "embedded"}
+    return environment | fixed | {"IPYTHONDIR": str(folder / "ipython")}
 
 
-_UNSET = {"CODEACT_MODEL", "CODEACT_BACKEND", "CODEACT_MAX_RETRIES", "CODEACT_TIMEOUT", "CODEACT_ALLOW"}
+_UNSET = {"CODEACT_MODEL", "CODEACT_MAX_RETRIES", "CODEACT_TIMEOUT", "CODEACT_MEMORY", "CODEACT_ALLOW"}
 
 
 @dataclass

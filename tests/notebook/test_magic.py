@@ -161,6 +161,8 @@ def test_as_many_repairs_as_allowed_and_no_more(nb):
         ("%%codeact --max-retries 1.5\nGo.", "--max-retries"),
         ("%%codeact --out 1x\nGo.", "1x"),
         ("%%codeact --backend nowhere\nGo.", "There is no backend 'nowhere'"),
+        ("%%codeact --memory 1Mi\nGo.", "'1Mi' is no memory for a sandbox: give a size from 64Mi to 2Gi"),
+        ("%%codeact --memory lots\nGo.", "'lots' is no memory"),
         ("%codeact backend nowhere", "There is no backend 'nowhere'"),
         ("%codeact recorded", "which file"),
         ("%codeact recorded missing.json", "missing.json"),
@@ -210,8 +212,31 @@ def test_the_tools_are_listed_as_the_model_sees_them(nb):
     assert "asks before each call" in listed.partition("def drop(")[2]
 
 
-def test_the_backend_is_named_with_its_boundary(nb):
-    assert nb.do("%codeact backend").stdout == "embedded: WebAssembly in a locked-down process\n"
+def test_the_backend_is_named_with_the_boundary_it_really_has(nb):
+    assert nb.do("%codeact backend").stdout.startswith("embedded  WebAssembly in a locked-down process")
+
+
+def test_where_nobody_chose_the_status_tells_the_micro_vm_or_why_there_is_none(nb):
+    nb.do("%codeact backend auto")
+    status = nb.do("%codeact status").stdout
+    if "boundary  Hyperlight micro-VM" not in status:
+        assert "boundary  WebAssembly in a locked-down process" in status
+        (why,) = [line for line in status.splitlines() if line.startswith("          not a micro-VM: ")]
+        assert len(why) > 40
+
+
+def test_a_backend_that_does_not_start_is_not_chosen(nb):
+    shown = nb.run("%codeact backend hyperlight")
+    if shown.status == "error":
+        (error,) = shown.errors
+        assert "hyperlight backend" in error
+        assert "Traceback" not in error
+        assert nb.do("%codeact backend").stdout.startswith("embedded ")
+
+
+def test_a_cell_can_ask_for_less_memory_and_the_limit_is_told(nb):
+    cell = nb.ask("bytearray(100 << 20)", options="--memory 96Mi --max-retries 0")
+    assert "MemoryError: out of memory (limit 96 MiB)" in cell.text
 
 
 def test_another_model_is_used_from_then_on(nb):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -21,8 +22,14 @@ from codeact_kernel.sandbox.process import RunClock, Worker
 from codeact_kernel.settings import Limits
 from codeact_kernel.values import Answer, JSONValue, Raised, Returned, RunOutcome, ToolCall
 
-BACKENDS = ["embedded"]
-"""Every backend keeps the same contract: `test_contract.py` runs once for each name here."""
+BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
+"""Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
+EMULATED = bool(os.environ.get("CODEACT_TEST_EMULATED"))
+"""This is a machine that is emulated in software: 15 to 25 times slower, so tests move less and wait longer."""
+LIMITS = Limits(memory_bytes=128 << 20)
+"""Of the pool that tests share; less memory than by default, because a micro-VM is restored in a time that goes by it."""
+PATIENCE = 600 if EMULATED else 30
+"""Seconds that a run may take where a test says nothing of it."""
 
 
 HOSTILE = """
@@ -123,7 +130,7 @@ class Turn:
         program: str,
         *,
         tools: Mapping[str, Callable[..., Any]] = TOOLS,
-        seconds: float = 30,
+        seconds: float = PATIENCE,
         keep: bool = False,
         clock: RunClock | None = None,
     ) -> Run:
@@ -162,6 +169,7 @@ class Programs:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
+        self.in_micro_vm = pool.choice.wanted == "hyperlight"
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[Turn]:
@@ -209,7 +217,7 @@ def workers() -> list[psutil.Process]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
 async def programs(request: pytest.FixtureRequest) -> AsyncGenerator[Programs]:
     """A warm pool for the whole session. Each test is its own turn, so it has a guest of its own."""
-    pool = Pool(request.param, Limits())
+    pool = Pool(request.param, LIMITS)
     yield Programs(pool)
     await pool.aclose()
 

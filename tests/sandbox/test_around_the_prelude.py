@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from codeact_kernel.settings import Limits
-
-from .conftest import answers, program
+from .conftest import LIMITS, answers, program
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-LIMITS = Limits()
 RAW = """
 import json
 from wit_world.imports import tools

@@ -13,7 +13,7 @@ import pytest
 from codeact_kernel.sandbox.process import Worker
 from codeact_kernel.settings import Limits
 
-from .conftest import run_in, workers
+from .conftest import BACKENDS, run_in, workers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the lockdown is made of Linux's parts")
 
@@ -35,9 +35,11 @@ def executable():
     if libc.mprotect(ctypes.c_void_p(address), 4096, 7):
         raise OSError(ctypes.get_errno(), "mprotect")
 
-def ioctl():
-    if libc.ioctl(1, 0x5401, ctypes.create_string_buffer(256)) and ctypes.get_errno() == 1:
-        raise PermissionError
+def ioctl(command):
+    def attempt():
+        if libc.ioctl(1, command, ctypes.create_string_buffer(256)) and ctypes.get_errno() == 1:
+            raise PermissionError
+    return attempt
 
 def keep(descriptor):
     return lambda: os.close(descriptor())
@@ -54,13 +56,16 @@ attempts = {
     "signal the parent": lambda: os.kill(os.getppid(), 0),
     "executable memory": lambda: mmap.mmap(-1, 4096, prot=7).close(),
     "memory made executable": executable,
-    "a terminal's settings": ioctl,
+    "a terminal's settings": ioctl(0x5401),
+    "a command to a hypervisor": ioctl(0xAE80),
     "sleep": lambda: time.sleep(0.001),
     "memory": lambda: bytearray(50_000_000),
     "random numbers": lambda: os.urandom(8),
     "read the clock": lambda: time.monotonic(),
 }
-layers, missing = lockdown.apply(cpu_seconds=10) if sys.argv[1] == "locked" else ([], [])
+layers, missing = [], []
+if sys.argv[1] != "free":
+    layers, missing = lockdown.apply(cpu_seconds=10, hypervisor=sys.argv[1] == "with a hypervisor")
 result = {"layers": layers, "missing": missing}
 for name, attempt in attempts.items():
     try:
@@ -85,6 +90,7 @@ REFUSED = (
     "executable memory",
     "memory made executable",
     "a terminal's settings",
+    "a command to a hypervisor",
 )
 
 
@@ -115,14 +121,21 @@ def test_what_a_guest_needs_still_works(locked, what):
     assert locked[what] == "allowed"
 
 
+@pytest.mark.parametrize("what", [*REFUSED, *STILL_NEEDED])
+def test_a_process_with_a_micro_vm_may_talk_to_the_hypervisor_and_nothing_else_more(locked, what):
+    found = attempts("with a hypervisor")
+    assert found[what] == ("allowed" if what == "a command to a hypervisor" else locked[what])
+
+
 def test_the_layers_in_force_and_those_that_are_missing_are_named():
     result = attempts("locked")
     assert sorted([*result["layers"], *result["missing"]]) == ["Landlock", "seccomp"]
 
 
-async def test_a_real_worker_is_locked_down_when_it_is_ready(locked):
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_real_worker_is_locked_down_when_it_is_ready(locked, backend):
     before = {process.pid for process in workers()}
-    worker = await Worker.start("embedded", Limits(cpu_seconds=77))
+    worker = await Worker.start(backend, Limits(cpu_seconds=77))
     try:
         (pid,) = {process.pid for process in workers()} - before
         status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())

@@ -8,9 +8,8 @@ import signal
 
 import pytest
 
-from codeact_kernel.errors import SandboxError, UserError
+from codeact_kernel.errors import SandboxError
 from codeact_kernel.sandbox.pool import Pool
-from codeact_kernel.settings import Limits
 
 from .conftest import run_in, workers
 
@@ -187,8 +186,3 @@ async def test_a_worker_that_never_comes_back_from_its_reset_is_replaced(new_poo
     await programs.pool.give_back(stuck, clean=True)
     assert (await programs.run("2")).value == 2
     assert not stuck.usable
-
-
-def test_a_backend_that_does_not_exist_is_a_sentence_that_names_those_that_do():
-    with pytest.raises(UserError, match="There is no backend 'docker': choose embedded"):
-        Pool("docker", Limits())

@@ -1,0 +1,119 @@
+"""Which boundary a program gets: the one asked for, or the strongest that really starts; and never another in silence."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeact_kernel.errors import SandboxError, UserError
+from codeact_kernel.sandbox import backends, choice
+from codeact_kernel.sandbox.backends import hypervisor
+from codeact_kernel.sandbox.choice import Choice
+from codeact_kernel.sandbox.pool import Pool
+from codeact_kernel.settings import Limits
+
+from .conftest import LIMITS, run_in
+
+HOST = {
+    "system": "linux",
+    "machine": "x86_64",
+    "installed": lambda name: True,
+    "exists": lambda device: device == "/dev/kvm",
+    "may_use": lambda device: True,
+}
+"""A host to which nothing is missing, as far as can be seen."""
+
+
+def test_a_host_with_all_parts_misses_none():
+    assert hypervisor.missing(**HOST) == ""
+    assert hypervisor.missing(**HOST | {"exists": lambda device: device == "/dev/mshv"}) == ""
+    assert hypervisor.missing(**HOST | {"system": "win32", "machine": "AMD64", "exists": lambda device: False}) == ""
+
+
+@pytest.mark.parametrize(
+    ("lacks", "told"),
+    [
+        ({"system": "darwin", "machine": "arm64"}, ["Linux and Windows with x86-64", "darwin on arm64"]),
+        ({"machine": "aarch64"}, ["x86-64 processors only", "linux on aarch64"]),
+        ({"installed": lambda name: None}, ["not installed", "pip install 'hyperlight-sandbox[wasm]==0.8.0'"]),
+        ({"exists": lambda device: False}, ["no hypervisor", "/dev/kvm is missing", "firmware", "--device /dev/kvm"]),
+        ({"may_use": lambda device: False}, ["may not open /dev/kvm", "group", "usermod", "log in again"]),
+    ],
+)
+def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):
+    sentence = hypervisor.missing(**HOST | lacks)
+    assert [part for part in told if part not in sentence] == []
+    assert sentence.endswith(".")
+
+
+def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_part(monkeypatch):
+    monkeypatch.setattr(hypervisor, "missing", lambda: "There is no hypervisor.")
+    with pytest.raises(UserError, match=r"^The hyperlight backend cannot run here\. There is no hypervisor\.$"):
+        Choice("hyperlight")
+
+
+async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_boundary(monkeypatch, tmp_path):
+    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
+    (tmp_path / "broken.aot").write_bytes(b"no guest")
+    wanted = Choice("hyperlight")
+    with pytest.raises(SandboxError, match="^The hyperlight backend did not start: .*Choose --backend embedded"):
+        await wanted.start(LIMITS, print)
+    assert wanted.name == "hyperlight"
+
+
+async def test_auto_takes_the_embedded_guest_where_no_micro_vm_starts_and_keeps_the_reason(monkeypatch):
+    monkeypatch.setattr(hypervisor, "missing", lambda: "There is no hypervisor.")
+    auto = Choice("auto")
+    assert (auto.name, auto.passed_over) == (None, "")
+    worker = await auto.start(LIMITS, print)
+    try:
+        assert worker.isolation.backend == auto.name == "embedded"
+        assert "There is no hypervisor." in auto.passed_over
+    finally:
+        await worker.kill()
+
+
+async def test_auto_tries_for_real_even_where_all_parts_are_there(monkeypatch, tmp_path):
+    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "missing.aot")
+    auto = Choice("auto")
+    worker = await auto.start(LIMITS, print)
+    await worker.kill()
+    assert auto.name == "embedded"
+    assert auto.passed_over
+
+
+async def test_what_auto_found_out_holds_and_later_failures_are_errors(monkeypatch):
+    started: list[str] = []
+
+    class Broken:
+        @classmethod
+        async def start(cls, backend: str, limits: Limits):
+            started.append(backend)
+            if len(started) > 1:
+                raise SandboxError("no memory left")
+
+    monkeypatch.setattr(choice, "Worker", Broken)
+    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    auto = Choice("auto")
+    await auto.start(LIMITS, print)
+    with pytest.raises(SandboxError, match="The hyperlight backend did not start: no memory left"):
+        await auto.start(LIMITS, print)
+    assert started == ["hyperlight", "hyperlight"]
+
+
+def test_a_backend_that_does_not_exist_is_a_sentence_that_names_those_that_do():
+    with pytest.raises(UserError, match="There is no backend 'docker': choose auto, hyperlight, embedded"):
+        Pool("docker", Limits())
+
+
+@pytest.mark.hyperlight
+async def test_auto_takes_the_micro_vm_where_one_starts():
+    auto = Choice("auto")
+    worker = await auto.start(LIMITS, print)
+    try:
+        assert (auto.name, auto.passed_over) == ("hyperlight", "")
+        assert worker.isolation.boundary == "Hyperlight micro-VM"
+        assert (await run_in(worker, "1 + 1")).value == 2
+    finally:
+        await worker.kill()
