@@ -1,6 +1,6 @@
 """The small clocks: what a sandbox, a call and a computation cost, each as a ratio to something known in the same run.
 
-    python benchmarks/small_clocks.py [--rounds 7] [--first-start] [--json FILE]
+    python benchmarks/small_clocks.py [--backend hyperlight] [--rounds 7] [--first-start] [--json FILE]
 
 Absolute times differ from machine to machine and from minute to minute; the ratios are what to compare. Every answer
 is checked before its time counts. `--first-start` also times a start with an empty compile cache (about 10 s of CPU).
@@ -89,9 +89,9 @@ def bare_python() -> float:
     return time.perf_counter() - start
 
 
-async def cold_start(limits: Limits) -> float:
+async def cold_start(backend: str, limits: Limits) -> float:
     start = time.perf_counter()
-    worker = await Worker.start("embedded", limits)
+    worker = await Worker.start(backend, limits)
     took = time.perf_counter() - start
     await worker.kill()
     return took
@@ -111,9 +111,9 @@ def first_start() -> float:
         return time.perf_counter() - start
 
 
-async def measure(rounds: int, with_first_start: bool) -> list[dict[str, JSONValue]]:
+async def measure(backend: str, rounds: int, with_first_start: bool) -> list[dict[str, JSONValue]]:
     limits = Limits()
-    pool = Pool("embedded", limits)
+    pool = Pool(backend, limits)
     await timed(pool, "1 + 1", 2)
     median = statistics.median
 
@@ -143,7 +143,7 @@ async def measure(rounds: int, with_first_start: bool) -> list[dict[str, JSONVal
         return time.perf_counter() - start
 
     row("the same, including the reset of the guest before it", await several(turnaround), "python -I -S", bare)
-    row("start of a worker, guest compiled", await several(lambda: cold_start(limits)), "python -I -S", bare)
+    row("start of a worker, guest compiled", await several(lambda: cold_start(backend, limits)), "python -I -S", bare)
     if with_first_start:
         row("first start ever, guest not compiled", first_start(), "python -I -S", bare)
     trips: list[list[float]] = []
@@ -176,10 +176,11 @@ async def measure(rounds: int, with_first_start: bool) -> list[dict[str, JSONVal
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--backend", choices=["embedded", "hyperlight"], default="embedded")
     parser.add_argument("--first-start", action="store_true")
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
-    rows = asyncio.run(measure(options.rounds, options.first_start))
+    rows = asyncio.run(measure(options.backend, options.rounds, options.first_start))
     print(
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; medians of {options.rounds}\n"
     )
