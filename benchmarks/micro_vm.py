@@ -146,6 +146,7 @@ async def costs(make: Callable[[], Arm], rounds: int = 9) -> None:
         start = time.monotonic()
         text = (await work()).strip()
         if text != expected:
+            await arm.close()
             raise RuntimeError(f"{text!r} instead of {expected!r}")
         return time.monotonic() - start
 
@@ -158,14 +159,15 @@ async def costs(make: Callable[[], Arm], rounds: int = 9) -> None:
         await asyncio.sleep(1.5)  # a person or a model takes longer than that
         rested.append(await timed(lambda: arm.run(AFTER), "alive"))
     calls = [await timed(lambda: arm.run(CALLS), "done") for _ in range(3)]
+    memory = resident()
+    await arm.close()
     say(
         first_start=first,
         in_a_row=statistics.median(in_a_row),
         rested=statistics.median(rested),
         call=(statistics.median(calls) - statistics.median(in_a_row)) / 200,
-        memory_mb=resident(),
+        memory_mb=memory,
     )
-    await arm.close()
 
 
 def resident() -> int:

@@ -138,6 +138,8 @@ def decode(value: JSONValue) -> Message:
     _check(content, _FIELDS[kind], kind.__name__)
     if kind is Finished:
         return Finished(replace(outcome_from_json(content["outcome"]), state_lost=content["state_lost"] is True))
+    if kind is Ready and not (_is_texts(content["layers"]) and _is_texts(content["missing"])):
+        raise BridgeError("Ready: layers that are no texts")
     if kind is Output and content["stream"] not in ("stdout", "stderr"):
         raise BridgeError("Output to no known stream")
     return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields were checked one by one just above

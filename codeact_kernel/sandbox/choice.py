@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..errors import SandboxError, UserError
 from ..settings import Limits
@@ -33,6 +35,7 @@ class Choice:
         self.wanted = wanted
         self.name = None if wanted == backends.AUTO else wanted
         self.passed_over = ""
+        self._deciding = asyncio.Lock()  # first turns that come together must not find out different things
 
     async def start(self, limits: Limits, say: Callable[[str], None]) -> Worker:
         """A worker that is ready. `say` is told what takes long.
@@ -40,20 +43,34 @@ class Choice:
         Raises:
             SandboxError: it did not come up.
         """
-        if self.name is None:
-            try:
-                backends.check("hyperlight")
-                worker = await Worker.start("hyperlight", limits)
-            except (UserError, SandboxError) as error:
-                self.name, self.passed_over = "embedded", str(error)
-            else:
-                self.name = "hyperlight"
-                return worker
+        async with self._deciding:
+            worker = await self._decide(limits) if self.name is None else None
+        if worker is not None:
+            return worker
         if self.name == "embedded":
             await prepare(say)
-            return await Worker.start(self.name, limits)
+            return await Worker.start("embedded", limits)
         try:
-            return await Worker.start(self.name, limits)
+            return await Worker.start("hyperlight", limits)
         except SandboxError as error:
-            advice = "Choose --backend embedded, or auto to take what this host can give."
-            raise SandboxError(f"The {self.name} backend did not start: {error}. {advice}") from None
+            advice = "%codeact reset looks again at what this host can give"
+            if self.wanted != backends.AUTO:
+                advice = "choose --backend embedded, or auto to take what this host can give"
+            reason = str(error).rstrip(".")
+            raise SandboxError(f"The hyperlight backend did not start: {reason}. To go on, {advice}.") from None
+
+    async def _decide(self, limits: Limits) -> Worker | None:
+        """Find the name out. The worker that was the proof, if there is one and it has these limits."""
+        # That a host cannot give one cell's unusual memory says nothing about the next cell.
+        usual = replace(limits, memory_bytes=min(limits.memory_bytes, Limits().memory_bytes))
+        try:
+            backends.check("hyperlight")
+            proof = await Worker.start("hyperlight", usual)
+        except (UserError, SandboxError) as error:
+            self.name, self.passed_over = "embedded", str(error)
+            return None
+        self.name = "hyperlight"
+        if usual == limits:
+            return proof
+        await proof.kill()
+        return None

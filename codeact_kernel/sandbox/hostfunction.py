@@ -78,7 +78,7 @@ class HostFunction:
 
     def _serve(self, text: str) -> str:
         try:
-            operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
+            operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
         except (BridgeError, ValueError) as error:
             raise Refused(str(error)) from None
         name = operation.get("op") if isinstance(operation, dict) else None

@@ -1,8 +1,11 @@
 """What a worker gives up, for good, before a guest runs. Linux; standard library only.
 
-In order: rlimits, no new privileges, Landlock (no path at all), and a seccomp allow-list that refuses executable
-memory as well. A deny-list was tried and left executable memory possible; so did Landlock alone. Everything the worker
-will need (library, compiled guest, pack) is open or read by then. A layer that a host cannot give is named, not hidden.
+`prepare` comes before the backend is made: no new privileges, and Landlock with the few files that the backend still
+has to open. It must, because both hold for one thread and those it starts later, and a micro-VM's library starts
+threads. `finish` comes when a guest is ready: rlimits, Landlock with no path at all, and for every thread a seccomp
+allow-list that refuses executable memory as well. A deny-list was tried and left executable memory possible; so did
+Landlock alone. Everything the worker will need (library, guest, pack) is open or read by then. A layer that a host
+cannot give is named, not hidden.
 """
 
 from __future__ import annotations
@@ -12,8 +15,13 @@ import os
 import platform
 import struct
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 
-__all__ = ["apply", "die_with"]
+if sys.platform != "win32":
+    import resource  # here, because it could not be opened any more where it is used
+
+__all__ = ["die_with", "finish", "prepare"]
 
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
@@ -31,6 +39,8 @@ _CALLS = {
 }  # fmt: skip
 _MMAP, _FCNTL, _MPROTECT, _CLONE, _PRCTL, _CLONE3, _IOCTL = 9, 72, 10, 56, 157, 435, 16
 _KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from Linux' ioctl-number.rst
+_F_DUPFD_CLOEXEC = 1030
+_READ_WRITE_IOCTL = 1 << 1 | 1 << 2 | 1 << 15  # Landlock's rights to a file or device
 _ADDRESS_SPACE = 12 << 30  # wasm reserves over 4 GiB of addresses per instance; the memory it may use is capped apart
 
 
@@ -43,8 +53,17 @@ def die_with(parent: int) -> None:
         os._exit(0)
 
 
-def apply(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]:
-    """Lock this process down. Returns the layers in force and the layers this host cannot give.
+def prepare(*, files: Sequence[str]) -> None:
+    """From now on this thread, and what it starts, can open `files` only."""
+    if sys.platform != "linux":
+        return
+    _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
+    with suppress(OSError):  # `finish` tells that it is missing
+        _landlock(files)
+
+
+def finish(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]:
+    """Lock the whole process down. Returns the layers in force and the layers this host cannot give.
 
     Args:
         cpu_seconds: processor time that this process may use.
@@ -55,8 +74,7 @@ def apply(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]:
     if sys.platform != "linux":
         return layers, ["seccomp", "Landlock"]
     _rlimits(cpu_seconds)
-    _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
-    for name, lock in (("Landlock", _landlock), ("seccomp", lambda: _seccomp(hypervisor))):
+    for name, lock in (("Landlock", lambda: _landlock([])), ("seccomp", lambda: _seccomp(hypervisor))):
         try:
             lock()
         except OSError:
@@ -67,7 +85,8 @@ def apply(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]:
 
 
 def _rlimits(cpu_seconds: int) -> None:
-    import resource  # only on POSIX
+    if sys.platform == "win32":
+        return
 
     def at_most(what: int, soft: int, hard: int) -> None:
         highest = resource.getrlimit(what)[1]  # a shared machine may allow less than we would
@@ -83,16 +102,21 @@ def _rlimits(cpu_seconds: int) -> None:
         at_most(resource.RLIMIT_NPROC, 0, 0)
 
 
-def _landlock() -> None:
-    """No file, no TCP, no signal out of this process; as much of it as the kernel knows."""
+def _landlock(files: Sequence[str]) -> None:
+    """No file but `files`, no TCP, no signal out of this process; as much of it as the kernel knows."""
     version = _libc().syscall(444, None, ctypes.c_size_t(0), 1)
     if version < 1:
         raise OSError(ctypes.get_errno(), "Landlock is not there")
-    files = (1 << 13) - 1
-    files |= (1 << 13 if version >= 2 else 0) | (1 << 14 if version >= 3 else 0) | (1 << 15 if version >= 5 else 0)
-    rules = struct.pack("QQQ", files, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
+    actions = (1 << 13) - 1
+    actions |= (1 << 13 if version >= 2 else 0) | (1 << 14 if version >= 3 else 0) | (1 << 15 if version >= 5 else 0)
+    rules = struct.pack("QQQ", actions, 3 if version >= 4 else 0, 3 if version >= 6 else 0)
     rules = rules[: 8 if version < 4 else 16 if version < 6 else 24]
     ruleset = _checked(_libc().syscall(444, ctypes.create_string_buffer(rules, len(rules)), len(rules), 0))
+    for file in files:
+        opened = os.open(file, os.O_PATH | os.O_CLOEXEC)
+        rule = ctypes.create_string_buffer(struct.pack("=Qi", actions & _READ_WRITE_IOCTL, opened), 12)
+        _checked(_libc().syscall(445, ruleset, 1, rule, 0))  # LANDLOCK_RULE_PATH_BENEATH
+        os.close(opened)
     _checked(_libc().syscall(446, ruleset, 0))
     os.close(ruleset)
 
@@ -107,7 +131,9 @@ def _seccomp(hypervisor: bool) -> None:
     steps += [(_EQUAL, 0, 4, _CLONE), (_LOAD, 0, 0, 16), (_ANY_BIT, 0, 1, 0x10000), allow, refuse]  # threads only
     steps += [(_EQUAL, 0, 1, _CLONE3), (_RETURN, 0, 0, _ENOSYS)]  # the C library then falls back to clone
     steps += [(_EQUAL, 0, 4, _PRCTL), (_LOAD, 0, 0, 16), (_EQUAL, 0, 1, 15), allow, refuse]  # PR_SET_NAME
-    steps += [(_EQUAL, 0, 5, _FCNTL), (_LOAD, 0, 0, 24), (_AT_LEAST, 1, 0, 5), allow, (_EQUAL, 0, 1, 1030), allow]
+    # Not fcntl's F_SETOWN, with which a file's signal goes to any process.
+    steps += [(_EQUAL, 0, 6, _FCNTL), (_LOAD, 0, 0, 24), (_AT_LEAST, 1, 0, 5), allow]
+    steps += [(_EQUAL, 0, 1, _F_DUPFD_CLOEXEC), allow, refuse]
     if hypervisor:  # by the command's type, which is its second byte
         steps += [(_EQUAL, 0, 6, _IOCTL), (_LOAD, 0, 0, 24), (_AND, 0, 0, 0xFF00)]
         steps += [(_EQUAL, 1, 0, _KVM << 8), (_EQUAL, 0, 1, _MSHV << 8), allow, refuse]
@@ -120,7 +146,9 @@ def _seccomp(hypervisor: bool) -> None:
 
     buffer = ctypes.create_string_buffer(program, len(program))
     wanted = Filter(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
-    _prctl(22, 2, ctypes.byref(wanted))  # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    # SECCOMP_SET_MODE_FILTER with TSYNC, for every thread; a positive result is a thread that could not follow.
+    if _checked(_libc().syscall(317, 1, 1, ctypes.byref(wanted))):
+        raise OSError("a thread is not locked down")
 
 
 def _libc() -> ctypes.CDLL:

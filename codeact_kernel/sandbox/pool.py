@@ -172,6 +172,9 @@ class Pool:
             worker = await self.choice.start(self.limits, self._say)
         finally:
             self.preparing = ""
+        if self._closed:  # meanwhile
+            await worker.kill()
+            raise SandboxError("The sandboxes were closed meanwhile: run the cell again.")
         self._workers.add(worker)
         return worker
 

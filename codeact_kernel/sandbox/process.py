@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
@@ -38,14 +38,16 @@ class RunClock:
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self._limit = asyncio.timeout(seconds)
+        self._limit = asyncio.timeout(None)
         self._pauses = 0
         self._left = seconds
 
-    @property
-    def limit(self) -> asyncio.Timeout:
-        """To be entered around the run."""
-        return self._limit
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Let it run for the time of the `with` block, which ends with a TimeoutError when the time is up."""
+        async with self._limit:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
+            yield
 
     @contextmanager
     def paused(self) -> Generator[None]:
@@ -90,7 +92,7 @@ class Worker:
 
     Attributes:
         isolation: the boundary it reported when it was ready.
-        busy_seconds: how long it has run programs, in all.
+        busy_seconds: how long it has run programs and made its guest clean again, in all.
     """
 
     def __init__(self, process: asyncio.subprocess.Process, backend: str, limits: Limits) -> None:
@@ -143,7 +145,10 @@ class Worker:
         """
         if self._connection.state is not State.PREPARING:
             return
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         message = await self._receive()
+        self.busy_seconds += loop.time() - started
         assert isinstance(message, Ready)  # the protocol's table leaves nothing else
         self.isolation = Isolation(
             backend=self.isolation.backend,
@@ -163,7 +168,7 @@ class Worker:
         calls: set[asyncio.Task[None]] = set()
         self._usable = False
         try:
-            async with clock.limit:
+            async with clock.running():
                 outcome = await self._talk(job, answer, write, calls)
             self._usable = True
             return outcome

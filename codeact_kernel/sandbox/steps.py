@@ -14,10 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["ANSWER_STEP", "LONGEST_MESSAGE", "Refused", "Steps"]
+__all__ = ["ANSWER_STEP", "LONGEST_MESSAGE", "SHORTEST_PART", "Refused", "Steps"]
 
 LONGEST_MESSAGE = 16_376
 """Bytes of one message from the guest: what a micro-VM's buffer holds. The prelude stays below 8 KiB."""
+SHORTEST_PART = 1_000
+"""Characters of a piece that is not the last: many small ones take more memory than what they hold."""
 ANSWER_STEP = 1 << 16
 """Characters of an answer that go to the guest at once, so 256 KiB at most."""
 
@@ -51,7 +53,7 @@ class Steps:
         try:
             if message.get("more") is not True:
                 last = "last" in message
-                self._gather(message.get("at"), message.get("last" if last else "part"))
+                self._gather(message.get("at"), message.get("last" if last else "part"), last)
                 if not last:
                     return "="
                 text, self._parts, self._size = "".join(self._parts), [], 0
@@ -60,15 +62,15 @@ class Steps:
         except Refused as refusal:
             return f"!{refusal}"
 
-    def _gather(self, at: object, text: object) -> None:
-        if not isinstance(text, str) or type(at) is not int:
+    def _gather(self, at: object, text: object, last: bool) -> None:
+        if not isinstance(text, str) or type(at) is not int or (len(text) < SHORTEST_PART and not last):
             raise Refused("a message needs its place and text")
         if at == 0:  # whoever began the operation before this one gave it up: it had no memory left, for example
             self._parts, self._size = [], 0
         elif at != self._size:
             raise Refused("a piece out of place")
         if at + len(text) > self._longest:
-            raise Refused(f"a message of over {self._longest:,} bytes")
+            raise Refused(f"a message of over {self._longest:,} characters")
         self._parts.append(text)
         self._size += len(text)
 

@@ -182,9 +182,11 @@ def main() -> None:
         pipe = Pipe(limits)
         host = BridgeHost(pipe, limits)
         function = HostFunction(host, Pack.open(), limits)
-        backend = backends.load(configuration["backend"], configuration["guest"], function, limits)
+        make = backends.load(configuration["backend"])
         read_all()
-        layers, missing = lockdown.apply(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
+        lockdown.prepare(files=[configuration["guest"], *backends.devices(configuration["backend"])])
+        backend = make(configuration["guest"], function, limits)
+        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
         serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing))
     except CodeActError as error:
         print(" ".join(str(error).split()), file=sys.stderr)

@@ -21,7 +21,6 @@ OPTIONS = (
     "--model", "--max-retries", "--timeout", "--memory", "--backend", "--allow", "--out", "--dry-run", "--quiet",
     "--record",
 )  # fmt: skip
-_BACKENDS = (backends.AUTO, *backends.BOUNDARIES)
 
 
 @context_matcher(identifier="codeact")
@@ -31,8 +30,8 @@ def matcher(context: CompletionContext) -> SimpleMatcherResult:
     tools = tuple(default_registry.specs())
     for pattern, names in (
         (r"%%codeact\b.*--allow[= ](\w*)$", tools),
-        (r"%%codeact\b.*--backend[= ](\w*)$", _BACKENDS),
-        (r"(?<!%)%codeact\s+backend\s+(\w*)$", _BACKENDS),
+        (r"%%codeact\b.*--backend[= ](\w*)$", backends.offered()),
+        (r"(?<!%)%codeact\s+backend\s+(\w*)$", backends.offered()),
         (r"%%codeact\b.*?(--[\w-]*)$", OPTIONS),
         (r"(?<!%)%codeact\s+(\w*)$", tuple(VERBS)),
         (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),

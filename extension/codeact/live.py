@@ -52,9 +52,10 @@ class LoopThread:
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
         if self._loop is None:
-            self._loop = _new_loop()
-            self._thread = threading.Thread(target=self._loop.run_forever, name="codeact", daemon=True)
+            made: Future[asyncio.AbstractEventLoop] = Future()
+            self._thread = threading.Thread(target=_run_loop, args=(made,), name="codeact", daemon=True)
             self._thread.start()
+            self._loop = made.result()
         return self._loop
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
@@ -252,10 +253,13 @@ def _fail(done: asyncio.Future[object], error: BaseException) -> None:
         done.set_exception(RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error)
 
 
-def _new_loop() -> asyncio.AbstractEventLoop:
+def _run_loop(made: Future[asyncio.AbstractEventLoop]) -> None:
     if sys.platform == "win32":  # Jupyter makes selector loops the default there, and those cannot start processes
-        return asyncio.ProactorEventLoop()
-    return asyncio.new_event_loop()
+        loop = asyncio.ProactorEventLoop()  # made in this thread, else it would take the main thread's signals
+    else:
+        loop = asyncio.new_event_loop()
+    made.set_result(loop)
+    loop.run_forever()
 
 
 def _interrupt_main_thread() -> None:

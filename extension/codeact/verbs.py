@@ -111,9 +111,10 @@ def _traceback(door: Door, rest: str) -> None:
 
 def _backend(door: Door, rest: str) -> None:
     settings = dataclasses.replace(door.settings, backend=rest or door.settings.backend)
-    boundary = door.thread.submit(_boundary(door, settings)).result()  # one that does not start is not chosen
-    door.choose(backend=settings.backend)
-    print(f"{settings.backend:9} {boundary}")
+    boundary = door.thread.submit(_boundary(door, settings)).result()
+    if rest:  # not before: one that does not start is not chosen
+        door.choose(backend=rest)
+    print(f"{settings.backend:10}{boundary}")
 
 
 def _reset(door: Door, rest: str) -> None:

@@ -223,6 +223,9 @@ def test_where_nobody_chose_the_status_tells_the_micro_vm_or_why_there_is_none(n
         assert "boundary  WebAssembly in a locked-down process" in status
         (why,) = [line for line in status.splitlines() if line.startswith("          not a micro-VM: ")]
         assert len(why) > 40
+    nb.do("import os; os.environ['CODEACT_BACKEND'] = 'embedded'; get_ipython()._codeact_door._chosen.clear()")
+    assert nb.do("%codeact backend").stdout.startswith("embedded  ")
+    assert nb.get("get_ipython()._codeact_door._chosen") == {}  # looking chooses nothing
 
 
 def test_a_backend_that_does_not_start_is_not_chosen(nb):
@@ -232,6 +235,8 @@ def test_a_backend_that_does_not_start_is_not_chosen(nb):
         assert "hyperlight backend" in error
         assert "Traceback" not in error
         assert nb.do("%codeact backend").stdout.startswith("embedded ")
+    else:
+        assert shown.stdout.startswith("hyperlight Hyperlight micro-VM")
 
 
 def test_a_cell_can_ask_for_less_memory_and_the_limit_is_told(nb):

@@ -152,11 +152,12 @@ async def test_a_program_that_reports_its_own_result_gets_that_result_and_nothin
         '{"at": 0}',
         '{"at": 0, "part": 1}',
         '{"at": 0, "last": null}',
-        '{"at": true, "part": "x"}',
-        '{"at": 1, "part": "x"}',
+        '{"at": true, "last": "x"}',
+        '{"at": 0, "part": "too short"}',
+        '{"at": 1, "part": "' + "x" * 2_000 + '"}',
         '{"at": -1, "last": "x"}',
         '{"at": 1e0, "last": "x"}',
-        '{"at": 0, "part": "\\ud800"}',
+        '{"at": 0, "last": "\\ud800"}',
         '{"more": true}',
         '{"more": 1}',
         '{"at": ' + "[" * 4_000 + "]" * 4_000 + "}",
@@ -171,7 +172,7 @@ async def test_a_raw_message_that_is_wrong_is_refused_and_the_run_goes_on(progra
 
 async def test_an_operation_that_was_given_up_halfway_does_not_spoil_the_next(programs):
     run = await programs.run(
-        raw('[send({"at": 0, "part": "left lying"}), add(1), send({"at": 4, "last": "x"}), add(2)]')
+        raw('[send({"at": 0, "part": "left lying" * 100}), add(1), send({"at": 4, "last": "x"}), add(2)]')
     )
     assert run.value == ["=", 2, "refused: a piece out of place", 3]
 
@@ -190,7 +191,7 @@ async def test_a_flood_of_raw_operations_is_bounded(programs):
     )
     assert isinstance(run.value, list)
     answer, gathered, added = run.value
-    assert answer == f"refused: a message of over {LIMITS.frame_bytes:,} bytes"
+    assert answer == f"refused: a message of over {LIMITS.frame_bytes:,} characters"
     assert LIMITS.frame_bytes - 7_000 < gathered <= LIMITS.frame_bytes
     assert added == 2
     assert len(run.stdout) <= LIMITS.output_bytes + 100

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from codeact_kernel.errors import SandboxError, UserError
@@ -36,7 +39,11 @@ def test_a_host_with_all_parts_misses_none():
         ({"machine": "aarch64"}, ["x86-64 processors only", "linux on aarch64"]),
         ({"installed": lambda name: None}, ["not installed", "pip install 'hyperlight-sandbox[wasm]==0.8.0'"]),
         ({"exists": lambda device: False}, ["no hypervisor", "/dev/kvm is missing", "firmware", "--device /dev/kvm"]),
-        ({"may_use": lambda device: False}, ["may not open /dev/kvm", "group", "usermod", "log in again"]),
+        (
+            {"may_use": lambda device: False, "group": lambda device: "kvm"},
+            ["may not open /dev/kvm", 'sudo usermod -aG kvm "$USER"', "log in again"],
+        ),
+        ({"may_use": lambda device: False, "group": lambda device: "root"}, ["may not open /dev/kvm", "chmod a+rw"]),
     ],
 )
 def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):
@@ -51,13 +58,21 @@ def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_par
         Choice("hyperlight")
 
 
-async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_boundary(monkeypatch, tmp_path):
+@pytest.fixture
+def refusing(monkeypatch, tmp_path):
+    """A host whose parts are all there, and on which a micro-VM starts as little as on one that refuses."""
     monkeypatch.setattr(hypervisor, "missing", lambda: "")
     monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
+
+
+async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_boundary(refusing):
     wanted = Choice("hyperlight")
-    with pytest.raises(SandboxError, match="^The hyperlight backend did not start: .*Choose --backend embedded"):
+    with pytest.raises(SandboxError) as caught:
         await wanted.start(LIMITS, print)
+    said = str(caught.value)
+    assert said.startswith("The hyperlight backend did not start: the hypervisor refuses to run a micro-VM: ")
+    assert said.endswith(". To go on, choose --backend embedded, or auto to take what this host can give.")
     assert wanted.name == "hyperlight"
 
 
@@ -73,33 +88,64 @@ async def test_auto_takes_the_embedded_guest_where_no_micro_vm_starts_and_keeps_
         await worker.kill()
 
 
-async def test_auto_tries_for_real_even_where_all_parts_are_there(monkeypatch, tmp_path):
-    monkeypatch.setattr(hypervisor, "missing", lambda: "")
-    monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "missing.aot")
+async def test_auto_tries_for_real_even_where_all_parts_are_there(refusing):
     auto = Choice("auto")
     worker = await auto.start(LIMITS, print)
     await worker.kill()
     assert auto.name == "embedded"
-    assert auto.passed_over
+    assert auto.passed_over.startswith("the hypervisor refuses to run a micro-VM: ")
 
 
-async def test_what_auto_found_out_holds_and_later_failures_are_errors(monkeypatch):
-    started: list[str] = []
-
-    class Broken:
-        @classmethod
-        async def start(cls, backend: str, limits: Limits):
-            started.append(backend)
-            if len(started) > 1:
-                raise SandboxError("no memory left")
-
-    monkeypatch.setattr(choice, "Worker", Broken)
-    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+async def test_what_auto_found_out_holds_and_later_failures_are_errors(fake):
+    fake.fails = lambda backend, number: number > 1
     auto = Choice("auto")
     await auto.start(LIMITS, print)
-    with pytest.raises(SandboxError, match="The hyperlight backend did not start: no memory left"):
+    with pytest.raises(SandboxError, match="did not start: no memory left. To go on, %codeact reset looks again"):
         await auto.start(LIMITS, print)
-    assert started == ["hyperlight", "hyperlight"]
+    assert [backend for backend, _ in fake.started] == ["hyperlight", "hyperlight"]
+
+
+class FakeWorker:
+    """Stands for a worker where only the choice is looked at: comes up, or not, by what was asked of it."""
+
+    started: list[tuple[str, int]]
+    fails: Callable[[str, int], bool]
+
+    @classmethod
+    async def start(cls, backend: str, limits: Limits):
+        cls.started.append((backend, limits.memory_bytes >> 20))
+        await asyncio.sleep(0)
+        if cls.fails(backend, len(cls.started)):
+            raise SandboxError("no memory left")
+        return cls()
+
+    async def kill(self) -> None:
+        pass
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    monkeypatch.setattr(choice, "Worker", FakeWorker)
+    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    FakeWorker.started = []
+    return FakeWorker
+
+
+async def test_first_turns_that_come_together_find_out_one_thing(fake):
+    fake.fails = lambda backend, number: number == 2
+    auto = Choice("auto")
+    await asyncio.gather(auto.start(LIMITS, print), auto.start(LIMITS, print), return_exceptions=True)
+    assert auto.name == "hyperlight"
+    assert {backend for backend, _ in fake.started} == {"hyperlight"}
+
+
+async def test_one_cells_unusual_memory_does_not_decide_for_the_session(fake):
+    fake.fails = lambda backend, number: number == 2
+    auto = Choice("auto")
+    with pytest.raises(SandboxError, match="The hyperlight backend did not start"):
+        await auto.start(Limits(memory_bytes=2 << 30), print)
+    assert auto.name == "hyperlight"
+    assert fake.started == [("hyperlight", 256), ("hyperlight", 2048)]
 
 
 def test_a_backend_that_does_not_exist_is_a_sentence_that_names_those_that_do():

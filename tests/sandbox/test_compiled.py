@@ -95,7 +95,9 @@ def test_the_name_of_the_file_depends_on_all_that_went_into_it(monkeypatch):
             seen.add(compiled.path.__wrapped__())
         patch.setattr("platform.machine", lambda: "other")
         seen.add(compiled.path.__wrapped__())
-    assert len(seen) == 4
+        patch.setattr(compiled, "_processor", lambda: "one that can do less")
+        seen.add(compiled.path.__wrapped__())
+    assert len(seen) == 5
     assert compiled.path.__wrapped__() == compiled.path()
 
 

@@ -122,6 +122,12 @@ async def test_a_message_that_no_buffer_holds_costs_the_guest_only(vm):
     await answers(vm)
 
 
+async def test_what_fills_the_buffer_below_our_streams_costs_the_guest_only(vm):
+    run = await vm.run("import os\n[os.write(1, b'x' * 3_000) for _ in range(10)]\n7")
+    assert run.outcome.failure is None or run.outcome.state_lost
+    await answers(vm)
+
+
 async def test_what_is_printed_below_our_streams_is_not_shown_and_does_no_harm(vm):
     run = await vm.run("import os\n[os.write(1, b'x' * 3_000) for _ in range(5)]\n7")
     assert (run.value, run.stdout) == (7, "")

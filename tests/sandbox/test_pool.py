@@ -163,10 +163,31 @@ async def test_closing_the_pool_leaves_no_process(new_pool, pids):
     programs.pool.warm()
     await programs.pool.aclose()
     assert pids() == set()
-    starting = new_pool()
-    starting.pool.warm()
-    await starting.pool.aclose()
-    assert pids() == set()
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13, 21, 100])
+async def test_a_pool_can_be_closed_at_any_moment_of_a_start(new_pool, pids, turns):
+    """Counted in turns of the event loop: some of them lie in the middle of making the process."""
+    programs = new_pool()
+    programs.pool.warm()
+    for _ in range(turns):
+        await asyncio.sleep(0.0001)
+    async with asyncio.timeout(20):
+        await programs.pool.aclose()
+        while pids():  # a process that was killed is gone a moment later
+            await asyncio.sleep(0.01)
+
+
+async def test_closing_the_pool_while_a_turn_takes_its_worker_leaves_no_process(new_pool, pids):
+    programs = new_pool()
+    taking = asyncio.create_task(programs.pool.take())
+    await asyncio.sleep(0.01)
+    await programs.pool.aclose()
+    with pytest.raises((SandboxError, asyncio.CancelledError)):
+        await taking
+    async with asyncio.timeout(20):
+        while pids():
+            await asyncio.sleep(0.01)
 
 
 async def test_a_worker_that_cannot_start_is_an_error_each_time_and_no_hang(new_pool, pids):

@@ -20,6 +20,7 @@ import pytest
 from codeact_kernel.bridge.messages import Run as Job
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.sandbox.process import RunClock, Worker
+from codeact_kernel.sandbox.worker import GAVE_UP
 from codeact_kernel.settings import Limits
 from codeact_kernel.values import Answer, Returned, ToolCall
 
@@ -206,6 +207,13 @@ def test_a_worker_ends_with_its_parent_even_while_its_guest_loops():
 # -- the clock -----------------------------------------------------------------------------------------------------------------
 
 
+async def test_a_clock_begins_with_its_run_however_long_the_start_took(start):
+    clock = RunClock(0.3)
+    worker, _ = await start()
+    await asyncio.sleep(0.4)
+    assert (await run_in(worker, "7", clock)).value == 7
+
+
 async def test_a_clock_that_is_paused_stands_still_and_goes_on_afterwards(start):
     worker, _ = await start()
     clock = RunClock(0.5)
@@ -370,9 +378,17 @@ def test_a_worker_with_a_broken_configuration_says_why_and_ends():
         timeout=30,
         check=False,
     )
-    assert done.returncode == 1
-    assert "There is no backend 'nothing'" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert done.returncode == GAVE_UP
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("There is no backend 'nothing'")
+
+
+async def test_a_worker_that_gives_up_is_quoted_and_one_that_just_ends_is_not_taken_at_its_word(hostile: Hostile):
+    for code, said in ((GAVE_UP, "the reason"), (3, "the sandbox's process ended by itself (3). the reason")):
+        worker = await hostile(f"os.write(2, b'noise\\nthe reason\\n'); os._exit({code})")
+        with pytest.raises(SandboxError) as caught:
+            await worker.settle()
+        assert str(caught.value) == said
 
 
 def test_a_worker_whose_parent_is_gone_already_ends_at_once():

@@ -6,6 +6,7 @@ program can change all of it, so whatever counts is decided by the host.
 
 import binascii
 import builtins
+import gc
 import importlib
 import importlib.machinery  # not `from`: its __getattr__ would import warnings, which is not there yet
 import json
@@ -27,8 +28,19 @@ _ASCII_PIECE, _PIECE = 4_000, 2_000
 def host(op: str, **fields: Any) -> Any:
     """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason.
 
-    How both go in pieces is told in the worker's `steps.py`.
+    How both go in pieces is told in the worker's `steps.py`. The garbage collector waits meanwhile: what it ends may
+    print or call a tool, and one operation's pieces must not come between another's.
     """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _ask(op, fields)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _ask(op: str, fields: dict[str, Any]) -> Any:
     text = json.dumps({"op": op, **fields}, ensure_ascii=False, allow_nan=False)
     text.encode()  # refuses lone surrogates, on which the guest would trap
     size = _ASCII_PIECE if text.isascii() else _PIECE
@@ -45,8 +57,9 @@ def host(op: str, **fields: Any) -> Any:
 
 
 def _dispatch(**message: Any) -> str:
+    text = json.dumps(message, ensure_ascii=False)
     try:
-        answer = tools.dispatch("codeact", json.dumps(message, ensure_ascii=False))
+        answer = tools.dispatch("codeact", text)
     except Exception as error:
         raise RuntimeError(str(getattr(error, "value", error))) from None
     if answer[0] == '"':  # a micro-VM quotes what the host function returned
@@ -86,13 +99,15 @@ class _NoInput:
         return False
 
 
-_started = time.time()
+_seen = time.time()
 _elapsed = 0.0
 
 
 def _clock() -> float:
-    global _elapsed
-    _elapsed = max(_elapsed, time.time() - _started)  # the host may set its clock back, these never go back
+    global _seen, _elapsed
+    now = time.time()
+    _elapsed += max(0.0, now - _seen)  # the host may set its clock back: these stand still for that one look
+    _seen = now
     return _elapsed
 
 

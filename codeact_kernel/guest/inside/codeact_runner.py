@@ -21,10 +21,10 @@ _COROUTINE = 0x80
 _VALUE = "__codeact_value__"
 _FLUSH_AT = 4_096
 _FLUSH_EVERY = 0.05
-_LINES_UNSEEN = 64
+_LINES_UNSEEN = 4
 _TEXT = 20_000
 _OBSERVED = 8_000
-_OBSERVATIONS = 20
+_OBSERVED_IN_ALL = 64_000
 
 
 class Stream(io.TextIOBase):
@@ -85,6 +85,7 @@ class Stream(io.TextIOBase):
 _out, _err = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
+_unobserved = "… more was observed, and is left out"
 _reserve: list[bytes] = [bytes(1 << 20)]
 
 
@@ -94,8 +95,10 @@ def observe(value: Any) -> None:
         text = json.dumps(plain(value), ensure_ascii=False, indent=1)
     except TypeError:
         text = _repr(value)
-    if len(_observed) < _OBSERVATIONS:  # the model is shown fewer
-        _observed.append(_cut(_encodable(text), _OBSERVED))
+    if _observed and _observed[-1] is _unobserved:
+        return
+    full = sum(map(len, _observed)) > _OBSERVED_IN_ALL or len(_observed) >= 1_000
+    _observed.append(_unobserved if full else _cut(_encodable(text), _OBSERVED))
 
 
 def run() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from ...settings import Limits
 from ..base import Backend, Dispatch
 from . import compiled, hypervisor, shipped
 
-__all__ = ["AUTO", "BOUNDARIES", "Backend", "check", "guest", "load"]
+__all__ = ["AUTO", "BOUNDARIES", "Backend", "check", "devices", "guest", "load", "offered"]
 
 BOUNDARIES = {
     "hyperlight": "Hyperlight micro-VM",
@@ -44,18 +45,30 @@ def guest(name: str) -> Path:
     return shipped.native() if name == "hyperlight" else compiled.path()
 
 
-def load(name: str, guest: str, function: Dispatch, limits: Limits) -> Backend:
-    """The backend `name`, with a guest prepared. Child side.
+def offered() -> list[str]:
+    """The names that can be chosen here."""
+    return [AUTO, *(name for name in BOUNDARIES if name != "hyperlight" or not hypervisor.missing())]
+
+
+def devices(name: str) -> list[str]:
+    """The devices that a worker opens for the backend."""
+    return [path for path in hypervisor.DEVICES if name == "hyperlight" and Path(path).exists()]
+
+
+def load(name: str) -> Callable[[str, Dispatch, Limits], Backend]:
+    """What makes the backend, from the path of its guest, with the guest prepared. Child side: loads the library.
 
     Raises:
-        SandboxError: its guest does not start.
         UserError: there is no such backend.
     """
-    check(name)
-    if name == "hyperlight":
-        from .hyperlight import Hyperlight  # in the worker only: this loads the hypervisor's library
+    match name:
+        case "hyperlight":
+            from .hyperlight import Hyperlight
 
-        return Hyperlight(guest, function, limits)
-    from .embedded import Embedded  # in the worker only: this loads wasmtime
+            return Hyperlight
+        case "embedded":
+            from .embedded import Embedded
 
-    return Embedded(guest, function, limits)
+            return Embedded
+        case _:
+            raise UserError(f"There is no backend {name!r}.")

@@ -20,6 +20,8 @@ from . import shipped
 
 __all__ = ["make_folder", "path", "store", "trusted"]
 
+_KEPT = 4
+"""Compiled guests that stay, of 36 MB each: several environments and machines may share the folder."""
 OPTIONS = "stack=1MiB"
 """The engine's options that change the machine code; see `embedded.engine`."""
 
@@ -71,6 +73,8 @@ def store(data: bytes, target: Path) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     os.replace(aside, target)
+    for other in sorted(target.parent.glob("guest-*.cwasm"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+        other.unlink(missing_ok=True)
 
 
 def _folder() -> Path:

@@ -7,8 +7,8 @@ kernel kills that. What a program can do to the micro-VM is told in docs/sandbox
 from __future__ import annotations
 
 import sys
-from typing import Any
 
+import hyperlight_sandbox_backend_wasm as _early  # noqa: F401  # Sandbox would, when no file can be opened any more
 from hyperlight_sandbox import Sandbox
 
 from ...errors import SandboxError
@@ -27,11 +27,11 @@ import random, re, statistics, string, textwrap, traceback, typing, urllib.parse
 """
 _RUN = "codeact_runner.run()"
 
-# `heap_size` sizes the buffer of messages to the guest, which lies in the memory that `stack_size` names, and
-# `stack_size` is in truth all that a guest can write. With these a guest has its limit less about 5 MiB; smaller heaps
-# do not boot (4 MiB) or cannot take an answer's pieces (8 MiB takes half a megabyte). On Windows the library's own
-# defaults are larger.
+# `heap_size` sizes the buffer of messages to the guest, 70 MiB of it at most; it lies in the memory that `stack_size`
+# names, which is in truth all that a guest can write. With these a guest has its limit less about 5 MiB. Heaps of 4 MiB
+# do not boot, of 8 MiB take half a megabyte at once. On Windows this is the library's own default.
 _HEAP_MIB = 400 if sys.platform == "win32" else 16
+_BUFFER_MIB = min(_HEAP_MIB, 70)
 _MIB = 1 << 20
 _ABORTS = 2
 """After so many in a row the process is given up rather than the micro-VM restored once more."""
@@ -47,18 +47,21 @@ class Hyperlight:
         self._memory_mib = limits.memory_bytes // _MIB
         self._fault: BaseException | None = None
         self._aborts = 0
-        self._sandbox = Sandbox(
-            backend="wasm",
-            module_path=guest,
-            heap_size=f"{_HEAP_MIB}Mi",
-            stack_size=f"{self._memory_mib + _HEAP_MIB}Mi",
-        )
-        self._sandbox.register_tool("codeact", self._dispatch)
-        self._boot()
-        self._snapshot: Any = self._sandbox.snapshot()
-        self.reset()
-        self._sandbox.run("None")  # the first restore, and the first run behind it, take several times as long
-        self.reset()
+        try:
+            self._sandbox = Sandbox(
+                backend="wasm",
+                module_path=guest,
+                heap_size=f"{_HEAP_MIB}Mi",
+                stack_size=f"{self._memory_mib + _BUFFER_MIB}Mi",
+            )
+            self._sandbox.register_tool("codeact", self._dispatch)
+            self._snapshot = self._boot()
+            self.reset()
+            self._sandbox.run("None")  # the first restore, and the first run behind it, take several times as long
+            self.reset()
+        except RuntimeError as error:
+            self._blame()
+            raise SandboxError(f"the guest did not start: {error}") from None
 
     def run(self) -> RunOutcome | None:
         try:
@@ -81,17 +84,18 @@ class Hyperlight:
         except RuntimeError as error:
             raise SandboxError(f"the micro-VM could not be restored: {error}") from None
 
-    def _boot(self) -> None:
+    def _boot(self) -> object:
         try:
-            for code in ("None", prelude_source(), _BOOT):
-                done = self._sandbox.run(code)
-                if done.exit_code:
-                    raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")
+            self._sandbox.run("None")  # this makes the micro-VM
         except RuntimeError as error:
-            self._blame()
             raise SandboxError(f"the hypervisor refuses to run a micro-VM: {_reason(str(error))}") from None
+        for code in (prelude_source(), _BOOT):
+            done = self._sandbox.run(code)
+            if done.exit_code:
+                raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")
+        return self._sandbox.snapshot()  # pyright: ignore[reportUnknownVariableType]
 
-    def _dispatch(self, **message: object) -> str:
+    def _dispatch(self, /, **message: object) -> str:
         if self._fault is not None:
             raise self._fault
         try:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["missing"]
+__all__ = ["DEVICES", "missing"]
 
 DEVICES = ("/dev/kvm", "/dev/mshv")
 _MACHINES = {("linux", "x86_64"), ("win32", "amd64")}
@@ -27,6 +27,7 @@ def missing(
     installed: Callable[[str], object] = find_spec,
     exists: Callable[[str], bool] = os.path.exists,
     may_use: Callable[[str], bool] = lambda device: os.access(device, os.R_OK | os.W_OK),
+    group: Callable[[str], str] = lambda device: Path(device).group(),
 ) -> str:
     """The part that is missing and what to do about it, as a sentence; empty when all of it is there."""
     if (system, machine.lower()) not in _MACHINES:
@@ -42,15 +43,15 @@ def missing(
             f"machine: nested virtualization) and load the kvm module; start a container with --device {DEVICES[0]}."
         )
     if not any(may_use(device) for device in there):
-        return (
-            f"This user may not open {there[0]}: add the user to the group {_group(there[0])} "
-            "(sudo usermod -aG GROUP USER), then log in again."
-        )
+        return f"This user may not open {there[0]}: {_advice(there[0], group)}."
     return ""
 
 
-def _group(device: str) -> str:
+def _advice(device: str, group: Callable[[str], str]) -> str:
     try:
-        return Path(device).group()
-    except (KeyError, OSError, NotImplementedError):
-        return "that owns it"
+        name = group(device)
+    except (KeyError, OSError):  # a group that has no name, as in many containers
+        name = "root"
+    if name == "root":
+        return f"ask whoever runs this machine for access to it (chmod a+rw {device}, or --group-add for a container)"
+    return f'add yourself to its group (sudo usermod -aG {name} "$USER"), then log in again'
