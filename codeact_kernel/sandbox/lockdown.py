@@ -16,7 +16,6 @@ import platform
 import struct
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 
 if sys.platform != "win32":
     import resource  # here, because it could not be opened any more where it is used
@@ -54,11 +53,15 @@ def die_with(parent: int) -> None:
 
 
 def prepare(*, files: Sequence[str]) -> None:
-    """From now on this thread, and what it starts, can open `files` only."""
+    """From now on this thread, and what it starts, can open `files` only, where the kernel has Landlock.
+
+    Raises:
+        OSError: it has, and refuses.
+    """
     if sys.platform != "linux":
         return
     _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
-    with suppress(OSError):  # `finish` tells that it is missing
+    if _landlock_version() > 0:
         _landlock(files)
 
 
@@ -102,9 +105,13 @@ def _rlimits(cpu_seconds: int) -> None:
         at_most(resource.RLIMIT_NPROC, 0, 0)
 
 
+def _landlock_version() -> int:
+    return _libc().syscall(444, None, ctypes.c_size_t(0), 1)
+
+
 def _landlock(files: Sequence[str]) -> None:
     """No file but `files`, no TCP, no signal out of this process; as much of it as the kernel knows."""
-    version = _libc().syscall(444, None, ctypes.c_size_t(0), 1)
+    version = _landlock_version()
     if version < 1:
         raise OSError(ctypes.get_errno(), "Landlock is not there")
     actions = (1 << 13) - 1

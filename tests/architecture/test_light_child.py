@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -29,6 +30,18 @@ def test_the_backend_adds_its_own_library_and_nothing_else_that_is_heavy():
     assert "wasmtime" in found
     assert not HEAVY & found
     assert not any(name.startswith(("python_guest", "hyperlight")) for name in found)
+
+
+@pytest.mark.skipif(find_spec("hyperlight_sandbox_backend_wasm") is None, reason="there is no wheel for this system")
+def test_so_does_the_one_with_the_micro_vm_which_has_all_of_it_before_the_files_are_shut():
+    found = imported_by("codeact_kernel.sandbox.backends.hyperlight")
+    assert {"hyperlight_sandbox", "hyperlight_sandbox_backend_wasm"} <= found
+    assert not (HEAVY | {"wasmtime", "python_guest"}) & found
+
+
+@pytest.mark.parametrize("module", ["codeact_kernel.session", "codeact_kernel.sandbox.pool", "codeact"])
+def test_the_kernel_never_loads_a_sandboxs_library(module):
+    assert not {name for name in imported_by(module) if name.startswith(("hyperlight", "wasmtime", "python_guest"))}
 
 
 @pytest.mark.parametrize("package", ["codeact_kernel", "codeact_kernel.errors", "codeact_kernel.values"])

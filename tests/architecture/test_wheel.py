@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 
@@ -88,3 +89,28 @@ def test_the_metadata_name_no_build_tool_as_a_need(wheel):
 
 def test_the_wheel_runs_anywhere(wheel):
     assert Path(wheel.filename).name.endswith("-py3-none-any.whl")
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "wanted"),
+    [
+        ("linux", "x86_64", True),
+        ("win32", "AMD64", True),
+        ("linux", "aarch64", False),
+        ("darwin", "arm64", False),
+        ("darwin", "x86_64", False),
+        ("win32", "ARM64", False),
+    ],
+)
+def test_the_micro_vm_comes_along_exactly_where_its_wheels_exist(wheel, system, machine, wanted):
+    (metadata,) = [name for name in wheel.namelist() if name.endswith(".dist-info/METADATA")]
+    lines = wheel.read(metadata).decode().splitlines()
+    requirements = [
+        Requirement(line.removeprefix("Requires-Dist: ")) for line in lines if "Requires-Dist: hyper" in line
+    ]
+    environment = {"sys_platform": system, "platform_machine": machine, "implementation_name": "cpython", "extra": ""}
+    names = {
+        f"{one.name}{one.specifier}" for one in requirements if one.marker is None or one.marker.evaluate(environment)
+    }
+    library = {"hyperlight-sandbox==0.8.0", "hyperlight-sandbox-backend-wasm==0.8.0"}
+    assert names - {"hypothesis>=6.100"} == {"hyperlight-sandbox-python-guest==0.8.0"} | (library if wanted else set())

@@ -19,6 +19,8 @@ def tools(nb):
         ("%%codeact --ma", ["--max-retries"]),
         ("%%codeact --max-retries 1 --dr", ["--dry-run"]),
         ("%%codeact --allow dr", ["drop"]),
+        ("%%codeact --backend em", ["embedded"]),
+        ("%codeact backend a", ["auto"]),
         ("%codeact st", ["status"]),
         ("%codeact re", ["recorded", "reset"]),
         ("call_tool('get_", ["get_orders", "get_users"]),
