@@ -7,8 +7,8 @@ kernel kills that. What a program can do to the micro-VM is told in docs/sandbox
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
-import hyperlight_sandbox_backend_wasm as _early  # noqa: F401  # Sandbox would, when no file can be opened any more
 from hyperlight_sandbox import Sandbox
 
 from ...errors import SandboxError
@@ -18,6 +18,8 @@ from ...values import ProgramFailure, RunOutcome
 from ..base import Dispatch
 
 __all__ = ["Hyperlight"]
+
+import_module("hyperlight_sandbox_backend_wasm")  # Sandbox would do it, but late: when no file can be opened any more
 
 # All of this is in the snapshot, so it costs a program nothing.
 _BOOT = """
