@@ -81,7 +81,7 @@ class Session:
         """
         settings = settings or Settings.from_environment()
         pool = await self.pool(settings)
-        pool.warm()  # comes up while the model writes
+        await pool.prove()  # what is no matter of doubt comes up while the model writes
         return await run_turn(
             ask,
             model=model or await self.choose(settings),

@@ -25,6 +25,7 @@ class Choice:
         wanted: as given.
         name: the backend; `None` while `auto` has not tried yet.
         passed_over: why `auto` did not take a micro-VM, in words; empty if it did, or was not asked.
+        in_doubt: it was asked for by name, may refuse, and has not come up yet.
 
     Raises:
         UserError: there is no such backend, or a part of it is missing.
@@ -35,6 +36,7 @@ class Choice:
         self.wanted = wanted
         self.name = None if wanted == backends.AUTO else wanted
         self.passed_over = ""
+        self.in_doubt = wanted == "hyperlight"
         self._deciding = asyncio.Lock()  # first turns that come together must not find out different things
 
     async def start(self, limits: Limits, say: Callable[[str], None]) -> Worker:
@@ -51,13 +53,15 @@ class Choice:
             await prepare(say)
             return await Worker.start("embedded", limits)
         try:
-            return await Worker.start("hyperlight", limits)
+            worker = await Worker.start("hyperlight", limits)
         except SandboxError as error:
             advice = "%codeact reset looks again at what this host can give"
             if self.wanted != backends.AUTO:
                 advice = "choose --backend embedded, or auto to take what this host can give"
             reason = str(error).rstrip(".")
             raise SandboxError(f"The hyperlight backend did not start: {reason}. To go on, {advice}.") from None
+        self.in_doubt = False
+        return worker
 
     async def _decide(self, limits: Limits) -> Worker | None:
         """Find the name out. The worker that was the proof, if there is one and it has these limits."""

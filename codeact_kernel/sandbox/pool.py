@@ -100,6 +100,16 @@ class Pool:
         if self._spare is None or (self._spare.done() and _failed(self._spare)):
             self._spare = asyncio.create_task(self._start())
 
+    async def prove(self) -> None:
+        """See that a backend comes up that was asked for and may refuse: before anything else is spent on it.
+
+        Raises:
+            SandboxError: it did not come up.
+        """
+        self.warm()
+        if self.choice.in_doubt and self._spare is not None:
+            await asyncio.shield(self._spare)
+
     async def take(self) -> Worker:
         """The spare, or a new worker.
 

@@ -239,6 +239,17 @@ def test_a_backend_that_does_not_start_is_not_chosen(nb):
         assert shown.stdout.startswith("hyperlight Hyperlight micro-VM")
 
 
+def test_a_cell_whose_backend_does_not_start_asks_no_model(nb):
+    cell = nb.ask("6 * 7", options="--backend hyperlight")
+    if cell.status == "error":
+        (error,) = cell.errors
+        assert "hyperlight backend" in error
+        assert "embedded" in error or "cannot run here" in error
+        assert nb.asked == []
+    else:
+        assert "Hyperlight micro-VM" in cell.text.splitlines()[-1]
+
+
 def test_a_cell_can_ask_for_less_memory_and_the_limit_is_told(nb):
     cell = nb.ask("bytearray(100 << 20)", options="--memory 96Mi --max-retries 0")
     assert "MemoryError: out of memory (limit 96 MiB)" in cell.text
