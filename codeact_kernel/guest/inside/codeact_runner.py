@@ -30,7 +30,7 @@ _OBSERVED_IN_ALL = 64_000
 class Stream(io.TextIOBase):
     """stdout or stderr. Lines go out at once, floods are joined: a step to the host costs more than a short line.
 
-    In a micro-VM so does a look at the clock, therefore a flood looks at it less and less often.
+    In a micro-VM so does a look at the clock, therefore a flood looks at it every few lines only.
     """
 
     encoding = "utf-8"  # type: ignore[assignment]
