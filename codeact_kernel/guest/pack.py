@@ -54,7 +54,7 @@ LEFT_OUT = {
 
 NOTICES = f"""\
 This archive holds modules of the standard library of CPython {PYTHON}: their source, unchanged, and the bytecode
-compiled from it. They were taken from the wheel of componentize-py (https://pypi.org/project/componentize-py/).
+compiled from it. They were taken from the wheel of componentize-py.
 Copyright (c) 2001 Python Software Foundation; All Rights Reserved. The licence is LICENSE.txt beside this file.
 """
 
