@@ -59,12 +59,13 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """Worker: the program wants a tool. `line` is 0 where it is not known."""
+    """Worker: the program wants a tool. `line` is 0 where it is not known, `together` is what the program told."""
 
     call: int
     name: str
     arguments: JSONObject
     line: int
+    together: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
     Run: {"program": str, "tools": dict, "inputs": dict, "keep": bool},
     Output: {"stream": str, "text": str},
-    CallTool: {"call": int, "name": str, "arguments": dict, "line": int},
+    CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "together": int},
     ToolReturned: {"call": int, "value": _Any},
     ToolRaised: {"call": int, "kind": str, "message": str},
     Finished: {"outcome": dict, "state_lost": bool},

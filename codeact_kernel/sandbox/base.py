@@ -27,7 +27,7 @@ class Job(Protocol):
 class Host(Protocol):
     """What the worker does for a guest, over the bridge."""
 
-    def open_call(self, name: str, arguments: JSONObject, line: int) -> int:
+    def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
         """Send a call off; its id. Waits first when too many calls are in flight."""
         ...
 

@@ -2,7 +2,9 @@
 
     job                               the program, its number, and the tools' parameters
     write(stream, text)               the program printed
-    call(name, arguments, line, wait) send a tool call off: its id; with `wait` its answer, as `wait` gives it
+    call(name, arguments, line, together, wait)
+                                      send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
+                                      gives it
     wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...]
     sleep(seconds)                    let time pass
     module(name), source(name)        from the pack, or null
@@ -99,13 +101,13 @@ class HostFunction:
         return None
 
     def _call(self, operation: JSONObject) -> JSONValue:
-        arguments, line = operation.get("arguments"), operation.get("line")
-        if not isinstance(arguments, dict) or type(line) is not int:
-            raise Refused("a call needs its arguments and line")
+        arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
+        if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
+            raise Refused("a call needs its arguments and line, and how many there are")
         size = len(json.dumps(arguments, ensure_ascii=False).encode())
         if size > self._limits.arguments_bytes:
             raise Refused(f"arguments of {size:,} bytes, the limit is {self._limits.arguments_bytes:,}")
-        call = self._host.open_call(_text(operation, "name")[:200], arguments, line)
+        call = self._host.open_call(_text(operation, "name")[:200], arguments, line, max(1, together))
         return self._answers({call}, None) if operation.get("wait") is True else call
 
     def _wait(self, operation: JSONObject) -> JSONValue:

@@ -211,8 +211,9 @@ class Worker:
                     if written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
                         raise BridgeError("the worker flooded its output")
                     write(stream, text)
-                case CallTool(call=call, name=name, arguments=arguments, line=line):
-                    wanted = ToolCall(id=call, name=name, arguments=arguments, line=line or None)
+                case CallTool(call=call, name=name, arguments=arguments, line=line, together=together):
+                    together = min(max(1, together), self._limits.calls_per_run)
+                    wanted = ToolCall(id=call, name=name, arguments=arguments, line=line or None, together=together)
                     calls.add(asyncio.create_task(self._answer(wanted, answer)))
                 case Finished(outcome=outcome):
                     return outcome

@@ -93,14 +93,14 @@ class BridgeHost:
         self._tails: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._dropped: dict[Stream, int] = {"stdout": 0, "stderr": 0}
 
-    def open_call(self, name: str, arguments: JSONObject, line: int) -> int:
+    def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
         if self._calls >= self._limits.calls_per_run:
             raise Refused(f"more than {self._limits.calls_per_run:,} tool calls in one run")
         while len(self._open) >= self._limits.calls_in_flight:
             self._receive(None)
         self._calls += 1
         self._open.add(self._calls)
-        self._pipe.send(CallTool(self._calls, name, arguments, line))
+        self._pipe.send(CallTool(self._calls, name, arguments, line, together))
         return self._calls
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, Answer]]:

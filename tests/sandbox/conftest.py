@@ -26,7 +26,7 @@ BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)
 """Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
 EMULATED = bool(os.environ.get("CODEACT_TEST_EMULATED"))
 """This is a machine that is emulated in software: 15 to 25 times slower, so tests move less and wait longer."""
-LIMITS = Limits(memory_bytes=128 << 20)
+LIMITS = Limits(calls_per_run=1_000, memory_bytes=128 << 20)
 """Of the pool that tests share; less memory than by default, because a micro-VM is restored in a time that goes by it."""
 PATIENCE = 600 if EMULATED else 30
 """Seconds that a run may take where a test says nothing of it."""
@@ -44,7 +44,7 @@ def write(data):
 def ready():
     say("Ready", pid=1, layers=[], missing=[])
 def call(number):
-    say("CallTool", call=number, name="tool", arguments={}, line=0)
+    say("CallTool", call=number, name="tool", arguments={}, line=0, together=1)
 def finished(**changes):
     outcome = {"failure": None, "value": 1, "text": "1", "is_json": True, "observed": []}
     say("Finished", outcome={**outcome, **changes}, state_lost=False)

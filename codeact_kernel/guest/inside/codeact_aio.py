@@ -11,9 +11,12 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from codeact_calls import ToolError, submit, wait
+from codeact_calls import ToolError, prepare, submit, wait
 
+_ready: list[tuple[asyncio.Future[Any], Any]] = []
+"""Calls that the program has made and nobody has sent off yet."""
 _pending: dict[int, asyncio.Future[Any]] = {}
+"""Calls that are under way, by id."""
 
 
 class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
@@ -22,6 +25,7 @@ class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is not None:
             timeout = max(timeout, 0.0)
+        _send_ready()
         if _pending:
             for call, answer in wait(_pending, timeout):
                 future = _pending.pop(call)
@@ -45,6 +49,7 @@ class Loop(asyncio.SelectorEventLoop):
         super().__init__(_Answers())
 
     def close(self) -> None:
+        _send_ready()  # a call that was made is made, also when nobody waits for it
         _pending.clear()  # calls that were left open are no business of the next loop
         super().close()
 
@@ -69,10 +74,24 @@ class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-def
 
 
 def start(name: str, arguments: Mapping[str, Any]) -> asyncio.Future[Any]:
-    """Send a call off; the future is done when its answer comes."""
+    """Make a call; the future is done when its answer comes.
+
+    It is sent off together with all others that the program makes before it waits, so that the person sees how many
+    there are.
+    """
     future = asyncio.get_running_loop().create_future()
-    _pending[submit(name, arguments)] = future
+    _ready.append((future, prepare(name, arguments)))
     return future
+
+
+def _send_ready() -> None:
+    calls = [(future, prepared) for future, prepared in _ready if not future.done()]
+    _ready.clear()
+    for future, prepared in calls:
+        try:
+            _pending[submit(prepared, len(calls))] = future
+        except Exception as error:
+            future.set_exception(error)
 
 
 asyncio.events._set_event_loop_policy(_Policy())  # type: ignore[attr-defined]

@@ -43,14 +43,19 @@ def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
     return start(name, arguments)
 
 
-def submit(name: str, arguments: Mapping[str, Any]) -> int:
-    """Send a call off; its id. The event loop fetches the answer."""
-    return cast("int", _send(name, arguments, wait=False))
+def prepare(name: str, arguments: Mapping[str, Any]) -> Any:
+    """A call that is to be sent off: its arguments are copied, and its line is noted."""
+    return name, _plain_arguments(name, arguments), _line()
+
+
+def submit(prepared: Any, together: int) -> int:
+    """Send a prepared call off, one of so many; its id. The event loop fetches the answer."""
+    return cast("int", _send(*prepared, together=together, wait=False))
 
 
 def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
     """Send a call off and wait: its value, or its exception raised. One step to the host instead of two."""
-    ((_, answer),) = _read(_send(name, arguments, wait=True))
+    ((_, answer),) = _read(_send(name, _plain_arguments(name, arguments), _line(), together=1, wait=True))
     if isinstance(answer, ToolError):
         raise answer
     return answer
@@ -61,17 +66,21 @@ def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, A
     return _read(host("wait", calls=list(calls), seconds=seconds))
 
 
-def _send(name: str, arguments: Mapping[str, Any], *, wait: bool) -> Any:
-    for flush in flushes:
-        flush()
-    plain_arguments: dict[str, Any] = {}
+def _plain_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
     for key, value in arguments.items():
         try:
-            plain_arguments[key] = plain(value)
+            made[key] = plain(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}(): the argument {key} cannot be sent to a tool: {error}") from None
+    return made
+
+
+def _send(name: str, arguments: Mapping[str, Any], line: int, *, together: int, wait: bool) -> Any:
+    for flush in flushes:
+        flush()
     try:
-        return host("call", name=name, arguments=plain_arguments, line=_line(), wait=wait)
+        return host("call", name=name, arguments=arguments, line=line, together=together, wait=wait)
     except ValueError as error:  # a lone surrogate
         raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
     except RuntimeError as error:
