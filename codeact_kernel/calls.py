@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Generator, Set
+from collections.abc import Generator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 
-from .approval import Approver, needs_person
-from .events import CallAnswered, CallDecided, CallOpened, Emit
+from .approval import Desk, Question, needs_person
+from .events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
+from .preflight import Site
 from .sandbox.process import RunClock
 from .settings import Limits
 from .tools import BoundCall, OnMain, Registry, ToolCallError
-from .values import Answer, CallRecord, Decision, Raised, Returned, ToolCall
+from .values import Answer, CallRecord, Decision, JSONValue, Raised, Returned, ToolCall
 
 __all__ = ["Calls", "Stopwatch"]
 
@@ -52,34 +53,36 @@ class Calls:
     """
 
     def __init__(
-        self, tools: Registry, approver: Approver, allow: Set[str], emit: Emit, limits: Limits, on_main: OnMain
+        self, turn: str, tools: Registry, desk: Desk, allow: Set[str], emit: Emit, limits: Limits, on_main: OnMain
     ) -> None:
         self.records: list[CallRecord] = []
         self.run = 0
         self.clock = RunClock(limits.run_seconds)
         self.tools_time = Stopwatch()
         self.waiting_time = Stopwatch()
+        self._turn = turn
         self._tools = tools
-        self._approver = approver
+        self._desk = desk
         self._allow = allow
         self._emit = emit
         self._limits = limits
         self._on_main = on_main
-        self._asking = asyncio.Lock()
+        self._lines: Sequence[str] = ()
+        self._sites: Sequence[Site] = ()
         self._kept = 0
         self._invoked: Counter[str] = Counter()
-        self._denied: Counter[str] = Counter()
 
-    def begin(self, run: int, seconds: float) -> RunClock:
-        """A new run, with a clock of `seconds`."""
-        self.run, self.clock = run, RunClock(seconds)
+    def begin(self, run: int, program: str, sites: Sequence[Site]) -> RunClock:
+        """A new run of `program`, which names tools at `sites`: its clock."""
+        self.run, self.clock = run, RunClock(self._limits.run_seconds)
+        self._lines, self._sites = program.split("\n"), sites
         return self.clock
 
     async def answer(self, call: ToolCall) -> Answer:
         """Decide about `call` and run it. Raises nothing but cancellation."""
         self._emit(CallOpened(run=self.run, call=call))
         run, started = self.run, 0.0
-        decision = Decision(allowed=False, by="nobody", reason="not decided")
+        decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
@@ -89,7 +92,7 @@ class Calls:
             decision = await self._decide(call, bound)
             self._emit(CallDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
             started = time.monotonic()
-            answer = await self._run(call, bound, decision)
+            answer = await self._run(run, call, bound, decision)
         except ToolCallError as error:
             answer = Raised(kind="ToolFailed", message=str(error))
         except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
@@ -120,32 +123,68 @@ class Calls:
         self._invoked[call.name] += 1
 
     async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
-        if not needs_person(call.name, bound.tool.spec.approval_mode, self._allow):
-            return Decision(allowed=True, by="policy")
+        spec = bound.tool.spec
+        if not needs_person(call.name, spec.approval_mode, self._allow):
+            asked_for = spec.approval_mode == "always_require"
+            return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
+        question = self._question(call, bound)
+        if (known := self._desk.known(question)) is not None:
+            return known
+        self._emit(CallAsked(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
-            async with self._asking:  # one question at a time: its answer may settle the others
-                if self._denied[call.name] >= self._limits.denials_per_tool:
-                    return Decision(allowed=False, by="policy", reason=f"{call.name} was denied too often in this turn")
-                decision = await self._ask(call)
-                self._denied[call.name] += not decision.allowed
-                return decision
+            return await self._desk.decide(question)
 
-    async def _ask(self, call: ToolCall) -> Decision:
-        try:
-            async with asyncio.timeout(self._limits.decision_seconds):
-                return await self._approver.decide(call)
-        except TimeoutError:
-            return Decision(allowed=False, by="nobody", reason="nobody decided in time")
-        except Exception as error:  # whatever goes wrong with asking: no answer is a no
-            return Decision(allowed=False, by="nobody", reason=f"asking failed: {type(error).__name__}")
+    def _question(self, call: ToolCall, bound: BoundCall) -> Question:
+        def problem(arguments: Mapping[str, JSONValue]) -> str:
+            try:
+                self._tools.edited(bound, arguments, limits=self._limits)
+            except ToolCallError as error:
+                return str(error)
+            return ""
 
-    async def _run(self, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
+        spec = bound.tool.spec
+        return Question(
+            turn=self._turn,
+            run=self.run,
+            call=call,
+            about=spec.description.strip().partition("\n")[0],
+            schema=spec.schema,
+            source=self._lines[call.line - 1].strip() if call.line and call.line <= len(self._lines) else "",
+            more=self._more(call),
+            check=problem,
+        )
+
+    def _more(self, call: ToolCall) -> str:
+        """How many more calls the program will ask for, as far as its text tells."""
+        specs = self._tools.specs()
+        asking = [
+            site
+            for site in self._sites
+            if site.name in specs and needs_person(site.name, specs[site.name].approval_mode, self._allow)
+        ]
+        here = [site for site in asking if (site.name, site.line) == (call.name, call.line)]
+        later = [site for site in asking if site.line > (call.line or 0)]
+        again = [site for site in asking if site.repeated]
+        if not later and not again:
+            return ""
+        places = f"{len(later)} more place{'' if len(later) == 1 else 's'} below will ask" if later else ""
+        loop = "this line may ask again" if any(site.repeated for site in here) else ""
+        return " and ".join(part for part in (loop, places) if part) or "others may ask again"
+
+    async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
         if not decision.allowed:
             return Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
+        if decision.arguments is not None:
+            bound = self._tools.edited(bound, decision.arguments, limits=self._limits)
+
+        def report(done: float, total: float | None, text: str) -> None:
+            self._emit(CallProgressed(run=run, call=call, done=done, total=total, text=text))
+
         try:
             with self.tools_time.running(), self.clock.paused():
                 async with asyncio.timeout(self._limits.tool_seconds):
-                    return Returned(value=await self._tools.call(bound, on_main=self._on_main, limits=self._limits))
+                    value = await self._tools.call(bound, on_main=self._on_main, limits=self._limits, report=report)
+                    return Returned(value=value)
         except TimeoutError:
             raise ToolCallError(
                 f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"

@@ -16,8 +16,10 @@ from .values import Answer, Decision, Isolation, RunOutcome, Stream, Timings, To
 
 __all__ = [
     "CallAnswered",
+    "CallAsked",
     "CallDecided",
     "CallOpened",
+    "CallProgressed",
     "Emit",
     "Emitter",
     "Event",
@@ -28,6 +30,8 @@ __all__ = [
     "ProgramDelta",
     "ProgramReady",
     "RepairStarted",
+    "ReviewAsked",
+    "ReviewDecided",
     "RunFinished",
     "RunStarted",
     "TextDelta",
@@ -100,6 +104,22 @@ class ProgramChecked(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewAsked(Event):
+    """A person is asked whether the program may run. `problem` says why what they made of it cannot."""
+
+    program: str
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReviewDecided(Event):
+    """What became of it: the program as it will run, or `None` where it was rejected."""
+
+    program: str | None
+    comment: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted(Event):
     """The program begins, inside this boundary."""
 
@@ -124,6 +144,14 @@ class CallOpened(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CallAsked(Event):
+    """A person has to decide about the call."""
+
+    run: int
+    call: ToolCall
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class CallDecided(Event):
     """The call may run, or not. `waited` is in seconds."""
 
@@ -131,6 +159,17 @@ class CallDecided(Event):
     call: ToolCall
     decision: Decision
     waited: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallProgressed(Event):
+    """The tool tells how far it is. `total` is `None` where it does not know."""
+
+    run: int
+    call: ToolCall
+    done: float
+    total: float | None
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,6 +28,7 @@ class Progress:
         self.isolation: Isolation | None = None
         self.model_time = Stopwatch()
         self.run_time = Stopwatch()
+        self.review_time = Stopwatch()
         self._ask = ask
         self._model = model
         self._calls = calls
@@ -56,6 +57,7 @@ class Progress:
         """Seconds so far; what of a run was neither a tool nor a person is the sandbox's."""
         tools, waiting = self._calls.tools_time.seconds, self._calls.waiting_time.seconds
         sandbox = max(0.0, self.run_time.seconds - tools - waiting)
+        waiting += self.review_time.seconds
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 
     def result(self) -> TurnResult:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from types import TracebackType
 
-from .approval import Approver, DenyAll
+from .approval import Approver, DenyAll, Grants
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
@@ -34,14 +34,18 @@ class Session:
     Args:
         tools: what programs may call; by default what `@tool` has marked.
         model: who writes the programs; by default what the environment names, found at the first ask.
+        grants: what a person allowed for longer than one turn; by default nothing, and nothing is kept on disk.
 
     Attributes:
         model: the client that was set; `None` lets the environment choose at each ask.
     """
 
-    def __init__(self, tools: Registry = default_registry, model: ModelClient | None = None) -> None:
+    def __init__(
+        self, tools: Registry = default_registry, model: ModelClient | None = None, grants: Grants | None = None
+    ) -> None:
         self.tools = tools
         self.model = model
+        self.grants = grants or Grants()
         self._found: dict[int, ModelClient] = {}
         self._choices: dict[str, Choice] = {}
         self._pool: Pool | None = None
@@ -88,6 +92,7 @@ class Session:
             sandboxes=pool,
             tools=self.tools,
             approver=approver or DenyAll(),
+            grants=self.grants,
             emit=emit,
             settings=settings,
             on_main=on_main,

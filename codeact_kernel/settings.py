@@ -29,7 +29,8 @@ class Limits:
     start_seconds: float = 60.0
     """From the start of a worker to its `Ready`."""
     tool_seconds: float = 600.0
-    decision_seconds: float = 600.0
+    decision_seconds: float | None = None
+    """How long a question waits for a person, who may be at lunch; then the answer is no. `None` is without end."""
     model_seconds: float = 120.0
     """Silence of the model endpoint that we accept."""
     memory_bytes: int = 256 * MIB
@@ -43,7 +44,7 @@ class Limits:
     value_bytes: int = 4 * MIB
     depth: int = 32
     """Nesting of JSON: deeper input is a RecursionError in decoders."""
-    calls_per_run: int = 1_000
+    calls_per_run: int = 10_000
     calls_in_flight: int = 16
     output_bytes: int = 1 * MIB
     """Printed text kept of one turn, head and tail; in characters."""
@@ -64,18 +65,20 @@ class Settings:
         backend: what isolates the guest; `auto` is a micro-VM where one starts.
         max_retries: how often the model may repair a program that failed.
         allow: names of tools that run without a question although they ask for approval.
+        review: whether a person sees each program before it runs.
     """
 
     model: str | None = None
     backend: str = "auto"
     max_retries: int = 2
     allow: frozenset[str] = frozenset()
+    review: bool = False
     limits: Limits = field(default_factory=Limits)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT`, `CODEACT_MEMORY` and
-        `CODEACT_ALLOW`.
+        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT`, `CODEACT_MEMORY`,
+        `CODEACT_ALLOW` and `CODEACT_APPROVAL_TIMEOUT`.
 
         Raises:
             UserError: a value that is not of its kind.
@@ -88,6 +91,7 @@ class Settings:
             allow=frozenset(name.strip() for name in environ.get("CODEACT_ALLOW", "").split(",") if name.strip()),
             limits=Limits(
                 run_seconds=_number(environ, "CODEACT_TIMEOUT", default.limits.run_seconds),
+                decision_seconds=_number(environ, "CODEACT_APPROVAL_TIMEOUT", 0) or None,
                 memory_bytes=_memory(environ, default.limits.memory_bytes),
             ),
         )

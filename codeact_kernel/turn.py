@@ -16,7 +16,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from . import preflight, prompt
-from .approval import Approver
+from .approval import Approver, Desk, Grants, Verdict
 from .calls import Calls
 from .errors import CodeActError, ModelError
 from .events import (
@@ -28,6 +28,8 @@ from .events import (
     ProgramDelta,
     ProgramReady,
     RepairStarted,
+    ReviewAsked,
+    ReviewDecided,
     RunFinished,
     RunStarted,
     TextDelta,
@@ -55,6 +57,7 @@ async def run_turn(
     sandboxes: Pool,
     tools: Registry,
     approver: Approver,
+    grants: Grants,
     emit: Emit,
     settings: Settings,
     on_main: OnMain,
@@ -64,16 +67,19 @@ async def run_turn(
     A program that fails for good is no exception: the result's `error` says why.
 
     Args:
+        grants: what the person allowed before; what they allow for longer than this turn is added.
         on_main: runs a synchronous tool where such tools belong (in a notebook, on the kernel's main thread).
 
     Raises:
         ModelError: the model gave no usable answer.
         SandboxError: no sandbox came up.
     """
-    emit = Emitter(uuid.uuid4().hex[:12], emit)
-    calls = Calls(tools, approver, settings.allow, emit, settings.limits, on_main)
+    number = uuid.uuid4().hex
+    emit = Emitter(number, emit)
+    desk = Desk(approver, grants, settings.limits)
+    calls = Calls(number, tools, desk, settings.allow, emit, settings.limits, on_main)
     progress = Progress(ask, model, calls, emit, settings.limits)
-    turn = _Turn(model, tools, calls, progress, emit, settings)
+    turn = _Turn(model, tools, desk, calls, progress, emit, settings)
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
@@ -94,6 +100,7 @@ async def run_turn(
 class _Turn:
     model: ModelClient
     tools: Registry
+    desk: Desk
     calls: Calls
     progress: Progress
     emit: Emit
@@ -101,6 +108,7 @@ class _Turn:
     repairs: int = 0
     looks: int = 0
     named: Sequence[str] = ()
+    sites: Sequence[preflight.Site] = ()
     defined: set[str] = field(default_factory=set[str])
     """Names that programs before left in the guest, as far as their text tells."""
 
@@ -110,7 +118,8 @@ class _Turn:
             if isinstance(written, Feedback):
                 feedback, said = written, "(an answer that could not be used)"
             else:
-                feedback, said = self.check(written) or await self.run(written, sandbox), f"```python\n{written}\n```"
+                program, feedback = await self.reviewed(written, self.check(written))
+                feedback, said = feedback or await self.run(program, sandbox), f"```python\n{program}\n```"
             if feedback is None or not self.goes_on(feedback):
                 return
             messages += [Message("assistant", said), feedback.message]
@@ -148,11 +157,36 @@ class _Turn:
             self.emit(Notice(text="The model wrote a second program: only the first is run."))
         return written.program
 
+    async def reviewed(self, program: str, refused: Feedback | None) -> tuple[str, Feedback | None]:
+        """The program as it will run, and what the model has to be told instead of running it."""
+        if refused or not self.settings.review:
+            return program, refused
+        problem = ""
+        while True:
+            self.emit(ReviewAsked(program=program, problem=problem))
+            with self.progress.review_time.running():
+                verdict = await self.desk.review(program, problem)
+            self.emit(ReviewDecided(program=verdict.program, comment=verdict.comment))
+            if verdict.program is None:
+                return program, self.rejected(verdict)
+            if verdict.program == program and not problem:
+                return program, None
+            self.progress.program = program = verdict.program
+            again = self.check(program)
+            if again is None:
+                return program, None
+            problem = again.reason
+
+    def rejected(self, verdict: Verdict) -> Feedback:
+        said = verdict.comment.strip()
+        self.progress.error = ProgramFailure(kind="Rejected", message=said or "the person did not let the program run")
+        return prompt.rejected(said if verdict.by == "person" else "")
+
     def check(self, program: str) -> Feedback | None:
         """What preflight refuses, before anything has happened."""
         size = self.settings.limits.program_bytes
         report = preflight.check(program, self.tools.specs(), modules(), self.defined, program_bytes=size)
-        self.named = report.tools_named
+        self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
         self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         if not problems:
@@ -175,7 +209,7 @@ class _Turn:
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
                 answer=self.calls.answer,
                 write=progress.write,
-                clock=self.calls.begin(progress.attempts, limits.run_seconds),
+                clock=self.calls.begin(progress.attempts, program, self.sites),
             )
         progress.outcome, progress.error = outcome, outcome.failure
         self.emit(RunFinished(run=progress.attempts, outcome=outcome))
@@ -194,11 +228,13 @@ class _Turn:
 
     def goes_on(self, feedback: Feedback) -> bool:
         """Whether the model may have another try; counts it."""
-        if feedback.is_repair:
+        if feedback.counts == "nothing" and not feedback.reason:
+            return False  # rejected without a word: there is nothing to tell the model
+        if feedback.counts == "repair":
             self.repairs += 1
             if self.repairs > self.settings.max_retries:
                 return False
-        else:
+        if feedback.counts == "look":
             self.looks += 1
             if self.looks > self.settings.limits.observations:
                 message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 __all__ = [
     "Answer",
     "CallRecord",
+    "Choice",
     "Decision",
     "Isolation",
     "JSONObject",
@@ -30,6 +31,7 @@ __all__ = [
 JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
 JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
+Choice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +66,7 @@ class ToolCall:
     Attributes:
         id: counts 1, 2, 3 within a run.
         line: the program's line that calls, if known.
+        together: how many calls the program sent off at once, this one among them, as far as it told.
         version: of the tool that was validated and will run; what is remembered of an approval is bound to it.
     """
 
@@ -71,6 +74,7 @@ class ToolCall:
     name: str
     arguments: Mapping[str, JSONValue]
     line: int | None = None
+    together: int = 1
     version: str = ""
 
 
@@ -79,13 +83,22 @@ class Decision:
     """Whether a call may run, who said so, and why not.
 
     Attributes:
-        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"`, or `"nobody"`
-            (approval was needed and nobody could give it).
+        choice: `"reject"`, or for how much the call was allowed: for itself, for the tool in this cell, for the tool
+            in this session, or always for the tool with exactly these arguments.
+        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"`, `"memory"` (the person said
+            so before), or `"nobody"` (approval was needed and nobody could give it).
+        reason: of a rejection, for the program; of a permission by policy, for the person.
+        arguments: what the person put in the place of the program's arguments; `None` leaves those.
     """
 
-    allowed: bool
-    by: Literal["policy", "person", "nobody"]
+    choice: Choice
+    by: Literal["policy", "person", "memory", "nobody"]
     reason: str = ""
+    arguments: Mapping[str, JSONValue] | None = None
+
+    @property
+    def allowed(self) -> bool:
+        return self.choice != "reject"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,7 +121,7 @@ Answer: TypeAlias = Returned | Raised
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRecord:
-    """One finished call. `seconds` is the time the tool itself took."""
+    """One finished call, as the program made it. `seconds` is the time the tool itself took."""
 
     call: ToolCall
     decision: Decision

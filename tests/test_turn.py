@@ -193,7 +193,7 @@ async def test_the_arguments_of_all_calls_of_a_turn_are_bounded(session):
 
 async def test_an_approver_that_breaks_is_a_denial(session):
     class Broken:
-        async def decide(self, call):
+        async def decide(self, question):
             raise OSError("no card")
 
     result, _, _ = await ask(session, ["pay(1)"], approver=Broken(), settings=Settings(max_retries=0))
@@ -202,9 +202,9 @@ async def test_an_approver_that_breaks_is_a_denial(session):
 
 async def test_the_clock_of_the_run_stands_still_while_a_person_decides(session):
     class Slow:
-        async def decide(self, call):
+        async def decide(self, question):
             await asyncio.sleep(1.5)
-            return await AutoApprove().decide(call)
+            return await AutoApprove().decide(question)
 
     settings = Settings(limits=Limits(run_seconds=1.0))
     result, _, _ = await ask(session, ["pay(1)"], approver=Slow(), settings=settings)
@@ -272,13 +272,14 @@ async def test_a_stack_that_is_used_up_costs_the_variables_and_the_model_is_told
 
 
 async def test_a_denial_settles_the_calls_in_flight_after_three_questions(session):
-    asked = []
+    asked, one = [], asyncio.Lock()
 
     class No:
-        async def decide(self, call):
-            asked.append(call.id)
-            await asyncio.sleep(0)
-            return Decision(allowed=False, by="person", reason="no")
+        async def decide(self, question):
+            async with one:
+                asked.append(question.call.id)
+                await asyncio.sleep(0)
+                return Decision(choice="reject", by="person", reason="no")
 
     text = (
         "import asyncio\nr = await asyncio.gather(*[call_tool_async('look_up', key='a')]"

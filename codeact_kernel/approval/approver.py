@@ -1,44 +1,57 @@
-"""Who may say yes to a call: pure rules, and the seam to a person.
-
-A call is decided at the bridge, when it happens, whatever the program, the prelude or preflight said before. Doubt
-means no: an unknown tool, nobody there, or an approver that fails is a denial.
-"""
+"""The seam to a person, and what stands there where none is."""
 
 from __future__ import annotations
 
 from collections.abc import Set
 from typing import Literal, Protocol
 
-from .values import Decision, ToolCall
+from ..values import Decision
+from .question import Question, Verdict
 
-__all__ = ["Approver", "AutoApprove", "DenyAll", "needs_person"]
+__all__ = ["Approver", "AutoApprove", "DenyAll", "how_to_allow", "needs_person"]
 
 
 class Approver(Protocol):
-    """Decides about one call that needs approval, perhaps by asking a person."""
+    """Decides what needs a decision, perhaps by asking a person. Several questions may be open at once."""
 
-    async def decide(self, call: ToolCall) -> Decision:
-        """The decision; it is good for this call alone."""
+    async def decide(self, question: Question) -> Decision:
+        """The decision about one call. Cancelled when the question is settled otherwise."""
+        ...
+
+    async def review(self, program: str, problem: str) -> Verdict:
+        """What becomes of a program before it runs. `problem` says why the last edit of it cannot run."""
         ...
 
 
 class AutoApprove:
     """Says yes to everything. For scripts whose author is the person."""
 
-    async def decide(self, call: ToolCall) -> Decision:
-        return Decision(allowed=True, by="policy")
+    async def decide(self, question: Question) -> Decision:
+        return Decision(choice="allow_once", by="policy")
+
+    async def review(self, program: str, problem: str) -> Verdict:
+        return Verdict(program=program, by="policy")
 
 
 class DenyAll:
     """Says no, because nobody is there to ask; tells how to allow the tool beforehand."""
 
-    async def decide(self, call: ToolCall) -> Decision:
-        return Decision(
-            allowed=False,
-            by="nobody",
-            reason=f"{call.name} needs approval and nobody is here to give it: "
-            f"allow it beforehand with --allow {call.name} or CODEACT_ALLOW={call.name}",
-        )
+    async def decide(self, question: Question) -> Decision:
+        name = question.call.name
+        reason = f"{name} needs approval and nobody is here to give it: {how_to_allow(name)}"
+        return Decision(choice="reject", by="nobody", reason=reason)
+
+    async def review(self, program: str, problem: str) -> Verdict:
+        comment = "The program was to be reviewed and nobody is here to do it: leave out --review"
+        return Verdict(program=None, comment=comment, by="nobody")
+
+
+def how_to_allow(name: str) -> str:
+    """The three ways to allow a tool beforehand."""
+    return (
+        f"allow it beforehand with --allow {name}, with CODEACT_ALLOW={name}, "
+        f'or with c.CodeAct.allow = ["{name}"] in ipython_config.py'
+    )
 
 
 def needs_person(name: str, approval_mode: Literal["always_require", "never_require"], allow: Set[str]) -> bool:

@@ -14,11 +14,11 @@ from itertools import islice
 
 from ..settings import Limits
 from .reading import Reading
-from .report import Problem, Report, ToolFacts
+from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
 from .syntax import describe, may_be_newer
 
-__all__ = ["Problem", "Report", "ToolFacts", "check"]
+__all__ = ["Problem", "Report", "Site", "ToolFacts", "check"]
 
 MANY = 10
 PROGRAM_BYTES = Limits().program_bytes
@@ -68,8 +68,10 @@ def _check(program: str, tools: Mapping[str, ToolFacts], modules: Container[str]
             problems.append(describe(error, program))
     problems.sort(key=lambda problem: problem.line or 0)
     uses = sorted(reading.uses, key=lambda use: (use.line, use.column))
-    named = _once(use.name for use in uses if use.name in tools and use.scope.means_global(use.name))
-    return Report(tuple(problems[:MANY]), named)
+    sites = tuple(
+        Site(use.name, use.line, use.repeated) for use in uses if use.name in tools and use.scope.means_global(use.name)
+    )
+    return Report(tuple(problems[:MANY]), _once(site.name for site in sites), sites)
 
 
 def _refused(message: str) -> Report:

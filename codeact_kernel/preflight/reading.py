@@ -50,13 +50,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A name that is read; `quoted` when it is the text in `call_tool("name")`."""
+    """A name that is read; `quoted` when it is the text in `call_tool("name")`, `repeated` in a loop or a function."""
 
     name: str
     line: int
     column: int
     scope: Scope
     quoted: bool = False
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Reading(ast.NodeVisitor):
         self.returns: list[int] = []
         self.members: list[tuple[str, str, int]] = []
         self.guards = 0
+        self.loops = 0
 
     def bind(self, name: str, line: int, verb: Verb = "binds") -> None:
         scope = self.module if name in self.scope.globals else self.scope
@@ -115,7 +117,27 @@ class Reading(ast.NodeVisitor):
         with self.within(Scope(kind, self.scope)):
             for parameter in getattr(node, "type_params", ()):  # Python 3.12
                 self.bind(parameter.name, parameter.lineno)
-            self.generic_visit(node)
+            self.visit_repeated(node)
+
+    def visit_repeated(self, node: ast.AST) -> None:
+        """What stands in `node` may happen any number of times."""
+        self.loops += 1
+        self.generic_visit(node)
+        self.loops -= 1
+
+    visit_While = visit_repeated
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.target)
+        self.visit(node.iter)
+        self.loops += 1
+        for statement in node.body:
+            self.visit(statement)
+        self.loops -= 1
+        for statement in node.orelse:
+            self.visit(statement)
+
+    visit_AsyncFor = visit_For
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.bind(node.name, node.lineno, "defines")
@@ -149,7 +171,7 @@ class Reading(ast.NodeVisitor):
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
-            self.uses.append(Use(node.id, node.lineno, node.col_offset, self.scope))
+            self.uses.append(Use(node.id, node.lineno, node.col_offset, self.scope, repeated=self.loops > 0))
         else:
             self.bind(node.id, node.lineno)
 
@@ -183,7 +205,8 @@ class Reading(ast.NodeVisitor):
             self.calls.append(Call(node.func.id, node, self.scope))
             match node.args:
                 case [ast.Constant(value=str(name)) as text, *_] if node.func.id in CALLERS:
-                    self.uses.append(Use(name, text.lineno, text.col_offset, self.module, quoted=True))
+                    again = self.loops > 0
+                    self.uses.append(Use(name, text.lineno, text.col_offset, self.module, quoted=True, repeated=again))
                 case _:
                     pass
         self.generic_visit(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Problem", "Report", "ToolFacts", "clip", "quote"]
+__all__ = ["Problem", "Report", "Site", "ToolFacts", "clip", "quote"]
 
 LONG = 400
 
@@ -37,16 +37,27 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Site:
+    """A place that names a tool; `repeated` where one place may make many calls, as in a loop."""
+
+    name: str
+    line: int
+    repeated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What there is to know of a program before it runs.
 
     Attributes:
         problems: in the order of the lines, a few at most.
         tools_named: the tools it calls or mentions, each once, in order of appearance.
+        sites: every place that does so.
     """
 
     problems: tuple[Problem, ...]
     tools_named: tuple[str, ...]
+    sites: tuple[Site, ...] = ()
 
 
 def clip(text: str, longest: int) -> str:

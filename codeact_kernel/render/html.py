@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..values import Raised
 from .code import highlighted
-from .parts import Table, as_table, call_end, call_text, error_text, footer, traceback_text, value_block
+from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .safe import clip, escaped, for_html
 from .transcript import Attempt, CallRow, Transcript
 
@@ -17,9 +17,10 @@ _MAX_CALLS = 200
 _LINE = "1px solid rgba(128,128,128,.35)"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
 _DIM = "opacity:.75;font-size:12px"
-# Pygments' inline colours are made for a light ground, so the program brings its ground along into dark themes.
-_CODE = f"background:#f7f7f7;color:#222;padding:8px 10px;margin:0;overflow:auto;line-height:1.45;{_MONO}"
-_STATES = {"done": "#1a7f37", "failed": "#cf222e", "stopped": "#bf5f00"}
+_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;overflow:auto;line-height:1.45;{_MONO}"
+# As in `code`: colours that can be read on white and on near black.
+_RED, _GREEN, _ORANGE, _BLUE = "#d0454c", "#2f8458", "#b8601c", "#337ab7"
+_STATES = {"done": _GREEN, "failed": _RED, "denied": _RED, "stopped": _ORANGE, "waiting for you": _ORANGE}
 
 
 def to_html(transcript: Transcript) -> str:
@@ -48,7 +49,7 @@ def _notes(transcript: Transcript) -> list[str]:
 
 
 def _header(transcript: Transcript) -> str:
-    colour = _STATES.get(transcript.state, "#0969da")
+    colour = _STATES.get(transcript.state, _BLUE)
     calls = sum(len(attempt.calls) for attempt in transcript.attempts)
     return _tag(
         "div",
@@ -90,12 +91,12 @@ def _calls(calls: list[CallRow]) -> str:
 
 def _call(row: CallRow) -> str:
     cell = f"text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word;{_MONO}"
-    wrong = ";color:#cf222e" if isinstance(row.answer, Raised) else ""
+    wrong = f";color:{_RED}" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
-    by = " (person)" if row.decision is not None and row.decision.by == "person" else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, for_html(clip(call_end(row), 300)), by),
+        _tag("td", cell + wrong, for_html(clip(call_end(row), 300))),
+        _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := decided(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
     return f"<tr>{''.join(cells)}</tr>"
@@ -106,7 +107,7 @@ def _end(transcript: Transcript) -> str:
     if result is None:
         return ""
     if result.error is not None:
-        line = _tag("div", "padding:4px 10px;color:#cf222e;font-weight:bold", for_html(error_text(result.error)))
+        line = _tag("div", f"padding:4px 10px;color:{_RED};font-weight:bold", for_html(error_text(result.error)))
         return line + (_pre(traceback_text(result.error)) if result.error.traceback else "")
     table = as_table(result.value)
     if table is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .parts import as_table, call_end, call_text, error_text, footer
+from .parts import as_table, call_end, call_text, decided, error_text, footer
 from .safe import clip, escaped, for_markdown, plain
 from .text import value_lines
-from .transcript import Attempt, Transcript
+from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_markdown"]
 
@@ -41,9 +41,7 @@ def to_markdown(transcript: Transcript) -> str:
 def _attempt(attempt: Attempt) -> list[str]:
     parts = [_fenced(escaped(attempt.program).rstrip(), "python")]
     shown = attempt.calls[:_MAX_CALLS]
-    rows = [
-        f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({row.took * 1e3:.0f} ms)" for row in shown
-    ]
+    rows = [f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({_about(row)})" for row in shown]
     if len(attempt.calls) > len(shown):
         rows.append(f"- … {len(attempt.calls) - len(shown):,} more calls")
     if rows:
@@ -53,6 +51,10 @@ def _attempt(attempt: Attempt) -> list[str]:
     if attempt.reason:
         parts.append(f"Mended, because: {for_markdown(clip(attempt.reason, 500))}")
     return parts
+
+
+def _about(row: CallRow) -> str:
+    return f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := decided(row)) else "")
 
 
 def _fenced(text: str, language: str = "text") -> str:

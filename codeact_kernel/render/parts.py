@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -16,6 +17,7 @@ __all__ = [
     "as_table",
     "call_end",
     "call_text",
+    "decided",
     "error_text",
     "footer",
     "traceback_text",
@@ -56,9 +58,41 @@ def as_table(value: JSONValue) -> Table | None:
 
 
 def call_text(row: CallRow) -> str:
-    """A call as it stands in a program, in one line."""
-    row.text = row.text or f"{clip(one_line(row.call.name), 100)}({arguments_text(row.call.arguments)})"
+    """A call as it stands in a program, in one line, with the arguments that the tool got."""
+    if not row.text or (row.decision is not None and row.decision.arguments is not None):
+        row.text = f"{clip(one_line(row.call.name), 100)}({arguments_text(_ran(row))})"
     return row.text
+
+
+def decided(row: CallRow) -> str:
+    """Who allowed or denied a call, in a few words; empty where nobody had to."""
+    decision = row.decision
+    if decision is None:
+        return "waiting for you" if row.waits else ""
+    if decision.by == "policy":
+        return decision.reason if decision.allowed else "denied"
+    if decision.by == "nobody":
+        return "denied, nobody was here"
+    words = _SAID.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
+    return f"{words}, with arguments changed" if decision.arguments is not None else words
+
+
+_SAID = {
+    ("allow_once", "person"): "allowed by you",
+    ("allow_cell", "person"): "allowed by you for this cell",
+    ("allow_session", "person"): "allowed by you for this session",
+    ("allow_always", "person"): "allowed by you always",
+    ("reject", "person"): "denied by you",
+    ("allow_cell", "memory"): "allowed for this cell",
+    ("allow_session", "memory"): "allowed for this session",
+    ("allow_always", "memory"): "allowed always",
+}
+
+
+def _ran(row: CallRow) -> Mapping[str, JSONValue]:
+    """The arguments that the tool got: the program's, or the person's."""
+    decision = row.decision
+    return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
 
 
 def call_end(row: CallRow) -> str:

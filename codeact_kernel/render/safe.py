@@ -10,7 +10,17 @@ from collections.abc import Mapping
 
 from ..values import JSONValue
 
-__all__ = ["arguments_text", "clip", "escaped", "for_html", "for_markdown", "one_line", "plain", "value_text"]
+__all__ = [
+    "arguments_text",
+    "clip",
+    "escaped",
+    "for_html",
+    "for_markdown",
+    "has_hidden",
+    "one_line",
+    "plain",
+    "value_text",
+]
 
 # An OSC code ends on its line, or it is none: one that is left open must not swallow the text behind it.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
@@ -29,6 +39,11 @@ def escaped(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(_shown(character) for character in text)
+
+
+def has_hidden(text: str) -> bool:
+    """Whether something in it does not show as it is: then it has to be shown with escapes."""
+    return not text.isprintable() and any(_shown(character) != character for character in text)
 
 
 def one_line(text: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..values import TurnResult
-from .parts import as_table, call_end, call_text, error_text, footer, value_block
+from .parts import as_table, call_end, call_text, decided, error_text, footer, value_block
 from .safe import clip, escaped, one_line, plain
 from .transcript import Attempt, Transcript
 
@@ -53,7 +53,8 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines += [f"    {line}" for line in escaped(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
-        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms")
+        by = f"  ({words})" if (words := decided(row)) else ""
+        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms{by}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:

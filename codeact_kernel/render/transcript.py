@@ -6,17 +6,19 @@ from dataclasses import dataclass, field
 
 from ..events import (
     CallAnswered,
+    CallAsked,
     CallDecided,
     CallOpened,
+    CallProgressed,
     Event,
     ModelAsked,
     Notice,
     OutputWritten,
-    ProgramChecked,
     ProgramDelta,
     ProgramReady,
     RepairStarted,
-    RunFinished,
+    ReviewAsked,
+    ReviewDecided,
     RunStarted,
     TextDelta,
     TurnFinished,
@@ -24,32 +26,75 @@ from ..events import (
 )
 from ..values import Answer, Decision, Isolation, ToolCall, TurnResult
 
-__all__ = ["Attempt", "CallRow", "Transcript"]
+__all__ = ["Attempt", "Batch", "CallRow", "Transcript"]
 
 _OUTPUT_SHOWN = 20_000
 
 
 @dataclass(slots=True)
 class CallRow:
-    """One tool call, as far as it has come. `took` is in seconds."""
+    """One tool call, as far as it has come.
+
+    Attributes:
+        took: seconds.
+        asked: whether a person is asked about it, or was.
+        batch: which of the groups of calls that the program sent off at once it belongs to; 0 is none.
+        progress: what the tool told last: how much is done, of how much, and a few words.
+        text, end: both as they are shown: made once, since a card is drawn often and values can be large.
+    """
 
     call: ToolCall
     decision: Decision | None = None
     answer: Answer | None = None
     took: float = 0.0
+    asked: bool = False
+    batch: int = 0
+    progress: tuple[float, float | None, str] | None = None
     text: str = ""
     end: str = ""
-    """Both as they are shown: made once, since a card is drawn often and values can be large."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether a person has to decide now."""
+        return self.asked and self.decision is None and self.answer is None
+
+
+@dataclass(slots=True)
+class Batch:
+    """Calls that the program sent off at once: how many there are, how many were opened, how many are over."""
+
+    size: int
+    opened: int = 0
+    over: int = 0
 
 
 @dataclass(slots=True)
 class Attempt:
-    """One program and what became of it. `reason` says why it was not the last."""
+    """One program and what became of it.
+
+    Attributes:
+        calls: its tool calls, as they came.
+        batches: those sent off at once, by the number that their rows have; the first is none.
+        reason: why it was not the last.
+    """
 
     program: str = ""
     calls: list[CallRow] = field(default_factory=list[CallRow])
+    batches: list[Batch] = field(default_factory=lambda: [Batch(0)])
+    rows: dict[int, CallRow] = field(default_factory=dict[int, CallRow])
     output: str = ""
     reason: str = ""
+
+    def open(self, call: ToolCall) -> None:
+        """A call that the program makes."""
+        row = self.rows[call.id] = CallRow(call)
+        self.calls.append(row)
+        if call.together > 1:
+            batch = self.batches[-1]
+            if batch.size != call.together or batch.opened == batch.size:
+                self.batches.append(batch := Batch(call.together))
+            batch.opened += 1
+            row.batch = len(self.batches) - 1
 
 
 @dataclass(slots=True)
@@ -57,10 +102,11 @@ class Transcript:
     """The state that the formats are drawn from.
 
     Attributes:
-        state: "asking the model", "writing", "checking", "running", "done", "failed" or "stopped".
+        phase: "writing program", "running", "done", "failed", "denied" or "stopped".
+        review: the program that a person is asked about now, and why what they made of it cannot run.
     """
 
-    state: str = "asking the model"
+    phase: str = "writing program"
     ask: str = ""
     model: str = ""
     note: str = ""
@@ -69,6 +115,8 @@ class Transcript:
     attempts: list[Attempt] = field(default_factory=list[Attempt])
     isolation: Isolation | None = None
     result: TurnResult | None = None
+    review: tuple[str, str] | None = None
+    waiting: int = 0
     _writing: bool = False
     _answered: bool = False
 
@@ -78,7 +126,7 @@ class Transcript:
         rows = [CallRow(one.call, one.decision, one.answer, one.seconds) for one in result.calls]
         attempt = Attempt(program=result.program or "", calls=rows, output=_bounded(result.stdout + result.stderr))
         return cls(
-            state=_end(result),
+            phase=_end(result),
             ask=result.ask,
             model=result.model,
             note=result.note,
@@ -96,39 +144,55 @@ class Transcript:
             case Notice(text=text):
                 self.notices.append(text)
             case ModelAsked():
-                self.state, self.prose = "asking the model", ""
+                self.phase, self.prose = "writing program", ""
                 self._writing = self._answered = False
             case TextDelta(text=text):
-                self.state, self.prose = "writing", _bounded(self.prose + text)
+                self.prose = _bounded(self.prose + text)
             case ProgramDelta(text=text):
-                self.state = "writing"
                 self._current().program += text
             case ProgramReady(program=program):
                 self._current().program = program
-                self.state, self._writing, self._answered = "checking", False, True
-            case ProgramChecked() | RunFinished():
-                pass
+                self._writing, self._answered = False, True
+            case ReviewAsked(program=program, problem=problem):
+                self.review = (program, problem)
+            case ReviewDecided(program=program):
+                self.review = None
+                self.attempts[-1].program = program or self.attempts[-1].program
             case RunStarted(isolation=isolation):
-                self.state, self.isolation = "running", isolation
+                self.phase, self.isolation = "running", isolation
             case OutputWritten(text=text):
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
             case CallOpened(call=call):
-                self.attempts[-1].calls.append(CallRow(call))
+                self.attempts[-1].open(call)
+            case CallAsked(call=call):
+                self._row(call).asked = True
+                self.waiting += 1
             case CallDecided(call=call, decision=decision):
-                self._row(call).decision = decision
+                row = self._row(call)
+                self.waiting -= row.waits
+                row.decision = decision
+            case CallProgressed(call=call, done=done, total=total, text=text):
+                self._row(call).progress = (done, total, text)
             case CallAnswered(call=call, answer=answer, took=took):
                 row = self._row(call)
+                self.waiting -= row.waits
                 row.answer, row.took = answer, took
+                self.attempts[-1].batches[row.batch].over += 1
             case RepairStarted(reason=reason):
                 if self._answered:
                     self.attempts[-1].reason = reason
                 else:
                     self.notices.append(f"Asked again: {reason}")
             case TurnFinished(result=result):
-                self.result, self.state = result, _end(result)
+                self.result, self.phase, self.review, self.waiting = result, _end(result), None, 0
             case _:
                 pass
+
+    @property
+    def state(self) -> str:
+        """The phase, or "waiting for you" while it waits for a decision."""
+        return "waiting for you" if self.waiting or self.review else self.phase
 
     @property
     def words(self) -> str:
@@ -144,13 +208,16 @@ class Transcript:
         return self.attempts[-1]
 
     def _row(self, call: ToolCall) -> CallRow:
-        return next(row for row in reversed(self.attempts[-1].calls) if row.call.id == call.id)
+        return self.attempts[-1].rows[call.id]
 
 
 def _end(result: TurnResult) -> str:
     if result.error is None:
         return "done"
-    return "stopped" if result.stopped else "failed"
+    if result.stopped:
+        return "stopped"
+    denied = result.error.kind == "ToolDenied" and any(not record.decision.allowed for record in result.calls)
+    return "denied" if denied or result.error.kind == "Rejected" else "failed"
 
 
 def _bounded(text: str) -> str:

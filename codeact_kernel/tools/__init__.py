@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .decorator import tool
 from .registry import ApprovalMode, BoundCall, OnMain, Registry, ToolCallError, ToolSpec, default_registry
+from .reporting import progress
 from .results import to_json
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "ToolCallError",
     "ToolSpec",
     "default_registry",
+    "progress",
     "to_json",
     "tool",
 ]

@@ -14,6 +14,7 @@ from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
 from ..values import JSONObject, JSONValue
 from .failures import clipped, told
+from .reporting import Report, reporting
 from .results import to_json
 from .schema import Contract
 from .shapes import ANY, Shape, merge, seen
@@ -172,35 +173,52 @@ class Registry:
         _arguments(bound, limits)
         return bound
 
-    async def call(self, bound: BoundCall, *, on_main: OnMain, limits: Limits = DEFAULT_LIMITS) -> JSONValue:
+    def edited(
+        self, bound: BoundCall, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS
+    ) -> BoundCall:
+        """The same call of the same tool with other arguments.
+
+        Raises:
+            ToolCallError: arguments that it does not take.
+        """
+        changed = replace(bound, arguments=_canonical(bound.tool.spec.name, arguments, limits))
+        _arguments(changed, limits)
+        return changed
+
+    async def call(
+        self, bound: BoundCall, *, on_main: OnMain, limits: Limits = DEFAULT_LIMITS, report: Report | None = None
+    ) -> JSONValue:
         """Run the tool and give its result as JSON.
 
         A synchronous function runs by `on_main`, and so does the copying of its result: what the tool does with it
         later changes nothing. KeyboardInterrupt and cancellation pass through; everything else is told.
 
+        Args:
+            report: takes what the tool tells of its progress.
+
         Raises:
             ToolCallError: the tool raised, or returned what cannot be sent.
         """
         try:
-            answer = await self._run(bound, on_main, limits)
+            answer = await self._run(bound, on_main, limits, report)
         except ToolCallError as error:
             self.last_error = error.__cause__ or error
             raise
         self._remember(bound.tool, answer)
         return answer
 
-    async def _run(self, bound: BoundCall, on_main: OnMain, limits: Limits) -> JSONValue:
+    async def _run(self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None) -> JSONValue:
         tool, name = bound.tool, bound.tool.spec.name
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
 
         def run() -> object:
-            with _told(name, limits):
+            with _told(name, limits), reporting(report):
                 value = tool.function(**arguments)
             return value if inspect.isawaitable(value) else _answer(name, value, limits)
 
         result = run() if tool.spec.is_async else await on_main(run)
         if inspect.isawaitable(result):
-            with _told(name, limits, on_loop=True):
+            with _told(name, limits, on_loop=True), reporting(report):
                 result = await result
             result = _answer(name, result, limits)
         return cast(JSONValue, result)

@@ -23,7 +23,7 @@ ELEMENTS = {"div", "span", "b", "pre", "details", "summary", "table", "thead", "
 
 def call(name="get_orders", answer=None, number=1, by="policy", **arguments) -> CallRecord:
     answer = Returned(value=1) if answer is None else answer
-    decision = Decision(allowed=True, by=by)
+    decision = Decision(choice="allow_once", by=by)
     return CallRecord(
         call=ToolCall(id=number, name=name, arguments=arguments), decision=decision, answer=answer, seconds=0.0123
     )

@@ -135,7 +135,7 @@ def test_a_turn_under_way_says_where_it_is():
         states.append(transcript(*events).state)
         for text in bundle(transcript(*events)).values():
             assert states[-1] in text
-    assert states == ["asking the model", "writing", "checking", "running"]
+    assert states == ["writing program", "writing program", "writing program", "running"]
 
 
 def test_a_program_is_shown_while_it_is_written():
@@ -189,7 +189,7 @@ def test_many_calls_are_folded_unless_one_failed():
 
 
 def test_a_call_that_a_person_decided_says_so():
-    assert "(person)" in Reader(bundle(turn(calls=[call(by="person")]))["text/html"]).data
+    assert "allowed by you" in Reader(bundle(turn(calls=[call(by="person")]))["text/html"]).data
 
 
 def test_waiting_for_the_person_is_in_the_footer_only_when_there_was_some():

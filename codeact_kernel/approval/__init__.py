@@ -1,0 +1,14 @@
+"""Who may say yes: pure rules, what a person said before, and the seam to a person.
+
+A call is decided at the bridge, when it happens, whatever the program, the prelude or preflight said before. Doubt
+means no: an unknown tool, nobody there, or an approver that fails is a denial.
+"""
+
+from __future__ import annotations
+
+from .approver import Approver, AutoApprove, DenyAll, needs_person
+from .desk import Desk
+from .grants import Grant, Grants
+from .question import Question, Verdict
+
+__all__ = ["Approver", "AutoApprove", "DenyAll", "Desk", "Grant", "Grants", "Question", "Verdict", "needs_person"]
