@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from codeact_kernel.model.scripted import ScriptedModel
-from codeact_kernel.tools import tool
+from codeact_kernel.tools import progress, tool
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from codeact_kernel.model.base import ModelClient
 
-__all__ = ["ScriptedModel", "load_ipython_extension", "tool", "unload_ipython_extension", "use"]
+__all__ = ["ScriptedModel", "load_ipython_extension", "progress", "tool", "unload_ipython_extension", "use"]
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:

@@ -1,69 +1,179 @@
-"""Asking the person about a call. So far on stdin, with `input()`; where nobody can answer, the answer is no."""
+"""Asking the person: on the card, if a page shows it; else with `input()`; and where nobody is, the answer is no."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from codeact_kernel.approval import DenyAll
-from codeact_kernel.render.safe import arguments_text, plain
-from codeact_kernel.values import Decision, ToolCall
+from codeact_kernel.approval import Approver, DenyAll, Question, Verdict
+from codeact_kernel.approval.question import seal
+from codeact_kernel.render.safe import arguments_text, escaped, plain
+from codeact_kernel.values import Choice, Decision, JSONObject
+
+from .form import edited, form_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["StdinApprover", "somebody_is_there"]
+__all__ = ["CardApprover", "Ladder", "StdinApprover", "somebody_is_there"]
 
 _ONE_QUESTION = 1_000
 """Characters of arguments that fit into the question's own line."""
+_ON_THE_CARD = 1 << 20
+"""Characters of open questions that a page is sent at once; the others follow as these are decided."""
+_REASON = 500
+_CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
+
+OnMain = Callable[[Callable[[], object]], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class _Open:
+    question: Question
+    form: JSONObject
+    size: int
+    decided: asyncio.Future[Decision]
+
+
+class CardApprover:
+    """Asks on the card. Everything here happens on the loop, but for reading `questions` and `review`.
+
+    Attributes:
+        review: the program that is asked about, as the card shows it.
+    """
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self.review: JSONObject | None = None
+        self._wake = wake
+        self._open: dict[str, _Open] = {}
+        self._verdict: asyncio.Future[Verdict] | None = None
+        self._reviews = 0
+        self._program = ""
+
+    @property
+    def questions(self) -> list[JSONObject]:
+        """The calls that wait, as the card shows them."""
+        shown: list[JSONObject] = []
+        left = _ON_THE_CARD
+        for one in list(self._open.values()):
+            if shown and one.size > left:
+                break
+            left -= one.size
+            shown.append(one.form)
+        return shown
+
+    async def decide(self, question: Question) -> Decision:
+        form = form_of(question)
+        one = _Open(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
+        self._open[question.seal] = one
+        self._wake()
+        try:
+            return await one.decided
+        finally:
+            del self._open[question.seal]
+            self._wake()
+
+    async def review_program(self, program: str, problem: str) -> Verdict:
+        self._reviews += 1
+        self._program = program
+        self._verdict = asyncio.get_running_loop().create_future()
+        shown = seal(self._reviews, id(self), program, problem)
+        # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
+        text = escaped(program)
+        self.review = {"seal": shown, "program": text, "editable": text == program, "problem": plain(problem)}
+        self._wake()
+        try:
+            return await self._verdict
+        finally:
+            self.review = None
+            self._wake()
+
+    def heard(self, message: Mapping[str, Any]) -> None:
+        """What the page sent. What does not name an open question exactly as it was shown changes nothing."""
+        if message.get("kind") == "decide":
+            self._decided(message)
+        elif message.get("kind") == "review":
+            self._reviewed(message)
+
+    def _decided(self, message: Mapping[str, Any]) -> None:
+        named, choice, reason = message.get("seal"), message.get("choice"), message.get("reason", "")
+        one = self._open.get(named) if isinstance(named, str) else None
+        if one is None or one.decided.done() or choice not in _CHOICES or not isinstance(reason, str):
+            return
+        if (message.get("run"), message.get("call")) != (one.question.run, one.question.call.id):
+            return
+        if choice == "reject":
+            said = plain(reason).strip()[:_REASON] or f"the person denied {one.question.call.name}"
+            one.decided.set_result(Decision(choice="reject", by="person", reason=said))
+            return
+        arguments, problem = edited(one.question, _texts(message.get("edits")))
+        if problem:
+            one.form = {**one.form, "problem": problem, "tries": cast("int", one.form.get("tries", 0)) + 1}
+            self._wake()
+            return
+        one.decided.set_result(Decision(choice=cast("Choice", choice), by="person", arguments=arguments))
+
+    def _reviewed(self, message: Mapping[str, Any]) -> None:
+        shown, verdict, program = self.review, self._verdict, message.get("program")
+        if shown is None or verdict is None or verdict.done() or message.get("seal") != shown["seal"]:
+            return
+        comment = message.get("comment", "")
+        if message.get("choice") == "reject" and isinstance(comment, str):
+            verdict.set_result(Verdict(program=None, comment=plain(comment)[:4_000]))
+        elif message.get("choice") == "run" and isinstance(program, str):
+            verdict.set_result(Verdict(program=program if shown["editable"] else self._program))
+
+
+def _texts(value: object) -> dict[str, str]:
+    items = cast("dict[object, object]", value).items() if isinstance(value, dict) else ()
+    return {name: text for name, text in items if isinstance(name, str) and isinstance(text, str)}
 
 
 class StdinApprover:
-    """Asks on the main thread; remembers what was allowed for the session.
+    """Asks with `input()`, on the main thread, one question after the other.
 
     Args:
-        on_main: runs a function on the main thread.
-        present: whether somebody can answer.
-        before: called on the main thread just before the question.
-        allowed: names and versions of tools allowed for the session; grows with the person's answers.
+        before: called on the main thread just before a question.
     """
 
-    def __init__(
-        self,
-        on_main: Callable[[Callable[[], object]], Awaitable[object]],
-        *,
-        present: bool,
-        before: Callable[[], None],
-        allowed: set[tuple[str, str]],
-    ) -> None:
+    def __init__(self, on_main: OnMain, before: Callable[[], None]) -> None:
         self._on_main = on_main
-        self._present = present
         self._before = before
-        self._allowed = allowed
+        self._one = asyncio.Lock()
 
-    async def decide(self, call: ToolCall) -> Decision:
-        """The person's word on `call`, or a denial where nobody is there."""
-        tool = (call.name, call.version)  # a tool that was changed is another one
-        if tool in self._allowed:
-            return Decision(allowed=True, by="person", reason="allowed for this session")
-        if not self._present:
-            return await DenyAll().decide(call)
-        answer = str(await self._on_main(lambda: self._question(call))).strip()
+    async def decide(self, question: Question) -> Decision:
+        async with self._one:
+            answer = str(await self._on_main(lambda: self._question(question))).strip()
         match answer.lower():
             case "y" | "yes":
-                return Decision(allowed=True, by="person")
+                return Decision(choice="allow_once", by="person")
+            case "c" | "cell":
+                return Decision(choice="allow_cell", by="person")
             case "s" | "session":
-                self._allowed.add(tool)
-                return Decision(allowed=True, by="person", reason="allowed for this session")
+                return Decision(choice="allow_session", by="person")
             case "" | "n" | "no":
-                return Decision(allowed=False, by="person", reason=f"the person denied {call.name}")
+                return Decision(choice="reject", by="person", reason=f"the person denied {question.call.name}")
             case _:
-                return Decision(allowed=False, by="person", reason=plain(answer)[:500])
+                return Decision(choice="reject", by="person", reason=plain(answer)[:_REASON])
 
-    def _question(self, call: ToolCall) -> str:
+    async def review(self, program: str, problem: str) -> Verdict:
+        async with self._one:
+            answer = str(await self._on_main(self._review)).strip()
+        match answer.lower():
+            case "y" | "yes":
+                return Verdict(program=program)
+            case "" | "n" | "no":
+                return Verdict(program=None)
+            case _:
+                return Verdict(program=None, comment=plain(answer)[:4_000])
+
+    def _question(self, question: Question) -> str:
         self._before()
+        call = question.call
         arguments = arguments_text(call.arguments, sys.maxsize)  # what is approved must have been seen, all of it
         if len(arguments) > _ONE_QUESTION:
             print(f"{plain(call.name)}:")
@@ -71,14 +181,52 @@ class StdinApprover:
                 print(f"  {plain(name)} = {plain(json.dumps(value, ensure_ascii=False))}")
             arguments = "the arguments shown above"
         where = f" (line {call.line})" if call.line else ""
-        try:
-            return input(f"Allow {plain(call.name)}({arguments}){where}? [y]es, [s]ession, [N]o, or a reason to deny: ")
-        except EOFError:
-            return ""
+        call_text = f"{plain(call.name)}({arguments}){where}"
+        return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
+
+    def _review(self) -> str:
+        self._before()
+        return _input("Run this program? [y]es, [N]o, or a comment for the model: ")
+
+
+def _input(prompt: str) -> str:
+    try:
+        return input(prompt)
+    except EOFError:
+        return ""
+
+
+class _Page(Protocol):
+    """What the ladder wants to know of the view."""
+
+    async def approver(self) -> CardApprover | None:
+        """The card's, if a page shows it."""
+        ...
+
+
+class Ladder:
+    """The card that a page shows, else `input()`, else no."""
+
+    def __init__(self, page: _Page, stdin: StdinApprover, *, present: bool) -> None:
+        self._page = page
+        self._stdin: Approver = stdin
+        self._present = present
+
+    async def decide(self, question: Question) -> Decision:
+        if not self._present:
+            return await DenyAll().decide(question)
+        card = await self._page.approver()
+        return await (self._stdin if card is None else card).decide(question)
+
+    async def review(self, program: str, problem: str) -> Verdict:
+        if not self._present:
+            return await DenyAll().review(program, problem)
+        card = await self._page.approver()
+        return await (self._stdin.review if card is None else card.review_program)(program, problem)
 
 
 def somebody_is_there(shell: InteractiveShell) -> bool:
-    """Whether a question on stdin can be answered: the front end says so, or this is a terminal."""
+    """Whether a question can be answered: the front end says so, or this is a terminal."""
     kernel: Any = getattr(shell, "kernel", None)
     if kernel is None:
         return sys.stdin is not None and sys.stdin.isatty()

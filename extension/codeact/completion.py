@@ -18,7 +18,8 @@ from .verbs import VERBS
 __all__ = ["OPTIONS", "matcher"]
 
 OPTIONS = (
-    "--model", "--max-retries", "--timeout", "--memory", "--backend", "--allow", "--out", "--dry-run", "--quiet",
+    "--model", "--max-retries", "--timeout", "--memory", "--backend", "--allow", "--review",
+    "--approval-timeout", "--out", "--dry-run", "--quiet",
     "--record",
 )  # fmt: skip
 

@@ -9,6 +9,8 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from codeact_kernel import prompt
+from codeact_kernel.approval import Grants
+from codeact_kernel.approval.grants import own_file
 from codeact_kernel.errors import UserError
 from codeact_kernel.guest import modules
 from codeact_kernel.model.base import ModelClient
@@ -31,16 +33,14 @@ class Door:
     Attributes:
         session: the engine's; it lives on `thread`.
         live: runs turns for the cells.
-        allowed: names and versions of the tools that the person allowed for the session.
         record: answers where no model is configured.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.shell = shell
         self.thread = LoopThread()
-        self.live = Live(self.thread)
-        self.session = Session()
-        self.allowed: set[tuple[str, str]] = set()
+        self.live = Live(self.thread, getattr(shell, "kernel", None))
+        self.session = Session(grants=Grants(own_file()))
         self.record: RecordedModel | None = None
         self._chosen: dict[str, str] = {}
 

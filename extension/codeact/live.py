@@ -1,8 +1,9 @@
 """The main thread's part of a turn, and the thread that turns run on.
 
 A turn is a coroutine on one private loop thread, kept for the life of the kernel. Meanwhile the cell's thread stays
-here and serves, in order of arrival, what belongs to it: events to show, synchronous tools, questions. So plots,
-prints, sqlite connections and context variables behave as in a plain cell, and an interrupt is a KeyboardInterrupt.
+here and serves, in order of arrival, what belongs to it: events to show, synchronous tools, questions, and what the
+page sends (`tap`). So plots, prints, sqlite connections and context variables behave as in a plain cell, and an
+interrupt is a KeyboardInterrupt.
 
 Only a tool's own code is ever torn in the middle by an interrupt; elsewhere the handler just asks the turn to end.
 """
@@ -16,17 +17,21 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import FrameType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from codeact_kernel.errors import UserError
 from codeact_kernel.events import Emit, Event
 from codeact_kernel.tools import OnMain, ToolCallError
 
-__all__ = ["Live", "LoopThread", "TurnInterrupted"]
+from .tap import ShellTap, TapUnsupported, Waiter
+
+__all__ = ["Live", "LoopThread", "Screen", "TurnInterrupted", "interrupt_main_thread"]
 
 T = TypeVar("T")
 Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
@@ -39,6 +44,26 @@ class TurnInterrupted(KeyboardInterrupt):
 
     def _render_traceback_(self) -> list[str]:
         return ["Stopped. The kernel and its variables are as they were."]
+
+
+class Screen(Protocol):
+    """Where a turn is shown. Everything here happens on the main thread."""
+
+    def open(self, waiter: Waiter) -> None:
+        """Before the turn begins."""
+        ...
+
+    def show(self, event: Event) -> None:
+        """Take an event in."""
+        ...
+
+    def redraw(self) -> None:
+        """Bring the cell up to date; called when there is something new to show, and every tick."""
+        ...
+
+    def close(self) -> None:
+        """The turn is over; the last drawing."""
+        ...
 
 
 class LoopThread:
@@ -95,19 +120,20 @@ class Live:
 
     Args:
         thread: where turns run.
+        kernel: the ipykernel whose messages can be tapped; `None` in a terminal.
     """
 
-    def __init__(self, thread: LoopThread) -> None:
+    def __init__(self, thread: LoopThread, kernel: object = None) -> None:
         self.thread = thread
+        self._kernel = kernel
         self._running = False
 
-    def run(self, turn: Turn[T], show: Callable[[Event], None], redraw: Callable[[], None]) -> T:
+    def run(self, turn: Turn[T], screen: Screen) -> T:
         """Run one turn and serve the main thread until it ends.
 
         Args:
             turn: makes the coroutine, given where its events go and how it gets something done on the main thread.
-            show: takes each event.
-            redraw: brings the cell up to date; called when there is something new to show, and at the end.
+            screen: shows it.
 
         Raises:
             UserError: there is a turn already, or this is not the main thread.
@@ -119,21 +145,29 @@ class Live:
             raise UserError("A %%codeact cell is running already: a tool cannot start another one.")
         self._running = True
         try:
-            return _Cell(self.thread.loop, show, redraw).run(turn)
+            return _Cell(self.thread.loop, screen, self._waiter()).run(turn)
         finally:
             self._running = False
+
+    def _waiter(self) -> Waiter:
+        if self._kernel is None:
+            return Waiter()
+        try:
+            return ShellTap(self._kernel)
+        except TapUnsupported:
+            return Waiter()
 
 
 class _Cell:
     """The main thread during one turn. A turn that was left behind goes on talking to its own, dead, cell."""
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, show: Callable[[Event], None], redraw: Callable[[], None]
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, screen: Screen, waiter: Waiter) -> None:
         self._loop = loop
-        self._show = show
-        self._redraw = redraw
+        self._screen = screen
+        self._waiter = waiter
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
+        self._later: deque[_Item] = deque()
+        """What came while a tool had the main thread, and is no event."""
         self._job: _Job | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
@@ -142,12 +176,16 @@ class _Cell:
     def run(self, turn: Turn[T]) -> T:
         old = signal.signal(signal.SIGINT, self._interrupted)
         try:
-            task = self._start(turn)
-            self._serve()
+            with self._tapped():
+                self._screen.open(self._waiter)
+                try:
+                    task = self._start(turn)
+                    self._serve()
+                finally:
+                    self._cancel()
+                    self._screen.close()
         finally:
             signal.signal(signal.SIGINT, old)
-            self._cancel()
-            self._redraw()
         if self._interrupts or task.cancelled():
             raise TurnInterrupted
         return task.result()
@@ -155,23 +193,58 @@ class _Cell:
     async def on_main(self, function: Callable[[], object]) -> object:
         """Run `function` on the main thread. Awaited on the loop thread; cancelling interrupts the function."""
         job = _Job(function, self._loop.create_future())
-        self._items.put(job)
+        self._put(job)
         try:
             return await job.done
         except asyncio.CancelledError:
             job.dropped = True
             if self._job is job:
                 self._own_interrupts += 1  # so that the handler does not take it for the person's
-                _interrupt_main_thread()
+                interrupt_main_thread()
             raise
+
+    def _put(self, item: _Item) -> None:
+        """From any thread. What a tool on the main thread has to tell is shown at once: nobody else could do it."""
+        self._items.put(item)
+        if threading.current_thread() is not threading.main_thread():
+            self._waiter.wake()
+        elif self._job is not None and isinstance(item, Event):
+            self._show_meanwhile(self._job)
+
+    def _show_meanwhile(self, job: _Job) -> None:
+        """In the middle of a tool. An interrupt that comes now tears the tool, but not the showing."""
+        before, self._job = self._interrupts, None
+        try:
+            while not self._items.empty():
+                item = self._items.get()
+                if isinstance(item, Event):
+                    self._screen.show(item)
+                else:
+                    self._later.append(item)
+            self._screen.redraw()
+            self._waiter.wait(0)
+        finally:
+            self._job = job
+        if self._interrupts > before or job.dropped:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def _tapped(self) -> Generator[None]:
+        """With the waiter open; one that cannot tap after all is replaced by one that only waits."""
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._waiter)
+            except TapUnsupported:
+                self._waiter = stack.enter_context(Waiter())
+            yield
 
     def _start(self, turn: Turn[T]) -> asyncio.Task[T]:
         context = contextvars.copy_context()
         started: Future[asyncio.Task[T]] = Future()
 
         def start() -> None:
-            task = self._loop.create_task(turn(self._items.put, self.on_main), context=context)
-            task.add_done_callback(lambda _: self._items.put(_Ended()))
+            task = self._loop.create_task(turn(self._put, self.on_main), context=context)
+            task.add_done_callback(lambda _: self._put(_Ended()))
             self._task = task
             if self._interrupts:
                 task.cancel()
@@ -188,22 +261,21 @@ class _Cell:
     def _serve(self) -> None:
         while True:
             try:
-                item = self._items.get(timeout=_TICK)
+                item = self._later.popleft() if self._later else self._items.get_nowait()
             except queue.Empty:
                 if self._interrupts > 1:
                     return  # the turn does not end although it was told to: leave it behind
-                self._redraw()
+                self._screen.redraw()
+                self._waiter.wait(_TICK)
                 continue
             match item:
                 case _Ended():
                     return
                 case _Job():
-                    self._redraw()
+                    self._screen.redraw()
                     self._do(item)
                 case _:
-                    self._show(item)
-                    if self._items.empty():
-                        self._redraw()
+                    self._screen.show(item)
 
     def _do(self, job: _Job) -> None:
         try:
@@ -262,7 +334,8 @@ def _run_loop(made: Future[asyncio.AbstractEventLoop]) -> None:
     loop.run_forever()
 
 
-def _interrupt_main_thread() -> None:
+def interrupt_main_thread() -> None:
+    """As the stop button of the front end does it."""
     if sys.platform == "win32":
         _thread.interrupt_main()
         return

@@ -13,12 +13,13 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import traitlets
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
 
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.events import Emit, Event, TurnFinished
+from codeact_kernel.events import Emit
 from codeact_kernel.model.recorded import RecordingModel
 from codeact_kernel.render import bundle
 from codeact_kernel.render.safe import one_line
@@ -27,7 +28,7 @@ from codeact_kernel.settings import Settings, parse_memory
 from codeact_kernel.tools import OnMain
 from codeact_kernel.values import TurnResult
 
-from .ask import StdinApprover, somebody_is_there
+from .ask import Ladder, StdinApprover, somebody_is_there
 from .completion import matcher
 from .door import Door
 from .verbs import HELP, VERBS
@@ -41,10 +42,22 @@ __all__ = ["CodeAct", "load", "unload"]
 
 @magics_class
 class CodeAct(Magics):
-    """The magics of one IPython shell."""
+    """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose."""
+
+    allow = traitlets.List(
+        traitlets.Unicode(), help="Tools that run without a question although they ask for approval."
+    ).tag(config=True)
+    approval_ui = traitlets.Enum(
+        ("auto", "card", "stdin"),
+        "auto",
+        help="Where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin).",
+    ).tag(config=True)
+    approval_timeout = traitlets.Float(
+        None, allow_none=True, min=0.001, help="Seconds after which a question that nobody answered is a no."
+    ).tag(config=True)
 
     def __init__(self, door: Door) -> None:
-        super().__init__(door.shell)
+        super().__init__(door.shell, parent=door.shell)
         self._door = door
 
     @no_var_expand
@@ -55,6 +68,8 @@ class CodeAct(Magics):
     @argument("--memory", help="what the program may use, for example 512Mi (default 256Mi)")
     @argument("--backend", help="what isolates the program: auto (default), hyperlight or embedded")
     @argument("--allow", action="append", default=[], help="run this tool without a question; may be repeated")
+    @argument("--review", action="store_true", help="show each program before it runs: run it, edit it, or reject it")
+    @argument("--approval-timeout", type=float, help="seconds after which a question that nobody answered is a no")
     @argument("--out", help="put the value into this variable")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
     @argument("--quiet", action="store_true", help="show nothing; the result is in _codeact")
@@ -70,7 +85,7 @@ class CodeAct(Magics):
             raise UsageError("%%codeact needs a prompt: write it below the %%codeact line.")
         if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
             raise UsageError(f"--out {options.out}: not a name for a variable.")
-        settings, ask = _settings(self._door.settings, options), cell.strip()
+        settings, ask = _settings(self._configured(), options), cell.strip()
         if options.dry_run:
             print(self._door.prompt(ask))
             return
@@ -85,7 +100,7 @@ class CodeAct(Magics):
     @no_var_expand
     @line_magic("codeact")
     def codeact_line(self, line: str) -> None:
-        """`%codeact status|tools|forget|prompt|model|recorded|traceback|backend|reset|help`"""
+        """`%codeact status|tools|approvals|forget|prompt|model|recorded|traceback|backend|reset|help`"""
         verb, _, rest = line.strip().partition(" ")
         act = VERBS.get(verb or "help")
         if act is None:
@@ -94,26 +109,32 @@ class CodeAct(Magics):
             )
         act(self._door, rest.strip())
 
+    def _configured(self) -> Settings:
+        """What the environment says, what was chosen, and what `c.CodeAct` adds."""
+        settings = self._door.settings
+        limits = settings.limits
+        if self.approval_timeout is not None:
+            limits = dataclasses.replace(limits, decision_seconds=self.approval_timeout)
+        return dataclasses.replace(settings, allow=settings.allow | frozenset(self.allow), limits=limits)
+
     def _ask(self, ask: str, settings: Settings, options: Namespace) -> TurnResult:
         door = self._door
-        view, present = View(door.shell, quiet=options.quiet), somebody_is_there(door.shell)
-
-        def show(event: Event) -> None:
-            view.show(event)
-            if isinstance(event, TurnFinished):  # also of a turn that was stopped: nothing is lost
-                door.namespace["_codeact"] = event.result
+        present = somebody_is_there(door.shell)
+        view = View(door.shell, door.thread.loop, card=present and self.approval_ui != "stdin", quiet=options.quiet)
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await door.model(settings)
             model = RecordingModel(model, Path(options.record), asks=[ask]) if options.record else model
-            approver = StdinApprover(
-                on_main, present=present, before=lambda: view.redraw(force=True), allowed=door.allowed
-            )
+            approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
             return await door.session.ask(
                 ask, model=model, settings=settings, approver=approver, emit=emit, on_main=on_main
             )
 
-        return door.live.run(turn, show, view.redraw)
+        try:
+            return door.live.run(turn, view)
+        finally:
+            if view.transcript.result is not None:  # also of a turn that was stopped: nothing is lost
+                door.namespace["_codeact"] = view.transcript.result
 
 
 def _settings(settings: Settings, options: Namespace) -> Settings:
@@ -123,7 +144,11 @@ def _settings(settings: Settings, options: Namespace) -> Settings:
         raise UsageError("--timeout is a number of seconds, more than 0.")
     if options.backend:
         backends.check(options.backend)
+    if options.approval_timeout is not None and not 0 < options.approval_timeout <= 86_400:
+        raise UsageError("--approval-timeout is a number of seconds, more than 0.")
     limits = settings.limits
+    if options.approval_timeout is not None:
+        limits = dataclasses.replace(limits, decision_seconds=options.approval_timeout)
     if options.timeout is not None:
         limits = dataclasses.replace(limits, run_seconds=options.timeout)
     if options.memory:
@@ -134,6 +159,7 @@ def _settings(settings: Settings, options: Namespace) -> Settings:
         backend=options.backend or settings.backend,
         max_retries=settings.max_retries if options.max_retries is None else options.max_retries,
         allow=settings.allow | frozenset(name for names in options.allow for name in names.split(",")),
+        review=options.review,
         limits=limits,
     )
 
@@ -144,7 +170,9 @@ def load(shell: InteractiveShell) -> None:
         return
     door = Door(shell)
     door.warm()
-    shell.register_magics(CodeAct(door))
+    magics = CodeAct(door)
+    shell.register_magics(magics)
+    cast("list[object]", shell.configurables).append(magics)  # for %config
     shell._codeact_door = door  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
     _pretty_print_results(shell)
     shell.Completer.custom_matchers.append(matcher)
@@ -175,6 +203,7 @@ def unload(shell: InteractiveShell) -> None:
     shell._codeact_door = None  # type: ignore[attr-defined]
     if matcher in shell.Completer.custom_matchers:
         shell.Completer.custom_matchers.remove(matcher)
+    shell.configurables[:] = [one for one in shell.configurables if not isinstance(one, CodeAct)]
     for kind in ("cell", "line"):
         shell.magics_manager.magics[kind].pop("codeact", None)
     atexit.unregister(door.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +13,9 @@ from IPython.core.error import UsageError
 import codeact_kernel
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.recorded import RecordedModel
-from codeact_kernel.render.safe import plain
+from codeact_kernel.render.safe import clip, plain
 from codeact_kernel.settings import Settings
+from codeact_kernel.tools import ToolSpec
 
 from .door import Door
 
@@ -23,6 +25,7 @@ HELP = """\
 %%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
 %codeact status         the boundary, the model, the tools
 %codeact tools          what programs can call
+%codeact approvals      what was allowed for longer; with "revoke NAME" or "revoke all", no longer
 %codeact forget NAME    offer this tool no longer
 %codeact prompt TEXT    exactly what would be sent for TEXT (IPython takes a ? at its end for itself)
 %codeact model [NAME]   the model in use; with NAME, another one
@@ -59,7 +62,7 @@ def _status(door: Door, rest: str) -> None:
     settings = door.settings
     boundary = door.thread.submit(_boundary(door, settings)).result()
     model = door.thread.submit(_model_in_words(door, settings)).result()
-    allowed = sorted({name for name, _ in door.allowed} | settings.allow)
+    allowed = sorted({name for name, _ in door.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")
     print(f"model     {model}")
     print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
@@ -76,6 +79,32 @@ def _tools(door: Door, rest: str) -> None:
 def _forget(door: Door, rest: str) -> None:
     door.session.tools.remove(rest)
     print(f"{rest} is offered no longer.")
+
+
+def _approvals(door: Door, rest: str) -> None:
+    grants, specs = door.session.grants, door.session.tools.specs()
+    verb, _, name = rest.partition(" ")
+    if verb == "revoke" and name.strip():
+        number = grants.revoke(None if name.strip() == "all" else name.strip())
+        print(f"Revoked {number} permission{'' if number == 1 else 's'}." if number else "There was nothing to revoke.")
+        return
+    if verb:
+        raise UsageError("%codeact approvals lists; %codeact approvals revoke NAME (or: revoke all) forgets.")
+    for tool, version in sorted(grants.session):
+        print(f"{plain(tool)}: for this session{_changed(specs, tool, version)}")
+    for one in grants.always:
+        day = time.strftime("%Y-%m-%d", time.localtime(one.since))
+        where = "" if one.folder == str(Path.cwd()) else f", in {plain(one.folder)}"
+        changed = _changed(specs, one.name, one.version)
+        print(f"{plain(one.name)}: always with {clip(plain(one.arguments), 300)}, since {day}{where}{changed}")
+    if not grants.session and not grants.always:
+        print("Nothing is remembered: tools that need approval ask each time.")
+
+
+def _changed(specs: Mapping[str, ToolSpec], name: str, version: str) -> str:
+    if name not in specs:
+        return " (not offered now)"
+    return "" if specs[name].version == version else " (the tool has changed since: it asks again)"
 
 
 def _prompt(door: Door, rest: str) -> None:
@@ -118,7 +147,7 @@ def _backend(door: Door, rest: str) -> None:
 
 
 def _reset(door: Door, rest: str) -> None:
-    door.allowed.clear()
+    door.session.grants.session.clear()
     door.thread.submit(door.session.reset()).result()
     door.warm()
     print("Fresh sandbox; nothing is allowed for the session any more.")
@@ -127,6 +156,7 @@ def _reset(door: Door, rest: str) -> None:
 VERBS: Mapping[str, Callable[[Door, str], None]] = {
     "status": _status,
     "tools": _tools,
+    "approvals": _approvals,
     "forget": _forget,
     "prompt": _prompt,
     "model": _model,

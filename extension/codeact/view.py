@@ -1,4 +1,8 @@
-"""What the cell shows: events to a transcript, and the transcript to the cell's one output, in place."""
+"""What the cell shows: events to a transcript, and the transcript to the cell's one output, in place.
+
+While the turn is under way that is the live card, where a page can show it, else the static form drawn again and again;
+at the end it is always the static form, which needs neither a kernel nor a widget.
+"""
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUntypedFunctionDecorator=false
@@ -6,22 +10,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
 
 from codeact_kernel.events import Event, ModelAsked
-from codeact_kernel.render import Transcript, bundle, to_text
+from codeact_kernel.render import Transcript, bundle, to_card, to_text
 from codeact_kernel.render.safe import plain
+
+from .ask import CardApprover
+from .live import interrupt_main_thread
+from .tap import ShellTap, Waiter
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from .card import Card
 
 __all__ = ["View"]
 
 _TICK = 0.1
 """Seconds between two redraws."""
+_BYTES_PER_SECOND = 200_000
+"""Of the card's state: a Jupyter server drops what comes faster than a few times that."""
+_ELAPSED = 5.0
+"""Seconds between two corrections of the page's own clock."""
+
+Mode = Literal["quiet", "terminal", "static"]
 
 
 class View:
@@ -29,42 +46,103 @@ class View:
 
     Args:
         shell: IPython; a terminal cannot redraw, so there the cell shows only how it ended.
+        loop: where the turn runs.
+        card: whether to show the live card, if that is possible.
         quiet: show nothing; the result is in `_codeact`.
     """
 
-    def __init__(self, shell: InteractiveShell, *, quiet: bool) -> None:
+    def __init__(
+        self, shell: InteractiveShell, loop: asyncio.AbstractEventLoop, *, card: bool, quiet: bool = False
+    ) -> None:
         self.transcript = Transcript()
-        self._terminal = not hasattr(shell, "kernel") and not quiet
-        self._live = not self._terminal and not quiet
-        self._quiet = quiet
+        self._loop = loop
+        self._mode: Mode = "quiet" if quiet else "static" if hasattr(shell, "kernel") else "terminal"
+        self._wants_card = card and self._mode == "static"
+        self._card: Card | None = None
+        self._asks: CardApprover | None = None
         self._handle: Any = None
         self._shown: dict[str, str] = {}
-        self._drawn = 0.0
+        self._next = 0.0
         self._known: set[str] = set()
+        self._started = time.monotonic()
+        self._told_time = 0.0
+
+    # The screen of a turn, on the main thread
+
+    def open(self, waiter: Waiter) -> None:
+        """Make the card where the page's messages can arrive."""
+        if not self._wants_card or not isinstance(waiter, ShellTap):
+            return
+        from .card import Card  # widgets take a while to import: not when the extension is loaded
+
+        self._asks = CardApprover(waiter.wake)
+        self._card = Card(waiter, self._loop, interrupt_main_thread)
+        self._card.on_message = self._asks.heard
 
     def show(self, event: Event) -> None:
         """Take an event in; `redraw` brings it to the screen."""
         self.transcript.apply(event)
-        if isinstance(event, ModelAsked) and self._terminal:
+        if isinstance(event, ModelAsked) and self._mode == "terminal":
             print(f"Asking {plain(self.transcript.model)}…", flush=True)
 
-    def redraw(self, *, force: bool = False) -> None:
-        """Bring the cell up to date: at most ten times a second, unless it is the end, or `force` (a question follows).
+    def redraw(self) -> None:
+        """Bring the cell up to date, at most ten times a second.
 
         The first call of each tool is drawn at once, since nobody knows yet how long that tool takes.
         """
-        over = self.transcript.result is not None
         if not self.transcript.ask:
             return  # the turn has not begun: where it cannot, for want of a model, the error says it all
-        if force and not self._live:
-            print(to_text(self.transcript))  # nobody should decide about a program that they have not seen
-        if self._quiet or not (self._live or over):
+        called = {row.call.name for attempt in self.transcript.attempts[-1:] for row in attempt.calls[-20:]}
+        if called <= self._known and time.monotonic() < self._next:
             return
-        called = {row.call.name for attempt in self.transcript.attempts for row in attempt.calls}
-        if not (force or over or called - self._known or time.monotonic() - self._drawn > _TICK):
-            return
+        self._known |= called
+        self._next = time.monotonic() + _TICK
+        if self._card is not None:
+            self._draw_card(self._card)
+        elif self._mode == "static":
+            self._draw_static()
+
+    def close(self) -> None:
+        """Draw how it ended, and keep that."""
+        card, self._card = self._card, None
+        if card is not None:
+            if self.transcript.ask:
+                self._draw_card(card)  # a page that was reloaded keeps this
+            card.close(bundle(self.transcript))
+        elif self.transcript.ask and (self._mode == "static" or (self._mode == "terminal" and self.transcript.result)):
+            self._draw_static()
+
+    # What the turn asks for, on the loop
+
+    async def approver(self) -> CardApprover | None:
+        """The card's, if a page shows it."""
+        return self._asks if self._card is not None and await self._card.alive() else None
+
+    def before_input(self) -> None:
+        """On the main thread, before a question with `input()`: nobody decides about a program they have not seen."""
+        if self._card is not None:  # no page shows it
+            card, self._card = self._card, None
+            self._handle = card.close(bundle(self.transcript))
+        if self._mode == "static":
+            self._draw_static()
+        else:
+            print(to_text(self.transcript))
+
+    def _draw_card(self, card: Card) -> None:
+        assert self._asks is not None
+        if not card.shown:
+            card.show(bundle(self.transcript))
+        elapsed = time.monotonic() - self._started
+        if elapsed - self._told_time >= _ELAPSED or self.transcript.result is not None:
+            self._told_time = elapsed
+        parts = to_card(self.transcript)
+        parts["clock"] = round(self._told_time, 1)
+        parts["questions"], parts["review"] = [*self._asks.questions], self._asks.review
+        sent = card.draw(parts)
+        self._next = time.monotonic() + max(_TICK, sent / _BYTES_PER_SECOND)
+
+    def _draw_static(self) -> None:
         shown = bundle(self.transcript)
-        self._known, self._drawn = called, time.monotonic()
         if shown == self._shown:
             return
         self._shown = shown

@@ -26,6 +26,7 @@ LATE = {
     ("codeact_kernel/guest/inside/codeact_runner.py", "asyncio"): "inside the guest: costs time in each run",
     ("codeact_kernel/guest/inside/codeact_runner.py", "traceback"): "likewise",
     ("codeact_kernel/guest/inside/codeact_calls.py", "codeact_aio"): "likewise: it imports asyncio",
+    ("extension/codeact/view.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
     ("extension/codeact/__init__.py", "door"): "likewise",

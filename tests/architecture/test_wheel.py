@@ -68,7 +68,14 @@ def test_there_is_no_bytecode_but_in_the_pack(wheel):
 def test_what_is_for_developers_alone_stays_out(wheel):
     for name in wheel.namelist():
         assert not {"tests", "examples", "extension", "scripts", "benchmarks", "docs"} & set(name.split("/"))
-        assert not name.endswith((".ipynb", ".toml", ".so", ".js"))
+        assert not name.endswith((".ipynb", ".toml", ".so", ".ts"))
+
+
+def test_the_card_comes_along_as_it_is_and_loads_nothing_from_elsewhere(wheel):
+    for file in ("card.js", "card.css"):
+        text = wheel.read(f"codeact/{file}").decode()
+        assert text == (ROOT / "extension" / "codeact" / file).read_text(encoding="utf-8")
+        assert not any(word in text for word in ("http:", "https:", "import ", "@import", "url(", "innerHTML", "eval("))
 
 
 def test_the_licence_comes_along(wheel):

@@ -31,10 +31,20 @@ def bare_environment(folder: Path) -> dict[str, str]:
     }
     # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
     fixed = {"OLLAMA_HOST": "http://127.0.0.1:9", "CODEACT_BACKEND": "embedded"}
-    return environment | fixed | {"IPYTHONDIR": str(folder / "ipython")}
+    return environment | fixed | {
+        "IPYTHONDIR": str(folder / "ipython"),
+        "XDG_DATA_HOME": str(folder / "data"),  # what is allowed for always
+    }
 
 
-_UNSET = {"CODEACT_MODEL", "CODEACT_MAX_RETRIES", "CODEACT_TIMEOUT", "CODEACT_MEMORY", "CODEACT_ALLOW"}
+_UNSET = {
+    "CODEACT_MODEL",
+    "CODEACT_MAX_RETRIES",
+    "CODEACT_TIMEOUT",
+    "CODEACT_MEMORY",
+    "CODEACT_ALLOW",
+    "CODEACT_APPROVAL_TIMEOUT",
+}
 
 
 @dataclass
@@ -240,7 +250,8 @@ def nb(kernel: Notebook) -> Notebook:
         "from codeact_kernel.tools import default_registry as _registry\n"
         "_registry.clear()\n"
         "_m = get_ipython()._codeact_door\n"
-        "_m.allowed.clear(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
+        "_m.session.grants.revoke(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
         "_m._chosen.clear()\n"
+        "%config CodeAct.approval_ui = 'stdin'\n"
     )
     return kernel

@@ -1,0 +1,523 @@
+// The live card. The kernel sends plain data, all of it text; nothing here is ever parsed as markup. What the person
+// clicks goes back as small messages that name the question exactly as it was shown: the kernel checks them.
+
+const CHOICES = [
+  ["allow_once", "Allow once"],
+  ["allow_cell", "Allow for this cell"],
+  ["allow_session", "Allow for this session"],
+  ["allow_always", "Allow with exactly these arguments, always"],
+];
+const ARMED = 400; // milliseconds in which a form that has just appeared under the pointer takes no click
+
+function make(tag, name, text) {
+  const node = document.createElement(tag);
+  if (name) node.className = name;
+  if (text !== undefined) node.textContent = text;
+  return node;
+}
+
+function button(name, text, act) {
+  const node = make("button", name, text);
+  node.type = "button";
+  node.addEventListener("click", (event) => {
+    if (event.isTrusted) act(); // a script in the page does not decide
+  });
+  return node;
+}
+
+const fold = (text, most) => (text.length > most ? text.slice(0, most) + "…" : text);
+const number = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 });
+
+// ---- a program, its calls and its output -------------------------------------------------------------------------
+
+class Attempt {
+  constructor() {
+    this.root = make("details", "ca-attempt");
+    this.summary = make("summary");
+    this.code = make("ol", "ca-code");
+    this.code.setAttribute("aria-label", "program");
+    this.count = make("div", "ca-dim");
+    this.calls = make("div", "ca-calls");
+    this.calls.setAttribute("role", "list");
+    this.output = make("pre", "ca-output");
+    this.output.setAttribute("aria-label", "output");
+    this.root.append(this.summary, this.code, this.count, this.calls, this.output);
+    this.rows = new Map();
+    this.batches = new Map();
+    this.drawn = "";
+  }
+
+  drawProgram(program, order, isLast) {
+    this.summary.textContent = `program ${order}, then another: ${program.reason}`;
+    this.root.classList.toggle("ca-last", isLast);
+    if (this.isLast !== isLast) this.root.open = this.isLast = isLast;
+    const text = JSON.stringify(program.lines);
+    if (text === this.drawn) return;
+    this.drawn = text;
+    this.code.replaceChildren(
+      ...program.lines.map((line) => {
+        const item = make("li");
+        for (const [kind, part] of line) item.append(kind ? make("span", "ca-" + kind, part) : part);
+        return item;
+      })
+    );
+    this.mark();
+  }
+
+  drawRun(run) {
+    this.calling = run.calling;
+    this.mark();
+    const left = run.left_out ? `, ${number(run.left_out)} not shown while it runs` : "";
+    this.count.textContent = run.calls ? `${number(run.calls)} tool call${run.calls === 1 ? "" : "s"}${left}` : "";
+    const shown = new Set(run.rows.map((row) => row.call));
+    for (const [call, row] of this.rows)
+      if (!shown.has(call)) {
+        row.root.remove();
+        this.rows.delete(call);
+      }
+    for (const data of run.rows) this.row(data, run.batches);
+    for (const [id, batch] of this.batches)
+      if (!(id in run.batches)) {
+        batch.root.remove();
+        this.batches.delete(id);
+      }
+    this.output.textContent = run.output;
+    this.output.hidden = !run.output;
+  }
+
+  mark() {
+    const calling = new Set(this.calling || []);
+    [...this.code.children].forEach((item, index) => {
+      const now = calling.has(index + 1);
+      item.classList.toggle("ca-calling", now);
+      if (now) item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+    });
+  }
+
+  row(data, batches) {
+    let row = this.rows.get(data.call);
+    if (!row) {
+      row = new Row();
+      this.rows.set(data.call, row);
+      (data.batch ? this.batch(data.batch) : this.calls).append(row.root);
+    }
+    if (data.batch) this.batches.get(String(data.batch)).draw(...batches[data.batch]);
+    row.draw(data);
+  }
+
+  batch(id) {
+    let batch = this.batches.get(String(id));
+    if (!batch) {
+      batch = new Batch();
+      this.batches.set(String(id), batch);
+      this.calls.append(batch.root);
+    }
+    return batch.rows;
+  }
+}
+
+class Batch {
+  constructor() {
+    this.root = make("div", "ca-batch");
+    this.bar = make("progress");
+    this.label = make("span", "ca-dim");
+    this.rows = make("div");
+    const head = make("div", "ca-progress");
+    head.append(this.bar, this.label);
+    this.root.append(head, this.rows);
+  }
+
+  draw(over, size) {
+    this.bar.max = size;
+    this.bar.value = over;
+    this.label.textContent = `${number(over)} of ${number(size)} in flight together`;
+    this.bar.setAttribute("aria-label", this.label.textContent);
+  }
+}
+
+class Row {
+  constructor() {
+    this.root = make("div", "ca-row");
+    this.root.setAttribute("role", "listitem");
+    this.line = make("details", "ca-call");
+    this.summary = make("summary");
+    this.text = make("code", "ca-text");
+    this.end = make("span", "ca-end");
+    this.by = make("span", "ca-dim");
+    this.ms = make("span", "ca-ms");
+    this.summary.append(this.text, this.end, this.by, this.ms);
+    this.whole = make("pre", "ca-output");
+    this.line.append(this.summary, this.whole);
+    this.told = make("div", "ca-progress");
+    this.bar = make("progress");
+    this.doing = make("span", "ca-dim");
+    this.told.append(this.bar, this.doing);
+    this.form = make("div");
+    this.root.append(this.line, this.told, this.form);
+  }
+
+  draw(data) {
+    const key = JSON.stringify(data);
+    if (key === this.key) return;
+    this.key = key;
+    this.text.textContent = fold(data.text, 90);
+    this.end.textContent = data.over ? "→ " + fold(data.end, 90) : "";
+    this.end.classList.toggle("ca-wrong", data.wrong);
+    this.by.textContent = data.by;
+    this.ms.textContent = data.over ? `${number(data.ms)} ms` : data.by === "waiting for you" ? "" : "running";
+    const long = data.text.length > 90 || data.end.length > 90;
+    this.whole.textContent = long ? `${data.text}\n→ ${data.end}` : "";
+    this.line.classList.toggle("ca-long", long);
+    this.told.hidden = !data.progress;
+    if (!data.progress) return;
+    const [done, total] = data.progress;
+    if (total) {
+      this.bar.max = total;
+      this.bar.value = done;
+    }
+    this.bar.hidden = !total;
+    this.doing.textContent = `${number(done)}${total ? " of " + number(total) : ""} ${data.doing}`;
+    this.bar.setAttribute("aria-label", this.doing.textContent);
+  }
+}
+
+// ---- a call that waits for a decision ----------------------------------------------------------------------------
+
+class Question {
+  constructor(data, send) {
+    this.data = data;
+    this.send = send;
+    this.edits = {};
+    this.unseen = new Set();
+    this.born = performance.now();
+    this.root = make("section", "ca-ask");
+    this.root.tabIndex = -1;
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", `Allow the call of ${data.name}?`);
+    this.check = make("input");
+    this.check.type = "checkbox";
+    this.check.checked = true;
+    this.check.setAttribute("aria-label", `select this call of ${data.name}`);
+    const title = make("div", "ca-title");
+    title.append(this.check, make("b", "", `Allow ${data.name}?`), make("span", "ca-dim", data.about));
+    const source = make("div", "ca-dim");
+    if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
+    if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
+    this.fields = make("div", "ca-fields");
+    for (const field of data.fields) this.fields.append(...this.field(field));
+    this.problem = make("div", "ca-wrong");
+    this.problem.setAttribute("role", "alert");
+    this.reason = make("input", "ca-reason");
+    this.reason.placeholder = "reason, for the program (optional)";
+    this.reason.setAttribute("aria-label", "reason to deny");
+    this.allows = CHOICES.map(([choice, text]) => button("ca-allow", text, () => this.decide(choice)));
+    this.deny = button("ca-deny", "Deny", () => this.decide("reject"));
+    const buttons = make("div", "ca-buttons");
+    const no = make("div", "ca-buttons");
+    buttons.append(...this.allows);
+    no.append(this.deny, this.reason);
+    this.root.append(title, source, this.fields, this.problem, buttons, no);
+    this.enable(true);
+  }
+
+  field(field) {
+    const label = make("label", "", field.label);
+    let input;
+    if (field.kind === "bool" || field.kind === "choice") {
+      input = make("select");
+      for (const text of field.kind === "bool" ? ["true", "false"] : field.choices) input.append(new Option(text, text));
+    } else if (field.kind === "number") {
+      input = make("input");
+      input.inputMode = "decimal";
+    } else {
+      input = make("textarea");
+      input.rows = Math.min(6, Math.max(1, field.text.split("\n").length, Math.ceil(field.text.length / 90)));
+    }
+    input.value = field.text;
+    input.spellcheck = false;
+    input.setAttribute("aria-label", field.label + (field.kind === "json" ? ", as JSON" : ""));
+    input.addEventListener("input", () => (this.edits[field.name] = input.value));
+    label.append(make("span", "ca-dim", field.kind === "text" ? "" : ` ${field.kind === "json" ? "JSON" : field.kind}`));
+    const cell = make("div");
+    cell.append(input);
+    if (field.long) {
+      this.unseen.add(field.name);
+      const all = button("ca-all", `Show all ${number(field.text.length)} characters before you decide`, () => {
+        input.rows = Math.min(40, Math.max(12, field.text.split("\n").length));
+        this.unseen.delete(field.name);
+        all.remove();
+        this.enable(true);
+      });
+      cell.append(all);
+    }
+    return [label, cell];
+  }
+
+  update(data) {
+    this.problem.textContent = data.problem;
+    if (data.tries !== this.data.tries) this.enable(true);
+    this.data = data;
+  }
+
+  enable(on) {
+    for (const node of this.allows) node.disabled = !on || this.unseen.size > 0;
+    this.deny.disabled = !on;
+  }
+
+  decide(choice, reason) {
+    if (performance.now() - this.born < ARMED || (choice !== "reject" && this.unseen.size)) return;
+    this.enable(false);
+    const { run, call, seal } = this.data;
+    const said = reason || this.reason.value;
+    this.send({ kind: "decide", run, call, seal, choice, reason: said, edits: this.edits });
+  }
+}
+
+// Several questions at once: a line to decide those that are checked.
+class Desk {
+  constructor() {
+    this.root = make("section", "ca-ask ca-desk");
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", "Decide several calls at once");
+    this.title = make("b");
+    this.all = make("input");
+    this.all.type = "checkbox";
+    this.all.checked = true;
+    this.all.setAttribute("aria-label", "select all calls");
+    this.all.addEventListener("change", () => this.questions.forEach((one) => (one.check.checked = this.all.checked)));
+    const title = make("label", "ca-title");
+    title.append(this.all, this.title);
+    this.reason = make("input", "ca-reason");
+    this.reason.placeholder = "reason, for the program (optional)";
+    this.reason.setAttribute("aria-label", "reason to deny the checked calls");
+    const yes = make("div", "ca-buttons");
+    yes.append(...CHOICES.slice(0, 3).map(([choice, text]) => button("ca-allow", text, () => this.decide(choice))));
+    const no = make("div", "ca-buttons");
+    no.append(button("ca-deny", "Deny", () => this.decide("reject")), this.reason);
+    this.root.append(title, yes, no);
+  }
+
+  draw(questions) {
+    this.questions = questions;
+    this.root.hidden = questions.length < 2;
+    this.title.textContent = `${questions.length} calls wait for you: the checked ones`;
+    for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
+  }
+
+  decide(choice) {
+    for (const one of this.questions) if (one.check.checked) one.decide(choice, this.reason.value);
+  }
+}
+
+// ---- a program that waits for a decision -------------------------------------------------------------------------
+
+class Review {
+  constructor(data, send) {
+    this.data = data;
+    this.born = performance.now();
+    this.root = make("section", "ca-ask");
+    this.root.tabIndex = -1;
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", "Run this program?");
+    const text = make("textarea", "ca-program");
+    text.value = data.program;
+    text.rows = Math.min(30, data.program.split("\n").length + 1);
+    text.readOnly = !data.editable;
+    text.spellcheck = false;
+    text.setAttribute("aria-label", "program");
+    const problem = make("div", "ca-wrong", data.problem);
+    problem.setAttribute("role", "alert");
+    const comment = make("input", "ca-reason");
+    comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
+    comment.setAttribute("aria-label", "comment for the model");
+    const act = (choice) => () => {
+      if (performance.now() - this.born < ARMED) return;
+      for (const node of this.root.querySelectorAll("button")) node.disabled = true;
+      send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
+    };
+    const yes = make("div", "ca-buttons");
+    const no = make("div", "ca-buttons");
+    yes.append(button("ca-allow", "Run", act("run")));
+    no.append(button("ca-deny", "Reject", act("reject")), comment);
+    const title = make("div", "ca-title");
+    title.append(make("b", "", "Run this program?"), make("span", "ca-dim", "You may change it first."));
+    this.root.append(title, text, problem, yes, no);
+  }
+}
+
+// ---- the end -----------------------------------------------------------------------------------------------------
+
+function drawEnd(root, end) {
+  root.replaceChildren();
+  if (!end) return;
+  if (end.error) root.append(make("div", "ca-error", end.error));
+  if (end.traceback) root.append(make("pre", "ca-output", end.traceback));
+  if (end.table) {
+    const { columns, rows, numeric, left_out } = end.table;
+    const table = make("table", "ca-table");
+    const line = (tag, cells) => {
+      const row = make("tr");
+      row.append(...cells.map((text, index) => make(tag, numeric[index] ? "ca-number" : "", text)));
+      return row;
+    };
+    table.append(line("th", columns), ...rows.map((cells) => line("td", cells)));
+    root.append(table, make("div", "ca-dim", left_out));
+  }
+  if (end.text) root.append(make("pre", "ca-output", end.text));
+  root.append(make("div", "ca-foot", end.footer));
+}
+
+// ---- the card ----------------------------------------------------------------------------------------------------
+
+function isTypingElsewhere(card) {
+  const focused = document.activeElement;
+  if (!focused || card.contains(focused)) return false;
+  return focused.matches("input, textarea, select, [contenteditable='true']");
+}
+
+function render({ model, el }) {
+  const send = (message) => model.send(message);
+  const card = make("div", "ca");
+  card.tabIndex = -1;
+  card.setAttribute("role", "group");
+  card.setAttribute("aria-label", "CodeAct");
+  card.dataset.lmSuppressShortcuts = "true"; // the notebook's keys (d d deletes a cell) are not for what is typed here
+  const head = make("div", "ca-head");
+  const state = make("b", "ca-state");
+  state.setAttribute("role", "status");
+  state.setAttribute("aria-live", "polite");
+  const boundary = make("span", "ca-dim");
+  const time = make("span", "ca-time");
+  const stop = button("ca-stop", "Stop", () => {
+    stop.disabled = true;
+    stop.textContent = "Stopping…";
+    send({ kind: "stop" });
+  });
+  if (model.get("slow_stop"))
+    stop.title = "With this version of ipykernel it waits for a tool that is running; Kernel > Interrupt does not.";
+  head.append(make("span", "ca-name", "CodeAct"), state, boundary, time, stop);
+  const notes = make("div");
+  const program = make("div");
+  const asks = make("div");
+  const words = make("div", "ca-words");
+  const end = make("div", "ca-end-of-turn");
+  const desk = new Desk();
+  card.append(head, notes, program, words, asks, desk.root, end);
+  el.append(card);
+
+  const attempts = [];
+  const questions = new Map();
+  let review = null;
+  let told = performance.now();
+
+  const tick = () => {
+    const seconds = model.get("clock") + (model.get("head").over ? 0 : (performance.now() - told) / 1000);
+    time.textContent = seconds < 60 ? `${seconds.toFixed(0)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+  };
+
+  const draw = {
+    clock() {
+      told = performance.now();
+      tick();
+    },
+    head() {
+      const data = model.get("head");
+      state.textContent = data.state || "writing program";
+      card.dataset.state = state.textContent;
+      boundary.textContent = data.boundary || "";
+      stop.hidden = Boolean(data.over);
+      notes.replaceChildren(...(data.notes || []).map((text) => make("div", "ca-note", text)));
+      words.textContent = data.words || "";
+      words.hidden = !data.words;
+      tick();
+    },
+    programs() {
+      const data = model.get("programs");
+      while (attempts.length < data.length) {
+        const attempt = new Attempt();
+        attempts.push(attempt);
+        program.append(attempt.root);
+      }
+      data.forEach((one, index) => attempts[index].drawProgram(one, index + 1, index === data.length - 1));
+    },
+    runs() {
+      model.get("runs").forEach((run, index) => attempts[index] && attempts[index].drawRun(run));
+    },
+    questions() {
+      const data = model.get("questions");
+      const had = card.contains(document.activeElement);
+      const seals = new Set(data.map((one) => one.seal));
+      for (const [seal, one] of questions)
+        if (!seals.has(seal)) {
+          one.root.remove();
+          questions.delete(seal);
+        }
+      let first = null;
+      for (const one of data) {
+        const known = questions.get(one.seal);
+        if (known) {
+          known.update(one);
+          continue;
+        }
+        const made = new Question(one, send);
+        questions.set(one.seal, made);
+        const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
+        (row ? row.form : asks).append(made.root);
+        first = first || made.root;
+      }
+      desk.draw([...questions.values()]);
+      const next = questions.values().next().value;
+      focusOn(first || (had && next && next.root), had);
+    },
+    review() {
+      const data = model.get("review");
+      const had = card.contains(document.activeElement);
+      if (review) review.root.remove();
+      review = data ? new Review(data, send) : null;
+      if (review) asks.append(review.root);
+      focusOn(review && review.root, had);
+    },
+    end() {
+      drawEnd(end, model.get("end"));
+    },
+  };
+
+  const focusOn = (node, had) => {
+    if (card.contains(document.activeElement) && document.activeElement !== card) return; // something is being typed
+    if (node && !isTypingElsewhere(card)) node.focus();
+    else if (had) card.focus(); // what was focused is gone: stay on the card, not at the top of the page
+  };
+
+  card.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && event.target.tagName === "INPUT") event.preventDefault();
+    event.stopPropagation();
+  });
+
+  // Rows first: a question stands in the row of its call.
+  const parts = ["head", "clock", "programs", "runs", "questions", "review", "end"];
+  let waiting = false;
+  const drawAll = () => {
+    waiting = false;
+    for (const part of changed) draw[part]();
+    changed = [];
+  };
+  let changed = [...parts];
+  const later = (part) => () => {
+    changed = parts.filter((one) => one === part || changed.includes(one));
+    if (!waiting) {
+      waiting = true;
+      queueMicrotask(drawAll);
+    }
+  };
+  for (const part of parts) model.on(`change:${part}`, later(part));
+  drawAll();
+  const timer = setInterval(tick, 1000);
+  send({ kind: "hello" }); // a page shows the card, and its messages arrive
+  return () => {
+    clearInterval(timer);
+    for (const part of parts) model.off(`change:${part}`);
+  };
+}
+
+export default { render };

@@ -1,0 +1,286 @@
+"""A real Jupyter server, a real Chromium, and a person's hands: open a notebook, run a cell, click."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import psutil
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from ..notebook.conftest import bare_environment
+
+ROOT = Path(__file__).parents[2]
+SHOTS = ROOT / "build" / "screenshots"
+PATIENCE = 30
+"""Seconds after which something that should show has hung."""
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+FLAGS = [
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+SETUP = """
+%load_ext codeact
+import codeact, time, asyncio
+from codeact import tool, progress, ScriptedModel
+_door = get_ipython()._codeact_door
+
+class Slowly:
+    \"\"\"A model that writes as fast as somebody reads.\"\"\"
+    name, note = "slow model", ""
+    def __init__(self, text): self.text = text
+    async def stream(self, messages):
+        from codeact_kernel.model.base import Delta
+        for line in self.text.splitlines(keepends=True):
+            yield Delta(text=line)
+            await asyncio.sleep(0.2)
+
+def script(*programs):
+    codeact.use(ScriptedModel([f"```python\\n{program}\\n```" for program in programs]))
+
+dropped = []
+@tool(approval_mode="always_require")
+def drop(table: str, rows: int = 0, force: bool = False) -> str:
+    \"\"\"Drop a table, for good.
+
+    Not to be undone.
+    \"\"\"
+    dropped.append([table, rows, force])
+    return f"dropped {table}"
+
+@tool
+def look_up(key: str) -> str:
+    \"\"\"Look something up.\"\"\"
+    return key.upper()
+
+@tool
+def block(seconds: float) -> str:
+    \"\"\"Sleep on the main thread.\"\"\"
+    print("in the tool", flush=True)
+    time.sleep(seconds)
+    return "slept"
+"""
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)
+    if found is None:
+        pytest.fail("There is no Chromium: scripts/browser installs one.", pytrace=False)
+    root = ["--no-sandbox"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS, *root])
+        yield browser
+        browser.close()
+
+
+class Server:
+    """A Jupyter server with settings, kernels and notebooks of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.notebooks = folder / "notebooks"
+        self.notebooks.mkdir(parents=True)
+        runtime = folder / "runtime"
+        places = {"DATA": "data", "CONFIG": "config", "RUNTIME": "runtime"}
+        environment = bare_environment(folder) | {
+            f"JUPYTER_{name}_DIR": str(folder / place) for name, place in places.items()
+        }
+        kernel = folder / "data" / "kernels" / "ours"
+        kernel.mkdir(parents=True)
+        argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        kernel.joinpath("kernel.json").write_text(
+            json.dumps({"argv": argv, "display_name": "ours", "language": "python"})
+        )
+        options = {
+            "ServerApp.root_dir": str(self.notebooks), "ServerApp.port": "18871", "ServerApp.port_retries": "200",
+            "IdentityProvider.token": "", "ServerApp.disable_check_xsrf": "True", "ServerApp.open_browser": "False",
+            "LabApp.news_url": "", "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+        }  # fmt: skip
+        root = ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
+        self._log = (folder / "server.log").open("w")
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *root, *(f"--{name}={value}" for name, value in options.items())],
+            env=environment, stdout=self._log, stderr=subprocess.STDOUT, cwd=folder, start_new_session=True,
+        )  # fmt: skip
+        self.url = self._wait_for(runtime)
+
+    def _wait_for(self, runtime: Path) -> str:
+        """The server says in a file where it listens; its port is free by then, not just before."""
+        deadline = time.monotonic() + 2 * PATIENCE
+        while time.monotonic() < deadline:
+            for file in runtime.glob("jpserver-*.json") if runtime.exists() else ():
+                try:
+                    url = json.loads(file.read_text())["url"].rstrip("/")
+                    urllib.request.urlopen(f"{url}/api/status", timeout=5).close()
+                    return url
+                except (OSError, ValueError):
+                    pass
+            assert self._process.poll() is None, "the server has ended: see its log"
+            time.sleep(0.1)
+        raise AssertionError("the server does not answer")
+
+    def end_kernels(self) -> None:
+        with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
+            sessions = json.load(answer)
+        for session in sessions:
+            request = urllib.request.Request(f"{self.url}/api/sessions/{session['id']}", method="DELETE")
+            urllib.request.urlopen(request).close()
+
+    def workers(self) -> list[psutil.Process]:
+        children = psutil.Process(self._process.pid).children(recursive=True)
+        return [child for child in children if "codeact_kernel.sandbox.worker" in " ".join(child.cmdline())]
+
+    def close(self) -> None:
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._log.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("jupyter"))
+    yield server
+    server.close()
+
+
+class Front:
+    """One notebook in one front end, with a person before it."""
+
+    def __init__(self, page: Page, server: Server, kind: str, name: str) -> None:
+        self.page = page
+        self.kind = kind
+        self.name = name
+        self._server = server
+        self._file = server.notebooks / f"{name}.ipynb"
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: self._note(request.url))
+
+    def _note(self, url: str) -> None:
+        if not url.startswith((self._server.url, self._server.url.replace("http", "ws"), "data:", "blob:")):
+            self.foreign.append(url)
+
+    def open(self, *cells: str) -> None:
+        """A new notebook: the set-up first, then these cells."""
+        notebook = new_notebook(cells=[new_code_cell(cell.strip("\n")) for cell in (SETUP, *cells)])
+        notebook.metadata["kernelspec"] = {"name": "ours", "display_name": "ours", "language": "python"}
+        nbformat.write(notebook, self._file)
+        self.goto()
+        self.run(0)
+        self.done(0)
+
+    def goto(self) -> None:
+        path = f"/doc/tree/{self.name}.ipynb?reset" if self.kind == "lab" else f"/notebooks/{self.name}.ipynb"
+        self.page.goto(self._server.url + path)
+        self.page.wait_for_selector(".jp-Notebook", timeout=2_000 * PATIENCE)
+        self.until(lambda: self.status == "idle", 2 * PATIENCE)
+
+    @property
+    def status(self) -> str | None:
+        """What the notebook's status dot says."""
+        dot = self.page.query_selector(".jp-Notebook-ExecutionIndicator")
+        return dot and dot.get_attribute("data-status")
+
+    def cell(self, index: int) -> Locator:
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(index)
+
+    def card(self, index: int = 1) -> Locator:
+        return self.cell(index).locator(".ca")
+
+    def run(self, index: int) -> None:
+        """Ctrl+Enter, until the cell has really started: just after its start a front end loses one silently."""
+        started = re.compile(r"\[[\d*]+\]")
+        deadline = time.monotonic() + PATIENCE
+        before = self.prompt(index)
+        while time.monotonic() < deadline:
+            self.cell(index).locator(".cm-content").first.click()
+            self.page.keyboard.press("Control+Enter")
+            for _ in range(20):
+                if started.search(self.prompt(index)) and self.prompt(index) != before:
+                    return
+                time.sleep(0.05)
+        raise AssertionError("the cell does not start")
+
+    def prompt(self, index: int) -> str:
+        return self.cell(index).locator(".jp-InputPrompt").inner_text()
+
+    def done(self, index: int, seconds: float = PATIENCE) -> str:
+        """The text of the cell's outputs, once it has run."""
+        self.until(lambda: re.search(r"\[\d+\]", self.prompt(index)) is not None, seconds)
+        return self.text(index)
+
+    def text(self, index: int = 1) -> str:
+        return "\n".join(self.cell(index).locator(".jp-OutputArea").all_inner_texts())
+
+    def menu(self, menu: str, entry: str) -> None:
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_text(entry, exact=True).first.click()
+
+    def save(self) -> dict[str, Any]:
+        """The notebook as it stands in its file."""
+        self.menu("File", "Save Notebook" if self.kind == "lab" else "Save Notebook")
+        before = self._file.stat().st_mtime_ns
+        time.sleep(0.3)
+        self.until(lambda: self._file.stat().st_mtime_ns >= before, 5)
+        return json.loads(self._file.read_text(encoding="utf-8"))
+
+    def saved_cell(self, index: int = 1) -> list[dict[str, Any]]:
+        return self.save()["cells"][index]["outputs"]
+
+    def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, "it does not happen"
+            time.sleep(0.03)
+
+    def state(self, text: str, index: int = 1) -> None:
+        """Wait until the card says so."""
+        expect(self.card(index).locator(".ca-state")).to_have_text(text, timeout=1_000 * PATIENCE)
+
+    def click(self, name: str, index: int = 1, within: Locator | None = None) -> None:
+        """A button of the card, once it takes clicks; as slow as a person."""
+        time.sleep(0.45)
+        (within or self.card(index)).get_by_role("button", name=name, exact=True).first.click()
+
+    def shot(self, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SHOTS / f"{self.kind}-{name}.png")
+
+
+@pytest.fixture(params=["lab", "notebook"])
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def front(browser: Browser, server: Server, kind: str, request: pytest.FixtureRequest) -> Iterator[Front]:
+    page = browser.new_page(viewport={"width": 1100, "height": 900})
+    name = re.sub(r"\W+", "-", request.node.name).strip("-")
+    front = Front(page, server, kind, name)
+    try:
+        yield front
+        assert front.foreign == [], "the page loads something from elsewhere"
+    finally:
+        if front.errors:
+            print("The page said:", *front.errors, sep="\n")
+        front.shot(f"end-of-{name}")
+        page.close()
+        server.end_kernels()
