@@ -104,7 +104,10 @@ class CardApprover:
         one = self._open.get(named) if isinstance(named, str) else None
         if one is None or one.decided.done() or choice not in _CHOICES or not isinstance(reason, str):
             return
-        if (message.get("run"), message.get("call")) != (one.question.run, one.question.call.id):
+        named_call = (message.get("run"), message.get("call"))
+        if any(type(number) is not int for number in named_call):  # true is 1 elsewhere, not here
+            return
+        if named_call != (one.question.run, one.question.call.id):
             return
         if choice == "reject":
             said = plain(reason).strip()[:_REASON] or f"the person denied {one.question.call.name}"

@@ -201,6 +201,17 @@ class Question {
     this.check.setAttribute("aria-label", `select this call of ${data.name}`);
     const title = make("div", "ca-title");
     title.append(this.check, make("b", "", `Allow ${data.name}?`), make("span", "ca-dim", data.about));
+    // Of several questions each is one line, if its row above shows all of its arguments.
+    const size = data.fields.reduce((sum, field) => sum + field.label.length + field.text.length, 0);
+    if (size <= 60) {
+      this.root.classList.add("ca-small");
+      const alone = button("ca-alone", "Change or decide alone", () => {
+        this.root.classList.toggle("ca-small");
+        alone.setAttribute("aria-expanded", String(!this.root.classList.contains("ca-small")));
+      });
+      alone.setAttribute("aria-expanded", "false");
+      title.append(alone);
+    }
     const source = make("div", "ca-dim");
     if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
     if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
@@ -301,7 +312,7 @@ class Desk {
   draw(questions) {
     this.questions = questions;
     this.root.hidden = questions.length < 2;
-    this.title.textContent = `${questions.length} calls wait for you: the checked ones`;
+    this.title.textContent = `${questions.length} calls wait for you. Decide the checked ones together:`;
     for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
   }
 

@@ -20,7 +20,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Protocol, TypeAlias, TypeVar
@@ -31,7 +31,7 @@ from codeact_kernel.tools import OnMain, ToolCallError
 
 from .tap import ShellTap, TapUnsupported, Waiter
 
-__all__ = ["Live", "LoopThread", "Screen", "TurnInterrupted", "interrupt_main_thread"]
+__all__ = ["Live", "LoopThread", "Screen", "TurnInterrupted"]
 
 T = TypeVar("T")
 Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
@@ -49,8 +49,8 @@ class TurnInterrupted(KeyboardInterrupt):
 class Screen(Protocol):
     """Where a turn is shown. Everything here happens on the main thread."""
 
-    def open(self, waiter: Waiter) -> None:
-        """Before the turn begins."""
+    def open(self, waiter: Waiter, stop: Callable[[], None]) -> None:
+        """Before the turn begins. `stop` ends it, and may be called from any thread."""
         ...
 
     def show(self, event: Event) -> None:
@@ -172,12 +172,13 @@ class _Cell:
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
         self._own_interrupts = 0
+        self._handled = 0
 
     def run(self, turn: Turn[T]) -> T:
         old = signal.signal(signal.SIGINT, self._interrupted)
         try:
             with self._tapped():
-                self._screen.open(self._waiter)
+                self._screen.open(self._waiter, self.stop)
                 try:
                     task = self._start(turn)
                     self._serve()
@@ -199,9 +200,24 @@ class _Cell:
         except asyncio.CancelledError:
             job.dropped = True
             if self._job is job:
-                self._own_interrupts += 1  # so that the handler does not take it for the person's
-                interrupt_main_thread()
+                await self._tear(job)
             raise
+
+    def stop(self) -> None:
+        """The person wants it to end. From any thread; what is running on the main thread is torn by `on_main`."""
+        self._interrupts += 1
+        self._cancel()
+        self._waiter.wake()
+
+    async def _tear(self, job: _Job) -> None:
+        """Interrupt what runs on the main thread, once."""
+        handled = self._handled
+        self._own_interrupts += 1  # so that the handler does not take it for the person's
+        while self._job is job and self._handled == handled:
+            # A signal that comes just before a call that blocks does not end it, and its handler has to wait as well.
+            _interrupt_main_thread()
+            with suppress(asyncio.CancelledError):  # it is cancelled already
+                await asyncio.sleep(_TICK)
 
     def _put(self, item: _Item) -> None:
         """From any thread. What a tool on the main thread has to tell is shown at once: nobody else could do it."""
@@ -298,6 +314,7 @@ class _Cell:
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         job = self._job
+        self._handled += 1
         if self._own_interrupts:
             self._own_interrupts -= 1
             if job is None or not job.dropped:
@@ -334,8 +351,7 @@ def _run_loop(made: Future[asyncio.AbstractEventLoop]) -> None:
     loop.run_forever()
 
 
-def interrupt_main_thread() -> None:
-    """As the stop button of the front end does it."""
+def _interrupt_main_thread() -> None:
     if sys.platform == "win32":
         _thread.interrupt_main()
         return

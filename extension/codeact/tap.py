@@ -89,6 +89,7 @@ class ShellTap(Waiter):
     def __init__(self, kernel: Any) -> None:
         self._kernel = kernel
         self._listeners: dict[str, Listener] = {}
+        self._widgets: set[str] = set()
         self._taken: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._left: list[Any] = []
         self._tapped = False
@@ -101,7 +102,7 @@ class ShellTap(Waiter):
             _ = kernel.session.deserialize, kernel.comm_manager.comms, kernel.get_parent("shell")
             _ = kernel.shell.events.callbacks["pre_execute"], kernel.shell.events.callbacks["post_execute"]
             if self._thread is None:
-                _ = self._stream._run_callback, self._stream.socket.recv_multipart, self._stream.io_loop
+                _ = self._stream._run_callback, self._stream.flush, self._stream.socket, self._stream.io_loop
                 self._answers = self._stream
             else:
                 _ = self._thread.io_loop
@@ -210,10 +211,10 @@ class ShellTap(Waiter):
             listener = self._listeners.get(comm)
             if listener is not None and kind == "comm_msg":
                 listener(_data(content))
-            elif kind != "comm_open" and not self._is_for_widgets(comm):
+            elif kind == "comm_open" and content.get("target_name") == _WIDGETS:
+                self._widgets.add(comm)  # noted now: its first message can come before the main thread has opened it
+            elif not self._is_for_widgets(comm):
                 return False  # another widget's: it waits for the end of the cell, as ever
-            elif kind == "comm_open" and content.get("target_name") != _WIDGETS:
-                return False
         elif kind not in _PAGE or subshell is not None:
             return False
         self._taken.put(message)
@@ -222,7 +223,7 @@ class ShellTap(Waiter):
 
     def _is_for_widgets(self, comm: str) -> bool:
         known = self._kernel.comm_manager.comms.get(comm)
-        return getattr(known, "target_name", None) == _WIDGETS
+        return comm in self._widgets or getattr(known, "target_name", None) == _WIDGETS
 
     def _serve(self) -> None:
         """On the main thread: let ipykernel handle what was taken."""
@@ -251,6 +252,8 @@ class ShellTap(Waiter):
                         result.send(None)  # these handlers do not wait for anything
                     result.close()
         finally:
+            if self._thread is None:
+                self._stream.flush(zmq.POLLOUT)  # nobody turns the loop that would send the answer
             sys.stdout.flush()
             sys.stderr.flush()
             kernel._publish_status("idle", "shell")  # the page holds its next message until it sees this

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
@@ -21,7 +22,6 @@ from codeact_kernel.render import Transcript, bundle, to_card, to_text
 from codeact_kernel.render.safe import plain
 
 from .ask import CardApprover
-from .live import interrupt_main_thread
 from .tap import ShellTap, Waiter
 
 if TYPE_CHECKING:
@@ -69,14 +69,14 @@ class View:
 
     # The screen of a turn, on the main thread
 
-    def open(self, waiter: Waiter) -> None:
+    def open(self, waiter: Waiter, stop: Callable[[], None]) -> None:
         """Make the card where the page's messages can arrive."""
         if not self._wants_card or not isinstance(waiter, ShellTap):
             return
         from .card import Card  # widgets take a while to import: not when the extension is loaded
 
         self._asks = CardApprover(waiter.wake)
-        self._card = Card(waiter, self._loop, interrupt_main_thread)
+        self._card = Card(waiter, self._loop, stop)
         self._card.on_message = self._asks.heard
 
     def show(self, event: Event) -> None:

@@ -33,7 +33,6 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SETUP = """
-%load_ext codeact
 import codeact, time, asyncio
 from codeact import tool, progress, ScriptedModel
 _door = get_ipython()._codeact_door
@@ -93,6 +92,7 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self.notebooks = folder / "notebooks"
         self.notebooks.mkdir(parents=True)
+        self.notebooks.joinpath("setup.py").write_text(SETUP)
         runtime = folder / "runtime"
         places = {"DATA": "data", "CONFIG": "config", "RUNTIME": "runtime"}
         environment = bare_environment(folder) | {
@@ -104,10 +104,14 @@ class Server:
         kernel.joinpath("kernel.json").write_text(
             json.dumps({"argv": argv, "display_name": "ours", "language": "python"})
         )
+        settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
+        settings.mkdir(parents=True)
+        settings.joinpath("notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
+        environment["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
         options = {
             "ServerApp.root_dir": str(self.notebooks), "ServerApp.port": "18871", "ServerApp.port_retries": "200",
             "IdentityProvider.token": "", "ServerApp.disable_check_xsrf": "True", "ServerApp.open_browser": "False",
-            "LabApp.news_url": "", "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
+            "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         }  # fmt: skip
         root = ["--allow-root"] if hasattr(os, "getuid") and os.getuid() == 0 else []
         self._log = (folder / "server.log").open("w")
@@ -180,7 +184,8 @@ class Front:
 
     def open(self, *cells: str) -> None:
         """A new notebook: the set-up first, then these cells."""
-        notebook = new_notebook(cells=[new_code_cell(cell.strip("\n")) for cell in (SETUP, *cells)])
+        first = "%load_ext codeact\n%run -i setup.py"
+        notebook = new_notebook(cells=[new_code_cell(cell.strip("\n")) for cell in (first, *cells)])
         notebook.metadata["kernelspec"] = {"name": "ours", "display_name": "ours", "language": "python"}
         nbformat.write(notebook, self._file)
         self.goto()
@@ -192,6 +197,12 @@ class Front:
         self.page.goto(self._server.url + path)
         self.page.wait_for_selector(".jp-Notebook", timeout=2_000 * PATIENCE)
         self.until(lambda: self.status == "idle", 2 * PATIENCE)
+
+    def goto_again(self) -> None:
+        """Reload the page; the kernel lives on."""
+        self.page.reload()
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=2_000 * PATIENCE)
+        self.page.wait_for_timeout(1_500)
 
     @property
     def status(self) -> str | None:
@@ -259,6 +270,23 @@ class Front:
         """A button of the card, once it takes clicks; as slow as a person."""
         time.sleep(0.45)
         (within or self.card(index)).get_by_role("button", name=name, exact=True).first.click()
+
+    def ask(self, *programs: str, options: str = "", index: int = 1) -> None:
+        """Put a prompt into a cell, whose model answers with these programs, and run it."""
+        self.type(index, f"script(*{list(programs)!r})\nget_ipython().run_cell_magic('codeact', {options!r}, 'Go.')")
+        self.run(index)
+
+    def get(self, expression: str, index: int = -1) -> str:
+        """The text of an expression in the kernel, by the notebook's last cell."""
+        count = self.page.locator(".jp-Notebook .jp-Cell").count()
+        self.type(count + index if index < 0 else index, f"print({expression})")
+        self.run(count - 1)
+        return self.done(count - 1).strip()
+
+    def type(self, index: int, code: str) -> None:
+        self.cell(index).locator(".cm-content").first.click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(code)
 
     def shot(self, name: str) -> None:
         SHOTS.mkdir(parents=True, exist_ok=True)

@@ -1,23 +1,373 @@
+"""The card in a real JupyterLab and Notebook 7."""
+
 from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
 
 from .conftest import Front
 
-ALLOW = """
-script('''orders = [look_up(key) for key in ("a", "b")]
-gone = drop(table="old", rows=3)
-[{"table": "old", "said": gone}]''')
-"""
 ASK = "%%codeact\nDrop the old table."
+CAUGHT = "try:\n    said = drop(table='old', rows=3)\nexcept ToolDenied as error:\n    said = f'denied: {error}'\nsaid"
+
+
+def script(program: str) -> str:
+    return f"script({program!r})\nseen = []"
+
+
+LAB = pytest.mark.parametrize("kind", ["lab"], indirect=True)
+
+
+def prepared(front: Front, program: str, *more: str) -> None:
+    front.open(script(program), ASK, *more, "")
+    front.run(1)
+    front.done(1)
 
 
 def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
-    front.open(ALLOW, ASK)
-    front.run(1)
-    front.done(1)
+    program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
+    prepared(front, program)
     front.run(2)
     front.state("waiting for you", 2)
+    card = front.card(2)
+    expect(card.locator(".ca-ask").first).to_contain_text("Drop a table, for good.")
+    expect(card.locator(".ca-ask").first).not_to_contain_text("Not to be undone")
+    expect(card.locator(".ca-calling")).to_have_text("gone = drop(table='old', rows=3)")
+    expect(card.locator(".ca-head")).to_contain_text("WebAssembly")
     front.shot("waiting")
     front.click("Allow once", 2)
     text = front.done(2)
     assert "dropped old" in text
+    assert "allowed by you" in text
     front.shot("done")
+    assert front.get("dropped") == "[['old', 3, False]]"
+
+
+def test_an_argument_is_edited_and_what_runs_is_the_edited_call(front: Front):
+    prepared(front, "drop(table='old', rows=3, force=False)")
+    front.run(2)
+    front.state("waiting for you", 2)
+    card = front.card(2)
+    card.get_by_label("rows", exact=True).fill("many")
+    front.click("Allow once", 2)
+    expect(card.get_by_role("alert").first).to_have_text("rows: this has to be a number, for example 12.5.")
+    front.shot("edit-refused")
+    card.get_by_label("rows", exact=True).fill("1.5")
+    front.click("Allow once", 2)
+    expect(card.get_by_role("alert").first).to_contain_text("rows")  # the tool's own types say no
+    card.get_by_label("rows", exact=True).fill("7")
+    card.get_by_label("force").select_option("true")
+    card.get_by_label("table").fill("older")
+    front.click("Allow once", 2)
+    text = front.done(2)
+    assert "with arguments changed" in text
+    assert 'drop(force=true, rows=7, table="older")' in text or 'drop(table="older", rows=7, force=true)' in text
+    front.shot("edited")
+    assert front.get("dropped, _codeact.calls[0].call.arguments['table']") == "[['older', 7, True]] old"
+
+
+def test_a_denial_with_a_reason_reaches_the_program_which_goes_on(front: Front):
+    prepared(front, CAUGHT)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.card(2).get_by_label("reason to deny", exact=True).fill("only after the backup")
+    front.click("Deny", 2)
+    text = front.done(2)
+    assert "denied: only after the backup" in text
+    assert "denied by you" in text
+    front.shot("denied-and-handled")
+    assert front.get("dropped") == "[]"
+
+
+@LAB
+def test_a_denial_that_the_program_does_not_expect_ends_the_cell_as_denied(front: Front):
+    prepared(front, "drop(table='old')")
+    front.type(2, "%%codeact --max-retries 0\nDrop the old table.")
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.click("Deny", 2)
+    text = front.done(2)
+    assert "CodeAct denied" in text.replace("\n", " ")
+    assert "the person denied drop" in text
+    front.shot("denied")
+
+
+def test_allowed_for_the_session_is_not_asked_again(front: Front):
+    prepared(front, "[drop(table='a'), drop(table='b')]", ASK)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.click("Allow for this session", 2)
+    text = front.done(2)
+    assert "allowed by you for this session" in text
+    assert "allowed for this session" in text
+    front.run(1)
+    front.done(1)
+    front.run(3)
+    assert "dropped b" in front.done(3)
+    assert front.get("dropped") == "[['a', 0, False], ['b', 0, False], ['a', 0, False], ['b', 0, False]]"
+
+
+def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
+    program = (
+        "import asyncio\n"
+        "r = await asyncio.gather(*[call_tool_async('drop', table=t, rows=n) for n, t in enumerate('abcd')], "
+        "return_exceptions=True)\n[str(one) for one in r]"
+    )
+    prepared(front, program)
+    front.run(2)
+    front.state("waiting for you", 2)
+    card = front.card(2)
+    desk = card.locator(".ca-desk")
+    expect(desk).to_contain_text("4 calls wait for you")
+    expect(card.locator(".ca-batch")).to_contain_text("0 of 4 in flight together")
+    card.get_by_label("select this call of drop").nth(1).uncheck()
+    desk.scroll_into_view_if_needed()
+    front.shot("batch")
+    front.click("Allow once", 2, desk)
+    expect(card.locator(".ca-batch")).to_contain_text("3 of 4 in flight together")
+    front.click("Deny", 2)
+    text = front.done(2)
+    assert '"dropped a"' in text
+    assert '"the person denied drop"' in text
+    front.shot("batch-done")
+    assert front.get("sorted(dropped)") == "[['a', 0, False], ['c', 2, False], ['d', 3, False]]"
+
+
+STOPS = {
+    "generation": ("codeact.use(Slowly('```python\\n' + 'x = 1\\n' * 500))", "x = 1"),
+    "loop": (script("look_up('before')\nwhile True: pass"), "look_up"),
+    "tool": (script("look_up('before')\nblock(seconds=60)"), "in the tool"),
+}
+
+
+@pytest.mark.parametrize("what", STOPS)
+def test_the_stop_button_stops(front: Front, what):
+    model, seen = STOPS[what]
+    front.open(model, ASK, "")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    expect(front.cell(2)).to_contain_text(seen, timeout=20_000)
+    front.shot(f"stop-{what}")
+    front.click("Stop", 2)
+    text = front.done(2, 10)
+    assert "Stopped. The kernel and its variables are as they were." in text
+    assert "stopped" in text
+    assert "Traceback" not in text
+    front.shot(f"stopped-{what}")
+    assert front.get("_codeact.stopped, look_up('alive')") == "True ALIVE"
+
+
+def test_the_menu_interrupts_and_the_cell_behind_does_not_run(front: Front):
+    front.open(script("look_up('before')\ndrop(table='old')"), ASK, "seen.append('ran anyway')", "")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.cell(3).locator(".cm-content").first.click()
+    front.page.keyboard.press("Control+Enter")
+    front.menu("Kernel", "Interrupt Kernel")
+    assert "Stopped." in front.done(2, 10)
+    front.shot("interrupted")
+    assert front.get("seen, dropped") == "[] []"
+
+
+def test_a_page_that_is_reloaded_in_mid_approval_comes_back_to_a_card_that_works(front: Front):
+    prepared(front, "drop(table='old', rows=3)")
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.save()
+    front.goto_again()
+    front.state("waiting for you", 2)
+    front.shot("reloaded")
+    front.click("Allow once", 2)
+    front.state("done", 2)
+    expect(front.card(2)).to_contain_text("dropped old")
+    front.shot("reloaded-done")
+    front.until(lambda: front.status == "idle")
+    assert front.get("dropped") == "[['old', 3, False]]"
+
+
+def test_run_all_keeps_the_order(front: Front):
+    front.open(
+        script("drop(table='first')"), ASK, "dropped.append('between')\n" + script("drop(table='second')"), ASK, ""
+    )
+    front.menu("Run", "Run All Cells")
+    front.state("waiting for you", 2)
+    assert front.prompt(3).strip().startswith("[*]")
+    front.shot("run-all")
+    front.click("Allow once", 2)
+    front.state("waiting for you", 4)
+    front.click("Allow once", 4)
+    assert "dropped second" in front.done(4)
+    assert front.get("dropped") == "[['first', 0, False], 'between', ['second', 0, False]]"
+
+
+@LAB
+def test_the_card_follows_the_dark_theme(front: Front):
+    prepared(front, "keys = [look_up(key) for key in ('a', 'b')]  # both\ndrop(table='old', rows=3)")
+    front.menu("Settings", "Theme")
+    front.page.get_by_text("JupyterLab Dark", exact=True).first.click()
+    front.until(lambda: front.page.evaluate("document.body.dataset.jpThemeLight") == "false")
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.shot("dark")
+    contrasts = front.page.evaluate(CONTRASTS)
+    front.click("Allow once", 2)
+    front.done(2)
+    front.shot("dark-done")
+    front.menu("Settings", "Theme")
+    front.page.get_by_text("JupyterLab Light", exact=True).first.click()
+    front.until(lambda: front.page.evaluate("document.body.dataset.jpThemeLight") == "true")
+    assert {name: value for name, value in contrasts.items() if value < 3} == {}
+
+
+# The contrast of each text of the card to what lies behind it, by the formula of WCAG 2.
+CONTRASTS = """() => {
+  const rgba = (css) => { const n = css.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
+  const over = (top, base) => top.slice(0, 3).map((c, i) => c * top[3] + base[i] * (1 - top[3]));
+  const light = (c) => { const v = c.map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
+    return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
+  const ground = (node) => { const layers = [];
+    for (let n = node; n; n = n.parentElement) layers.unshift(rgba(getComputedStyle(n).backgroundColor));
+    return layers.reduce((base, layer) => over(layer, base), [255, 255, 255]); };
+  const found = {};
+  for (const node of document.querySelectorAll('.ca *')) {
+    if (![...node.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
+    const base = ground(node), text = over(rgba(getComputedStyle(node).color), base);
+    const [a, b] = [light(text), light(base)].sort((x, y) => y - x);
+    const value = (a + .05) / (b + .05), name = node.className || node.tagName;
+    found[name] = Math.min(found[name] ?? 99, Math.round(value * 100) / 100);
+  }
+  return found;
+}"""
+
+
+@LAB
+def test_the_keyboard_is_enough_and_enter_never_approves_by_accident(front: Front):
+    prepared(front, "drop(table='old', rows=3)")
+    front.run(2)
+    front.state("waiting for you", 2)
+    form = front.card(2).locator(".ca-ask").first
+    expect(form).to_be_focused()
+    for key in ("Enter", "d", "d", "Enter", "Escape", "x"):
+        front.page.keyboard.press(key)
+    front.card(2).get_by_label("rows", exact=True).press("Enter")
+    front.page.wait_for_timeout(600)
+    front.state("waiting for you", 2)
+    assert front.page.locator(".jp-Notebook .jp-Cell").count() == 4  # `d d` deletes a cell elsewhere
+    form.focus()
+    for _ in range(3):
+        front.page.keyboard.press("Tab")
+    expect(front.card(2).get_by_role("button", name="Allow once")).to_be_focused()
+    front.shot("keyboard")
+    front.page.keyboard.press("Space")
+    assert "dropped old" in front.done(2)
+
+
+@LAB
+def test_who_types_in_another_cell_is_not_interrupted(front: Front):
+    prepared(front, "import time\ntime.sleep(1.5)\ndrop(table='old')")
+    front.run(2)
+    front.cell(3).locator(".cm-content").first.click()
+    front.page.keyboard.type("x = 1", delay=600)
+    front.state("waiting for you", 2)
+    assert "x = 1" in front.cell(3).inner_text()
+    front.click("Deny", 2)
+    front.done(2)
+
+
+@LAB
+def test_nothing_but_a_hand_can_click_and_hostile_text_stays_text(front: Front):
+    evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202eabc"
+    program = f"evil = {evil!r}\nlook_up(key=evil)\nprint(evil)\ndrop(table=evil)"
+    prepared(front, program)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.page.wait_for_timeout(600)
+    front.page.evaluate("document.querySelectorAll('.ca-allow').forEach(node => node.click())")
+    front.page.evaluate(
+        "document.querySelectorAll('.ca-allow').forEach(node => node.dispatchEvent(new MouseEvent('click', {bubbles: true})))"
+    )
+    front.page.wait_for_timeout(600)
+    front.state("waiting for you", 2)
+    assert front.card(2).locator("img, script, iframe").count() == 0
+    assert "\\u202e" in front.card(2).get_by_label("table").input_value()
+    front.shot("hostile")
+    front.click("Deny", 2)
+    front.done(2)
+    assert front.cell(2).locator(".jp-OutputArea img, .jp-OutputArea script").count() == 0
+    assert front.page.title() != "owned"
+
+
+@LAB
+def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
+    prepared(front, "drop(table='x' * 50_000 + 'end')")
+    front.run(2)
+    front.state("waiting for you", 2)
+    expect(front.card(2).get_by_role("button", name="Allow once")).to_be_disabled()
+    expect(front.card(2).get_by_role("button", name="Deny")).to_be_enabled()
+    front.shot("long-folded")
+    front.click("Show all 50,003 characters before you decide", 2)
+    front.click("Allow once", 2)
+    front.done(2)
+    assert front.get("len(dropped[0][0])") == "50003"
+
+
+@LAB
+def test_a_program_is_reviewed_edited_and_run(front: Front):
+    front.open("script('look_up(1)', \"look_up('asked')\")", "%%codeact --review\nGo.", "")
+    front.run(1)
+    front.done(1)
+    front.type(1, "script(\"look_up('first')\", \"look_up('second')\")")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.shot("review")
+    front.card(2).get_by_label("comment for the model").fill("look up the second")
+    front.click("Reject", 2)
+    expect(front.card(2).get_by_label("program", exact=True).last).to_have_value("look_up('second')", timeout=10_000)
+    front.card(2).locator(".ca-program").fill("lookup('third')")
+    front.click("Run", 2)
+    expect(front.card(2).locator(".ca-ask").get_by_role("alert")).to_contain_text("lookup")
+    front.card(2).locator(".ca-program").fill("look_up('third')")
+    front.click("Run", 2)
+    assert "THIRD" in front.done(2)
+    front.shot("reviewed")
+    assert front.get("_codeact.program, _codeact.model_turns") == "look_up('third') 2"
+
+
+@LAB
+def test_a_tool_tells_how_far_it_is_while_it_has_the_main_thread(front: Front):
+    tool = (
+        '@tool\ndef load(rows: int) -> str:\n    "Load rows."\n    for done in range(rows):\n'
+        "        progress(done, rows, 'rows')\n        time.sleep(0.25)\n    return 'loaded'\n"
+    )
+    front.open(tool + script("load(rows=12)"), ASK, "")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    expect(front.card(2).locator(".ca-row .ca-progress")).to_contain_text(re.compile(r"[3-9] of 12 rows"))
+    front.shot("progress")
+    assert "loaded" in front.done(2)
+
+
+@LAB
+def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Front):
+    prepared(front, "drop(table='old', rows=3)")
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.click("Allow once", 2)
+    front.done(2)
+    notebook = front.save()
+    (output,) = notebook["cells"][2]["outputs"]
+    assert set(output["data"]) == {"text/plain", "text/markdown", "text/html"}
+    assert "widgets" not in notebook["metadata"]
+    assert "dropped old" in "".join(output["data"]["text/markdown"])
+    front.goto_again()
+    assert "dropped old" in front.text(2)
+    assert front.card(2).count() == 0
+
