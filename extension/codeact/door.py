@@ -34,6 +34,7 @@ class Door:
         session: the engine's; it lives on `thread`.
         live: runs turns for the cells.
         record: answers where no model is configured.
+        told: sentences that are said once.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -42,6 +43,7 @@ class Door:
         self.live = Live(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=Grants(own_file()))
         self.record: RecordedModel | None = None
+        self.told: set[str] = set()
         self._chosen: dict[str, str] = {}
 
     @property

@@ -120,7 +120,13 @@ class CodeAct(Magics):
     def _ask(self, ask: str, settings: Settings, options: Namespace) -> TurnResult:
         door = self._door
         present = somebody_is_there(door.shell)
-        view = View(door.shell, door.thread.loop, card=present and self.approval_ui != "stdin", quiet=options.quiet)
+        view = View(
+            door.shell,
+            door.thread.loop,
+            card=present and self.approval_ui != "stdin",
+            quiet=options.quiet,
+            told=door.told,
+        )
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await door.model(settings)

@@ -38,6 +38,10 @@ _BYTES_PER_SECOND = 200_000
 _ELAPSED = 5.0
 """Seconds between two corrections of the page's own clock."""
 
+_NO_CARD = (
+    "This ipykernel gives a running cell no clicks, so questions are asked with input(): try another version of it."
+)
+
 Mode = Literal["quiet", "terminal", "static"]
 
 
@@ -49,15 +53,23 @@ class View:
         loop: where the turn runs.
         card: whether to show the live card, if that is possible.
         quiet: show nothing; the result is in `_codeact`.
+        told: sentences that were said in this kernel already, and are not said again.
     """
 
     def __init__(
-        self, shell: InteractiveShell, loop: asyncio.AbstractEventLoop, *, card: bool, quiet: bool = False
+        self,
+        shell: InteractiveShell,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        card: bool,
+        quiet: bool = False,
+        told: set[str] | None = None,
     ) -> None:
         self.transcript = Transcript()
         self._loop = loop
         self._mode: Mode = "quiet" if quiet else "static" if hasattr(shell, "kernel") else "terminal"
         self._wants_card = card and self._mode == "static"
+        self._told = set[str]() if told is None else told
         self._card: Card | None = None
         self._asks: CardApprover | None = None
         self._handle: Any = None
@@ -71,7 +83,12 @@ class View:
 
     def open(self, waiter: Waiter, stop: Callable[[], None]) -> None:
         """Make the card where the page's messages can arrive."""
-        if not self._wants_card or not isinstance(waiter, ShellTap):
+        if not self._wants_card:
+            return
+        if not isinstance(waiter, ShellTap):
+            if _NO_CARD not in self._told:
+                self._told.add(_NO_CARD)
+                self.transcript.notices.append(_NO_CARD)
             return
         from .card import Card  # widgets take a while to import: not when the extension is loaded
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from codeact.ask import CardApprover
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from codeact.ask import CardApprover
 from codeact_kernel.approval import Desk, Grants
 from codeact_kernel.calls import Calls
 from codeact_kernel.settings import Limits
@@ -19,7 +19,14 @@ from codeact_kernel.tools import Registry, tool
 from codeact_kernel.values import Returned, ToolCall
 
 CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
-FORGED = ({"seal": "0" * 64}, {"call": 10_000}, {"call": True}, {"run": 7}, {"choice": "allow"}, {"edits": {"rows": "x"}})
+FORGED = (
+    {"seal": "0" * 64},
+    {"call": 10_000},
+    {"call": True},
+    {"run": 7},
+    {"choice": "allow"},
+    {"edits": {"rows": "x"}},
+)
 
 number = st.integers(0, 20)
 actions = st.lists(
@@ -69,7 +76,9 @@ class World:
         self.opened = 0
         self.approver = CardApprover(lambda: None)
         desk = Desk(self.approver, self.grants, Limits())
-        self.calls = Calls(f"turn {self.turn}", self.registry, desk, frozenset(), lambda event: None, Limits(), self.main)
+        self.calls = Calls(
+            f"turn {self.turn}", self.registry, desk, frozenset(), lambda event: None, Limits(), self.main
+        )
         self.clock = self.calls.begin(1, "drop()", ()).running()
         await self.clock.__aenter__()
         self.tasks = {}

@@ -247,7 +247,7 @@ class Front:
 
     def save(self) -> dict[str, Any]:
         """The notebook as it stands in its file."""
-        self.menu("File", "Save Notebook" if self.kind == "lab" else "Save Notebook")
+        self.menu("File", "Save Notebook")
         before = self._file.stat().st_mtime_ns
         time.sleep(0.3)
         self.until(lambda: self._file.stat().st_mtime_ns >= before, 5)

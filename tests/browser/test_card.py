@@ -370,4 +370,3 @@ def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Fron
     front.goto_again()
     assert "dropped old" in front.text(2)
     assert front.card(2).count() == 0
-

@@ -31,10 +31,14 @@ def bare_environment(folder: Path) -> dict[str, str]:
     }
     # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
     fixed = {"OLLAMA_HOST": "http://127.0.0.1:9", "CODEACT_BACKEND": "embedded"}
-    return environment | fixed | {
-        "IPYTHONDIR": str(folder / "ipython"),
-        "XDG_DATA_HOME": str(folder / "data"),  # what is allowed for always
-    }
+    return (
+        environment
+        | fixed
+        | {
+            "IPYTHONDIR": str(folder / "ipython"),
+            "XDG_DATA_HOME": str(folder / "data"),  # what is allowed for always
+        }
+    )
 
 
 _UNSET = {

@@ -190,3 +190,90 @@ def test_a_tool_named_in_the_environment_runs_unasked(tmp_path):
         assert notebook.ask("pay(amount=1)", options="--max-retries 0").status == "error"
     finally:
         notebook.close()
+
+
+def test_for_this_cell_asks_again_in_the_next(gated):
+    assert len(gated.ask("[drop(table='a'), drop(table='b')]", answers=["c"]).questions) == 1
+    assert len(gated.ask("drop(table='c')", answers=["n"], options="--max-retries 0").questions) == 1
+    assert gated.get("dropped") == ["a", "b"]
+
+
+def test_what_was_allowed_is_listed_and_can_be_revoked(gated):
+    assert "Nothing is remembered" in gated.do("%codeact approvals").stdout
+    gated.ask("drop(table='a')", answers=["s"])
+    assert "drop: for this session" in gated.do("%codeact approvals").stdout
+    gated.do(DROP.replace("dropped.append(table)", "dropped.append(table + '!')"))
+    assert "has changed since: it asks again" in gated.do("%codeact approvals").stdout
+    assert "Revoked 1 permission." in gated.do("%codeact approvals revoke drop").stdout
+    assert "nothing to revoke" in gated.do("%codeact approvals revoke all").stdout
+    assert "Nothing is remembered" in gated.do("%codeact approvals").stdout
+    assert "UsageError" in gated.run("%codeact approvals drop").errors[0]
+
+
+def test_a_tool_named_in_the_configuration_runs_unasked(gated):
+    gated.do("%config CodeAct.allow = ['drop']")
+    try:
+        assert gated.ask("drop(table='a')", answers=[]).questions == []
+        assert "allowed beforehand" in gated.ask("drop(table='b')").text
+    finally:
+        gated.do("%config CodeAct.allow = []")
+    assert gated.get("dropped") == ["a", "b"]
+
+
+def test_a_question_that_nobody_answers_in_time_is_a_no(gated):
+    gated.script("```python\ndrop(table='old')\n```")
+    sent = gated.send("%%codeact --approval-timeout 0.3 --max-retries 0\nGo.", allow_stdin=True)
+    cell = gated.finished(sent)  # the question was open, and was taken back
+    assert len(cell.questions) == 1
+    assert "nobody decided within 0.3 s" in cell.errors[0]
+    assert gated.get("dropped") == []
+    assert "UsageError" in gated.run("%%codeact --approval-timeout 0\nGo.").errors[0]
+
+
+REVIEW = "--review --max-retries 0"
+
+
+def test_a_program_is_shown_and_runs_only_after_a_yes(gated):
+    cell = gated.ask("1 + 1", options=REVIEW, answers=["y"])
+    assert cell.questions[0].startswith("Run this program?")
+    assert "    1 + 1" in cell.text
+    assert gated.get("_codeact.value") == 2
+
+
+def test_a_program_that_is_rejected_does_not_run_and_the_cell_says_so(gated):
+    cell = gated.ask("drop(table='a')", options=f"{REVIEW} --allow drop", answers=["n"])
+    assert cell.status == "error"
+    assert "did not let the program run" in cell.errors[0]
+    assert "denied" in cell.text
+    assert gated.get("dropped, _codeact.model_turns") == ([], 1)
+
+
+def test_a_comment_goes_back_to_the_model_and_is_no_repair(gated):
+    cell = gated.ask("1", "2", "3", options=REVIEW, answers=["make it two", "make it three", "yes"])
+    assert len(cell.questions) == 3
+    assert gated.get("_codeact.value, _codeact.attempts") == (3, 3)
+    assert "make it two" in gated.asked[1][-1]
+
+
+def test_where_nobody_is_a_review_rejects(gated):
+    cell = gated.ask("1 + 1", options=REVIEW)
+    assert "leave out --review" in cell.errors[0]
+    assert gated.get("_codeact.model_turns") == 1
+
+
+def test_an_ipykernel_that_looks_different_inside_is_asked_on_stdin(tmp_path):
+    notebook = Notebook(tmp_path)
+    try:
+        notebook.do("%load_ext codeact\nfrom codeact import tool")
+        notebook.do(DROP)
+        notebook.do(  # a kernel without the names that the tap needs
+            "import codeact.live as live\nold = live.ShellTap\n"
+            "live.ShellTap = lambda kernel: old(type('Kernel', (), {'shell_stream': kernel.shell_stream})())"
+        )
+        cell = notebook.ask("[drop(table='a'), drop(table='b')]", answers=["y", "y"])
+        assert len(cell.questions) == 2
+        assert cell.status == "ok"
+        assert "input()" in cell.text
+        assert "input()" not in notebook.ask("1", answers=[]).text  # said once
+    finally:
+        notebook.close()

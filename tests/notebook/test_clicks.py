@@ -93,7 +93,7 @@ def test_a_click_in_a_running_cell_lets_the_call_run_and_its_print_lands_in_the_
     sent = asked(page, "[drop(table='a', rows=1), drop(table='b')]")
     for name in ("a", "b"):
         (question,) = page.wait_for_questions()
-        assert [field["text"] for field in question["fields"]][0] == name
+        assert question["fields"][0]["text"] == name
         page.decide(question, "allow_once")
         page.wait(lambda shown=question["seal"]: all(one["seal"] != shown for one in page.questions))
     cell = page.finished(sent)
@@ -182,7 +182,8 @@ def test_edits_are_checked_by_the_tools_own_types(page):
     (question,) = page.wait_for_questions()
     for edits in ({"rows": "1e999"}, {"rows": "[1]"}, {"rows": ""}, {"nothing": "1"}, {"rows": "1.5"}):
         page.decide(question, "allow_once", edits=edits)
-        page.wait(lambda tries=question.get("tries", 0): page.questions[0].get("tries", 0) > tries)
+        before = question.get("tries", 0)
+        page.wait(lambda tries=before: page.questions[0].get("tries", 0) > tries)
         (question,) = page.questions
         assert question["problem"]
     page.decide(question, "allow_once", edits={"rows": "12", "table": "z"})
@@ -213,7 +214,7 @@ def test_a_new_page_gets_its_answers_while_the_cell_runs(page):
     comm = page.client.session.msg("comm_info_request", {"target_name": "jupyter.widget"})
     page.client.shell_channel.send(comm)
     reply = page.client.get_shell_msg(timeout=5)
-    assert list(page.cards)[0] in reply["content"]["comms"]
+    assert next(iter(page.cards)) in reply["content"]["comms"]
     assert time.monotonic() - started < 3
     page.decide(question, "reject")
     page.finished(sent)

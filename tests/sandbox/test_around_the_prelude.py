@@ -58,7 +58,10 @@ def raw(text: str) -> str:
         '{"op": "call", "name": "add", "arguments": {"a": 1e999}, "line": 0, "together": 1}',
         '{"op": "call", "name": "add", "arguments": {"a": 1, "a": 2}, "line": 0, "together": 1}',
         '{"op": "call", "name": "add", "arguments": {"a": "\\ud800"}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": ' + "[" * 20_000 + "]" * 20_000 + '}, "line": 0, "together": 1}',
+        '{"op": "call", "name": "add", "arguments": {"a": '
+        + "[" * 20_000
+        + "]" * 20_000
+        + '}, "line": 0, "together": 1}',
         '{"op": "call", "name": "add", "arguments": {"a": ' + "7" * 5_000 + '}, "line": 0, "together": 1}',
         '{"op": "wait"}',
         '{"op": "wait", "calls": 1, "seconds": null}',

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from codeact_kernel.approval import Desk, Grants, Question, Verdict
+from codeact_kernel.settings import Limits
+from codeact_kernel.values import Decision, ToolCall
+
+
+def question(number: int, name="drop", version="v1") -> Question:
+    return Question(turn="t", run=1, call=ToolCall(id=number, name=name, arguments={}, version=version))
+
+
+class Person:
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, asyncio.Future] = {}
+        self.asked: list[int] = []
+
+    async def decide(self, question: Question) -> Decision:
+        self.asked.append(question.call.id)
+        future = self.open[question.call.id] = asyncio.get_running_loop().create_future()
+        try:
+            return await future
+        finally:
+            del self.open[question.call.id]
+
+    async def review(self, program: str, problem: str) -> Verdict:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    def say(self, number: int, choice: str) -> None:
+        self.open[number].set_result(Decision(choice=choice, by="person"))
+
+
+@pytest.fixture
+def person():
+    return Person()
+
+
+def desk_of(person: Person, **limits) -> Desk:
+    return Desk(person, Grants(), Limits(**limits))
+
+
+async def opened(desk: Desk, *questions: Question) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(desk.decide(one)) for one in questions]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return tasks
+
+
+async def test_questions_are_open_together_and_each_gets_its_own_answer(person):
+    tasks = await opened(desk_of(person), question(1), question(2))
+    assert sorted(person.open) == [1, 2]
+    person.say(2, "allow_once")
+    person.say(1, "reject")
+    assert [(await task).choice for task in tasks] == ["reject", "allow_once"]
+
+
+@pytest.mark.parametrize("choice", ["allow_cell", "allow_session"])
+async def test_an_answer_for_longer_settles_the_other_questions_of_that_tool_alone(person, choice):
+    desk = desk_of(person)
+    tasks = await opened(desk, question(1), question(2), question(3, "pay"), question(4, version="v2"))
+    person.say(1, choice)
+    assert (await tasks[1]) == Decision(choice=choice, by="memory")
+    await asyncio.sleep(0)
+    assert sorted(person.open) == [3, 4]
+    assert desk.known(question(9)) is not None
+    for task in tasks[2:]:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert person.open == {}
+
+
+async def test_three_denials_settle_the_rest(person):
+    desk = desk_of(person)
+    tasks = await opened(desk, *map(question, range(6)))
+    for number in range(3):
+        person.say(number, "reject")
+    decisions = await asyncio.gather(*tasks)
+    assert [one.by for one in decisions] == ["person"] * 3 + ["policy"] * 3
+    assert not any(one.allowed for one in decisions)
+    assert person.open == {}
+
+
+async def test_nobody_within_the_time_is_a_no_and_without_a_limit_it_waits(person):
+    decision = await desk_of(person, decision_seconds=0.05).decide(question(1))
+    assert (decision.choice, decision.by) == ("reject", "nobody")
+    assert decision.reason == "nobody decided within 0.05 s"
+    verdict = await desk_of(person, decision_seconds=0.05).review("1", "")
+    assert (verdict.program, verdict.by) == (None, "nobody")
+    (task,) = await opened(desk_of(person), question(2))
+    assert not (await asyncio.wait([task], timeout=0.2))[0]
+    person.say(2, "allow_once")
+    assert (await task).allowed
+
+
+async def test_a_cancelled_call_takes_its_question_back(person):
+    (task,) = await opened(desk_of(person), question(1))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0)
+    assert person.open == {}
+
+
+async def test_an_approver_that_fails_denies():
+    class Broken:
+        async def decide(self, question):
+            raise OSError("no page")
+
+        async def review(self, program, problem):
+            raise OSError("no page")
+
+    desk = Desk(Broken(), Grants(), Limits())
+    assert (await desk.decide(question(1))).reason == "asking failed: OSError"
+    assert (await desk.review("1", "")).program is None

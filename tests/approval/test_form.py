@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import pytest
+from codeact.form import edited, form_of
+
+from codeact_kernel.approval import Question
+from codeact_kernel.values import ToolCall
+
+SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
+
+
+def question(check=lambda arguments: "", **arguments) -> Question:
+    return Question(turn="t", run=1, call=ToolCall(id=1, name="f", arguments=arguments), schema=SCHEMA, check=check)
+
+
+def field(value, name="a"):
+    (one,) = form_of(question(**{name: value}))["fields"]
+    return one
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "text"),
+    [
+        ("plain", "text", "plain"), ("two\nlines\t", "text", "two\nlines\t"), (True, "bool", "true"), (3, "number", "3"),
+        (2**63 - 1, "number", "9223372036854775807"), (-0.5, "number", "-0.5"), (None, "json", "null"),
+        ([1, "é"], "json", '[1, "\\u00e9"]'), ("right\u202eleft", "json", '"right\\u202eleft"'),
+        ("zero\u200bwidth", "json", '"zero\\u200bwidth"'), ("a\rb", "json", '"a\\rb"'), ("\x1b[31m", "json", '"\\u001b[31m"'),
+    ],
+)  # fmt: skip
+def test_a_field_shows_a_value_by_its_type_and_hides_nothing(value, kind, text):
+    assert (field(value)["kind"], field(value)["text"]) == (kind, text)
+
+
+def test_one_of_a_few_texts_is_a_choice():
+    assert field("fast", "mode")["choices"] == ["fast", "slow"]
+    assert field("other", "mode")["kind"] == "text"
+    assert field(1, "level")["kind"] == "number"
+
+
+@pytest.mark.parametrize(
+    ("value", "long"), [("x" * 600, False), ("x" * 601, True), ("\n" * 12, True), ([0] * 500, True)]
+)
+def test_what_cannot_be_seen_at_a_glance_is_marked(value, long):
+    assert field(value)["long"] is long
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        ("old", "new", "new"), ("old", "", ""), (3, "4", 4), (3, " 4.5 ", 4.5), (3, "9223372036854775807", 2**63 - 1),
+        (True, "false", False), ([1], "[2, {}]", [2, {}]), (None, '"text"', "text"), ("a\u202eb", '"ab"', "ab"), (1, "1.0", 1.0),
+    ],
+)  # fmt: skip
+def test_an_edit_is_read_by_the_fields_type(value, text, expected):
+    arguments, problem = edited(question(a=value), {"a": text})
+    assert problem == ""
+    assert arguments == {"a": expected}
+    assert type(arguments["a"]) is type(expected)
+
+
+@pytest.mark.parametrize("value", ["old", 3, 0.1, True, None, [1, "\u202e"], "a\rb", 2**62 + 1, 1e300])
+def test_what_was_not_changed_is_what_the_program_sent(value):
+    assert edited(question(a=value), {"a": field(value)["text"]}) == (None, "")
+    assert edited(question(a=value), {}) == (None, "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (3, ""), (3, "three"), (3, "[3]"), (3, "NaN"), (3, "1e999"), (3, "true"), (3, '"3"'), (True, "yes"), (True, "1"),
+        ([1], "[1"), ([1], '{"a": 1, "a": 2}'), ([1], "[" * 100 + "]" * 100), ([1], '"\\ud800"'),
+    ],
+)  # fmt: skip
+def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
+    arguments, problem = edited(question(a=value), {"a": text})
+    assert arguments is None
+    assert problem.startswith("a: this has to be ")
+
+
+def test_the_tools_own_check_has_the_last_word_and_unknown_names_are_refused():
+    assert edited(question(lambda arguments: "rows: too many", a=1), {"a": "2"}) == ({"a": 2}, "rows: too many")
+    assert edited(question(a=1), {"b": "2"}) == (None, "b is no argument of this call.")
