@@ -14,6 +14,8 @@ from .transcript import Attempt, CallRow, Transcript
 __all__ = ["to_html"]
 
 _MAX_CALLS = 200
+_FOLD = 120
+"""Characters of a call's end that are shown unasked."""
 _LINE = "1px solid rgba(128,128,128,.35)"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
 _DIM = "opacity:.75;font-size:12px"
@@ -84,22 +86,30 @@ def _calls(calls: list[CallRow]) -> str:
         "details",
         "padding:2px 10px",
         _tag("summary", f"{_DIM};cursor:pointer", words),
-        _tag("table", "border-collapse:collapse;width:100%;margin:2px 0", *rows),
+        _tag("table", f"border-collapse:collapse;width:100%;margin:2px 0;{_MONO}", *rows),
         more=" open" if len(calls) <= 8 or failed else "",
     )
 
 
 def _call(row: CallRow) -> str:
-    cell = f"text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word;{_MONO}"
+    cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
     wrong = f";color:{_RED}" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, for_html(clip(call_end(row), 300))),
+        _tag("td", cell + wrong, _foldable(clip(call_end(row), 300))),
         _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := decided(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
     return f"<tr>{''.join(cells)}</tr>"
+
+
+def _foldable(text: str) -> str:
+    """A long text folds away behind its beginning."""
+    if len(text) <= _FOLD:
+        return for_html(text)
+    summary = _tag("summary", "cursor:pointer", for_html(f"{text[: _FOLD - 20]}…"))
+    return _tag("details", "", summary, for_html(text))
 
 
 def _end(transcript: Transcript) -> str:

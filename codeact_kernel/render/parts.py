@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 MAX_ROWS, MAX_COLUMNS = 100, 20
-_VALUE, _ONE_LINE = 20_000, 100
+_VALUE, _ONE_LINE, _END = 20_000, 100, 300
 _TABLE_CHARACTERS, _CELL_CHARACTERS = 100_000, 2_000
 
 
@@ -104,7 +104,7 @@ def call_end(row: CallRow) -> str:
         if isinstance(answer, Raised):
             row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         else:
-            row.end = value_text(answer.value)
+            row.end = value_text(answer.value, _END)
     return row.end
 
 

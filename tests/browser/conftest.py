@@ -253,6 +253,16 @@ class Front:
         self.until(lambda: self._file.stat().st_mtime_ns >= before, 5)
         return json.loads(self._file.read_text(encoding="utf-8"))
 
+    def watch_frames(self) -> None:
+        """From now on the page notes how long it does nothing else."""
+        self.page.evaluate("""() => { let last = performance.now(); window.longest = 0;
+            const step = now => { window.longest = Math.max(window.longest, now - last); last = now;
+                requestAnimationFrame(step); }; requestAnimationFrame(step); }""")
+
+    def longest_pause(self) -> float:
+        """Milliseconds between two frames, at most, since `watch_frames`."""
+        return float(self.page.evaluate("window.longest"))
+
     def saved_cell(self, index: int = 1) -> list[dict[str, Any]]:
         return self.save()["cells"][index]["outputs"]
 
