@@ -19,8 +19,7 @@ def big() -> str:
 LOADS = {
     "2,000 calls": "sum(len(look_up(key=str(n))) for n in range(2_000))",
     "2,000 calls at once": (
-        "import asyncio\n"
-        "len(await asyncio.gather(*[call_tool_async('look_up', key=str(n)) for n in range(2_000)]))"
+        "import asyncio\nlen(await asyncio.gather(*[call_tool_async('look_up', key=str(n)) for n in range(2_000)]))"
     ),
     "a 5 MB result": "text = big()\nprint(len(text))\nlen(text)",
     "10,000 printed lines": "for n in range(10_000): print('line', n)\nn",
