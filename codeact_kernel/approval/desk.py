@@ -1,10 +1,11 @@
-"""The open questions of one turn. What a person answers to one of them may settle others."""
+"""Where the calls of one turn wait for their decisions, and what a decision means for those that come after it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from typing import TypeVar
 
 from ..settings import Limits
@@ -19,7 +20,10 @@ T = TypeVar("T")
 
 
 class Desk:
-    """Where the calls of a turn wait for their decisions.
+    """The decisions of one turn. Several questions may be open; each gets an answer of its own.
+
+    An answer that holds for longer settles what is asked after it, and never a question that a person is looking at:
+    they may be about to change or to deny that very call.
 
     Args:
         grants: what was allowed before this turn, and outlives it.
@@ -29,7 +33,6 @@ class Desk:
         self._approver = approver
         self._grants = grants
         self._limits = limits
-        self._open: dict[asyncio.Future[Decision], tuple[Question, asyncio.Task[None]]] = {}
         self._cell: set[tuple[str, str]] = set()
         self._denied: Counter[str] = Counter()
 
@@ -45,15 +48,17 @@ class Desk:
         return None
 
     async def decide(self, question: Question) -> Decision:
-        """Ask, and wait for the answer, or for that to another question that settles this one."""
-        settled: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        asking = asyncio.create_task(self._ask(question, settled))
-        self._open[settled] = (question, asking)
+        """Ask, and wait for the answer. No answer is a no."""
+        question = replace(question, settled=lambda: self.known(question))
         try:
-            return await settled
-        finally:
-            del self._open[settled]
-            asking.cancel()
+            decision = await self._within(self._approver.decide(question))
+        except TimeoutError:
+            return Decision(choice="reject", by="nobody", reason=self._too_late)
+        except Exception as error:  # whatever goes wrong with asking
+            return Decision(choice="reject", by="nobody", reason=f"asking failed: {type(error).__name__}")
+        if decision.by == "person":
+            self._learn(question, decision)
+        return decision
 
     async def review(self, program: str, problem: str) -> Verdict:
         """What becomes of a program before it runs. No answer is a no."""
@@ -64,26 +69,11 @@ class Desk:
         except Exception as error:
             return Verdict(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
 
-    async def _ask(self, question: Question, settled: asyncio.Future[Decision]) -> None:
-        try:
-            decision = await self._within(self._approver.decide(question))
-        except TimeoutError:
-            decision = Decision(choice="reject", by="nobody", reason=self._too_late)
-        except Exception as error:  # whatever goes wrong with asking: no answer is a no
-            decision = Decision(choice="reject", by="nobody", reason=f"asking failed: {type(error).__name__}")
-        if not settled.done():  # it may have been settled while this answer was on its way: then that holds
-            settled.set_result(decision)
-            self._learn(question, decision)
-
     def _learn(self, question: Question, decision: Decision) -> None:
         if decision.choice == "allow_cell":
             self._cell.add(question.tool)
         self._grants.remember(question, decision)
-        self._denied[question.call.name] += decision.choice == "reject" and decision.by == "person"
-        for settled, (other, asking) in self._open.items():
-            if not settled.done() and (known := self.known(other)) is not None:
-                settled.set_result(known)
-                asking.cancel()  # at once: nobody is asked what is settled
+        self._denied[question.call.name] += decision.choice == "reject"
 
     @property
     def _too_late(self) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..errors import UserError
 from ..values import Decision
 from .question import Question
 
@@ -59,14 +60,13 @@ class Grants:
     def __init__(self, file: Path | None = None) -> None:
         self.session: set[tuple[str, str]] = set()
         self._file = file
-        self._always: list[Grant] = []
+        self._unwritten: list[Grant] = []
 
     @property
     def always(self) -> Sequence[Grant]:
         """The grants for always, oldest first."""
-        if self._file is not None:
-            self._always = _read(self._file)  # another kernel may have revoked one
-        return tuple(self._always)
+        # The file is read each time: another kernel may have revoked one.
+        return (*(_read(self._file) if self._file is not None else ()), *self._unwritten)
 
     def cover(self, question: Question) -> Decision | None:
         """The decision that was made before and holds for this call, too."""
@@ -89,21 +89,32 @@ class Grants:
             self._keep([*self.always, grant])
 
     def revoke(self, name: str | None = None) -> int:
-        """Forget what was allowed of the tool `name`, or of all tools; how many permissions that were."""
+        """Forget what was allowed of the tool `name`, or of all tools; how many permissions that were.
+
+        Raises:
+            UserError: the file cannot be written, so what is allowed for always stays.
+        """
         before = len(self.session) + len(kept := list(self.always))
         self.session = {tool for tool in self.session if name not in (None, tool[0])}
         left = [grant for grant in kept if name not in (None, grant.name)]
         if len(left) != len(kept):
             self._keep(left)
+            if len(self.always) != len(left):
+                raise UserError(
+                    f"{self._file} cannot be written, so what is allowed for always stays: remove the file."
+                )
         return before - len(self.session) - len(left)
 
     def _keep(self, grants: list[Grant]) -> None:
-        self._always = grants[-_MOST:]
-        if self._file is not None:
-            try:
-                _write(self._file, self._always)
-            except OSError:
-                self._file = None  # a home that cannot be written: what was said holds until the kernel ends
+        grants = grants[-_MOST:]
+        if self._file is None:
+            self._unwritten = grants
+            return
+        try:
+            _write(self._file, grants)
+            self._unwritten = []
+        except OSError:  # a home that cannot be written: what is new holds until the kernel ends
+            self._unwritten = [one for one in grants if one not in _read(self._file)]
 
 
 def canonical(arguments: object) -> str:

@@ -7,9 +7,13 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..values import JSONObject, JSONValue, ToolCall
+from ..values import Decision, JSONObject, JSONValue, ToolCall
 
 __all__ = ["Question", "Verdict"]
+
+
+def _not_settled() -> Decision | None:
+    return None
 
 
 def _anything_goes(arguments: Mapping[str, JSONValue]) -> str:
@@ -28,6 +32,8 @@ class Question:
         source: the text of the program's line that calls.
         more: how many more calls of the program will ask, in words; empty where none will.
         check: why other arguments cannot be put in the place of these; empty when they can.
+        settled: the decision, if an answer to another question has made this one needless. An approver that asks one
+            question after the other looks here before it asks the next.
     """
 
     turn: str
@@ -38,6 +44,7 @@ class Question:
     source: str = ""
     more: str = ""
     check: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
+    settled: Callable[[], Decision | None] = _not_settled
 
     @property
     def tool(self) -> tuple[str, str]:

@@ -19,12 +19,19 @@ __all__ = [
     "has_hidden",
     "one_line",
     "plain",
+    "strictly",
     "value_text",
 ]
 
 # An OSC code ends on its line, or it is none: one that is left open must not swallow the text behind it.
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
+_HIDDEN = {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+# Nothing is seen of these either, whatever their category. The two spaces and the selector below them are common in
+# honest text, and are escaped only where a person decides.
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
+)
+_COMMON = "\ufe0f"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>&$-])")
 
 
@@ -42,8 +49,18 @@ def escaped(text: str) -> str:
 
 
 def has_hidden(text: str) -> bool:
-    """Whether something in it does not show as it is: then it has to be shown with escapes."""
-    return not text.isprintable() and any(_shown(character) != character for character in text)
+    """Whether something in it does not show as it is: then a person decides about it as `strictly` shows it."""
+    return strictly(text) != text
+
+
+def strictly(text: str) -> str:
+    """`escaped`, and escapes for spaces that are not the space, and for every sign of which nothing is seen."""
+    return "".join(
+        _shown(character)
+        if character != _COMMON and (character == " " or unicodedata.category(character) != "Zs")
+        else character.encode("unicode_escape").decode()
+        for character in text
+    )
 
 
 def one_line(text: str) -> str:
@@ -80,6 +97,6 @@ def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
 
 
 def _shown(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in _HIDDEN:
+    if character in "\n\t" or not (unicodedata.category(character) in _HIDDEN or _INVISIBLE.match(character)):
         return character
     return character.encode("unicode_escape").decode()

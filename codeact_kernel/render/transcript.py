@@ -117,6 +117,7 @@ class Transcript:
     result: TurnResult | None = None
     review: tuple[str, str] | None = None
     waiting: int = 0
+    run: int = 0
     _writing: bool = False
     _answered: bool = False
 
@@ -158,8 +159,8 @@ class Transcript:
             case ReviewDecided(program=program):
                 self.review = None
                 self.attempts[-1].program = program or self.attempts[-1].program
-            case RunStarted(isolation=isolation):
-                self.phase, self.isolation = "running", isolation
+            case RunStarted(run=run, isolation=isolation):
+                self.phase, self.run, self.isolation = "running", run, isolation
             case OutputWritten(text=text):
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
@@ -200,6 +201,10 @@ class Transcript:
         if self.result is not None:
             return _bounded(self.result.answer)
         return "" if self.attempts else self.prose
+
+    def has_row(self, run: object, call: object) -> bool:
+        """Whether the call is the present run's, and was seen to be opened."""
+        return run == self.run and call in self.attempts[-1].rows
 
     def _current(self) -> Attempt:
         if not self._writing:

@@ -9,6 +9,7 @@ import json
 import keyword
 import types
 import typing
+import uuid
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar, overload
@@ -154,7 +155,20 @@ def _version(function: Callable[..., object], contract: Contract, *options: obje
     except (OSError, TypeError):
         source = _bytecode(getattr(inspect.unwrap(function), "__code__", None))
     facts = [contract.name, contract.description, source, contract.schema, *options]
+    if not _is_all_in_its_source(function):
+        facts.append(uuid.uuid4().hex)
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+
+
+def _is_all_in_its_source(function: Callable[..., object]) -> bool:
+    """Whether two functions with this source do the same: not with a variable of an outer function, or an object as a
+    default, in which one may have the test database and the other the real one."""
+    defaults = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
+    try:
+        json.dumps(defaults)
+    except (TypeError, ValueError):
+        return False
+    return not getattr(function, "__closure__", None)
 
 
 def _bytecode(code: Any) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.approval import Approver, DenyAll, Question, Verdict
 from codeact_kernel.approval.question import seal
-from codeact_kernel.render.safe import arguments_text, escaped, plain
+from codeact_kernel.render.safe import arguments_text, escaped, has_hidden, plain, strictly
 from codeact_kernel.values import Choice, Decision, JSONObject
 
 from .form import edited, form_of
@@ -26,6 +26,7 @@ _ONE_QUESTION = 1_000
 _ON_THE_CARD = 1 << 20
 """Characters of open questions that a page is sent at once; the others follow as these are decided."""
 _REASON = 500
+_LEFT_OPEN = "an earlier question of this cell was left open, so no other is asked: run the cell again"
 _CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
 
 OnMain = Callable[[Callable[[], object]], Awaitable[object]]
@@ -83,7 +84,7 @@ class CardApprover:
         self._verdict = asyncio.get_running_loop().create_future()
         shown = seal(self._reviews, id(self), program, problem)
         # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
-        text = escaped(program)
+        text = strictly(escaped(program))
         self.review = {"seal": shown, "program": text, "editable": text == program, "problem": plain(problem)}
         self._wake()
         try:
@@ -128,6 +129,11 @@ class CardApprover:
         if message.get("choice") == "reject" and isinstance(comment, str):
             verdict.set_result(Verdict(program=None, comment=plain(comment)[:4_000]))
         elif message.get("choice") == "run" and isinstance(program, str):
+            if shown["editable"] and has_hidden(program):
+                problem = "There is a character in it that does not show: take it out, or write it as an escape."
+                self.review = {**shown, "problem": problem, "tries": cast("int", shown.get("tries", 0)) + 1}
+                self._wake()
+                return
             verdict.set_result(Verdict(program=program if shown["editable"] else self._program))
 
 
@@ -147,10 +153,15 @@ class StdinApprover:
         self._on_main = on_main
         self._before = before
         self._one = asyncio.Lock()
+        self._left_open = False
 
     async def decide(self, question: Question) -> Decision:
         async with self._one:
-            answer = str(await self._on_main(lambda: self._question(question))).strip()
+            if (settled := question.settled()) is not None:
+                return settled
+            if self._left_open:
+                return Decision(choice="reject", by="nobody", reason=_LEFT_OPEN)
+            answer = await self._ask(lambda: self._question(question))
         match answer.lower():
             case "y" | "yes":
                 return Decision(choice="allow_once", by="person")
@@ -165,7 +176,9 @@ class StdinApprover:
 
     async def review(self, program: str, problem: str) -> Verdict:
         async with self._one:
-            answer = str(await self._on_main(self._review)).strip()
+            if self._left_open:
+                return Verdict(program=None, comment=_LEFT_OPEN, by="nobody")
+            answer = await self._ask(self._review)
         match answer.lower():
             case "y" | "yes":
                 return Verdict(program=program)
@@ -174,14 +187,22 @@ class StdinApprover:
             case _:
                 return Verdict(program=None, comment=plain(answer)[:4_000])
 
+    async def _ask(self, question: Callable[[], str]) -> str:
+        try:
+            return str(await self._on_main(question)).strip()
+        except asyncio.CancelledError:
+            self._left_open = True  # its box may still be there: what is typed into it must not answer another
+            raise
+
     def _question(self, question: Question) -> str:
         self._before()
         call = question.call
-        arguments = arguments_text(call.arguments, sys.maxsize)  # what is approved must have been seen, all of it
+        # What is approved must have been seen, all of it, and nothing that does not show.
+        arguments = strictly(arguments_text(call.arguments, sys.maxsize))
         if len(arguments) > _ONE_QUESTION:
             print(f"{plain(call.name)}:")
             for name, value in call.arguments.items():
-                print(f"  {plain(name)} = {plain(json.dumps(value, ensure_ascii=False))}")
+                print(strictly(f"  {name} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{plain(call.name)}({arguments}){where}"

@@ -185,12 +185,14 @@ class Row {
 // ---- a call that waits for a decision ----------------------------------------------------------------------------
 
 class Question {
-  constructor(data, send) {
+  constructor(data, send, others) {
     this.data = data;
     this.send = send;
+    this.others = others;
     this.edits = {};
-    this.unseen = new Set();
-    this.born = performance.now();
+    this.unseen = new Map();
+    this.areas = new Map();
+    this.decided = false;
     this.root = make("section", "ca-ask");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
@@ -201,17 +203,11 @@ class Question {
     this.check.setAttribute("aria-label", `select this call of ${data.name}`);
     const title = make("div", "ca-title");
     title.append(this.check, make("b", "", `Allow ${data.name}?`), make("span", "ca-dim", data.about));
-    // Of several questions each is one line, if its row above shows all of its arguments.
-    const size = data.fields.reduce((sum, field) => sum + field.label.length + field.text.length, 0);
-    if (size <= 60) {
-      this.root.classList.add("ca-small");
-      const alone = button("ca-alone", "Change or decide alone", () => {
-        this.root.classList.toggle("ca-small");
-        alone.setAttribute("aria-expanded", String(!this.root.classList.contains("ca-small")));
-      });
-      alone.setAttribute("aria-expanded", "false");
-      title.append(alone);
-    }
+    // Of several questions each is one line, if its row above shows all of its arguments, until somebody works on it.
+    this.alone = button("ca-alone", "Change or decide alone", () => this.unfold());
+    title.append(this.alone);
+    this.root.classList.toggle("ca-small", data.brief);
+    this.alone.hidden = !data.brief;
     const source = make("div", "ca-dim");
     if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
     if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
@@ -229,7 +225,49 @@ class Question {
     buttons.append(...this.allows);
     no.append(this.deny, this.reason);
     this.root.append(title, source, this.fields, this.problem, buttons, no);
+    for (const name of ["focusin", "input"])
+      this.root.addEventListener(name, (event) => {
+        if (event.target.matches("textarea, select, input:not([type=checkbox])")) this.unfold();
+      });
+    this.arm();
     this.enable(true);
+  }
+
+  arm() {
+    this.born = performance.now();
+  }
+
+  unfold() {
+    this.root.classList.remove("ca-small");
+    this.alone.hidden = true;
+    this.measure();
+  }
+
+  // What does not fit into its field has to be opened before it can be allowed.
+  measure() {
+    for (const [field, area] of this.areas) {
+      if (!area.clientHeight || area.dataset.measured) continue;
+      area.dataset.measured = "true";
+      while (area.rows < 8 && area.scrollHeight > area.clientHeight + 2) area.rows += 1;
+      if (area.scrollHeight > area.clientHeight + 2) this.hide(field, area);
+    }
+    this.enable(!this.decided);
+  }
+
+  hide(field, area) {
+    if (this.unseen.has(field.name)) return;
+    const all = button("ca-all", `Show all ${number(field.text.length)} characters before you decide`, () => {
+      while (area.rows < 40 && area.scrollHeight > area.clientHeight + 2) area.rows += 1;
+      this.unseen.delete(field.name);
+      all.remove();
+      this.enable(!this.decided);
+    });
+    this.unseen.set(field.name, all);
+    area.after(all);
+  }
+
+  get touched() {
+    return Object.keys(this.edits).length > 0 || this.reason.value !== "" || !this.check.checked;
   }
 
   field(field) {
@@ -243,7 +281,8 @@ class Question {
       input.inputMode = "decimal";
     } else {
       input = make("textarea");
-      input.rows = Math.min(6, Math.max(1, field.text.split("\n").length, Math.ceil(field.text.length / 90)));
+      input.rows = 1;
+      this.areas.set(field, input);
     }
     input.value = field.text;
     input.spellcheck = false;
@@ -252,22 +291,17 @@ class Question {
     label.append(make("span", "ca-dim", field.kind === "text" ? "" : ` ${field.kind === "json" ? "JSON" : field.kind}`));
     const cell = make("div");
     cell.append(input);
-    if (field.long) {
-      this.unseen.add(field.name);
-      const all = button("ca-all", `Show all ${number(field.text.length)} characters before you decide`, () => {
-        input.rows = Math.min(40, Math.max(12, field.text.split("\n").length));
-        this.unseen.delete(field.name);
-        all.remove();
-        this.enable(true);
-      });
-      cell.append(all);
-    }
+    if (field.long) this.hide(field, input);
     return [label, cell];
   }
 
   update(data) {
     this.problem.textContent = data.problem;
-    if (data.tries !== this.data.tries) this.enable(true);
+    if (data.tries !== this.data.tries) {
+      this.decided = false;
+      this.unfold();
+      this.problem.scrollIntoView({ block: "nearest" });
+    }
     this.data = data;
   }
 
@@ -276,12 +310,22 @@ class Question {
     this.deny.disabled = !on;
   }
 
+  get ready() {
+    return !this.decided && performance.now() - this.born >= ARMED;
+  }
+
   decide(choice, reason) {
-    if (performance.now() - this.born < ARMED || (choice !== "reject" && this.unseen.size)) return;
+    if (!this.ready || (choice !== "reject" && this.unseen.size)) return;
+    if (this.root.contains(document.activeElement)) this.root.focus(); // a button that is disabled would lose it
+    this.decided = true;
     this.enable(false);
-    const { run, call, seal } = this.data;
+    const { run, call, seal, name } = this.data;
     const said = reason || this.reason.value;
     this.send({ kind: "decide", run, call, seal, choice, reason: said, edits: this.edits });
+    if (reason === undefined && (choice === "allow_cell" || choice === "allow_session"))
+      // What is allowed for longer holds for the calls of this tool that wait untouched beside it. Each is named.
+      for (const other of this.others())
+        if (other.data.name === name && !other.touched && !other.unseen.size) other.decide("allow_once");
   }
 }
 
@@ -297,6 +341,8 @@ class Desk {
     this.all.checked = true;
     this.all.setAttribute("aria-label", "select all calls");
     this.all.addEventListener("change", () => this.questions.forEach((one) => (one.check.checked = this.all.checked)));
+    this.all.addEventListener("change", () => (this.chosen = !this.all.checked));
+    this.chosen = false;
     const title = make("label", "ca-title");
     title.append(this.all, this.title);
     this.reason = make("input", "ca-reason");
@@ -311,13 +357,21 @@ class Desk {
 
   draw(questions) {
     this.questions = questions;
+    this.born = performance.now();
     this.root.hidden = questions.length < 2;
     this.title.textContent = `${questions.length} calls wait for you. Decide the checked ones together:`;
     for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
   }
 
   decide(choice) {
-    for (const one of this.questions) if (one.check.checked) one.decide(choice, this.reason.value);
+    if (performance.now() - this.born < ARMED) return;
+    for (const one of [...this.questions]) if (one.check.checked) one.decide(choice, this.reason.value);
+  }
+
+  // A call that comes while somebody chooses is not chosen.
+  welcome(question) {
+    question.check.checked = !this.chosen;
+    question.check.addEventListener("change", () => (this.chosen = true));
   }
 }
 
@@ -337,14 +391,15 @@ class Review {
     text.readOnly = !data.editable;
     text.spellcheck = false;
     text.setAttribute("aria-label", "program");
-    const problem = make("div", "ca-wrong", data.problem);
+    const problem = (this.problem = make("div", "ca-wrong", data.problem));
     problem.setAttribute("role", "alert");
-    const comment = make("input", "ca-reason");
+    const comment = (this.comment = make("input", "ca-reason"));
     comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
     comment.setAttribute("aria-label", "comment for the model");
     const act = (choice) => () => {
       if (performance.now() - this.born < ARMED) return;
-      for (const node of this.root.querySelectorAll("button")) node.disabled = true;
+      if (this.root.contains(document.activeElement)) this.root.focus();
+      this.enable(false);
       send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
     };
     const yes = make("div", "ca-buttons");
@@ -352,8 +407,18 @@ class Review {
     yes.append(button("ca-allow", "Run", act("run")));
     no.append(button("ca-deny", "Reject", act("reject")), comment);
     const title = make("div", "ca-title");
-    title.append(make("b", "", "Run this program?"), make("span", "ca-dim", "You may change it first."));
+    const hint = data.editable ? "You may change it first." : "It holds characters that do not show: run it as it is, or not.";
+    title.append(make("b", "", "Run this program?"), make("span", "ca-dim", hint));
     this.root.append(title, text, problem, yes, no);
+  }
+
+  enable(on) {
+    for (const node of this.root.querySelectorAll("button")) node.disabled = !on;
+  }
+
+  update(data) {
+    this.problem.textContent = data.problem;
+    this.enable(true);
   }
 }
 
@@ -420,6 +485,7 @@ function render({ model, el }) {
   const attempts = [];
   const questions = new Map();
   let review = null;
+  let shown = "";
   let told = performance.now();
 
   const tick = () => {
@@ -471,22 +537,38 @@ function render({ model, el }) {
           known.update(one);
           continue;
         }
-        const made = new Question(one, send);
+        const made = new Question(one, send, () => [...questions.values()].filter((other) => other !== made));
         questions.set(one.seal, made);
+        desk.welcome(made);
         const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
         (row ? row.form : asks).append(made.root);
         first = first || made.root;
       }
-      desk.draw([...questions.values()]);
+      const set = [...questions.keys()].join();
+      if (set !== shown) {
+        shown = set;
+        // What was under the pointer may have moved: for a moment nothing takes a click.
+        for (const one of questions.values()) one.arm();
+        desk.draw([...questions.values()]);
+        if (!questions.size) desk.chosen = false;
+      }
+      for (const one of questions.values()) one.measure();
       const next = questions.values().next().value;
       focusOn(first || (had && next && next.root), had);
     },
     review() {
       const data = model.get("review");
       const had = card.contains(document.activeElement);
+      if (review && data && review.data.seal === data.seal) return review.update(data);
+      const comment = review ? review.comment.value : "";
       if (review) review.root.remove();
       review = data ? new Review(data, send) : null;
-      if (review) asks.append(review.root);
+      if (!review) {
+        if (had) card.focus();
+        return;
+      }
+      if (data.problem) review.comment.value = comment;
+      asks.append(review.root);
       focusOn(review && review.root, had);
     },
     end() {

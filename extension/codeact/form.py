@@ -6,21 +6,24 @@ Text is all that crosses: a number that JavaScript would round, or a hidden char
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 
 from codeact_kernel.approval import Question
 from codeact_kernel.approval.grants import canonical
 from codeact_kernel.bridge.strict_json import loads
 from codeact_kernel.errors import BridgeError
-from codeact_kernel.render.safe import has_hidden, plain
+from codeact_kernel.render.safe import arguments_text, has_hidden, plain
 from codeact_kernel.settings import Limits
 from codeact_kernel.values import JSONObject, JSONValue
 
 __all__ = ["edited", "form_of"]
 
 _LONG = 600
-"""Characters of a field, and a few lines, that are seen at a glance; a longer one has to be opened first."""
-_LONG_LINES = 12
+"""Characters of a field that can be seen at a glance; a longer one has to be opened first, as has every one that the
+page finds it cannot show whole."""
+_BRIEF = 90
+"""Characters of a call that the card shows in its row without folding it."""
 _LIMITS = Limits()
 
 
@@ -28,7 +31,9 @@ def form_of(question: Question) -> JSONObject:
     """What the card shows of a call that waits for a decision."""
     call = question.call
     fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
+    text = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
     return {
+        "brief": len(text) <= _BRIEF and not has_hidden(text),
         "run": question.run,
         "call": call.id,
         "seal": question.seal,
@@ -69,7 +74,7 @@ def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:
         "kind": kind,
         "text": text,
         "choices": _choices(name, schema) if kind == "choice" else [],
-        "long": len(text) > _LONG or text.count("\n") >= _LONG_LINES,
+        "long": len(text) > _LONG,
     }
 
 

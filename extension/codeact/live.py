@@ -294,10 +294,13 @@ class _Cell:
                     self._screen.show(item)
 
     def _do(self, job: _Job) -> None:
+        if job.dropped or self._interrupts:  # stopped: what waited behind the tool that was torn does not begin
+            self._loop.call_soon_threadsafe(job.done.cancel)
+            return
         try:
             try:
                 self._job = job
-                result = None if job.dropped else job.function()
+                result = job.function()
             finally:
                 self._job = None
         except KeyboardInterrupt:

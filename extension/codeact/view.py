@@ -72,6 +72,7 @@ class View:
         self._told = set[str]() if told is None else told
         self._card: Card | None = None
         self._asks: CardApprover | None = None
+        self._alive: asyncio.Future[bool] | None = None
         self._handle: Any = None
         self._shown: dict[str, str] = {}
         self._next = 0.0
@@ -132,8 +133,11 @@ class View:
     # What the turn asks for, on the loop
 
     async def approver(self) -> CardApprover | None:
-        """The card's, if a page shows it."""
-        return self._asks if self._card is not None and await self._card.alive() else None
+        """The card's, if a page shows it. That is found out once: no question may be left on a card that is gone."""
+        if self._alive is None:
+            card = self._card
+            self._alive = asyncio.ensure_future(_never() if card is None else card.alive())
+        return self._asks if await asyncio.shield(self._alive) else None
 
     def before_input(self) -> None:
         """On the main thread, before a question with `input()`: nobody decides about a program they have not seen."""
@@ -154,7 +158,9 @@ class View:
             self._told_time = elapsed
         parts = to_card(self.transcript)
         parts["clock"] = round(self._told_time, 1)
-        parts["questions"], parts["review"] = [*self._asks.questions], self._asks.review
+        # A question stands in the row of its call, so the row has to be there.
+        parts["questions"] = [one for one in self._asks.questions if self.transcript.has_row(one["run"], one["call"])]
+        parts["review"] = self._asks.review
         sent = card.draw(parts)
         self._next = time.monotonic() + max(_TICK, sent / _BYTES_PER_SECOND)
 
@@ -167,3 +173,7 @@ class View:
             self._handle = display(shown, raw=True, display_id=True)
         else:
             self._handle.update(shown, raw=True)
+
+
+async def _never() -> bool:
+    return False

@@ -4,6 +4,7 @@ import pytest
 from codeact.form import edited, form_of
 
 from codeact_kernel.approval import Question
+from codeact_kernel.render.safe import escaped, strictly
 from codeact_kernel.values import ToolCall
 
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
@@ -37,9 +38,7 @@ def test_one_of_a_few_texts_is_a_choice():
     assert field(1, "level")["kind"] == "number"
 
 
-@pytest.mark.parametrize(
-    ("value", "long"), [("x" * 600, False), ("x" * 601, True), ("\n" * 12, True), ([0] * 500, True)]
-)
+@pytest.mark.parametrize(("value", "long"), [("x" * 600, False), ("x" * 601, True), ([0] * 500, True)])
 def test_what_cannot_be_seen_at_a_glance_is_marked(value, long):
     assert field(value)["long"] is long
 
@@ -80,3 +79,21 @@ def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
 def test_the_tools_own_check_has_the_last_word_and_unknown_names_are_refused():
     assert edited(question(lambda arguments: "rows: too many", a=1), {"a": "2"}) == ({"a": 2}, "rows: too many")
     assert edited(question(a=1), {"b": "2"}) == (None, "b is no argument of this call.")
+
+
+INVISIBLE = "\ufe00\ufe0f\U000e0101\u034f\u115f\u3164\uffa0\u2800\u180b\u17b5\u2065\U000e0080\u00a0\u2003\u00ad\ufeff"
+
+
+@pytest.mark.parametrize("sign", INVISIBLE)
+def test_a_sign_of_which_nothing_is_seen_is_shown_as_its_escape(sign):
+    shown = field(f"a{sign}b")
+    assert shown["kind"] == "json"
+    assert shown["text"].isascii()
+    assert form_of(question(a=f"a{sign}b"))["brief"] is (strictly(sign) == escaped(sign))  # its row shows it, or not
+
+
+def test_a_call_is_brief_only_if_its_row_shows_all_of_it():
+    assert form_of(question(a="x", b=1))["brief"] is True
+    name = "transfer_money_between_accounts"
+    call = ToolCall(id=1, name=name, arguments={"to": "savings of my mother Anna", "amount_in_euro_cents": 100000000})
+    assert form_of(Question(turn="t", run=1, call=call))["brief"] is False

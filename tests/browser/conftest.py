@@ -74,7 +74,7 @@ def block(seconds: float) -> str:
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # and no longer: its event loop would be in the way of other tests
 def browser() -> Iterator[Browser]:
     # Without one on the path it is playwright's own: scripts/browser sees that there is either.
     found = next((path for name in CHROMIUMS if (path := shutil.which(name))), None)

@@ -230,6 +230,19 @@ def test_a_question_that_nobody_answers_in_time_is_a_no(gated):
     assert "UsageError" in gated.run("%%codeact --approval-timeout 0\nGo.").errors[0]
 
 
+def test_what_is_typed_into_a_question_that_was_taken_back_answers_no_other(gated):
+    program = "try:\n    drop(table='harmless')\nexcept ToolDenied:\n    pass\ndrop(table='important')"
+    gated.script(f"```python\n{program}\n```")
+    sent = gated.send("%%codeact --approval-timeout 0.3 --max-retries 0\nGo.", allow_stdin=True)
+    gated.wait_for(sent, "Allow drop(")
+    gated.do_nothing_for(1)
+    gated.client.input("y")
+    cell = gated.finished(sent)
+    assert len(cell.questions) == 1
+    assert "was left open" in cell.errors[0]
+    assert gated.get("dropped") == []
+
+
 REVIEW = "--review --max-retries 0"
 
 

@@ -218,3 +218,34 @@ def test_a_new_page_gets_its_answers_while_the_cell_runs(page):
     assert time.monotonic() - started < 3
     page.decide(question, "reject")
     page.finished(sent)
+
+
+def test_a_grant_on_one_question_changes_nothing_about_those_beside_it(page):
+    calls = ", ".join(f"call_tool_async('drop', table='{name}', rows=1000)" for name in "abc")
+    sent = asked(page, f"import asyncio\nr = await asyncio.gather({calls}, return_exceptions=True)\nlen(r)")
+    one, two, three = page.wait_for_questions(3)
+    page.decide(one, "allow_session")
+    page.decide(two, "allow_session", edits={"rows": "1"})
+    page.look_for(0.3)
+    assert page.questions == [three]
+    page.decide(three, "reject", reason="not this one")
+    cell = page.finished(sent)
+    assert cell.status == "ok", cell.errors
+    assert page.get("sorted(one[:2] for one in dropped)") == [("a", 1000), ("b", 1)]
+
+
+def test_a_page_that_comes_too_late_is_not_asked_and_nothing_is_left_open_on_it(page):
+    page.says_hello = False
+    program = (
+        "import asyncio\nr = await asyncio.gather(call_tool_async('drop', table='a'), call_tool_async('block', seconds=4), "
+        "call_tool_async('drop', table='b'))\nlen(r)"
+    )
+    sent = asked(page, program)
+    page.answers = ["y", "y"]
+    page.look_for(3.5)
+    if page.cards:
+        page.send_up({"kind": "hello"})
+    cell = page.finished(sent)
+    assert cell.status == "ok", cell.errors
+    assert len(cell.questions) == 2
+    assert page.get("sorted(one[0] for one in dropped)") == ["a", "b"]

@@ -138,3 +138,13 @@ def test_an_ordinary_cell_is_interrupted_as_ever_after_a_turn(nb):
     cell = nb.finished(sent)
     assert cell.reply["ename"] == "KeyboardInterrupt"
     assert nb.get("kept") == 41
+
+
+def test_tools_that_wait_behind_the_one_that_is_stopped_do_not_begin(nb):
+    nb.do(SETUP + "effects = []\n@tool\ndef effect(n: int) -> None:\n    'Effect.'\n    effects.append(n)\n")
+    calls = "[call_tool_async('block'), *[call_tool_async('effect', n=n) for n in range(3)]]"
+    nb.script(f"```python\nimport asyncio\nawait asyncio.gather(*{calls})\n```")
+    cell, _ = interrupted(nb, nb.send("%%codeact\nGo."), "in the tool")
+    assert cell.status == "error"
+    assert nb.get("effects") == []
+    assert_next_cell_works(nb)

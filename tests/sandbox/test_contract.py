@@ -529,6 +529,36 @@ async def test_await_in_the_last_expression_gives_its_value(programs):
     assert (await programs.run("await call_tool_async('add', a=1)")).value == 2
 
 
+async def test_a_call_that_waits_does_not_overtake_those_made_before_it(programs):
+    run = await programs.run("first = call_tool_async('add', a=1)\nsecond = add(2)\n[await first, second]")
+    assert run.value == [2, 3]
+    assert [call.arguments["a"] for kind, call in run.seen if kind == "call"] == [1, 2]
+
+
+async def test_a_call_that_cannot_be_sent_fails_where_it_is_awaited_and_can_be_caught(programs):
+    text = "'x' * 2_000_000"
+    run = await programs.run(
+        f"import asyncio\nsaid = []\nfor text in ({text}, '\\ud800'):\n"
+        "    try:\n        await call_tool_async('add', a=text)\n"
+        "    except (ToolFailed, TypeError) as error:\n        said.append(type(error).__name__)\n"
+        "[said, await call_tool_async('add', a=1)]"
+    )
+    assert run.value == [["ToolFailed", "TypeError"], 2]
+
+
+async def test_calls_made_before_the_program_waits_are_sent_off_together_and_say_how_many_they_are(programs):
+    run = await programs.run(
+        "import asyncio\nadd(0)\nawait asyncio.gather(*[call_tool_async('add', a=i) for i in range(20)])\nadd(9)"
+    )
+    assert [call.together for kind, call in run.seen if kind == "call"] == [1, *[20] * 20, 1]
+
+
+async def test_a_call_that_nobody_awaits_is_made_all_the_same(programs):
+    run = await programs.run("import asyncio\nawait asyncio.sleep(0)\nx = call_tool_async('add', a=1)\n7")
+    assert run.value == 7
+    assert [call.arguments["a"] for kind, call in run.seen if kind == "call"] == [1]
+
+
 async def test_forty_calls_at_once_are_all_answered_within_the_cap_of_calls_in_flight(programs):
     import asyncio
 

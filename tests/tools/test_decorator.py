@@ -14,6 +14,7 @@ import pytest
 
 from codeact_kernel.errors import ToolDefinitionError
 from codeact_kernel.tools import Registry, ToolSpec, default_registry, tool
+from codeact_kernel.tools.registry import marked
 
 
 @pytest.fixture(autouse=True)
@@ -271,3 +272,28 @@ def test_the_version_changes_with_code_schema_and_options_and_with_nothing_else(
     versions = [define(variant).version for variant in variants]
     assert len(set(versions)) == len(variants)
     assert define(cell).version == versions[0]
+
+
+def test_functions_of_one_source_that_close_over_different_things_are_different_tools():
+    def offer(database):
+        @tool(name="drop", approval_mode="always_require")
+        def drop(table: str) -> str:
+            """Drop."""
+            return f"{database}: {table}"
+
+        return marked(drop).spec.version
+
+    assert offer("test") != offer("production")
+
+
+def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does_not():
+    def offer(database):
+        @tool(name="drop")
+        def drop(table: str, where: Any = database) -> str:
+            """Drop."""
+            return table
+
+        return marked(drop).spec.version
+
+    assert offer(object()) != offer(object())
+    assert offer("test") == offer("test")

@@ -356,16 +356,16 @@ def test_a_stub_shows_the_keys_that_results_had_but_no_value(registry: Registry)
 
 
 def test_what_was_seen_is_forgotten_when_the_tool_changes_and_kept_when_it_does_not(registry: Registry) -> None:
-    def define(value: object, description: str) -> None:
+    def define(description: str) -> None:
         @tool(description=description)
         def look() -> Any:
-            return value
+            return {"a": 1}
 
-    define({"a": 1}, "One.")
+    define("One.")
     call(registry, "look")
-    define({"a": 1}, "One.")
+    define("One.")
     assert "# returns {a: int}" in registry.specs()["look"].stub
-    define({"b": 1}, "Two.")
+    define("Two.")
     assert "# returns" not in registry.specs()["look"].stub
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from codeact_calls import ToolError, prepare, submit, wait
+from codeact_calls import ToolError, flushes, prepare, submit, wait
 
 _ready: list[tuple[asyncio.Future[Any], Any]] = []
 """Calls that the program has made and nobody has sent off yet."""
@@ -25,7 +25,8 @@ class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is not None:
             timeout = max(timeout, 0.0)
-        _send_ready()
+        if _send_ready():
+            timeout = 0.0  # somebody has to be told that a call could not be sent
         if _pending:
             for call, answer in wait(_pending, timeout):
                 future = _pending.pop(call)
@@ -84,14 +85,21 @@ def start(name: str, arguments: Mapping[str, Any]) -> asyncio.Future[Any]:
     return future
 
 
-def _send_ready() -> None:
+def _send_ready() -> bool:
+    """Send off what was made so far; whether one of the calls could not be sent."""
     calls = [(future, prepared) for future, prepared in _ready if not future.done()]
     _ready.clear()
+    failed = False
     for future, prepared in calls:
         try:
             _pending[submit(prepared, len(calls))] = future
         except Exception as error:
             future.set_exception(error)
+            failed = True
+    return failed
+
+
+flushes.append(_send_ready)  # a call that waits does not overtake those made before it
 
 
 asyncio.events._set_event_loop_policy(_Policy())  # type: ignore[attr-defined]

@@ -23,7 +23,7 @@ class ToolDenied(ToolError):
     """The call was not allowed."""
 
 
-flushes: list[Callable[[], None]] = []
+flushes: list[Callable[[], object]] = []
 
 
 def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
