@@ -18,8 +18,9 @@ _FOLD = 120
 """Characters of a call's end that are shown unasked."""
 _LINE = "1px solid rgba(128,128,128,.35)"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
+_SCROLL = "max-height:30em;overflow:auto"
 _DIM = "opacity:.75;font-size:12px"
-_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;overflow:auto;line-height:1.45;{_MONO}"
+_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_SCROLL};{_MONO}"
 # As in `code`: colours that can be read on white and on near black.
 _RED, _GREEN, _ORANGE, _BLUE = "#d0454c", "#2f8458", "#b8601c", "#337ab7"
 _STATES = {"done": _GREEN, "failed": _RED, "denied": _RED, "stopped": _ORANGE, "waiting for you": _ORANGE}
@@ -146,7 +147,7 @@ def _table(table: Table) -> str:
 
 
 def _pre(text: str) -> str:
-    style = "white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none"
+    style = f"white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none;{_SCROLL}"
     return _tag("pre", f"{style};{_MONO}", for_html(text))
 
 

@@ -353,6 +353,8 @@ class Desk {
     const no = make("div", "ca-buttons");
     no.append(button("ca-deny", "Deny", () => this.decide("reject")), this.reason);
     this.root.append(title, yes, no);
+    this.root.hidden = true;
+    this.questions = [];
   }
 
   draw(questions) {

@@ -150,6 +150,7 @@ def test_the_stop_button_stops(front: Front, what):
     front.done(1)
     front.run(2)
     expect(front.cell(2)).to_contain_text(seen, timeout=20_000)
+    assert front.card(2).locator(".ca-ask:visible").count() == 0
     front.shot(f"stop-{what}")
     front.click("Stop", 2)
     text = front.done(2, 10)
