@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from codeact_kernel import prompt
@@ -35,6 +36,7 @@ class Door:
         live: runs turns for the cells.
         record: answers where no model is configured.
         told: sentences that are said once.
+        configured: adds what the shell's configuration says to settings.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -44,16 +46,18 @@ class Door:
         self.session = Session(grants=Grants(own_file()))
         self.record: RecordedModel | None = None
         self.told: set[str] = set()
+        self.configured: Callable[[Settings], Settings] = lambda settings: settings
         self._chosen: dict[str, str] = {}
 
     @property
     def settings(self) -> Settings:
-        """What the environment says now, and what was chosen with `%codeact`.
+        """What the environment and the configuration say now, and what was chosen with `%codeact`.
 
         Raises:
             UserError: a value in the environment that is not of its kind.
         """
-        return dataclasses.replace(Settings.from_environment(), **self._chosen)  # type: ignore[arg-type]
+        settings = self.configured(Settings.from_environment())
+        return dataclasses.replace(settings, **self._chosen)  # type: ignore[arg-type]
 
     @property
     def namespace(self) -> dict[str, Any]:

@@ -100,11 +100,17 @@ class LoopThread:
 
 @dataclass(slots=True)
 class _Job:
-    """Something that has to happen on the main thread, and the turn waits for."""
+    """Something that has to happen on the main thread, and the turn waits for.
+
+    Attributes:
+        dropped: the turn waits for it no longer.
+        torn: it was interrupted; once is enough, for what it does then is cleaning up.
+    """
 
     function: Callable[[], object]
     done: asyncio.Future[object]
     dropped: bool = False
+    torn: bool = False
 
 
 @dataclass(slots=True)
@@ -172,7 +178,6 @@ class _Cell:
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
         self._own_interrupts = 0
-        self._handled = 0
 
     def run(self, turn: Turn[T]) -> T:
         old = signal.signal(signal.SIGINT, self._interrupted)
@@ -199,7 +204,7 @@ class _Cell:
             return await job.done
         except asyncio.CancelledError:
             job.dropped = True
-            if self._job is job:
+            if self._job is job and not job.torn:
                 await self._tear(job)
             raise
 
@@ -210,14 +215,16 @@ class _Cell:
         self._waiter.wake()
 
     async def _tear(self, job: _Job) -> None:
-        """Interrupt what runs on the main thread, once."""
-        handled = self._handled
+        """Interrupt what runs on the main thread."""
         self._own_interrupts += 1  # so that the handler does not take it for the person's
-        while self._job is job and self._handled == handled:
-            # A signal that comes just before a call that blocks does not end it, and its handler has to wait as well.
+        while True:
+            # A signal that comes just before a call that blocks does not end it, and its handler has to wait as well:
+            # so it is said again until the handler has run. Till then the several signals are one.
             _interrupt_main_thread()
             with suppress(asyncio.CancelledError):  # it is cancelled already
                 await asyncio.sleep(_TICK)
+            if self._job is not job or job.torn:
+                return
 
     def _put(self, item: _Item) -> None:
         """From any thread. What a tool on the main thread has to tell is shown at once: nobody else could do it."""
@@ -242,6 +249,7 @@ class _Cell:
         finally:
             self._job = job
         if self._interrupts > before or job.dropped:
+            job.torn = True
             raise KeyboardInterrupt
 
     @contextmanager
@@ -317,7 +325,6 @@ class _Cell:
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         job = self._job
-        self._handled += 1
         if self._own_interrupts:
             self._own_interrupts -= 1
             if job is None or not job.dropped:
@@ -326,6 +333,7 @@ class _Cell:
             self._interrupts += 1
             self._cancel()
         if job is not None:
+            job.torn = True
             raise KeyboardInterrupt
 
     def _cancel(self) -> None:

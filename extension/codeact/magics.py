@@ -59,6 +59,7 @@ class CodeAct(Magics):
     def __init__(self, door: Door) -> None:
         super().__init__(door.shell, parent=door.shell)
         self._door = door
+        door.configured = self._configured
 
     @no_var_expand
     @magic_arguments()
@@ -85,7 +86,7 @@ class CodeAct(Magics):
             raise UsageError("%%codeact needs a prompt: write it below the %%codeact line.")
         if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
             raise UsageError(f"--out {options.out}: not a name for a variable.")
-        settings, ask = _settings(self._configured(), options), cell.strip()
+        settings, ask = _settings(self._door.settings, options), cell.strip()
         if options.dry_run:
             print(self._door.prompt(ask))
             return
@@ -109,9 +110,8 @@ class CodeAct(Magics):
             )
         act(self._door, rest.strip())
 
-    def _configured(self) -> Settings:
-        """What the environment says, what was chosen, and what `c.CodeAct` adds."""
-        settings = self._door.settings
+    def _configured(self, settings: Settings) -> Settings:
+        """`settings`, and what `c.CodeAct` says."""
         limits = settings.limits
         if self.approval_timeout is not None:
             limits = dataclasses.replace(limits, decision_seconds=self.approval_timeout)

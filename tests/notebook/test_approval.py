@@ -215,6 +215,7 @@ def test_a_tool_named_in_the_configuration_runs_unasked(gated):
     try:
         assert gated.ask("drop(table='a')", answers=[]).questions == []
         assert "allowed beforehand" in gated.ask("drop(table='b')").text
+        assert "drop" in gated.do("%codeact status").stdout.partition("allowed")[2]
     finally:
         gated.do("%config CodeAct.allow = []")
     assert gated.get("dropped") == ["a", "b"]

@@ -148,3 +148,30 @@ def test_tools_that_wait_behind_the_one_that_is_stopped_do_not_begin(nb):
     assert cell.status == "error"
     assert nb.get("effects") == []
     assert_next_cell_works(nb)
+
+
+@pytest.mark.parametrize("how", ["interrupt", "time"])
+def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
+    nb.do(
+        SETUP + "cleaned = []\n@tool\ndef careful() -> None:\n    'Careful.'\n    print('in the tool', flush=True)\n"
+        "    try:\n        time.sleep(60)\n    finally:\n        time.sleep(1)\n        cleaned.append(True)\n"
+    )
+    nb.script("```python\ncareful()\n```")
+    if how == "time":
+        nb.do(
+            "_l = get_ipython()._codeact_door\nimport dataclasses, codeact_kernel.settings as _s\n"
+            "_old = _s.Settings.from_environment\n"
+            "_s.Settings.from_environment = classmethod(lambda cls: dataclasses.replace(_old(), "
+            "limits=dataclasses.replace(_old().limits, tool_seconds=0.5)))\n"
+        )
+    try:
+        sent = nb.send("%%codeact --max-retries 0\nGo.")
+        if how == "interrupt":
+            interrupted(nb, sent, "in the tool")
+        else:
+            assert "took longer than 0.5 s" in nb.finished(sent).errors[0]
+    finally:
+        if how == "time":
+            nb.do("_s.Settings.from_environment = _old")
+    nb.wait_for(nb.send("while not cleaned: time.sleep(0.05)\nprint('clean')"), "clean")
+    assert_next_cell_works(nb)
