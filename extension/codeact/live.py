@@ -229,10 +229,11 @@ class _Cell:
     def _put(self, item: _Item) -> None:
         """From any thread. What a tool on the main thread has to tell is shown at once: nobody else could do it."""
         self._items.put(item)
-        if threading.current_thread() is not threading.main_thread():
+        if threading.current_thread() is threading.main_thread():
+            if self._job is not None and isinstance(item, Event):
+                self._show_meanwhile(self._job)
+        elif not isinstance(item, Event):  # an event can wait for the next tick: it is drawn no more often anyway
             self._waiter.wake()
-        elif self._job is not None and isinstance(item, Event):
-            self._show_meanwhile(self._job)
 
     def _show_meanwhile(self, job: _Job) -> None:
         """In the middle of a tool. An interrupt that comes now tears the tool, but not the showing."""
