@@ -74,7 +74,10 @@ def decided(row: CallRow) -> str:
     if decision.by == "nobody":
         return "denied, nobody was here"
     words = _SAID.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
-    return f"{words}, with arguments changed" if decision.arguments is not None else words
+    if decision.arguments is None:
+        return words
+    was = {name: value for name, value in row.call.arguments.items() if value != decision.arguments.get(name, ...)}
+    return f"{words}, with arguments changed (from {arguments_text(was, 60)})"
 
 
 _SAID = {

@@ -88,12 +88,15 @@ def clip(text: str, most: int) -> str:
 
 def value_text(value: JSONValue, most: int = 200) -> str:
     """A JSON value in one line."""
-    return clip(plain(clip(json.dumps(value, ensure_ascii=False), most)), most)
+    # Once what is left out was said, only escapes can make the text longer.
+    return clip(plain(clip(json.dumps(value, ensure_ascii=False), most)), 4 * most + 100)
 
 
 def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
     """Arguments of a call as they stand in a program."""
-    return clip(", ".join(f"{one_line(name)}={value_text(value, most)}" for name, value in arguments.items()), most)
+    each = max(20, most // max(1, len(arguments)))  # so that each says for itself what is left out of it
+    pairs = (f"{clip(one_line(name), each)}={value_text(value, each)}" for name, value in arguments.items())
+    return clip(", ".join(pairs), 10 * most)
 
 
 def _shown(character: str) -> str:

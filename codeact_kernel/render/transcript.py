@@ -158,7 +158,9 @@ class Transcript:
                 self.review = (program, problem)
             case ReviewDecided(program=program):
                 self.review = None
-                self.attempts[-1].program = program or self.attempts[-1].program
+                if program is not None and program != self.attempts[-1].program:
+                    self.attempts[-1].program = program
+                    self.notices = [*dict.fromkeys([*self.notices, "You changed the program before it ran."])]
             case RunStarted(run=run, isolation=isolation):
                 self.phase, self.run, self.isolation = "running", run, isolation
             case OutputWritten(text=text):

@@ -43,13 +43,19 @@ class _Open:
 class CardApprover:
     """Asks on the card. Everything here happens on the loop, but for reading `questions` and `review`.
 
+    Args:
+        wake: called when there is something new to draw.
+        leave: ends the turn; called when it asks and the card is gone for good.
+
     Attributes:
         review: the program that is asked about, as the card shows it.
     """
 
-    def __init__(self, wake: Callable[[], None]) -> None:
+    def __init__(self, wake: Callable[[], None], leave: Callable[[], None]) -> None:
         self.review: JSONObject | None = None
         self._wake = wake
+        self._leave = leave
+        self._forsaken = False
         self._open: dict[str, _Open] = {}
         self._verdict: asyncio.Future[Verdict] | None = None
         self._reviews = 0
@@ -67,7 +73,15 @@ class CardApprover:
             shown.append(one.form)
         return shown
 
+    def forsake(self) -> None:
+        """The cell was run again: nobody sees the card any more."""
+        self._forsaken = True
+        if self._open or self.review is not None:
+            self._leave()
+
     async def decide(self, question: Question) -> Decision:
+        if self._forsaken:
+            self._leave()
         form = form_of(question)
         one = _Open(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
         self._open[question.seal] = one
@@ -79,6 +93,8 @@ class CardApprover:
             self._wake()
 
     async def review_program(self, program: str, problem: str) -> Verdict:
+        if self._forsaken:
+            self._leave()
         self._reviews += 1
         self._program = program
         self._verdict = asyncio.get_running_loop().create_future()

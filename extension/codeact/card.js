@@ -131,7 +131,7 @@ class Batch {
   draw(over, size) {
     this.bar.max = size;
     this.bar.value = over;
-    this.label.textContent = `${number(over)} of ${number(size)} in flight together`;
+    this.label.textContent = `${number(over)} of ${number(size)} done, sent off together`;
     this.bar.setAttribute("aria-label", this.label.textContent);
   }
 }
@@ -192,6 +192,7 @@ class Question {
     this.edits = {};
     this.unseen = new Map();
     this.areas = new Map();
+    this.inputs = new Map();
     this.decided = false;
     this.root = make("section", "ca-ask");
     this.root.tabIndex = -1;
@@ -287,7 +288,13 @@ class Question {
     input.value = field.text;
     input.spellcheck = false;
     input.setAttribute("aria-label", field.label + (field.kind === "json" ? ", as JSON" : ""));
-    input.addEventListener("input", () => (this.edits[field.name] = input.value));
+    input.addEventListener("input", () => {
+      this.edits[field.name] = input.value;
+      this.problem.textContent = "";
+      input.classList.remove("ca-bad");
+      if (input.rows) while (input.rows < 12 && input.scrollHeight > input.clientHeight + 2) input.rows += 1;
+    });
+    this.inputs.set(field.label, input);
     label.append(make("span", "ca-dim", field.kind === "text" ? "" : ` ${field.kind === "json" ? "JSON" : field.kind}`));
     const cell = make("div");
     cell.append(input);
@@ -300,7 +307,11 @@ class Question {
     if (data.tries !== this.data.tries) {
       this.decided = false;
       this.unfold();
-      this.problem.scrollIntoView({ block: "nearest" });
+      const wrong = [...this.inputs].find(([label]) => data.problem.startsWith(label + ":"));
+      if (wrong) {
+        wrong[1].classList.add("ca-bad");
+        wrong[1].focus();
+      } else this.problem.scrollIntoView({ block: "nearest" });
     }
     this.data = data;
   }
@@ -340,8 +351,11 @@ class Desk {
     this.all.type = "checkbox";
     this.all.checked = true;
     this.all.setAttribute("aria-label", "select all calls");
-    this.all.addEventListener("change", () => this.questions.forEach((one) => (one.check.checked = this.all.checked)));
-    this.all.addEventListener("change", () => (this.chosen = !this.all.checked));
+    this.all.addEventListener("change", () => {
+      this.chosen = !this.all.checked;
+      for (const one of this.questions) one.check.checked = this.all.checked;
+      this.count();
+    });
     this.chosen = false;
     const title = make("label", "ca-title");
     title.append(this.all, this.title);
@@ -349,9 +363,11 @@ class Desk {
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny the checked calls");
     const yes = make("div", "ca-buttons");
-    yes.append(...CHOICES.slice(0, 3).map(([choice, text]) => button("ca-allow", text, () => this.decide(choice))));
+    this.buttons = CHOICES.slice(0, 3).map(([choice, text]) => button("ca-allow", text, () => this.decide(choice)));
+    yes.append(...this.buttons);
     const no = make("div", "ca-buttons");
-    no.append(button("ca-deny", "Deny", () => this.decide("reject")), this.reason);
+    this.buttons.push(button("ca-deny", "Deny", () => this.decide("reject")));
+    no.append(this.buttons[3], this.reason);
     this.root.append(title, yes, no);
     this.root.hidden = true;
     this.questions = [];
@@ -361,19 +377,33 @@ class Desk {
     this.questions = questions;
     this.born = performance.now();
     this.root.hidden = questions.length < 2;
-    this.title.textContent = `${questions.length} calls wait for you. Decide the checked ones together:`;
+    this.count();
     for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
+  }
+
+  count() {
+    const checked = this.questions.filter((one) => one.check.checked).length;
+    const [all, which] = [this.questions.length, checked === 1 ? "the checked one" : `the ${checked} checked ones`];
+    this.title.textContent = `${all} calls wait for you. ${checked ? `Decide ${which} here:` : "None is checked."}`;
+    this.all.checked = checked === all;
+    this.all.indeterminate = checked > 0 && checked < all;
+    for (const node of this.buttons) node.disabled = !checked;
   }
 
   decide(choice) {
     if (performance.now() - this.born < ARMED) return;
-    for (const one of [...this.questions]) if (one.check.checked) one.decide(choice, this.reason.value);
+    const said = this.reason.value;
+    this.reason.value = "";
+    for (const one of [...this.questions]) if (one.check.checked) one.decide(choice, said);
   }
 
   // A call that comes while somebody chooses is not chosen.
   welcome(question) {
     question.check.checked = !this.chosen;
-    question.check.addEventListener("change", () => (this.chosen = true));
+    question.check.addEventListener("change", () => {
+      this.chosen = true;
+      this.count();
+    });
   }
 }
 
@@ -481,7 +511,7 @@ function render({ model, el }) {
   const words = make("div", "ca-words");
   const end = make("div", "ca-end-of-turn");
   const desk = new Desk();
-  card.append(head, notes, program, words, asks, desk.root, end);
+  card.append(head, notes, desk.root, program, words, asks, end);
   el.append(card);
 
   const attempts = [];
@@ -565,6 +595,7 @@ function render({ model, el }) {
       const comment = review ? review.comment.value : "";
       if (review) review.root.remove();
       review = data ? new Review(data, send) : null;
+      if (attempts.length) attempts[attempts.length - 1].code.hidden = Boolean(review);
       if (!review) {
         if (had) card.focus();
         return;

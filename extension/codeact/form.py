@@ -111,8 +111,9 @@ def _value(kind: str, text: str) -> JSONValue:
         return text
     try:
         value = loads(text.strip().encode(), limit=_LIMITS.arguments_bytes, depth=_LIMITS.depth)
-    except (BridgeError, ValueError):
-        example = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, "JSON")
+    except (BridgeError, ValueError) as error:
+        why = f"JSON ({str(error).removeprefix('not JSON: ')})"
+        example = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, why)
         raise ValueError(f"this has to be {example}.") from None
     if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError("this has to be a number, for example 12.5.")

@@ -31,7 +31,7 @@ from codeact_kernel.tools import OnMain, ToolCallError
 
 from .tap import ShellTap, TapUnsupported, Waiter
 
-__all__ = ["Live", "LoopThread", "Screen", "TurnInterrupted"]
+__all__ = ["Live", "LoopThread", "Screen", "TurnInterrupted", "TurnLeft"]
 
 T = TypeVar("T")
 Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
@@ -46,11 +46,15 @@ class TurnInterrupted(KeyboardInterrupt):
         return ["Stopped. The kernel and its variables are as they were."]
 
 
+class TurnLeft(Exception):
+    """The person ran the cell again while it waited for them. No error, which would drop the run that they want."""
+
+
 class Screen(Protocol):
     """Where a turn is shown. Everything here happens on the main thread."""
 
-    def open(self, waiter: Waiter, stop: Callable[[], None]) -> None:
-        """Before the turn begins. `stop` ends it, and may be called from any thread."""
+    def open(self, waiter: Waiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
+        """Before the turn begins. `stop` ends it, `leave` ends it without an error; both from any thread."""
         ...
 
     def show(self, event: Event) -> None:
@@ -144,6 +148,7 @@ class Live:
         Raises:
             UserError: there is a turn already, or this is not the main thread.
             TurnInterrupted: the person stopped it.
+            TurnLeft: the person ran the cell again.
         """
         if threading.current_thread() is not threading.main_thread():
             raise UserError("%%codeact runs in the notebook's main thread only: run it in a cell, not in a thread.")
@@ -177,13 +182,14 @@ class _Cell:
         self._job: _Job | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
+        self._left = False
         self._own_interrupts = 0
 
     def run(self, turn: Turn[T]) -> T:
         old = signal.signal(signal.SIGINT, self._interrupted)
         try:
             with self._tapped():
-                self._screen.open(self._waiter, self.stop)
+                self._screen.open(self._waiter, self.stop, self.leave)
                 try:
                     task = self._start(turn)
                     self._serve()
@@ -193,7 +199,7 @@ class _Cell:
         finally:
             signal.signal(signal.SIGINT, old)
         if self._interrupts or task.cancelled():
-            raise TurnInterrupted
+            raise TurnLeft if self._left else TurnInterrupted
         return task.result()
 
     async def on_main(self, function: Callable[[], object]) -> object:
@@ -213,6 +219,11 @@ class _Cell:
         self._interrupts += 1
         self._cancel()
         self._waiter.wake()
+
+    def leave(self) -> None:
+        """Stop, and say nothing: nobody sees this cell any more."""
+        self._left = True
+        self.stop()
 
     async def _tear(self, job: _Job) -> None:
         """Interrupt what runs on the main thread."""

@@ -31,6 +31,7 @@ from codeact_kernel.values import TurnResult
 from .ask import Ladder, StdinApprover, somebody_is_there
 from .completion import matcher
 from .door import Door
+from .live import TurnLeft
 from .verbs import HELP, VERBS
 from .view import View
 
@@ -90,8 +91,13 @@ class CodeAct(Magics):
         if options.dry_run:
             print(self._door.prompt(ask))
             return
-        result = self._ask(ask, settings, options)
+        try:
+            result = self._ask(ask, settings, options)
+        except TurnLeft:
+            return
         if result.error is not None:
+            if result.error.kind == "Rejected":
+                raise ProgramError(f"The program did not run: {one_line(result.error.message)}")
             reason = one_line(str(result.error))[:300]
             where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
             raise ProgramError(f"The program failed for good ({reason}). {where}")

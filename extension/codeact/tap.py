@@ -82,11 +82,16 @@ class ShellTap(Waiter):
     Args:
         kernel: the ipykernel whose cell is running.
 
+    Attributes:
+        on_run_again: called, in whatever thread, when the person runs this very cell once more: its output is gone
+            from the page then, and with it all that could be clicked.
+
     Raises:
         TapUnsupported: this ipykernel cannot be tapped.
     """
 
     def __init__(self, kernel: Any) -> None:
+        self.on_run_again: Callable[[], object] = lambda: None
         self._kernel = kernel
         self._listeners: dict[str, Listener] = {}
         self._widgets: set[str] = set()
@@ -99,7 +104,8 @@ class ShellTap(Waiter):
             self._thread = getattr(kernel, "shell_channel_thread", None)
             # The names that serving takes, asked for now: later would be too late to do without.
             _ = kernel.shell_handlers, kernel._publish_status, kernel.set_parent, kernel._parent_ident["shell"]
-            _ = kernel.session.deserialize, kernel.comm_manager.comms, kernel.get_parent("shell")
+            _ = kernel.session.deserialize, kernel.comm_manager.comms
+            self._cell: str | None = kernel.get_parent("shell").get("metadata", {}).get("cellId")
             _ = kernel.shell.events.callbacks["pre_execute"], kernel.shell.events.callbacks["post_execute"]
             if self._thread is None:
                 _ = self._stream._run_callback, self._stream.flush, self._stream.socket, self._stream.io_loop
@@ -215,6 +221,10 @@ class ShellTap(Waiter):
                 self._widgets.add(comm)  # noted now: its first message can come before the main thread has opened it
             elif not self._is_for_widgets(comm):
                 return False  # another widget's: it waits for the end of the cell, as ever
+        elif kind == "execute_request":
+            if self._cell is not None and header["metadata"].get("cellId") == self._cell:
+                self.on_run_again()
+            return False
         elif kind not in _PAGE or subshell is not None:
             return False
         self._taken.put(message)

@@ -82,7 +82,7 @@ class View:
 
     # The screen of a turn, on the main thread
 
-    def open(self, waiter: Waiter, stop: Callable[[], None]) -> None:
+    def open(self, waiter: Waiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
         """Make the card where the page's messages can arrive."""
         if not self._wants_card:
             return
@@ -93,9 +93,10 @@ class View:
             return
         from .card import Card  # widgets take a while to import: not when the extension is loaded
 
-        self._asks = CardApprover(waiter.wake)
+        asks = self._asks = CardApprover(waiter.wake, leave)
+        waiter.on_run_again = lambda: self._loop.call_soon_threadsafe(asks.forsake)
         self._card = Card(waiter, self._loop, stop)
-        self._card.on_message = self._asks.heard
+        self._card.on_message = asks.heard
 
     def show(self, event: Event) -> None:
         """Take an event in; `redraw` brings it to the screen."""

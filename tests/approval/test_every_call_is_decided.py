@@ -74,7 +74,7 @@ class World:
         await self.end()
         self.turn += 1
         self.opened = 0
-        self.approver = CardApprover(lambda: None)
+        self.approver = CardApprover(lambda: None, lambda: None)
         desk = Desk(self.approver, self.grants, Limits())
         self.calls = Calls(
             f"turn {self.turn}", self.registry, desk, frozenset(), lambda event: None, Limits(), self.main

@@ -120,13 +120,19 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     front.state("waiting for you", 2)
     card = front.card(2)
     desk = card.locator(".ca-desk")
-    expect(desk).to_contain_text("4 calls wait for you")
-    expect(card.locator(".ca-batch")).to_contain_text("0 of 4 in flight together")
-    card.get_by_label("select this call of drop").nth(1).uncheck()
+    expect(desk).to_contain_text("4 calls wait for you. Decide the 4 checked ones here:")
+    expect(card.locator(".ca-batch")).to_contain_text("0 of 4 done")
+    for box in card.get_by_label("select this call of drop").all():
+        box.uncheck()
+    expect(desk).to_contain_text("None is checked.")
+    expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
+    for number in (0, 2, 3):
+        card.get_by_label("select this call of drop").nth(number).check()
+    expect(desk).to_contain_text("Decide the 3 checked ones here:")
     desk.scroll_into_view_if_needed()
     front.shot("batch")
     front.click("Allow once", 2, desk)
-    expect(card.locator(".ca-batch")).to_contain_text("3 of 4 in flight together")
+    expect(card.locator(".ca-batch")).to_contain_text("3 of 4 done")
     front.click("Deny", 2)
     text = front.done(2)
     assert '"dropped a"' in text
@@ -204,6 +210,23 @@ def test_run_all_keeps_the_order(front: Front):
     front.click("Allow once", 4)
     assert "dropped second" in front.done(4)
     assert front.get("dropped") == "[['first', 0, False], 'between', ['second', 0, False]]"
+
+
+def test_a_cell_that_is_run_again_while_it_waits_asks_again_where_it_can_be_seen(front: Front):
+    front.open("script(*['drop(table=\\'old\\')'] * 3)", ASK, "")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    front.state("waiting for you", 2)
+    front.cell(2).locator(".cm-content").first.click()
+    for _ in range(2):
+        front.page.keyboard.press("Control+Enter")
+        front.page.wait_for_timeout(300)
+    front.state("waiting for you", 2)
+    front.page.wait_for_timeout(500)
+    front.click("Allow once", 2)
+    assert "dropped old" in front.done(2)
+    assert front.get("dropped") == "[['old', 0, False]]"
 
 
 @LAB

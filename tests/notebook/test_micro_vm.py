@@ -42,7 +42,8 @@ def test_the_example_with_eight_users_and_five_tools_gets_the_right_totals(vm):
     vm.script(answer["text"])
     cell = vm.do(ask)
     assert "Hyperlight micro-VM" in cell.text.splitlines()[-1]
-    assert cell.shown["text/html"].index("Diana") < cell.shown["text/html"].index("George")
+    table = cell.shown["text/html"].rpartition("</details>")[2]
+    assert table.index("Diana") < table.index("George")
     (said,) = vm.do(check).of("execute_result")
     assert "42 tool calls in 1 model turn(s); all totals are right" in said["data"]["text/plain"]
 
