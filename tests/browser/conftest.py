@@ -246,10 +246,9 @@ class Front:
 
     def save(self) -> dict[str, Any]:
         """The notebook as it stands in its file."""
-        self.menu("File", "Save Notebook")
         before = self._file.stat().st_mtime_ns
-        time.sleep(0.3)
-        self.until(lambda: self._file.stat().st_mtime_ns >= before, 5)
+        self.menu("File", "Save Notebook")
+        self.until(lambda: self._file.stat().st_mtime_ns > before)
         return json.loads(self._file.read_text(encoding="utf-8"))
 
     def watch_frames(self) -> None:
@@ -310,6 +309,10 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def front(browser: Browser, server: Server, kind: str, request: pytest.FixtureRequest) -> Iterator[Front]:
     page = browser.new_page(viewport={"width": 1100, "height": 900})
+    # On a busy machine a front end may not see in time that the kernel it asked for has started, and asks which to take.
+    page.add_locator_handler(
+        page.locator(".jp-Dialog", has_text="Select Kernel"), lambda dialog: dialog.locator(".jp-mod-accept").click()
+    )
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     front = Front(page, server, kind, name)
     try:

@@ -32,8 +32,8 @@ def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
     front.run(2)
     front.state("waiting for you", 2)
     card = front.card(2)
-    expect(card.locator(".ca-ask").first).to_contain_text("Drop a table, for good.")
-    expect(card.locator(".ca-ask").first).not_to_contain_text("Not to be undone")
+    expect(card.locator(".ca-row .ca-ask")).to_contain_text("Drop a table, for good.")
+    expect(card.locator(".ca-row .ca-ask")).not_to_contain_text("Not to be undone")
     expect(card.locator(".ca-calling")).to_have_text("gone = drop(table='old', rows=3)")
     expect(card.locator(".ca-head")).to_contain_text("WebAssembly")
     front.shot("waiting")
@@ -274,7 +274,7 @@ def test_the_keyboard_is_enough_and_enter_never_approves_by_accident(front: Fron
     prepared(front, "drop(table='old', rows=3)")
     front.run(2)
     front.state("waiting for you", 2)
-    form = front.card(2).locator(".ca-ask").first
+    form = front.card(2).locator(".ca-row .ca-ask")
     expect(form).to_be_focused()
     for key in ("Enter", "d", "d", "Enter", "Escape", "x"):
         front.page.keyboard.press(key)
