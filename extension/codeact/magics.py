@@ -29,9 +29,9 @@ from codeact_kernel.tools import OnMain
 from codeact_kernel.values import TurnResult
 
 from .ask import Ladder, StdinApprover, somebody_is_there
+from .cell import TurnLeft
 from .completion import matcher
 from .door import Door
-from .live import TurnLeft
 from .verbs import HELP, VERBS
 from .view import View
 
