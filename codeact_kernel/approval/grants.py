@@ -43,8 +43,9 @@ class Grant:
     since: float
 
     def covers(self, question: Question) -> bool:
-        exact = (*question.tool, canonical(question.call.arguments), _folder())
-        return (self.name, self.version, self.arguments, self.folder) == exact
+        folder = _folder()
+        exact = (*question.tool, canonical(question.call.arguments), folder)
+        return folder != "" and (self.name, self.version, self.arguments, self.folder) == exact
 
 
 class Grants:
@@ -134,7 +135,7 @@ def own_file() -> Path:
 def _folder() -> str:
     try:
         return str(Path.cwd())
-    except OSError:  # it was removed
+    except OSError:  # it was removed, and no folder is the same as that
         return ""
 
 

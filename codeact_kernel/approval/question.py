@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..values import Decision, JSONObject, JSONValue, ToolCall
 
@@ -69,7 +70,7 @@ class Verdict:
 
     program: str | None
     comment: str = ""
-    by: str = "person"
+    by: Literal["policy", "person", "nobody"] = "person"
 
 
 def seal(*facts: JSONValue) -> str:

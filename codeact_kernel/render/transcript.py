@@ -175,8 +175,9 @@ class Transcript:
                 row = self._row(call)
                 self.waiting -= row.waits
                 row.decision = decision
-            case CallProgressed(call=call, done=done, total=total, text=text):
-                self._row(call).progress = (done, total, text)
+            case CallProgressed(run=run, call=call, done=done, total=total, text=text):
+                if self.has_row(run, call.id):  # a tool that was given up may talk on while the next program runs
+                    self._row(call).progress = (done, total, text)
             case CallAnswered(call=call, answer=answer, took=took):
                 row = self._row(call)
                 self.waiting -= row.waits

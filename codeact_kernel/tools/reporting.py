@@ -38,12 +38,12 @@ def reporting(report: Report | None) -> Generator[None]:
     if report is None:
         yield
         return
-    last = -math.inf
+    last, over = -math.inf, False
 
     def seldom(done: float, total: float | None, text: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _BETWEEN or done == total:
+        if not over and (now - last >= _BETWEEN or done == total):
             last = now
             if (amount := _number(done)) is not None:
                 report(amount, _number(total), str(text)[:200])
@@ -52,6 +52,7 @@ def reporting(report: Report | None) -> Generator[None]:
     try:
         yield
     finally:
+        over = True  # threads and tasks that the tool has left behind carry the context on
         _current.reset(token)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.approval import Approver, DenyAll, Question, Verdict
 from codeact_kernel.approval.question import seal
-from codeact_kernel.render.safe import arguments_text, escaped, has_hidden, plain, strictly
+from codeact_kernel.render.safe import arguments_text, escaped, has_hidden, one_line, plain, strictly
 from codeact_kernel.values import Choice, Decision, JSONObject
 
 from .form import edited, form_of
@@ -41,25 +41,25 @@ class _Open:
 
 
 class CardApprover:
-    """Asks on the card. Everything here happens on the loop, but for reading `questions` and `review`.
+    """Asks on the card. Everything here happens on the loop, but for reading `questions` and `program`.
 
     Args:
         wake: called when there is something new to draw.
         leave: ends the turn; called when it asks and the card is gone for good.
 
     Attributes:
-        review: the program that is asked about, as the card shows it.
+        program: the one that is asked about, as the card shows it.
     """
 
     def __init__(self, wake: Callable[[], None], leave: Callable[[], None]) -> None:
-        self.review: JSONObject | None = None
+        self.program: JSONObject | None = None
         self._wake = wake
         self._leave = leave
         self._forsaken = False
         self._open: dict[str, _Open] = {}
         self._verdict: asyncio.Future[Verdict] | None = None
         self._reviews = 0
-        self._program = ""
+        self._exactly = ""
 
     @property
     def questions(self) -> list[JSONObject]:
@@ -76,7 +76,7 @@ class CardApprover:
     def forsake(self) -> None:
         """The cell was run again: nobody sees the card any more."""
         self._forsaken = True
-        if self._open or self.review is not None:
+        if self._open or self.program is not None:
             self._leave()
 
     async def decide(self, question: Question) -> Decision:
@@ -92,21 +92,21 @@ class CardApprover:
             del self._open[question.seal]
             self._wake()
 
-    async def review_program(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> Verdict:
         if self._forsaken:
             self._leave()
         self._reviews += 1
-        self._program = program
+        self._exactly = program
         self._verdict = asyncio.get_running_loop().create_future()
         shown = seal(self._reviews, id(self), program, problem)
         # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
         text = strictly(escaped(program))
-        self.review = {"seal": shown, "program": text, "editable": text == program, "problem": plain(problem)}
+        self.program = {"seal": shown, "program": text, "editable": text == program, "problem": plain(problem)}
         self._wake()
         try:
             return await self._verdict
         finally:
-            self.review = None
+            self.program = None
             self._wake()
 
     def heard(self, message: Mapping[str, Any]) -> None:
@@ -138,7 +138,7 @@ class CardApprover:
         one.decided.set_result(Decision(choice=cast("Choice", choice), by="person", arguments=arguments))
 
     def _reviewed(self, message: Mapping[str, Any]) -> None:
-        shown, verdict, program = self.review, self._verdict, message.get("program")
+        shown, verdict, program = self.program, self._verdict, message.get("program")
         if shown is None or verdict is None or verdict.done() or message.get("seal") != shown["seal"]:
             return
         comment = message.get("comment", "")
@@ -147,10 +147,10 @@ class CardApprover:
         elif message.get("choice") == "run" and isinstance(program, str):
             if shown["editable"] and has_hidden(program):
                 problem = "There is a character in it that does not show: take it out, or write it as an escape."
-                self.review = {**shown, "problem": problem, "tries": cast("int", shown.get("tries", 0)) + 1}
+                self.program = {**shown, "problem": problem, "tries": cast("int", shown.get("tries", 0)) + 1}
                 self._wake()
                 return
-            verdict.set_result(Verdict(program=program if shown["editable"] else self._program))
+            verdict.set_result(Verdict(program=program if shown["editable"] else self._exactly))
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -218,7 +218,7 @@ class StdinApprover:
         if len(arguments) > _ONE_QUESTION:
             print(f"{plain(call.name)}:")
             for name, value in call.arguments.items():
-                print(strictly(f"  {name} = {json.dumps(value, ensure_ascii=False)}"))
+                print(strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{plain(call.name)}({arguments}){where}"
@@ -253,16 +253,13 @@ class Ladder:
         self._present = present
 
     async def decide(self, question: Question) -> Decision:
-        if not self._present:
-            return await DenyAll().decide(question)
-        card = await self._page.approver()
-        return await (self._stdin if card is None else card).decide(question)
+        return await (await self._approver()).decide(question)
 
     async def review(self, program: str, problem: str) -> Verdict:
-        if not self._present:
-            return await DenyAll().review(program, problem)
-        card = await self._page.approver()
-        return await (self._stdin.review if card is None else card.review_program)(program, problem)
+        return await (await self._approver()).review(program, problem)
+
+    async def _approver(self) -> Approver:
+        return (await self._page.approver() or self._stdin) if self._present else DenyAll()
 
 
 def somebody_is_there(shell: InteractiveShell) -> bool:

@@ -185,10 +185,11 @@ class Row {
 // ---- a call that waits for a decision ----------------------------------------------------------------------------
 
 class Question {
-  constructor(data, send, others) {
+  constructor(data, send, others, changed) {
     this.data = data;
     this.send = send;
     this.others = others;
+    this.changed = changed;
     this.edits = {};
     this.unseen = new Map();
     this.areas = new Map();
@@ -319,6 +320,7 @@ class Question {
   enable(on) {
     for (const node of this.allows) node.disabled = !on || this.unseen.size > 0;
     this.deny.disabled = !on;
+    this.changed();
   }
 
   get ready() {
@@ -382,12 +384,15 @@ class Desk {
   }
 
   count() {
-    const checked = this.questions.filter((one) => one.check.checked).length;
-    const [all, which] = [this.questions.length, checked === 1 ? "the checked one" : `the ${checked} checked ones`];
-    this.title.textContent = `${all} calls wait for you. ${checked ? `Decide ${which} here:` : "None is checked."}`;
+    const chosen = this.questions.filter((one) => one.check.checked);
+    const [all, checked] = [this.questions.length, chosen.length];
+    const unseen = chosen.filter((one) => one.unseen.size).length;
+    const which = checked === 1 ? "the checked one" : `the ${checked} checked ones`;
+    const first = unseen ? ` To allow, open ${unseen === 1 ? "the long text" : `the ${unseen} with long texts`} first.` : "";
+    this.title.textContent = `${all} calls wait for you. ${checked ? `Decide ${which} here.${first}` : "None is checked."}`;
     this.all.checked = checked === all;
     this.all.indeterminate = checked > 0 && checked < all;
-    for (const node of this.buttons) node.disabled = !checked;
+    for (const node of this.buttons) node.disabled = !checked || (unseen > 0 && !node.matches(".ca-deny"));
   }
 
   decide(choice) {
@@ -569,7 +574,8 @@ function render({ model, el }) {
           known.update(one);
           continue;
         }
-        const made = new Question(one, send, () => [...questions.values()].filter((other) => other !== made));
+        const others = () => [...questions.values()].filter((other) => other.data.seal !== one.seal);
+        const made = new Question(one, send, others, () => desk.count());
         questions.set(one.seal, made);
         desk.welcome(made);
         const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
@@ -636,13 +642,14 @@ function render({ model, el }) {
       queueMicrotask(drawAll);
     }
   };
-  for (const part of parts) model.on(`change:${part}`, later(part));
+  const listeners = parts.map((part) => [`change:${part}`, later(part)]);
+  for (const [event, listener] of listeners) model.on(event, listener);
   drawAll();
   const timer = setInterval(tick, 1000);
   send({ kind: "hello" }); // a page shows the card, and its messages arrive
   return () => {
     clearInterval(timer);
-    for (const part of parts) model.off(`change:${part}`);
+    for (const [event, listener] of listeners) model.off(event, listener); // another view of this card goes on
   };
 }
 

@@ -192,6 +192,7 @@ class ShellTap(Waiter):
             try:
                 taken = self._take(message)
             except Exception:
+                self._kernel.log.debug("codeact: a message was not understood", exc_info=True)
                 taken = False
             if not taken:
                 self._left.append(message)

@@ -161,7 +161,7 @@ class View:
         parts["clock"] = round(self._told_time, 1)
         # A question stands in the row of its call, so the row has to be there.
         parts["questions"] = [one for one in self._asks.questions if self.transcript.has_row(one["run"], one["call"])]
-        parts["review"] = self._asks.review
+        parts["review"] = self._asks.program
         sent = card.draw(parts)
         self._next = time.monotonic() + max(_TICK, sent / _BYTES_PER_SECOND)
 

@@ -120,7 +120,7 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     front.state("waiting for you", 2)
     card = front.card(2)
     desk = card.locator(".ca-desk")
-    expect(desk).to_contain_text("4 calls wait for you. Decide the 4 checked ones here:")
+    expect(desk).to_contain_text("4 calls wait for you. Decide the 4 checked ones here.")
     expect(card.locator(".ca-batch")).to_contain_text("0 of 4 done")
     for box in card.get_by_label("select this call of drop").all():
         box.uncheck()
@@ -128,7 +128,7 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
     for number in (0, 2, 3):
         card.get_by_label("select this call of drop").nth(number).check()
-    expect(desk).to_contain_text("Decide the 3 checked ones here:")
+    expect(desk).to_contain_text("Decide the 3 checked ones here.")
     desk.scroll_into_view_if_needed()
     front.shot("batch")
     front.click("Allow once", 2, desk)
