@@ -228,6 +228,18 @@ def test_no_call_runs_without_the_one_decision_that_fits_it(script):
     event(f"ran: {min(len(world.runs), 5)}")
 
 
+async def asking() -> World:
+    """A world in which one call waits, and the page shows it."""
+    world = World()
+    world.redefine()
+    await world.begin()
+    world.call(1)
+    await settle()
+    world.note_questions()
+    world.look()
+    return world
+
+
 def test_the_second_book_notices_a_call_that_ran_unasked():
     """The control: the check above can fail."""
 
@@ -247,13 +259,7 @@ def test_the_second_book_notices_a_call_that_ran_unasked():
 
 def test_a_tool_that_was_redefined_while_the_question_was_open_runs_as_it_was_shown_or_not_at_all():
     async def redefined() -> World:
-        world = World()
-        world.redefine()
-        await world.begin()
-        world.call(1)
-        await settle()
-        world.note_questions()
-        world.look()
+        world = await asking()
         world.redefine()
         world.click(0, "allow_session")
         await settle()
@@ -268,13 +274,7 @@ def test_a_tool_that_was_redefined_while_the_question_was_open_runs_as_it_was_sh
 
 def test_an_edit_that_the_tool_refuses_keeps_the_question_open():
     async def refused() -> None:
-        world = World()
-        world.redefine()
-        await world.begin()
-        world.call(1)
-        await settle()
-        world.note_questions()
-        world.look()
+        world = await asking()
         form = world.page[0]
         named = {name: form[name] for name in ("run", "call", "seal")}
         world.approver.heard({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": '"x"'}})

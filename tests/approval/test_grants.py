@@ -140,3 +140,13 @@ def test_a_seal_names_one_call_of_one_tool_with_its_arguments():
     ]  # fmt: skip
     assert len({one.seal for one in (base, *others)}) == 6
     assert question().seal == base.seal
+
+
+def test_a_kernel_whose_folder_was_removed_matches_no_other(file, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    grants = Grants(file)
+    grants.remember(question(), ALWAYS)
+    assert grants.cover(question()) is None

@@ -201,7 +201,6 @@ class Front:
         """Reload the page; the kernel lives on."""
         self.page.reload()
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=2_000 * PATIENCE)
-        self.page.wait_for_timeout(1_500)
 
     @property
     def status(self) -> str | None:

@@ -26,11 +26,16 @@ def prepared(front: Front, program: str, *more: str) -> None:
     front.done(1)
 
 
-def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
-    program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
-    prepared(front, program)
+def asked(front: Front, program: str, *more: str) -> None:
+    """A cell whose program waits for a person."""
+    prepared(front, program, *more)
     front.run(2)
     front.state("waiting for you", 2)
+
+
+def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
+    program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
+    asked(front, program)
     card = front.card(2)
     expect(card.locator(".ca-row .ca-ask")).to_contain_text("Drop a table, for good.")
     expect(card.locator(".ca-row .ca-ask")).not_to_contain_text("Not to be undone")
@@ -46,9 +51,7 @@ def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
 
 
 def test_an_argument_is_edited_and_what_runs_is_the_edited_call(front: Front):
-    prepared(front, "drop(table='old', rows=3, force=False)")
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "drop(table='old', rows=3, force=False)")
     card = front.card(2)
     card.get_by_label("rows", exact=True).fill("many")
     front.click("Allow once", 2)
@@ -69,9 +72,7 @@ def test_an_argument_is_edited_and_what_runs_is_the_edited_call(front: Front):
 
 
 def test_a_denial_with_a_reason_reaches_the_program_which_goes_on(front: Front):
-    prepared(front, CAUGHT)
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, CAUGHT)
     front.card(2).get_by_label("reason to deny", exact=True).fill("only after the backup")
     front.click("Deny", 2)
     text = front.done(2)
@@ -95,9 +96,7 @@ def test_a_denial_that_the_program_does_not_expect_ends_the_cell_as_denied(front
 
 
 def test_allowed_for_the_session_is_not_asked_again(front: Front):
-    prepared(front, "[drop(table='a'), drop(table='b')]", ASK)
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "[drop(table='a'), drop(table='b')]", ASK)
     front.click("Allow for this session", 2)
     text = front.done(2)
     assert "allowed by you for this session" in text
@@ -115,9 +114,7 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
         "r = await asyncio.gather(*[call_tool_async('drop', table=t, rows=n) for n, t in enumerate('abcd')], "
         "return_exceptions=True)\n[str(one) for one in r]"
     )
-    prepared(front, program)
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, program)
     card = front.card(2)
     desk = card.locator(".ca-desk")
     expect(desk).to_contain_text("4 calls wait for you. Decide the 4 checked ones here.")
@@ -182,9 +179,7 @@ def test_the_menu_interrupts_and_the_cell_behind_does_not_run(front: Front):
 
 
 def test_a_page_that_is_reloaded_in_mid_approval_comes_back_to_a_card_that_works(front: Front):
-    prepared(front, "drop(table='old', rows=3)")
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "drop(table='old', rows=3)")
     front.save()
     front.goto_again()
     front.state("waiting for you", 2)
@@ -271,9 +266,7 @@ CONTRASTS = """() => {
 
 @LAB
 def test_the_keyboard_is_enough_and_enter_never_approves_by_accident(front: Front):
-    prepared(front, "drop(table='old', rows=3)")
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "drop(table='old', rows=3)")
     form = front.card(2).locator(".ca-row .ca-ask")
     expect(form).to_be_focused()
     for key in ("Enter", "d", "d", "Enter", "Escape", "x"):
@@ -307,9 +300,7 @@ def test_who_types_in_another_cell_is_not_interrupted(front: Front):
 def test_nothing_but_a_hand_can_click_and_hostile_text_stays_text(front: Front):
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202eabc"
     program = f"evil = {evil!r}\nlook_up(key=evil)\nprint(evil)\ndrop(table=evil)"
-    prepared(front, program)
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, program)
     front.page.wait_for_timeout(600)
     front.page.evaluate("document.querySelectorAll('.ca-allow').forEach(node => node.click())")
     front.page.evaluate(
@@ -328,9 +319,7 @@ def test_nothing_but_a_hand_can_click_and_hostile_text_stays_text(front: Front):
 
 @LAB
 def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
-    prepared(front, "drop(table='x' * 50_000 + 'end')")
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "drop(table='x' * 50_000 + 'end')")
     expect(front.card(2).get_by_role("button", name="Allow once")).to_be_disabled()
     expect(front.card(2).get_by_role("button", name="Deny")).to_be_enabled()
     front.shot("long-folded")
@@ -338,6 +327,20 @@ def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
     front.click("Allow once", 2)
     front.done(2)
     assert front.get("len(dropped[0][0])") == "50003"
+
+
+@LAB
+def test_several_calls_are_not_allowed_together_before_the_long_texts_among_them_were_opened(front: Front):
+    calls = "call_tool_async('drop', table='a'), call_tool_async('drop', table='x' * 5_000)"
+    asked(front, f"import asyncio\nr = await asyncio.gather({calls})\nlen(r)")
+    desk = front.card(2).locator(".ca-desk")
+    expect(desk).to_contain_text("To allow, open the long text first.")
+    expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
+    expect(desk.get_by_role("button", name="Deny")).to_be_enabled()
+    front.click("Show all 5,000 characters before you decide", 2)
+    front.click("Allow once", 2, desk)
+    front.done(2)
+    assert front.get("sorted(len(one[0]) for one in dropped)") == "[1, 5000]"
 
 
 @LAB
@@ -381,9 +384,7 @@ def test_a_tool_tells_how_far_it_is_while_it_has_the_main_thread(front: Front):
 
 @LAB
 def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Front):
-    prepared(front, "drop(table='old', rows=3)")
-    front.run(2)
-    front.state("waiting for you", 2)
+    asked(front, "drop(table='old', rows=3)")
     front.click("Allow once", 2)
     front.done(2)
     notebook = front.save()
@@ -392,5 +393,5 @@ def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Fron
     assert "widgets" not in notebook["metadata"]
     assert "dropped old" in "".join(output["data"]["text/markdown"])
     front.goto_again()
-    assert "dropped old" in front.text(2)
+    expect(front.cell(2)).to_contain_text("dropped old")
     assert front.card(2).count() == 0

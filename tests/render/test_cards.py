@@ -9,6 +9,7 @@ import pytest
 from codeact_kernel.events import (
     CallAnswered,
     CallOpened,
+    CallProgressed,
     ModelAsked,
     Notice,
     OutputWritten,
@@ -20,7 +21,7 @@ from codeact_kernel.events import (
     TurnFinished,
     TurnStarted,
 )
-from codeact_kernel.render import Transcript, bundle
+from codeact_kernel.render import Transcript, bundle, to_card
 from codeact_kernel.values import Returned, Timings, ToolCall, Usage
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
@@ -206,3 +207,14 @@ def test_a_layer_that_this_host_cannot_give_is_named():
 def test_the_same_turn_looks_the_same_each_time():
     result = turn([{"a": 1}], calls=[call(user=1)])
     assert bundle(result) == bundle(result)
+
+
+def test_progress_is_shown_by_its_own_run_and_never_by_another():
+    wanted = ToolCall(id=1, name="get", arguments={})
+    late = CallProgressed(run=1, call=wanted, done=3, total=5, text="rows")
+    opened = [STARTED, ModelAsked(number=1), ready("get()"), RUNNING, CallOpened(run=1, call=wanted)]
+    assert to_card(transcript(*opened, late))["runs"][0]["rows"][0]["progress"] == [3, 5]
+    again = [ModelAsked(number=2), ready("get()", 2), RunStarted(run=2, isolation=ISOLATION)]
+    assert to_card(transcript(*opened, *again, late))["runs"][1]["rows"] == []
+    other = CallOpened(run=2, call=wanted)
+    assert to_card(transcript(*opened, *again, other, late))["runs"][1]["rows"][0]["progress"] is None
