@@ -1,12 +1,7 @@
-"""One frozen `Settings`, made once and passed whole; each object takes its part.
-
-The order is: defaults, then the environment, then the cell's options.
-"""
+"""One frozen `Settings`, made once (`configuration`) and passed whole; each object takes its part."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from .errors import UserError
@@ -75,27 +70,6 @@ class Settings:
     review: bool = False
     limits: Limits = field(default_factory=Limits)
 
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Settings:
-        """Read `CODEACT_MODEL`, `CODEACT_BACKEND`, `CODEACT_MAX_RETRIES`, `CODEACT_TIMEOUT`, `CODEACT_MEMORY`,
-        `CODEACT_ALLOW` and `CODEACT_APPROVAL_TIMEOUT`.
-
-        Raises:
-            UserError: a value that is not of its kind.
-        """
-        default = cls()
-        return cls(
-            model=environ.get("CODEACT_MODEL") or None,
-            backend=environ.get("CODEACT_BACKEND") or default.backend,
-            max_retries=int(_number(environ, "CODEACT_MAX_RETRIES", default.max_retries)),
-            allow=frozenset(name.strip() for name in environ.get("CODEACT_ALLOW", "").split(",") if name.strip()),
-            limits=Limits(
-                run_seconds=_number(environ, "CODEACT_TIMEOUT", default.limits.run_seconds),
-                decision_seconds=_number(environ, "CODEACT_APPROVAL_TIMEOUT", 0) or None,
-                memory_bytes=_memory(environ, default.limits.memory_bytes),
-            ),
-        )
-
 
 def parse_memory(text: str) -> int:
     """The bytes of a size such as `"256Mi"` or `"1Gi"`, the way Kubernetes writes them.
@@ -108,21 +82,3 @@ def parse_memory(text: str) -> int:
     if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
         raise UserError(f"{text!r} is no memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi.")
     return size
-
-
-def _memory(environ: Mapping[str, str], default: int) -> int:
-    text = environ.get("CODEACT_MEMORY")
-    return parse_memory(text) if text else default
-
-
-def _number(environ: Mapping[str, str], name: str, default: float) -> float:
-    text = environ.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1e9:
-        raise UserError(f"{name}={text!r} is not a number: set it to one, or remove it from the environment.")
-    return value

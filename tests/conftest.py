@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-REQUIRED = "CODEACT_TEST_HYPERLIGHT"
+REQUIRED = "TEST_CODEACT_HYPERLIGHT"
 """Set, it makes a missing micro-VM a failure rather than a reason to skip."""
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import UserError
+from ..places import data_folder
 from ..values import Decision
 from .question import Question
 
@@ -125,11 +125,7 @@ def canonical(arguments: object) -> str:
 
 def own_file() -> Path:
     """Where the person's grants for always lie."""
-    if sys.platform == "win32":
-        root = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    else:
-        root = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return root / "codeact-kernel" / "approvals.json"
+    return data_folder() / "approvals.json"
 
 
 def _folder() -> str:

@@ -6,6 +6,7 @@ Where that needs the guest to be compiled it is done now, instead of in the firs
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 
 from ..errors import CodeActError
@@ -26,6 +27,8 @@ async def _prepare(backend: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(_prepare(sys.argv[1] if len(sys.argv) > 1 else Settings.from_environment().backend))
+        asyncio.run(
+            _prepare(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CODEACT_BACKEND") or Settings().backend)
+        )
     except CodeActError as error:
         sys.exit(str(error))

@@ -24,7 +24,7 @@ from codeact_kernel.values import Answer, JSONValue, Raised, Returned, RunOutcom
 
 BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
 """Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
-EMULATED = bool(os.environ.get("CODEACT_TEST_EMULATED"))
+EMULATED = bool(os.environ.get("TEST_CODEACT_EMULATED"))
 """This is a machine that is emulated in software: 15 to 25 times slower, so tests move less and wait longer."""
 LIMITS = Limits(calls_per_run=1_000, memory_bytes=128 << 20)
 """Of the pool that tests share; less memory than by default, because a micro-VM is restored in a time that goes by it."""

@@ -16,6 +16,7 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+from ...places import cache_folder
 from . import shipped
 
 __all__ = ["make_folder", "path", "store", "trusted"]
@@ -33,7 +34,7 @@ def path() -> Path:
         guest = hashlib.file_digest(file, "sha256").hexdigest()
     parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine(), _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    return _folder() / f"guest-{key}.cwasm"
+    return cache_folder() / f"guest-{key}.cwasm"
 
 
 def _processor() -> str:
@@ -75,13 +76,3 @@ def store(data: bytes, target: Path) -> None:
     os.replace(aside, target)
     for other in sorted(target.parent.glob("guest-*.cwasm"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
         other.unlink(missing_ok=True)
-
-
-def _folder() -> Path:
-    if chosen := os.environ.get("CODEACT_CACHE"):  # a folder of ours in it: the chosen one may be shared
-        return Path(chosen).resolve() / "codeact-kernel"
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "codeact-kernel"
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "codeact-kernel"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codeact-kernel"

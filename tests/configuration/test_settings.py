@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from codeact_kernel.configuration import from_environment
 from codeact_kernel.errors import UserError
-from codeact_kernel.settings import Limits, Settings, parse_memory
+from codeact_kernel.settings import Limits, parse_memory
 
 MIB = 1 << 20
 
@@ -24,7 +25,7 @@ def test_anything_else_is_refused_with_an_example(text):
 
 
 def test_the_environment_is_read_by_name():
-    settings = Settings.from_environment(
+    settings = from_environment(
         {
             "CODEACT_MODEL": "m",
             "CODEACT_BACKEND": "embedded",
@@ -40,7 +41,7 @@ def test_the_environment_is_read_by_name():
 
 
 def test_an_empty_environment_means_the_strongest_boundary_that_starts():
-    settings = Settings.from_environment({})
+    settings = from_environment({})
     assert (settings.backend, settings.limits) == ("auto", Limits())
 
 
@@ -49,4 +50,4 @@ def test_an_empty_environment_means_the_strongest_boundary_that_starts():
 )
 def test_a_variable_that_is_not_of_its_kind_is_a_sentence_with_its_value(variable):
     with pytest.raises(UserError, match=next(iter(variable.values()))):
-        Settings.from_environment(variable)
+        from_environment(variable)

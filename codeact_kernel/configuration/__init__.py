@@ -1,0 +1,22 @@
+"""What a person can choose and where: one table of options, and layers of which the last decides."""
+
+from __future__ import annotations
+
+from .folder import FolderFile, find
+from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
+from .options import OPTIONS, Option, known
+
+__all__ = [
+    "OPTIONS",
+    "PLACES",
+    "FolderFile",
+    "Layer",
+    "Option",
+    "Resolved",
+    "environment",
+    "find",
+    "from_environment",
+    "known",
+    "layer",
+    "resolve",
+]

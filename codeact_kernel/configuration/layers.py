@@ -1,0 +1,130 @@
+"""Where a choice comes from, and which one holds: the last layer that names an option decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..settings import Settings, parse_memory
+from .options import NOT_OPTIONS, OPTIONS, PREFIX, known
+
+__all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "layer", "resolve"]
+
+PLACES = (
+    ("the defaults", "what this page lists"),
+    ("your configuration", "`c.CodeAct.…` in `ipython_config.py`, or on the kernel's command line"),
+    ("the folder", "`codeact.toml`, or `[tool.codeact]` in `pyproject.toml`, beside the notebook or above it"),
+    ("the environment", "`CODEACT_…` variables"),
+    ("the notebook", "`%config CodeAct.…`, `%codeact model`, `%codeact backend`, `%codeact kernel`"),
+    ("the cell", "options of `%%codeact`, or after `> ` in the CodeAct kernel"),
+)
+"""The weakest first: what a later one says holds."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """What one place says, checked.
+
+    Attributes:
+        place: in words, for example "the environment".
+        values: by the option's name.
+        narrows: whether it may only narrow what the layers below permit: nobody gave their word for it.
+    """
+
+    place: str
+    values: Mapping[str, Any]
+    narrows: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolved:
+    """What holds.
+
+    Attributes:
+        values: of every option, by its name.
+        places: where each value came from.
+        refused: what a folder wanted and does not get, as `name = value`.
+    """
+
+    values: Mapping[str, Any]
+    places: Mapping[str, str]
+    refused: Sequence[str] = field(default=())
+
+    @property
+    def settings(self) -> Settings:
+        """What the engine takes of it."""
+        values, default = self.values, Settings()
+        return replace(
+            default,
+            model=values["model"],
+            backend=values["backend"],
+            max_retries=values["max_retries"],
+            allow=values["allow"],
+            review=values["review"],
+            limits=replace(
+                default.limits,
+                run_seconds=values["timeout"],
+                decision_seconds=values["approval_timeout"],
+                memory_bytes=parse_memory(values["memory"]),
+            ),
+        )
+
+
+def layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | None = None) -> Layer:
+    """Check what `place` says.
+
+    Args:
+        given: by the option's name.
+        spelled: how that place spells an option, for the error; by default its name and the place's.
+
+    Raises:
+        UserError: an option that there is not, or a value that is not of its kind.
+    """
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        option = OPTIONS[known(name, OPTIONS, f"{place}:")]
+        values[name] = option.value(value, (spelled or {}).get(name, f"{name} in {place}"))
+    return Layer(place=place, values=values)
+
+
+def environment(environ: Mapping[str, str] = os.environ) -> Layer:
+    """What the `CODEACT_…` variables say. One that is empty says nothing.
+
+    Raises:
+        UserError: a variable that there is not, or a value that is not of its kind.
+    """
+    spelled = {option.variable: name for name, option in OPTIONS.items()}
+    given: dict[str, object] = {}
+    for variable, text in environ.items():
+        if variable.startswith(PREFIX) and variable not in NOT_OPTIONS:
+            name = spelled[known(variable, {*spelled, *NOT_OPTIONS}, "The environment variable")]
+            if text:
+                given[name] = text
+    return layer("the environment", given, {name: variable for variable, name in spelled.items()})
+
+
+def resolve(layers: Sequence[Layer]) -> Resolved:
+    """What holds, from layers in order, the weakest first."""
+    values: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
+    places = dict.fromkeys(values, "the defaults")
+    refused: list[str] = []
+    for one in layers:
+        for name, value in one.values.items():
+            if one.narrows and not OPTIONS[name].narrower(value, values[name]):
+                shown = ",".join(sorted(value)) if name == "allow" else value
+                refused.append(f"{name} = {shown}")
+                continue
+            values[name] = values[name] | value if name == "allow" else value
+            places[name] = one.place
+    return Resolved(values=values, places=places, refused=refused)
+
+
+def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings of a script: the defaults and the environment, no configuration file.
+
+    Raises:
+        UserError: a variable that there is not, or a value that is not of its kind.
+    """
+    return resolve([environment(environ)]).settings

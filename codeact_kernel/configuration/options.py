@@ -1,0 +1,252 @@
+"""What a person can choose, as one table: magics, configuration, environment and documentation are made from it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from ..errors import UserError
+from ..settings import Settings, parse_memory
+
+__all__ = ["OPTIONS", "PREFIX", "Option", "known"]
+
+PREFIX = "CODEACT_"
+NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
+"""Variables with our prefix that choose something else: where the cache lies."""
+
+Read = Callable[[object], object]
+_DEFAULT: Final = Settings()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Option:
+    """One thing that can be chosen.
+
+    Attributes:
+        name: the key in files and of `c.CodeAct`; `flag` and `variable` follow from it.
+        help: what it does, in a few words without a full stop.
+        kind: what a value looks like, for people.
+        read: makes the value, from text or from what TOML and Python have for it; raises ValueError.
+        default: `None` where something else decides.
+        narrower: whether the first value permits or costs nothing that the second does not. Such a value may stand in
+            a project's folder; any other needs the person's word.
+        in_cell: whether a cell has an option for it.
+    """
+
+    name: str
+    help: str
+    kind: str
+    read: Read
+    default: Any
+    narrower: Callable[[Any, Any], bool]
+    in_cell: bool = True
+
+    @property
+    def flag(self) -> str:
+        """In a cell and on the command line."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """In the environment."""
+        return PREFIX + self.name.upper()
+
+    def value(self, given: object, where: str) -> Any:
+        """The value that somebody gave.
+
+        Args:
+            where: what they wrote it into, for example `--timeout`.
+
+        Raises:
+            UserError: it is not of its kind.
+        """
+        try:
+            return self.read(given)
+        except (LookupError, OverflowError, TypeError, ValueError):
+            raise UserError(f"{where}: {str(given)[:60]!r} is not {self.kind}.") from None
+
+
+def known(name: str, names: Collection[str], what: str) -> str:
+    """`name`, if it is one of `names`.
+
+    Raises:
+        UserError: it is not; names the nearest.
+    """
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(names))}."
+    raise UserError(f"{what} {name} is not known: {advice}")
+
+
+def _text(given: object) -> str:
+    if not isinstance(given, str) or not given.strip() or len(given) > 200:
+        raise ValueError
+    return given.strip()
+
+
+def _whole(least: int, most: int) -> Read:
+    def read(given: object) -> int:
+        if isinstance(given, bool | float):
+            raise TypeError
+        number = int(cast("Any", given))
+        if not least <= number <= most:
+            raise ValueError
+        return number
+
+    return read
+
+
+def _seconds(given: object) -> float:
+    if isinstance(given, bool):
+        raise TypeError
+    number = float(cast("Any", given))
+    if not 0 < number <= 86_400:
+        raise ValueError
+    return number
+
+
+def _seconds_or_never(given: object) -> float | None:
+    return None if given is None or given == "never" else _seconds(given)
+
+
+def _size(given: object) -> str:
+    try:
+        parse_memory(text := _text(given))
+    except UserError:
+        raise ValueError from None
+    return text
+
+
+def _names(given: object) -> frozenset[str]:
+    many = given.split(",") if isinstance(given, str) else given
+    if not isinstance(many, Iterable):
+        raise TypeError
+    names = [name.strip() for one in cast("Iterable[object]", many) for name in _plain(one).split(",")]
+    return frozenset(name for name in names if name)
+
+
+def _plain(given: object) -> str:
+    if not isinstance(given, str):
+        raise TypeError
+    return given
+
+
+def _switch(given: object) -> bool:
+    if isinstance(given, bool):
+        return given
+    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
+        _plain(given).lower()
+    ]
+
+
+def _one_of(*names: str) -> Read:
+    def read(given: object) -> str:
+        if given not in names:
+            raise ValueError
+        return cast("str", given)
+
+    return read
+
+
+def _at_most(new: Any, old: Any) -> bool:
+    return bool(new <= old)
+
+
+def _harmless(new: Any, old: Any) -> bool:
+    return True
+
+
+_PROMPTS = ("python", "marker", "auto")
+
+OPTIONS: Final[dict[str, Option]] = {
+    option.name: option
+    for option in (
+        Option(
+            name="model",
+            help="the model's name at the endpoint",
+            kind="the name of a model",
+            read=_text,
+            default=_DEFAULT.model,
+            narrower=_harmless,  # whose endpoint and whose key it is, is never read from a folder
+        ),
+        Option(
+            name="max_retries",
+            help="how often the model may mend a program that failed",
+            kind="a whole number from 0 to 20",
+            read=_whole(0, 20),
+            default=_DEFAULT.max_retries,
+            narrower=_at_most,
+        ),
+        Option(
+            name="timeout",
+            help="seconds that one run of a program may take, without the time of tools and decisions",
+            kind="a number of seconds, more than 0 and at most 86400",
+            read=_seconds,
+            default=_DEFAULT.limits.run_seconds,
+            narrower=_at_most,
+        ),
+        Option(
+            name="memory",
+            help="what the program may use",
+            kind="a memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi",
+            read=_size,
+            default="256Mi",
+            narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
+        ),
+        Option(
+            name="backend",
+            help="what isolates the program; auto is a micro-VM where one starts",
+            kind="a backend: choose auto, hyperlight or embedded",
+            read=_one_of("auto", "hyperlight", "embedded"),
+            default=_DEFAULT.backend,
+            narrower=lambda new, old: new in (old, "hyperlight"),
+        ),
+        Option(
+            name="allow",
+            help="tools that run without a question although they ask for approval; adds to what other places allow",
+            kind="a name of a tool, or several with commas between them",
+            read=_names,
+            default=_DEFAULT.allow,
+            narrower=_at_most,  # of sets: a subset
+        ),
+        Option(
+            name="review",
+            help="show each program before it runs: run it, edit it, or reject it",
+            kind="true or false",
+            read=_switch,
+            default=_DEFAULT.review,
+            narrower=lambda new, old: new >= old,
+        ),
+        Option(
+            name="approval_timeout",
+            help="seconds after which a question that nobody answered is a no; without one it waits",
+            kind="a number of seconds, more than 0 and at most 86400",
+            read=_seconds_or_never,
+            default=_DEFAULT.limits.decision_seconds,
+            narrower=lambda new, old: old is None or (new is not None and new <= old),
+        ),
+        Option(
+            name="approval_ui",
+            help="where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin)",
+            kind="one of auto, card, stdin",
+            read=_one_of("auto", "card", "stdin"),
+            default="auto",
+            narrower=_harmless,
+            in_cell=False,
+        ),
+        Option(
+            name="kernel",
+            help="which cells are prompts without %%codeact: none (python), those that begin with > (marker), "
+            "plain prose too (auto)",
+            kind="one of python, marker, auto",
+            read=_one_of(*_PROMPTS),
+            default="python",
+            narrower=lambda new, old: _PROMPTS.index(new) <= _PROMPTS.index(old),
+            in_cell=False,
+        ),
+    )
+}
+"""Every option by its name, in the order in which they are shown."""

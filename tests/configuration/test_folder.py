@@ -1,0 +1,159 @@
+"""A project's folder can narrow what is allowed, and widens nothing without the person's word."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from codeact_kernel.configuration import OPTIONS, find, layer, resolve
+from codeact_kernel.errors import UserError
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> Path:
+    home = tmp_path / "home"
+    (home / "project" / "notebooks").mkdir(parents=True)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return home
+
+
+@pytest.fixture
+def project(home) -> Path:
+    return home / "project"
+
+
+def test_the_nearest_file_counts_from_the_notebooks_folder_upwards(project):
+    (project / "codeact.toml").write_text('model = "far"')
+    assert find(project / "notebooks").path == project / "codeact.toml"
+    (project / "notebooks" / "pyproject.toml").write_text('[tool.codeact]\nmodel = "near"')
+    found = find(project / "notebooks")
+    assert found.layer().values == {"model": "near"}
+    assert found.layer().place == str(project / "notebooks" / "pyproject.toml")
+
+
+def test_a_pyproject_without_our_table_is_passed_over(project):
+    (project / "codeact.toml").write_text('model = "m"')
+    (project / "notebooks" / "pyproject.toml").write_text('[tool.other]\nmodel = "x"')
+    assert find(project / "notebooks").path.name == "codeact.toml"
+
+
+def test_nothing_is_taken_from_the_home_from_above_it_or_from_above_the_repository(project, home):
+    (home / "codeact.toml").write_text('model = "m"')
+    (home.parent / "codeact.toml").write_text('model = "m"')
+    assert find(project / "notebooks") is None
+    assert find(home) is None
+    (project / "codeact.toml").write_text('model = "m"')
+    (project / "notebooks" / ".git").mkdir()
+    assert find(project / "notebooks") is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs")
+def test_what_is_no_file_or_is_huge_or_not_ones_own_is_not_read(project, monkeypatch):
+    os.mkfifo(project / "codeact.toml")
+    assert find(project) is None
+    (project / "codeact.toml").unlink()
+    (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
+    assert find(project) is None
+    (project / "codeact.toml").write_text('model = "m"')
+    assert find(project) is not None
+    monkeypatch.setattr("os.getuid", lambda: 4242)
+    if (project / "codeact.toml").stat().st_uid != 0:  # root's files are anybody's
+        assert find(project) is None
+
+
+@pytest.mark.parametrize("text", ["model = ", "\x00", "[a", '{"model": 1}'])
+def test_a_file_that_is_no_toml_is_one_sentence_with_its_name(project, text):
+    (project / "codeact.toml").write_text(text)
+    with pytest.raises(UserError, match=r"codeact\.toml is not TOML"):
+        find(project).layer()
+
+
+def test_an_unknown_key_in_the_file_is_an_error_with_the_nearest(project):
+    (project / "codeact.toml").write_text("timout = 5")
+    with pytest.raises(UserError, match=r"codeact\.toml: timout is not known: did you mean timeout\?"):
+        find(project).layer()
+
+
+WIDER = {
+    "max_retries": "max_retries = 20",
+    "timeout": "timeout = 3600",
+    "memory": 'memory = "2Gi"',
+    "backend": 'backend = "embedded"',
+    "allow": 'allow = ["drop_table"]',
+    "approval_timeout": "approval_timeout = 'never'",
+    "review": "review = false",
+    "kernel": 'kernel = "auto"',
+}
+NARROWER = {
+    "model": 'model = "small"',
+    "max_retries": "max_retries = 0",
+    "timeout": "timeout = 5",
+    "memory": 'memory = "64Mi"',
+    "backend": 'backend = "hyperlight"',
+    "allow": "allow = []",
+    "approval_timeout": "approval_timeout = 10",
+    "review": "review = true",
+    "approval_ui": 'approval_ui = "stdin"',
+    "kernel": 'kernel = "python"',
+}
+# What the person has chosen, below the folder: something that can be widened.
+OWN = layer("your configuration", {"review": True, "approval_timeout": 60, "kernel": "marker"})
+
+
+@pytest.mark.parametrize("name", sorted(WIDER))
+def test_a_folder_cannot_widen_what_is_allowed(project, name):
+    (project / "codeact.toml").write_text(WIDER[name])
+    resolved = resolve([OWN, find(project).layer()])
+    assert resolved.values == resolve([OWN]).values
+    assert len(resolved.refused) == 1
+    assert resolved.refused[0].startswith(f"{name} = ")
+
+
+@pytest.mark.parametrize("name", sorted(NARROWER))
+def test_a_folder_can_narrow_it(project, name):
+    (project / "codeact.toml").write_text(NARROWER[name])
+    resolved = resolve([OWN, find(project).layer()])
+    assert list(resolved.refused) == []
+    assert resolved.values[name] == find(project).layer().values[name]
+
+
+def test_every_option_is_tried_in_a_folder():
+    assert set(NARROWER) == set(OPTIONS)
+    assert set(WIDER) | {"model", "approval_ui"} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", sorted(WIDER))
+def test_with_the_persons_word_a_folder_can_widen_it_too(project, name):
+    (project / "codeact.toml").write_text(WIDER[name])
+    found = find(project)
+    found.trust()
+    resolved = resolve([OWN, find(project).layer()])
+    assert not resolved.refused
+    assert resolved.values != resolve([OWN]).values
+
+
+def test_the_word_is_for_exactly_this_text_in_this_place_and_can_be_taken_back(project, home):
+    file = project / "codeact.toml"
+    file.write_text(WIDER["allow"])
+    find(project).trust()
+    assert find(project).trusted
+    file.write_text(WIDER["allow"] + "\n")
+    assert not find(project).trusted
+    file.write_text(WIDER["allow"])
+    other = home / "other"
+    other.mkdir()
+    (other / "codeact.toml").write_text(WIDER["allow"])
+    assert not find(other).trusted
+    assert find(project).trusted
+    find(project).distrust()
+    assert not find(project).trusted
+
+
+def test_the_word_lies_in_the_persons_own_folder_and_not_in_the_project(project, tmp_path):
+    (project / "codeact.toml").write_text(WIDER["allow"])
+    find(project).trust()
+    assert [path.name for path in project.iterdir() if path.is_file()] == ["codeact.toml"]
+    assert len(list((tmp_path / "data" / "codeact-kernel" / "trusted").iterdir())) == 1

@@ -1,0 +1,96 @@
+"""Which of several choices holds, and what is said where one is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeact_kernel.configuration import OPTIONS, PLACES, environment, layer, resolve
+from codeact_kernel.errors import UserError
+from codeact_kernel.sandbox import backends
+from codeact_kernel.settings import Limits, Settings
+
+
+def test_nothing_chosen_is_the_engines_own_defaults():
+    assert resolve([]).settings == Settings()
+    assert set(resolve([]).places.values()) == {PLACES[0][0]}
+
+
+def test_the_last_place_that_names_an_option_decides_and_is_remembered():
+    layers = [layer(place, {"timeout": seconds}) for place, seconds in (("a", 1), ("b", 2.5), ("c", 4))]
+    resolved = resolve([*layers, layer("d", {"model": "m"})])
+    assert (resolved.values["timeout"], resolved.places["timeout"]) == (4.0, "c")
+    assert (resolved.settings.model, resolved.places["model"]) == ("m", "d")
+    assert resolved.settings.limits == Limits(run_seconds=4.0)
+
+
+def test_what_is_allowed_adds_up():
+    resolved = resolve([layer("a", {"allow": ["x", "y"]}), layer("b", {"allow": "z, x"})])
+    assert resolved.settings.allow == {"x", "y", "z"}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("max_retries", "3", 3),
+        ("max_retries", 0, 0),
+        ("timeout", "2.5", 2.5),
+        ("timeout", 60, 60.0),
+        ("memory", "512Mi", "512Mi"),
+        ("review", "yes", True),
+        ("review", False, False),
+        ("approval_timeout", "never", None),
+        ("approval_timeout", 5, 5.0),
+        ("allow", ["a", "b,c"], {"a", "b", "c"}),
+        ("kernel", "auto", "auto"),
+    ],
+)
+def test_a_value_may_be_text_or_what_toml_and_python_have_for_it(name, given, value):
+    assert layer("x", {name: given}).values[name] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("model", ""), ("model", 3), ("model", "m" * 300), ("max_retries", 1.5), ("max_retries", True), ("max_retries", 21),
+        ("max_retries", "-1"), ("timeout", 0), ("timeout", "nan"), ("timeout", "inf"), ("timeout", [1]), ("timeout", True),
+        ("memory", 256), ("memory", "1Mi"), ("backend", "docker"), ("backend", ["auto"]), ("allow", 5), ("allow", [5]),
+        ("review", "perhaps"), ("review", 1), ("approval_timeout", "soon"), ("approval_ui", "both"), ("kernel", ""),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_refused_with_the_place_and_the_kind(name, given):
+    with pytest.raises(UserError) as refused:
+        layer("the file", {name: given})
+    assert str(refused.value).startswith(f"{name} in the file: ")
+    assert f"is not {OPTIONS[name].kind}" in str(refused.value)
+
+
+def test_an_option_that_there_is_not_is_an_error_with_the_nearest():
+    with pytest.raises(UserError, match=r"codeact\.toml: modle is not known: did you mean model\?"):
+        layer("codeact.toml", {"modle": "x"})
+    with pytest.raises(UserError, match="xyzzy is not known: choose one of allow, approval_timeout"):
+        layer("codeact.toml", {"xyzzy": 1})
+
+
+def test_so_is_a_variable_of_the_environment():
+    with pytest.raises(UserError, match="variable CODEACT_MODLE is not known: did you mean CODEACT_MODEL"):
+        environment({"CODEACT_MODLE": "x"})
+    assert environment({"CODEACT_CACHE": "/x", "CODEACT_TIMEOUT": "", "PATH": "/bin"}).values == {}
+
+
+def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
+    with pytest.raises(UserError, match="^CODEACT_TIMEOUT: 'soon' is not a number of seconds"):
+        environment({"CODEACT_TIMEOUT": "soon"})
+
+
+def test_every_option_can_be_given_in_the_environment():
+    given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "allow": "a",
+             "review": "on", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto"}  # fmt: skip
+    assert set(given) == set(OPTIONS)
+    values = environment({OPTIONS[name].variable: text for name, text in given.items()}).values
+    assert all(values[name] != option.default for name, option in OPTIONS.items())
+
+
+def test_the_backends_to_choose_are_those_that_there_are():
+    for name in (backends.AUTO, *backends.BOUNDARIES):
+        assert OPTIONS["backend"].value(name, "x") == name
+        assert name in OPTIONS["backend"].kind
