@@ -1,28 +1,76 @@
-"""The engine of CodeAct: one program per prompt, run in a sandbox that calls the notebook's tools.
+"""The engine of CodeAct: one program per prompt, run in a sandbox that calls the person's tools.
 
-Light on purpose: the worker process imports this file too, so what is heavy (`tool` brings pydantic) comes when it is
-asked for (PEP 562).
+`async with Session(tools=[...]) as session: result = await session.ask("...")`
+
+Light on purpose: the worker process and the kernel's start import this file too, so everything comes when it is asked
+for (PEP 562); `tool` brings pydantic.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .approval import Approver, AutoApprove, DenyAll, Question, Verdict
+    from .configuration import from_environment
+    from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
+    from .model.base import Delta, Message, ModelClient
+    from .model.scripted import ScriptedModel
     from .session import Session
-    from .tools import tool
+    from .settings import Limits, Settings
+    from .tools import Registry, progress, tool
+    from .values import Decision, ToolCall, TurnResult
 
-__all__ = ["Session", "__version__", "tool"]
+__all__ = [
+    "Approver",
+    "AutoApprove",
+    "CodeActError",
+    "Decision",
+    "Delta",
+    "DenyAll",
+    "Limits",
+    "Message",
+    "ModelClient",
+    "ModelError",
+    "ProgramError",
+    "Question",
+    "Registry",
+    "SandboxError",
+    "ScriptedModel",
+    "Session",
+    "Settings",
+    "ToolCall",
+    "ToolDefinitionError",
+    "TurnResult",
+    "UserError",
+    "Verdict",
+    "__version__",
+    "from_environment",
+    "progress",
+    "tool",
+]
 __version__ = "0.1.0"
+
+_HOMES = {
+    "approval": ("Approver", "AutoApprove", "DenyAll", "Question", "Verdict"),
+    "configuration": ("from_environment",),
+    "errors": ("CodeActError", "ModelError", "ProgramError", "SandboxError", "ToolDefinitionError", "UserError"),
+    "model.base": ("Delta", "Message", "ModelClient"),
+    "model.scripted": ("ScriptedModel",),
+    "session": ("Session",),
+    "settings": ("Limits", "Settings"),
+    "tools": ("Registry", "progress", "tool"),
+    "values": ("Decision", "ToolCall", "TurnResult"),
+}
 
 
 def __getattr__(name: str) -> object:
-    if name == "tool":
-        from .tools import tool
-
-        return tool
-    if name == "Session":
-        from .session import Session
-
-        return Session
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,12 +1,12 @@
-"""The error tree, split by whose move is next.
+"""The error tree, split by whose move is next::
 
-CodeActError                 shown as one sentence in a notebook, never as a traceback of ours
-├── ProgramError             the model's move: it repairs the program
-├── SandboxError             our move: the worker is discarded and replaced
-│   └── BridgeError          the other end broke the protocol
-├── ModelError               the person's move: the model cannot be reached, refused, or gave no usable answer
-└── UserError                the person's move: a bad option, a missing part, a tool that cannot be offered
-    └── ToolDefinitionError  what `@tool` was put on cannot become a tool
+    CodeActError                 shown as one sentence in a notebook, never as a traceback of ours
+    ├── ProgramError             the model's move: it repairs the program
+    ├── SandboxError             our move: the worker is discarded and replaced
+    │   └── BridgeError          the other end broke the protocol
+    ├── ModelError               the person's move: the model cannot be reached, refused, or gave no usable answer
+    └── UserError                the person's move: a bad option, a missing part, a tool that cannot be offered
+        └── ToolDefinitionError  what `@tool` was put on cannot become a tool
 
 Facts are fields (`timed_out`, `worker_lost`), never words to search for in a message.
 """

@@ -68,7 +68,7 @@ class Notice(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelAsked(Event):
-    """The model was asked for the `number`th time in this turn."""
+    """The model was asked; `number` counts from 1 within the turn."""
 
     number: int
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from types import TracebackType
 
 from .approval import Approver, DenyAll, Grants
+from .configuration import from_environment
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
 from .sandbox.choice import Choice
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
-from .tools import OnMain, Registry, ToolCallError, default_registry
+from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
 from .turn import run_turn
 from .values import TurnResult
 
@@ -32,19 +33,29 @@ class Session:
     """Asks and answers, with one warm sandbox behind them. Everything happens on the loop it is used on.
 
     Args:
-        tools: what programs may call; by default what `@tool` has marked.
-        model: who writes the programs; by default what the environment names, found at the first ask.
+        tools: what programs may call: functions, with `@tool` on them or without, or a `Registry`; by default all
+            that `@tool` has marked so far, and will.
+        model: who writes the programs: a client, or a model's name at the endpoint that the environment configures; by
+            default what the environment names, found at the first ask.
         grants: what a person allowed for longer than one turn; by default nothing, and nothing is kept on disk.
 
+    Raises:
+        ToolDefinitionError: a function that cannot be offered.
+
     Attributes:
+        tools: the registry: `session.tools.add(function)` offers another one.
         model: the client that was set; `None` lets the environment choose at each ask.
     """
 
     def __init__(
-        self, tools: Registry = default_registry, model: ModelClient | None = None, grants: Grants | None = None
+        self,
+        tools: Registry | Iterable[Callable[..., object]] = default_registry,
+        model: ModelClient | str | None = None,
+        grants: Grants | None = None,
     ) -> None:
-        self.tools = tools
-        self.model = model
+        self.tools = tools if isinstance(tools, Registry) else _registry(tools)
+        self.model = None if isinstance(model, str) else model
+        self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
         self._found: dict[int, ModelClient] = {}
         self._choices: dict[str, Choice] = {}
@@ -83,7 +94,9 @@ class Session:
             SandboxError: no sandbox came up.
             UserError: a backend that is not there.
         """
-        settings = settings or Settings.from_environment()
+        if self._name is not None and (settings is None or settings.model is None):
+            settings = replace(settings or from_environment(), model=self._name)
+        settings = settings or from_environment()
         pool = await self.pool(settings)
         await pool.prove()  # what is no matter of doubt comes up while the model writes
         return await run_turn(
@@ -139,6 +152,15 @@ class Session:
         pool, self._pool = self._pool, None
         if pool is not None:
             await pool.aclose()
+
+
+def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
+    registry = Registry()
+    for function in tools:
+        if not hasattr(function, MARK):
+            as_tool(function)
+        registry.add(function)
+    return registry
 
 
 def _of_workers(limits: Limits) -> Limits:

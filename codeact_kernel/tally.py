@@ -8,12 +8,12 @@ from .model.base import ModelClient
 from .settings import Limits
 from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 
-__all__ = ["Progress"]
+__all__ = ["Tally"]
 
 _MARK = "\n… some output is left out …\n"
 
 
-class Progress:
+class Tally:
     """The growing result of one turn."""
 
     def __init__(self, ask: str, model: ModelClient, calls: Calls, emit: Emit, limits: Limits) -> None:

@@ -40,10 +40,10 @@ from .guest import modules
 from .model.base import Message, ModelClient
 from .model.extract import Reader
 from .model.usage import estimate
-from .progress import Progress
 from .prompt import Feedback
 from .sandbox.pool import Pool, Sandbox
 from .settings import Settings
+from .tally import Tally
 from .tools import OnMain, Registry, ToolSpec
 from .values import ProgramFailure, TurnResult
 
@@ -78,20 +78,20 @@ async def run_turn(
     emit = Emitter(number, emit)
     desk = Desk(approver, grants, settings.limits)
     calls = Calls(number, tools, desk, settings.allow, emit, settings.limits, on_main)
-    progress = Progress(ask, model, calls, emit, settings.limits)
-    turn = _Turn(model, tools, desk, calls, progress, emit, settings)
+    tally = Tally(ask, model, calls, emit, settings.limits)
+    turn = _Turn(model, tools, desk, calls, tally, emit, settings)
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
             await turn.answer(ask, sandbox)
     except asyncio.CancelledError:
-        progress.error, progress.stopped = ProgramFailure(kind="Interrupted", message="stopped by the person"), True
+        tally.error, tally.stopped = ProgramFailure(kind="Interrupted", message="stopped by the person"), True
         raise
     except CodeActError as error:
-        progress.error = ProgramFailure(kind=type(error).__name__, message=str(error))
+        tally.error = ProgramFailure(kind=type(error).__name__, message=str(error))
         raise
     finally:
-        result = progress.result()
+        result = tally.result()
         emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
     return result
 
@@ -102,7 +102,7 @@ class _Turn:
     tools: Registry
     desk: Desk
     calls: Calls
-    progress: Progress
+    tally: Tally
     emit: Emit
     settings: Settings
     repairs: int = 0
@@ -126,11 +126,11 @@ class _Turn:
 
     async def write(self, messages: list[Message]) -> str | Feedback | None:
         """The model's next program, what it has to be told instead, or `None` when it answers in words."""
-        progress, reader = self.progress, Reader(self.settings.limits.program_bytes)
+        tally, reader = self.tally, Reader(self.settings.limits.program_bytes)
         usage, finish, text = None, None, ""
-        progress.model_turns += 1
-        self.emit(ModelAsked(number=progress.model_turns))
-        with progress.model_time.running():
+        tally.model_turns += 1
+        self.emit(ModelAsked(number=tally.model_turns))
+        with tally.model_time.running():
             async with aclosing(self.model.stream(messages)) as stream:
                 async for delta in stream:
                     text += delta.text
@@ -139,7 +139,7 @@ class _Turn:
                         self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
                     if reader.done:
                         break
-        progress.usage += usage or estimate(messages, text)
+        tally.usage += usage or estimate(messages, text)
         written = reader.finish(finish)
         if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)
@@ -148,11 +148,11 @@ class _Turn:
         if written.problem:
             return prompt.unusable(written.problem)
         if written.program is None:
-            progress.answer, progress.error = written.prose, None
+            tally.answer, tally.error = written.prose, None
             return None
-        progress.attempts += 1
-        progress.program = written.program
-        self.emit(ProgramReady(program=written.program, attempt=progress.attempts))
+        tally.attempts += 1
+        tally.program = written.program
+        self.emit(ProgramReady(program=written.program, attempt=tally.attempts))
         if written.extra_blocks:
             self.emit(Notice(text="The model wrote a second program: only the first is run."))
         return written.program
@@ -164,14 +164,14 @@ class _Turn:
         problem = ""
         while True:
             self.emit(ReviewAsked(program=program, problem=problem))
-            with self.progress.review_time.running():
+            with self.tally.review_time.running():
                 verdict = await self.desk.review(program, problem)
             self.emit(ReviewDecided(program=verdict.program, comment=verdict.comment))
             if verdict.program is None:
                 return program, self.rejected(verdict)
             if verdict.program == program and not problem:
                 return program, None
-            self.progress.program = program = verdict.program
+            self.tally.program = program = verdict.program
             again = self.check(program)
             if again is None:
                 return program, None
@@ -179,7 +179,7 @@ class _Turn:
 
     def rejected(self, verdict: Verdict) -> Feedback:
         said = verdict.comment.strip()
-        self.progress.error = ProgramFailure(kind="Rejected", message=said or "the person did not let the program run")
+        self.tally.error = ProgramFailure(kind="Rejected", message=said or "the person did not let the program run")
         return prompt.rejected(said if verdict.by == "person" else "")
 
     def check(self, program: str) -> Feedback | None:
@@ -191,34 +191,34 @@ class _Turn:
         self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         if not problems:
             return None
-        self.progress.error = ProgramFailure(kind="Refused", message=problems[0], line=report.problems[0].line)
+        self.tally.error = ProgramFailure(kind="Refused", message=problems[0], line=report.problems[0].line)
         return prompt.refused(problems)
 
     async def run(self, program: str, sandbox: Sandbox) -> Feedback | None:
         """Run it; what the model has to know to go on, or `None` when this is the answer."""
-        progress, limits = self.progress, self.settings.limits
-        with progress.run_time.running():
+        tally, limits = self.tally, self.settings.limits
+        with tally.run_time.running():
             if sandbox.preparing:
                 self.emit(Notice(text=sandbox.preparing))
             isolation = await sandbox.open()
-            progress.begin_run(isolation)
-            self.emit(RunStarted(run=progress.attempts, isolation=isolation))
+            tally.begin_run(isolation)
+            self.emit(RunStarted(run=tally.attempts, isolation=isolation))
             outcome = await sandbox.run(
                 program,
                 tools={name: list(spec.parameters) for name, spec in self.tools.specs().items()},
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
                 answer=self.calls.answer,
-                write=progress.write,
-                clock=self.calls.begin(progress.attempts, program, self.sites),
+                write=tally.write,
+                clock=self.calls.begin(tally.attempts, program, self.sites),
             )
-        progress.outcome, progress.error = outcome, outcome.failure
-        self.emit(RunFinished(run=progress.attempts, outcome=outcome))
+        tally.outcome, tally.error = outcome, outcome.failure
+        self.emit(RunFinished(run=tally.attempts, outcome=outcome))
         self.defined = set() if outcome.state_lost else self.defined | set(re.findall(r"\w+", program))
         if outcome.failure is not None:
             most = limits.shown_to_model
-            return prompt.repair(outcome, self.calls.records, progress.printed, self.specs_named(), most=most)
+            return prompt.repair(outcome, self.calls.records, tally.printed, self.specs_named(), most=most)
         if outcome.observed:
-            return prompt.observed(outcome.observed, progress.printed, most=limits.shown_to_model)
+            return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
         return None
 
     def specs_named(self) -> list[ToolSpec]:
@@ -238,7 +238,7 @@ class _Turn:
             self.looks += 1
             if self.looks > self.settings.limits.observations:
                 message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
-                self.progress.error = ProgramFailure(kind="NoAnswer", message=message)
+                self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
                 return False
-        self.emit(RepairStarted(attempt=self.progress.attempts + 1, reason=feedback.reason))
+        self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))
         return True

@@ -19,25 +19,20 @@ def test_the_page_of_modules_is_what_the_pack_holds():
 
 
 def test_the_readme_lists_every_option_of_the_magic():
-    from codeact.completion import OPTIONS
-    from codeact.verbs import VERBS
-
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert [option for option in OPTIONS if f"`{option}" not in text] == []
-    assert [verb for verb in VERBS if f"`%codeact {verb}" not in text] == []
-
-
-def test_the_completion_knows_every_option_of_the_magic():
-    from codeact.completion import OPTIONS
+    from codeact.help import VERB_NAMES
     from codeact.magics import CodeAct
 
-    declared = {
-        option
-        for action in CodeAct.codeact.parser._actions
-        for option in action.option_strings
-        if option.startswith("--")
-    }
-    assert declared - {"--help"} == set(OPTIONS)
+    options = {flag for action in CodeAct.codeact.parser._actions for flag in action.option_strings}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [option for option in options - {"-h", "--help"} if f"`{option}" not in text] == []
+    assert [verb for verb in VERB_NAMES if f"`%codeact {verb}" not in text] == []
+
+
+def test_the_help_names_every_verb_that_there_is():
+    from codeact.help import VERB_NAMES
+    from codeact.verbs import VERBS
+
+    assert set(VERB_NAMES) == {*VERBS, "help"}
 
 
 def test_links_between_the_pages_lead_somewhere():

@@ -14,8 +14,8 @@ from .report import Problem, ToolFacts, quote
 __all__ = ["find_problems"]
 
 RESERVED = CALLERS | {"observe"}
-# IPython adds names to the host's builtins that the guest does not have.
-PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython"} | RESERVED | {"ToolDenied", "ToolFailed"}
+# IPython and the CodeAct kernel add names to the host's builtins that the guest does not have.
+PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | {"ToolDenied", "ToolFailed"}
 # A program that uses one of these may make names in ways that cannot be read.
 NAMESPACES = frozenset({"exec", "globals", "locals", "vars"})
 ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})

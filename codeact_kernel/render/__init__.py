@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from ..values import TurnResult
+from .brief import brief
 from .card import to_card
 from .html import to_html
 from .markdown import to_markdown
 from .text import to_text
 from .transcript import Transcript
 
-__all__ = ["Transcript", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
+__all__ = ["Transcript", "brief", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
 
 
 def bundle(what: Transcript | TurnResult) -> dict[str, str]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from .decorator import tool
-from .registry import ApprovalMode, BoundCall, OnMain, Registry, ToolCallError, ToolSpec, default_registry
+from .decorator import as_tool, tool
+from .registry import MARK, ApprovalMode, BoundCall, OnMain, Registry, ToolCallError, ToolSpec, default_registry
 from .reporting import progress
 from .results import to_json
 
 __all__ = [
+    "MARK",
     "ApprovalMode",
     "BoundCall",
     "OnMain",
     "Registry",
     "ToolCallError",
     "ToolSpec",
+    "as_tool",
     "default_registry",
     "progress",
     "to_json",

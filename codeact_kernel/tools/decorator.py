@@ -18,10 +18,11 @@ from ..errors import ToolDefinitionError
 from .registry import MARK, ApprovalMode, Tool, ToolSpec, default_registry
 from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
 
-__all__ = ["tool"]
+__all__ = ["as_tool", "tool"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_OURS = ("codeact", "codeact_kernel")
 LONGEST_NAME = 64
 RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "observe"})
 
@@ -60,23 +61,29 @@ def tool(
         ToolDefinitionError: the function cannot be offered; the sentence says what to change.
     """
 
-    def mark(function: Callable[..., object]) -> Callable[..., object]:
-        _offer(function, name, description, approval_mode, max_invocations)
+    def offer(function: Callable[..., object]) -> Callable[..., object]:
+        made = as_tool(function, name, description, approval_mode, max_invocations)
+        known = default_registry.get(made.spec.name)
+        default_registry.add(function)
+        if known is None or known.version != made.spec.version:  # the same cell, run again, has nothing new to say
+            _warn_of_gaps(made.contract)
         return function
 
-    if function is None:
-        return mark
-    _offer(function, name, description, approval_mode, max_invocations)  # not by `mark`: the warning counts frames
-    return function
+    return offer if function is None else offer(function)
 
 
-def _offer(
+def as_tool(
     function: Callable[..., object],
-    name: str | None,
-    description: str | None,
-    approval_mode: ApprovalMode,
-    max_invocations: int | None,
-) -> None:
+    name: str | None = None,
+    description: str | None = None,
+    approval_mode: ApprovalMode = "never_require",
+    max_invocations: int | None = None,
+) -> Tool:
+    """Mark a function without offering it anywhere.
+
+    Raises:
+        ToolDefinitionError: it cannot be offered; the sentence says what to change.
+    """
     _check_function(function)
     _check_options(approval_mode, max_invocations)
     name = _checked(getattr(function, "__name__", "") if name is None else name)
@@ -94,11 +101,8 @@ def _offer(
         is_async=inspect.iscoroutinefunction(function),
         version=_version(function, contract, approval_mode, max_invocations),
     )
-    known = default_registry.get(name)
-    setattr(function, MARK, Tool(function=function, contract=contract, spec=spec))
-    default_registry.add(function)
-    if known is None or known.version != spec.version:  # the same cell, run again, has nothing new to say
-        _warn_of_gaps(contract)
+    setattr(function, MARK, made := Tool(function=function, contract=contract, spec=spec))
+    return made
 
 
 def _check_function(function: object) -> None:
@@ -146,7 +150,15 @@ def _warn_of_gaps(contract: Contract) -> None:
         gaps.append(f"type hints for {', '.join(untyped)}")
     if gaps:
         message = f"Add {' and '.join(gaps)} to the tool {contract.name}: the model sees only that."
-        warnings.warn(message, UserWarning, stacklevel=4)
+        warnings.warn(message, UserWarning, stacklevel=_frames_of_ours())
+
+
+def _frames_of_ours() -> int:
+    """How far up the person's line is. The CodeAct kernel has a `tool` of its own in front of this one."""
+    frame, count = inspect.currentframe(), 0
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _OURS:
+        frame, count = frame.f_back, count + 1
+    return count
 
 
 def _version(function: Callable[..., object], contract: Contract, *options: object) -> str:

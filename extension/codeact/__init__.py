@@ -1,18 +1,21 @@
-"""CodeAct in a notebook: `%load_ext codeact`, then mark functions with `@tool` and ask in a `%%codeact` cell."""
+"""CodeAct in a notebook: `%load_ext codeact`, then mark functions with `@tool` and ask in a `%%codeact` cell.
+
+Loading the extension is light: what is heavy comes when it is asked for (PEP 562).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from codeact_kernel.model.scripted import ScriptedModel
-from codeact_kernel.tools import progress, tool
-
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from codeact_kernel import ScriptedModel, progress, tool
     from codeact_kernel.model.base import ModelClient
 
 __all__ = ["ScriptedModel", "load_ipython_extension", "progress", "tool", "unload_ipython_extension", "use"]
+
+_OF_THE_ENGINE = frozenset({"ScriptedModel", "progress", "tool"})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
@@ -30,9 +33,9 @@ def use(model: ModelClient | None) -> None:
     """
     from IPython.core.getipython import get_ipython  # as above
 
-    from .door import door_of
+    from .magics import of
 
-    door_of(get_ipython()).session.model = model
+    of(get_ipython()).door.session.model = model
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
@@ -40,3 +43,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from .magics import unload
 
     unload(shell)
+
+
+def __getattr__(name: str) -> object:
+    if name in _OF_THE_ENGINE:
+        import codeact_kernel
+
+        return getattr(codeact_kernel, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

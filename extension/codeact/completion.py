@@ -1,4 +1,4 @@
-"""Tab: options after `%%codeact --`, verbs after `%codeact`, tool names in `call_tool("`."""
+"""Tab: options after `%%codeact --` and `> --`, verbs after `%codeact`, names of tools, and prompts of before."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # pyright: reportUntypedFunctionDecorator=false
@@ -7,38 +7,111 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
-from codeact_kernel.sandbox import backends
-from codeact_kernel.tools import default_registry
+from codeact_kernel.configuration import OPTIONS
 
-from .verbs import VERBS
+from .help import VERB_NAMES
 
-__all__ = ["OPTIONS", "matcher"]
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
 
-OPTIONS = (
-    "--model", "--max-retries", "--timeout", "--memory", "--backend", "--allow", "--review",
-    "--approval-timeout", "--out", "--dry-run", "--quiet",
-    "--record",
-)  # fmt: skip
+    from .magics import CodeAct
+
+__all__ = ["Completion"]
+
+_BACKENDS = ("auto", "hyperlight", "embedded")
+_KERNELS = ("python", "marker", "auto")
+_REMEMBERED = 20
+_SEARCHED = 500
+"""Cells of other sessions that are looked through."""
+_CELL = re.compile(r"(?:> ?|%%codeact\b.*\n)")
+"""What stands before a prompt."""
 
 
-@context_matcher(identifier="codeact")
-def matcher(context: CompletionContext) -> SimpleMatcherResult:
-    """What can stand at the cursor; empty where it is not our business."""
-    line = context.line_with_cursor[: context.cursor_position]
-    tools = tuple(default_registry.specs())
-    for pattern, names in (
-        (r"%%codeact\b.*--allow[= ](\w*)$", tools),
-        (r"%%codeact\b.*--backend[= ](\w*)$", backends.offered()),
-        (r"(?<!%)%codeact\s+backend\s+(\w*)$", backends.offered()),
-        (r"%%codeact\b.*?(--[\w-]*)$", OPTIONS),
-        (r"(?<!%)%codeact\s+(\w*)$", tuple(VERBS)),
-        (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
-    ):
-        if found := re.search(pattern, line):
-            typed = found[1]
-            completions = [SimpleCompletion(name, type="param") for name in names if name.startswith(typed)]
-            return {"completions": completions, "matched_fragment": typed, "suppress": bool(completions)}
-    return {"completions": []}
+class Completion:
+    """A matcher of one shell's completer.
+
+    Args:
+        flags: the options of `%%codeact`.
+    """
+
+    def __init__(self, magics: CodeAct, shell: InteractiveShell, flags: Sequence[str]) -> None:
+        self._magics = magics
+        self._shell = shell
+        self._flags = flags
+
+        @context_matcher(identifier="codeact")  # it marks plain functions only
+        def matcher(context: CompletionContext) -> SimpleMatcherResult:
+            return self.match(context)
+
+        self._matcher = matcher
+        shell.Completer.custom_matchers.append(matcher)
+
+    def close(self) -> None:
+        """Leave the completer as it was."""
+        if self._matcher in self._shell.Completer.custom_matchers:
+            self._shell.Completer.custom_matchers.remove(self._matcher)
+
+    def match(self, context: CompletionContext) -> SimpleMatcherResult:
+        """What can stand at the cursor; empty where it is not our business."""
+        line = context.line_with_cursor[: context.cursor_position]
+        tools = _tools()
+        for pattern, names in (
+            (r"^(?:%%codeact\b|> ).*--allow[= ](\w*)$", tools),
+            (r"^(?:%%codeact\b|> ).*--backend[= ](\w*)$", _BACKENDS),
+            (r"(?<!%)%codeact\s+backend\s+(\w*)$", _BACKENDS),
+            (r"(?<!%)%codeact\s+kernel\s+(\w*)$", _KERNELS),
+            (r"(?<!%)%codeact\s+config\s+(\w*)$", ("trust", "distrust")),
+            (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
+            (r"(?<!%)%codeact\s+(\w*)$", VERB_NAMES),
+            (r"%config\s+CodeAct\.(\w*)$", tuple(OPTIONS)),
+            (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
+        ):
+            if found := re.search(pattern, line):
+                return _result(found[1], (name for name in names if name.startswith(found[1])))
+        return self._in_a_prompt(context, tools)
+
+    def _in_a_prompt(self, context: CompletionContext, tools: Iterable[str]) -> SimpleMatcherResult:
+        written = context.text_until_cursor if context.cursor_line == 0 else _until_cursor(context)
+        before = _CELL.match(written)
+        if before is None or (written[0] == ">" and self._magics.cells.mode == "python"):
+            return {"completions": []}
+        typed = written[before.end() :]
+        if typed.strip() and "\n" not in typed and (remembered := self._remembered(typed)):
+            return _result(typed, remembered)
+        word = re.search(r"\w*$", typed)
+        fragment = word[0] if word else ""
+        return _result(fragment, (name for name in tools if fragment and name.startswith(fragment)))
+
+    def _remembered(self, typed: str) -> list[str]:
+        """Prompts of before that begin like this one, the latest first."""
+        history = self._shell.history_manager
+        if history is None:
+            return []
+        cells: list[Any] = [*history.input_hist_raw]
+        for pattern in ("> *", "%%codeact*"):
+            cells = [cell for _, _, cell in history.search(pattern, n=_SEARCHED, unique=True)] + cells
+        prompts = [cell[before.end() :].strip() for cell in cells if (before := _CELL.match(cell))]
+        return list(dict.fromkeys(one for one in reversed(prompts) if one.startswith(typed) and one != typed.strip()))[
+            :_REMEMBERED
+        ]
+
+
+def _until_cursor(context: CompletionContext) -> str:
+    lines = context.full_text.split("\n")
+    return "\n".join([*lines[: context.cursor_line], lines[context.cursor_line][: context.cursor_position]])
+
+
+def _tools() -> tuple[str, ...]:
+    engine = sys.modules.get("codeact_kernel.tools")  # where nobody has imported it there is no tool
+    return () if engine is None else tuple(engine.default_registry)
+
+
+def _result(typed: str, names: Iterable[str]) -> SimpleMatcherResult:
+    completions = [SimpleCompletion(name, type="param") for name in names]
+    return {"completions": completions, "matched_fragment": typed, "suppress": bool(completions)}

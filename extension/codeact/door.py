@@ -1,72 +1,114 @@
-"""What stands behind the magics of one shell: the session, the thread it runs on, and what the person has chosen."""
+"""What stands behind the magics of one shell: the session, its thread, and how one prompt is asked and shown."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # IPython has next to no types.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from codeact_kernel import prompt
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
-from codeact_kernel.errors import UserError
+from codeact_kernel.configuration import Resolved
+from codeact_kernel.events import Emit
 from codeact_kernel.guest import modules
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.choose import NoModel
-from codeact_kernel.model.recorded import RecordedModel
+from codeact_kernel.model.recorded import RecordedModel, RecordingModel
+from codeact_kernel.render import bundle
+from codeact_kernel.render.safe import one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
+from codeact_kernel.tools import OnMain
+from codeact_kernel.values import ProgramFailure, TurnResult
 
+from .ask import Ladder, StdinApprover, somebody_is_there
+from .cell import TurnLeft
 from .live import Live, LoopThread
+from .view import View
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Door", "door_of"]
+__all__ = ["Door"]
 
 
 class Door:
     """One shell's way in.
+
+    Args:
+        shell: IPython.
+        resolved: says what is chosen now.
 
     Attributes:
         session: the engine's; it lives on `thread`.
         live: runs turns for the cells.
         record: answers where no model is configured.
         told: sentences that are said once.
-        configured: adds what the shell's configuration says to settings.
     """
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved]) -> None:
         self.shell = shell
         self.thread = LoopThread()
         self.live = Live(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=Grants(own_file()))
         self.record: RecordedModel | None = None
         self.told: set[str] = set()
-        self.configured: Callable[[Settings], Settings] = lambda settings: settings
-        self._chosen: dict[str, str] = {}
+        self._resolved = resolved
+        _pretty_print_results(shell)
 
     @property
     def settings(self) -> Settings:
-        """What the environment and the configuration say now, and what was chosen with `%codeact`.
+        """What is chosen now.
 
         Raises:
-            UserError: a value in the environment that is not of its kind.
+            UserError: some place says what there is not.
         """
-        settings = self.configured(Settings.from_environment())
-        return dataclasses.replace(settings, **self._chosen)  # type: ignore[arg-type]
+        return self._resolved().settings
 
-    @property
-    def namespace(self) -> dict[str, Any]:
-        """The notebook's variables."""
-        return self.shell.user_ns
+    def ask(self, ask: str, chosen: Resolved, *, record: str | None, quiet: bool) -> TurnResult | None:
+        """Ask, show, and bind the result to `_codeact`, also of a turn that was stopped; `None` if it was left.
 
-    def choose(self, **chosen: str) -> None:
-        """Settings for the cells that follow."""
-        self._chosen.update(chosen)
+        Args:
+            record: the file to which the model's answers are added.
+            quiet: show nothing.
+
+        Raises:
+            CodeActError: there is no result.
+            TurnInterrupted: the person stopped it.
+        """
+        present = somebody_is_there(self.shell)
+        card = present and chosen.values["approval_ui"] != "stdin"
+        view = View(self.shell, self.thread.loop, card=card, quiet=quiet, told=self.told)
+        settings = chosen.settings
+        self._tell_refused(chosen, view)
+
+        async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
+            model = await self.model(settings)
+            model = RecordingModel(model, Path(record), asks=[ask]) if record else model
+            approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
+            return await self.session.ask(
+                ask, model=model, settings=settings, approver=approver, emit=emit, on_main=on_main
+            )
+
+        try:
+            return self.live.run(turn, view)
+        except TurnLeft:
+            return None
+        finally:
+            if view.transcript.result is not None:  # nothing is lost
+                self.shell.user_ns["_codeact"] = view.transcript.result
+
+    def failure(self, error: ProgramFailure) -> str:
+        """Why a turn came to nothing, in a sentence."""
+        if error.kind == "Rejected":
+            return f"The program did not run: {one_line(error.message)}"
+        reason = one_line(str(error))[:300]
+        where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
+        return f"The program failed for good ({reason}). {where}"
 
     async def model(self, settings: Settings) -> ModelClient:
         """The model for an ask, or the record where none is configured.
@@ -87,7 +129,11 @@ class Door:
         return "\n\n".join(f"--- {message.role} ---\n{message.content}" for message in messages)
 
     def warm(self) -> None:
-        """Start a sandbox in the background; the first ever also compiles the guest."""
+        """Start a sandbox in the background; the first ever also compiles the guest.
+
+        Raises:
+            UserError: some place says what there is not.
+        """
         settings = self.settings
 
         async def start() -> None:
@@ -102,14 +148,29 @@ class Door:
         finally:
             self.thread.close()
 
+    def _tell_refused(self, chosen: Resolved, view: View) -> None:
+        if not chosen.refused:
+            return
+        text = (
+            f"The folder's file wants {', '.join(map(one_line, chosen.refused))}, which takes your word: "
+            "%codeact config shows it, %codeact config trust gives it."
+        )
+        if text not in self.told:
+            self.told.add(text)
+            view.transcript.notices.append(text)
 
-def door_of(shell: InteractiveShell | None) -> Door:
-    """The door of a shell that has loaded the extension.
 
-    Raises:
-        UserError: it has not.
-    """
-    door: Door | None = getattr(shell, "_codeact_door", None)
-    if door is None:
-        raise UserError("The extension is not loaded here: run %load_ext codeact first.")
-    return door
+def _pretty_print_results(shell: InteractiveShell) -> None:
+    formatters: Any = cast("Any", shell.display_formatter).formatters
+
+    def text(result: TurnResult, printer: Any, cycle: bool) -> None:
+        printer.text(bundle(result)["text/plain"])
+
+    def html(result: TurnResult) -> str:
+        return bundle(result)["text/html"]
+
+    def markdown(result: TurnResult) -> str:
+        return bundle(result)["text/markdown"]
+
+    for mime, function in (("text/plain", text), ("text/html", html), ("text/markdown", markdown)):
+        formatters[mime].for_type(TurnResult, function)

@@ -1,15 +1,19 @@
-"""`%%codeact` and `%codeact`: options to settings, ask, show. Everything else is done elsewhere."""
+"""`%%codeact` and `%codeact`: what was typed becomes options, a prompt, a verb. All else is done behind the door.
+
+Light: a kernel that nobody asks anything has none of the engine in it.
+"""
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
-# pyright: reportUntypedFunctionDecorator=false
+# pyright: reportUntypedFunctionDecorator=false, reportUntypedBaseClass=false
 # IPython has next to no types.
 
 from __future__ import annotations
 
 import atexit
-import dataclasses
 import keyword
+import threading
 from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,61 +21,118 @@ import traitlets
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from traitlets.config import Config
+from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.errors import ProgramError
-from codeact_kernel.events import Emit
-from codeact_kernel.model.recorded import RecordingModel
-from codeact_kernel.render import bundle
-from codeact_kernel.render.safe import one_line
-from codeact_kernel.sandbox import backends
-from codeact_kernel.settings import Settings, parse_memory
-from codeact_kernel.tools import OnMain
-from codeact_kernel.values import TurnResult
+from codeact_kernel.configuration import OPTIONS, Layer, Option, Resolved, environment, find, known, layer, resolve
+from codeact_kernel.errors import ProgramError, UserError
 
-from .ask import Ladder, StdinApprover, somebody_is_there
-from .cell import TurnLeft
-from .completion import matcher
-from .door import Door
-from .verbs import HELP, VERBS
-from .view import View
+from .cells import Cells
+from .completion import Completion
+from .help import HELP, VERB_NAMES
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["CodeAct", "load", "unload"]
+    from .door import Door
+
+__all__ = ["CodeAct", "load", "of", "unload"]
+
+
+class _Choice(traitlets.TraitType[Any, Any]):
+    """One option as a trait: `c.CodeAct.…` and `%config CodeAct.…`."""
+
+    def __init__(self, option: Option) -> None:
+        super().__init__(option.default, help=f"{option.help}: {option.kind}.", config=True)
+        self._option = option
+        self.info_text = option.kind
+
+    def validate(self, obj: Any, value: Any) -> Any:
+        try:
+            valid = self._option.value(value, f"CodeAct.{self._option.name}")
+        except UserError as error:
+            raise traitlets.TraitError(str(error)) from None
+        cast("CodeAct", obj).said[self._option.name] = valid
+        return valid
+
+
+_Choices: Any = type(Magics)("_Choices", (Magics,), {name: _Choice(option) for name, option in OPTIONS.items()})
+
+
+def _options(function: Any) -> Any:
+    """What a cell can choose, from the table."""
+    decorators = [
+        argument(option.flag, action="store_true", default=None, help=option.help)
+        if option.default is False
+        else argument(option.flag, action="append", help=option.help)
+        if option.name == "allow"
+        else argument(option.flag, help=option.help)
+        for option in OPTIONS.values()
+        if option.in_cell
+    ]
+    for decorator in reversed(decorators):
+        function = decorator(function)
+    return function
 
 
 @magics_class
-class CodeAct(Magics):
-    """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose."""
+class CodeAct(_Choices):
+    """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose.
 
-    allow = traitlets.List(
-        traitlets.Unicode(), help="Tools that run without a question although they ask for approval."
-    ).tag(config=True)
-    approval_ui = traitlets.Enum(
-        ("auto", "card", "stdin"),
-        "auto",
-        help="Where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin).",
-    ).tag(config=True)
-    approval_timeout = traitlets.Float(
-        None, allow_none=True, min=0.001, help="Seconds after which a question that nobody answered is a no."
-    ).tag(config=True)
+    Attributes:
+        said: what was chosen in this notebook, by the option's name.
+        own_kernel: whether this is the CodeAct kernel.
+        cells, completion: what the extension does elsewhere in the shell.
+    """
 
-    def __init__(self, door: Door) -> None:
-        super().__init__(door.shell, parent=door.shell)
-        self._door = door
-        door.configured = self._configured
+    cells: Cells
+    completion: Completion
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self.said: dict[str, Any] = {}
+        self._configured, self._mistake = _configuration(shell.config.get("CodeAct", {}))
+        super().__init__(shell, config=Config(CodeAct=self._configured))
+        self.said.clear()  # that was the configuration, which is weaker
+        self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
+        self._door: Door | None = None
+        self._opening = threading.Lock()
+
+    @property
+    def door(self) -> Door:
+        """The engine, from the first time that it is needed."""
+        with self._opening:
+            if self._door is None:
+                from .door import Door  # takes longer to import than a whole kernel that is not asked anything
+
+                self._door = Door(self.shell, self.resolved)
+                atexit.register(self._door.close)
+            return self._door
+
+    def resolved(self, cell: Layer | None = None) -> Resolved:
+        """What holds now.
+
+        Raises:
+            UserError: some place says what there is not.
+        """
+        if self._mistake is not None:
+            raise self._mistake
+        layers = [layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
+        layers.append(layer("your configuration", self._configured))
+        folder = find(Path.cwd())
+        layers += [folder.layer()] if folder is not None else []
+        layers += [environment(), layer("the notebook", self.said), *([cell] if cell is not None else [])]
+        return resolve(layers)
+
+    def close(self) -> None:
+        """Kill what runs."""
+        door, self._door = self._door, None
+        if door is not None:
+            atexit.unregister(door.close)
+            door.close()
 
     @no_var_expand
     @magic_arguments()
-    @argument("--model", help="the model's name at the endpoint")
-    @argument("--max-retries", type=int, help="how often the model may mend a program that failed (default 2)")
-    @argument("--timeout", type=float, help="seconds that one run of a program may take (default 30)")
-    @argument("--memory", help="what the program may use, for example 512Mi (default 256Mi)")
-    @argument("--backend", help="what isolates the program: auto (default), hyperlight or embedded")
-    @argument("--allow", action="append", default=[], help="run this tool without a question; may be repeated")
-    @argument("--review", action="store_true", help="show each program before it runs: run it, edit it, or reject it")
-    @argument("--approval-timeout", type=float, help="seconds after which a question that nobody answered is a no")
+    @_options
     @argument("--out", help="put the value into this variable")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
     @argument("--quiet", action="store_true", help="show nothing; the result is in _codeact")
@@ -82,141 +143,124 @@ class CodeAct(Magics):
 
         The result is bound to `_codeact`: program, calls, value, stdout, usage, timings, error.
         """
-        options = parse_argstring(self.codeact, line)
+        options = self._parsed(line)
         if not cell.strip():
-            raise UsageError("%%codeact needs a prompt: write it below the %%codeact line.")
+            raise UsageError(
+                "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
+            )
         if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
             raise UsageError(f"--out {options.out}: not a name for a variable.")
-        settings, ask = _settings(self._door.settings, options), cell.strip()
-        if options.dry_run:
-            print(self._door.prompt(ask))
-            return
         try:
-            result = self._ask(ask, settings, options)
-        except TurnLeft:
+            resolved = self.resolved(_cell_layer(options))
+        except UserError as error:
+            raise UsageError(str(error)) from None
+        if options.dry_run:
+            print(self.door.prompt(cell.strip()))
+            return
+        result = self.door.ask(cell.strip(), resolved, record=options.record, quiet=options.quiet)
+        if result is None:
             return
         if result.error is not None:
-            if result.error.kind == "Rejected":
-                raise ProgramError(f"The program did not run: {one_line(result.error.message)}")
-            reason = one_line(str(result.error))[:300]
-            where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
-            raise ProgramError(f"The program failed for good ({reason}). {where}")
+            raise ProgramError(self.door.failure(result.error))
         if options.out:
-            self._door.namespace[options.out] = result.value
+            self.shell.user_ns[options.out] = result.value
 
     @no_var_expand
     @line_magic("codeact")
     def codeact_line(self, line: str) -> None:
-        """`%codeact status|tools|approvals|forget|prompt|model|recorded|traceback|backend|reset|help`"""
+        """`%codeact status|doctor|tools|…`: see `%codeact help`."""
         verb, _, rest = line.strip().partition(" ")
-        act = VERBS.get(verb or "help")
-        if act is None:
+        if not verb or verb == "help":
+            print(HELP)
+            return
+        if verb not in VERB_NAMES:
             raise UsageError(
                 f"%codeact {verb}: not known. To ask the model use %%codeact with the prompt below it.\n{HELP}"
             )
-        act(self._door, rest.strip())
+        from .verbs import VERBS  # they use the engine
 
-    def _configured(self, settings: Settings) -> Settings:
-        """`settings`, and what `c.CodeAct` says."""
-        limits = settings.limits
-        if self.approval_timeout is not None:
-            limits = dataclasses.replace(limits, decision_seconds=self.approval_timeout)
-        return dataclasses.replace(settings, allow=settings.allow | frozenset(self.allow), limits=limits)
+        VERBS[verb](self, rest.strip())
 
-    def _ask(self, ask: str, settings: Settings, options: Namespace) -> TurnResult:
-        door = self._door
-        present = somebody_is_there(door.shell)
-        view = View(
-            door.shell,
-            door.thread.loop,
-            card=present and self.approval_ui != "stdin",
-            quiet=options.quiet,
-            told=door.told,
-        )
-
-        async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
-            model = await door.model(settings)
-            model = RecordingModel(model, Path(options.record), asks=[ask]) if options.record else model
-            approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
-            return await door.session.ask(
-                ask, model=model, settings=settings, approver=approver, emit=emit, on_main=on_main
-            )
-
+    def _parsed(self, line: str) -> Namespace:
         try:
-            return door.live.run(turn, view)
-        finally:
-            if view.transcript.result is not None:  # also of a turn that was stopped: nothing is lost
-                door.namespace["_codeact"] = view.transcript.result
+            return parse_argstring(self.codeact, line)
+        except UsageError:
+            flags = {flag for flag in _flags() if flag.startswith("--")}
+            for word in line.split():
+                flag = word.partition("=")[0]
+                if flag.startswith("--") and not any(one.startswith(flag) for one in flags):
+                    try:
+                        known(flag, flags, "The option")
+                    except UserError as error:
+                        raise UsageError(str(error)) from None
+            raise
 
 
-def _settings(settings: Settings, options: Namespace) -> Settings:
-    if options.max_retries is not None and not 0 <= options.max_retries <= 20:
-        raise UsageError("--max-retries is a number from 0 to 20.")
-    if options.timeout is not None and not 0 < options.timeout <= 86_400:
-        raise UsageError("--timeout is a number of seconds, more than 0.")
-    if options.backend:
-        backends.check(options.backend)
-    if options.approval_timeout is not None and not 0 < options.approval_timeout <= 86_400:
-        raise UsageError("--approval-timeout is a number of seconds, more than 0.")
-    limits = settings.limits
-    if options.approval_timeout is not None:
-        limits = dataclasses.replace(limits, decision_seconds=options.approval_timeout)
-    if options.timeout is not None:
-        limits = dataclasses.replace(limits, run_seconds=options.timeout)
-    if options.memory:
-        limits = dataclasses.replace(limits, memory_bytes=parse_memory(options.memory))
-    return dataclasses.replace(
-        settings,
-        model=options.model or settings.model,
-        backend=options.backend or settings.backend,
-        max_retries=settings.max_retries if options.max_retries is None else options.max_retries,
-        allow=settings.allow | frozenset(name for names in options.allow for name in names.split(",")),
-        review=options.review,
-        limits=limits,
-    )
+def _flags(*, switches: bool = False) -> Sequence[str]:
+    """The options of a cell; with `switches` those that take no value."""
+    actions = CodeAct.codeact.parser._actions
+    return [flag for action in actions for flag in action.option_strings if not switches or action.nargs == 0]
+
+
+def _cell_layer(options: Namespace) -> Layer:
+    given = {
+        name: value
+        for name, option in OPTIONS.items()
+        if option.in_cell and (value := getattr(options, name)) is not None
+    }
+    return layer("the cell", given, {name: option.flag for name, option in OPTIONS.items()})
+
+
+def _configuration(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | None]:
+    """What `c.CodeAct` says and is right, and the first that is wrong: the magics must be there to tell it."""
+    right: dict[str, Any] = {}
+    mistake: UserError | None = None
+    for name, value in section.items():
+        try:
+            option = OPTIONS[known(name, OPTIONS, "In your configuration, c.CodeAct:")]
+            # What `c.CodeAct.allow.append(…)` makes.
+            given = value.get_value([]) if isinstance(value, LazyConfigValue) else value
+            right[name] = option.value(given, f"c.CodeAct.{name}")
+        except UserError as error:
+            mistake = mistake or error
+    return right, mistake
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics once, and warm a sandbox up."""
-    if getattr(shell, "_codeact_door", None) is not None:
+    """Register the magics once."""
+    if getattr(shell, "_codeact", None) is not None:
         return
-    door = Door(shell)
-    door.warm()
-    magics = CodeAct(door)
+    magics = CodeAct(shell)
     shell.register_magics(magics)
     cast("list[object]", shell.configurables).append(magics)  # for %config
-    shell._codeact_door = door  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
-    _pretty_print_results(shell)
-    shell.Completer.custom_matchers.append(matcher)
-    atexit.register(door.close)
-
-
-def _pretty_print_results(shell: InteractiveShell) -> None:
-    formatters: Any = cast("Any", shell.display_formatter).formatters
-
-    def text(result: TurnResult, printer: Any, cycle: bool) -> None:
-        printer.text(bundle(result)["text/plain"])
-
-    def html(result: TurnResult) -> str:
-        return bundle(result)["text/html"]
-
-    def markdown(result: TurnResult) -> str:
-        return bundle(result)["text/markdown"]
-
-    for mime, function in (("text/plain", text), ("text/html", html), ("text/markdown", markdown)):
-        formatters[mime].for_type(TurnResult, function)
+    shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
+    magics.cells = Cells(magics, shell, _flags(switches=True))
+    magics.completion = Completion(magics, shell, [flag for flag in _flags() if flag.startswith("--")])
 
 
 def unload(shell: InteractiveShell) -> None:
     """Undo `load`."""
-    door: Door | None = getattr(shell, "_codeact_door", None)
-    if door is None:
+    magics: CodeAct | None = getattr(shell, "_codeact", None)
+    if magics is None:
         return
-    shell._codeact_door = None  # type: ignore[attr-defined]
-    if matcher in shell.Completer.custom_matchers:
-        shell.Completer.custom_matchers.remove(matcher)
-    shell.configurables[:] = [one for one in shell.configurables if not isinstance(one, CodeAct)]
-    for kind in ("cell", "line"):
+    shell._codeact = None  # type: ignore[attr-defined]
+    magics.completion.close()
+    magics.cells.close()
+    configurables = cast("list[object]", shell.configurables)
+    if magics in configurables:
+        configurables.remove(magics)
+    for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("codeact", None)
-    atexit.unregister(door.close)
-    door.close()
+    magics.close()
+
+
+def of(shell: InteractiveShell | None) -> CodeAct:
+    """The magics of a shell that has loaded the extension.
+
+    Raises:
+        UserError: it has not.
+    """
+    magics: CodeAct | None = getattr(shell, "_codeact", None)
+    if magics is None:
+        raise UserError("The extension is not loaded here: run %load_ext codeact first.")
+    return magics

@@ -1,45 +1,44 @@
-"""`%codeact VERB`: look at what there is, and choose. Each verb is a function of the door and the rest of the line."""
+"""`%codeact VERB`: look at what there is, and choose. Each verb is a function of the magics and the line's rest."""
+
+# pyright: reportUnknownMemberType=false
+# IPython has next to no types.
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
 import codeact_kernel
+from codeact_kernel.configuration import OPTIONS, find
+from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.safe import clip, plain
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import ToolSpec
 
+from .checkup import examined
 from .door import Door
 
-__all__ = ["HELP", "VERBS"]
+if TYPE_CHECKING:
+    from .magics import CodeAct
 
-HELP = """\
-%%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
-%codeact status         the boundary, the model, the tools
-%codeact tools          what programs can call
-%codeact approvals      what was allowed for longer; with "revoke NAME" or "revoke all", no longer
-%codeact forget NAME    offer this tool no longer
-%codeact prompt TEXT    exactly what would be sent for TEXT (IPython takes a ? at its end for itself)
-%codeact model [NAME]   the model in use; with NAME, another one
-%codeact recorded FILE  where no model is configured, answer from a record
-%codeact traceback      where the tool that failed last raised its error
-%codeact backend [NAME] what isolates programs; with NAME, another one
-%codeact reset          fresh sandbox, forget what was allowed for the session
-%codeact help           this text"""
+__all__ = ["VERBS"]
 
+_KERNELS = {
+    "python": "every cell is Python; %%codeact asks the model.",
+    "marker": "a cell that begins with > and a space is a prompt; every other cell is Python.",
+    "auto": "a cell that begins with > and a space is a prompt, and so is a sentence of plain words: it begins with a "
+    "capital letter, ends with . ? or !, and has nothing in it but words, commas and dashes.",
+}
 _ENGINE = str(Path(codeact_kernel.__file__).parent)
-
-
-def _help(door: Door, rest: str) -> None:
-    print(HELP)
 
 
 async def _boundary(door: Door, settings: Settings) -> str:
@@ -58,7 +57,8 @@ async def _model_in_words(door: Door, settings: Settings) -> str:
     return f"{model.name}. {model.note}".strip(". ")
 
 
-def _status(door: Door, rest: str) -> None:
+def _status(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     settings = door.settings
     boundary = door.thread.submit(_boundary(door, settings)).result()
     model = door.thread.submit(_model_in_words(door, settings)).result()
@@ -69,19 +69,21 @@ def _status(door: Door, rest: str) -> None:
     print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
 
 
-def _tools(door: Door, rest: str) -> None:
+def _tools(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     for spec in door.session.tools.specs().values():
         print(spec.stub + ("  # asks before each call" if spec.approval_mode == "always_require" else ""))
     if not len(door.session.tools):
         print("No tools yet: mark a function with @tool.")
 
 
-def _forget(door: Door, rest: str) -> None:
-    door.session.tools.remove(rest)
+def _forget(magics: CodeAct, rest: str) -> None:
+    magics.door.session.tools.remove(rest)
     print(f"{rest} is offered no longer.")
 
 
-def _approvals(door: Door, rest: str) -> None:
+def _approvals(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     grants, specs = door.session.grants, door.session.tools.specs()
     verb, _, name = rest.partition(" ")
     if verb == "revoke" and name.strip():
@@ -107,13 +109,14 @@ def _changed(specs: Mapping[str, ToolSpec], name: str, version: str) -> str:
     return "" if specs[name].version == version else " (the tool has changed since: it asks again)"
 
 
-def _prompt(door: Door, rest: str) -> None:
-    print(door.prompt(rest or "(your prompt)"))
+def _prompt(magics: CodeAct, rest: str) -> None:
+    print(magics.door.prompt(rest or "(your prompt)"))
 
 
-def _model(door: Door, rest: str) -> None:
+def _model(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     if rest:
-        door.choose(model=rest)
+        magics.model = rest
         door.session.model = None
     try:
         model = door.thread.submit(door.model(door.settings)).result()
@@ -122,14 +125,14 @@ def _model(door: Door, rest: str) -> None:
         print(error)
 
 
-def _recorded(door: Door, rest: str) -> None:
+def _recorded(magics: CodeAct, rest: str) -> None:
     if not rest:
         raise UsageError("%codeact recorded FILE: which file?")
-    door.record = RecordedModel.load(Path(rest))
+    magics.door.record = RecordedModel.load(Path(rest))
 
 
-def _traceback(door: Door, rest: str) -> None:
-    error = door.session.tools.last_error
+def _traceback(magics: CodeAct, rest: str) -> None:
+    error = magics.door.session.tools.last_error
     if error is None:
         print("No tool has raised anything yet.")
         return
@@ -138,22 +141,75 @@ def _traceback(door: Door, rest: str) -> None:
     print(plain("".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])), end="")
 
 
-def _backend(door: Door, rest: str) -> None:
+def _backend(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     settings = dataclasses.replace(door.settings, backend=rest or door.settings.backend)
     boundary = door.thread.submit(_boundary(door, settings)).result()
     if rest:  # not before: one that does not start is not chosen
-        door.choose(backend=rest)
+        magics.backend = rest
     print(f"{settings.backend:10}{boundary}")
 
 
-def _reset(door: Door, rest: str) -> None:
+def _reset(magics: CodeAct, rest: str) -> None:
+    door = magics.door
     door.session.grants.session.clear()
     door.thread.submit(door.session.reset()).result()
     door.warm()
     print("Fresh sandbox; nothing is allowed for the session any more.")
 
 
-VERBS: Mapping[str, Callable[[Door, str], None]] = {
+def _config(magics: CodeAct, rest: str) -> None:
+    if rest not in ("", "trust", "distrust"):
+        raise UsageError("%codeact config lists every setting; %codeact config trust (or: distrust) is about its file.")
+    file = find(Path.cwd())
+    if rest and file is None:
+        raise UsageError("There is no codeact.toml here, and no pyproject.toml with [tool.codeact].")
+    if file is not None and rest == "trust":
+        file.trust()
+    elif file is not None and rest == "distrust":
+        file.distrust()
+    resolved = magics.resolved()
+    shown = {name: _shown(value) for name, value in resolved.values.items()}
+    width = max(map(len, shown.values()))
+    for name, value in shown.items():
+        print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
+    if file is not None:
+        print(f"\n{plain(str(file.path))} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
+    for one in resolved.refused:
+        print(f"It wants {plain(one)}, which takes your word: %codeact config trust")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(map(str, value))) or "-"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _doctor(magics: CodeAct, rest: str) -> None:
+    if rest not in ("", "--json"):
+        raise UsageError("%codeact doctor, or %codeact doctor --json.")
+    findings: list[Finding] = []
+    for finding in examined(magics):
+        findings.append(finding)
+        if not rest:
+            print(line(finding), flush=True)
+    if rest:
+        print(json.dumps(as_data(findings, codeact_kernel.__version__), indent=1))
+    else:
+        print(summary(findings))
+
+
+def _kernel(magics: CodeAct, rest: str) -> None:
+    if rest:
+        option = OPTIONS["kernel"]
+        magics.kernel = option.value(rest, "%codeact kernel")
+    mode = magics.cells.mode
+    print(f"{mode}: {_KERNELS[mode]}")
+
+
+VERBS: Mapping[str, Callable[[CodeAct, str], None]] = {
     "status": _status,
     "tools": _tools,
     "approvals": _approvals,
@@ -163,6 +219,8 @@ VERBS: Mapping[str, Callable[[Door, str], None]] = {
     "recorded": _recorded,
     "traceback": _traceback,
     "backend": _backend,
+    "config": _config,
+    "doctor": _doctor,
+    "kernel": _kernel,
     "reset": _reset,
-    "help": _help,
 }

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from IPython.display import display
 
 from codeact_kernel.events import Event, ModelAsked
-from codeact_kernel.render import Transcript, bundle, to_card, to_text
+from codeact_kernel.render import Transcript, brief, bundle, to_card, to_text
 from codeact_kernel.render.safe import plain
 
 from .ask import CardApprover
@@ -170,10 +170,12 @@ class View:
         if shown == self._shown:
             return
         self._shown = shown
+        # Beside the picture, in what no file keeps, the figures for who executes the notebook.
+        figures = {"codeact": brief(self.transcript)}
         if self._handle is None:
-            self._handle = display(shown, raw=True, display_id=True)
+            self._handle = display(shown, raw=True, display_id=True, transient=figures)
         else:
-            self._handle.update(shown, raw=True)
+            self._handle.update(shown, raw=True, transient=figures)
 
 
 async def _never() -> bool:

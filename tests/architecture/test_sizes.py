@@ -18,8 +18,6 @@ FUNCTION_LINES = 60
 
 # What is imported only when it is needed, and why.
 LATE = {
-    ("codeact_kernel/__init__.py", "tools"): "the child imports the package, and pydantic takes a second",
-    ("codeact_kernel/__init__.py", "session"): "likewise",
     ("codeact_kernel/model/openai_client.py", "openai"): "takes a second, and not every session asks a model",
     ("codeact_kernel/sandbox/backends/__init__.py", "embedded"): "loads wasmtime, which belongs in the worker",
     ("codeact_kernel/sandbox/backends/__init__.py", "hyperlight"): "loads the hypervisor's library, likewise",
@@ -29,7 +27,15 @@ LATE = {
     ("extension/codeact/view.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
-    ("extension/codeact/__init__.py", "door"): "likewise",
+    ("extension/codeact/__init__.py", "codeact_kernel"): "loading the extension is light: PEP 562",
+    ("extension/codeact/magics.py", "door"): "a kernel that nobody asks anything has none of the engine in it",
+    ("extension/codeact/magics.py", "verbs"): "likewise",
+    ("extension/codeact/cells.py", "tools"): "likewise",
+    ("extension/codeact/checkup.py", "card"): "widgets, as in the view",
+    **{
+        ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs: the kernel starts from here"
+        for name in ("kernel", "headless", "specs", "configuration", "doctor", "errors", "session", "settings")
+    },
 }
 
 
@@ -134,7 +140,9 @@ def style(name: str) -> tuple[int, str]:
 
 # Run as programs, never imported, or with nothing to offer.
 WITHOUT_ALL = {
+    "codeact_kernel/__main__.py",
     "codeact_kernel/bridge/__init__.py",
+    "codeact_kernel/jupyter/__init__.py",
     "codeact_kernel/model/__init__.py",
     "codeact_kernel/sandbox/__init__.py",
     "codeact_kernel/sandbox/prepare.py",
@@ -167,7 +175,7 @@ def test_a_module_says_what_is_public_in_order(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_no_module_hides_behind_an_underscore(name):
     for part in Path(name).with_suffix("").parts:
-        assert part == "__init__" or not part.startswith("_")
+        assert part in ("__init__", "__main__") or not part.startswith("_")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -37,8 +39,22 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel):
     top = {name.partition("/")[0] for name in wheel.namelist()}
     info = {name for name in top if name.endswith(".dist-info")}
-    assert len(info) == 1
-    assert top - info == {"codeact", "codeact_kernel"}
+    data = {name for name in top if name.endswith(".data")}
+    assert (len(info), len(data)) == (1, 1)
+    assert top - info - data == {"codeact", "codeact_kernel"}
+
+
+def test_the_kernel_is_laid_where_jupyter_looks_for_kernels_with_its_logos(wheel):
+    spec = "share/jupyter/kernels/codeact/"
+    files = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/" in name}
+    assert set(files) == {spec + name for name in ("kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg")}
+    kernel = json.loads(wheel.read(files[spec + "kernel.json"]))
+    assert kernel["argv"][:4] == ["python", "-P", "-m", "codeact_kernel"]
+    assert kernel["display_name"] == "CodeAct (Python 3)"
+    for size in (32, 64):
+        png = wheel.read(files[f"{spec}logo-{size}x{size}.png"])
+        assert png[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">II", png[16:24]) == (size, size)
 
 
 def test_every_module_of_the_tree_is_in_the_wheel(wheel):
@@ -67,8 +83,19 @@ def test_there_is_no_bytecode_but_in_the_pack(wheel):
 
 def test_what_is_for_developers_alone_stays_out(wheel):
     for name in wheel.namelist():
-        assert not {"tests", "examples", "extension", "scripts", "benchmarks", "docs"} & set(name.split("/"))
-        assert not name.endswith((".ipynb", ".toml", ".so", ".ts"))
+        assert not {"tests", "extension", "scripts", "benchmarks", "docs"} & set(name.split("/"))
+        assert not name.endswith((".toml", ".so", ".ts"))
+
+
+def test_the_example_that_the_demo_runs_comes_along_as_it_is(wheel):
+    for name in ("01_first_prompt.ipynb", "01_first_prompt.answers.json"):
+        assert wheel.read(f"codeact_kernel/jupyter/examples/{name}") == (ROOT / "examples" / name).read_bytes()
+    assert len([name for name in wheel.namelist() if "/examples/" in name]) == 2
+
+
+def test_the_command_is_there(wheel):
+    (name,) = [name for name in wheel.namelist() if name.endswith("entry_points.txt")]
+    assert "codeact-kernel = codeact_kernel.__main__:main" in wheel.read(name).decode()
 
 
 def test_the_card_comes_along_as_it_is_and_loads_nothing_from_elsewhere(wheel):

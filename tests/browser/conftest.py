@@ -35,7 +35,7 @@ FLAGS = [
 SETUP = """
 import codeact, time, asyncio
 from codeact import tool, progress, ScriptedModel
-_door = get_ipython()._codeact_door
+_door = get_ipython()._codeact.door
 
 class Slowly:
     \"\"\"A model that writes as fast as somebody reads.\"\"\"

@@ -16,7 +16,7 @@ import pytest
 import zmq
 from jupyter_client.manager import KernelManager
 
-PATIENCE = 600 if os.environ.get("CODEACT_TEST_EMULATED") else 60
+PATIENCE = 600 if os.environ.get("TEST_CODEACT_EMULATED") else 60
 """Seconds after which a kernel that says nothing has hung."""
 
 OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "error"}
@@ -27,7 +27,7 @@ def bare_environment(folder: Path) -> dict[str, str]:
     environment = {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("OPENAI_", "AZURE_", "JUPYTER_", "IPYTHON")) and name not in _UNSET
+        if not name.startswith(("OPENAI_", "AZURE_", "JUPYTER_", "IPYTHON")) and not name.startswith("CODEACT_")
     }
     # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
     fixed = {"OLLAMA_HOST": "http://127.0.0.1:9", "CODEACT_BACKEND": "embedded"}
@@ -39,16 +39,6 @@ def bare_environment(folder: Path) -> dict[str, str]:
             "XDG_DATA_HOME": str(folder / "data"),  # what is allowed for always
         }
     )
-
-
-_UNSET = {
-    "CODEACT_MODEL",
-    "CODEACT_MAX_RETRIES",
-    "CODEACT_TIMEOUT",
-    "CODEACT_MEMORY",
-    "CODEACT_ALLOW",
-    "CODEACT_APPROVAL_TIMEOUT",
-}
 
 
 @dataclass
@@ -103,8 +93,8 @@ class Cell:
 class Notebook:
     """A front end of one kernel."""
 
-    def __init__(self, folder: Path, **environment: str) -> None:
-        self.manager = KernelManager(kernel_name="python3")
+    def __init__(self, folder: Path, *, kernel_name: str = "python3", **environment: str) -> None:
+        self.manager = KernelManager(kernel_name=kernel_name)
         self.manager.start_kernel(env=bare_environment(folder) | environment, cwd=str(folder))
         self.client = self.manager.blocking_client()
         self.client.start_channels(hb=False)
@@ -142,16 +132,20 @@ class Notebook:
 
     def complete(self, code: str) -> list[str]:
         self.client.complete(code, len(code))
-        reply = self.client.get_shell_msg(timeout=PATIENCE)
-        assert reply["msg_type"] == "complete_reply"
-        return reply["content"]["matches"]
+        return self.reply("complete")["matches"]
+
+    def reply(self, kind: str) -> dict[str, Any]:
+        """The answer to what was asked last, which was no cell."""
+        message = self.client.get_shell_msg(timeout=PATIENCE)
+        assert message["msg_type"] == f"{kind}_reply"
+        return message["content"]
 
     # What a test wants to know
 
     def script(self, *answers: str) -> None:
         """From now on a scripted model gives these answers."""
         self.do(
-            f"import codeact as _c\nget_ipython()._codeact_door.session.model = _c.ScriptedModel({list(answers)!r})\n"
+            f"import codeact as _c\nget_ipython()._codeact.door.session.model = _c.ScriptedModel({list(answers)!r})\n"
         )
 
     def do(self, code: str) -> Cell:
@@ -170,7 +164,7 @@ class Notebook:
     @property
     def asked(self) -> list[list[str]]:
         """The texts of the messages of each question that the scripted model was asked."""
-        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact_door.session.model.asked]")
+        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact.door.session.model.asked]")
 
     def workers(self) -> set[int]:
         """The process ids of the kernel's sandboxes."""
@@ -253,9 +247,9 @@ def nb(kernel: Notebook) -> Notebook:
         "%load_ext codeact\n"
         "from codeact_kernel.tools import default_registry as _registry\n"
         "_registry.clear()\n"
-        "_m = get_ipython()._codeact_door\n"
+        "_m = get_ipython()._codeact.door\n"
         "_m.session.grants.revoke(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
-        "_m._chosen.clear()\n"
+        "get_ipython()._codeact.said.clear()\n"
         "%config CodeAct.approval_ui = 'stdin'\n"
     )
     return kernel

@@ -112,7 +112,7 @@ def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
 
 
 def test_stop_while_the_model_writes(nb):
-    nb.do(SETUP + "get_ipython()._codeact_door.session.model = Waiting()")
+    nb.do(SETUP + "get_ipython()._codeact.door.session.model = Waiting()")
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), "half = 1")
     assert_stopped(nb, cell, queued)
     assert "half = 1" in cell.text
@@ -159,10 +159,10 @@ def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
     nb.script("```python\ncareful()\n```")
     if how == "time":
         nb.do(
-            "_l = get_ipython()._codeact_door\nimport dataclasses, codeact_kernel.settings as _s\n"
-            "_old = _s.Settings.from_environment\n"
-            "_s.Settings.from_environment = classmethod(lambda cls: dataclasses.replace(_old(), "
-            "limits=dataclasses.replace(_old().limits, tool_seconds=0.5)))\n"
+            "import dataclasses, codeact_kernel.configuration.layers as _s\n"
+            "_old, _short = _s.Settings, lambda: dataclasses.replace(_old(), "
+            "limits=dataclasses.replace(_old().limits, tool_seconds=0.5))\n"
+            "_s.Settings = _short\n"
         )
     try:
         sent = nb.send("%%codeact --max-retries 0\nGo.")
@@ -172,6 +172,6 @@ def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
             assert "took longer than 0.5 s" in nb.finished(sent).errors[0]
     finally:
         if how == "time":
-            nb.do("_s.Settings.from_environment = _old")
+            nb.do("_s.Settings = _old")
     nb.wait_for(nb.send("while not cleaned: time.sleep(0.05)\nprint('clean')"), "clean")
     assert_next_cell_works(nb)

@@ -152,7 +152,7 @@ def test_as_many_repairs_as_allowed_and_no_more(nb):
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        ("%%codeact\n   \n", "needs a prompt"),
+        ("%%codeact\n   \n", "The prompt is missing"),
         ("%%codeact --nonsense\nGo.", "--nonsense"),
         ("%%codeact --timeout soon\nGo.", "--timeout"),
         ("%%codeact --timeout 0\nGo.", "--timeout"),
@@ -160,9 +160,9 @@ def test_as_many_repairs_as_allowed_and_no_more(nb):
         ("%%codeact --max-retries -1\nGo.", "--max-retries"),
         ("%%codeact --max-retries 1.5\nGo.", "--max-retries"),
         ("%%codeact --out 1x\nGo.", "1x"),
-        ("%%codeact --backend nowhere\nGo.", "There is no backend 'nowhere'"),
-        ("%%codeact --memory 1Mi\nGo.", "'1Mi' is no memory for a sandbox: give a size from 64Mi to 2Gi"),
-        ("%%codeact --memory lots\nGo.", "'lots' is no memory"),
+        ("%%codeact --backend nowhere\nGo.", "'nowhere' is not a backend: choose auto"),
+        ("%%codeact --memory 1Mi\nGo.", "'1Mi' is not a memory for a sandbox: give a size from 64Mi to 2Gi"),
+        ("%%codeact --memory lots\nGo.", "'lots' is not a memory"),
         ("%codeact backend nowhere", "There is no backend 'nowhere'"),
         ("%codeact recorded", "which file"),
         ("%codeact recorded missing.json", "missing.json"),
@@ -223,9 +223,9 @@ def test_where_nobody_chose_the_status_tells_the_micro_vm_or_why_there_is_none(n
         assert "boundary  WebAssembly in a locked-down process" in status
         (why,) = [line for line in status.splitlines() if line.startswith("          not a micro-VM: ")]
         assert len(why) > 40
-    nb.do("import os; os.environ['CODEACT_BACKEND'] = 'embedded'; get_ipython()._codeact_door._chosen.clear()")
+    nb.do("import os; os.environ['CODEACT_BACKEND'] = 'embedded'; get_ipython()._codeact.said.clear()")
     assert nb.do("%codeact backend").stdout.startswith("embedded  ")
-    assert nb.get("get_ipython()._codeact_door._chosen") == {}  # looking chooses nothing
+    assert nb.get("get_ipython()._codeact.said") == {}  # looking chooses nothing
 
 
 def test_a_backend_that_does_not_start_is_not_chosen(nb):
@@ -266,7 +266,7 @@ def test_another_model_is_used_from_then_on(nb):
 
 def test_help_names_every_verb_that_tab_offers(nb):
     shown = nb.do("%codeact help").stdout
-    for verb in nb.get("list(__import__('codeact.completion').completion.VERBS)"):
+    for verb in nb.get("list(__import__('codeact.help').help.VERB_NAMES)"):
         assert f"%codeact {verb}" in shown
     assert nb.do("%codeact").stdout == shown
 
@@ -283,10 +283,10 @@ def test_a_reset_gives_a_fresh_sandbox(nb):
 def test_loading_twice_makes_nothing_twice(nb):
     nb.ask("1")
     workers = nb.workers()
-    nb.do("_first = get_ipython()._codeact_door")
+    nb.do("_first = get_ipython()._codeact.door")
     nb.do("%load_ext codeact")
     nb.do("import codeact; codeact.load_ipython_extension(get_ipython())")
-    assert nb.get("_first is get_ipython()._codeact_door")
+    assert nb.get("_first is get_ipython()._codeact.door")
     assert nb.get("len([m for m in get_ipython().Completer.custom_matchers if 'codeact' in m.__module__])") == 1
     assert nb.workers() == workers
 

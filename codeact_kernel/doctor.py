@@ -1,0 +1,204 @@
+"""Whether everything works here: each part is really tried, and what does not work says what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import shutil
+import sys
+import time
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from .errors import CodeActError
+from .model.base import Message, ModelClient
+from .model.scripted import ScriptedModel
+from .places import cache_folder
+from .sandbox.backends import AUTO, BOUNDARIES, compiled
+from .session import Session
+from .settings import Settings
+from .values import Isolation
+
+__all__ = ["Finding", "as_data", "examine", "line", "summary"]
+
+State = Literal["ok", "warning", "problem"]
+
+_PATIENCE = 60.0
+"""Seconds for the first token of a model: a local one may have to be loaded first."""
+_FEW_BYTES, _TOO_FEW_BYTES = 1 << 30, 100 << 20
+_GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one thing.
+
+    Attributes:
+        about: the thing.
+        state: whether it works, works less well than it could, or keeps prompts from working.
+        found: what was seen.
+        advice: what to do; empty where it is ok.
+    """
+
+    about: str
+    state: State
+    found: str
+    advice: str = ""
+
+
+async def examine(settings: Settings, session: Session) -> AsyncGenerator[Finding, None]:
+    """Try one thing after the other. A model that is configured is asked for a word, which costs a few tokens."""
+    yield _python()
+    yield _ipykernel()
+    reached: list[Isolation] = []
+    for name in BOUNDARIES:
+        yield await _backend(name, settings, reached)
+    yield _lockdown(reached)
+    yield await _model(settings, session)
+    yield _cache()
+    yield _disk()
+
+
+def _python() -> Finding:
+    inside = "a virtual environment" if sys.prefix != sys.base_prefix else "no virtual environment"
+    found = (
+        f"{platform.python_version()} ({platform.python_implementation()}, {platform.platform(terse=True)}), {inside}"
+    )
+    return Finding("Python", "ok", found)
+
+
+def _ipykernel() -> Finding:
+    try:
+        found = version("ipykernel")
+    except PackageNotFoundError:
+        return Finding("ipykernel", "problem", "not installed", "pip install ipykernel")
+    numbers = tuple(int(part) for part in found.split(".")[:2] if part.isdigit())
+    if numbers < (6, 29) or numbers == (7, 0):
+        return Finding("ipykernel", "problem", f"{found} is not supported", "pip install --upgrade ipykernel")
+    return Finding("ipykernel", "ok", found)
+
+
+async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> Finding:
+    about = f"backend {name}"
+    wanted = settings.backend == name
+    async with Session(tools=(), model=ScriptedModel(["```python\n6 * 7\n```"] * 2)) as probe:
+        try:
+            results = [await probe.ask("?", settings=replace(settings, backend=name, review=False)) for _ in range(2)]
+        except CodeActError as error:
+            state: State = "problem" if wanted or (name == "embedded" and not reached) else "warning"
+            advice = "Install codeact-kernel again."
+            if wanted:
+                advice = "Choose another with CODEACT_BACKEND=auto, or %codeact backend auto."
+            elif name == "hyperlight":
+                advice = "Nothing needs it: programs run as WebAssembly in a locked-down process instead."
+            return Finding(about, state, str(error), advice)
+    isolation = results[0].isolation
+    if isolation is None or [result.value for result in results] != [42, 42]:
+        return Finding(about, "problem", "it started, but did not compute", "Install codeact-kernel again.")
+    started, warm = (result.timings.sandbox for result in results)
+    reached.append(isolation)
+    used = "used" if wanted or (settings.backend == AUTO and len(reached) == 1) else "there"
+    return Finding(
+        about,
+        "ok",
+        f"{isolation.boundary}: first program after {started:.2f} s, the next after {1000 * warm:.0f} ms; {used}",
+    )
+
+
+def _lockdown(reached: Sequence[Isolation]) -> Finding:
+    if not reached:
+        return Finding("lockdown", "problem", "no sandbox came up", "See the backends above.")
+    missing = sorted({layer for one in reached for layer in one.missing})
+    layers = ", ".join(reached[0].layers) or "none"
+    if missing:
+        advice = "A newer Linux kernel on x86-64 has them; docs/sandbox.md says what each of them stops."
+        return Finding("lockdown", "warning", f"{layers}; without {', '.join(missing)}", advice)
+    return Finding("lockdown", "ok", layers)
+
+
+async def _model(settings: Settings, session: Session) -> Finding:
+    began = time.monotonic()
+    try:
+        model = await session.choose(settings)
+        async with asyncio.timeout(_PATIENCE):
+            first = await _first_token(model)
+    except TimeoutError:
+        return Finding("model", "problem", f"no answer in {_PATIENCE:.0f} s", "See whether the endpoint is up.")
+    except CodeActError as error:
+        return Finding("model", "problem", str(error), "See the page on models in the documentation.")
+    if model.note:
+        return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model for answers of its own.")
+    if not first:
+        return Finding("model", "problem", f"{model.name}: an empty answer", "See whether the endpoint is up.")
+    return Finding("model", "ok", f"{model.name}: first token after {time.monotonic() - began:.2f} s")
+
+
+async def _first_token(model: ModelClient) -> bool:
+    if model.note:  # nothing live is behind it
+        return True
+    stream = model.stream([Message("user", "Answer with the one word: ready")])
+    try:
+        async for delta in stream:
+            if delta.text:
+                return True
+    finally:
+        await stream.aclose()
+    return False
+
+
+def _cache() -> Finding:
+    try:
+        guest = compiled.path()
+        if not guest.exists():
+            return Finding(
+                "compile cache", "warning", f"{guest.parent}: nothing compiled yet", "The first start compiles."
+            )
+        if not compiled.trusted(guest):
+            advice = "Make the folder your own, and writable by nobody else."
+            return Finding("compile cache", "problem", f"{guest.parent} is not trusted", advice)
+    except OSError as error:
+        return Finding("compile cache", "problem", str(error), "Set CODEACT_CACHE to a folder of your own.")
+    return Finding("compile cache", "ok", f"{guest.parent}: {guest.stat().st_size >> 20} MiB")
+
+
+def _disk() -> Finding:
+    folder = cache_folder()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    found = f"{free / _GIB:.1f} GiB free at {folder}"
+    if free < _FEW_BYTES:
+        state: State = "problem" if free < _TOO_FEW_BYTES else "warning"
+        return Finding(
+            "disk", state, found, "The compiled sandbox takes 36 MiB there: make room, or set CODEACT_CACHE."
+        )
+    return Finding("disk", "ok", found)
+
+
+def line(finding: Finding) -> str:
+    """One finding as text; the advice on a line of its own."""
+    text = f"{finding.state:8} {finding.about:19} {finding.found}"
+    return f"{text}\n{'':29}{finding.advice}" if finding.advice else text
+
+
+def summary(findings: Iterable[Finding]) -> str:
+    """What they come to, in a sentence."""
+    states = [one.state for one in findings]
+    problems, warnings = states.count("problem"), states.count("warning")
+    if problems:
+        return f"{problems} problem{'' if problems == 1 else 's'}: prompts will not work until mended."
+    if warnings:
+        return f"Prompts work. {warnings} thing{'' if warnings == 1 else 's'} could be better."
+    return "Everything works."
+
+
+def as_data(findings: Iterable[Finding], of: str) -> dict[str, object]:
+    """The findings for another program to read. `of` is the version that looked."""
+    found = list(findings)
+    return {
+        "version": of,
+        "ok": all(one.state != "problem" for one in found),
+        "findings": [asdict(one) for one in found],
+    }

@@ -1,0 +1,101 @@
+"""What happens with a cell before and after it runs: prompts become `%%codeact`, and the sandbox warms up in time."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# IPython has next to no types.
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Collection
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from codeact_kernel.errors import CodeActError, UserError
+
+from . import prompts
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+
+    from .magics import CodeAct
+
+__all__ = ["Cells", "tool"]
+
+
+def tool(function: object = None, /, **options: object) -> object:
+    """Offer a function to the model: `@tool`, or `@tool(name=, description=, approval_mode=, max_invocations=)`.
+
+    This is `codeact.tool`, which is there without an import in the CodeAct kernel.
+    """
+    from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
+
+    return real(function, **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+class Cells:
+    """Hooks of one shell.
+
+    Args:
+        magics: knows what is chosen, and opens the door.
+        switches: the options of `%%codeact` that take no value.
+    """
+
+    def __init__(self, magics: CodeAct, shell: InteractiveShell, switches: Collection[str]) -> None:
+        self._magics = magics
+        self._shell = shell
+        self._switches = switches
+        self._warmed = False
+        # Before IPython's own: those take a ? at the end of a prompt for a question about an object.
+        shell.input_transformers_cleanup.insert(0, self.transform)
+        shell.events.register("post_run_cell", self._after)
+        if magics.own_kernel:
+            shell.builtin_trap.auto_builtins["tool"] = tool  # as `display`: it outlives %reset, and no %who lists it
+
+    def close(self) -> None:
+        """Leave the shell as it was."""
+        if self.transform in self._shell.input_transformers_cleanup:
+            self._shell.input_transformers_cleanup.remove(self.transform)
+        self._shell.events.unregister("post_run_cell", self._after)
+        self._shell.builtin_trap.auto_builtins.pop("tool", None)
+
+    @property
+    def mode(self) -> str:
+        """Which cells are prompts: "python" (none), "marker" or "auto"."""
+        try:
+            return self._magics.resolved().values["kernel"]
+        except UserError:  # the prompt itself will tell it
+            return "marker" if self._magics.own_kernel else "python"
+
+    def transform(self, lines: list[str]) -> list[str]:
+        """A prompt as the magic; any other cell as it is. Python's cells must not be slower by it, so most of them are
+        told by their first character."""
+        cell = "".join(lines).lstrip("\n")
+        if cell[:1] == ">":
+            prompt = prompts.read(cell, self._switches)
+            wanted = ("marker", "auto")
+        elif cell[:1].isupper() and prompts.is_prose(cell):
+            prompt, wanted = prompts.PromptCell("", cell.strip()), ("auto",)
+        else:
+            return lines
+        if prompt is None or self.mode not in wanted:
+            return lines
+        text = prompt.text or " "  # of an empty cell IPython says that it is one; we say what is missing
+        return [f"get_ipython().run_cell_magic('codeact', {prompt.options!r}, {text!r})\n"]
+
+    def _after(self, result: ExecutionResult) -> None:
+        cell = result.info.raw_cell if result.info is not None else None
+        # A question is no error for IPython: it looks for help on the last word.
+        if cell and (isinstance(result.error_before_exec, SyntaxError) or cell.rstrip().endswith("?")):
+            self._hint(cell)
+        if not self._warmed and "codeact_kernel.tools" in sys.modules:  # somebody has a tool, and will have a prompt
+            self._warmed = True
+            threading.Thread(target=self._warm, name="codeact-warm", daemon=True).start()
+
+    def _hint(self, cell: str) -> None:
+        if prompts.words_of_prose(cell) and not cell.startswith((">", "%")) and self.mode != "python":
+            print(prompts.HINT, file=sys.stderr)
+
+    def _warm(self) -> None:
+        with suppress(CodeActError):  # the prompt will tell it
+            self._magics.door.warm()

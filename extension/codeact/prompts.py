@@ -1,0 +1,94 @@
+"""Which cells are prompts without `%%codeact`, and what is in them. Text alone; nothing here knows a shell.
+
+In the CodeAct kernel a cell whose first line begins with `> ` is a prompt: no Python begins like that. Everything else
+is Python. With `%codeact kernel auto` plain prose is a prompt as well, by the rule of `is_prose`.
+"""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+__all__ = ["HINT", "PromptCell", "is_prose", "read", "words_of_prose"]
+
+HINT = "To ask the model, begin the cell with > and a space."
+
+_WORD = r"(?:\d+[.,]\d+|[^\W_]+(?:['’-][^\W_]+)*)"
+_PROSE = re.compile(rf"{_WORD}(?:(?:[,.?!]\s+|\s+(?:[–—-]\s+)?){_WORD})*(?<=[^\W\d_])[.?!]+")
+_OPTION = re.compile(r"\s*(--[\w-]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
+_VALUE = re.compile(r"\s+(\"[^\"]*\"|'[^']*'|\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCell:
+    """A prompt: the options as `%%codeact` takes them, and the text."""
+
+    options: str
+    text: str
+
+
+def read(cell: str, switches: Collection[str]) -> PromptCell | None:
+    """The prompt in a cell that begins with the marker; `None` if it does not.
+
+    Options may follow the marker. If every line begins with it, it is taken off every line, as from a quotation; a
+    backslash at the end of a line is how a console goes on to the next one, and is no part of the prompt.
+
+    Args:
+        switches: the options that take no value.
+    """
+    if not cell.startswith(("> ", ">\n")) and cell.strip() != ">":
+        return None
+    lines = cell.rstrip().split("\n")
+    quoted = all(line.startswith(">") or not line.strip() for line in lines)
+    lines = [re.sub(r"^> ?", "", line) if quoted or number == 0 else line for number, line in enumerate(lines)]
+    first, *others = [line[:-1].rstrip() if line.endswith("\\") else line for line in lines]
+    end = _end_of_options(first, switches)
+    return PromptCell(first[:end].strip(), "\n".join([first[end:].strip(), *others]).strip())
+
+
+def _end_of_options(line: str, switches: Collection[str]) -> int:
+    end = 0
+    while option := _OPTION.match(line, end):
+        end = option.end()
+        if option[1] in switches or option[2] is not None:
+            continue
+        if value := _VALUE.match(line, end):
+            end = value.end()
+    return end
+
+
+def words_of_prose(cell: str) -> bool:
+    """Whether a cell that is no Python reads like a question or an order, so that a hint may help."""
+    words = cell.split()
+    return len(words) >= 3 and sum(word.strip(".,?!'\"").isalpha() for word in words) >= 0.8 * len(words)
+
+
+def is_prose(cell: str) -> bool:
+    """The rule of `%codeact kernel auto`. All of it must hold:
+
+    1. it begins with a capital letter, in the first column, and ends with a letter and `.`, `?` or `!`;
+    2. it has at least three words of letters and digits (`user's`, `well-known` and `3.5` are words), and between them
+       only spaces, `, . ? !` and dashes: no operator, bracket, quotation mark, colon, comment, attribute or magic;
+    3. without the end mark it does not compile, neither as it stands nor with a small first letter, and its first word
+       is not `True`, `False` or `None`.
+
+    No cell of Python with one wrong, missing or additional character passes: the end mark would have to be the mistake,
+    and then 3 finds the rest to be Python. What it does not take is Python, and gets Python's own error.
+    """
+    text = cell.strip("\n").rstrip()
+    words = text.split()
+    if len(words) < 3 or not text[0].isupper() or not _PROSE.fullmatch(text) or keyword.iskeyword(words[0]):
+        return False
+    bare = text.rstrip(".?!")
+    return not any(_compiles(one) for one in (text, bare, bare[0].lower() + bare[1:]))
+
+
+def _compiles(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

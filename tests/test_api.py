@@ -1,0 +1,93 @@
+"""The engine without a notebook: `codeact_kernel.Session` in a script."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import codeact_kernel
+from codeact_kernel import AutoApprove, Decision, ScriptedModel, Session, Settings, ToolDefinitionError, tool
+from codeact_kernel.tools import default_registry
+
+EMBEDDED = Settings(backend="embedded", max_retries=0)
+
+
+def test_every_public_name_is_there_and_comes_from_where_the_types_say():
+    for name in codeact_kernel.__all__:
+        assert getattr(codeact_kernel, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        codeact_kernel.nonsense  # noqa: B018
+    assert dir(codeact_kernel) == codeact_kernel.__all__
+
+
+async def test_plain_functions_and_tools_are_offered_by_handing_them_over():
+    before = set(default_registry)
+
+    def double(n: int) -> int:
+        """Twice n."""
+        return 2 * n
+
+    async with Session(tools=[double], model=ScriptedModel(["```python\ndouble(n=21)\n```"])) as session:
+        result = await session.ask("What is twice 21?", settings=EMBEDDED)
+    assert (result.value, result.error) == (42, None)
+    assert set(default_registry) == before, "handing a function over offers it to nobody else"
+
+
+async def test_a_function_that_can_be_no_tool_is_refused_at_once():
+    with pytest.raises(ToolDefinitionError, match="lambda"):
+        Session(tools=[lambda: 1])
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+async def test_an_approver_of_ones_own_decides_each_call(allowed):
+    asked = []
+
+    def pay(amount: int) -> str:
+        """Pays."""
+        return f"paid {amount}"
+
+    class Mine(AutoApprove):
+        async def decide(self, question):
+            asked.append((question.call.name, dict(question.call.arguments)))
+            if allowed:
+                return Decision(choice="allow_once", by="policy")
+            return Decision(choice="reject", by="policy", reason="too much")
+
+    model = ScriptedModel(["```python\npay(amount=5)\n```"])
+    tools = [tool(approval_mode="always_require")(pay)]
+    try:
+        async with Session(tools=tools, model=model) as session:
+            result = await session.ask("Pay 5.", settings=EMBEDDED, approver=Mine())
+    finally:
+        default_registry.remove("pay")
+    assert asked == [("pay", {"amount": 5})]
+    assert (result.value == "paid 5") is allowed
+    if not allowed:
+        assert result.error.kind == "ToolDenied"
+        assert "too much" in result.error.message
+
+
+async def test_a_models_name_is_asked_at_the_endpoint_of_the_environment(monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "key")
+    monkeypatch.delenv("AZURE_OPENAI_ENDPOINT", raising=False)
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    asked: list[Settings] = []
+
+    class Watched(Session):
+        async def choose(self, settings):
+            asked.append(settings)
+            return ScriptedModel(["```python\n1\n```"])
+
+    async with Watched(tools=[], model="some-model") as session:
+        await session.ask("One?", settings=EMBEDDED)
+    assert asked[0].model == "some-model"
+
+
+def test_a_script_that_imports_the_package_pays_for_nothing_it_does_not_use():
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", "import sys, codeact_kernel, codeact; print(*sys.modules)"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert not {"pydantic", "openai", "IPython", "asyncio", "codeact_kernel.tools"} & set(done.stdout.split())

@@ -1,0 +1,143 @@
+"""Which cells are prompts: those that begin with the marker; with `auto`, sentences that no typo makes of Python."""
+
+from __future__ import annotations
+
+import ast
+import string
+
+import pytest
+from codeact.prompts import PromptCell, is_prose, read, words_of_prose
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SWITCHES = ("--review", "--dry-run", "--quiet")
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "text"),
+    [
+        ("> Which user spent most?", "", "Which user spent most?"),
+        ("> Which user\nspent most?\n", "", "Which user\nspent most?"),
+        ("> Which user\n> spent most?", "", "Which user\nspent most?"),
+        ("> Which user\n>\n> spent most?", "", "Which user\n\nspent most?"),
+        ("> First line.\nx > y is code in the prompt", "", "First line.\nx > y is code in the prompt"),
+        (">\nBelow.", "", "Below."),
+        ("> --review Go.", "--review", "Go."),
+        ("> --timeout 5 --allow a,b Go on.", "--timeout 5 --allow a,b", "Go on."),
+        ("> --timeout=5 Go.", "--timeout=5", "Go."),
+        ("> --out x --quiet\nGo.", "--out x --quiet", "Go."),
+        ('> --model "a b" Go.', '--model "a b"', "Go."),
+        ("> --timeout=5", "--timeout=5", ""),
+        ("> Say -- in words -- what is up.", "", "Say -- in words -- what is up."),
+        ("> one \\\ntwo", "", "one\ntwo"),
+        (">", "", ""),
+        ("> ", "", ""),
+    ],
+)
+def test_a_cell_that_begins_with_the_marker_is_a_prompt_with_its_options(cell, options, text):
+    assert read(cell, SWITCHES) == PromptCell(options, text)
+
+
+@pytest.mark.parametrize(
+    "cell", ["", "x > 1", ">>> x", ">= 3", ">x", "# > no", "'> no'", "%%time\n> no", "print('> x')\n> x"]
+)
+def test_any_other_cell_is_none(cell):
+    assert read(cell, SWITCHES) is None
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "Which user spent the most, and how much?",
+        "Show a table of totals per user.",
+        "For each user, sum the orders of last year.",
+        "If a user has no orders, leave it out.",
+        "List the user's 3.5 latest orders!",
+        "Compare Alice and Bob. Who spent more?",
+        "Über welche Bestellungen wurde geklagt?",
+        "List all users.\nThen add their totals.\n",
+    ],
+)
+def test_with_auto_a_sentence_is_a_prompt(cell):
+    assert is_prose(cell)
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "import numpy s np", "if x > 3 then print", "delete all files", "plot x", "compare a and b", "not a list",
+        "Delete all files", "Import os.", "From os import path.", "Foo and Bar and x.", "Foo and Bar and 1.", "True is not False.",
+        "Foo\nbar\nbaz.", "df.head()?", "Which?", "Print the_list now.", "X = 1 or 2.", "Total - Tax, Net.", "Note: add them up.",
+        "# Add them all up.", " Add them all up.", "'Add them all up.'", "Add (all of) them up.", "Os.path is not here.",
+        "None of them is left.", "What is df.head?", "!Ls the files here.", "%Time the whole thing.",
+    ],
+)  # fmt: skip
+def test_with_auto_everything_else_is_python(cell):
+    assert not is_prose(cell)
+
+
+def _cells_of_python() -> list[str]:
+    """Statements of real modules, and what looks most like prose among the shortest of Python."""
+    cells = ["Foo and Bar and baz", "Foo if Bar else baz", "not Foo", "Foo in Bar", "Foo is not Bar", "Foo, Bar, baz",
+             "del Foo, Bar", "assert Foo, bar", "global Foo, bar", "raise Foo", "from foo import bar", "import foo, bar as Baz",
+             "Foo\nbar\nBaz", "pass", "lambda: Foo", "return Foo or bar", "Foo.bar", "-Foo", "await Foo", "Foo - Bar - baz"]  # fmt: skip
+    for module in (string, ast):
+        with open(module.__file__, encoding="utf-8") as file:
+            text = file.read()
+        cells += [segment for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)
+                  and (segment := ast.get_source_segment(text, node)) and len(segment) < 400]  # fmt: skip
+    return cells
+
+
+PYTHON = _cells_of_python()
+
+
+def test_with_auto_no_python_is_a_prompt():
+    assert len(PYTHON) > 500
+    assert [cell for cell in PYTHON if is_prose(cell)] == []
+
+
+LETTERS = [*"aZ1 ._,!?'-\n:(", "É"]
+
+
+def _with_one_mistake(cell: str, place: int, letter: str) -> list[str]:
+    swapped = cell[:place] + cell[place : place + 2][::-1] + cell[place + 2 :]
+    capital = cell[:1].upper() + cell[1:]
+    return [
+        cell[:place] + cell[place + 1 :], cell[:place] + letter + cell[place:], cell[:place] + letter + cell[place + 1 :],
+        swapped, capital,
+    ]  # fmt: skip
+
+
+def test_with_auto_no_short_python_with_one_mistake_anywhere_is_a_prompt():
+    taken = [
+        wrong
+        for cell in PYTHON[:20]
+        for place in range(len(cell) + 1)
+        for letter in LETTERS
+        for wrong in _with_one_mistake(cell, place, letter)
+        if is_prose(wrong)
+    ]
+    assert taken == []
+
+
+@settings(max_examples=1_500, deadline=None)
+@given(st.sampled_from(PYTHON), st.data())
+def test_with_auto_no_python_with_one_mistake_is_a_prompt(cell, data):
+    place = data.draw(st.integers(0, len(cell)))
+    letter = data.draw(st.one_of(st.sampled_from(LETTERS), st.characters(codec="utf-8")))
+    assert [wrong for wrong in _with_one_mistake(cell, place, letter) if is_prose(wrong)] == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "prose"),
+    [
+        ("which user spent the most", True),
+        ("> but not first: x, y, z", False),
+        ("import numpy s np", True),  # a hint is no prompt: it costs a line on the screen
+        ("x = (1", False),
+        ("for x in range(3) print(x)", False),
+    ],
+)
+def test_a_hint_is_for_words(cell, prose):
+    assert words_of_prose(cell) is prose
