@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import codeact_kernel
 from codeact_kernel import AutoApprove, Decision, ScriptedModel, Session, Settings, ToolDefinitionError, tool
 from codeact_kernel.tools import default_registry
+
+from .notebook.conftest import bare_environment
 
 EMBEDDED = Settings(backend="embedded", max_retries=0)
 
@@ -83,6 +87,35 @@ async def test_a_models_name_is_asked_at_the_endpoint_of_the_environment(monkeyp
     async with Watched(tools=[], model="some-model") as session:
         await session.ask("One?", settings=EMBEDDED)
     assert asked[0].model == "some-model"
+
+
+async def test_one_session_takes_several_asks_at_once_each_in_a_sandbox_of_its_own():
+    def answer(messages):
+        return f"```python\nx = {messages[-1].content.split()[-1]}\nx * 2\n```"
+
+    async with Session(tools=[], model=ScriptedModel([answer] * 3)) as session:
+        asks = [session.ask(f"Twice {n}", settings=EMBEDDED) for n in (1, 2, 3)]
+        assert [result.value for result in await asyncio.gather(*asks)] == [2, 4, 6]
+
+
+async def test_a_turn_that_is_cancelled_ends_at_once_and_the_session_goes_on():
+    async with Session(
+        tools=[], model=ScriptedModel(["```python\nwhile True: pass\n```", "```python\n1\n```"])
+    ) as session:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await session.ask("Loop.", settings=EMBEDDED)
+        assert (await session.ask("One.", settings=EMBEDDED)).value == 1
+
+
+def test_the_example_is_a_script_that_runs(tmp_path):
+    file = Path(__file__).parents[1] / "examples" / "script.py"
+    done = subprocess.run(
+        [sys.executable, str(file)], cwd=tmp_path, env=bare_environment(tmp_path), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines() if "Charlie" in line] == [["Charlie", "39.98"]]
+    assert "4 calls, 1 model turn, in: WebAssembly" in done.stdout
 
 
 def test_a_script_that_imports_the_package_pays_for_nothing_it_does_not_use():

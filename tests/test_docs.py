@@ -9,13 +9,14 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_page_of_modules_is_what_the_pack_holds():
-    spec = importlib.util.spec_from_file_location("modules_page", ROOT / "scripts" / "modules_page.py")
+def test_what_the_pages_have_from_the_code_is_what_the_code_says():
+    spec = importlib.util.spec_from_file_location("generated_pages", ROOT / "scripts" / "generated_pages.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    assert (ROOT / "docs" / "modules.md").read_text(encoding="utf-8") == module.page(), (
-        "run: python scripts/modules_page.py"
-    )
+    again = "run: python scripts/generated_pages.py"
+    assert (ROOT / "docs" / "modules.md").read_text(encoding="utf-8") == module.modules_page(), again
+    configuration = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    assert configuration == module.configuration_page(configuration), again
 
 
 def test_the_readme_lists_every_option_of_the_magic():

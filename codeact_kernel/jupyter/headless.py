@@ -34,10 +34,8 @@ except ImportError as error:
 
 __all__ = ["demo", "run"]
 
-_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|> ?)(?:--\S+\s+)*([^\n]*)")
+_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|> ?)([^\n]*)")
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
-# Jupyter's own ports on loopback are open to everybody on the machine; sockets in the file system are not.
-_PRIVATE = Config() if sys.platform == "win32" else Config(KernelManager={"transport": "ipc"})
 _EXAMPLE = "01_first_prompt"
 
 
@@ -82,6 +80,7 @@ class _Client(NotebookClient):
 
     def _heard(self, told: Mapping[str, Any], cell_index: int) -> None:
         prompt = self.prompts.setdefault(cell_index, _Prompt(f"cell {cell_index + 1}"))
+        prompt.text = str(told.get("ask", ""))[:80] or prompt.text
         prompt.state = str(told.get("state", ""))[:40]
         prompt.calls, prompt.denied, prompt.tokens = (_number(told.get(key)) for key in ("calls", "denied", "tokens"))
         self._show(cell_index, str(told.get("call", ""))[:80] or prompt.state)
@@ -107,9 +106,10 @@ def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Pa
     node = _read(notebook)
     total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells)
     shape = "{n_fmt}/{total_fmt} cells |{bar:20}| {elapsed} {postfix}"
-    with tqdm(total=total, file=sys.stderr, disable=None, bar_format=shape, dynamic_ncols=True) as bar:
+    bar = tqdm(total=total, file=sys.stderr, disable=None, bar_format=shape, dynamic_ncols=True)
+    with bar, tempfile.TemporaryDirectory() as own:
         resources = {"metadata": {"path": str(notebook.resolve().parent)}}
-        client = _Client(node, bar, timeout=None, resources=resources, config=_PRIVATE)
+        client = _Client(node, bar, timeout=None, resources=resources, config=_private(own))
         client.on_cell_execute, client.on_cell_executed = client.begin, client.end
         environment = dict(os.environ)
         if allow:
@@ -144,6 +144,13 @@ def demo(*, html: Path | None = None) -> int:
                 print(f"\n{cell.source}\n")
                 print(*(one.get("data", {}).get("text/plain", one.get("text", "")) for one in cell.outputs), sep="\n")
     return code
+
+
+def _private(folder: str) -> Config:
+    """Jupyter's ports on loopback are there for everybody on the machine; sockets in a folder of one's own are not."""
+    if sys.platform == "win32":
+        return Config()
+    return Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "kernel"))})
 
 
 def _read(file: Path) -> Any:

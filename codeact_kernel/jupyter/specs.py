@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -34,6 +35,8 @@ def install(*, user: bool, prefix: str | None, name: str = NAME, display_name: s
     Raises:
         UserError: the name cannot be one, or the place cannot be written.
     """
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
+        raise UserError(f"{name!r} is no name for a kernel: use letters, digits, - and _.")
     manager = KernelSpecManager()
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(_SHIPPED, folder, dirs_exist_ok=True)
@@ -44,8 +47,6 @@ def install(*, user: bool, prefix: str | None, name: str = NAME, display_name: s
         file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
         try:
             made = manager.install_kernel_spec(folder, name, user=user, prefix=prefix)
-        except ValueError:
-            raise UserError(f"{name!r} is no name for a kernel: use letters, digits, - and _.") from None
         except OSError as error:
             raise UserError(f"{error.filename or 'The place'} cannot be written: try --user or --sys-prefix.") from None
     said = [f"Installed {name} in {made}, for {sys.executable}."]

@@ -13,11 +13,12 @@ _CALL = 60
 
 
 def brief(transcript: Transcript) -> JSONObject:
-    """`state`, `call` (the one that runs now), `calls`, `denied`, `tokens` (known at the end), `over`."""
+    """`ask` (its first line), `state`, `call` (that runs now), `calls`, `denied`, `tokens` (known at the end), `over`."""
     rows = [row for attempt in transcript.attempts for row in attempt.calls]
     now = [row for row in rows[-20:] if row.answer is None]
     usage = transcript.result.usage if transcript.result is not None else None
     return {
+        "ask": clip(transcript.ask.strip().partition("\n")[0], _CALL),
         "state": transcript.state,
         "call": clip(call_text(now[-1]), _CALL) if now and transcript.result is None else "",
         "calls": len(rows),

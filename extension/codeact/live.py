@@ -29,16 +29,18 @@ class LoopThread:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._starting = threading.Lock()  # a cell may ask while a sandbox is warmed up for it in the background
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
-        if self._loop is None:
-            made: Future[asyncio.AbstractEventLoop] = Future()
-            self._thread = threading.Thread(target=_run_loop, args=(made,), name="codeact", daemon=True)
-            self._thread.start()
-            self._loop = made.result()
-        return self._loop
+        with self._starting:
+            if self._loop is None:
+                made: Future[asyncio.AbstractEventLoop] = Future()
+                self._thread = threading.Thread(target=_run_loop, args=(made,), name="codeact", daemon=True)
+                self._thread.start()
+                self._loop = made.result()
+            return self._loop
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Start `coroutine` there."""

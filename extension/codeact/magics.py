@@ -48,12 +48,16 @@ class _Choice(traitlets.TraitType[Any, Any]):
         self.info_text = option.kind
 
     def validate(self, obj: Any, value: Any) -> Any:
+        if value is self.default_value:
+            return value
         try:
-            valid = self._option.value(value, f"CodeAct.{self._option.name}")
+            return self._option.value(value, f"CodeAct.{self._option.name}")
         except UserError as error:
             raise traitlets.TraitError(str(error)) from None
-        cast("CodeAct", obj).said[self._option.name] = valid
-        return valid
+
+    def set(self, obj: Any, value: Any) -> None:
+        super().set(obj, value)
+        obj.said[self._option.name] = getattr(obj, self._option.name)
 
 
 _Choices: Any = type(Magics)("_Choices", (Magics,), {name: _Choice(option) for name, option in OPTIONS.items()})

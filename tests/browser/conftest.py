@@ -247,8 +247,12 @@ class Front:
         """The notebook as it stands in its file."""
         before = self._file.stat().st_mtime_ns
         self.menu("File", "Save Notebook")
-        self.until(lambda: self._file.stat().st_mtime_ns > before)
+        self.until(lambda: self._file.stat().st_mtime_ns > before and self._whole())
         return json.loads(self._file.read_text(encoding="utf-8"))
+
+    def _whole(self) -> bool:
+        """Whether the file is there again: the server empties it before it writes it."""
+        return self._file.read_text(encoding="utf-8").rstrip().endswith("}")
 
     def watch_frames(self) -> None:
         """From now on the page notes how long it does nothing else."""

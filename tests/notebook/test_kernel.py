@@ -244,7 +244,8 @@ def test_what_the_folder_says_is_read_and_what_it_may_not_say_is_told_once(own):
 
 
 def test_a_choice_in_the_notebook_is_stronger_than_the_environment_and_weaker_than_the_cell(own):
-    own.do("import os; os.environ['CODEACT_TIMEOUT'] = '11'")
+    own.do("import os; os.environ['CODEACT_TIMEOUT'] = '11'; get_ipython()._codeact.said.clear()")
+    own.do("%config CodeAct.approval_ui = 'stdin'")
     try:
         assert "timeout           11" in own.do("%codeact config").stdout
         own.do("%config CodeAct.timeout = 12")
@@ -254,6 +255,11 @@ def test_a_choice_in_the_notebook_is_stronger_than_the_environment_and_weaker_th
         ]
         error = own.run("%config CodeAct.timeout = 'soon'")
         assert "'soon' is not a number of seconds" in error.stream("stderr") + error.stdout + "".join(error.errors)
+        assert "Current: 12.0" in own.do("%config CodeAct").stdout
+        assert own.get("get_ipython()._codeact.said") == {
+            "timeout": 12.0,
+            "approval_ui": "stdin",
+        }  # looking chose nothing
     finally:
         own.do("del os.environ['CODEACT_TIMEOUT']; get_ipython()._codeact.said.clear()")
 

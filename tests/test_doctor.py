@@ -1,0 +1,107 @@
+"""What the doctor makes of what it finds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from codeact_kernel import ModelError, ScriptedModel, Session, Settings
+from codeact_kernel.doctor import Finding, as_data, examine, line, summary
+from codeact_kernel.model.base import Delta
+
+EMBEDDED = Settings(backend="embedded")
+
+
+class Model:
+    """One that answers as it is told to."""
+
+    name, note = "m", ""
+
+    def __init__(self, *deltas: Delta | Exception) -> None:
+        self.deltas, self.closed = deltas, False
+
+    async def stream(self, messages):
+        try:
+            for delta in self.deltas:
+                if isinstance(delta, Exception):
+                    raise delta
+                yield delta
+        finally:
+            self.closed = True
+
+
+async def found(model=None, settings=EMBEDDED) -> dict[str, Finding]:
+    async with Session(tools=(), model=model) as session:
+        return {one.about: one async for one in examine(settings, session)}
+
+
+async def test_a_model_that_answers_is_ok_and_only_its_first_words_are_read():
+    model = Model(Delta(text="rea"), ModelError("read on"))
+    finding = (await found(model))["model"]
+    assert finding.state == "ok"
+    assert "m: first token after 0.0" in finding.found
+    assert model.closed
+
+
+@pytest.mark.parametrize(
+    ("model", "state", "says"),
+    [
+        (Model(ModelError("The key is wrong: set another.")), "problem", "The key is wrong"),
+        (Model(), "problem", "an empty answer"),
+        (ScriptedModel([]), "warning", "Answers come from a script"),
+    ],
+)
+async def test_a_model_that_gives_no_answer_is_a_problem_and_one_that_is_none_a_warning(model, state, says):
+    finding = (await found(model))["model"]
+    assert (finding.state, says in finding.found) == (state, True)
+    assert finding.advice
+
+
+async def test_a_backend_that_does_not_start_is_a_problem_only_if_it_is_wanted(monkeypatch):
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.hypervisor.missing", lambda: "There is no hypervisor.")
+    finding = (await found(Model()))["backend hyperlight"]
+    assert (finding.state, "no hypervisor" in finding.found) == ("warning", True)
+    finding = (await found(Model(), replace(EMBEDDED, backend="hyperlight")))["backend hyperlight"]
+    assert finding.state == "problem"
+    assert "auto" in finding.advice
+
+
+async def test_without_any_sandbox_there_is_no_lockdown_to_speak_of(monkeypatch, tmp_path):
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.hypervisor.missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.find_spec", lambda name: None)
+    findings = await found(Model())
+    assert findings["backend embedded"].state == findings["lockdown"].state == "problem"
+    assert "pip install" in findings["backend embedded"].found
+
+
+async def test_a_cache_that_is_empty_or_not_to_be_trusted_is_said_to_be(monkeypatch, tmp_path):
+    from codeact_kernel.sandbox.backends import compiled
+
+    file = tmp_path / "guest.cwasm"
+    monkeypatch.setattr(compiled, "path", lambda: file)
+    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    assert (await found(Model()))["compile cache"].state == "warning"
+    file.write_bytes(b"x")
+    file.chmod(0o666)
+    assert (await found(Model()))["compile cache"].state == "problem"
+
+
+async def test_little_room_is_a_warning_and_none_a_problem(monkeypatch):
+    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    for free, state in ((50 << 20, "problem"), (500 << 20, "warning"), (5 << 30, "ok")):
+        monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: type("Usage", (), {"free": free}))
+        assert (await found(Model()))["disk"].state == state
+
+
+def test_findings_are_lines_data_and_a_sentence():
+    fine, worse, bad = (
+        Finding(state, state, "seen", "" if state == "ok" else "do this") for state in ("ok", "warning", "problem")
+    )
+    assert line(fine) == "ok       ok                  seen"
+    assert line(bad).splitlines()[1].strip() == "do this"
+    assert summary([fine]) == "Everything works."
+    assert summary([fine, worse]) == "Prompts work. 1 thing could be better."
+    assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until mended."
+    assert as_data([fine, worse], "1")["ok"] is True
+    assert as_data([fine, bad], "1")["ok"] is False
