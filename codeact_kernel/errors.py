@@ -29,7 +29,8 @@ class CodeActError(Exception):
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks an exception for its own rendering: a sentence, not a stack of our frames.
-        return [f"{type(self).__name__}: {self}"]
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)  # one of the tree above
+        return [f"{kind.__name__}: {self}"]
 
 
 class ProgramError(CodeActError):

@@ -33,7 +33,7 @@ from .stock import MAGIC, PYTHON, Guest, PackError, Source, Trial, compile_all, 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
-    from backports import zstd
+    from backports import zstd  # pyright: ignore[reportMissingTypeStubs]  # as other backports are there or not
 
 __all__ = ["PackError", "build", "find_library", "is_current", "recipe"]
 

@@ -13,7 +13,7 @@ _CALL = 60
 
 
 def brief(transcript: Transcript) -> JSONObject:
-    """`ask` (its first line), `state`, `call` (that runs now), `calls`, `denied`, `tokens` (known at the end), `over`."""
+    """`ask` (its first line), `state`, `call` (that runs now), `calls`, `denied`, `tokens` (at the end), `over`."""
     rows = [row for attempt in transcript.attempts for row in attempt.calls]
     now = [row for row in rows[-20:] if row.answer is None]
     usage = transcript.result.usage if transcript.result is not None else None

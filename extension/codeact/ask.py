@@ -19,7 +19,7 @@ from .form import edited, form_of
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["CardApprover", "Ladder", "StdinApprover", "somebody_is_there"]
+__all__ = ["CardApprover", "Ladder", "StdinApprover", "shows_once", "somebody_is_there"]
 
 _ONE_QUESTION = 1_000
 """Characters of arguments that fit into the question's own line."""
@@ -267,7 +267,22 @@ def somebody_is_there(shell: InteractiveShell) -> bool:
     kernel: Any = getattr(shell, "kernel", None)
     if kernel is None:
         return sys.stdin is not None and sys.stdin.isatty()
+    return bool(_request(kernel, "content").get("allow_stdin"))
+
+
+def shows_once(shell: InteractiveShell) -> bool:
+    """Whether what was shown stays as it was: a terminal, or a console of Jupyter, which knows nothing of updates.
+
+    A page's request names the cell that it runs; a console has none. What executes a notebook by itself takes updates.
+    """
+    kernel: Any = getattr(shell, "kernel", None)
+    return kernel is None or (somebody_is_there(shell) and not _request(kernel, "metadata").get("cellId"))
+
+
+def _request(kernel: Any, part: str) -> dict[str, Any]:
+    """A part of the message that asked for the present cell."""
     try:
-        return bool(kernel.get_parent("shell")["content"]["allow_stdin"])
+        found = kernel.get_parent("shell")[part]
     except (AttributeError, KeyError, TypeError):
-        return False
+        return {}
+    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}

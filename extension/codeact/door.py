@@ -25,7 +25,7 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 from codeact_kernel.values import ProgramFailure, TurnResult
 
-from .ask import Ladder, StdinApprover, somebody_is_there
+from .ask import Ladder, StdinApprover, shows_once, somebody_is_there
 from .cell import TurnLeft
 from .live import Live, LoopThread
 from .view import View
@@ -82,7 +82,7 @@ class Door:
         """
         present = somebody_is_there(self.shell)
         card = present and chosen.values["approval_ui"] != "stdin"
-        view = View(self.shell, self.thread.loop, card=card, quiet=quiet, told=self.told)
+        view = View(self.thread.loop, once=shows_once(self.shell), card=card, quiet=quiet, told=self.told)
         settings = chosen.settings
         self._tell_refused(chosen, view)
 

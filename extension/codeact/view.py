@@ -25,8 +25,6 @@ from .ask import CardApprover
 from .tap import ShellTap, Waiter
 
 if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
-
     from .card import Card
 
 __all__ = ["View"]
@@ -49,7 +47,7 @@ class View:
     """The output of one cell.
 
     Args:
-        shell: IPython; a terminal cannot redraw, so there the cell shows only how it ended.
+        once: whether the front end cannot redraw: there the cell shows only how it ended, and what is asked about.
         loop: where the turn runs.
         card: whether to show the live card, if that is possible.
         quiet: show nothing; the result is in `_codeact`.
@@ -58,16 +56,16 @@ class View:
 
     def __init__(
         self,
-        shell: InteractiveShell,
         loop: asyncio.AbstractEventLoop,
         *,
+        once: bool,
         card: bool,
         quiet: bool = False,
         told: set[str] | None = None,
     ) -> None:
         self.transcript = Transcript()
         self._loop = loop
-        self._mode: Mode = "quiet" if quiet else "static" if hasattr(shell, "kernel") else "terminal"
+        self._mode: Mode = "quiet" if quiet else "terminal" if once else "static"
         self._wants_card = card and self._mode == "static"
         self._told = set[str]() if told is None else told
         self._card: Card | None = None

@@ -170,6 +170,7 @@ class Front:
         self.kind = kind
         self.name = name
         self._server = server
+        self.server = server.url
         self._file = server.notebooks / f"{name}.ipynb"
         self.errors: list[str] = []
         self.foreign: list[str] = []
@@ -183,13 +184,16 @@ class Front:
 
     def open(self, *cells: str) -> None:
         """A new notebook: the set-up first, then these cells."""
-        first = "%load_ext codeact\n%run -i setup.py"
-        notebook = new_notebook(cells=[new_code_cell(cell.strip("\n")) for cell in (first, *cells)])
-        notebook.metadata["kernelspec"] = {"name": "ours", "display_name": "ours", "language": "python"}
-        nbformat.write(notebook, self._file)
+        self.write("%load_ext codeact\n%run -i setup.py", *cells)
         self.goto()
         self.run(0)
         self.done(0)
+
+    def write(self, *cells: str, kernel: str = "ours") -> None:
+        """A notebook with these cells."""
+        notebook = new_notebook(cells=[new_code_cell(cell.strip("\n")) for cell in cells])
+        notebook.metadata["kernelspec"] = {"name": kernel, "display_name": kernel, "language": "python"}
+        nbformat.write(notebook, self._file)
 
     def goto(self) -> None:
         path = f"/doc/tree/{self.name}.ipynb?reset" if self.kind == "lab" else f"/notebooks/{self.name}.ipynb"

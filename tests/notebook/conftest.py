@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -120,7 +121,14 @@ class Notebook:
         return self.finished(self.send(code, allow_stdin=answers is not None))
 
     def send(self, code: str, *, allow_stdin: bool = False) -> str:
-        return self.client.execute(code, allow_stdin=allow_stdin, store_history=True)
+        """As a page does it, which names its cell."""
+        content = {
+            "code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": allow_stdin,
+            "stop_on_error": True,
+        }  # fmt: skip
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": uuid.uuid4().hex})
+        self.client.shell_channel.send(message)
+        return message["header"]["msg_id"]
 
     def ask(self, *programs: str, options: str = "", answers: list[str] | None = None, prompt: str = "Go.") -> Cell:
         """A `%%codeact` cell whose model writes `programs`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from codeact_kernel.jupyter.specs import install
 
-from .conftest import Notebook
+from .conftest import Notebook, bare_environment
 
 ANSWER = "```python\nmax(get_orders(user_id=2))\n```"
 WARM = """
@@ -304,3 +305,27 @@ def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
     assert "no page shows the live card" in about["front end"]["found"]
     text = own.do("%codeact doctor").stdout
     assert text.count("\n") >= 11
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal to type into")
+def test_in_a_console_a_prompt_is_a_line(tmp_path):
+    import pexpect
+
+    install(user=False, prefix=str(tmp_path), name="codeact-test")
+    environment = bare_environment(tmp_path) | {"TERM": "dumb", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    environment["JUPYTER_PATH"] = str(tmp_path / "share" / "jupyter")
+    console = pexpect.spawn(
+        sys.executable, ["-m", "jupyter_console", "--simple-prompt", "--kernel", "codeact-test"],
+        env=environment, cwd=str(tmp_path), encoding="utf-8", timeout=60, dimensions=(50, 200),
+    )  # fmt: skip
+    try:
+        console.expect(r"In \[1\]:")
+        console.sendline("import codeact; codeact.use(codeact.ScriptedModel(['6 * 7 + sum([0])']))")
+        console.expect(r"In \[2\]:")
+        console.sendline("> What is six times seven?")
+        console.expect(r"42")
+        console.expect(r"In \[3\]:")
+        console.sendline("_codeact.ask")
+        console.expect(r"'What is six times seven\?'")
+    finally:
+        console.close(force=True)

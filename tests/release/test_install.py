@@ -37,7 +37,8 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("export")
     archive = folder / "tree.tar"
     run("git", "-C", ROOT, "archive", "-o", archive, "HEAD")
-    tarfile.open(archive).extractall(folder / "tree", filter="data")
+    with tarfile.open(archive) as file:
+        file.extractall(folder / "tree", filter="data")
     return folder / "tree"
 
 
@@ -59,7 +60,8 @@ def test_the_metadata_are_what_an_index_shows(dist):
 
 
 def test_the_source_archive_holds_what_is_needed_to_build_and_test_and_nothing_made(dist):
-    names = {name.partition("/")[2] for name in tarfile.open(only(dist, "*.tar.gz")).getnames()}
+    with tarfile.open(only(dist, "*.tar.gz")) as file:
+        names = {name.partition("/")[2] for name in file.getnames()}
     for needed in ("pyproject.toml", "hatch_build.py", "LICENSE", "README.md", "CHANGELOG.md", "scripts/test", "docs/conf.py",
                    "tests/test_turn.py", "examples/01_first_prompt.ipynb", "extension/codeact/card.js"):  # fmt: skip
         assert needed in names
@@ -80,15 +82,16 @@ def test_the_wheel_made_from_the_source_archive_holds_the_library_of_the_guest_w
 
 def pythons() -> list[str]:
     """This one, and the newest that is here."""
-    found = [sys.executable]
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
     for minor in range(19, sys.version_info.minor, -1):
-        candidate = shutil.which(f"python3.{minor}")
-        if (
-            candidate
-            and subprocess.run([candidate, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0
-        ):
-            return [*found, candidate]
-    return found
+        name = f"python3.{minor}"
+        for candidate in [shutil.which(name), *sorted(pyenv.glob(f"3.{minor}.*/bin/{name}"))]:
+            if (
+                candidate
+                and subprocess.run([candidate, "-c", "import venv, ensurepip"], capture_output=True).returncode == 0
+            ):
+                return [sys.executable, str(candidate)]
+    return [sys.executable]
 
 
 def files(folder: Path) -> set[str]:
