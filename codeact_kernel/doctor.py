@@ -7,15 +7,17 @@ import platform
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from .errors import CodeActError
 from .model.base import Message, ModelClient
 from .model.scripted import ScriptedModel
 from .places import cache_folder
+from .render.safe import one_line
 from .sandbox.backends import AUTO, BOUNDARIES, compiled
 from .session import Session
 from .settings import Settings
@@ -23,6 +25,7 @@ from .values import Isolation
 
 __all__ = ["Finding", "as_data", "examine", "line", "summary"]
 
+ChooseModel: TypeAlias = Callable[[Settings], Awaitable[ModelClient]]
 State = Literal["ok", "warning", "problem"]
 
 _PATIENCE = 60.0
@@ -48,17 +51,30 @@ class Finding:
     advice: str = ""
 
 
-async def examine(settings: Settings, session: Session) -> AsyncGenerator[Finding, None]:
-    """Try one thing after the other. A model that is configured is asked for a word, which costs a few tokens."""
-    yield _python()
-    yield _ipykernel()
+async def examine(
+    settings: Settings, model: Callable[[Settings], Awaitable[ModelClient]]
+) -> AsyncGenerator[Finding, None]:
+    """Try one thing after the other. A model that is configured is asked for a word, which costs a few tokens.
+
+    Args:
+        model: finds the one that would be asked.
+    """
     reached: list[Isolation] = []
-    for name in BOUNDARIES:
-        yield await _backend(name, settings, reached)
-    yield _lockdown(reached)
-    yield await _model(settings, session)
-    yield _cache()
-    yield _disk()
+    checks: dict[str, Callable[[], Finding | Awaitable[Finding]]] = {
+        "Python": _python,
+        "ipykernel": _ipykernel,
+        **{f"backend {name}": partial(_backend, name, settings, reached) for name in BOUNDARIES},
+        "lockdown": partial(_lockdown, reached),
+        "model": partial(_model, settings, model),
+        "compile cache": _cache,
+        "disk": _disk,
+    }
+    for about, check in checks.items():
+        try:
+            found = check()
+            yield await found if isinstance(found, Awaitable) else found
+        except Exception as error:  # what is broken must not keep the rest from being looked at
+            yield Finding(about, "problem", f"{type(error).__name__}: {error}", "Install codeact-kernel again.")
 
 
 def _python() -> Finding:
@@ -118,10 +134,10 @@ def _lockdown(reached: Sequence[Isolation]) -> Finding:
     return Finding("lockdown", "ok", layers)
 
 
-async def _model(settings: Settings, session: Session) -> Finding:
+async def _model(settings: Settings, choose: ChooseModel) -> Finding:
     began = time.monotonic()
     try:
-        model = await session.choose(settings)
+        model = await choose(settings)
         async with asyncio.timeout(_PATIENCE):
             first = await _first_token(model)
     except TimeoutError:
@@ -179,8 +195,8 @@ def _disk() -> Finding:
 
 def line(finding: Finding) -> str:
     """One finding as text; the advice on a line of its own."""
-    text = f"{finding.state:8} {finding.about:19} {finding.found}"
-    return f"{text}\n{'':29}{finding.advice}" if finding.advice else text
+    text = f"{finding.state:8} {finding.about:19} {one_line(finding.found)}"
+    return f"{text}\n{'':29}{one_line(finding.advice)}" if finding.advice else text
 
 
 def summary(findings: Iterable[Finding]) -> str:

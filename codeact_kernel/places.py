@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["cache_folder", "data_folder"]
+__all__ = ["cache_folder", "data_folder", "home"]
 
 _NAME = "codeact-kernel"
 
@@ -15,7 +15,7 @@ def data_folder() -> Path:
     """What is kept: permissions that a person gave."""
     if sys.platform == "win32":
         return _local() / _NAME
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / _NAME
+    return _chosen("XDG_DATA_HOME", ".local", "share") / _NAME
 
 
 def cache_folder() -> Path:
@@ -25,9 +25,23 @@ def cache_folder() -> Path:
     if sys.platform == "win32":
         return _local() / _NAME
     if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / _NAME
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / _NAME
+        return home() / "Library" / "Caches" / _NAME
+    return _chosen("XDG_CACHE_HOME", ".cache") / _NAME
 
 
 def _local() -> Path:
-    return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
+
+
+def home() -> Path:
+    """The person's home; where there is none, a folder that is not there, so that nothing is read from it or kept."""
+    try:
+        return Path.home()
+    except RuntimeError:
+        return Path(os.sep, "nonexistent")
+
+
+def _chosen(variable: str, *parts: str) -> Path:
+    """What the XDG specification says: a relative folder is as good as none. It would lie in somebody's project."""
+    chosen = Path(os.environ.get(variable, ""))
+    return chosen if chosen.is_absolute() else home().joinpath(*parts)

@@ -60,6 +60,7 @@ class Session:
         self._found: dict[int, ModelClient] = {}
         self._choices: dict[str, Choice] = {}
         self._pool: Pool | None = None
+        self._retired: list[Pool] = []
 
     async def __aenter__(self) -> Session:
         return self
@@ -126,7 +127,7 @@ class Session:
         return self._found[key]
 
     async def pool(self, settings: Settings) -> Pool:
-        """The sandboxes for these settings; other sandboxes are closed first.
+        """The sandboxes for these settings; others are closed as soon as no turn is in them.
 
         Raises:
             UserError: a backend that is not there.
@@ -136,9 +137,10 @@ class Session:
         self._choices[settings.backend] = choice
         if pool is not None and (pool.choice, pool.limits) == (choice, limits):
             return pool
-        if pool is not None:
-            await pool.aclose()
         self._pool = Pool(choice, limits)
+        if pool is not None:
+            self._retired = [one for one in self._retired if not one.closed] + [pool]
+            await pool.retire()
         return self._pool
 
     async def reset(self) -> None:
@@ -149,9 +151,10 @@ class Session:
 
     async def aclose(self) -> None:
         """Kill what runs."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        pools, self._pool, self._retired = [self._pool, *self._retired], None, []
+        for pool in pools:
+            if pool is not None:
+                await pool.aclose()
 
 
 def _registry(tools: Iterable[Callable[..., object]]) -> Registry:

@@ -61,6 +61,9 @@ class Settings:
         max_retries: how often the model may repair a program that failed.
         allow: names of tools that run without a question although they ask for approval.
         review: whether a person sees each program before it runs.
+
+    Raises:
+        UserError: `allow` is one text, not a set of them.
     """
 
     model: str | None = None
@@ -69,6 +72,10 @@ class Settings:
     allow: frozenset[str] = frozenset()
     review: bool = False
     limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.allow, str):  # of which every letter, and every part, would be a name
+            raise UserError(f"allow={self.allow!r}: give a set of names, frozenset({{{self.allow!r}}}).")
 
 
 def parse_memory(text: str) -> int:

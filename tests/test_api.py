@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ async def test_one_session_takes_several_asks_at_once_each_in_a_sandbox_of_its_o
     async with Session(tools=[], model=ScriptedModel([answer] * 3)) as session:
         asks = [session.ask(f"Twice {n}", settings=EMBEDDED) for n in (1, 2, 3)]
         assert [result.value for result in await asyncio.gather(*asks)] == [2, 4, 6]
+
+
+async def test_asks_with_other_settings_at_once_do_not_end_each_other():
+    slow = replace(EMBEDDED, limits=replace(EMBEDDED.limits, memory_bytes=128 << 20))
+    program = "```python\nsum(range(3_000_000))\n```"
+    async with Session(tools=[], model=ScriptedModel([program] * 4)) as session:
+        asks = [session.ask("Sum.", settings=settings) for settings in (EMBEDDED, slow, EMBEDDED, slow)]
+        assert [result.error for result in await asyncio.gather(*asks)] == [None] * 4
 
 
 async def test_a_turn_that_is_cancelled_ends_at_once_and_the_session_goes_on():

@@ -33,7 +33,7 @@ class Model:
 
 async def found(model=None, settings=EMBEDDED) -> dict[str, Finding]:
     async with Session(tools=(), model=model) as session:
-        return {one.about: one async for one in examine(settings, session)}
+        return {one.about: one async for one in examine(settings, session.choose)}
 
 
 async def test_a_model_that_answers_is_ok_and_only_its_first_words_are_read():
@@ -49,6 +49,7 @@ async def test_a_model_that_answers_is_ok_and_only_its_first_words_are_read():
     [
         (Model(ModelError("The key is wrong: set another.")), "problem", "The key is wrong"),
         (Model(), "problem", "an empty answer"),
+        (Model(ZeroDivisionError("a model of one's own")), "problem", "ZeroDivisionError: a model of one's own"),
         (ScriptedModel([]), "warning", "Answers come from a script"),
     ],
 )
@@ -73,6 +74,17 @@ async def test_without_any_sandbox_there_is_no_lockdown_to_speak_of(monkeypatch,
     findings = await found(Model())
     assert findings["backend embedded"].state == findings["lockdown"].state == "problem"
     assert "pip install" in findings["backend embedded"].found
+
+
+async def test_what_is_broken_does_not_keep_the_rest_from_being_looked_at(monkeypatch):
+    def broken():
+        raise ImportError("No package metadata was found for wasmtime")
+
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.compiled.path", broken)
+    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    findings = await found(Model())
+    assert (findings["compile cache"].state, findings["disk"].state) == ("problem", "ok")
+    assert "wasmtime" in findings["compile cache"].found
 
 
 async def test_a_cache_that_is_empty_or_not_to_be_trusted_is_said_to_be(monkeypatch, tmp_path):
@@ -100,6 +112,7 @@ def test_findings_are_lines_data_and_a_sentence():
     )
     assert line(fine) == "ok       ok                  seen"
     assert line(bad).splitlines()[1].strip() == "do this"
+    assert line(Finding("x", "ok", "\x1b[2Jgone\nnext")).isprintable()
     assert summary([fine]) == "Everything works."
     assert summary([fine, worse]) == "Prompts work. 1 thing could be better."
     assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until mended."

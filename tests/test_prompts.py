@@ -31,6 +31,11 @@ SWITCHES = ("--review", "--dry-run", "--quiet")
         ("> Say -- in words -- what is up.", "", "Say -- in words -- what is up."),
         ("> one \\\ntwo", "", "one\ntwo"),
         (">", "", ""),
+        ("> Which have\n>100 euros?", "", "Which have\n>100 euros?"),
+        ("> What is in C:\\dir\\", "", "What is in C:\\dir\\"),
+        ("> -- list users", "", "-- list users"),
+        ("> --- go on", "", "--- go on"),
+        (">\r\nBelow.\r\nMore.", "", "Below.\nMore."),
         ("> ", "", ""),
     ],
 )
@@ -74,6 +79,11 @@ def test_with_auto_a_sentence_is_a_prompt(cell):
 )  # fmt: skip
 def test_with_auto_everything_else_is_python(cell):
     assert not is_prose(cell)
+
+
+def test_with_auto_a_comment_without_its_sign_is_prose_for_it_holds_no_code():
+    assert is_prose("#Compute the totals."[1:])
+    assert not is_prose("#Compute the totals.\nx = 1"[1:])
 
 
 def _cells_of_python() -> list[str]:

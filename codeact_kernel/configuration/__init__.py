@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .folder import FolderFile, find
+from .folder import FolderFile, find, here
 from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
-from .options import OPTIONS, Option, known
+from .options import OPTIONS, Option, known, shown
 
 __all__ = [
     "OPTIONS",
@@ -16,7 +16,9 @@ __all__ = [
     "environment",
     "find",
     "from_environment",
+    "here",
     "known",
     "layer",
     "resolve",
+    "shown",
 ]

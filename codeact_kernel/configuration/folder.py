@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import UserError
-from ..places import data_folder
+from ..places import data_folder, home
 from .layers import Layer, layer
+from .options import shown
 
-__all__ = ["FolderFile", "find"]
+__all__ = ["FolderFile", "find", "here"]
 
 NAMES = ("codeact.toml", "pyproject.toml")
 BYTES = 256 << 10
 """More than any such file has: it is not read further."""
+_PATH = 500
+"""Characters that are shown of a path."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +53,15 @@ class FolderFile:
             raise UserError(f"{self._word().parent} cannot be written ({error.strerror}): make it your own.") from None
 
     def distrust(self) -> None:
-        """The person takes it back."""
-        self._word().unlink(missing_ok=True)
+        """The person takes it back.
+
+        Raises:
+            UserError: it cannot be taken back.
+        """
+        try:
+            self._word().unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{self._word()} cannot be removed ({error.strerror}): remove it.") from None
 
     def layer(self) -> Layer:
         """What it says.
@@ -59,15 +69,17 @@ class FolderFile:
         Raises:
             UserError: it is no TOML, has an option that there is not, or a value that is not of its kind.
         """
+        where = shown(self.path, _PATH)
+        if len(self.text) > BYTES:
+            raise UserError(f"{where} has more than {BYTES:,} bytes: it is not read.")
         try:
-            table = tomllib.loads(self.text.decode())
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise UserError(f"{self.path} is not TOML: {error}.") from None
-        given = _tool_table(table) if self.path.name == "pyproject.toml" else table
+            given = _ours(self.path.name, self.text)
+        except (ValueError, RecursionError) as error:
+            raise UserError(f"{where} is not TOML: {shown(error, _PATH)}.") from None
         if not isinstance(given, dict):
-            raise UserError(f"{self.path}: [tool.codeact] is not a table of options.")
+            raise UserError(f"{where}: [tool.codeact] is not a table of options.")
         said = layer(self.path.name, cast("dict[str, object]", given))
-        return replace(said, place=str(self.path), narrows=not self.trusted)
+        return replace(said, place=where, narrows=not self.trusted)
 
     def _word(self) -> Path:
         exactly = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.text).hexdigest()
@@ -78,35 +90,65 @@ def find(start: Path) -> FolderFile | None:
     """The nearest file, from `start` upwards to the root of the repository, but never of the home or above it.
 
     Raises:
-        UserError: the nearest `pyproject.toml` cannot be read as TOML.
+        UserError: one that is there cannot be read: what it narrows must not be lost in silence.
     """
-    home = Path.home()
+    start, own = Path(os.path.realpath(start)), Path(os.path.realpath(home()))
     for folder in (start, *start.parents):
-        if folder == home or folder in home.parents:
+        if folder == own or folder in own.parents:
             return None
         for name in NAMES:
             text = _read(folder / name)
-            if text is not None and (name != "pyproject.toml" or b"tool.codeact" in text):
+            if text is not None and _is_about_us(name, text):
                 return FolderFile(folder / name, text)
-        if (folder / ".git").exists():
+        if os.path.lexists(folder / ".git"):
             return None
     return None
 
 
-def _tool_table(table: dict[str, Any]) -> object:
-    tool: Any = table.get("tool", {})
-    return tool.get("codeact", {}) if isinstance(tool, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+def here() -> FolderFile | None:
+    """The file for the working folder; nothing where that folder was removed.
+
+    Raises:
+        UserError: one that is there cannot be read.
+    """
+    try:
+        folder = Path.cwd()
+    except OSError:
+        return None
+    return find(folder)
+
+
+def _is_about_us(name: str, text: bytes) -> bool:
+    if name != "pyproject.toml":
+        return True
+    try:
+        return b"codeact" in text and _ours(name, text) is not None
+    except (ValueError, RecursionError):  # a file of the project's other tools, which tell it themselves
+        return False
+
+
+def _ours(name: str, text: bytes) -> object:
+    """Our table in the file; `None` if a `pyproject.toml` has none.
+
+    Raises:
+        ValueError: it is no TOML. (tomllib also lets what `int` raises through.)
+    """
+    table: dict[str, Any] = tomllib.loads(text.decode())
+    if name != "pyproject.toml":
+        return table
+    tool = table.get("tool")
+    return cast("dict[str, object]", tool).get("codeact") if isinstance(tool, dict) else None
 
 
 def _read(path: Path) -> bytes | None:
-    """What is in the file, if it is one, and the person's own."""
+    """What is in the file, up to a byte more than is taken; `None` where there is no file."""
     try:
         # A FIFO would wait for a writer.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-            state = os.fstat(file.fileno())
-            if not stat.S_ISREG(state.st_mode) or (os.name == "posix" and state.st_uid not in (os.getuid(), 0)):
-                return None
-            text = file.read(BYTES + 1)
-    except OSError:
+            return file.read(BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    return text if len(text) <= BYTES else None
+    except OSError as error:
+        if not os.path.lexists(path):  # nobody can tell: the folder is not for us to look into
+            return None
+        raise UserError(f"{shown(path, _PATH)} cannot be read ({error.strerror}).") from None

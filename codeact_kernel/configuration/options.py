@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 from ..errors import UserError
 from ..settings import Settings, parse_memory
 
-__all__ = ["OPTIONS", "PREFIX", "Option", "known"]
+__all__ = ["OPTIONS", "PREFIX", "Option", "known", "shown"]
 
 PREFIX = "CODEACT_"
 NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
@@ -33,6 +33,7 @@ class Option:
         narrower: whether the first value permits or costs nothing that the second does not. Such a value may stand in
             a project's folder; any other needs the person's word.
         in_cell: whether a cell has an option for it.
+        choices: all the values that there are, where they are few.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Option:
     default: Any
     narrower: Callable[[Any, Any], bool]
     in_cell: bool = True
+    choices: tuple[str, ...] = ()
 
     @property
     def flag(self) -> str:
@@ -65,7 +67,16 @@ class Option:
         try:
             return self.read(given)
         except (LookupError, OverflowError, TypeError, ValueError):
-            raise UserError(f"{where}: {str(given)[:60]!r} is not {self.kind}.") from None
+            raise UserError(f"{where}: {shown(given)!r} is not {self.kind}.") from None
+
+
+def shown(given: object, most: int = 60) -> str:
+    """Something that somebody gave, short and harmless, for a sentence."""
+    try:
+        text = str(given)[:most]
+    except (ValueError, RecursionError):  # of an integer with thousands of digits, for example
+        text = f"something too long ({type(given).__name__})"
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
 
 
 def known(name: str, names: Collection[str], what: str) -> str:
@@ -76,9 +87,9 @@ def known(name: str, names: Collection[str], what: str) -> str:
     """
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(names))}."
-    raise UserError(f"{what} {name} is not known: {advice}")
+    raise UserError(f"{what} {shown(name)} is not known: {advice}")
 
 
 def _text(given: object) -> str:
@@ -121,10 +132,12 @@ def _size(given: object) -> str:
 
 
 def _names(given: object) -> frozenset[str]:
-    many = given.split(",") if isinstance(given, str) else given
-    if not isinstance(many, Iterable):
+    many = [given] if isinstance(given, str) else given
+    if not isinstance(many, list | tuple | set | frozenset):  # a table of names could mean "not this one"
         raise TypeError
     names = [name.strip() for one in cast("Iterable[object]", many) for name in _plain(one).split(",")]
+    if not all(name.isidentifier() for name in names if name):
+        raise ValueError
     return frozenset(name for name in names if name)
 
 
@@ -159,6 +172,12 @@ def _harmless(new: Any, old: Any) -> bool:
     return True
 
 
+def _same(new: Any, old: Any) -> bool:
+    return bool(new == old)
+
+
+_BACKENDS = ("auto", "hyperlight", "embedded")
+_QUESTIONS = ("auto", "card", "stdin")
 _PROMPTS = ("python", "marker", "auto")
 
 OPTIONS: Final[dict[str, Option]] = {
@@ -170,7 +189,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="the name of a model",
             read=_text,
             default=_DEFAULT.model,
-            narrower=_harmless,  # whose endpoint and whose key it is, is never read from a folder
+            narrower=lambda new, old: old in (None, new),  # another model may cost more, and be somebody else's
         ),
         Option(
             name="max_retries",
@@ -200,7 +219,8 @@ OPTIONS: Final[dict[str, Option]] = {
             name="backend",
             help="what isolates the program; auto is a micro-VM where one starts",
             kind="a backend: choose auto, hyperlight or embedded",
-            read=_one_of("auto", "hyperlight", "embedded"),
+            read=_one_of(*_BACKENDS),
+            choices=_BACKENDS,
             default=_DEFAULT.backend,
             narrower=lambda new, old: new in (old, "hyperlight"),
         ),
@@ -232,7 +252,8 @@ OPTIONS: Final[dict[str, Option]] = {
             name="approval_ui",
             help="where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin)",
             kind="one of auto, card, stdin",
-            read=_one_of("auto", "card", "stdin"),
+            read=_one_of(*_QUESTIONS),
+            choices=_QUESTIONS,
             default="auto",
             narrower=_harmless,
             in_cell=False,
@@ -243,8 +264,9 @@ OPTIONS: Final[dict[str, Option]] = {
             "plain prose too (auto)",
             kind="one of python, marker, auto",
             read=_one_of(*_PROMPTS),
+            choices=_PROMPTS,
             default="python",
-            narrower=lambda new, old: _PROMPTS.index(new) <= _PROMPTS.index(old),
+            narrower=_same,
             in_cell=False,
         ),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -31,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return arguments.act(arguments)
     except CodeActError as error:
         print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("Stopped.", file=sys.stderr)
@@ -89,7 +93,7 @@ def _demo(arguments: Namespace) -> int:
 
 
 def _doctor(arguments: Namespace) -> int:
-    from ..configuration import environment, find, resolve
+    from ..configuration import environment, here, resolve
     from ..doctor import Finding, as_data, examine, line, summary
     from ..errors import UserError
     from ..session import Session
@@ -104,13 +108,13 @@ def _doctor(arguments: Namespace) -> int:
                 print(line(finding), flush=True)
 
         try:
-            folder = find(Path.cwd())
+            folder = here()
             settings = resolve([*([folder.layer()] if folder else []), environment()]).settings
         except UserError as error:
             settings = Settings()
             found(Finding("configuration", "problem", str(error), "Correct it: no prompt is asked before."))
         async with Session() as session:
-            async for finding in examine(settings, session):
+            async for finding in examine(settings, session.choose):
                 found(finding)
         return findings
 

@@ -6,18 +6,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import atexit
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..render.safe import one_line
 
 try:
     import nbformat
@@ -34,8 +39,8 @@ except ImportError as error:
 
 __all__ = ["demo", "run"]
 
-_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|> ?)([^\n]*)")
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
+_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|>(?: |\n|$))([^\n]*)")
+_LONGEST = 70
 _EXAMPLE = "01_first_prompt"
 
 
@@ -58,14 +63,35 @@ class _Client(NotebookClient):
     def __init__(self, notebook: Any, bar: Any, **options: Any) -> None:
         super().__init__(notebook, **options)
         self.prompts: dict[int, _Prompt] = {}
+        self.stopped = False
         self._bar = bar
         self._began = 0.0
+        self._stop: Callable[[], object] = lambda: None
+
+    async def through(self, environment: Mapping[str, str]) -> None:
+        """Execute it all. A kernel that is there ends with this, whatever happens."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._stop = task.cancel
+        try:
+            await self.async_execute(env=dict(environment))
+        finally:
+            atexit.unregister(self._cleanup_kernel)  # it stays registered where the kernel did not start
+            if self.km is not None:
+                with suppress(Exception):
+                    await self._async_cleanup_kernel()
 
     def begin(self, cell: Any, cell_index: int) -> None:
         self._began = time.monotonic()
+        if sys.platform != "win32":  # nbclient's handler takes the kernel away and goes on
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
         if cell.cell_type == "code" and (found := _PROMPT.match(cell.source)):
-            self.prompts[cell_index] = _Prompt(found[1].strip())
-        self._show(cell_index, "")
+            self.prompts[cell_index] = _Prompt(_harmless(found[1]))
+        self._show("")
+
+    def _interrupted(self) -> None:
+        self.stopped, self.shutdown_kernel = True, "immediate"
+        self._stop()
 
     def end(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
         if cell_index in self.prompts:
@@ -73,19 +99,20 @@ class _Client(NotebookClient):
         self._bar.update(1)
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
-        told = (msg.get("content", {}).get("transient") or {}).get("codeact")
+        transient = msg.get("content", {}).get("transient")
+        told = transient.get("codeact") if isinstance(transient, dict) else None
         if isinstance(told, dict):
             self._heard(told, cell_index)
         return super().process_message(msg, cell, cell_index)
 
     def _heard(self, told: Mapping[str, Any], cell_index: int) -> None:
         prompt = self.prompts.setdefault(cell_index, _Prompt(f"cell {cell_index + 1}"))
-        prompt.text = str(told.get("ask", ""))[:80] or prompt.text
-        prompt.state = str(told.get("state", ""))[:40]
+        prompt.text = _harmless(told.get("ask")) or prompt.text
+        prompt.state = _harmless(told.get("state"))[:40]
         prompt.calls, prompt.denied, prompt.tokens = (_number(told.get(key)) for key in ("calls", "denied", "tokens"))
-        self._show(cell_index, str(told.get("call", ""))[:80] or prompt.state)
+        self._show(_harmless(told.get("call")) or prompt.state)
 
-    def _show(self, cell_index: int, doing: str) -> None:
+    def _show(self, doing: str) -> None:
         tokens = sum(prompt.tokens for prompt in self.prompts.values())
         self._bar.set_postfix_str(f"{tokens:,} tokens  {doing}", refresh=True)
 
@@ -104,10 +131,15 @@ def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Pa
         UserError: it cannot be read, written, or executed.
     """
     node = _read(notebook)
+    for file in (html, output):
+        if file is not None and file.is_dir():  # else it would turn out at the end
+            raise UserError(f"{file} cannot be written: it is a folder.")
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"{file} cannot be written: there is no folder {file.parent}.")
     total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells)
     shape = "{n_fmt}/{total_fmt} cells |{bar:20}| {elapsed} {postfix}"
     bar = tqdm(total=total, file=sys.stderr, disable=None, bar_format=shape, dynamic_ncols=True)
-    with bar, tempfile.TemporaryDirectory() as own:
+    with bar, _own_folder() as own:
         resources = {"metadata": {"path": str(notebook.resolve().parent)}}
         client = _Client(node, bar, timeout=None, resources=resources, config=_private(own))
         client.on_cell_execute, client.on_cell_executed = client.begin, client.end
@@ -146,11 +178,17 @@ def demo(*, html: Path | None = None) -> int:
     return code
 
 
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder with a short name: a socket's may have about a hundred characters."""
+    long = len(tempfile.gettempdir()) > _LONGEST
+    return tempfile.TemporaryDirectory(dir="/tmp" if long and Path("/tmp").is_dir() else None)
+
+
 def _private(folder: str) -> Config:
     """Jupyter's ports on loopback are there for everybody on the machine; sockets in a folder of one's own are not."""
-    if sys.platform == "win32":
+    if sys.platform == "win32" or len(folder) > _LONGEST + 20:
         return Config()
-    return Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "kernel"))})
+    return Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "k"))})
 
 
 def _read(file: Path) -> Any:
@@ -172,17 +210,26 @@ def _write(file: Path, text: str) -> None:
 def _executed(client: _Client, environment: Mapping[str, str]) -> str:
     """Execute; why a cell failed, or nothing."""
     try:
-        client.execute(env=dict(environment))
+        asyncio.run(client.through(environment))
     except CellExecutionError as error:
-        return _COLORS.sub("", str(error).strip().splitlines()[-1])
+        return _harmless(str(error).strip().splitlines()[-1], 500)
     except NoSuchKernel as error:
         raise UserError(
             f"The notebook's kernel {error.name!r} is not installed here: codeact-kernel list shows ours, "
             "and codeact-kernel install adds it."
         ) from None
-    except DeadKernelError:
-        return "the kernel died"
+    except DeadKernelError:  # which is also what nbclient makes of a stop
+        return "you stopped it" if client.stopped else "the kernel died"
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return "you stopped it"
+    except Exception as error:  # of a kernel that does not start, and of whatever a notebook or its kernel says wrongly
+        return _harmless(f"it cannot be executed: {type(error).__name__}: {error}", 500)
     return ""
+
+
+def _harmless(text: object, most: int = 80) -> str:
+    """What a notebook or its kernel says, for a terminal."""
+    return one_line(text)[:most] if isinstance(text, str) else ""
 
 
 def _summarise(prompts: Mapping[int, _Prompt]) -> None:

@@ -53,7 +53,10 @@ class CodeActKernelApp(IPKernelApp):
     def init_extensions(self) -> None:
         super().init_extensions()  # the person's own
         shell: Any = self.shell
-        shell.extension_manager.load_extension(_EXTENSION)
+        try:
+            shell.extension_manager.load_extension(_EXTENSION)
+        except Exception:  # the kernel must start all the same: it is a Python kernel
+            self.log.exception("The CodeAct extension cannot be loaded; this is a plain Python kernel.")
 
 
 def launch(argv: Sequence[str]) -> None:

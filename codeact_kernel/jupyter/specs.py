@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from ipykernel.kernelspec import get_kernel_dict
 from jupyter_client.kernelspec import KernelSpecManager
 
 from ..errors import UserError
@@ -35,14 +36,14 @@ def install(*, user: bool, prefix: str | None, name: str = NAME, display_name: s
     Raises:
         UserError: the name cannot be one, or the place cannot be written.
     """
-    if not re.fullmatch(r"[A-Za-z0-9._-]+", name):
-        raise UserError(f"{name!r} is no name for a kernel: use letters, digits, - and _.")
+    name = _checked(name)
     manager = KernelSpecManager()
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(_SHIPPED, folder, dirs_exist_ok=True)
         file = Path(folder, "kernel.json")
         spec = json.loads(file.read_text(encoding="utf-8"))
         spec["argv"][0] = sys.executable
+        spec["metadata"] = get_kernel_dict().get("metadata", spec["metadata"])  # what this ipykernel can do
         spec["display_name"] = display_name or (DISPLAY_NAME if name == NAME else f"CodeAct ({name})")
         file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
         try:
@@ -66,21 +67,29 @@ def installed() -> dict[str, tuple[str, str]]:
     return found
 
 
+def _checked(name: str) -> str:
+    """The name as Jupyter keeps it. It becomes a folder, which is emptied before it is filled: `..` must be none."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
+        raise UserError(f"{name!r} is no name for a kernel: use letters, digits, - and _.")
+    return name.lower()
+
+
 def uninstall(name: str = NAME) -> str:
     """Remove the entry that Jupyter takes for `name`; where it was.
 
     Raises:
         UserError: there is none of ours, or it cannot be removed.
     """
-    ours = installed()
+    ours, name = installed(), name.lower()
     if name not in ours:
         there = f"There are: {', '.join(ours)}." if ours else "There are none."
         raise UserError(f"No kernel {name!r} of ours is installed. {there}")
+    folder = Path(ours[name][0])
     try:
-        shutil.rmtree(ours[name][0])
+        folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     except OSError as error:
-        raise UserError(f"{error.filename} cannot be removed: {error.strerror}.") from None
-    return ours[name][0]
+        raise UserError(f"{folder} cannot be removed: {error.strerror}.") from None
+    return str(folder)
 
 
 def _argv(folder: Path) -> list[str]:

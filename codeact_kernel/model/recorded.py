@@ -226,5 +226,8 @@ def save_record(path: Path, record: Record) -> None:
     table = {"version": VERSION, "model": record.model, "recorded": record.recorded, "answers": answers}
     # Replaced as a whole: a recording that is stopped leaves the old file.
     beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    os.replace(beside, path)
+    try:
+        beside.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, path)
+    except OSError as error:
+        raise UserError(f"The record {path} cannot be written ({error.strerror}): check its path.") from None

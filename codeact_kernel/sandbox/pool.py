@@ -90,8 +90,15 @@ class Pool:
         self.limits = limits
         self.preparing = ""
         self._closed = False
+        self._retired = False
+        self._out = 0
         self._spare: asyncio.Task[Worker] | None = None
         self._workers: WeakSet[Worker] = WeakSet()  # all that live: a task cancelled before it began kills none
+
+    @property
+    def closed(self) -> bool:
+        """Whether its workers are gone."""
+        return self._closed
 
     def warm(self) -> None:
         """Start a worker in the background, if none is there or on its way."""
@@ -134,12 +141,16 @@ class Pool:
         """A sandbox for one turn. Leaving with an exception kills its worker; either way a warm one follows."""
         sandbox = Sandbox(self)
         self.warm()
+        self._out += 1
+        broken = True
         try:
             yield sandbox
-        except BaseException:
-            await sandbox.close(broken=True)
-            raise
-        await sandbox.close(broken=False)
+            broken = False
+        finally:
+            self._out -= 1
+            await sandbox.close(broken=broken)
+            if self._retired and not self._out:
+                await self.aclose()
 
     async def give_back(self, worker: Worker, *, clean: bool) -> None:
         """Keep a clean worker as the spare; kill any other, and warm another up."""
@@ -149,6 +160,12 @@ class Pool:
             return
         await worker.kill()
         self.warm()
+
+    async def retire(self) -> None:
+        """Close once the sandboxes that are out are back."""
+        self._retired = True
+        if not self._out:
+            await self.aclose()
 
     async def aclose(self) -> None:
         """Kill what is left."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Collection
@@ -31,6 +32,9 @@ def tool(function: object = None, /, **options: object) -> object:
     from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
 
     return real(function, **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
+_BLANK = re.compile(r"\A(?:[ \t]*\r?\n)+")
 
 
 class Cells:
@@ -65,12 +69,12 @@ class Cells:
         try:
             return self._magics.resolved().values["kernel"]
         except UserError:  # the prompt itself will tell it
-            return "marker" if self._magics.own_kernel else "python"
+            return "marker"
 
     def transform(self, lines: list[str]) -> list[str]:
         """A prompt as the magic; any other cell as it is. Python's cells must not be slower by it, so most of them are
         told by their first character."""
-        cell = "".join(lines).lstrip("\n")
+        cell = _BLANK.sub("", "".join(lines))
         if cell[:1] == ">":
             prompt = prompts.read(cell, self._switches)
             wanted = ("marker", "auto")

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from codeact_kernel.doctor import Finding, examine
@@ -39,12 +41,22 @@ def examined(magics: CodeAct) -> Iterator[Finding]:
         yield Finding("configuration", "problem", str(error), "Correct it; %%codeact will not ask before.")
     door = magics.door
     yield from _front_end(door)
-    findings = examine(settings, door.session)
+    results: SimpleQueue[Finding | None] = SimpleQueue()
+    looking = door.thread.submit(_look(settings, door, results))
     try:
-        while (finding := door.thread.submit(anext(findings, None)).result()) is not None:
+        while (finding := results.get()) is not None:
             yield finding
     finally:
-        door.thread.submit(findings.aclose()).result()
+        looking.cancel()  # a person may have had enough of it
+
+
+async def _look(settings: Settings, door: Door, found: SimpleQueue[Finding | None]) -> None:
+    try:
+        async with aclosing(examine(settings, door.model)) as findings:
+            async for finding in findings:
+                found.put(finding)
+    finally:
+        found.put(None)
 
 
 def _front_end(door: Door) -> Iterator[Finding]:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion"]
 
-_BACKENDS = ("auto", "hyperlight", "embedded")
-_KERNELS = ("python", "marker", "auto")
 _REMEMBERED = 20
 _SEARCHED = 500
 """Cells of other sessions that are looked through."""
@@ -63,9 +61,9 @@ class Completion:
         tools = _tools()
         for pattern, names in (
             (r"^(?:%%codeact\b|> ).*--allow[= ](\w*)$", tools),
-            (r"^(?:%%codeact\b|> ).*--backend[= ](\w*)$", _BACKENDS),
-            (r"(?<!%)%codeact\s+backend\s+(\w*)$", _BACKENDS),
-            (r"(?<!%)%codeact\s+kernel\s+(\w*)$", _KERNELS),
+            (r"^(?:%%codeact\b|> ).*--backend[= ](\w*)$", OPTIONS["backend"].choices),
+            (r"(?<!%)%codeact\s+backend\s+(\w*)$", OPTIONS["backend"].choices),
+            (r"(?<!%)%codeact\s+kernel\s+(\w*)$", OPTIONS["kernel"].choices),
             (r"(?<!%)%codeact\s+config\s+(\w*)$", ("trust", "distrust")),
             (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
             (r"(?<!%)%codeact\s+(\w*)$", VERB_NAMES),

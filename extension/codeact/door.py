@@ -84,7 +84,8 @@ class Door:
         card = present and chosen.values["approval_ui"] != "stdin"
         view = View(self.thread.loop, once=shows_once(self.shell), card=card, quiet=quiet, told=self.told)
         settings = chosen.settings
-        self._tell_refused(chosen, view)
+        if not quiet:
+            self._tell_refused(chosen, view)
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await self.model(settings)
@@ -143,6 +144,8 @@ class Door:
 
     def close(self) -> None:
         """Kill the sandboxes and end the thread."""
+        if not self.thread.started:
+            return
         try:
             self.thread.submit(self.session.aclose()).result(timeout=5)
         finally:

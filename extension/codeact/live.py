@@ -42,6 +42,11 @@ class LoopThread:
                 self._loop = made.result()
             return self._loop
 
+    @property
+    def started(self) -> bool:
+        """Whether anything has run there."""
+        return self._loop is not None
+
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
         """Start `coroutine` there."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import atexit
 import keyword
+import shlex
 import threading
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments, parse_argstring
+from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets.config import Config
 from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.configuration import OPTIONS, Layer, Option, Resolved, environment, find, known, layer, resolve
+from codeact_kernel.configuration import OPTIONS, Layer, Option, Resolved, environment, here, known, layer, resolve
 from codeact_kernel.errors import ProgramError, UserError
 
 from .cells import Cells
@@ -56,8 +56,11 @@ class _Choice(traitlets.TraitType[Any, Any]):
             raise traitlets.TraitError(str(error)) from None
 
     def set(self, obj: Any, value: Any) -> None:
-        super().set(obj, value)
-        obj.said[self._option.name] = getattr(obj, self._option.name)
+        name = self._option.name
+        super().set(obj, self.default_value if value is None else value)
+        obj.said[name] = getattr(obj, name)
+        if value is None:  # chosen no longer
+            del obj.said[name]
 
 
 _Choices: Any = type(Magics)("_Choices", (Magics,), {name: _Choice(option) for name, option in OPTIONS.items()})
@@ -94,17 +97,23 @@ class CodeAct(_Choices):
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.said: dict[str, Any] = {}
-        self._configured, self._mistake = _configuration(shell.config.get("CodeAct", {}))
+        # As it was when the extension was first loaded: %config writes into the shell's configuration too.
+        if not hasattr(shell, "_codeact_configuration"):
+            shell._codeact_configuration = dict(shell.config.get("CodeAct", {}))  # type: ignore[attr-defined]
+        self._configured, self._mistake = _configuration(shell._codeact_configuration)  # type: ignore[attr-defined]
         super().__init__(shell, config=Config(CodeAct=self._configured))
         self.said.clear()  # that was the configuration, which is weaker
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
         self._door: Door | None = None
-        self._opening = threading.Lock()
+        self._opening = threading.Lock()  # a sandbox may be warmed up in the background
+        self._closed = False
 
     @property
     def door(self) -> Door:
         """The engine, from the first time that it is needed."""
         with self._opening:
+            if self._closed:
+                raise UserError("The extension was unloaded: run %load_ext codeact.")
             if self._door is None:
                 from .door import Door  # takes longer to import than a whole kernel that is not asked anything
 
@@ -122,14 +131,16 @@ class CodeAct(_Choices):
             raise self._mistake
         layers = [layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
         layers.append(layer("your configuration", self._configured))
-        folder = find(Path.cwd())
+        folder = here()
         layers += [folder.layer()] if folder is not None else []
         layers += [environment(), layer("the notebook", self.said), *([cell] if cell is not None else [])]
         return resolve(layers)
 
     def close(self) -> None:
         """Kill what runs."""
-        door, self._door = self._door, None
+        with self._opening:
+            self._closed = True
+            door, self._door = self._door, None
         if door is not None:
             atexit.unregister(door.close)
             door.close()
@@ -185,12 +196,30 @@ class CodeAct(_Choices):
 
         VERBS[verb](self, rest.strip())
 
+    def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
+        for name in cfg.get("CodeAct", {}):  # traitlets only warns
+            try:
+                known(name, OPTIONS, "CodeAct:")
+            except UserError as error:
+                raise traitlets.TraitError(str(error)) from None
+        super()._load_config(cfg, section_names, traits)
+
     def _parsed(self, line: str) -> Namespace:
+        words = shlex.shlex(line, posix=True)
+        words.whitespace_split, words.commenters, words.escape = (
+            True,
+            "",
+            "",
+        )  # quotes group; a path may have backslashes
         try:
-            return parse_argstring(self.codeact, line)
+            argv = list(words)
+        except ValueError:
+            raise UsageError("A quotation mark in the options has no other one.") from None
+        try:
+            return self.codeact.parser.parse_args(argv)
         except UsageError:
             flags = {flag for flag in _flags() if flag.startswith("--")}
-            for word in line.split():
+            for word in argv:
                 flag = word.partition("=")[0]
                 if flag.startswith("--") and not any(one.startswith(flag) for one in flags):
                     try:
@@ -222,9 +251,10 @@ def _configuration(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserErro
     for name, value in section.items():
         try:
             option = OPTIONS[known(name, OPTIONS, "In your configuration, c.CodeAct:")]
-            # What `c.CodeAct.allow.append(…)` makes.
-            given = value.get_value([]) if isinstance(value, LazyConfigValue) else value
-            right[name] = option.value(given, f"c.CodeAct.{name}")
+            if isinstance(value, LazyConfigValue):  # what `c.CodeAct.allow.append(…)` or `.add(…)` makes
+                value = value.get_value([]) or value.get_value(set())
+            if value is not None:
+                right[name] = option.value(value, f"c.CodeAct.{name}")
         except UserError as error:
             mistake = mistake or error
     return right, mistake
@@ -236,7 +266,6 @@ def load(shell: InteractiveShell) -> None:
         return
     magics = CodeAct(shell)
     shell.register_magics(magics)
-    cast("list[object]", shell.configurables).append(magics)  # for %config
     shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
     magics.cells = Cells(magics, shell, _flags(switches=True))
     magics.completion = Completion(magics, shell, [flag for flag in _flags() if flag.startswith("--")])

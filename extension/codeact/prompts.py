@@ -18,7 +18,7 @@ HINT = "To ask the model, begin the cell with > and a space."
 
 _WORD = r"(?:\d+[.,]\d+|[^\W_]+(?:['’-][^\W_]+)*)"
 _PROSE = re.compile(rf"{_WORD}(?:(?:[,.?!]\s+|\s+(?:[–—-]\s+)?){_WORD})*(?<=[^\W\d_])[.?!]+")
-_OPTION = re.compile(r"\s*(--[\w-]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
+_OPTION = re.compile(r"\s*(--[a-z][\w-]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
 _VALUE = re.compile(r"\s+(\"[^\"]*\"|'[^']*'|\S+)")
 
 
@@ -34,17 +34,18 @@ def read(cell: str, switches: Collection[str]) -> PromptCell | None:
     """The prompt in a cell that begins with the marker; `None` if it does not.
 
     Options may follow the marker. If every line begins with it, it is taken off every line, as from a quotation; a
-    backslash at the end of a line is how a console goes on to the next one, and is no part of the prompt.
+    backslash before another line is how a console goes on, and is no part of the prompt.
 
     Args:
         switches: the options that take no value.
     """
+    cell = cell.replace("\r\n", "\n")
     if not cell.startswith(("> ", ">\n")) and cell.strip() != ">":
         return None
     lines = cell.rstrip().split("\n")
-    quoted = all(line.startswith(">") or not line.strip() for line in lines)
-    lines = [re.sub(r"^> ?", "", line) if quoted or number == 0 else line for number, line in enumerate(lines)]
-    first, *others = [line[:-1].rstrip() if line.endswith("\\") else line for line in lines]
+    quoted = all(line.startswith("> ") or line.strip() in (">", "") for line in lines)
+    lines = [re.sub(r"^>(?: |$)", "", line) if quoted or number == 0 else line for number, line in enumerate(lines)]
+    first, *others = [line[:-1].rstrip() if line.endswith("\\") else line for line in lines[:-1]] + lines[-1:]
     end = _end_of_options(first, switches)
     return PromptCell(first[:end].strip(), "\n".join([first[end:].strip(), *others]).strip())
 
@@ -75,8 +76,9 @@ def is_prose(cell: str) -> bool:
     3. without the end mark it does not compile, neither as it stands nor with a small first letter, and its first word
        is not `True`, `False` or `None`.
 
-    No cell of Python with one wrong, missing or additional character passes: the end mark would have to be the mistake,
-    and then 3 finds the rest to be Python. What it does not take is Python, and gets Python's own error.
+    No line of Python code with one wrong, missing or additional character passes: the end mark would have to be the
+    mistake, and then 3 finds the rest to be Python. (A cell that is nothing but a comment has no code: without its #
+    it is prose.) What the rule does not take is Python, and gets Python's own error.
     """
     text = cell.strip("\n").rstrip()
     words = text.split()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 import codeact_kernel
-from codeact_kernel.configuration import OPTIONS, find
+from codeact_kernel.configuration import OPTIONS, here, shown
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.recorded import RecordedModel
@@ -35,8 +35,8 @@ __all__ = ["VERBS"]
 _KERNELS = {
     "python": "every cell is Python; %%codeact asks the model.",
     "marker": "a cell that begins with > and a space is a prompt; every other cell is Python.",
-    "auto": "a cell that begins with > and a space is a prompt, and so is a sentence of plain words: it begins with a "
-    "capital letter, ends with . ? or !, and has nothing in it but words, commas and dashes.",
+    "auto": "so is a cell of plain prose: three words or more, the first with a capital letter in the first column,\n"
+    "          the last with . ? or ! after its last letter; only spaces, commas, dashes and . ? ! between them.",
 }
 _ENGINE = str(Path(codeact_kernel.__file__).parent)
 
@@ -116,7 +116,7 @@ def _prompt(magics: CodeAct, rest: str) -> None:
 def _model(magics: CodeAct, rest: str) -> None:
     door = magics.door
     if rest:
-        magics.model = rest
+        magics.model = OPTIONS["model"].value(rest, "%codeact model")
         door.session.model = None
     try:
         model = door.thread.submit(door.model(door.settings)).result()
@@ -143,7 +143,8 @@ def _traceback(magics: CodeAct, rest: str) -> None:
 
 def _backend(magics: CodeAct, rest: str) -> None:
     door = magics.door
-    settings = dataclasses.replace(door.settings, backend=rest or door.settings.backend)
+    wanted = OPTIONS["backend"].value(rest, "%codeact backend") if rest else door.settings.backend
+    settings = dataclasses.replace(door.settings, backend=wanted)
     boundary = door.thread.submit(_boundary(door, settings)).result()
     if rest:  # not before: one that does not start is not chosen
         magics.backend = rest
@@ -161,7 +162,7 @@ def _reset(magics: CodeAct, rest: str) -> None:
 def _config(magics: CodeAct, rest: str) -> None:
     if rest not in ("", "trust", "distrust"):
         raise UsageError("%codeact config lists every setting; %codeact config trust (or: distrust) is about its file.")
-    file = find(Path.cwd())
+    file = here()
     if rest and file is None:
         raise UsageError("There is no codeact.toml here, and no pyproject.toml with [tool.codeact].")
     if file is not None and rest == "trust":
@@ -169,12 +170,12 @@ def _config(magics: CodeAct, rest: str) -> None:
     elif file is not None and rest == "distrust":
         file.distrust()
     resolved = magics.resolved()
-    shown = {name: _shown(value) for name, value in resolved.values.items()}
-    width = max(map(len, shown.values()))
-    for name, value in shown.items():
+    values = {name: _shown(value) for name, value in resolved.values.items()}
+    width = max(map(len, values.values()))
+    for name, value in values.items():
         print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
     if file is not None:
-        print(f"\n{plain(str(file.path))} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
+        print(f"\n{shown(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for one in resolved.refused:
         print(f"It wants {plain(one)}, which takes your word: %codeact config trust")
 
@@ -203,10 +204,10 @@ def _doctor(magics: CodeAct, rest: str) -> None:
 
 def _kernel(magics: CodeAct, rest: str) -> None:
     if rest:
-        option = OPTIONS["kernel"]
-        magics.kernel = option.value(rest, "%codeact kernel")
-    mode = magics.cells.mode
-    print(f"{mode}: {_KERNELS[mode]}")
+        magics.kernel = OPTIONS["kernel"].value(rest, "%codeact kernel")
+    chosen = magics.resolved().values["kernel"]
+    for mode, rule in _KERNELS.items():
+        print(f"{'→' if mode == chosen else ' '} {mode:7} {rule}")
 
 
 VERBS: Mapping[str, Callable[[CodeAct, str], None]] = {

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.configuration import OPTIONS, find, layer, resolve
+from codeact_kernel.configuration import OPTIONS, find, here, layer, resolve
 from codeact_kernel.errors import UserError
+from codeact_kernel.places import data_folder
 
 
 @pytest.fixture(autouse=True)
@@ -51,20 +52,73 @@ def test_nothing_is_taken_from_the_home_from_above_it_or_from_above_the_reposito
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs")
-def test_what_is_no_file_or_is_huge_or_not_ones_own_is_not_read(project, monkeypatch):
+def test_what_is_no_file_is_not_read(project):
     os.mkfifo(project / "codeact.toml")
     assert find(project) is None
     (project / "codeact.toml").unlink()
-    (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
+    (project / "codeact.toml").mkdir()
     assert find(project) is None
-    (project / "codeact.toml").write_text('model = "m"')
-    assert find(project) is not None
-    monkeypatch.setattr("os.getuid", lambda: 4242)
-    if (project / "codeact.toml").stat().st_uid != 0:  # root's files are anybody's
-        assert find(project) is None
 
 
-@pytest.mark.parametrize("text", ["model = ", "\x00", "[a", '{"model": 1}'])
+def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be_lost(project, monkeypatch):
+    (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
+    with pytest.raises(UserError, match="has more than 262,144 bytes"):
+        find(project).layer()
+    (project / "codeact.toml").write_text("review = true")
+
+    def refuse(path, flags):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.open", refuse)  # as root one can read everything
+    with pytest.raises(UserError, match=r"codeact\.toml cannot be read \(Permission denied\)"):
+        find(project)
+
+
+def test_a_pyproject_counts_if_it_has_our_table_however_that_is_written(project):
+    (project / "codeact.toml").write_text('model = "outer"')
+    inner = project / "notebooks" / "pyproject.toml"
+    for text in (
+        '[tool."codeact"]\nmodel = "inner"',
+        '[tool . codeact]\nmodel = "inner"',
+        '[tool]\ncodeact = {model = "inner"}',
+    ):
+        inner.write_text(text)
+        assert find(project / "notebooks").layer().values == {"model": "inner"}
+    for text in ("# tool.codeact is not here", "[tool.codeact-lint]\nx = 1", "tool = 3 # codeact", "[broken codeact"):
+        inner.write_text(text)
+        assert find(project / "notebooks").layer().values == {"model": "outer"}
+
+
+def test_a_folder_that_was_removed_and_a_person_without_a_home_have_no_file(project, monkeypatch):
+    gone = project / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert here() is None
+    monkeypatch.chdir(project)
+    monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    monkeypatch.delenv("XDG_DATA_HOME")
+    (project / "codeact.toml").write_text("timeout = 5")
+    assert here().layer().values == {"timeout": 5.0}
+    with pytest.raises(UserError, match="cannot be written"):
+        if os.access("/", os.W_OK):  # root could make it
+            raise UserError("/nonexistent cannot be written")
+        here().trust()
+
+
+def test_a_home_behind_a_link_is_the_home(project, home, monkeypatch, tmp_path):
+    (tmp_path / "link").symlink_to(home)
+    monkeypatch.setenv("HOME", str(tmp_path / "link"))
+    (home / "codeact.toml").write_text('model = "m"')
+    assert find(project) is None
+
+
+def test_a_relative_data_folder_is_none_for_it_would_lie_in_the_project(monkeypatch, home):
+    monkeypatch.setenv("XDG_DATA_HOME", "here")
+    assert data_folder() == home / ".local" / "share" / "codeact-kernel"
+
+
+@pytest.mark.parametrize("text", ["model = ", "\x00", "[a", '{"model": 1}', "timeout = " + "9" * 5000])
 def test_a_file_that_is_no_toml_is_one_sentence_with_its_name(project, text):
     (project / "codeact.toml").write_text(text)
     with pytest.raises(UserError, match=r"codeact\.toml is not TOML"):
@@ -78,6 +132,7 @@ def test_an_unknown_key_in_the_file_is_an_error_with_the_nearest(project):
 
 
 WIDER = {
+    "model": 'model = "large"',
     "max_retries": "max_retries = 20",
     "timeout": "timeout = 3600",
     "memory": 'memory = "2Gi"',
@@ -88,7 +143,7 @@ WIDER = {
     "kernel": 'kernel = "auto"',
 }
 NARROWER = {
-    "model": 'model = "small"',
+    "model": 'model = "m"',
     "max_retries": "max_retries = 0",
     "timeout": "timeout = 5",
     "memory": 'memory = "64Mi"',
@@ -97,10 +152,10 @@ NARROWER = {
     "approval_timeout": "approval_timeout = 10",
     "review": "review = true",
     "approval_ui": 'approval_ui = "stdin"',
-    "kernel": 'kernel = "python"',
+    "kernel": 'kernel = "marker"',
 }
 # What the person has chosen, below the folder: something that can be widened.
-OWN = layer("your configuration", {"review": True, "approval_timeout": 60, "kernel": "marker"})
+OWN = layer("your configuration", {"model": "m", "review": True, "approval_timeout": 60, "kernel": "marker"})
 
 
 @pytest.mark.parametrize("name", sorted(WIDER))
@@ -122,7 +177,12 @@ def test_a_folder_can_narrow_it(project, name):
 
 def test_every_option_is_tried_in_a_folder():
     assert set(NARROWER) == set(OPTIONS)
-    assert set(WIDER) | {"model", "approval_ui"} == set(OPTIONS)
+    assert set(WIDER) | {"approval_ui"} == set(OPTIONS)
+
+
+def test_a_folder_may_name_a_model_where_the_person_has_named_none(project):
+    (project / "codeact.toml").write_text('model = "large"')
+    assert resolve([find(project).layer()]).values["model"] == "large"
 
 
 @pytest.mark.parametrize("name", sorted(WIDER))

@@ -54,7 +54,7 @@ def test_a_value_may_be_text_or_what_toml_and_python_have_for_it(name, given, va
         ("model", ""), ("model", 3), ("model", "m" * 300), ("max_retries", 1.5), ("max_retries", True), ("max_retries", 21),
         ("max_retries", "-1"), ("timeout", 0), ("timeout", "nan"), ("timeout", "inf"), ("timeout", [1]), ("timeout", True),
         ("memory", 256), ("memory", "1Mi"), ("backend", "docker"), ("backend", ["auto"]), ("allow", 5), ("allow", [5]),
-        ("review", "perhaps"), ("review", 1), ("approval_timeout", "soon"), ("approval_ui", "both"), ("kernel", ""),
+        ("allow", {"pay": False}), ("allow", "['a','b']"), ("allow", "a b"), ("review", "perhaps"), ("review", 1), ("approval_timeout", "soon"), ("approval_ui", "both"), ("kernel", ""),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused_with_the_place_and_the_kind(name, given):
@@ -69,6 +69,23 @@ def test_an_option_that_there_is_not_is_an_error_with_the_nearest():
         layer("codeact.toml", {"modle": "x"})
     with pytest.raises(UserError, match="xyzzy is not known: choose one of allow, approval_timeout"):
         layer("codeact.toml", {"xyzzy": 1})
+
+
+def test_what_is_wrong_is_shown_short_and_harmless():
+    with pytest.raises(UserError) as refused:
+        layer("codeact.toml", {"\x1b[31mred\u202e" + "x" * 100_000: 1})
+    assert len(str(refused.value)) < 500
+    assert str(refused.value).isprintable()
+
+
+def test_a_number_that_python_does_not_write_out_is_a_sentence_too():
+    with pytest.raises(UserError, match=r"something too long \(int\)"):
+        layer("x", {"max_retries": int("f" * 6000, 16)})
+
+
+def test_settings_take_no_single_text_for_the_names_of_tools():
+    with pytest.raises(UserError, match="give a set of names"):
+        Settings(allow="pay_all")
 
 
 def test_so_is_a_variable_of_the_environment():

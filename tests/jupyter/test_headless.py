@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
+import signal
 import struct
 import subprocess
 import sys
 import termios
+import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import pytest
 
 from ..notebook.conftest import bare_environment
@@ -41,11 +45,10 @@ def notebook(folder: Path, *cells: str, kernel: str = "python3") -> Path:
     return folder / "report.ipynb"
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "codeact_kernel", *arguments]
-    return subprocess.run(
-        command, cwd=folder, env=bare_environment(folder), capture_output=True, text=True, timeout=120
-    )
+    own = bare_environment(folder) | environment
+    return subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, timeout=120)
 
 
 PROMPTS = (
@@ -141,10 +144,73 @@ def test_what_cannot_be_executed_is_one_sentence(tmp_path, make, said):
     assert "Traceback" not in done.stderr
 
 
-def test_a_page_that_cannot_be_written_is_one_sentence(tmp_path):
-    done = run(tmp_path, "run", str(notebook(tmp_path, "1")), "--html", "missing/page.html")
+def test_a_page_that_cannot_be_written_is_one_sentence_before_anything_runs(tmp_path):
+    file = notebook(tmp_path, "open('ran', 'w').close()")
+    for page, why in (("missing/page.html", "there is no folder missing"), (".", "it is a folder")):
+        done = run(tmp_path, "run", str(file), "--html", page)
+        assert done.returncode == 1
+        assert f"{page} cannot be written: {why}." in done.stderr
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_notebook_says_is_harmless_in_a_terminal(tmp_path):
+    forged = (
+        "from IPython.display import publish_display_data as publish\n"
+        "publish({'text/plain': ''}, transient={'codeact': {'ask': '\\x1b]52;c;eA==\\x07\\x1b[2J\\u202eask', 'state': [1], 'calls': -5}})\n"
+        "raise Exception('\\x1b]0;title\\x07\\x1b[2Jgone')"
+    )
+    file = notebook(tmp_path, "> \x1b[2Jprompt", "print(1)", forged)
+    done = run(tmp_path, "run", str(file), "--output", "done.ipynb")
     assert done.returncode == 1
-    assert "missing/page.html cannot be written: No such file or directory." in done.stderr
+    assert "\x1b" not in done.stdout
+    assert "\x07" not in done.stdout
+    assert "Traceback" not in done.stderr
+    file = notebook(tmp_path, forged)
+    done = run(tmp_path, "run", str(file))
+    assert "\x1b" not in done.stdout
+    assert "\u202e" not in done.stdout
+    assert "gone" in done.stdout
+
+
+def test_a_kernel_that_does_not_start_is_a_sentence_and_the_notebook_is_written(tmp_path):
+    kernels = tmp_path / "jupyter" / "kernels"
+    for name, argv in (("missing", ["/no/such/python"]), ("ends", [sys.executable, "-c", "pass"])):
+        (kernels / name).mkdir(parents=True)
+        (kernels / name / "kernel.json").write_text(
+            json.dumps({"argv": [*argv, "{connection_file}"], "display_name": name, "language": "python"})
+        )
+        file = notebook(tmp_path, "1", kernel=name)
+        done = run(tmp_path, "run", str(file), "--output", "done.ipynb", JUPYTER_PATH=str(tmp_path / "jupyter"))
+        assert done.returncode == 1
+        assert "A cell failed: it cannot be executed" in done.stdout or "the kernel died" in done.stdout
+        assert "Traceback" not in done.stderr, done.stderr
+        assert (tmp_path / "done.ipynb").exists()
+        (tmp_path / "done.ipynb").unlink()
+
+
+def test_stopping_it_leaves_nothing_running_and_is_a_sentence(tmp_path):
+    file = notebook(tmp_path, "open('began', 'w').close()\nimport time\ntime.sleep(600)")
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "codeact_kernel", "run", str(file), "--output", "done.ipynb"],
+        cwd=tmp_path, env=bare_environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not (tmp_path / "began").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(signal.SIGINT)
+    shown, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "A cell failed: you stopped it" in shown
+    assert (tmp_path / "done.ipynb").exists()
+    assert "Traceback" not in errors, errors
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+
+
+def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path):
+    deep = tmp_path / ("x" * 120)
+    deep.mkdir()
+    assert run(tmp_path, "run", str(notebook(tmp_path, "1")), TMPDIR=str(deep)).returncode == 0
 
 
 def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):

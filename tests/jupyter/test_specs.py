@@ -75,10 +75,30 @@ def test_an_entry_that_another_one_hides_is_said_to_be_hidden(nowhere, capsys):
     assert f"takes the one of the same name in {first}" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["a b", "../up", "a/b", ""])
-def test_a_name_that_cannot_be_one_is_a_sentence(name, capsys):
-    assert main(["install", "--user", "--name", name]) == 1
+@pytest.mark.parametrize("name", ["a b", "../up", "a/b", "", ".", "..", ".hidden", "-x"])
+def test_a_name_that_cannot_be_one_is_a_sentence_and_touches_nothing(name, nowhere, capsys):
+    kept = nowhere / "JUPYTER_DATA_DIR" / "kernels" / "other" / "kernel.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    assert main(["install", "--user", f"--name={name}"]) == 1
     assert "is no name for a kernel" in capsys.readouterr().err
+    assert kept.exists()
+
+
+def test_jupyter_keeps_names_in_small_letters_and_we_find_them_so(capsys):
+    assert main(["install", "--user", "--name", "Mine"]) == 0
+    assert set(installed()) == {"mine"}
+    assert main(["uninstall", "--name", "Mine"]) == 0
+
+
+def test_an_entry_that_is_a_link_is_removed_and_what_it_leads_to_is_not(nowhere):
+    main(["install", "--prefix", str(nowhere / "elsewhere")])
+    kernels = nowhere / "JUPYTER_DATA_DIR" / "kernels"
+    kernels.mkdir(parents=True)
+    (kernels / "codeact").symlink_to(nowhere / "elsewhere" / "share" / "jupyter" / "kernels" / "codeact")
+    assert main(["uninstall"]) == 0
+    assert not (kernels / "codeact").exists()
+    assert (nowhere / "elsewhere" / "share" / "jupyter" / "kernels" / "codeact" / "kernel.json").exists()
 
 
 def test_a_place_that_cannot_be_written_is_a_sentence(nowhere, capsys):

@@ -53,7 +53,7 @@ def test_kernel_info_says_what_it_is_and_that_it_is_python(own):
     assert info["language_info"]["name"] == "python"
     assert info["language_info"]["mimetype"] == "text/x-python"
     assert info["banner"].startswith("CodeAct ")
-    assert "debugger" in info.get("supported_features", ["debugger"])
+    assert "debugger" in info["supported_features"] if "supported_features" in info else info["debugger"] is True
 
 
 def test_a_tool_and_a_prompt_need_no_import_and_no_magic(own):
@@ -292,6 +292,73 @@ def test_a_kernel_that_nobody_asks_anything_has_none_of_the_engine_in_it(tmp_pat
         notebook.wait_for(notebook.send(WARM), "warm")
     finally:
         notebook.close()
+
+
+def test_what_was_chosen_in_the_notebook_can_be_taken_back(own):
+    own.do("%codeact model other")
+    assert own.get("get_ipython()._codeact.said['model']") == "other"
+    own.do("%config CodeAct.model = None")
+    assert "model" not in own.get("get_ipython()._codeact.said")
+    own.do(TOOL)
+    assert ask(own, "> Go.").status == "ok"
+
+
+def test_an_unknown_option_is_an_error_and_stays_nowhere(own):
+    shown = own.run("%config CodeAct.timout = 3")
+    assert "timout is not known: did you mean timeout?" in shown.stream("stderr") + "".join(shown.errors)
+    own.do("%reload_ext codeact")
+    own.do(TOOL)
+    assert ask(own, "> Go.").status == "ok"
+
+
+def test_quotation_marks_in_options_group_and_are_no_part_of_the_value(own):
+    own.do(TOOL.replace("@tool", "@tool(approval_mode='always_require')"))
+    for options in ('--allow "get_orders"', "--allow='get_orders' --timeout '5'"):
+        assert ask(own, f"> {options} Go.").status == "ok"
+    (error,) = own.run('> --model "abc Go.').errors
+    assert "A quotation mark in the options has no other one." in error
+
+
+def test_a_working_folder_that_is_gone_stops_nothing(own):
+    own.do("import os; here = os.getcwd(); os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')")
+    try:
+        own.do(TOOL)
+        assert ask(own, "> Go.").status == "ok"
+        assert own.do("%codeact config").status == "ok"
+    finally:
+        own.do("os.chdir(here)")
+
+
+def test_a_file_of_the_folder_that_python_itself_refuses_is_a_sentence_everywhere(own):
+    own.do("open('codeact.toml', 'w').write('timeout = ' + '9' * 5000)")
+    try:
+        own.do(TOOL)
+        for cell in ("> Go.", "%codeact config", "%codeact kernel"):
+            (error,) = own.run(cell).errors
+            assert "codeact.toml is not TOML" in error
+            assert "Traceback" not in error
+        assert "Error in callback" not in own.run("Show me the totals").everything
+    finally:
+        own.do("import os; os.remove('codeact.toml')")
+
+
+def test_an_interrupt_ends_the_doctor_and_nothing_else(own):
+    sent = own.send("%codeact doctor")
+    own.wait_for(sent, "ok       Python")
+    own.interrupt()
+    cell = own.finished(sent)
+    assert "RuntimeError" not in cell.everything
+    own.do(TOOL)
+    assert ask(own, "> Go.").status == "ok"
+
+
+def test_an_extension_that_is_unloaded_while_its_sandbox_warms_up_leaves_nothing_running(own):
+    own.do("%reload_ext codeact\n" + TOOL)
+    own.do("%unload_ext codeact\nimport time; time.sleep(2)")
+    assert own.workers() == set()
+    own.do("%load_ext codeact")
+    own.do(TOOL)
+    assert ask(own, "> Go.").status == "ok"
 
 
 def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
