@@ -28,6 +28,7 @@ __all__ = ["Finding", "as_data", "examine", "line", "summary"]
 ChooseModel: TypeAlias = Callable[[Settings], Awaitable[ModelClient]]
 State = Literal["ok", "warning", "problem"]
 
+_SET_UP = "Set one up, in a cell with %env or in the shell before Jupyter: the page on models has each kind."
 _PATIENCE = 60.0
 """Seconds for the first token of a model: a local one may have to be loaded first."""
 _FEW_BYTES, _TOO_FEW_BYTES = 1 << 30, 100 << 20
@@ -108,7 +109,7 @@ async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> F
             if wanted:
                 advice = "Choose another with CODEACT_BACKEND=auto, or %codeact backend auto."
             elif name == "hyperlight":
-                advice = "Nothing needs it: programs run as WebAssembly in a locked-down process instead."
+                advice = "You need do nothing: programs run as WebAssembly in a locked-down process instead."
             return Finding(about, state, str(error), advice)
     isolation = results[0].isolation
     if isolation is None or [result.value for result in results] != [42, 42]:
@@ -143,12 +144,18 @@ async def _model(settings: Settings, choose: ChooseModel) -> Finding:
     except TimeoutError:
         return Finding("model", "problem", f"no answer in {_PATIENCE:.0f} s", "See whether the endpoint is up.")
     except CodeActError as error:
-        return Finding("model", "problem", str(error), "See the page on models in the documentation.")
+        return Finding(
+            "model",
+            "problem",
+            str(error),
+            _SET_UP,
+        )
     if model.note:
         return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model for answers of its own.")
     if not first:
         return Finding("model", "problem", f"{model.name}: an empty answer", "See whether the endpoint is up.")
-    return Finding("model", "ok", f"{model.name}: first token after {time.monotonic() - began:.2f} s")
+    where = f", at {model.endpoint}" if hasattr(model, "endpoint") else ""  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+    return Finding("model", "ok", f"{model.name}{where}: first token after {time.monotonic() - began:.2f} s")
 
 
 async def _first_token(model: ModelClient) -> bool:

@@ -143,6 +143,12 @@ def test_with_auto_no_python_with_one_mistake_is_a_prompt(cell, data):
     ("cell", "prose"),
     [
         ("which user spent the most", True),
+        ("Show totals", True),
+        (">How much did Bob spend?", True),
+        ("How much did Bob's orders cost, in all?", True),
+        ("print 'hello world my friend'", False),
+        ("from collections import Counter\nCounter?", False),
+        ("x?", False),
         ("> but not first: x, y, z", False),
         ("import numpy s np", True),  # a hint is no prompt: it costs a line on the screen
         ("x = (1", False),

@@ -35,7 +35,7 @@ class Delta:
 
 
 class ModelClient(Protocol):
-    """What a turn needs of a model.
+    """What a turn needs of a model. One that lives behind an address may have that as `endpoint`, for people.
 
     Attributes:
         name: what the cell shows, for example `"gpt-4.1-mini"`.

@@ -25,8 +25,8 @@ OLLAMA_SECONDS = 0.5
 OLLAMA_BYTES = 1 << 20
 
 THREE_WAYS = (
-    "No model is configured: set OPENAI_API_KEY (with OPENAI_BASE_URL and CODEACT_MODEL for another endpoint), "
-    "or AZURE_OPENAI_ENDPOINT with its key, or start Ollama with a model, for example `ollama pull qwen2.5-coder`."
+    "No model is configured: set OPENAI_API_KEY, or OPENAI_BASE_URL for another server, or AZURE_OPENAI_ENDPOINT with "
+    "its key (in a cell: %env NAME=value), or start Ollama with a model, for example `ollama pull qwen2.5-coder`."
 )
 
 

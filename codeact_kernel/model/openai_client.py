@@ -74,9 +74,11 @@ class OpenAIClient:
             url = shown_url(base_url)
         except ValueError:
             raise ModelError(
-                f"{url_variable} holds no URL: set it to one like http://127.0.0.1:8080/v1, or remove it."
+                f"{url_variable} holds no URL: set it to one like http://127.0.0.1:8080/v1, without quotation marks, "
+                "or remove it."
             ) from None
         self.name = name or model
+        self.endpoint = url
         self._base_url = base_url.strip()
         self._azure_version = azure_version
         self._seconds = (limits or Limits()).model_seconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..values import JSONObject
 from .parts import call_text
-from .safe import clip
 from .transcript import Transcript
 
 __all__ = ["brief"]
@@ -18,9 +17,9 @@ def brief(transcript: Transcript) -> JSONObject:
     now = [row for row in rows[-20:] if row.answer is None]
     usage = transcript.result.usage if transcript.result is not None else None
     return {
-        "ask": clip(transcript.ask.strip().partition("\n")[0], _CALL),
+        "ask": transcript.ask.strip().partition("\n")[0][:_CALL],
         "state": transcript.state,
-        "call": clip(call_text(now[-1]), _CALL) if now and transcript.result is None else "",
+        "call": call_text(now[-1])[:_CALL] if now and transcript.result is None else "",
         "calls": len(rows),
         "denied": sum(row.decision is not None and not row.decision.allowed for row in rows),
         "tokens": usage.prompt_tokens + usage.completion_tokens if usage is not None else 0,

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import builtins
 import re
 import sys
 import threading
 from collections.abc import Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from codeact_kernel.errors import CodeActError, UserError
 
@@ -24,14 +25,29 @@ if TYPE_CHECKING:
 __all__ = ["Cells", "tool"]
 
 
-def tool(function: object = None, /, **options: object) -> object:
-    """Offer a function to the model: `@tool`, or `@tool(name=, description=, approval_mode=, max_invocations=)`.
+def tool(
+    function: Any = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    approval_mode: Literal["never_require", "always_require"] = "never_require",
+    max_invocations: int | None = None,
+) -> Any:
+    """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
     This is `codeact.tool`, which is there without an import in the CodeAct kernel.
+
+    Args:
+        name: what the model calls it; the function's own name by default.
+        description: what the model reads; the docstring by default.
+        approval_mode: `"always_require"` asks you before each call.
+        max_invocations: calls allowed in one turn; `None` is no limit but the run's.
     """
     from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
 
-    return real(function, **options)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    offer = real(name=name, description=description, approval_mode=approval_mode, max_invocations=max_invocations)
+    return offer if function is None else offer(function)
 
 
 _BLANK = re.compile(r"\A(?:[ \t]*\r?\n)+")
@@ -54,14 +70,15 @@ class Cells:
         shell.input_transformers_cleanup.insert(0, self.transform)
         shell.events.register("post_run_cell", self._after)
         if magics.own_kernel:
-            shell.builtin_trap.auto_builtins["tool"] = tool  # as `display`: it outlives %reset, and no %who lists it
+            builtins.__dict__["tool"] = tool  # as `display`: it outlives %reset, and no %who lists it
 
     def close(self) -> None:
         """Leave the shell as it was."""
         if self.transform in self._shell.input_transformers_cleanup:
             self._shell.input_transformers_cleanup.remove(self.transform)
         self._shell.events.unregister("post_run_cell", self._after)
-        self._shell.builtin_trap.auto_builtins.pop("tool", None)
+        if self._magics.own_kernel:
+            builtins.__dict__.pop("tool", None)
 
     @property
     def mode(self) -> str:
@@ -90,14 +107,18 @@ class Cells:
     def _after(self, result: ExecutionResult) -> None:
         cell = result.info.raw_cell if result.info is not None else None
         # A question is no error for IPython: it looks for help on the last word.
-        if cell and (isinstance(result.error_before_exec, SyntaxError) or cell.rstrip().endswith("?")):
+        asked = cell is not None and len(cell.split()) > 2 and cell.rstrip().endswith("?")
+        if cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
             self._hint(cell)
         if not self._warmed and "codeact_kernel.tools" in sys.modules:  # somebody has a tool, and will have a prompt
             self._warmed = True
             threading.Thread(target=self._warm, name="codeact-warm", daemon=True).start()
 
     def _hint(self, cell: str) -> None:
-        if prompts.words_of_prose(cell) and not cell.startswith((">", "%")) and self.mode != "python":
+        mode, marked = self.mode, cell.startswith("> ")
+        if mode == "python" and marked and not self._magics.own_kernel:
+            print(prompts.HINT_ELSEWHERE, file=sys.stderr)
+        elif mode != "python" and not marked and not (mode == "auto" and prompts.is_prose(cell)):
             print(prompts.HINT, file=sys.stderr)
 
     def _warm(self) -> None:

@@ -16,7 +16,7 @@ from codeact_kernel.events import Emit, Event
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 
-from .ask import somebody_is_there
+from .ask import shows_once, somebody_is_there
 from .door import Door
 from .tap import ShellTap, Waiter
 
@@ -34,7 +34,7 @@ def examined(magics: CodeAct) -> Iterator[Finding]:
         settings = resolved.settings
         wanted = ", ".join(resolved.refused)
         advice = "%codeact config shows it, and how to give your word." if wanted else ""
-        found = f"the folder's file wants {wanted}, which takes your word" if wanted else "as chosen"
+        found = f"not in force, since it takes your word: {wanted} of the folder's file" if wanted else "as chosen"
         yield Finding("configuration", "warning" if wanted else "ok", found, advice)
     except UserError as error:
         settings = Settings()
@@ -62,11 +62,14 @@ async def _look(settings: Settings, door: Door, found: SimpleQueue[Finding | Non
 def _front_end(door: Door) -> Iterator[Finding]:
     kernel: Any = getattr(door.shell, "kernel", None)
     if kernel is None:
-        found = "a terminal: the cell is shown when it is done, questions are asked with input()"
+        found = "a terminal: a cell is shown when it is done, questions come with input()"
         yield Finding("front end", "ok", found)
         return
     subshells = "with subshells" if getattr(kernel, "_supports_kernel_subshells", False) else "without subshells"
     yield Finding("kernel", "ok", f"{kernel.implementation} {kernel.implementation_version}, {subshells}")
+    if shows_once(door.shell):
+        yield Finding("front end", "ok", "a console: a cell is shown when it is done, questions come with input()")
+        return
     probe = _Probe(door)
     shown = door.live.run(probe.turn, probe)
     stdin = somebody_is_there(door.shell)
@@ -98,7 +101,7 @@ class _Probe:
         from .card import Card  # as the view does it
 
         self._card = Card(waiter, self._door.thread.loop, stop)
-        self._card.show({"text/plain": "Looking whether this page shows the card…"})
+        self._card.show({"text/plain": ""})
 
     def show(self, event: Event) -> None:
         """There are no events."""
@@ -108,4 +111,4 @@ class _Probe:
 
     def close(self) -> None:
         if self._card is not None:
-            self._card.close({"text/plain": "Looked whether this page shows the card."})
+            self._card.close({"text/plain": ""})

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion"]
 
+_OF_TOOL = ("approval_mode=", "description=", "max_invocations=", "name=")
 _REMEMBERED = 20
 _SEARCHED = 500
 """Cells of other sessions that are looked through."""
@@ -68,10 +69,13 @@ class Completion:
             (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
             (r"(?<!%)%codeact\s+(\w*)$", VERB_NAMES),
             (r"%config\s+CodeAct\.(\w*)$", tuple(OPTIONS)),
+            (r"@tool\((?:.*[\s,])?(\w*)$", _OF_TOOL),
             (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
         ):
             if found := re.search(pattern, line):
                 return _result(found[1], (name for name in names if name.startswith(found[1])))
+        if self._magics.own_kernel and (found := re.search(r"(?:^|[\s@(,=])(to{1,2}l?)$", line)):
+            return _result(found[1], ["tool"], alone=False)  # no variable, so nobody else knows of it
         return self._in_a_prompt(context, tools)
 
     def _in_a_prompt(self, context: CompletionContext, tools: Iterable[str]) -> SimpleMatcherResult:
@@ -110,6 +114,6 @@ def _tools() -> tuple[str, ...]:
     return () if engine is None else tuple(engine.default_registry)
 
 
-def _result(typed: str, names: Iterable[str]) -> SimpleMatcherResult:
+def _result(typed: str, names: Iterable[str], *, alone: bool = True) -> SimpleMatcherResult:
     completions = [SimpleCompletion(name, type="param") for name in names]
-    return {"completions": completions, "matched_fragment": typed, "suppress": bool(completions)}
+    return {"completions": completions, "matched_fragment": typed, "suppress": alone and bool(completions)}

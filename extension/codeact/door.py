@@ -85,7 +85,7 @@ class Door:
         view = View(self.thread.loop, once=shows_once(self.shell), card=card, quiet=quiet, told=self.told)
         settings = chosen.settings
         if not quiet:
-            self._tell_refused(chosen, view)
+            self._tell_once(chosen, view)
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await self.model(settings)
@@ -151,16 +151,22 @@ class Door:
         finally:
             self.thread.close()
 
-    def _tell_refused(self, chosen: Resolved, view: View) -> None:
-        if not chosen.refused:
-            return
-        text = (
-            f"The folder's file wants {', '.join(map(one_line, chosen.refused))}, which takes your word: "
-            "%codeact config shows it, %codeact config trust gives it."
-        )
-        if text not in self.told:
-            self.told.add(text)
-            view.transcript.notices.append(text)
+    def _tell_once(self, chosen: Resolved, view: View) -> None:
+        notices: list[str] = []
+        if chosen.refused:
+            wanted = ", ".join(map(one_line, chosen.refused))
+            notices.append(
+                f"Not in force: {wanted}. The folder's file wants that, and it takes your word: "
+                "%codeact config shows it, %codeact config trust gives it."
+            )
+        if not len(self.session.tools):
+            notices.append(
+                "No tools are offered: mark a function with @tool. A program sees none of the notebook's variables."
+            )
+        for text in notices:
+            if text not in self.told:
+                self.told.add(text)
+                view.transcript.notices.append(text)
 
 
 def _pretty_print_results(shell: InteractiveShell) -> None:

@@ -8,6 +8,7 @@ __all__ = ["HELP", "VERB_NAMES"]
 
 HELP = """\
 %%codeact [options]     ask the model; the cell's text is the prompt (%%codeact? lists the options)
+> [options] prompt      the same, in the CodeAct kernel or after %codeact kernel marker
 %codeact status         the boundary, the model, the tools
 %codeact doctor         whether everything works here, and what to do where it does not (--json)
 %codeact tools          what programs can call

@@ -15,6 +15,7 @@ import shlex
 import threading
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeAct", "load", "of", "unload"]
 
 
-class _Choice(traitlets.TraitType[Any, Any]):
+class Choice(traitlets.TraitType[Any, Any]):
     """One option as a trait: `c.CodeAct.…` and `%config CodeAct.…`."""
 
     def __init__(self, option: Option) -> None:
@@ -63,17 +64,22 @@ class _Choice(traitlets.TraitType[Any, Any]):
             del obj.said[name]
 
 
-_Choices: Any = type(Magics)("_Choices", (Magics,), {name: _Choice(option) for name, option in OPTIONS.items()})
+_Choices: Any = type(Magics)("Magics", (Magics,), {name: Choice(option) for name, option in OPTIONS.items()})
 
 
 def _options(function: Any) -> Any:
     """What a cell can choose, from the table."""
+
+    def about(option: Option) -> str:
+        default = "" if option.default in (None, False, frozenset()) else f"; default {option.default}"
+        return f"{option.help} ({option.kind}{default})".replace("%", "%%")
+
     decorators = [
-        argument(option.flag, action="store_true", default=None, help=option.help)
+        argument(option.flag, action="store_true", default=None, help=option.help.replace("%", "%%"))
         if option.default is False
-        else argument(option.flag, action="append", help=option.help)
+        else argument(option.flag, action="append", help=about(option) + "; may be repeated")
         if option.name == "allow"
-        else argument(option.flag, help=option.help)
+        else argument(option.flag, help=about(option))
         for option in OPTIONS.values()
         if option.in_cell
     ]
@@ -146,7 +152,7 @@ class CodeAct(_Choices):
             door.close()
 
     @no_var_expand
-    @magic_arguments()
+    @magic_arguments("%codeact")
     @_options
     @argument("--out", help="put the value into this variable")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
@@ -189,8 +195,10 @@ class CodeAct(_Choices):
             print(HELP)
             return
         if verb not in VERB_NAMES:
+            near = get_close_matches(verb, VERB_NAMES, n=1)
+            advice = f"Did you mean %codeact {near[0]}?" if near else f"It knows {', '.join(VERB_NAMES)}."
             raise UsageError(
-                f"%codeact {verb}: not known. To ask the model use %%codeact with the prompt below it.\n{HELP}"
+                f"%codeact {verb}: not known. To ask the model use %%codeact with the prompt below it. {advice}"
             )
         from .verbs import VERBS  # they use the engine
 

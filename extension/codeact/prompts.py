@@ -12,9 +12,10 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["HINT", "PromptCell", "is_prose", "read", "words_of_prose"]
+__all__ = ["HINT", "HINT_ELSEWHERE", "PromptCell", "is_prose", "read", "words_of_prose"]
 
 HINT = "To ask the model, begin the cell with > and a space."
+HINT_ELSEWHERE = "To ask the model here, begin the cell with %%codeact; %codeact kernel marker makes > do it, too."
 
 _WORD = r"(?:\d+[.,]\d+|[^\W_]+(?:['’-][^\W_]+)*)"
 _PROSE = re.compile(rf"{_WORD}(?:(?:[,.?!]\s+|\s+(?:[–—-]\s+)?){_WORD})*(?<=[^\W\d_])[.?!]+")
@@ -62,9 +63,10 @@ def _end_of_options(line: str, switches: Collection[str]) -> int:
 
 
 def words_of_prose(cell: str) -> bool:
-    """Whether a cell that is no Python reads like a question or an order, so that a hint may help."""
-    words = cell.split()
-    return len(words) >= 3 and sum(word.strip(".,?!'\"").isalpha() for word in words) >= 0.8 * len(words)
+    """Whether a line that IPython makes nothing of reads like a question or an order, so that a hint may help."""
+    words = cell.strip().removeprefix(">").split()
+    plain = all(re.fullmatch(r"\w+(?:['’-]\w+)*[.,?!]*", word) for word in words)
+    return plain and len(words) >= 2 and "\n" not in cell.strip()
 
 
 def is_prose(cell: str) -> bool:

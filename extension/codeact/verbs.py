@@ -19,6 +19,7 @@ import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, here, shown
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
+from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.safe import clip, plain
 from codeact_kernel.settings import Settings
@@ -54,7 +55,13 @@ async def _model_in_words(door: Door, settings: Settings) -> str:
         model = await door.model(settings)
     except CodeActError as error:
         return str(error)
-    return f"{model.name}. {model.note}".strip(". ")
+    return f"{_named(model)}. {model.note}".strip(". ")
+
+
+def _named(model: ModelClient) -> str:
+    """Its name, and where it is: a server may take any name for its own."""
+    endpoint = getattr(model, "endpoint", "")
+    return plain(f"{model.name}, at {endpoint}" if endpoint else model.name)
 
 
 def _status(magics: CodeAct, rest: str) -> None:
@@ -120,7 +127,7 @@ def _model(magics: CodeAct, rest: str) -> None:
         door.session.model = None
     try:
         model = door.thread.submit(door.model(door.settings)).result()
-        print(f"{model.name} {model.note}".strip())
+        print(f"{_named(model)} {model.note}".strip())
     except CodeActError as error:
         print(error)
 
@@ -174,10 +181,10 @@ def _config(magics: CodeAct, rest: str) -> None:
     width = max(map(len, values.values()))
     for name, value in values.items():
         print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
-    if file is not None:
+    if file is not None and (file.trusted or resolved.refused):
         print(f"\n{shown(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for one in resolved.refused:
-        print(f"It wants {plain(one)}, which takes your word: %codeact config trust")
+        print(f"Not in force: {plain(one)}. It takes your word: %codeact config trust")
 
 
 def _shown(value: object) -> str:

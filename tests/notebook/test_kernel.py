@@ -150,7 +150,9 @@ def test_with_auto_a_sentence_is_a_prompt_and_python_is_python(own):
     own.do(TOOL)
     try:
         assert "auto" in own.do("%codeact kernel auto").stdout
-        assert ask(own, "What did user 2 spend at most?").status == "ok"
+        cell = ask(own, "What did user 2 spend at most?")
+        assert cell.status == "ok"
+        assert "begin the cell" not in cell.stream("stderr")
         assert own.get("_codeact.ask") == "What did user 2 spend at most?"
         assert any("SyntaxError" in error for error in own.run("import numpy s np").errors)
         assert own.run("x = 1\nx?").status == "ok"
@@ -195,6 +197,24 @@ def test_a_console_is_told_whether_a_cell_is_complete(own, code, status):
     assert own.reply("is_complete")["status"] == status
 
 
+def test_tab_knows_tool_and_its_options(own):
+    assert "tool" in own.complete("too")
+    assert "tool" in own.complete("@too")
+    assert "approval_mode=" in own.complete("@tool(appr")
+
+
+def test_without_a_tool_the_first_prompt_says_so(tmp_path):
+    notebook = start(tmp_path)
+    try:
+        told = "No tools are offered: mark a function with @tool."
+        for expected in (True, False):
+            notebook.do("import codeact\ncodeact.use(codeact.ScriptedModel(['sum([1, 2])']))")
+            assert (told in notebook.run("> Go.").text) is expected
+        assert "did you mean %codeact model?" in notebook.run("%codeact modle").errors[0].lower()
+    finally:
+        notebook.close()
+
+
 def test_tab_in_a_prompt_offers_options_tools_and_prompts_of_before(own):
     own.do(TOOL)
     assert own.complete("> --ma") == ["--max-retries"]
@@ -231,12 +251,12 @@ def test_what_the_folder_says_is_read_and_what_it_may_not_say_is_told_once(own):
         shown = own.do("%codeact config").stdout
         assert next(line for line in shown.splitlines() if line.startswith("timeout")).split()[1] == "7"
         assert "codeact.toml is not trusted" in shown
-        assert "It wants allow = get_orders, which takes your word: %codeact config trust" in shown
-        assert "wants allow = get_orders, which takes your word" in ask(own, "> Go.").text
-        assert "takes your word" not in ask(own, "> Go.").text
+        assert "Not in force: allow = get_orders. It takes your word: %codeact config trust" in shown
+        assert "Not in force: allow = get_orders." in ask(own, "> Go.").text
+        assert "Not in force" not in ask(own, "> Go.").text
         shown = own.do("%codeact config trust").stdout
         assert "is trusted as it is now" in shown
-        assert "takes your word" not in shown
+        assert "Not in force" not in shown
         own.do("open('codeact.toml', 'w').write('timout = 7')")
         (error,) = own.run("> Go.").errors
         assert "codeact.toml: timout is not known: did you mean timeout?" in error

@@ -183,7 +183,7 @@ def test_an_unknown_verb_is_answered_with_the_known_ones(nb):
     assert shown.status == "error"
     (error,) = shown.errors
     assert "%codeact nonsense: not known" in error
-    assert "%codeact status" in error
+    assert "It knows status, doctor, tools" in error
     assert "Traceback" not in error
 
 
@@ -258,8 +258,8 @@ def test_a_cell_can_ask_for_less_memory_and_the_limit_is_told(nb):
 def test_another_model_is_used_from_then_on(nb):
     nb.do("import os; os.environ['OPENAI_BASE_URL'] = 'http://127.0.0.1:9/v1'")
     try:
-        assert nb.do("%codeact model someone-else").stdout.strip() == "someone-else"
-        assert nb.do("%codeact model").stdout.strip() == "someone-else"
+        assert nb.do("%codeact model someone-else").stdout.strip() == "someone-else, at http://127.0.0.1:9/v1"
+        assert nb.do("%codeact model").stdout.strip() == "someone-else, at http://127.0.0.1:9/v1"
     finally:
         nb.do("del os.environ['OPENAI_BASE_URL']")
 
