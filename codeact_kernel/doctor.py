@@ -6,6 +6,7 @@ import asyncio
 import platform
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -32,6 +33,7 @@ _SET_UP = "Set one up, in a cell with %env or in the shell before Jupyter: the p
 _PATIENCE = 60.0
 """Seconds for the first token of a model: a local one may have to be loaded first."""
 _FEW_BYTES, _TOO_FEW_BYTES = 1 << 30, 100 << 20
+_COLUMNS = 110
 _GIB = 1 << 30
 
 
@@ -201,9 +203,11 @@ def _disk() -> Finding:
 
 
 def line(finding: Finding) -> str:
-    """One finding as text; the advice on a line of its own."""
-    text = f"{finding.state:8} {finding.about:19} {one_line(finding.found)}"
-    return f"{text}\n{'':29}{one_line(finding.advice)}" if finding.advice else text
+    """One finding as text; the advice begins a line of its own."""
+    head = f"{finding.state:8} {finding.about:19} "
+    paragraphs = [one_line(finding.found), *([one_line(finding.advice)] if finding.advice else [])]
+    lines = [text for one in paragraphs for text in textwrap.wrap(one, _COLUMNS - len(head), break_on_hyphens=False)]
+    return head + f"\n{'':{len(head)}}".join(lines)
 
 
 def summary(findings: Iterable[Finding]) -> str:

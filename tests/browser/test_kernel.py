@@ -64,6 +64,7 @@ def test_a_notebook_with_prompts_is_python_but_for_the_prompts(front: Front):
     front.shot("first-prompt")
     front.run(3)
     front.state("waiting for you", 3)
+    front.card(3).scroll_into_view_if_needed()
     front.shot("approval")
     front.click("Allow once", 3)
     assert "allowed by you" in front.done(3)
