@@ -11,24 +11,21 @@ from __future__ import annotations
 
 import atexit
 import keyword
-import shlex
 import threading
-from argparse import Namespace
-from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
 from IPython.core.error import UsageError
-from IPython.core.magic import Magics, cell_magic, line_magic, magics_class, no_var_expand
+from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expand
 from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets.config import Config
-from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.configuration import OPTIONS, Layer, Option, Resolved, environment, here, known, layer, resolve
+from codeact_kernel.configuration import OPTIONS, Layer, Resolved, environment, here, known, layer, resolve
 from codeact_kernel.errors import ProgramError, UserError
 
 from .cells import Cells
+from .choices import Choices, cell_layer, cell_options, configured, flags_of, parsed
 from .completion import Completion
 from .help import HELP, VERB_NAMES
 
@@ -40,56 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["CodeAct", "load", "of", "unload"]
 
 
-class Choice(traitlets.TraitType[Any, Any]):
-    """One option as a trait: `c.CodeAct.…` and `%config CodeAct.…`."""
-
-    def __init__(self, option: Option) -> None:
-        super().__init__(option.default, help=f"{option.help}: {option.kind}.", config=True)
-        self._option = option
-        self.info_text = option.kind
-
-    def validate(self, obj: Any, value: Any) -> Any:
-        if value is self.default_value:
-            return value
-        try:
-            return self._option.value(value, f"CodeAct.{self._option.name}")
-        except UserError as error:
-            raise traitlets.TraitError(str(error)) from None
-
-    def set(self, obj: Any, value: Any) -> None:
-        name = self._option.name
-        super().set(obj, self.default_value if value is None else value)
-        obj.said[name] = getattr(obj, name)
-        if value is None:  # chosen no longer
-            del obj.said[name]
-
-
-_Choices: Any = type(Magics)("Magics", (Magics,), {name: Choice(option) for name, option in OPTIONS.items()})
-
-
-def _options(function: Any) -> Any:
-    """What a cell can choose, from the table."""
-
-    def about(option: Option) -> str:
-        default = "" if option.default in (None, False, frozenset()) else f"; default {option.default}"
-        return f"{option.help} ({option.kind}{default})".replace("%", "%%")
-
-    decorators = [
-        argument(option.flag, action="store_true", default=None, help=option.help.replace("%", "%%"))
-        if option.default is False
-        else argument(option.flag, action="append", help=about(option) + "; may be repeated")
-        if option.name == "allow"
-        else argument(option.flag, help=about(option))
-        for option in OPTIONS.values()
-        if option.in_cell
-    ]
-    for decorator in reversed(decorators):
-        function = decorator(function)
-    return function
-
-
 @magics_class
-class CodeAct(_Choices):
+class CodeAct(Choices):
     """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose.
 
     Attributes:
@@ -106,7 +55,7 @@ class CodeAct(_Choices):
         # As it was when the extension was first loaded: %config writes into the shell's configuration too.
         if not hasattr(shell, "_codeact_configuration"):
             shell._codeact_configuration = dict(shell.config.get("CodeAct", {}))  # type: ignore[attr-defined]
-        self._configured, self._mistake = _configuration(shell._codeact_configuration)  # type: ignore[attr-defined]
+        self._configured, self._mistake = configured(shell._codeact_configuration)  # type: ignore[attr-defined]
         super().__init__(shell, config=Config(CodeAct=self._configured))
         self.said.clear()  # that was the configuration, which is weaker
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
@@ -153,7 +102,7 @@ class CodeAct(_Choices):
 
     @no_var_expand
     @magic_arguments("%codeact")
-    @_options
+    @cell_options
     @argument("--out", help="put the value into this variable")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
     @argument("--quiet", action="store_true", help="show nothing; the result is in _codeact")
@@ -164,7 +113,7 @@ class CodeAct(_Choices):
 
         The result is bound to `_codeact`: program, calls, value, stdout, usage, timings, error.
         """
-        options = self._parsed(line)
+        options = parsed(self.codeact.parser, line)
         if not cell.strip():
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
@@ -172,7 +121,7 @@ class CodeAct(_Choices):
         if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
             raise UsageError(f"--out {options.out}: not a name for a variable.")
         try:
-            resolved = self.resolved(_cell_layer(options))
+            resolved = self.resolved(cell_layer(options))
         except UserError as error:
             raise UsageError(str(error)) from None
         if options.dry_run:
@@ -212,61 +161,6 @@ class CodeAct(_Choices):
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
 
-    def _parsed(self, line: str) -> Namespace:
-        words = shlex.shlex(line, posix=True)
-        words.whitespace_split, words.commenters, words.escape = (
-            True,
-            "",
-            "",
-        )  # quotes group; a path may have backslashes
-        try:
-            argv = list(words)
-        except ValueError:
-            raise UsageError("A quotation mark in the options has no other one.") from None
-        try:
-            return self.codeact.parser.parse_args(argv)
-        except UsageError:
-            flags = {flag for flag in _flags() if flag.startswith("--")}
-            for word in argv:
-                flag = word.partition("=")[0]
-                if flag.startswith("--") and not any(one.startswith(flag) for one in flags):
-                    try:
-                        known(flag, flags, "The option")
-                    except UserError as error:
-                        raise UsageError(str(error)) from None
-            raise
-
-
-def _flags(*, switches: bool = False) -> Sequence[str]:
-    """The options of a cell; with `switches` those that take no value."""
-    actions = CodeAct.codeact.parser._actions
-    return [flag for action in actions for flag in action.option_strings if not switches or action.nargs == 0]
-
-
-def _cell_layer(options: Namespace) -> Layer:
-    given = {
-        name: value
-        for name, option in OPTIONS.items()
-        if option.in_cell and (value := getattr(options, name)) is not None
-    }
-    return layer("the cell", given, {name: option.flag for name, option in OPTIONS.items()})
-
-
-def _configuration(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | None]:
-    """What `c.CodeAct` says and is right, and the first that is wrong: the magics must be there to tell it."""
-    right: dict[str, Any] = {}
-    mistake: UserError | None = None
-    for name, value in section.items():
-        try:
-            option = OPTIONS[known(name, OPTIONS, "In your configuration, c.CodeAct:")]
-            if isinstance(value, LazyConfigValue):  # what `c.CodeAct.allow.append(…)` or `.add(…)` makes
-                value = value.get_value([]) or value.get_value(set())
-            if value is not None:
-                right[name] = option.value(value, f"c.CodeAct.{name}")
-        except UserError as error:
-            mistake = mistake or error
-    return right, mistake
-
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics once."""
@@ -275,8 +169,9 @@ def load(shell: InteractiveShell) -> None:
     magics = CodeAct(shell)
     shell.register_magics(magics)
     shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
-    magics.cells = Cells(magics, shell, _flags(switches=True))
-    magics.completion = Completion(magics, shell, [flag for flag in _flags() if flag.startswith("--")])
+    parser = CodeAct.codeact.parser
+    magics.cells = Cells(magics, shell, flags_of(parser, switches=True))
+    magics.completion = Completion(magics, shell, flags_of(parser))
 
 
 def unload(shell: InteractiveShell) -> None:
