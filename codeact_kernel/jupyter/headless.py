@@ -41,6 +41,7 @@ __all__ = ["demo", "run"]
 
 _PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|>(?: |\n|$))([^\n]*)")
 _LONGEST = 70
+"""Characters of the folder for temporary files that leave enough of the hundred or so that a socket's name may have."""
 _EXAMPLE = "01_first_prompt"
 
 
