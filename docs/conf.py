@@ -5,7 +5,7 @@ import re
 import shutil
 from pathlib import Path
 
-from pygments.lexers import get_lexer_by_name
+from pygments.lexers import TextLexer, get_lexer_by_name
 from sphinx.application import Sphinx
 
 import codeact_kernel
@@ -75,5 +75,6 @@ def to_the_copies(app: Sphinx, page: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
+    app.add_lexer("prompt", TextLexer)  # cells of the CodeAct kernel that are no Python
     app.add_lexer("python", type(get_lexer_by_name("ipython3")))  # Python blocks are cells: some begin with a magic
     app.connect("source-read", to_the_copies)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -133,6 +132,8 @@ def _ours(name: str, text: bytes) -> object:
     Raises:
         ValueError: it is no TOML. (tomllib also lets what `int` raises through.)
     """
+    import tomllib  # most folders have no such file, and every start of the kernel would pay for it
+
     table: dict[str, Any] = tomllib.loads(text.decode())
     if name != "pyproject.toml":
         return table

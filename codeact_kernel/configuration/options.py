@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -87,6 +86,8 @@ def known(name: str, names: Collection[str], what: str) -> str:
     """
     if name in names:
         return name
+    import difflib  # only a mistake needs it
+
     near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
     advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(names))}."
     raise UserError(f"{what} {shown(name)} is not known: {advice}")

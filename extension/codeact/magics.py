@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import keyword
 import threading
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -144,11 +143,10 @@ class CodeAct(Choices):
             print(HELP)
             return
         if verb not in VERB_NAMES:
-            near = get_close_matches(verb, VERB_NAMES, n=1)
-            advice = f"Did you mean %codeact {near[0]}?" if near else f"It knows {', '.join(VERB_NAMES)}."
-            raise UsageError(
-                f"%codeact {verb}: not known. To ask the model use %%codeact with the prompt below it. {advice}"
-            )
+            try:
+                known(verb, VERB_NAMES, "%codeact")
+            except UserError as error:
+                raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
         from .verbs import VERBS  # they use the engine
 
         VERBS[verb](self, rest.strip())

@@ -28,6 +28,11 @@ LATE = {
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
     ("extension/codeact/__init__.py", "codeact_kernel"): "loading the extension is light: PEP 562",
+    (
+        "codeact_kernel/configuration/folder.py",
+        "tomllib",
+    ): "most folders have no file of ours: the kernel starts faster",
+    ("codeact_kernel/configuration/options.py", "difflib"): "only a mistake needs it: likewise",
     ("extension/codeact/magics.py", "door"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "verbs"): "likewise",
     ("extension/codeact/cells.py", "tools"): "likewise",

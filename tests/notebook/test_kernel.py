@@ -210,7 +210,7 @@ def test_without_a_tool_the_first_prompt_says_so(tmp_path):
         for expected in (True, False):
             notebook.do("import codeact\ncodeact.use(codeact.ScriptedModel(['sum([1, 2])']))")
             assert (told in notebook.run("> Go.").text) is expected
-        assert "did you mean %codeact model?" in notebook.run("%codeact modle").errors[0].lower()
+        assert "%codeact modle is not known: did you mean model?" in notebook.run("%codeact modle").errors[0]
     finally:
         notebook.close()
 

@@ -182,8 +182,7 @@ def test_an_unknown_verb_is_answered_with_the_known_ones(nb):
     shown = nb.run("%codeact nonsense")
     assert shown.status == "error"
     (error,) = shown.errors
-    assert "%codeact nonsense: not known" in error
-    assert "It knows status, doctor, tools" in error
+    assert "%codeact nonsense is not known: choose one of approvals, backend, config" in error
     assert "Traceback" not in error
 
 

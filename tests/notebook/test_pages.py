@@ -27,7 +27,7 @@ from .conftest import Notebook, bare_environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
-LANGUAGES = {"python", "bash", "toml", "text", "{eval-rst}", "{toctree}"}
+LANGUAGES = {"python", "prompt", "bash", "toml", "text", "{eval-rst}", "{toctree}"}
 
 # What a model writes to the prompts of the pages, where the page does not show it.
 PROGRAMS = {
@@ -99,7 +99,7 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path):
             cells = [nbformat.v4.new_code_cell("'a notebook of yours'")]
             nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebook.ipynb")
         for block in blocks(page):
-            if block.language == "python":
+            if block.language in ("python", "prompt"):
                 run_cell(notebook, block, tmp_path)
             elif block.language == "bash":
                 run_commands(block, tmp_path, home(tmp_path, answering))
