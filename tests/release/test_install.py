@@ -1,4 +1,4 @@
-"""What is published, installed as a stranger installs it: built from a clean export, from the index, into empty environments.
+"""What is published, installed as a stranger installs it: built from its source archive, into empty environments.
 
 `scripts/test --release` runs these; they take minutes and a network.
 """
@@ -32,21 +32,11 @@ def run(*command: str | Path, cwd: Path | None = None, **environment: str) -> st
 
 
 @pytest.fixture(scope="module")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that are committed, and nothing that lies about."""
-    folder = tmp_path_factory.mktemp("export")
-    archive = folder / "tree.tar"
-    run("git", "-C", ROOT, "archive", "-o", archive, "HEAD")
-    with tarfile.open(archive) as file:
-        file.extractall(folder / "tree", filter="data")
-    return folder / "tree"
-
-
-@pytest.fixture(scope="module")
-def dist(export: Path) -> Path:
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Source archive and wheel, the wheel made from the source archive, as an index has them."""
-    run(sys.executable, "-m", "build", "--outdir", export / "dist", export)
-    return export / "dist"
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--outdir", folder, ROOT)
+    return folder
 
 
 def only(folder: Path, pattern: str) -> Path:
