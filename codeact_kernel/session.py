@@ -98,19 +98,20 @@ class Session:
         if self._name is not None and (settings is None or settings.model is None):
             settings = replace(settings or from_environment(), model=self._name)
         settings = settings or from_environment()
-        pool = await self.pool(settings)
-        await pool.prove()  # what is no matter of doubt comes up while the model writes
-        return await run_turn(
-            ask,
-            model=model or await self.choose(settings),
-            sandboxes=pool,
-            tools=self.tools,
-            approver=approver or DenyAll(),
-            grants=self.grants,
-            emit=emit,
-            settings=settings,
-            on_main=on_main,
-        )
+        pool = self.pool(settings)
+        with pool.in_use():
+            await pool.prove()  # what is no matter of doubt comes up while the model writes
+            return await run_turn(
+                ask,
+                model=model or await self.choose(settings),
+                sandboxes=pool,
+                tools=self.tools,
+                approver=approver or DenyAll(),
+                grants=self.grants,
+                emit=emit,
+                settings=settings,
+                on_main=on_main,
+            )
 
     async def choose(self, settings: Settings) -> ModelClient:
         """The model for an ask: the one set on the session, or the one that the settings and the environment name.
@@ -126,8 +127,8 @@ class Session:
             self._found[key] = await choose_model(settings, os.environ)
         return self._found[key]
 
-    async def pool(self, settings: Settings) -> Pool:
-        """The sandboxes for these settings; others are closed as soon as no turn is in them.
+    def pool(self, settings: Settings) -> Pool:
+        """The sandboxes for these settings; others are closed as soon as no turn uses them. Needs a running loop.
 
         Raises:
             UserError: a backend that is not there.
@@ -137,11 +138,11 @@ class Session:
         self._choices[settings.backend] = choice
         if pool is not None and (pool.choice, pool.limits) == (choice, limits):
             return pool
-        self._pool = Pool(choice, limits)
+        self._pool = made = Pool(choice, limits)
         if pool is not None:
-            self._retired = [one for one in self._retired if not one.closed] + [pool]
-            await pool.retire()
-        return self._pool
+            pool.retire()
+            self._retired = [one for one in [*self._retired, pool] if not one.closed]
+        return made
 
     async def reset(self) -> None:
         """Throw the sandboxes away, and forget which model and which backend were found; the next ask looks again."""

@@ -107,6 +107,18 @@ async def test_asks_with_other_settings_at_once_do_not_end_each_other():
         assert [result.error for result in await asyncio.gather(*asks)] == [None] * 4
 
 
+async def test_a_turn_that_still_looks_for_its_model_keeps_its_sandboxes_when_another_has_other_settings():
+    class Looking(Session):
+        async def choose(self, settings):
+            await asyncio.sleep(0.05 if settings is EMBEDDED else 0)  # as one that asks an endpoint what it offers
+            return ScriptedModel(["```python\n6 * 7\n```"])
+
+    other = replace(EMBEDDED, limits=replace(EMBEDDED.limits, memory_bytes=128 << 20))
+    async with Looking(tools=[]) as session:
+        asks = [session.ask("?", settings=settings) for settings in (EMBEDDED, other, EMBEDDED, other)]
+        assert [result.value for result in await asyncio.gather(*asks)] == [42] * 4
+
+
 async def test_a_turn_that_is_cancelled_ends_at_once_and_the_session_goes_on():
     async with Session(
         tools=[], model=ScriptedModel(["```python\nwhile True: pass\n```", "```python\n1\n```"])

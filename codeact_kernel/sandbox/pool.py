@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from weakref import WeakSet
 
 from ..bridge.messages import Run
@@ -90,15 +90,26 @@ class Pool:
         self.limits = limits
         self.preparing = ""
         self._closed = False
-        self._retired = False
-        self._out = 0
+        self._retired: asyncio.Task[None] | None = None
+        self._retiring = False
+        self._users = 0
         self._spare: asyncio.Task[Worker] | None = None
         self._workers: WeakSet[Worker] = WeakSet()  # all that live: a task cancelled before it began kills none
 
     @property
     def closed(self) -> bool:
-        """Whether its workers are gone."""
-        return self._closed
+        """Whether it was retired and its workers are gone."""
+        return self._retired is not None and self._retired.done()
+
+    @contextmanager
+    def in_use(self) -> Generator[None]:
+        """Keep it from being closed by `retire` for the time of the `with` block."""
+        self._users += 1
+        try:
+            yield
+        finally:
+            self._users -= 1
+            self._close_if_idle()
 
     def warm(self) -> None:
         """Start a worker in the background, if none is there or on its way."""
@@ -141,16 +152,13 @@ class Pool:
         """A sandbox for one turn. Leaving with an exception kills its worker; either way a warm one follows."""
         sandbox = Sandbox(self)
         self.warm()
-        self._out += 1
         broken = True
-        try:
-            yield sandbox
-            broken = False
-        finally:
-            self._out -= 1
-            await sandbox.close(broken=broken)
-            if self._retired and not self._out:
-                await self.aclose()
+        with self.in_use():
+            try:
+                yield sandbox
+                broken = False
+            finally:
+                await sandbox.close(broken=broken)
 
     async def give_back(self, worker: Worker, *, clean: bool) -> None:
         """Keep a clean worker as the spare; kill any other, and warm another up."""
@@ -161,11 +169,14 @@ class Pool:
         await worker.kill()
         self.warm()
 
-    async def retire(self) -> None:
-        """Close once the sandboxes that are out are back."""
-        self._retired = True
-        if not self._out:
-            await self.aclose()
+    def retire(self) -> None:
+        """Close once nobody uses it."""
+        self._retiring = True
+        self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._retiring and not self._users and self._retired is None:
+            self._retired = asyncio.create_task(self.aclose())
 
     async def aclose(self) -> None:
         """Kill what is left."""

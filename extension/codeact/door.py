@@ -138,7 +138,7 @@ class Door:
         settings = self.settings
 
         async def start() -> None:
-            (await self.session.pool(settings)).warm()
+            self.session.pool(settings).warm()
 
         self.thread.submit(start())
 

@@ -44,7 +44,7 @@ _ENGINE = str(Path(codeact_kernel.__file__).parent)
 
 async def _boundary(door: Door, settings: Settings) -> str:
     """What a program would have around it, from a sandbox that really started."""
-    pool = await door.session.pool(settings)
+    pool = door.session.pool(settings)
     async with pool.checkout() as sandbox:
         boundary = str(await sandbox.open())
     return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
