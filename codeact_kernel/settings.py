@@ -40,6 +40,8 @@ class Limits:
     depth: int = 32
     """Nesting of JSON: deeper input is a RecursionError in decoders."""
     calls_per_run: int = 10_000
+    services_per_run: int = 200_000
+    """Steps with files and data: a megabyte at most each."""
     calls_in_flight: int = 16
     output_bytes: int = 1 * MIB
     """Printed text kept of one turn, head and tail; in characters."""

@@ -41,6 +41,7 @@ from .model.base import Message, ModelClient
 from .model.extract import Reader
 from .model.usage import estimate
 from .prompt import Feedback
+from .reach import Reach
 from .sandbox.pool import Pool, Sandbox
 from .settings import Settings
 from .tally import Tally
@@ -79,7 +80,7 @@ async def run_turn(
     desk = Desk(approver, grants, settings.limits)
     calls = Calls(number, tools, desk, settings.allow, emit, settings.limits, on_main)
     tally = Tally(ask, model, calls, emit, settings.limits)
-    turn = _Turn(model, tools, desk, calls, tally, emit, settings)
+    turn = _Turn(model, tools, Reach(), desk, calls, tally, emit, settings)
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
@@ -100,6 +101,7 @@ async def run_turn(
 class _Turn:
     model: ModelClient
     tools: Registry
+    reach: Reach
     desk: Desk
     calls: Calls
     tally: Tally
@@ -203,13 +205,15 @@ class _Turn:
             isolation = await sandbox.open()
             tally.begin_run(isolation)
             self.emit(RunStarted(run=tally.attempts, isolation=isolation))
+            clock = self.calls.begin(tally.attempts, program, self.sites)
             outcome = await sandbox.run(
                 program,
                 tools={name: list(spec.parameters) for name, spec in self.tools.specs().items()},
+                rooms=self.reach.begin(),
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
-                answer=self.calls.answer,
+                answer=self.reach.answering(self.calls.answer, clock.paused),
                 write=tally.write,
-                clock=self.calls.begin(tally.attempts, program, self.sites),
+                clock=clock,
             )
         tally.outcome, tally.error = outcome, outcome.failure
         self.emit(RunFinished(run=tally.attempts, outcome=outcome))

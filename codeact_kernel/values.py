@@ -5,7 +5,7 @@ Nothing here does anything. A value that only one room knows belongs in that roo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -21,6 +21,7 @@ __all__ = [
     "Raised",
     "Returned",
     "RunOutcome",
+    "Serve",
     "Stream",
     "Timings",
     "ToolCall",
@@ -31,6 +32,8 @@ __all__ = [
 JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
 JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
+Serve: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
+"""One service: takes what a program sends, gives what it gets. Raises ProgramError, whose text the program sees."""
 Choice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 
 

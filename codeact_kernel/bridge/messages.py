@@ -38,14 +38,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Host: run `program`. `tools` maps each tool's name to the names of its parameters, in order.
+    """Host: run `program`. `tools` maps each tool's name to the names of its parameters, in order; `rooms` maps what
+    else the program can touch (`"files"`, `"data"`, ...) to what the guest's half of it is told.
 
     `keep` leaves the guest as it is when the program fails or observes, so that a repair finds its variables.
     """
 
     program: str
     tools: dict[str, JSONValue]
-    inputs: JSONObject
+    rooms: JSONObject
     keep: bool
 
 
@@ -59,7 +60,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """Worker: the program wants a tool. `line` is 0 where it is not known, `together` is what the program told."""
+    """Worker: the program wants a tool, or by a name with a dot a service: `files.read`.
+
+    `line` is 0 where it is not known, `together` is what the program told.
+    """
 
     call: int
     name: str
@@ -101,7 +105,7 @@ class _Any:
 
 _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
-    Run: {"program": str, "tools": dict, "inputs": dict, "keep": bool},
+    Run: {"program": str, "tools": dict, "rooms": dict, "keep": bool},
     Output: {"stream": str, "text": str},
     CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "together": int},
     ToolReturned: {"call": int, "value": _Any},

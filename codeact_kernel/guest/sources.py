@@ -7,12 +7,12 @@ from pathlib import Path
 
 __all__ = ["own_module", "prelude_source", "read_all"]
 
-_MODULES = ("codeact_aio", "codeact_calls", "codeact_runner")
+_INSIDE = Path(__file__).with_name("inside")
 
 
 def read_all() -> None:
     """Read every file now: a locked-down worker cannot open files any more."""
-    for name in ("codeact_prelude", *_MODULES):
+    for name in _names():
         _read(name)
 
 
@@ -23,9 +23,14 @@ def prelude_source() -> str:
 
 def own_module(name: str) -> str | None:
     """The source of the module that the guest knows as `name`, if it is one of ours."""
-    return _read(name) if name in _MODULES else None
+    return _read(name) if name in _names() else None
+
+
+@cache
+def _names() -> frozenset[str]:
+    return frozenset(path.stem for path in _INSIDE.glob("codeact_*.py"))
 
 
 @cache
 def _read(name: str) -> str:
-    return Path(__file__).with_name("inside").joinpath(f"{name}.py").read_text(encoding="utf-8")
+    return _INSIDE.joinpath(f"{name}.py").read_text(encoding="utf-8")

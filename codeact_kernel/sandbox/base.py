@@ -23,6 +23,9 @@ class Job(Protocol):
     @property
     def tools(self) -> JSONObject: ...
 
+    @property
+    def rooms(self) -> JSONObject: ...
+
 
 class Host(Protocol):
     """What the worker does for a guest, over the bridge."""

@@ -1,10 +1,10 @@
 """The one function that a guest can call, the same for every backend: an operation as JSON in, its result as JSON out.
 
-    job                               the program, its number, and the tools' parameters
+    job                               the program, its number, the tools' parameters, what else it can touch
     write(stream, text)               the program printed
     call(name, arguments, line, together, wait)
                                       send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
-                                      gives it
+                                      gives it; a name with a dot is a service's (`services.py`)
     wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...]
     sleep(seconds)                    let time pass
     module(name), source(name)        from the pack, or null
@@ -93,7 +93,12 @@ class HostFunction:
 
     def _job_of(self, _: JSONObject) -> JSONValue:
         assert self._job is not None
-        return {"program": self._job.program, "tools": self._job.tools, "number": self._number}
+        return {
+            "program": self._job.program,
+            "tools": self._job.tools,
+            "rooms": self._job.rooms,
+            "number": self._number,
+        }
 
     def _write(self, operation: JSONObject) -> JSONValue:
         stream = _text(operation, "stream")

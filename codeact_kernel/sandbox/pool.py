@@ -52,7 +52,15 @@ class Sandbox:
         return self.isolation
 
     async def run(
-        self, program: str, *, tools: JSONObject, keep: bool, answer: AnswerCall, write: Write, clock: RunClock
+        self,
+        program: str,
+        *,
+        tools: JSONObject,
+        rooms: JSONObject | None = None,
+        keep: bool,
+        answer: AnswerCall,
+        write: Write,
+        clock: RunClock,
     ) -> RunOutcome:
         """Run `program`. With `keep` a program that fails or observes leaves its variables for the next run.
 
@@ -61,7 +69,9 @@ class Sandbox:
         """
         await self.open()
         assert self._worker is not None
-        outcome = await self._worker.run(Run(program, tools, {}, keep), answer=answer, write=write, clock=clock)
+        outcome = await self._worker.run(
+            Run(program, tools, rooms or {}, keep), answer=answer, write=write, clock=clock
+        )
         if not self._worker.usable:
             self._pool.warm()  # another comes up while the model thinks about this
         self._dirty = keep and not outcome.state_lost and (outcome.failure is not None or bool(outcome.observed))

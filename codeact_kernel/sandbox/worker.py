@@ -87,6 +87,7 @@ class BridgeHost:
     def begin(self) -> None:
         """Forget the run before."""
         self._calls = 0
+        self._to_tools = 0
         self._open: set[int] = set()
         self._answers: dict[int, Answer] = {}
         self._printed = 0
@@ -94,8 +95,11 @@ class BridgeHost:
         self._dropped: dict[Stream, int] = {"stdout": 0, "stderr": 0}
 
     def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
-        if self._calls >= self._limits.calls_per_run:
+        self._to_tools += "." not in name
+        if self._to_tools > self._limits.calls_per_run:
             raise Refused(f"more than {self._limits.calls_per_run:,} tool calls in one run")
+        if self._calls >= self._limits.calls_per_run + self._limits.services_per_run:
+            raise Refused(f"more than {self._limits.services_per_run:,} steps with files and data in one run")
         while len(self._open) >= self._limits.calls_in_flight:
             self._receive(None)
         self._calls += 1

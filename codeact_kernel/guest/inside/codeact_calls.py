@@ -61,6 +61,17 @@ def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
     return answer
 
 
+def service(name: str, /, **arguments: Any) -> Any:
+    """Ask a service of the host, which is no tool: `name` has a dot, the arguments are plain data.
+
+    Raises ToolFailed with the service's reason.
+    """
+    ((_, answer),) = _read(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
+    if isinstance(answer, ToolError):
+        raise answer
+    return answer
+
+
 def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
     """The answers there are to `calls`, after at most `seconds`: values, or exceptions to raise."""
     return _read(host("wait", calls=list(calls), seconds=seconds))

@@ -10,6 +10,7 @@ import linecache
 import random
 import sys
 import time
+from importlib import import_module
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
@@ -115,7 +116,11 @@ def run() -> None:
     namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
     outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
     try:
-        outcome.update(_value(_execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)))
+        rooms = [import_module(f"codeact_{name}").begin(told, namespace) for name, told in job["rooms"].items()]
+        value = _execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)
+        for end in filter(None, rooms):
+            end(value)
+        outcome.update(_value(value))
     except BaseException as error:
         _reserve.clear()  # where memory is used up, there must be some to tell of it
         outcome["failure"] = _failure(error)
