@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence, Set
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 from .approval import Desk, Question, needs_person
 from .events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
 from .preflight import Site
+from .reach import Reach
 from .sandbox.process import RunClock
-from .settings import Limits
+from .settings import Settings
 from .tools import BoundCall, OnMain, Registry, ToolCallError
-from .values import Answer, CallRecord, Decision, JSONValue, Raised, Returned, ToolCall
+from .values import Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
 
 __all__ = ["Calls", "Stopwatch"]
 
@@ -53,19 +54,20 @@ class Calls:
     """
 
     def __init__(
-        self, turn: str, tools: Registry, desk: Desk, allow: Set[str], emit: Emit, limits: Limits, on_main: OnMain
+        self, turn: str, tools: Registry, reach: Reach, desk: Desk, settings: Settings, emit: Emit, on_main: OnMain
     ) -> None:
         self.records: list[CallRecord] = []
         self.run = 0
-        self.clock = RunClock(limits.run_seconds)
+        self.clock = RunClock(settings.limits.run_seconds)
         self.tools_time = Stopwatch()
         self.waiting_time = Stopwatch()
         self._turn = turn
         self._tools = tools
+        self._reach = reach
         self._desk = desk
-        self._allow = allow
+        self._allow = settings.allow
         self._emit = emit
-        self._limits = limits
+        self._limits = settings.limits
         self._on_main = on_main
         self._lines: Sequence[str] = ()
         self._sites: Sequence[Site] = ()
@@ -78,14 +80,14 @@ class Calls:
         self._lines, self._sites = program.split("\n"), sites
         return self.clock
 
-    async def answer(self, call: ToolCall) -> Answer:
-        """Decide about `call` and run it. Raises nothing but cancellation."""
+    async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
+        """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
         self._emit(CallOpened(run=self.run, call=call))
         run, started = self.run, 0.0
         decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
-            bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
+            bound = self._bound(call, direct)
             call = replace(call, version=bound.tool.spec.version)
             self._count(call, bound)
             asked = time.monotonic()
@@ -101,6 +103,12 @@ class Calls:
             raise
         self._record(run, call, decision, answer, started)
         return answer
+
+    def _bound(self, call: ToolCall, direct: bool) -> BoundCall:
+        bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
+        if bound.tool.spec.direct is not direct:
+            raise ToolCallError(f"{call.name} is called by the model itself: no program can")
+        return bound
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: Answer, started: float) -> None:
         took = time.monotonic() - started if started else 0.0
@@ -183,7 +191,12 @@ class Calls:
         try:
             with self.tools_time.running(), self.clock.paused():
                 async with asyncio.timeout(self._limits.tool_seconds):
-                    value = await self._tools.call(bound, on_main=self._on_main, limits=self._limits, report=report)
+                    convert = None if bound.tool.spec.direct else self._reach.result
+                    value = await self._tools.call(
+                        bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
+                    )
+                    if isinstance(value, Kept):
+                        return Returned(value=value.sample, kept=value)
                     return Returned(value=value)
         except TimeoutError:
             raise ToolCallError(

@@ -20,6 +20,7 @@ __all__ = [
     "CallDecided",
     "CallOpened",
     "CallProgressed",
+    "DataMoved",
     "Emit",
     "Emitter",
     "Event",
@@ -133,6 +134,15 @@ class OutputWritten(Event):
 
     stream: Stream
     text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataMoved(Event):
+    """The program looks at a variable of the notebook: `done` of its `total` values have gone in."""
+
+    name: str
+    done: int
+    total: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

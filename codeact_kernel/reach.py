@@ -11,8 +11,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from .data import Data, Input
 from .errors import ProgramError
-from .values import Answer, JSONObject, Raised, Returned, Serve, ToolCall
+from .events import DataMoved, Emit
+from .settings import Limits, Settings
+from .values import Answer, JSONObject, JSONValue, Kept, Raised, Returned, Serve, ToolCall
 
 __all__ = ["Reach", "Room"]
 
@@ -45,11 +48,34 @@ class Room(Protocol):
 
 
 class Reach:
-    """The rooms of one turn."""
+    """The rooms of one turn.
 
-    def __init__(self, rooms: Sequence[Room] = ()) -> None:
-        self._rooms = rooms
-        self._services = {f"{room.name}.{name}": serve for room in rooms for name, serve in room.services.items()}
+    Args:
+        inputs: variables that its programs get.
+        outputs: names that they have to assign.
+    """
+
+    def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
+        def progress(name: str, done: int, total: int) -> None:
+            emit(DataMoved(name=name, done=done, total=total))
+
+        self._data = Data(inputs, outputs, settings.limits, progress)
+        self._rooms: Sequence[Room] = [self._data]
+        self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
+        self.names = frozenset(one.name for one in inputs)
+
+    @property
+    def outputs(self) -> Mapping[str, object]:
+        """What the last program handed back."""
+        return dict(self._data.received)
+
+    def result(self, value: object, limits: Limits) -> JSONValue | Kept:
+        """A tool's result as JSON, or as what stays here.
+
+        Raises:
+            ProgramError: it cannot be sent.
+        """
+        return self._data.result(value, limits)
 
     @property
     def prompt(self) -> str:

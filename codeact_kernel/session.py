@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
 from .approval import Approver, DenyAll, Grants
 from .configuration import from_environment
+from .data import taken, wanted
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
@@ -74,6 +75,8 @@ class Session:
         self,
         ask: str,
         *,
+        inputs: Mapping[str, object] | None = None,
+        outputs: Sequence[str] = (),
         model: ModelClient | None = None,
         settings: Settings | None = None,
         approver: Approver | None = None,
@@ -84,6 +87,9 @@ class Session:
 
         Args:
             ask: what the person typed.
+            inputs: variables that the program gets, by name: DataFrames, arrays, dicts, lists, ...; the model sees
+                their shape and a few values, with `"name:schema"` as the key only their shape.
+            outputs: names that the program has to assign; the result's `outputs` has their values.
             model: by default the session's own, or the one that the environment names.
             settings: by default what the environment says.
             approver: decides calls of tools with `approval_mode="always_require"`; by default nobody, so no.
@@ -93,16 +99,19 @@ class Session:
         Raises:
             ModelError: no model, or none that answers.
             SandboxError: no sandbox came up.
-            UserError: a backend that is not there.
+            UserError: a backend that is not there; an input that cannot go in.
         """
         if self._name is not None and (settings is None or settings.model is None):
             settings = replace(settings or from_environment(), model=self._name)
         settings = settings or from_environment()
+        given = [taken(wanted([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
         pool = self.pool(settings)
         with pool.in_use():
             await pool.prove()  # what is no matter of doubt comes up while the model writes
             return await run_turn(
                 ask,
+                inputs=given,
+                outputs=outputs,
                 model=model or await self.choose(settings),
                 sandboxes=pool,
                 tools=self.tools,

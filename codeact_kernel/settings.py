@@ -37,6 +37,14 @@ class Limits:
     """Arguments of all calls of one turn: they are kept for the result."""
     answer_bytes: int = 6 * MIB
     value_bytes: int = 4 * MIB
+    kept_bytes: int = 1 * MIB
+    """A tool's result that is larger stays in the kernel; the program fetches what it looks at."""
+    result_bytes: int = 256 * MIB
+    """A tool's result at all, and those that stayed in the kernel in one turn; about."""
+    value_in_bytes: int = 64 * MIB
+    """JSON of a variable that a prompt is given and that is no table."""
+    outputs_bytes: int = 256 * MIB
+    """What a program hands back to the notebook; it has to have it in its own memory first."""
     depth: int = 32
     """Nesting of JSON: deeper input is a RecursionError in decoders."""
     calls_per_run: int = 10_000
@@ -49,6 +57,8 @@ class Limits:
     """Characters of output or traceback in a repair prompt, head and tail."""
     error_characters: int = 500
     observations: int = 5
+    direct_calls: int = 20
+    """Calls that the model makes itself in one turn; each asks it once more."""
     denials_per_tool: int = 3
     """After so many denials of one tool in a turn the rest is denied unasked."""
 

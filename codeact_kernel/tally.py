@@ -5,6 +5,7 @@ from __future__ import annotations
 from .calls import Calls, Stopwatch
 from .events import Emit, OutputWritten
 from .model.base import ModelClient
+from .reach import Reach
 from .settings import Limits
 from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 
@@ -16,7 +17,7 @@ _MARK = "\n… some output is left out …\n"
 class Tally:
     """The growing result of one turn."""
 
-    def __init__(self, ask: str, model: ModelClient, calls: Calls, emit: Emit, limits: Limits) -> None:
+    def __init__(self, ask: str, model: ModelClient, calls: Calls, reach: Reach, emit: Emit, limits: Limits) -> None:
         self.program: str | None = None
         self.answer = ""
         self.attempts = 0
@@ -32,6 +33,7 @@ class Tally:
         self._ask = ask
         self._model = model
         self._calls = calls
+        self._reach = reach
         self._emit = emit
         self._limits = limits
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
@@ -74,6 +76,7 @@ class Tally:
             stderr=self._printed["stderr"],
             usage=self.usage,
             timings=self.timings(),
+            outputs=self._reach.outputs,
             error=self.error,
             stopped=self.stopped,
             attempts=self.attempts,

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from . import preflight, prompt
 from .approval import Approver, Desk, Grants, Verdict
 from .calls import Calls
+from .data import Input
 from .errors import CodeActError, ModelError
 from .events import (
     Emit,
@@ -46,7 +47,7 @@ from .sandbox.pool import Pool, Sandbox
 from .settings import Settings
 from .tally import Tally
 from .tools import OnMain, Registry, ToolSpec
-from .values import ProgramFailure, TurnResult
+from .values import ProgramFailure, ToolCall, TurnResult
 
 __all__ = ["run_turn"]
 
@@ -54,6 +55,8 @@ __all__ = ["run_turn"]
 async def run_turn(
     ask: str,
     *,
+    inputs: Sequence[Input] = (),
+    outputs: Sequence[str] = (),
     model: ModelClient,
     sandboxes: Pool,
     tools: Registry,
@@ -68,6 +71,8 @@ async def run_turn(
     A program that fails for good is no exception: the result's `error` says why.
 
     Args:
+        inputs: variables that the programs get.
+        outputs: names that they have to assign, for the result's `outputs`.
         grants: what the person allowed before; what they allow for longer than this turn is added.
         on_main: runs a synchronous tool where such tools belong (in a notebook, on the kernel's main thread).
 
@@ -77,10 +82,11 @@ async def run_turn(
     """
     number = uuid.uuid4().hex
     emit = Emitter(number, emit)
+    reach = Reach(settings, inputs, outputs, emit)
     desk = Desk(approver, grants, settings.limits)
-    calls = Calls(number, tools, desk, settings.allow, emit, settings.limits, on_main)
-    tally = Tally(ask, model, calls, emit, settings.limits)
-    turn = _Turn(model, tools, Reach(), desk, calls, tally, emit, settings)
+    calls = Calls(number, tools, reach, desk, settings, emit, on_main)
+    tally = Tally(ask, model, calls, reach, emit, settings.limits)
+    turn = _Turn(model, tools, reach, desk, calls, tally, emit, settings)
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
@@ -109,13 +115,14 @@ class _Turn:
     settings: Settings
     repairs: int = 0
     looks: int = 0
+    direct_calls: int = 0
     named: Sequence[str] = ()
     sites: Sequence[preflight.Site] = ()
     defined: set[str] = field(default_factory=set[str])
     """Names that programs before left in the guest, as far as their text tells."""
 
     async def answer(self, ask: str, sandbox: Sandbox) -> None:
-        messages = prompt.first(ask, self.tools.specs().values(), modules())
+        messages = prompt.first(ask, self.tools.specs().values(), modules(), self.reach.prompt)
         while (written := await self.write(messages)) is not None:
             if isinstance(written, Feedback):
                 feedback, said = written, "(an answer that could not be used)"
@@ -133,7 +140,10 @@ class _Turn:
         tally.model_turns += 1
         self.emit(ModelAsked(number=tally.model_turns))
         with tally.model_time.running():
-            async with aclosing(self.model.stream(messages)) as stream:
+            functions = prompt.functions(self.direct().values())
+            # A client of somebody's own need not know of functions.
+            answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
+            async with aclosing(answer) as stream:
                 async for delta in stream:
                     text += delta.text
                     usage, finish = delta.usage or usage, delta.finish or finish
@@ -153,7 +163,8 @@ class _Turn:
             tally.answer, tally.error = written.prose, None
             return None
         tally.attempts += 1
-        tally.program = written.program
+        if preflight.direct_call(written.program, self.direct()) is None:
+            tally.program = written.program
         self.emit(ProgramReady(program=written.program, attempt=tally.attempts))
         if written.extra_blocks:
             self.emit(Notice(text="The model wrote a second program: only the first is run."))
@@ -186,8 +197,14 @@ class _Turn:
 
     def check(self, program: str) -> Feedback | None:
         """What preflight refuses, before anything has happened."""
-        size = self.settings.limits.program_bytes
-        report = preflight.check(program, self.tools.specs(), modules(), self.defined, program_bytes=size)
+        report = preflight.check(
+            program,
+            self.callable(),
+            modules(),
+            self.defined | self.reach.names,
+            direct=self.direct(),
+            program_bytes=self.settings.limits.program_bytes,
+        )
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
         self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
@@ -196,8 +213,18 @@ class _Turn:
         self.tally.error = ProgramFailure(kind="Refused", message=problems[0], line=report.problems[0].line)
         return prompt.refused(problems)
 
+    def callable(self) -> dict[str, ToolSpec]:
+        """The tools that a program can call, by name."""
+        return {name: spec for name, spec in self.tools.specs().items() if not spec.direct}
+
+    def direct(self) -> dict[str, ToolSpec]:
+        """The tools that the model calls itself."""
+        return {name: spec for name, spec in self.tools.specs().items() if spec.direct}
+
     async def run(self, program: str, sandbox: Sandbox) -> Feedback | None:
         """Run it; what the model has to know to go on, or `None` when this is the answer."""
+        if (call := preflight.direct_call(program, self.direct())) is not None:
+            return await self.call(program, call)
         tally, limits = self.tally, self.settings.limits
         with tally.run_time.running():
             if sandbox.preparing:
@@ -208,7 +235,7 @@ class _Turn:
             clock = self.calls.begin(tally.attempts, program, self.sites)
             outcome = await sandbox.run(
                 program,
-                tools={name: list(spec.parameters) for name, spec in self.tools.specs().items()},
+                tools={name: list(spec.parameters) for name, spec in self.callable().items()},
                 rooms=self.reach.begin(),
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
                 answer=self.reach.answering(self.calls.answer, clock.paused),
@@ -224,6 +251,14 @@ class _Turn:
         if outcome.observed:
             return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
         return None
+
+    async def call(self, program: str, call: preflight.DirectCall) -> Feedback:
+        """The model's own call of a tool; what comes of it is for the model."""
+        async with self.calls.begin(self.tally.attempts, program, ()).running():
+            wanted = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
+            answer = await self.calls.answer(wanted, direct=True)
+        self.tally.error = None
+        return prompt.called(call.name, answer, most=self.settings.limits.shown_to_model)
 
     def specs_named(self) -> list[ToolSpec]:
         """The tools that the program names, as they are known by now: calls have shown what they return."""
@@ -242,6 +277,12 @@ class _Turn:
             self.looks += 1
             if self.looks > self.settings.limits.observations:
                 message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
+                self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
+                return False
+        if feedback.counts == "call":
+            self.direct_calls += 1
+            if self.direct_calls > self.settings.limits.direct_calls:
+                message = f"the model called tools {self.direct_calls} times and came to no end: ask for less at once"
                 self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
                 return False
         self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))

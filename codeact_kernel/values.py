@@ -17,6 +17,7 @@ __all__ = [
     "Isolation",
     "JSONObject",
     "JSONValue",
+    "Kept",
     "ProgramFailure",
     "Raised",
     "Returned",
@@ -105,10 +106,26 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """A tool's result that is too large to be sent whole: it stays in the kernel.
+
+    Attributes:
+        told: what the guest makes its table, column or value from.
+        sample: its beginning.
+        length: how many rows or values it has.
+    """
+
+    told: JSONObject
+    sample: JSONValue
+    length: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Returned:
-    """A tool's result, already JSON."""
+    """A tool's result, already JSON. Where `kept` is there, `value` is only the beginning of it, for people."""
 
     value: JSONValue
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -212,6 +229,7 @@ class TurnResult:
         value: the value of the last expression: JSON where it is JSON, else its `repr`.
         stdout, stderr: what the program printed, bounded.
         usage, timings: tokens and seconds.
+        outputs: what the program assigned to the names it was asked for: JSON values, and tables as `Frame`.
         error: why the turn failed, or `None`.
         stopped: whether the person stopped it.
         attempts: how many programs were written.
@@ -230,6 +248,7 @@ class TurnResult:
     stderr: str = ""
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
+    outputs: Mapping[str, object] = field(default_factory=dict[str, object])
     error: ProgramFailure | None = None
     stopped: bool = False
     attempts: int = 0

@@ -74,10 +74,11 @@ class CallTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolReturned:
-    """Host: the answer to a call."""
+    """Host: the answer to a call. Where it was `kept`, `value` says how the guest gets at it."""
 
     call: int
     value: JSONValue
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Run: {"program": str, "tools": dict, "rooms": dict, "keep": bool},
     Output: {"stream": str, "text": str},
     CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "together": int},
-    ToolReturned: {"call": int, "value": _Any},
+    ToolReturned: {"call": int, "value": _Any, "kept": bool},
     ToolRaised: {"call": int, "kind": str, "message": str},
     Finished: {"outcome": dict, "state_lost": bool},
 }

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ..values import Usage
+from ..values import JSONObject, Usage
 
 __all__ = ["Delta", "Message", "ModelClient"]
 
@@ -48,8 +48,11 @@ class ModelClient(Protocol):
     @property
     def note(self) -> str: ...
 
-    def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+    def stream(self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()) -> AsyncGenerator[Delta, None]:
         """Answer `messages` piece by piece. The caller may stop reading (and close the iterator) at any time.
+
+        Where there are `functions` (direct tools, as JSON schemas), an endpoint with function calls may be told of them.
+        A call is then given as a model without them writes it: a block of Python that is just the call.
 
         Raises:
             ModelError: one sentence saying what happened and what to do next.

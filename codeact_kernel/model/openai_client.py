@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..settings import Limits
-from ..values import Usage
+from ..values import JSONObject, Usage
 from .base import Delta, Message
 from .failures import Endpoint, Failure, explain, shown_url
+from .functions import FunctionCall
 from .usage import estimate
 
 if TYPE_CHECKING:
@@ -34,7 +35,11 @@ NO_KEY = "none"
 
 OPTIONS = {"stream_options": {"include_usage": True}, "temperature": 0}
 """What we would like, and not every endpoint accepts."""
-OPTION_NAMES = {"stream_options": ("stream_options", "include_usage"), "temperature": ("temperature",)}
+OPTION_NAMES = {
+    "stream_options": ("stream_options", "include_usage"),
+    "temperature": ("temperature",),
+    "tools": ("tool", "function", "jinja"),  # the prompt names direct tools as well: they can be called without this
+}
 
 END = object()
 """Of a stream: no chunk, whatever its shape, is it."""
@@ -82,7 +87,7 @@ class OpenAIClient:
         self._base_url = base_url.strip()
         self._azure_version = azure_version
         self._seconds = (limits or Limits()).model_seconds
-        self._options: dict[str, object] = dict(OPTIONS)
+        self._refused: set[str] = set()
         self._endpoint = Endpoint(
             model=model,
             url=url,
@@ -93,7 +98,9 @@ class OpenAIClient:
         if not (self._endpoint.key.isascii() and self._endpoint.key.isprintable()):
             raise ModelError(f"{self._endpoint.key_variable} has characters that no key has: copy it again.")
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+    async def stream(
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+    ) -> AsyncGenerator[Delta, None]:
         """Answer piece by piece; the last piece has the usage and the finish reason. Closing it hangs up.
 
         Raises:
@@ -101,13 +108,16 @@ class OpenAIClient:
         """
         tally = Tally()
         async with self._open() as client:
-            response = await self._guarded(self._ask(client, messages))
+            response = await self._guarded(self._ask(client, messages, functions))
             async with response:
                 while (chunk := await self._guarded(anext(response, END))) is not END:
                     text = self._read(chunk, tally)
                     if text:
                         yield Delta(text=text)
         self._check(tally)
+        if called := tally.function.text():
+            tally.texts.append(called)
+            yield Delta(text=called)
         usage = tally.usage or estimate(messages, "".join(tally.texts))
         yield Delta(usage=usage, finish=tally.finish)
 
@@ -151,7 +161,9 @@ class OpenAIClient:
             base_url=self._base_url, api_key=key, timeout=timeout, max_retries=RETRIES, http_client=http
         )
 
-    async def _ask(self, client: AsyncOpenAI, messages: Sequence[Message]) -> AsyncStream[ChatCompletionChunk]:
+    async def _ask(
+        self, client: AsyncOpenAI, messages: Sequence[Message], functions: Sequence[JSONObject]
+    ) -> AsyncStream[ChatCompletionChunk]:
         import openai
 
         while True:
@@ -160,18 +172,22 @@ class OpenAIClient:
                     model=self._endpoint.model,
                     messages=[as_parameter(message) for message in messages],
                     stream=True,
-                    extra_body=dict(self._options),
+                    extra_body=self._options_for(functions),
                 )
             except openai.NotFoundError as error:
                 raise await self._explain_not_found(client, error) from None
-            except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
+            except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
                 # Endpoints differ in what they accept and name the option in no agreed field: the text has to do.
                 facts = f"{error.param} {failure_of(error).message}"
-                refused = [name for name in self._options if any(word in facts for word in OPTION_NAMES[name])]
+                wanted = self._options_for(functions)
+                refused = [name for name in wanted if any(word in facts for word in OPTION_NAMES[name])]
                 if not refused:
                     raise
-                for name in refused:
-                    del self._options[name]
+                self._refused.update(refused)
+
+    def _options_for(self, functions: Sequence[JSONObject]) -> dict[str, object]:
+        wanted = {**OPTIONS, "tools": list(functions)} if functions else OPTIONS
+        return {name: value for name, value in wanted.items() if name not in self._refused}
 
     async def _explain_not_found(self, client: AsyncOpenAI, error: APIStatusError) -> ModelError:
         models: list[str] = []
@@ -230,6 +246,7 @@ class OpenAIClient:
         if isinstance(finish, str):
             tally.finish = finish
         delta = getattr(choice, "delta", None)
+        tally.function.take(delta)
         tally.refusals.append(text_of(delta, "refusal"))
         text = text_of(delta, "content")
         tally.texts.append(text)
@@ -258,6 +275,7 @@ class Tally:
     refusals: list[str] = field(default_factory=list[str])
     finish: str | None = None
     usage: Usage | None = None
+    function: FunctionCall = field(default_factory=FunctionCall)
 
 
 def as_parameter(message: Message) -> ChatCompletionMessageParam:

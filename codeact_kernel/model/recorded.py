@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from ..errors import ModelError, UserError
-from ..values import Usage
+from ..values import JSONObject, Usage
 from .base import Delta, Message, ModelClient
 from .scripted import stream_text
 from .usage import estimate
@@ -67,7 +67,9 @@ class RecordedModel:
         """
         return cls(load_record(Path(path)))
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+    async def stream(
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+    ) -> AsyncGenerator[Delta, None]:
         """Answer in pieces.
 
         Raises:
@@ -107,7 +109,9 @@ class RecordingModel:
         self._path = Path(path)
         self._asks = {ask.strip() for ask in asks}
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+    async def stream(
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+    ) -> AsyncGenerator[Delta, None]:
         """Ask the inner model.
 
         Raises:
@@ -116,7 +120,7 @@ class RecordingModel:
         """
         texts: list[str] = []
         usage: Usage | None = None
-        stream = self._inner.stream(messages)
+        stream = self._inner.stream(messages, functions) if functions else self._inner.stream(messages)
         try:
             async for delta in stream:
                 texts.append(delta.text)

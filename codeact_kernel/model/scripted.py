@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeAlias
 
 from ..errors import ModelError
-from ..values import Usage
+from ..values import JSONObject, Usage
 from .base import Delta, Message
 from .usage import estimate
 
@@ -40,7 +40,9 @@ class ScriptedModel:
         self._answers = tuple(answers)
         self._usage = usage
 
-    async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+    async def stream(
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+    ) -> AsyncGenerator[Delta, None]:
         """Answer in small pieces, as a real model does.
 
         Raises:

@@ -9,16 +9,17 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import islice
 
 from ..settings import Limits
+from .direct import DirectCall, direct_call
 from .reading import Reading
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
 from .syntax import describe, may_be_newer
 
-__all__ = ["Problem", "Report", "Site", "ToolFacts", "check"]
+__all__ = ["DirectCall", "Problem", "Report", "Site", "ToolFacts", "check", "direct_call"]
 
 MANY = 10
 PROGRAM_BYTES = Limits().program_bytes
@@ -30,6 +31,7 @@ def check(
     modules: Container[str],
     known: Container[str] = (),
     *,
+    direct: Collection[str] = (),
     program_bytes: int = PROGRAM_BYTES,
 ) -> Report:
     """Look for what cannot work in `program`. Never raises, whatever the text.
@@ -38,6 +40,7 @@ def check(
         tools: the tools the program may call, by name.
         modules: the names that can be imported; where it can be iterated, near names are suggested.
         known: the names that are in the guest already: its inputs, and what earlier programs of the turn left.
+        direct: the tools that no program may call.
         program_bytes: the longest program accepted, in bytes of UTF-8.
     """
     if len(program.encode("utf-8", "surrogatepass")) > program_bytes:
@@ -45,7 +48,7 @@ def check(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _check(program, tools, modules, known)
+            return _check(program, tools, modules, known, direct)
         except SyntaxError as error:
             if may_be_newer(program):
                 return Report((), _once(word for word in re.findall(r"\w+", program) if word in tools))
@@ -56,11 +59,18 @@ def check(
             return _refused("The program is nested too deeply: use more lines and variables.")
 
 
-def _check(program: str, tools: Mapping[str, ToolFacts], modules: Container[str], known: Container[str]) -> Report:
+def _check(
+    program: str,
+    tools: Mapping[str, ToolFacts],
+    modules: Container[str],
+    known: Container[str],
+    direct: Collection[str],
+) -> Report:
     tree = ast.parse(program)
     reading = Reading()
     reading.visit(tree)
-    problems = [problem for rule in find_problems(reading, tools, modules, known) for problem in islice(rule, MANY)]
+    rules = find_problems(reading, tools, modules, known, direct)
+    problems = [problem for rule in rules for problem in islice(rule, MANY)]
     try:
         compile(tree, "<program>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:

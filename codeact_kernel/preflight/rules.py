@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import cast
 
@@ -27,14 +27,19 @@ NAMES_COMPARED = 50
 
 
 def find_problems(
-    reading: Reading, tools: Mapping[str, ToolFacts], modules: Container[str], known: Container[str]
+    reading: Reading,
+    tools: Mapping[str, ToolFacts],
+    modules: Container[str],
+    known: Container[str],
+    direct: Collection[str],
 ) -> Iterator[Iterator[Problem]]:
     """The problems of each rule in turn. A rule may yield many: take a few."""
     library = _Library(modules)
+    yield _direct_tools(reading, direct)
     yield _wrong_imports(reading, tools, library)
     yield _rebound_tools(reading, tools, library)
-    yield _wrong_calls(reading, tools)
-    yield _undefined_names(reading, tools, library, known)
+    yield _wrong_calls(reading, tools, direct)
+    yield _undefined_names(reading, tools, library, known, direct)
     yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
 
 
@@ -76,6 +81,28 @@ def _wrong_imports(reading: Reading, tools: Mapping[str, ToolFacts], library: _L
             yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
 
 
+def _direct_tools(reading: Reading, direct: Collection[str]) -> Iterator[Problem]:
+    calls = {
+        use.name: use.line for use in reversed(reading.uses) if use.name in direct and use.scope.means_global(use.name)
+    }
+    for call in reading.calls:
+        if call.name in CALLERS and (name := _named(call)) in direct:
+            calls.setdefault(name, call.node.lineno)
+    for name, line in calls.items():
+        if name not in reading.module.bound:
+            remedy = f"End with observe(value); then answer with a block that is just {name}(...), values written out."
+            yield Problem.at(line, f"calls {quote(name)}, which you call yourself and no program can", remedy)
+
+
+def _named(call: Call) -> str:
+    """The tool that a `call_tool(...)` names."""
+    match call.node.args:
+        case [ast.Constant(value=str(name)), *_]:
+            return name
+        case _:
+            return ""
+
+
 def _rebound_tools(reading: Reading, tools: Mapping[str, ToolFacts], library: _Library) -> Iterator[Problem]:
     seen = set[str]()
     refused = {found.line for found in reading.imports if library.lacks(found)}
@@ -98,13 +125,13 @@ def _rebound_tools(reading: Reading, tools: Mapping[str, ToolFacts], library: _L
             yield Problem.at(bound.line, fault, f"Choose another name, for example {quote(name + '_result')}.")
 
 
-def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts], direct: Collection[str]) -> Iterator[Problem]:
     for call in reading.calls:
         if call.name in reading.module.bound or not call.scope.means_global(call.name):
             continue
         if call.name in tools:
             yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
-        elif call.name in CALLERS:
+        elif call.name in CALLERS and _named(call) not in direct:
             yield from _wrong_call_tool(call, reading, tools)
         elif call.name == "input":
             remedy = "Take the value from a tool or write it in the program."
@@ -112,12 +139,9 @@ def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[P
 
 
 def _wrong_call_tool(call: Call, reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
-    match call.node.args:
-        case [ast.Constant(value=str(name)), *others]:
-            pass
-        case _:
-            return
-    line = call.node.lineno
+    if not (name := _named(call)):
+        return
+    line, others = call.node.lineno, call.node.args[1:]
     if name not in tools:
         near = _near(name, tools)
         remedy = f"Did you mean {quote(near)}?" if near else _listing(tools)
@@ -153,14 +177,18 @@ def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool
 
 
 def _undefined_names(
-    reading: Reading, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
+    reading: Reading,
+    tools: Mapping[str, ToolFacts],
+    library: _Library,
+    known: Container[str],
+    direct: Collection[str],
 ) -> Iterator[Problem]:
     uses = {use.name: use for use in reversed(reading.uses) if not use.quoted}
     if "*" in reading.bound or any(name in uses for name in NAMESPACES):
         return
     called = {call.name for call in reading.calls}
     owners = {owner: member for owner, member, _ in reading.members if member in tools or member in RESERVED}
-    present = (reading.bound, PRESENT, tools, known)
+    present = (reading.bound, PRESENT, tools, known, direct)
     undefined = [use for use in uses.values() if not any(use.name in names for names in present)]
     for use in sorted(undefined, key=lambda use: use.line)[:NAMES_COMPARED]:
         remedy = _remedy(use.name, tools, library, owners)

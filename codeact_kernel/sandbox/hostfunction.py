@@ -5,7 +5,8 @@
     call(name, arguments, line, together, wait)
                                       send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
                                       gives it; a name with a dot is a service's (`services.py`)
-    wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...]
+    wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...], or
+                                      [id, null, how to get at the value] where it stays in the kernel
     sleep(seconds)                    let time pass
     module(name), source(name)        from the pack, or null
     result(...)                       the outcome; nothing is accepted after it
@@ -128,6 +129,8 @@ class HostFunction:
         for call, answer in self._host.wait_answers(calls, seconds):
             if isinstance(answer, Raised):
                 answers.append([call, False, [answer.kind, answer.message]])
+            elif answer.kept is not None:
+                answers.append([call, None, answer.kept.told])
             else:
                 answers.append([call, True, answer.value])
         return answers

@@ -230,7 +230,8 @@ class Worker:
                 case Raised(kind=kind, message=message):
                     self._send(ToolRaised(call.id, kind, message))
                 case _:
-                    self._send(ToolReturned(call.id, result.value))
+                    kept = result.kept
+                    self._send(ToolReturned(call.id, kept.told if kept else result.value, kept is not None))
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         if self._process.stdin is not None:

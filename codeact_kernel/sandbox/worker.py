@@ -19,7 +19,7 @@ from ..errors import CodeActError
 from ..guest import Pack
 from ..guest.sources import read_all
 from ..settings import Limits
-from ..values import Answer, JSONObject, ProgramFailure, Raised, Returned, RunOutcome, Stream
+from ..values import Answer, JSONObject, Kept, ProgramFailure, Raised, Returned, RunOutcome, Stream
 from . import backends, lockdown
 from .hostfunction import HostFunction
 from .readable import readable
@@ -142,8 +142,9 @@ class BridgeHost:
     def _receive(self, seconds: float | None) -> bool:
         message = self._pipe.receive(seconds)
         match message:
-            case ToolReturned(call=call, value=value):
-                self._answers[call] = Returned(value=value)
+            case ToolReturned(call=call, value=value, kept=kept):
+                told = Kept(told=value, sample=None, length=0) if kept and isinstance(value, dict) else None
+                self._answers[call] = Returned(value=None if told else value, kept=told)
             case ToolRaised(call=call, kind=kind, message=text):
                 denied = kind == "ToolDenied"
                 self._answers[call] = Raised(kind="ToolDenied" if denied else "ToolFailed", message=text)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from .decorator import as_tool, tool
-from .registry import MARK, ApprovalMode, BoundCall, OnMain, Registry, ToolCallError, ToolSpec, default_registry
+from .registry import MARK, Registry, default_registry
 from .reporting import progress
 from .results import to_json
+from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 
 __all__ = [
     "MARK",
     "ApprovalMode",
     "BoundCall",
+    "Convert",
     "OnMain",
     "Registry",
+    "Tool",
     "ToolCallError",
     "ToolSpec",
     "as_tool",

@@ -15,8 +15,9 @@ from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from ..errors import ToolDefinitionError
-from .registry import MARK, ApprovalMode, Tool, ToolSpec, default_registry
+from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
+from .spec import ApprovalMode, Tool, ToolSpec
 
 __all__ = ["as_tool", "tool"]
 
@@ -36,6 +37,7 @@ def tool(
     description: str | None = None,
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
+    direct: bool = False,
 ) -> Callable[[F], F]: ...
 def tool(
     function: Callable[..., object] | None = None,
@@ -45,6 +47,7 @@ def tool(
     description: str | None = None,
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
+    direct: bool = False,
 ) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -56,13 +59,14 @@ def tool(
         description: what the model reads; the docstring by default.
         approval_mode: `"always_require"` asks the person before each call.
         max_invocations: calls allowed in one turn; `None` is no limit but the run's.
+        direct: the model calls it itself, one call at a time, and no program can: for single acts with an effect.
 
     Raises:
         ToolDefinitionError: the function cannot be offered; the sentence says what to change.
     """
 
     def offer(function: Callable[..., object]) -> Callable[..., object]:
-        made = as_tool(function, name, description, approval_mode, max_invocations)
+        made = as_tool(function, name, description, approval_mode, max_invocations, direct)
         known = default_registry.get(made.spec.name)
         default_registry.add(function)
         if known is None or known.version != made.spec.version:  # the same cell, run again, has nothing new to say
@@ -78,6 +82,7 @@ def as_tool(
     description: str | None = None,
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
+    direct: bool = False,
 ) -> Tool:
     """Mark a function without offering it anywhere.
 
@@ -99,7 +104,8 @@ def as_tool(
         approval_mode=approval_mode,
         max_invocations=max_invocations,
         is_async=inspect.iscoroutinefunction(function),
-        version=_version(function, contract, approval_mode, max_invocations),
+        version=_version(function, contract, approval_mode, max_invocations, direct),
+        direct=direct,
     )
     setattr(function, MARK, made := Tool(function=function, contract=contract, spec=spec))
     return made

@@ -5,88 +5,25 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias, cast
+from dataclasses import replace
+from typing import cast
 
 from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
-from ..values import JSONObject, JSONValue
+from ..values import JSONValue, Kept
 from .failures import clipped, told
 from .reporting import Report, reporting
 from .results import to_json
-from .schema import Contract
 from .shapes import ANY, Shape, merge, seen
+from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 
-__all__ = [
-    "ApprovalMode",
-    "BoundCall",
-    "OnMain",
-    "Registry",
-    "Tool",
-    "ToolCallError",
-    "ToolSpec",
-    "default_registry",
-    "marked",
-]
-
-ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
-OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
-"""Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
+__all__ = ["MARK", "Registry", "default_registry", "marked"]
 
 MARK = "codeact_tool"
 DEFAULT_LIMITS = Limits()
 NAMES_LISTED = 20
-
-
-class ToolCallError(ProgramError):
-    """A call that gave no result. The text is for the program; `__cause__` is the tool's own error, for the person."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolSpec:
-    """What the rest of the engine knows of a tool.
-
-    Attributes:
-        stub: Python text for the prompt.
-        schema: JSON schema of the arguments.
-        parameters, required: names, in the order of the signature.
-        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
-        version: changes with the tool's source, schema or options: what an approval is bound to.
-    """
-
-    name: str
-    description: str
-    stub: str
-    schema: JSONObject
-    parameters: tuple[str, ...]
-    required: tuple[str, ...]
-    approval_mode: ApprovalMode
-    max_invocations: int | None
-    is_async: bool
-    version: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Tool:
-    """A function that is offered."""
-
-    function: Callable[..., object]
-    contract: Contract
-    spec: ToolSpec
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BoundCall:
-    """A call that passed validation, frozen: what was shown and approved is what runs, also after a redefinition.
-
-    Attributes:
-        arguments: canonical JSON: the names sorted, everything inside as it came.
-    """
-
-    tool: Tool
-    arguments: str
 
 
 def marked(function: Callable[..., object]) -> Tool:
@@ -186,8 +123,14 @@ class Registry:
         return changed
 
     async def call(
-        self, bound: BoundCall, *, on_main: OnMain, limits: Limits = DEFAULT_LIMITS, report: Report | None = None
-    ) -> JSONValue:
+        self,
+        bound: BoundCall,
+        *,
+        on_main: OnMain,
+        limits: Limits = DEFAULT_LIMITS,
+        report: Report | None = None,
+        convert: Convert | None = None,
+    ) -> JSONValue | Kept:
         """Run the tool and give its result as JSON.
 
         A synchronous function runs by `on_main`, and so does the copying of its result: what the tool does with it
@@ -195,33 +138,36 @@ class Registry:
 
         Args:
             report: takes what the tool tells of its progress.
+            convert: makes JSON of what the tool returned; it may keep a large result. By default `to_json`.
 
         Raises:
             ToolCallError: the tool raised, or returned what cannot be sent.
         """
         try:
-            answer = await self._run(bound, on_main, limits, report)
+            answer = await self._run(bound, on_main, limits, report, convert or _to_json)
         except ToolCallError as error:
             self.last_error = error.__cause__ or error
             raise
-        self._remember(bound.tool, answer)
+        self._remember(bound.tool, answer.sample if isinstance(answer, Kept) else answer)
         return answer
 
-    async def _run(self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None) -> JSONValue:
+    async def _run(
+        self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None, convert: Convert
+    ) -> JSONValue | Kept:
         tool, name = bound.tool, bound.tool.spec.name
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
 
         def run() -> object:
             with _told(name, limits), reporting(report):
                 value = tool.function(**arguments)
-            return value if inspect.isawaitable(value) else _answer(name, value, limits)
+            return value if inspect.isawaitable(value) else _answer(name, value, limits, convert)
 
         result = run() if tool.spec.is_async else await on_main(run)
         if inspect.isawaitable(result):
             with _told(name, limits, on_loop=True), reporting(report):
                 result = await result
-            result = _answer(name, result, limits)
-        return cast(JSONValue, result)
+            result = _answer(name, result, limits, convert)
+        return cast("JSONValue | Kept", result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name
@@ -262,10 +208,14 @@ def _arguments(bound: BoundCall, limits: Limits) -> dict[str, object]:
             raise ToolCallError(clipped(str(error), limits.error_characters)) from None
 
 
-def _answer(name: str, value: object, limits: Limits) -> JSONValue:
+def _to_json(value: object, limits: Limits) -> JSONValue:
+    return to_json(value, limits=limits)
+
+
+def _answer(name: str, value: object, limits: Limits, convert: Convert) -> JSONValue | Kept:
     with _told(name, limits):  # so may the attributes of what it returned
         try:
-            return to_json(value, limits=limits)
+            return convert(value, limits)
         except ProgramError as error:
             raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters)) from None
 

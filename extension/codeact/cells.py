@@ -33,6 +33,7 @@ def tool(
     description: str | None = None,
     approval_mode: Literal["never_require", "always_require"] = "never_require",
     max_invocations: int | None = None,
+    direct: bool = False,
 ) -> Any:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -43,10 +44,17 @@ def tool(
         description: what the model reads; the docstring by default.
         approval_mode: `"always_require"` asks you before each call.
         max_invocations: calls allowed in one turn; `None` is no limit but the run's.
+        direct: the model calls it itself, one call at a time, and no program can: for single acts with an effect.
     """
     from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
 
-    offer = real(name=name, description=description, approval_mode=approval_mode, max_invocations=max_invocations)
+    offer = real(
+        name=name,
+        description=description,
+        approval_mode=approval_mode,
+        max_invocations=max_invocations,
+        direct=direct,
+    )
     return offer if function is None else offer(function)
 
 

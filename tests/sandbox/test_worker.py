@@ -273,7 +273,7 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
     """The control: what follows fails for what it says, and not for how it is started."""
     worker = await hostile("""
         ready(); assert hear()["says"] == "Run"
-        call(1); assert hear() == {"says": "ToolReturned", "call": 1, "value": None}
+        call(1); assert hear() == {"says": "ToolReturned", "call": 1, "value": None, "kept": False}
         finished(); ready(); stay()
     """)
     outcome = await run_in(worker)

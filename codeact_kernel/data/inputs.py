@@ -1,0 +1,79 @@
+"""Variables of the notebook that a person gives to a prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..errors import ProgramError, UserError
+from ..settings import Limits
+from ..tools import to_json
+from ..values import JSONValue
+from .columns import Column
+from .tables import Table, column_of, table_of
+
+__all__ = ["Input", "Wanted", "taken", "wanted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What `--in` names: a variable, and whether the model sees none of its values (`df:schema`)."""
+
+    name: str
+    schema_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """One variable as a program gets it.
+
+    Attributes:
+        kind: the type that the person knows it by, for the model.
+        schema_only: whether the model sees no values.
+    """
+
+    name: str
+    value: Table | Column | JSONValue
+    kind: str
+    schema_only: bool = False
+
+
+def wanted(given: Sequence[str]) -> list[Wanted]:
+    """What a person names: `df,params:schema`, also in several texts.
+
+    Raises:
+        UserError: what cannot be the name of a variable, or a word after the colon that is not `schema`.
+    """
+    found: dict[str, Wanted] = {}
+    for part in [part.strip() for text in given for part in text.split(",")]:
+        name, _, how = part.partition(":")
+        if not part:
+            continue
+        if not name.isidentifier() or how not in ("", "schema"):
+            raise UserError(
+                f"--in {part[:60]}: name variables with commas between them, for example --in df,params or "
+                "--in df:schema, which shows the model no values."
+            )
+        found[name] = Wanted(name, how == "schema")
+    return list(found.values())
+
+
+def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
+    """The variable as a program gets it.
+
+    Raises:
+        UserError: it is of a kind that cannot go in, or too large.
+    """
+    kind = type(value).__name__
+    try:
+        table = table_of(value)
+        made = table if table is not None else column_of(value)
+        if made is None:
+            plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
+            return Input(wanted.name, plain, kind, wanted.schema_only)
+    except UserError as error:
+        raise UserError(f"--in {wanted.name}: {error}") from None
+    except ProgramError as error:
+        text = str(error).replace("the result", "it").replace("return", "give").removesuffix(".")
+        raise UserError(f"--in {wanted.name}: {text}.") from None
+    return Input(wanted.name, made, kind, wanted.schema_only)

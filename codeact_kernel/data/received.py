@@ -1,0 +1,163 @@
+"""What a program hands back: columns in pieces, or one value as JSON text. All of it is hostile until it is checked."""
+
+from __future__ import annotations
+
+import binascii
+import sys
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib import import_module
+from typing import Any, cast
+
+from ..bridge.strict_json import loads
+from ..errors import BridgeError, ProgramError
+from ..values import JSONObject, JSONValue
+from .columns import NO_TIME
+
+__all__ = ["Frame", "Receiving", "for_notebook"]
+
+_COLUMNS, _NAME, _ROWS, _DEPTH = 2_000, 1_000, 10_000_000, 32
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A table that a program made.
+
+    Attributes:
+        columns: by name: 64-bit integers or floats as `array`, anything else as a list of JSON values or datetimes.
+        rows: how many values each has.
+    """
+
+    columns: dict[str, Sequence[Any]]
+    rows: int
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dicts."""
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
+
+
+class Receiving:
+    """One variable on its way.
+
+    Args:
+        told: what the guest says of it.
+        most: bytes that it may have.
+
+    Attributes:
+        size: bytes so far.
+
+    Raises:
+        ProgramError: no such variable can be.
+    """
+
+    def __init__(self, name: str, told: JSONObject, most: int) -> None:
+        names, rows = told.get("columns"), told.get("rows")
+        if type(rows) is not int or not 0 <= rows <= _ROWS:
+            raise ProgramError(f"a table may have {_ROWS:,} rows")
+        if names is not None and not _are_names(names):
+            raise ProgramError(f"a table has at most {_COLUMNS:,} columns, each with a name of its own")
+        self.name, self.size = name, 0
+        self._most = most
+        self._rows = rows
+        self._names = None if names is None else cast("list[str]", names)
+        self._columns: list[Any] = [None] * len(self._names or [None])
+
+    def take(self, arguments: JSONObject) -> None:
+        """The next piece.
+
+        Raises:
+            ProgramError: it is none, or too much.
+        """
+        number, piece = arguments.get("column"), arguments.get("piece")
+        if type(number) is not int or not 0 <= number < len(self._columns) or not isinstance(piece, dict):
+            raise ProgramError("no piece of that variable")
+        values, size = _read(piece)
+        self.size += size
+        if self.size > self._most:
+            raise ProgramError(f"{self.name} is larger than {self._most >> 20} MiB: hand back less")
+        if isinstance(values, str) is not (self._names is None):
+            raise ProgramError("no piece of that variable")
+        self._columns[number] = _joined(self._columns[number], values)
+        if self._names is not None and len(self._columns[number]) > self._rows:
+            raise ProgramError("a column with more values than rows")
+
+    def made(self) -> Frame | JSONValue:
+        """All of it.
+
+        Raises:
+            ProgramError: it is not complete, or no JSON.
+        """
+        if self._names is None:
+            try:
+                return loads((self._columns[0] or "").encode(), limit=self._most, depth=_DEPTH)
+            except (BridgeError, ValueError) as error:
+                raise ProgramError(f"{self.name} cannot be handed to the notebook: {error}") from None
+        columns: list[Sequence[Any]] = [[] if values is None else values for values in self._columns]
+        if any(len(values) != self._rows for values in columns):
+            raise ProgramError("a column with fewer values than rows")
+        return Frame(dict(zip(self._names, columns, strict=True)), self._rows)
+
+
+def for_notebook(value: Frame | JSONValue) -> object:
+    """What the variable is bound to: a table as a DataFrame where pandas is installed, else as a list of dicts."""
+    if not isinstance(value, Frame):
+        return value
+    try:
+        pandas: Any = import_module("pandas")  # only who wants a table waits for it
+    except ImportError:
+        return value.records()
+    numpy: Any = import_module("numpy")
+    columns = {
+        name: numpy.array(values) if isinstance(values, array) else pandas.Series(values)
+        for name, values in value.columns.items()
+    }
+    return pandas.DataFrame(columns, index=range(value.rows))
+
+
+def _are_names(names: JSONValue) -> bool:
+    if not isinstance(names, list) or not 0 < len(names) <= _COLUMNS:
+        return False
+    return all(isinstance(name, str) and len(name) <= _NAME for name in names) and len(set(map(str, names))) == len(
+        names
+    )
+
+
+def _read(piece: JSONObject) -> tuple[Any, int]:
+    kind, data = piece.get("as"), piece.get("data")
+    if kind == "json" and isinstance(data, list):
+        return data, 8 * len(data) + sum(
+            len(one) if isinstance(one, str) else 64 * isinstance(one, list | dict) for one in data
+        )
+    if not isinstance(data, str):
+        raise ProgramError("a piece without data")
+    if kind == "text":
+        return data, len(data)
+    if kind not in ("q", "d", "us"):
+        raise ProgramError("a piece of no known kind")
+    numbers: array[Any] = array("d" if kind == "d" else "q")
+    try:
+        numbers.frombytes(binascii.a2b_base64(data, strict_mode=True))
+    except (binascii.Error, ValueError):
+        raise ProgramError("a piece that is no base64 of whole numbers") from None
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return (_times(numbers, piece.get("utc") is True) if kind == "us" else numbers), 8 * len(numbers)
+
+
+def _times(numbers: Sequence[int], utc: bool) -> list[datetime | None]:
+    start = datetime(1970, 1, 1, tzinfo=UTC if utc else None)
+    try:
+        return [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
+    except OverflowError:
+        raise ProgramError("a time that no calendar has") from None
+
+
+def _joined(before: Any, piece: Any) -> Any:
+    if before is None:
+        return piece
+    if type(before) is type(piece) and getattr(before, "typecode", "") == getattr(piece, "typecode", ""):
+        before += piece
+        return before
+    return [*before, *piece]

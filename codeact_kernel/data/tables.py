@@ -1,0 +1,182 @@
+"""What the notebook's values are for a program: a table, one column, or a value as a whole.
+
+The libraries are found in `sys.modules`, never imported: a value of a library can only be there when the library is.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeGuard, cast
+
+from ..errors import UserError
+from .columns import Column, Kind, Listed, Numbers, kind_of
+
+__all__ = ["Table", "column_of", "from_rows", "table_of"]
+
+_LOOKED_AT = 1_000
+"""Values of a column that tell what it holds, where its type does not."""
+_KINDS: dict[str, Kind] = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "time", "m": "float"}
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one length."""
+
+    columns: Sequence[Column]
+    rows: int
+
+    def sample(self, count: int) -> list[dict[str, object]]:
+        """The first rows."""
+        values = [column.values(0, count) for column in self.columns]
+        names = [column.name for column in self.columns]
+        return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def table_of(value: object) -> Table | None:
+    """The table that a DataFrame of pandas, polars, pyarrow or of anything with Arrow's interface is; else `None`.
+
+    Raises:
+        UserError: two columns would have one name.
+    """
+    if _is_a(value, "pandas", "DataFrame"):
+        return _from_pandas(value)
+    if _is_a(value, "pandas", "Series") and _says_something(value):
+        return _from_pandas(value.reset_index())
+    if _is_a(value, "polars", "LazyFrame"):
+        value = value.collect()
+    if _is_a(value, "polars", "DataFrame"):
+        return _table([(name, value.get_column(name)) for name in value.columns], _from_series)
+    if hasattr(value, "__arrow_c_stream__") and not _is_a(value, "polars", "Series"):
+        value = _arrow(value)
+    if _is_a(value, "pyarrow", "RecordBatch", "Table"):
+        return _table(list(zip(value.column_names, value.columns, strict=True)), _from_arrow)
+    if _is_a(value, "numpy", "ndarray") and value.dtype.names:
+        return _table([(name, value[name]) for name in value.dtype.names], _from_numpy)
+    return None
+
+
+def column_of(value: object) -> Column | None:
+    """The column that a Series or a one-dimensional array is; else `None`."""
+    if _is_a(value, "pandas", "Series", "Index"):
+        return _pandas_column(str(value.name), value.to_series() if _is_a(value, "pandas", "Index") else value)
+    if _is_a(value, "polars", "Series"):
+        return _from_series(str(value.name), value)
+    if _is_a(value, "pyarrow", "Array", "ChunkedArray"):
+        return _from_arrow("value", value)
+    if _is_a(value, "numpy", "ndarray") and value.ndim == 1:
+        return _from_numpy("value", value)
+    return None
+
+
+def from_rows(rows: Sequence[object]) -> Table | Column:
+    """The table that a list of dicts with the same keys is, or else the list as one column."""
+    first = rows[0] if rows else None
+    if isinstance(first, dict) and first and all(isinstance(name, str) for name in cast("dict[object, object]", first)):
+        names = cast("dict[str, Any]", first).keys()
+        if all(isinstance(row, dict) and cast("dict[str, Any]", row).keys() == names for row in rows):
+            records = cast("Sequence[dict[str, Any]]", rows)
+            return Table([_of_rows(name, records) for name in names], len(rows))
+    return _listed("value", len(rows), lambda start, end: list(rows[start:end]))
+
+
+def _of_rows(name: str, rows: Sequence[dict[str, Any]]) -> Column:
+    return _listed(name, len(rows), lambda start, end: [row[name] for row in rows[start:end]])
+
+
+def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Column]) -> Table:
+    columns = [make(str(name), values) for name, values in named]
+    names = [column.name for column in columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"Two columns are named {twice[:60]!r}: rename one of them.")
+    return Table(columns, columns[0].length if columns else 0)
+
+
+def _from_pandas(frame: Any) -> Table:
+    if _says_something(frame):
+        try:
+            frame = frame.reset_index()
+        except ValueError:
+            raise UserError("The index and a column of the DataFrame have one name: rename one of them.") from None
+    named = [
+        (" ".join(map(str, cast("tuple[object, ...]", name))) if isinstance(name, tuple) else name, frame.iloc[:, at])
+        for at, name in enumerate(frame.columns)
+    ]
+    return _table(named, _pandas_column)
+
+
+def _says_something(value: Any) -> bool:
+    index = value.index
+    return index.inferred_type != "integer" or any(name is not None for name in index.names)
+
+
+def _pandas_column(name: str, series: Any) -> Column:
+    dtype = series.dtype
+    if hasattr(dtype, "tz"):
+        utc = series.dt.tz_convert("UTC").dt.tz_localize(None)
+        return _numbers(name, "time", len(series), lambda: utc.to_numpy(), utc=True)
+    kind = str(dtype.kind) if hasattr(dtype, "kind") else "O"
+    extension = not _is_a(dtype, "numpy", "dtype")
+    if kind in _KINDS and not (extension and (hasattr(dtype, "categories") or bool(series.isna().any()))):
+        plain = {"i": "int64", "u": "uint64", "f": "float64", "b": "bool"}.get(kind) if extension else None
+        return _from_numpy(name, series.to_numpy(dtype=plain) if plain else series.to_numpy())
+
+    def cut(start: int, end: int) -> list[Any]:
+        part = series.iloc[start:end]
+        there = part.notna()
+        return part.tolist() if bool(there.all()) else part.astype(object).where(there, None).tolist()
+
+    return _listed(name, len(series), cut)
+
+
+def _from_numpy(name: str, values: Any) -> Column:
+    kind = _KINDS.get(values.dtype.kind)
+    too_large = values.dtype.kind == "u" and values.dtype.itemsize == 8 and len(values) and int(values.max()) >= 2**63
+    if kind is None or too_large:
+        return _listed(name, len(values), lambda start, end: values[start:end].tolist())
+    return _numbers(name, kind, len(values), lambda: values)
+
+
+def _from_series(name: str, series: Any) -> Column:
+    dtype = str(series.dtype)
+    if series.null_count() == 0 and (dtype.startswith(("Int", "UInt", "Float", "Boolean", "Duration"))):
+        return _from_numpy(name, series.to_numpy())
+    return _listed(name, len(series), lambda start, end: series.slice(start, end - start).to_list())
+
+
+def _from_arrow(name: str, values: Any) -> Column:
+    dtype = str(values.type)
+    if values.null_count == 0 and dtype.startswith(("int", "uint", "float", "double", "halffloat")):
+        array = values.to_numpy() if hasattr(values, "chunks") else values.to_numpy(zero_copy_only=False)
+        return _from_numpy(name, array)
+    return _listed(name, len(values), lambda start, end: values.slice(start, end - start).to_pylist())
+
+
+def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any], *, utc: bool = False) -> Numbers:
+    @cache
+    def made() -> Any:
+        array = values()
+        if array.dtype.kind == "M":
+            return array.astype("datetime64[us]").view("int64")
+        if array.dtype.kind == "m":
+            return array.astype("timedelta64[us]").astype("float64") / 1e6
+        return array
+
+    return Numbers(name, kind, length, made, utc)
+
+
+def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> Listed:
+    return Listed(name, kind_of(cut(0, min(length, _LOOKED_AT))), length, cut)
+
+
+def _arrow(value: Any) -> Any:
+    pyarrow = sys.modules.get("pyarrow")
+    return value if pyarrow is None else cast("Any", pyarrow).table(value)
+
+
+def _is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
+    kinds = [getattr(sys.modules.get(module), name, None) for name in names]
+    return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)

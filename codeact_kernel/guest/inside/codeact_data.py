@@ -1,0 +1,111 @@
+"""Runs in the guest as `codeact_data`: the notebook's values as variables, and values on their way back."""
+
+import binascii
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from codeact_calls import plain, service
+
+_PIECE = 32_768
+"""Values of a column that go to the host at once."""
+_TEXT = 250_000
+"""Characters of a value that go at once."""
+
+
+def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any], None] | None:
+    """Bind the notebook's values; the function that sends back what is wanted of the program."""
+    if told["inputs"]:
+        from codeact_table import made
+
+        for name, value in told["inputs"].items():
+            namespace[name] = made(value)
+    wanted = told["outputs"]
+    for name in wanted:  # what a run before left is not what this one made
+        namespace.pop(name, None)
+    return (lambda value: _send(wanted, value, namespace)) if wanted else None
+
+
+def _send(wanted: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
+    made = dict(namespace)
+    if len(wanted) == 1 and value is not None:
+        made.setdefault(wanted[0], value)
+    missing = [name for name in wanted if name not in made]
+    if missing:
+        raise NameError(f"the program has to assign {', '.join(missing)}: that is what the person wants of it")
+    for name in wanted:
+        _put(name, made[name])
+
+
+def _put(name: str, value: Any) -> None:
+    columns = _columns(value)
+    if columns is None:
+        return _put_text(name, value)
+    rows = len(value)
+    service("data.put", name=name, columns=[str(label) for label in columns], rows=rows)
+    for number, column in enumerate(columns.values()):
+        for piece in _pieces(column):
+            service("data.part", name=name, column=number, piece=piece)
+    service("data.done", name=name)
+
+
+def _put_text(name: str, value: Any) -> None:
+    import json
+
+    try:
+        text = json.dumps(plain(value), ensure_ascii=False)
+    except TypeError as error:
+        raise TypeError(f"{name} cannot be handed to the notebook: {error}") from None
+    service("data.put", name=name, columns=None, rows=0)
+    for start in range(0, len(text), _TEXT):
+        service("data.part", name=name, column=0, piece={"as": "text", "data": text[start : start + _TEXT]})
+    service("data.done", name=name)
+
+
+def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
+    """The columns of what is a table: a Table, or a list of dicts."""
+    if type(value).__module__ == "codeact_table" and hasattr(value, "columns"):
+        return {name: value[name] for name in value.columns}
+    if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
+        return None
+    names = dict.fromkeys(name for row in value for name in row)
+    if not all(isinstance(name, str) for name in names):
+        return None
+    return {name: [row.get(name) for row in value] for name in names}
+
+
+def _pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    values = getattr(column, "all", lambda: column)()
+    if not isinstance(values, (list, array)):
+        values = list(values)
+    for start in range(0, len(values), _PIECE):
+        yield _encoded(values[start : start + _PIECE])
+
+
+def _encoded(values: Any) -> dict[str, Any]:
+    if not isinstance(values, array):
+        kinds = set(map(type, values))
+        if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
+            values = array("q", values)
+        elif kinds == {float} or (kinds == {int, float} and max(map(abs, values)) < 2**53):
+            values = array("d", values)
+        elif {kind.__name__ for kind in kinds} - {"NoneType"} == {"datetime"} and (times := _times(values)):
+            return times
+        else:
+            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else plain(values)}
+    return {"as": values.typecode, "data": _base64(values)}
+
+
+def _times(values: Sequence[Any]) -> dict[str, Any] | None:
+    import datetime
+
+    zones = {value.tzinfo for value in values if value is not None}
+    if zones not in ({None}, {datetime.UTC}):
+        return None
+    start, step = datetime.datetime(1970, 1, 1, tzinfo=zones.pop()), datetime.timedelta(microseconds=1)
+    numbers = array("q", [-(2**63) if value is None else (value - start) // step for value in values])
+    return {"as": "us", "utc": start.tzinfo is not None, "data": _base64(numbers)}
+
+
+def _base64(numbers: Any) -> str:
+    return binascii.b2a_base64(numbers.tobytes(), newline=False).decode()

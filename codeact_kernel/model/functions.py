@@ -1,0 +1,53 @@
+"""Function calls of an endpoint, read as what a model without them would have written: a block with one call in it."""
+
+from __future__ import annotations
+
+import json
+from typing import cast
+
+__all__ = ["FunctionCall"]
+
+_NAME, _ARGUMENTS = 64, 1 << 20
+
+
+class FunctionCall:
+    """The first function that one answer calls; its pieces have no shape that anybody has checked.
+
+    Attributes:
+        more: whether the answer calls another one, which is left out.
+    """
+
+    def __init__(self) -> None:
+        self.more = False
+        self._name = ""
+        self._arguments = ""
+
+    def take(self, delta: object) -> None:
+        """The next piece of the answer."""
+        calls = getattr(delta, "tool_calls", None)
+        for call in cast("list[object]", calls) if isinstance(calls, list) else []:
+            if getattr(call, "index", 0) not in (0, None):
+                self.more = True
+                continue
+            function = getattr(call, "function", None)
+            name, arguments = getattr(function, "name", None), getattr(function, "arguments", None)
+            self._name += name[:_NAME] if isinstance(name, str) else ""
+            if isinstance(arguments, str) and len(self._arguments) <= _ARGUMENTS:
+                self._arguments += arguments
+
+    def text(self) -> str:
+        """The call as a block of Python, or nothing. What is no call at all is shown as it came, for the repair."""
+        if not self._name:
+            return ""
+        return f"\n```python\n{self._call()}\n```\n"
+
+    def _call(self) -> str:
+        try:
+            arguments: object = json.loads(self._arguments or "{}")
+        except (ValueError, RecursionError):
+            arguments = None
+        name = self._name[:_NAME] if self._name.isidentifier() else "unknown_tool"
+        if not isinstance(arguments, dict):
+            return f"{name}({self._arguments[:1_000]!r})"
+        pairs = cast("dict[str, object]", arguments).items()
+        return f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs if key.isidentifier())})"

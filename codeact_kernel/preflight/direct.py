@@ -1,0 +1,49 @@
+"""A program that is nothing but one call of a direct tool is no program: the model calls the tool itself."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .report import ToolFacts, quote
+
+__all__ = ["DirectCall", "direct_call"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectCall:
+    """The call that the model makes.
+
+    Attributes:
+        problem: one sentence for the model, when its values cannot be read; else empty.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+    problem: str = ""
+
+
+def direct_call(program: str, tools: Mapping[str, ToolFacts]) -> DirectCall | None:
+    """The one call of one of `tools` that `program` is, or `None`. Its values must be literals: nothing is run."""
+    try:
+        match ast.parse(program.strip()).body:
+            case [ast.Expr(ast.Call(ast.Name(name)) as call)] | [ast.Expr(ast.Await(ast.Call(ast.Name(name)) as call))]:
+                pass
+            case _:
+                return None
+        if name == "call_tool" and call.args and isinstance(call.args[0], ast.Constant):
+            name, call.args = str(call.args[0].value), call.args[1:]
+        if name not in tools:
+            return None
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    try:
+        positional = dict(zip(tools[name].parameters, map(ast.literal_eval, call.args), strict=False))
+        named = {str(keyword.arg): ast.literal_eval(keyword.value) for keyword in call.keywords}
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return DirectCall(name, {}, f"{quote(name)} is called by you, not by a program: write its values out.")
+    if len(call.args) > len(tools[name].parameters) or positional.keys() & named.keys():
+        return DirectCall(name, {}, f"{quote(name)} takes {', '.join(tools[name].parameters)}.")
+    return DirectCall(name, positional | named)
