@@ -178,7 +178,7 @@ def _same(new: Any, old: Any) -> bool:
 
 
 _BACKENDS = ("auto", "hyperlight", "embedded")
-_QUESTIONS = ("auto", "card", "stdin")
+_QUESTIONS = ("auto", "stdin")
 _PROMPTS = ("python", "marker", "auto")
 
 OPTIONS: Final[dict[str, Option]] = {
@@ -251,8 +251,8 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="approval_ui",
-            help="where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin)",
-            kind="one of auto, card, stdin",
+            help="where approvals are asked: on the card where a page shows it (auto), or with input() (stdin)",
+            kind="one of auto, stdin",
             read=_one_of(*_QUESTIONS),
             choices=_QUESTIONS,
             default="auto",
