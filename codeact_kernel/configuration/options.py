@@ -180,6 +180,7 @@ def _same(new: Any, old: Any) -> bool:
 _BACKENDS = ("auto", "hyperlight", "embedded")
 _QUESTIONS = ("auto", "stdin")
 _PROMPTS = ("python", "marker", "auto")
+_SECONDS = "a number of seconds, more than 0 and at most 86400"
 
 OPTIONS: Final[dict[str, Option]] = {
     option.name: option
@@ -203,7 +204,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option(
             name="timeout",
             help="seconds that one run of a program may take, without the time of tools and decisions",
-            kind="a number of seconds, more than 0 and at most 86400",
+            kind=_SECONDS,
             read=_seconds,
             default=_DEFAULT.limits.run_seconds,
             narrower=_at_most,
@@ -244,7 +245,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option(
             name="approval_timeout",
             help="seconds after which a question that nobody answered is a no; without one it waits",
-            kind="a number of seconds, more than 0 and at most 86400",
+            kind=f"{_SECONDS}, or never",
             read=_seconds_or_never,
             default=_DEFAULT.limits.decision_seconds,
             narrower=lambda new, old: old is None or (new is not None and new <= old),
