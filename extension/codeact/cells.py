@@ -9,9 +9,9 @@ import builtins
 import re
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from codeact_kernel.errors import CodeActError, UserError
 
@@ -26,14 +26,14 @@ __all__ = ["Cells", "tool"]
 
 
 def tool(
-    function: Any = None,
+    function: Callable[..., object] | None = None,
     /,
     *,
     name: str | None = None,
     description: str | None = None,
     approval_mode: Literal["never_require", "always_require"] = "never_require",
     max_invocations: int | None = None,
-) -> Any:
+) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
     This is `codeact.tool`, which is there without an import in the CodeAct kernel.
