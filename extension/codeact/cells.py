@@ -123,4 +123,4 @@ class Cells:
 
     def _warm(self) -> None:
         with suppress(CodeActError):  # the prompt will tell it
-            self._magics.door.warm()
+            self._magics.warm()

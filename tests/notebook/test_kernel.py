@@ -374,7 +374,9 @@ def test_an_interrupt_ends_the_doctor_and_nothing_else(own):
 
 def test_an_extension_that_is_unloaded_while_its_sandbox_warms_up_leaves_nothing_running(own):
     own.do("%reload_ext codeact\n" + TOOL)
-    own.do("%unload_ext codeact\nimport time; time.sleep(2)")
+    own.do("%unload_ext codeact\nimport threading")
+    own.do("for one in threading.enumerate():\n    if one.name == 'codeact-warm': one.join()")
+    assert own.get("[one.name for one in threading.enumerate() if one.name.startswith('codeact')]") == []
     assert own.workers() == set()
     own.do("%load_ext codeact")
     own.do(TOOL)
