@@ -336,7 +336,7 @@ def test_quotation_marks_in_options_group_and_are_no_part_of_the_value(own):
     for options in ('--allow "get_orders"', "--allow='get_orders' --timeout '5'"):
         assert ask(own, f"> {options} Go.").status == "ok"
     (error,) = own.run('> --model "abc Go.').errors
-    assert "A quotation mark in the options has no other one." in error
+    assert "A quotation mark in the options has no other one: add that, or remove this one." in error
 
 
 def test_a_working_folder_that_is_gone_stops_nothing(own):
