@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tomllib
+from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from codeact_kernel import ModelError, ScriptedModel, Session, Settings
 from codeact_kernel.doctor import Finding, as_data, examine, line, summary
@@ -57,6 +61,18 @@ async def test_a_model_that_gives_no_answer_is_a_problem_and_one_that_is_none_a_
     finding = (await found(model))["model"]
     assert (finding.state, says in finding.found) == (state, True)
     assert finding.advice
+
+
+async def test_the_ipykernels_that_are_supported_are_those_that_pip_would_install(monkeypatch):
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (wanted,) = [one for one in map(Requirement, project["dependencies"]) if one.name == "ipykernel"]
+    for version in (f"{major}.{minor}.{patch}" for major in range(5, 10) for minor in range(40) for patch in (0, 2)):
+        monkeypatch.setattr("codeact_kernel.doctor.version", lambda name, version=version: version)
+        async with aclosing(examine(EMBEDDED, Session(tools=()).choose)) as findings:
+            async for one in findings:
+                if one.about == "ipykernel":
+                    break
+        assert (version, one.state) == (version, "ok" if version in wanted.specifier else "problem")
 
 
 async def test_a_backend_that_does_not_start_is_a_problem_only_if_it_is_wanted(monkeypatch):

@@ -70,13 +70,15 @@ class FolderFile:
         """
         where = shown(self.path, _PATH)
         if len(self.text) > BYTES:
-            raise UserError(f"{where} has more than {BYTES:,} bytes: it is not read.")
+            raise UserError(f"{where} has more than {BYTES:,} bytes, so it is not read: shorten it.")
         try:
             given = _ours(self.path.name, self.text)
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where} is not TOML: {shown(error, _PATH)}.") from None
         if not isinstance(given, dict):
-            raise UserError(f"{where}: [tool.codeact] is not a table of options.")
+            raise UserError(
+                f"{where}: [tool.codeact] is not a table of options: write them below that line, each as name = value."
+            )
         said = layer(self.path.name, cast("dict[str, object]", given))
         return replace(said, place=where, narrows=not self.trusted)
 
@@ -152,4 +154,6 @@ def _read(path: Path) -> bytes | None:
     except OSError as error:
         if not os.path.lexists(path):  # nobody can tell: the folder is not for us to look into
             return None
-        raise UserError(f"{shown(path, _PATH)} cannot be read ({error.strerror}).") from None
+        raise UserError(
+            f"{shown(path, _PATH)} cannot be read ({error.strerror}): make it readable, or move it away."
+        ) from None

@@ -178,8 +178,9 @@ def _same(new: Any, old: Any) -> bool:
 
 
 _BACKENDS = ("auto", "hyperlight", "embedded")
-_QUESTIONS = ("auto", "card", "stdin")
+_QUESTIONS = ("auto", "stdin")
 _PROMPTS = ("python", "marker", "auto")
+_SECONDS = "a number of seconds, more than 0 and at most 86400"
 
 OPTIONS: Final[dict[str, Option]] = {
     option.name: option
@@ -203,7 +204,7 @@ OPTIONS: Final[dict[str, Option]] = {
         Option(
             name="timeout",
             help="seconds that one run of a program may take, without the time of tools and decisions",
-            kind="a number of seconds, more than 0 and at most 86400",
+            kind=_SECONDS,
             read=_seconds,
             default=_DEFAULT.limits.run_seconds,
             narrower=_at_most,
@@ -244,15 +245,15 @@ OPTIONS: Final[dict[str, Option]] = {
         Option(
             name="approval_timeout",
             help="seconds after which a question that nobody answered is a no; without one it waits",
-            kind="a number of seconds, more than 0 and at most 86400",
+            kind=f"{_SECONDS}, or never",
             read=_seconds_or_never,
             default=_DEFAULT.limits.decision_seconds,
             narrower=lambda new, old: old is None or (new is not None and new <= old),
         ),
         Option(
             name="approval_ui",
-            help="where approvals are asked: on the card where a page shows it (auto, card), or with input() (stdin)",
-            kind="one of auto, card, stdin",
+            help="where approvals are asked: on the card where a page shows it (auto), or with input() (stdin)",
+            kind="one of auto, stdin",
             read=_one_of(*_QUESTIONS),
             choices=_QUESTIONS,
             default="auto",

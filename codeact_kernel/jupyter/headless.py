@@ -198,7 +198,7 @@ def _read(file: Path) -> Any:
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from None
     except Exception:  # nbformat lets many kinds through
-        raise UserError(f"{file} is not a notebook.") from None
+        raise UserError(f"{file} is not a notebook: name an .ipynb file that Jupyter opens.") from None
 
 
 def _write(file: Path, text: str) -> None:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Sequence
-from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..settings import Limits
-from ..values import JSONObject, Usage
+from ..values import JSONObject
 from .base import Delta, Message
+from .chunks import Tally
 from .failures import Endpoint, Failure, explain, shown_url
-from .functions import FunctionCall
 from .usage import estimate
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class OpenAIClient:
             response = await self._guarded(self._ask(client, messages, functions))
             async with response:
                 while (chunk := await self._guarded(anext(response, END))) is not END:
-                    text = self._read(chunk, tally)
+                    text = tally.take(chunk)
                     if text:
                         yield Delta(text=text)
         self._check(tally)
@@ -236,22 +235,6 @@ class OpenAIClient:
                 retryable=True,
             ) from None
 
-    def _read(self, chunk: object, tally: Tally) -> str:
-        """Take the facts from one chunk, whose shape nobody has checked, and return its text."""
-        tally.chunks += 1
-        tally.usage = usage_of(chunk) or tally.usage
-        choices: object = getattr(chunk, "choices", None)
-        choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
-        finish = getattr(choice, "finish_reason", None)
-        if isinstance(finish, str):
-            tally.finish = finish
-        delta = getattr(choice, "delta", None)
-        tally.function.take(delta)
-        tally.refusals.append(text_of(delta, "refusal"))
-        text = text_of(delta, "content")
-        tally.texts.append(text)
-        return text
-
     def _check(self, tally: Tally) -> None:
         url = self._endpoint.url
         if not tally.chunks:
@@ -264,18 +247,6 @@ class OpenAIClient:
             raise ModelError(f"{self.name} refused ({refusal}): word the prompt differently.")
         if tally.finish == "content_filter":
             raise ModelError(f"The content filter at {url} withheld the answer: word the prompt differently.")
-
-
-@dataclass(slots=True)
-class Tally:
-    """What is known of one answer so far."""
-
-    chunks: int = 0
-    texts: list[str] = field(default_factory=list[str])
-    refusals: list[str] = field(default_factory=list[str])
-    finish: str | None = None
-    usage: Usage | None = None
-    function: FunctionCall = field(default_factory=FunctionCall)
 
 
 def as_parameter(message: Message) -> ChatCompletionMessageParam:
@@ -296,20 +267,6 @@ def failure_of(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
     # Some endpoints put a number here, and nobody has checked.
     code = "" if error.code is None else str(error.code)
     return Failure(status=error.status_code, code=code, message=str(error.message), models=models)
-
-
-def usage_of(chunk: object) -> Usage | None:
-    usage = getattr(chunk, "usage", None)
-    counts = (getattr(usage, "prompt_tokens", None), getattr(usage, "completion_tokens", None))
-    prompt, completion = (count if isinstance(count, int) and count >= 0 else None for count in counts)
-    if prompt is None or completion is None:
-        return None
-    return Usage(prompt_tokens=prompt, completion_tokens=completion)
-
-
-def text_of(delta: object, field_name: str) -> str:
-    text = getattr(delta, field_name, None)
-    return text if isinstance(text, str) else ""
 
 
 def is_loopback(url: str) -> bool:

@@ -6,11 +6,11 @@ Where that needs the guest to be compiled it is done now, instead of in the firs
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 
+from ..configuration import from_environment
 from ..errors import CodeActError
-from ..settings import Limits, Settings
+from ..settings import Limits
 from .choice import Choice
 
 __all__: list[str] = []
@@ -27,8 +27,6 @@ async def _prepare(backend: str) -> None:
 
 if __name__ == "__main__":
     try:
-        asyncio.run(
-            _prepare(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CODEACT_BACKEND") or Settings().backend)
-        )
+        asyncio.run(_prepare(sys.argv[1] if len(sys.argv) > 1 else from_environment().backend))
     except CodeActError as error:
         sys.exit(str(error))

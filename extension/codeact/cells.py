@@ -9,9 +9,9 @@ import builtins
 import re
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from codeact_kernel.errors import CodeActError, UserError
 
@@ -26,7 +26,7 @@ __all__ = ["Cells", "tool"]
 
 
 def tool(
-    function: Any = None,
+    function: Callable[..., object] | None = None,
     /,
     *,
     name: str | None = None,
@@ -34,7 +34,7 @@ def tool(
     approval_mode: Literal["never_require", "always_require"] = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
-) -> Any:
+) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
     This is `codeact.tool`, which is there without an import in the CodeAct kernel.
@@ -131,4 +131,4 @@ class Cells:
 
     def _warm(self) -> None:
         with suppress(CodeActError):  # the prompt will tell it
-            self._magics.door.warm()
+            self._magics.warm()

@@ -88,7 +88,7 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
     try:
         argv = list(words)
     except ValueError:
-        raise UsageError("A quotation mark in the options has no other one.") from None
+        raise UsageError("A quotation mark in the options has no other one: add that, or remove this one.") from None
     try:
         return parser.parse_args(argv)
     except UsageError:

@@ -79,7 +79,7 @@ class Completion:
         return self._in_a_prompt(context, tools)
 
     def _in_a_prompt(self, context: CompletionContext, tools: Iterable[str]) -> SimpleMatcherResult:
-        written = context.text_until_cursor if context.cursor_line == 0 else _until_cursor(context)
+        written = _until_cursor(context)
         before = _CELL.match(written)
         if before is None or (written[0] == ">" and self._magics.cells.mode == "python"):
             return {"completions": []}

@@ -59,7 +59,7 @@ class CodeAct(Choices):
         self.said.clear()  # that was the configuration, which is weaker
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
         self._door: Door | None = None
-        self._opening = threading.Lock()  # a sandbox may be warmed up in the background
+        self._opening = threading.RLock()  # a sandbox may be warmed up in the background
         self._closed = False
 
     @property
@@ -74,6 +74,15 @@ class CodeAct(Choices):
                 self._door = Door(self.shell, self.resolved)
                 atexit.register(self._door.close)
             return self._door
+
+    def warm(self) -> None:
+        """Start a sandbox in the background.
+
+        Raises:
+            UserError: the extension was unloaded, or some place says what there is not.
+        """
+        with self._opening:  # between the door and its sandbox nobody may close it: nothing would end that sandbox
+            self.door.warm()
 
     def resolved(self, cell: Layer | None = None) -> Resolved:
         """What holds now.

@@ -62,7 +62,7 @@ def test_what_is_no_file_is_not_read(project):
 
 def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be_lost(project, monkeypatch):
     (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
-    with pytest.raises(UserError, match="has more than 262,144 bytes"):
+    with pytest.raises(UserError, match="has more than 262,144 bytes, so it is not read: shorten it"):
         find(project).layer()
     (project / "codeact.toml").write_text("review = true")
 
@@ -70,7 +70,7 @@ def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("os.open", refuse)  # as root one can read everything
-    with pytest.raises(UserError, match=r"codeact\.toml cannot be read \(Permission denied\)"):
+    with pytest.raises(UserError, match=r"codeact\.toml cannot be read \(Permission denied\): make it readable"):
         find(project)
 
 
@@ -122,6 +122,13 @@ def test_a_relative_data_folder_is_none_for_it_would_lie_in_the_project(monkeypa
 def test_a_file_that_is_no_toml_is_one_sentence_with_its_name(project, text):
     (project / "codeact.toml").write_text(text)
     with pytest.raises(UserError, match=r"codeact\.toml is not TOML"):
+        find(project).layer()
+
+
+@pytest.mark.parametrize("text", ["[tool]\ncodeact = 3", "[[tool.codeact]]\ntimeout = 5"])
+def test_a_table_of_ours_that_is_none_is_one_sentence_with_what_to_write(project, text):
+    (project / "pyproject.toml").write_text(text)
+    with pytest.raises(UserError, match=r"is not a table of options: write them below .* as name = value\.$"):
         find(project).layer()
 
 

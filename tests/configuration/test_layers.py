@@ -54,7 +54,7 @@ def test_a_value_may_be_text_or_what_toml_and_python_have_for_it(name, given, va
         ("model", ""), ("model", 3), ("model", "m" * 300), ("max_retries", 1.5), ("max_retries", True), ("max_retries", 21),
         ("max_retries", "-1"), ("timeout", 0), ("timeout", "nan"), ("timeout", "inf"), ("timeout", [1]), ("timeout", True),
         ("memory", 256), ("memory", "1Mi"), ("backend", "docker"), ("backend", ["auto"]), ("allow", 5), ("allow", [5]),
-        ("allow", {"pay": False}), ("allow", "['a','b']"), ("allow", "a b"), ("review", "perhaps"), ("review", 1), ("approval_timeout", "soon"), ("approval_ui", "both"), ("kernel", ""),
+        ("allow", {"pay": False}), ("allow", "['a','b']"), ("allow", "a b"), ("review", "perhaps"), ("review", 1), ("approval_timeout", "soon"), ("approval_ui", "card"), ("kernel", ""),
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused_with_the_place_and_the_kind(name, given):

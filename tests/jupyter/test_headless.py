@@ -133,7 +133,7 @@ def test_a_prompt_of_the_codeact_kernel_counts_as_one(tmp_path):
     [
         (lambda folder: folder / "missing.ipynb", "cannot be read: No such file"),
         (lambda folder: folder, "cannot be read: Is a directory"),
-        (lambda folder: (folder / "x.ipynb").write_text("no") and folder / "x.ipynb", "is not a notebook"),
+        (lambda folder: (folder / "x.ipynb").write_text("no") and folder / "x.ipynb", "is not a notebook: name an"),
         (lambda folder: notebook(folder, "1", kernel="nowhere"), "kernel 'nowhere' is not installed here"),
     ],
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import os
+import sys
 import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +231,24 @@ class Notebook:
         self.client.stop_channels()
         _, alive = psutil.wait_procs(workers, timeout=10)
         assert not alive, "a sandbox outlived its kernel"
+
+
+@contextmanager
+def console(folder: Path, kernel_name: str, **environment: str) -> Iterator[Any]:
+    """Jupyter's console in a pseudo-terminal, at its first prompt, as pexpect has it."""
+    import pexpect  # there is none on Windows
+
+    plain = {"TERM": "dumb", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    spawned = pexpect.spawn(
+        sys.executable, ["-m", "jupyter_console", "--simple-prompt", "--kernel", kernel_name],
+        env=bare_environment(folder) | plain | environment, cwd=str(folder), encoding="utf-8", timeout=60,
+        dimensions=(50, 200),
+    )  # fmt: skip
+    try:
+        spawned.expect(r"In \[1\]:")
+        yield spawned
+    finally:
+        spawned.close(force=True)
 
 
 def _is_worker(process: psutil.Process) -> bool:

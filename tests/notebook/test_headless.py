@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from .conftest import bare_environment
+from .conftest import bare_environment, console
 
 SETUP = '''
 %load_ext codeact
@@ -77,25 +77,14 @@ def test_a_batch_run_that_was_allowed_beforehand_is_green(notebook, tmp_path):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal to type into")
 def test_a_console_asks_on_stdin(tmp_path):
-    import pexpect
-
-    environment = bare_environment(tmp_path) | {"TERM": "dumb", "PROMPT_TOOLKIT_NO_CPR": "1"}
-    setup = tmp_path / "setup.ipy"
-    setup.write_text(SETUP)
-    console = pexpect.spawn(
-        sys.executable, ["-m", "jupyter_console", "--simple-prompt", "--kernel", "python3"],
-        env=environment, cwd=str(tmp_path), encoding="utf-8", timeout=60, dimensions=(50, 200),
-    )  # fmt: skip
-    try:
-        console.expect(r"In \[1\]:")
-        console.sendline("%run -i setup.ipy")
-        console.expect(r"In \[2\]:")
-        console.sendline("get_ipython().run_cell_magic('codeact', '--max-retries 0', 'Go.')")
-        console.expect("Allow drop")
-        console.sendline("not today")
-        console.expect("ToolDenied: not today")
-        console.expect(r"In \[3\]:")
-        console.sendline("print('dropped', dropped, _codeact.calls[0].decision.by)")
-        console.expect(r"dropped \[\] person")
-    finally:
-        console.close(force=True)
+    (tmp_path / "setup.ipy").write_text(SETUP)
+    with console(tmp_path, "python3") as terminal:
+        terminal.sendline("%run -i setup.ipy")
+        terminal.expect(r"In \[2\]:")
+        terminal.sendline("get_ipython().run_cell_magic('codeact', '--max-retries 0', 'Go.')")
+        terminal.expect("Allow drop")
+        terminal.sendline("not today")
+        terminal.expect("ToolDenied: not today")
+        terminal.expect(r"In \[3\]:")
+        terminal.sendline("print('dropped', dropped, _codeact.calls[0].decision.by)")
+        terminal.expect(r"dropped \[\] person")

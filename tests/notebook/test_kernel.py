@@ -11,7 +11,7 @@ import pytest
 
 from codeact_kernel.jupyter.specs import install
 
-from .conftest import Notebook, bare_environment
+from .conftest import Notebook, console
 
 ANSWER = "```python\nmax(get_orders(user_id=2))\n```"
 WARM = """
@@ -336,7 +336,7 @@ def test_quotation_marks_in_options_group_and_are_no_part_of_the_value(own):
     for options in ('--allow "get_orders"', "--allow='get_orders' --timeout '5'"):
         assert ask(own, f"> {options} Go.").status == "ok"
     (error,) = own.run('> --model "abc Go.').errors
-    assert "A quotation mark in the options has no other one." in error
+    assert "A quotation mark in the options has no other one: add that, or remove this one." in error
 
 
 def test_a_working_folder_that_is_gone_stops_nothing(own):
@@ -374,7 +374,9 @@ def test_an_interrupt_ends_the_doctor_and_nothing_else(own):
 
 def test_an_extension_that_is_unloaded_while_its_sandbox_warms_up_leaves_nothing_running(own):
     own.do("%reload_ext codeact\n" + TOOL)
-    own.do("%unload_ext codeact\nimport time; time.sleep(2)")
+    own.do("%unload_ext codeact\nimport threading")
+    own.do("for one in threading.enumerate():\n    if one.name == 'codeact-warm': one.join()")
+    assert own.get("[one.name for one in threading.enumerate() if one.name.startswith('codeact')]") == []
     assert own.workers() == set()
     own.do("%load_ext codeact")
     own.do(TOOL)
@@ -396,23 +398,12 @@ def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal to type into")
 def test_in_a_console_a_prompt_is_a_line(tmp_path):
-    import pexpect
-
     install(user=False, prefix=str(tmp_path), name="codeact-test")
-    environment = bare_environment(tmp_path) | {"TERM": "dumb", "PROMPT_TOOLKIT_NO_CPR": "1"}
-    environment["JUPYTER_PATH"] = str(tmp_path / "share" / "jupyter")
-    console = pexpect.spawn(
-        sys.executable, ["-m", "jupyter_console", "--simple-prompt", "--kernel", "codeact-test"],
-        env=environment, cwd=str(tmp_path), encoding="utf-8", timeout=60, dimensions=(50, 200),
-    )  # fmt: skip
-    try:
-        console.expect(r"In \[1\]:")
-        console.sendline("import codeact; codeact.use(codeact.ScriptedModel(['6 * 7 + sum([0])']))")
-        console.expect(r"In \[2\]:")
-        console.sendline("> What is six times seven?")
-        console.expect(r"42")
-        console.expect(r"In \[3\]:")
-        console.sendline("_codeact.ask")
-        console.expect(r"'What is six times seven\?'")
-    finally:
-        console.close(force=True)
+    with console(tmp_path, "codeact-test", JUPYTER_PATH=str(tmp_path / "share" / "jupyter")) as terminal:
+        terminal.sendline("import codeact; codeact.use(codeact.ScriptedModel(['6 * 7 + sum([0])']))")
+        terminal.expect(r"In \[2\]:")
+        terminal.sendline("> What is six times seven?")
+        terminal.expect(r"42")
+        terminal.expect(r"In \[3\]:")
+        terminal.sendline("_codeact.ask")
+        terminal.expect(r"'What is six times seven\?'")

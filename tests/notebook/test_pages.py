@@ -37,7 +37,6 @@ PROGRAMS = {
 }
 EXTERNAL = ("ollama", "llama-server", "vllm")  # programs of others, which these pages only name
 SERVERS = ("jupyter lab",)  # they do not end
-INSTALLERS = ("pip install", "scripts/")  # what they do is tested elsewhere; here only that there is such a thing
 
 
 @dataclass(frozen=True)

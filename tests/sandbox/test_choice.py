@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -163,3 +166,22 @@ async def test_auto_takes_the_micro_vm_where_one_starts():
         assert (await run_in(worker, "1 + 1")).value == 2
     finally:
         await worker.kill()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "code", "said"),
+    [
+        ("CODEACT_BACKEND", "embedded", 0, "The sandbox is ready: WebAssembly in a locked-down process"),
+        ("CODEACT_BACKEND", "docker", 1, "CODEACT_BACKEND: 'docker' is not a backend: choose auto"),
+        ("CODEACT_BAKCEND", "embedded", 1, "CODEACT_BAKCEND is not known: did you mean CODEACT_BACKEND?"),
+    ],
+)
+def test_preparing_takes_the_backend_of_the_environment_as_a_prompt_does(variable, value, code, said):
+    plain = {name: text for name, text in os.environ.items() if not name.startswith("CODEACT_")}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.prepare"],
+        env=plain | {variable: value}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == code
+    assert said in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
