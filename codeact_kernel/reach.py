@@ -53,6 +53,10 @@ class Reach:
     Args:
         inputs: variables that its programs get.
         outputs: names that they have to assign.
+
+    Attributes:
+        names: what is in the guest before a program runs.
+        limits: what results of tools are kept by.
     """
 
     def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
@@ -62,6 +66,7 @@ class Reach:
         self._data = Data(inputs, outputs, settings.limits, progress)
         self._rooms: Sequence[Room] = [self._data]
         self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
+        self.limits = settings.limits
         self.names = frozenset(one.name for one in inputs)
 
     @property

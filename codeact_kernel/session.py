@@ -9,7 +9,7 @@ from types import TracebackType
 
 from .approval import Approver, DenyAll, Grants
 from .configuration import from_environment
-from .data import taken, wanted
+from .data import Input, taken, wanted
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
@@ -75,7 +75,7 @@ class Session:
         self,
         ask: str,
         *,
-        inputs: Mapping[str, object] | None = None,
+        inputs: Mapping[str, object] | Sequence[Input] = (),
         outputs: Sequence[str] = (),
         model: ModelClient | None = None,
         settings: Settings | None = None,
@@ -88,7 +88,7 @@ class Session:
         Args:
             ask: what the person typed.
             inputs: variables that the program gets, by name: DataFrames, arrays, dicts, lists, ...; the model sees
-                their shape and a few values, with `"name:schema"` as the key only their shape.
+                their shape and a few values, with `"name:schema"` as the key only their shape. Or what `taken` made.
             outputs: names that the program has to assign; the result's `outputs` has their values.
             model: by default the session's own, or the one that the environment names.
             settings: by default what the environment says.
@@ -104,13 +104,14 @@ class Session:
         if self._name is not None and (settings is None or settings.model is None):
             settings = replace(settings or from_environment(), model=self._name)
         settings = settings or from_environment()
-        given = [taken(wanted([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
+        if isinstance(inputs, Mapping):
+            inputs = [taken(wanted([name])[0], value, settings.limits) for name, value in inputs.items()]
         pool = self.pool(settings)
         with pool.in_use():
             await pool.prove()  # what is no matter of doubt comes up while the model writes
             return await run_turn(
                 ask,
-                inputs=given,
+                inputs=inputs,
                 outputs=outputs,
                 model=model or await self.choose(settings),
                 sandboxes=pool,

@@ -9,10 +9,11 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import cast
 
-from ..errors import ProgramError
+from ..errors import ProgramError, UserError
 from ..settings import Limits
 from ..tools import to_json
 from ..values import JSONObject, JSONValue, Kept, Serve
@@ -79,9 +80,11 @@ class Data:
         Raises:
             ProgramError: it has no JSON form, or is too large for the notebook as well.
         """
-        if (table := table_of(value)) is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
-            table = cast("Table", table_of(_copied(value)))
-            return self._kept_result(table, table.rows * len(table.columns) * 8)
+        with suppress(UserError):  # names that are there twice: the rule for smaller results says it as well
+            table = table_of(value)
+            if table is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
+                table = cast("Table", table_of(_copied(value)))
+                return self._kept_result(table, table.rows * len(table.columns) * 8)
         plain = to_json(value, limits=replace(limits, answer_bytes=limits.result_bytes))
         if (size := _size(plain, limits.result_bytes)) <= limits.kept_bytes:
             return plain

@@ -49,7 +49,7 @@ def table_of(value: object) -> Table | None:
         value = value.collect()
     if _is_a(value, "polars", "DataFrame"):
         return _table([(name, value.get_column(name)) for name in value.columns], _from_series)
-    if hasattr(value, "__arrow_c_stream__") and not _is_a(value, "polars", "Series"):
+    if hasattr(value, "__arrow_c_stream__") and column_of(value) is None:
         value = _arrow(value)
     if _is_a(value, "pyarrow", "RecordBatch", "Table"):
         return _table(list(zip(value.column_names, value.columns, strict=True)), _from_arrow)

@@ -51,7 +51,7 @@ class ModelClient(Protocol):
     def stream(self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()) -> AsyncGenerator[Delta, None]:
         """Answer `messages` piece by piece. The caller may stop reading (and close the iterator) at any time.
 
-        Where there are `functions` (direct tools, as JSON schemas), an endpoint with function calls may be told of them.
+        Where there are `functions` (direct tools, as JSON schemas), an endpoint with function calls may be told them.
         A call is then given as a model without them writes it: a block of Python that is just the call.
 
         Raises:

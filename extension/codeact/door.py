@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,11 +14,14 @@ from codeact_kernel import prompt
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
 from codeact_kernel.configuration import Resolved
+from codeact_kernel.data import Input, for_notebook, taken, wanted
+from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
 from codeact_kernel.guest import modules
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.choose import NoModel
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
+from codeact_kernel.reach import Reach
 from codeact_kernel.render import bundle
 from codeact_kernel.render.safe import one_line
 from codeact_kernel.session import Session
@@ -69,10 +73,21 @@ class Door:
         """
         return self._resolved().settings
 
-    def ask(self, ask: str, chosen: Resolved, *, record: str | None, quiet: bool) -> TurnResult | None:
+    def ask(
+        self,
+        ask: str,
+        chosen: Resolved,
+        *,
+        inputs: Sequence[Input] = (),
+        outputs: Sequence[str] = (),
+        record: str | None = None,
+        quiet: bool = False,
+    ) -> TurnResult | None:
         """Ask, show, and bind the result to `_codeact`, also of a turn that was stopped; `None` if it was left.
 
         Args:
+            inputs: variables that the program gets.
+            outputs: names that it has to assign.
             record: the file to which the model's answers are added.
             quiet: show nothing.
 
@@ -92,7 +107,14 @@ class Door:
             model = RecordingModel(model, Path(record), asks=[ask]) if record else model
             approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
             return await self.session.ask(
-                ask, model=model, settings=settings, approver=approver, emit=emit, on_main=on_main
+                ask,
+                inputs=inputs,
+                outputs=outputs,
+                model=model,
+                settings=settings,
+                approver=approver,
+                emit=emit,
+                on_main=on_main,
             )
 
         try:
@@ -102,6 +124,36 @@ class Door:
         finally:
             if view.transcript.result is not None:  # nothing is lost
                 self.shell.user_ns["_codeact"] = view.transcript.result
+
+    def inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
+        """The notebook's variables that `--in` names, as they are now.
+
+        Raises:
+            UserError: there is none of that name, or it cannot go in.
+        """
+        variables, made = self.shell.user_ns, list[Input]()
+        for one in wanted(given):
+            if one.name not in variables:
+                near = get_close_matches(one.name, [name for name in variables if name[:1] != "_"], n=1)
+                advice = f"did you mean {near[0]}?" if near else "run the cell that makes it."
+                raise UserError(f"--in {one.name}: there is no such variable: {advice}")
+            if one.name in self.session.tools:
+                raise UserError(f"--in {one.name}: there is a tool of that name, so give the variable another one.")
+            made.append(taken(one, variables[one.name], settings.limits))
+        return made
+
+    def bind(self, result: TurnResult, outputs: Sequence[str]) -> None:
+        """Give the notebook what the program handed back: all of it, or nothing.
+
+        Raises:
+            ProgramError: something is missing, since the model answered without a program.
+        """
+        if missing := [name for name in outputs if name not in result.outputs]:
+            raise ProgramError(
+                f"{', '.join(missing)} did not come: the model wrote no program. What was there before is still there; "
+                "ask for something to compute."
+            )
+        self.shell.user_ns.update({name: for_notebook(result.outputs[name]) for name in outputs})
 
     def failure(self, error: ProgramFailure) -> str:
         """Why a turn came to nothing, in a sentence."""
@@ -124,9 +176,10 @@ class Door:
                 raise
             return self.record
 
-    def prompt(self, ask: str) -> str:
+    def prompt(self, ask: str, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str]) -> str:
         """Exactly what would be sent for `ask`."""
-        messages = prompt.first(ask, self.session.tools.specs().values(), modules())
+        reach = Reach(settings, inputs, outputs, lambda event: None)
+        messages = prompt.first(ask, self.session.tools.specs().values(), modules(), reach.prompt)
         return "\n\n".join(f"--- {message.role} ---\n{message.content}" for message in messages)
 
     def warm(self) -> None:

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["CodeAct", "load", "of", "unload"]
 
 
+_IN = "variables that the program gets: df,params; of df:schema the model sees no values; may be repeated"
+_OUT = "variables that the program has to assign, with commas between them"
+
+
 @magics_class
 class CodeAct(Choices):
     """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose.
@@ -111,7 +115,8 @@ class CodeAct(Choices):
     @no_var_expand
     @magic_arguments("%codeact")
     @cell_options
-    @argument("--out", help="put the value into this variable")
+    @argument("--in", dest="inputs", action="append", help=_IN)
+    @argument("--out", dest="outputs", action="append", help=_OUT)
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
     @argument("--quiet", action="store_true", help="show nothing; the result is in _codeact")
     @argument("--record", help="append the model's answers to this file")
@@ -126,22 +131,23 @@ class CodeAct(Choices):
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
             )
-        if options.out and (not options.out.isidentifier() or keyword.iskeyword(options.out)):
-            raise UsageError(f"--out {options.out}: not a name for a variable.")
+        outputs = _variables(options.outputs or [])
         try:
             resolved = self.resolved(cell_layer(options))
+            inputs = self.door.inputs(options.inputs or [], resolved.settings)
         except UserError as error:
             raise UsageError(str(error)) from None
         if options.dry_run:
-            print(self.door.prompt(cell.strip()))
+            print(self.door.prompt(cell.strip(), resolved.settings, inputs, outputs))
             return
-        result = self.door.ask(cell.strip(), resolved, record=options.record, quiet=options.quiet)
+        result = self.door.ask(
+            cell.strip(), resolved, inputs=inputs, outputs=outputs, record=options.record, quiet=options.quiet
+        )
         if result is None:
             return
         if result.error is not None:
             raise ProgramError(self.door.failure(result.error))
-        if options.out:
-            self.shell.user_ns[options.out] = result.value
+        self.door.bind(result, outputs)
 
     @no_var_expand
     @line_magic("codeact")
@@ -167,6 +173,14 @@ class CodeAct(Choices):
             except UserError as error:
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
+
+
+def _variables(given: list[str]) -> list[str]:
+    names = [name.strip() for text in given for name in text.split(",")]
+    for name in filter(None, names):
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise UsageError(f"--out {name}: not a name for a variable.")
+    return list(dict.fromkeys(filter(None, names)))
 
 
 def load(shell: InteractiveShell) -> None:

@@ -117,7 +117,7 @@ def _changed(specs: Mapping[str, ToolSpec], name: str, version: str) -> str:
 
 
 def _prompt(magics: CodeAct, rest: str) -> None:
-    print(magics.door.prompt(rest or "(your prompt)"))
+    print(magics.door.prompt(rest or "(your prompt)", magics.door.settings, [], []))
 
 
 def _model(magics: CodeAct, rest: str) -> None:

@@ -29,7 +29,7 @@ def happy(kernel):
             calls=[(c.call.name, dict(c.call.arguments), c.answer.value, c.call.line, c.seconds >= 0) for c in _codeact.calls],
             tokens=(_codeact.usage.prompt_tokens, _codeact.usage.completion_tokens),
             times=(_codeact.timings.model, _codeact.timings.sandbox, _codeact.timings.tools, _codeact.timings.waiting),
-            backend=_codeact.isolation.backend, totals=totals,
+            backend=_codeact.isolation.backend, totals=totals.to_dict("records"),
         )"""
     )
     return cell, result

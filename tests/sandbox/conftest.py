@@ -17,10 +17,11 @@ import pytest
 import pytest_asyncio
 
 from codeact_kernel.bridge.messages import Run as Job
+from codeact_kernel.reach import Reach
 from codeact_kernel.sandbox.pool import Pool, Sandbox
 from codeact_kernel.sandbox.process import RunClock, Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Answer, JSONValue, Raised, Returned, RunOutcome, ToolCall
+from codeact_kernel.values import Answer, JSONValue, Kept, Raised, Returned, RunOutcome, ToolCall
 
 BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
 """Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
@@ -133,8 +134,10 @@ class Turn:
         seconds: float = PATIENCE,
         keep: bool = False,
         clock: RunClock | None = None,
+        reach: Reach | None = None,
     ) -> Run:
         run = Run()
+        clock = clock or RunClock(seconds)
         open_calls = 0
 
         def write(stream: str, text: str) -> None:
@@ -149,7 +152,9 @@ class Turn:
             run.seen.append(("call", call))
             try:
                 value = tools[call.name](**call.arguments)
-                return Returned(value=await value if inspect.isawaitable(value) else value)
+                value = await value if inspect.isawaitable(value) else value
+                made = reach.result(value, reach.limits) if reach else value
+                return Returned(value=made.sample, kept=made) if isinstance(made, Kept) else Returned(value=made)
             except Denied as error:
                 return Raised(kind="ToolDenied", message=str(error))
             except Exception as error:
@@ -159,7 +164,13 @@ class Turn:
 
         names: dict[str, JSONValue] = {name: list(inspect.signature(tool).parameters) for name, tool in tools.items()}
         run.outcome = await self.sandbox.run(
-            program, tools=names, keep=keep, answer=answer, write=write, clock=clock or RunClock(seconds)
+            program,
+            tools=names,
+            rooms=reach.begin() if reach else {},
+            keep=keep,
+            answer=reach.answering(answer, clock.paused) if reach else answer,
+            write=write,
+            clock=clock,
         )
         return run
 

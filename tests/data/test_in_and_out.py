@@ -1,0 +1,343 @@
+"""Values of the notebook go into real guests, on both backends, and come back: as the program and the notebook see them."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import decimal
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from codeact_kernel.data import Frame, for_notebook, taken, wanted
+from codeact_kernel.reach import Reach
+from codeact_kernel.settings import Limits, Settings
+
+from ..sandbox.conftest import Programs, Run, program
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def given(
+    programs: Programs, text: str, inputs: dict[str, Any] | None = None, outputs: tuple[str, ...] = (), **options: Any
+) -> tuple[Run, dict[str, Any]]:
+    """Run a program with these variables; what it came to, and what it handed back."""
+    settings = Settings(limits=Limits(**options.pop("limits", {})))
+    made = [taken(wanted([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
+    reach = Reach(settings, made, outputs, options.pop("emit", lambda event: None))
+    run = await programs.run(program(text), reach=reach, **options)
+    return run, dict(reach.outputs)
+
+
+PEOPLE = pd.DataFrame(
+    {
+        "name": ["Ann", "Bob", None, "Dée 😀"],
+        "age": [31, 42, 53, 64],
+        "height": [1.5, math.nan, 1.75, 2.0],
+        "born": pd.to_datetime(["1994-01-02", None, "1972-05-06 07:08:09.123456", "1961-01-01"], format="ISO8601"),
+        "here": [True, False, True, True],
+    }
+)
+ROWS = [
+    {"name": "Ann", "age": 31, "height": 1.5, "born": "1994-01-02T00:00:00", "here": True},
+    {"name": "Bob", "age": 42, "height": None, "born": None, "here": False},
+    {"name": None, "age": 53, "height": 1.75, "born": "1972-05-06T07:08:09.123456", "here": True},
+    {"name": "Dée 😀", "age": 64, "height": 2.0, "born": "1961-01-01T00:00:00", "here": True},
+]
+
+
+@pytest.mark.parametrize(
+    "frame", [PEOPLE, pl.from_pandas(PEOPLE, nan_to_null=False), pl.from_pandas(PEOPLE).lazy(), pa.Table.from_pandas(PEOPLE)],
+    ids=["pandas", "polars", "polars, lazy", "pyarrow"],
+)  # fmt: skip
+async def test_a_data_frame_of_any_library_is_a_table_of_the_same_rows(programs, frame):
+    run, _ = await given(programs, "[type(t).__name__, len(t), t.columns, list(t), t.rows[1]]", {"t": frame})
+    assert run.value == ["Table", 4, list(ROWS[0]), ROWS, ROWS[1]]
+
+
+async def test_columns_have_the_values_that_python_has(programs):
+    run, _ = await given(
+        programs,
+        """
+        import datetime
+        assert t["born"][2] == datetime.datetime(1972, 5, 6, 7, 8, 9, 123456) and t["born"][1] is None
+        assert t["here"][0] is True and type(t["age"][0]) is int and t["height"][1] != t["height"][1]
+        assert list(t["name"]) == ["Ann", "Bob", None, "Dée 😀"] and t["name"][-1] == "Dée 😀"
+        assert t["age"][1:3] == [42, 53] or list(t["age"][1:3]) == [42, 53]
+        sum(t["age"]), max(t["age"]), sorted(n or "" for n in t["name"]), t["age"].index(53), 42 in t["age"]
+        """,
+        {"t": PEOPLE},
+    )
+    assert run.value == [190, 64, ["", "Ann", "Bob", "Dée 😀"], 2, True]
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [
+        (np.array([1, -(2**62), 3], "int64"), [1, -(2**62), 3]),
+        (np.array([1, 2], "uint8"), [1, 2]),
+        (np.array([2**64 - 1, 0], "uint64"), [str(2**64 - 1), 0]),
+        (np.array([0.5, 1e300], "float64"), [0.5, 1e300]),
+        (np.array([0.5, 2], "float16"), [0.5, 2]),
+        (np.array([True, False]), [True, False]),
+        (np.array(["2024-01-01", "NaT"], "datetime64[D]"), ["2024-01-01T00:00:00", None]),
+        (np.array([1500], "timedelta64[ms]"), [1.5]),
+        (np.array(["a", "b"]), ["a", "b"]),
+        (pd.Series([1, None, 3], dtype="Int64"), [1, None, 3]),
+        (pd.Series([1, 2], dtype="Int64"), [1, 2]),
+        (pd.Series([True, None], dtype="boolean"), [True, None]),
+        (pd.Series(["x", "y", "x"], dtype="category"), ["x", "y", "x"]),
+        (pd.Series(pd.date_range("2024-01-01", periods=2, tz="Europe/Berlin")),
+         ["2023-12-31T23:00:00+00:00", "2024-01-01T23:00:00+00:00"]),
+        (pd.Series([{"a": 1}, [1, 2], decimal.Decimal("1.5"), datetime.date(2024, 1, 2)]),
+         [{"a": 1}, [1, 2], 1.5, "2024-01-02"]),
+        (pd.Series(["bad \ud800", "x"], dtype=object), ["bad �", "x"]),
+        (pd.Series(["same"] * 5000 + ["other"]), ["same"] * 5000 + ["other"]),
+        (pl.Series([1, None]), [1, None]),
+        (pl.Series([[1], [2, 3]]), [[1], [2, 3]]),
+        (pa.array(["x", None]), ["x", None]),
+        (pa.chunked_array([[1.5], [2.5]]), [1.5, 2.5]),
+        (pd.Index([3, 4]), [3, 4]),
+        (np.array([], "float64"), []),
+    ],
+)  # fmt: skip
+async def test_every_kind_of_column_arrives(programs, column, values):
+    run, _ = await given(programs, "[len(c), list(c)]", {"c": column})
+    assert run.value == [len(values), values]
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: float
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ({"a": [1, 2], "b": None}, {"a": [1, 2], "b": None}),
+        ([{"x": 1}, {"x": 2, "y": "z"}], [{"x": 1}, {"x": 2, "y": "z"}]),
+        (Point(1, 2.5), {"x": 1, "y": 2.5}),
+        (np.arange(4).reshape(2, 2), [[0, 1], [2, 3]]),
+        (np.float32(0.5), 0.5),
+        ("text 😀", "text 😀"),
+        (None, None),
+        (["é" * 300_000, "y"], ["é" * 300_000, "y"]),
+    ],
+)
+async def test_any_other_value_arrives_as_a_tools_result_would(programs, value, seen):
+    run, _ = await given(programs, "v", {"v": value})
+    assert run.value == seen
+    assert (await given(programs, "type(v).__name__", {"v": value}))[0].value == type(seen).__name__
+
+
+async def test_an_index_that_says_something_is_a_column(programs):
+    frame = pd.DataFrame({"n": [1, 2]}, index=pd.Index(["a", "b"], name="key"))
+    assert (await given(programs, "list(t)", {"t": frame}))[0].value == [{"key": "a", "n": 1}, {"key": "b", "n": 2}]
+    series = pd.Series([1, 2], index=["a", "b"], name="n")
+    assert (await given(programs, "list(t)", {"t": series}))[0].value == [
+        {"index": "a", "n": 1},
+        {"index": "b", "n": 2},
+    ]
+
+
+async def test_a_table_can_be_filtered_grouped_and_sorted(programs):
+    frame = pd.DataFrame({"k": ["a", "b", "a", "c"], "n": [4, 3, 2, 1], "m": [1.0, math.nan, 3.0, 0.0]})
+    run, _ = await given(
+        programs,
+        """
+        groups = {key: sum(part["n"]) for key, part in t.group_by("k").items()}
+        pairs = {key: len(part) for key, part in t.groupby("k", "n").items()}
+        assert pairs[("a", 4)] == 1
+        [
+            groups,
+            [row["n"] for row in t.where(k="a")],
+            [row["n"] for row in t.where(lambda row: row["n"] < 3)],
+            [row["n"] for row in t.where(lambda row: row["n"] < 3, k="a")],
+            list(t.sort_by("n")["k"]),
+            list(t.sort_by("k", "n", reverse=True)["n"]),
+            list(t.sort_by("m")["n"]),
+            t.where(k="a").where(n=2)[0],
+            list(t[1:3]["n"]),
+            t.select("k").columns,
+            t[["n"]][0],
+            t.page(2, 2),
+            t.head(1),
+            bool(t.where(k="no")),
+        ]
+        """,
+        {"t": frame},
+    )
+    row = {"k": "a", "n": 2, "m": 3.0}
+    assert run.value == [
+        {"a": 6, "b": 3, "c": 1}, [4, 2], [2, 1], [2], ["c", "a", "b", "a"], [1, 3, 4, 2], [1, 4, 2, 3],
+        row, [3, 2], ["k"], {"n": 4}, [row, {"k": "c", "n": 1, "m": 0.0}], [{"k": "a", "n": 4, "m": 1.0}], False,
+    ]  # fmt: skip
+
+
+async def test_a_column_that_is_not_there_is_told_with_those_that_are(programs):
+    run, _ = await given(programs, "t['nme']", {"t": PEOPLE})
+    assert run.error == "KeyError: \"'nme': the columns are name, age, height, born, here\""
+
+
+async def test_only_what_is_looked_at_is_fetched(programs):
+    numbers = pd.DataFrame({f"c{number}": np.arange(100_000) for number in range(5)})
+    moved = []
+    await given(programs, "t[0], t['c1'][5]", {"t": numbers}, emit=moved.append)
+    first = sum(1 for event in moved)
+    run, _ = await given(programs, "sum(t['c3'])", {"t": numbers}, emit=moved.append)
+    assert run.value == sum(range(100_000))
+    assert moved[-1].done <= 100_000 < moved[-1].total == 500_000, first
+
+
+# -- out -----------------------------------------------------------------------------------------------------------------
+
+
+async def test_rows_come_back_as_a_frame(programs):
+    _, out = await given(
+        programs,
+        """
+        import datetime
+        made = [{"n": i, "x": i / 2, "s": "é" * i, "ok": i > 1, "when": datetime.datetime(2024, 1, i + 1), "l": [i]} for i in range(3)]
+        """,
+        outputs=("made",),
+    )
+    frame = for_notebook(out["made"])
+    assert isinstance(out["made"], Frame)
+    assert isinstance(frame, pd.DataFrame)
+    assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "str", "bool", "datetime64[us]", "object"]
+    assert frame.to_dict("records")[2] == {
+        "n": 2, "x": 1.0, "s": "éé", "ok": True, "when": pd.Timestamp("2024-01-03"), "l": [2],
+    }  # fmt: skip
+
+
+async def test_a_table_comes_back_as_it_went_in(programs):
+    _, out = await given(programs, "back = t.where(lambda row: row['age'] > 40)", {"t": PEOPLE}, ("back",))
+    back = for_notebook(out["back"])
+    expected = PEOPLE[PEOPLE["age"] > 40].reset_index(drop=True)
+    pd.testing.assert_frame_equal(back, expected, check_dtype=False)
+
+
+@pytest.mark.parametrize("value", [42, "é😀", None, [1, "a", None], {"a": {"b": [1.5]}}, [], True])
+async def test_what_is_no_table_comes_back_as_it_is(programs, value):
+    _, out = await given(programs, f"back = {value!r}", outputs=("back",))
+    assert out == {"back": value}
+    assert for_notebook(out["back"]) == value
+
+
+async def test_rows_with_other_keys_have_gaps(programs):
+    _, out = await given(programs, "back = [{'a': 1}, {'b': 'x'}]", outputs=("back",))
+    assert out["back"].records() == [{"a": 1, "b": None}, {"a": None, "b": "x"}]
+
+
+async def test_the_value_of_the_program_is_what_is_wanted_where_it_assigns_nothing(programs):
+    assert (await given(programs, "6 * 7", outputs=("answer",)))[1] == {"answer": 42}
+    run, out = await given(programs, "a = 1\nb = 2\na", outputs=("a", "c"))
+    assert run.error.startswith("NameError: the program has to assign c")
+    assert "c" not in out
+
+
+async def test_a_name_that_a_run_before_assigned_is_not_taken_for_this_ones(programs):
+    reach = Reach(Settings(), [], ["a"], lambda event: None)
+    async with programs.turn() as turn:
+        assert (await turn.run("a = 1\n1 / 0", reach=reach, keep=True)).error.startswith("ZeroDivisionError")
+        assert not reach.outputs
+        assert (await turn.run("b = 2", reach=reach, keep=True)).error.startswith(
+            "NameError: the program has to assign a"
+        )
+        assert (await turn.run("a = b", reach=reach, keep=True)).value is None
+    assert reach.outputs == {"a": 2}
+
+
+async def test_what_has_no_json_form_is_refused_by_its_name(programs):
+    run, out = await given(programs, "thing = object()", outputs=("thing",))
+    assert run.error.startswith("TypeError: thing cannot be handed to the notebook: a object has no JSON form")
+    assert not out
+
+
+async def test_a_hundred_thousand_rows_come_back(programs):
+    _, out = await given(
+        programs, "back = [{'i': i, 'h': i / 2, 's': str(i % 7)} for i in range(100_000)]", outputs=("back",)
+    )
+    frame = for_notebook(out["back"])
+    assert (len(frame), int(frame["i"].sum()), frame["s"].nunique()) == (100_000, sum(range(100_000)), 7)
+
+
+# -- large results of tools ----------------------------------------------------------------------------------------------
+
+
+def large() -> Any:
+    return [{"i": number, "name": f"n{number % 10}"} for number in range(100_000)]
+
+
+async def test_a_large_result_stays_with_the_host_and_reads_as_a_list(programs):
+    run, _ = await given(
+        programs,
+        """
+        rows = large()
+        [type(rows).__name__, len(rows), rows[99_999], sum(row["i"] for row in rows), rows.page(5, 2),
+         len(rows.where(name="n3")), sorted(rows.group_by("name"))[0], rows["name"][12], rows.columns]
+        """,
+        tools={"large": large},
+    )
+    assert run.value == [
+        "Table", 100_000, {"i": 99_999, "name": "n9"}, sum(range(100_000)),
+        [{"i": 5, "name": "n5"}, {"i": 6, "name": "n6"}], 10_000, "n0", "n2", ["i", "name"],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("make", "look", "seen"),
+    [
+        ("frame", "[len(v), v['i'][70_000], v.columns]", [300_000, 70_000, ["i", "x"]]),
+        ("numbers", "[len(v), v[123_456], sum(v)]", [300_000, 123_456, sum(range(300_000))]),
+        ("mixed", "[len(v), v[0], v[200_001]]", [300_000, {"a": 0}, ["b", 200_001]]),
+        ("nested", "[type(v).__name__, v['meta'], len(v['rows'])]", ["dict", {"n": 1}, 100_000]),
+        ("text", "[type(v).__name__, len(v)]", ["str", 3_000_000]),
+    ],
+)
+async def test_large_results_of_every_shape_can_be_used(programs, make, look, seen):
+    tools = {
+        "frame": lambda: pd.DataFrame({"i": np.arange(300_000), "x": np.zeros(300_000)}),
+        "numbers": lambda: list(range(300_000)),
+        "mixed": lambda: [{"a": number} if number % 2 == 0 else ["b", number] for number in range(300_000)],
+        "nested": lambda: {"meta": {"n": 1}, "rows": [[number, "text"] for number in range(100_000)]},
+        "text": lambda: "é" * 3_000_000,
+    }
+    run, _ = await given(programs, f"v = {make}()\n{look}", tools=tools)
+    assert run.value == seen
+
+
+async def test_what_the_tool_does_with_its_frame_later_changes_nothing(programs):
+    frame = pd.DataFrame({"i": np.arange(300_000)})
+
+    def make() -> Any:
+        return frame
+
+    def spoil() -> None:
+        frame["i"] = 0
+
+    run, _ = await given(programs, "v = make()\nspoil()\nv['i'][7]", tools={"make": make, "spoil": spoil})
+    assert run.value == 7
+
+
+async def test_results_of_one_turn_are_bounded_in_all(programs):
+    run, _ = await given(
+        programs, "[len(numbers()) for _ in range(9)]",
+        tools={"numbers": lambda: list(range(300_000))}, limits={"result_bytes": 8 << 20},
+    )  # fmt: skip
+    assert run.error.startswith("ToolFailed: ")
+    assert "the results of one turn may have 8 MiB in all" in run.error
+
+
+async def test_a_large_result_can_be_handed_back_and_shown(programs):
+    run, out = await given(programs, "rows = large()\nrows.where(i=3)", outputs=("rows",), tools={"large": large})
+    assert run.value == [{"i": 3, "name": "n3"}]
+    assert out["rows"].rows == 100_000
+    assert json.dumps(run.value)
