@@ -197,6 +197,9 @@ class _Turn:
 
     def check(self, program: str) -> Feedback | None:
         """What preflight refuses, before anything has happened."""
+        if (call := preflight.direct_call(program, self.direct())) is not None:
+            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
+            return prompt.refused([call.problem]) if call.problem else None
         report = preflight.check(
             program,
             self.callable(),
@@ -281,7 +284,7 @@ class _Turn:
                 return False
         if feedback.counts == "call":
             self.direct_calls += 1
-            if self.direct_calls > self.settings.limits.direct_calls:
+            if self.direct_calls >= self.settings.limits.direct_calls:
                 message = f"the model called tools {self.direct_calls} times and came to no end: ask for less at once"
                 self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
                 return False

@@ -29,7 +29,7 @@ Progress = Callable[[str, int, int], None]
 """Takes the name of a variable, and how many values of how many have gone in."""
 
 _TEXT_PIECE = 1 << 19
-_TELL_EVERY = 0.1
+_TELL_EVERY = 0.5
 
 
 class Data:

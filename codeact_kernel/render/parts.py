@@ -106,6 +106,8 @@ def call_end(row: CallRow) -> str:
         answer = row.answer
         if isinstance(answer, Raised):
             row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+        elif answer.kept is not None:
+            row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
         else:
             row.end = value_text(answer.value, _END)
     return row.end
@@ -133,6 +135,7 @@ def footer(transcript: Transcript) -> str:
         parts.append("nothing was run")
     parts.append(f"{result.model}: {_count(result.model_turns, 'model turn')}")
     parts.append(_tokens(result))
+    parts += [_handed_back(name, value) for name, value in result.outputs.items()]
     times = result.timings
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
@@ -146,6 +149,11 @@ def value_block(value: JSONValue) -> str:
     line = json.dumps(value, ensure_ascii=False)
     text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
     return clip(plain(clip(text, _VALUE)), _VALUE)
+
+
+def _handed_back(name: str, value: object) -> str:
+    rows, columns = getattr(value, "rows", None), getattr(value, "columns", ())
+    return f"--out {name}" if rows is None else f"--out {name}: {rows:,} rows × {len(columns):,} columns"
 
 
 def _tokens(result: TurnResult) -> str:

@@ -10,6 +10,7 @@ from ..events import (
     CallDecided,
     CallOpened,
     CallProgressed,
+    DataMoved,
     Event,
     ModelAsked,
     Notice,
@@ -19,6 +20,7 @@ from ..events import (
     RepairStarted,
     ReviewAsked,
     ReviewDecided,
+    RunFinished,
     RunStarted,
     TextDelta,
     TurnFinished,
@@ -104,6 +106,7 @@ class Transcript:
     Attributes:
         phase: "writing program", "running", "done", "failed", "denied" or "stopped".
         review: the program that a person is asked about now, and why what they made of it cannot run.
+        moving: how much of which variable the program has read, while it does.
     """
 
     phase: str = "writing program"
@@ -116,6 +119,7 @@ class Transcript:
     isolation: Isolation | None = None
     result: TurnResult | None = None
     review: tuple[str, str] | None = None
+    moving: str = ""
     waiting: int = 0
     run: int = 0
     _writing: bool = False
@@ -163,6 +167,10 @@ class Transcript:
                     self.notices = [*dict.fromkeys([*self.notices, "You changed the program before it ran."])]
             case RunStarted(run=run, isolation=isolation):
                 self.phase, self.run, self.isolation = "running", run, isolation
+            case DataMoved(name=name, done=done, total=total):
+                self.moving = f"{name}: {done:,} of {total:,} values read"
+            case RunFinished():
+                self.moving = ""
             case OutputWritten(text=text):
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
@@ -195,8 +203,10 @@ class Transcript:
 
     @property
     def state(self) -> str:
-        """The phase, or "waiting for you" while it waits for a decision."""
-        return "waiting for you" if self.waiting or self.review else self.phase
+        """The phase, with what moves in it, or "waiting for you" while it waits for a decision."""
+        if self.waiting or self.review:
+            return "waiting for you"
+        return f"{self.phase}, {self.moving}" if self.moving and self.result is None else self.phase
 
     @property
     def words(self) -> str:

@@ -538,7 +538,7 @@ function render({ model, el }) {
     head() {
       const data = model.get("head");
       state.textContent = data.state || "writing program";
-      card.dataset.state = state.textContent;
+      card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
       stop.hidden = Boolean(data.over);
       notes.replaceChildren(...(data.notes || []).map((text) => make("div", "ca-note", text)));
