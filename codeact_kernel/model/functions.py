@@ -11,14 +11,9 @@ _NAME, _ARGUMENTS = 64, 1 << 20
 
 
 class FunctionCall:
-    """The first function that one answer calls; its pieces have no shape that anybody has checked.
-
-    Attributes:
-        more: whether the answer calls another one, which is left out.
-    """
+    """The first function that one answer calls: one at a time. Nobody has checked the shape of its pieces."""
 
     def __init__(self) -> None:
-        self.more = False
         self._name = ""
         self._arguments = ""
 
@@ -27,7 +22,6 @@ class FunctionCall:
         calls = getattr(delta, "tool_calls", None)
         for call in cast("list[object]", calls) if isinstance(calls, list) else []:
             if getattr(call, "index", 0) not in (0, None):
-                self.more = True
                 continue
             function = getattr(call, "function", None)
             name, arguments = getattr(function, "name", None), getattr(function, "arguments", None)
