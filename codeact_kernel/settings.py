@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from .access import AllowedDomain, FileMount, allowed_domains, file_mounts, workspace_root
 from .errors import UserError
 
 __all__ = ["Limits", "Settings", "parse_memory"]
@@ -73,9 +76,12 @@ class Settings:
         max_retries: how often the model may repair a program that failed.
         allow: names of tools that run without a question although they ask for approval.
         review: whether a person sees each program before it runs.
+        file_mounts: folders and files that programs see below `/input`; each may be given as `file_mount` takes it.
+        workspace_root: a folder that they see as `/input` itself, to be read only.
+        allowed_domains: hosts that they may send requests to; each may be given as `allowed_domain` takes it.
 
     Raises:
-        UserError: `allow` is one text, not a set of them.
+        UserError: `allow` is one text, not a set of them; a mount or a host that there cannot be.
     """
 
     model: str | None = None
@@ -83,11 +89,18 @@ class Settings:
     max_retries: int = 2
     allow: frozenset[str] = frozenset()
     review: bool = False
+    file_mounts: Sequence[FileMount] = ()
+    workspace_root: Path | None = None
+    allowed_domains: Sequence[AllowedDomain] = ()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if isinstance(self.allow, str):  # of which every letter, and every part, would be a name
             raise UserError(f"allow={self.allow!r}: give a set of names, frozenset({{{self.allow!r}}}).")
+        object.__setattr__(self, "file_mounts", file_mounts(self.file_mounts))
+        object.__setattr__(self, "allowed_domains", allowed_domains(self.allowed_domains))
+        if self.workspace_root is not None:
+            object.__setattr__(self, "workspace_root", workspace_root(self.workspace_root))
 
 
 def parse_memory(text: str) -> int:

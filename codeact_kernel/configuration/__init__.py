@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .folder import FolderFile, find, here
 from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
-from .options import OPTIONS, Option, known, shown
+from .options import OPTIONS, Option, known, shown, worded
 
 __all__ = [
     "OPTIONS",
@@ -21,4 +21,5 @@ __all__ = [
     "layer",
     "resolve",
     "shown",
+    "worded",
 ]

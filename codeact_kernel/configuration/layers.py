@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings import Settings, parse_memory
-from .options import NOT_OPTIONS, OPTIONS, PREFIX, known
+from .options import NOT_OPTIONS, OPTIONS, PREFIX, known, worded
 
 __all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "layer", "resolve"]
 
@@ -62,6 +62,9 @@ class Resolved:
             backend=values["backend"],
             max_retries=values["max_retries"],
             allow=values["allow"],
+            file_mounts=values["file_mounts"],
+            workspace_root=values["workspace_root"],
+            allowed_domains=values["allowed_domains"],
             review=values["review"],
             limits=replace(
                 default.limits,
@@ -113,10 +116,9 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     for one in layers:
         for name, value in one.values.items():
             if one.narrows and not OPTIONS[name].narrower(value, values[name]):
-                shown = ",".join(sorted(value)) if name == "allow" else value
-                refused.append(f"{name} = {shown}")
+                refused.append(f"{name} = {worded(value)}")
                 continue
-            values[name] = values[name] | value if name == "allow" else value
+            values[name] = OPTIONS[name].joined(values[name], value)
             places[name] = one.place
     return Resolved(values=values, places=places, refused=refused)
 

@@ -6,16 +6,28 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
+from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..settings import Settings, parse_memory
+from .readers import (
+    Read,
+    names,
+    one_of,
+    root,
+    seconds,
+    seconds_or_never,
+    size,
+    switch,
+    text,
+    whole,
+)
 
-__all__ = ["OPTIONS", "PREFIX", "Option", "known", "shown"]
+__all__ = ["OPTIONS", "PREFIX", "Option", "known", "shown", "worded"]
 
 PREFIX = "CODEACT_"
 NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
 """Variables with our prefix that choose something else: where the cache lies."""
 
-Read = Callable[[object], object]
 _DEFAULT: Final = Settings()
 
 
@@ -33,6 +45,8 @@ class Option:
             a project's folder; any other needs the person's word.
         in_cell: whether a cell has an option for it.
         choices: all the values that there are, where they are few.
+        adds: whether a value adds to what weaker places say.
+        spelled: the flag, where it is not made of the name.
     """
 
     name: str
@@ -43,11 +57,19 @@ class Option:
     narrower: Callable[[Any, Any], bool]
     in_cell: bool = True
     choices: tuple[str, ...] = ()
+    adds: bool = False
+    spelled: str = ""
 
     @property
     def flag(self) -> str:
         """In a cell and on the command line."""
-        return "--" + self.name.replace("_", "-")
+        return self.spelled or "--" + self.name.replace("_", "-")
+
+    def joined(self, old: Any, new: Any) -> Any:
+        """What holds when a stronger place says `new`."""
+        if not self.adds:
+            return new
+        return old | new if isinstance(old, frozenset) else tuple(dict.fromkeys([*old, *new]))
 
     @property
     def variable(self) -> str:
@@ -65,6 +87,8 @@ class Option:
         """
         try:
             return self.read(given)
+        except UserError as error:
+            raise UserError(f"{where}: {error}") from None
         except (LookupError, OverflowError, TypeError, ValueError):
             raise UserError(f"{where}: {shown(given)!r} is not {self.kind}.") from None
 
@@ -72,101 +96,43 @@ class Option:
 def shown(given: object, most: int = 60) -> str:
     """Something that somebody gave, short and harmless, for a sentence."""
     try:
-        text = str(given)[:most]
+        words = str(given)[:most]
     except (ValueError, RecursionError):  # of an integer with thousands of digits, for example
-        text = f"something too long ({type(given).__name__})"
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+        words = f"something too long ({type(given).__name__})"
+    return "".join(sign if sign.isprintable() else "?" for sign in words)
 
 
-def known(name: str, names: Collection[str], what: str) -> str:
-    """`name`, if it is one of `names`.
+def worded(value: object) -> str:
+    """A value as a person would write it."""
+    if isinstance(value, frozenset | tuple):
+        parts = [str(one) for one in cast("Iterable[object]", value)]
+        return ", ".join(sorted(parts) if isinstance(value, frozenset) else parts) or "-"
+    if value is None:
+        return "-"
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def known(name: str, there: Collection[str], what: str) -> str:
+    """`name`, if it is there.
 
     Raises:
         UserError: it is not; names the nearest.
     """
-    if name in names:
+    if name in there:
         return name
     import difflib  # only a mistake needs it
 
-    near = difflib.get_close_matches(name[:100], names, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(names))}."
+    near = difflib.get_close_matches(name[:100], there, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(there))}."
     raise UserError(f"{what} {shown(name)} is not known: {advice}")
-
-
-def _text(given: object) -> str:
-    if not isinstance(given, str) or not given.strip() or len(given) > 200:
-        raise ValueError
-    return given.strip()
-
-
-def _whole(least: int, most: int) -> Read:
-    def read(given: object) -> int:
-        if isinstance(given, bool | float):
-            raise TypeError
-        number = int(cast("Any", given))
-        if not least <= number <= most:
-            raise ValueError
-        return number
-
-    return read
-
-
-def _seconds(given: object) -> float:
-    if isinstance(given, bool):
-        raise TypeError
-    number = float(cast("Any", given))
-    if not 0 < number <= 86_400:
-        raise ValueError
-    return number
-
-
-def _seconds_or_never(given: object) -> float | None:
-    return None if given is None or given == "never" else _seconds(given)
-
-
-def _size(given: object) -> str:
-    try:
-        parse_memory(text := _text(given))
-    except UserError:
-        raise ValueError from None
-    return text
-
-
-def _names(given: object) -> frozenset[str]:
-    many = [given] if isinstance(given, str) else given
-    if not isinstance(many, list | tuple | set | frozenset):  # a table of names could mean "not this one"
-        raise TypeError
-    names = [name.strip() for one in cast("Iterable[object]", many) for name in _plain(one).split(",")]
-    if not all(name.isidentifier() for name in names if name):
-        raise ValueError
-    return frozenset(name for name in names if name)
-
-
-def _plain(given: object) -> str:
-    if not isinstance(given, str):
-        raise TypeError
-    return given
-
-
-def _switch(given: object) -> bool:
-    if isinstance(given, bool):
-        return given
-    return {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}[
-        _plain(given).lower()
-    ]
-
-
-def _one_of(*names: str) -> Read:
-    def read(given: object) -> str:
-        if given not in names:
-            raise ValueError
-        return cast("str", given)
-
-    return read
 
 
 def _at_most(new: Any, old: Any) -> bool:
     return bool(new <= old)
+
+
+def _among(new: Any, old: Any) -> bool:
+    return set(new) <= set(old)
 
 
 def _harmless(new: Any, old: Any) -> bool:
@@ -189,7 +155,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="model",
             help="the model's name at the endpoint",
             kind="the name of a model",
-            read=_text,
+            read=text,
             default=_DEFAULT.model,
             narrower=lambda new, old: old in (None, new),  # another model may cost more, and be somebody else's
         ),
@@ -197,7 +163,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="max_retries",
             help="how often the model may mend a program that failed",
             kind="a whole number from 0 to 20",
-            read=_whole(0, 20),
+            read=whole(0, 20),
             default=_DEFAULT.max_retries,
             narrower=_at_most,
         ),
@@ -205,7 +171,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="timeout",
             help="seconds that one run of a program may take, without the time of tools and decisions",
             kind=_SECONDS,
-            read=_seconds,
+            read=seconds,
             default=_DEFAULT.limits.run_seconds,
             narrower=_at_most,
         ),
@@ -213,7 +179,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="memory",
             help="what the program may use",
             kind="a memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi",
-            read=_size,
+            read=size,
             default="256Mi",
             narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
         ),
@@ -221,7 +187,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="backend",
             help="what isolates the program; auto is a micro-VM where one starts",
             kind="a backend: choose auto, hyperlight or embedded",
-            read=_one_of(*_BACKENDS),
+            read=one_of(*_BACKENDS),
             choices=_BACKENDS,
             default=_DEFAULT.backend,
             narrower=lambda new, old: new in (old, "hyperlight"),
@@ -230,15 +196,45 @@ OPTIONS: Final[dict[str, Option]] = {
             name="allow",
             help="tools that run without a question although they ask for approval; adds to what other places allow",
             kind="a name of a tool, or several with commas between them",
-            read=_names,
+            read=names,
             default=_DEFAULT.allow,
             narrower=_at_most,  # of sets: a subset
+            adds=True,
+        ),
+        Option(
+            name="file_mounts",
+            help="folders and files that programs see below /input, read-only unless :rw is said; adds to what other "
+            "places mount",
+            kind="/host/folder, /host/folder:/name or /host/folder:/name:rw, or several with commas between them",
+            read=file_mounts,
+            default=_DEFAULT.file_mounts,
+            narrower=_among,
+            adds=True,
+            spelled="--mount",
+        ),
+        Option(
+            name="workspace_root",
+            help="a folder that programs see as /input itself, read-only",
+            kind="a folder",
+            read=root,
+            default=_DEFAULT.workspace_root,
+            narrower=lambda new, old: new in (None, old),
+        ),
+        Option(
+            name="allowed_domains",
+            help="hosts that programs may send requests to; adds to what other places allow",
+            kind="api.example.com, https://host:port or GET api.example.com, or several with commas between them",
+            read=allowed_domains,
+            default=_DEFAULT.allowed_domains,
+            narrower=_among,
+            adds=True,
+            spelled="--allow-domain",
         ),
         Option(
             name="review",
             help="show each program before it runs: run it, edit it, or reject it",
             kind="true or false",
-            read=_switch,
+            read=switch,
             default=_DEFAULT.review,
             narrower=lambda new, old: new >= old,
         ),
@@ -246,7 +242,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="approval_timeout",
             help="seconds after which a question that nobody answered is a no; without one it waits",
             kind=f"{_SECONDS}, or never",
-            read=_seconds_or_never,
+            read=seconds_or_never,
             default=_DEFAULT.limits.decision_seconds,
             narrower=lambda new, old: old is None or (new is not None and new <= old),
         ),
@@ -254,7 +250,7 @@ OPTIONS: Final[dict[str, Option]] = {
             name="approval_ui",
             help="where approvals are asked: on the card where a page shows it (auto), or with input() (stdin)",
             kind="one of auto, stdin",
-            read=_one_of(*_QUESTIONS),
+            read=one_of(*_QUESTIONS),
             choices=_QUESTIONS,
             default="auto",
             narrower=_harmless,
@@ -265,7 +261,7 @@ OPTIONS: Final[dict[str, Option]] = {
             help="which cells are prompts without %%codeact: none (python), those that begin with > (marker), "
             "plain prose too (auto)",
             kind="one of python, marker, auto",
-            read=_one_of(*_PROMPTS),
+            read=one_of(*_PROMPTS),
             choices=_PROMPTS,
             default="python",
             narrower=_same,

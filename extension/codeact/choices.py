@@ -53,14 +53,14 @@ def cell_options(function: Any) -> Any:
     """Give a magic an argument for all that a cell can choose."""
 
     def about(option: Option) -> str:
-        default = "" if option.default in (None, False, frozenset()) else f"; default {option.default}"
+        default = "" if option.default in (None, False, frozenset(), ()) else f"; default {option.default}"
         return f"{option.help} ({option.kind}{default})".replace("%", "%%")
 
     decorators = [
         argument(option.flag, action="store_true", default=None, help=option.help.replace("%", "%%"))
         if option.default is False
         else argument(option.flag, action="append", help=about(option) + "; may be repeated")
-        if option.name == "allow"
+        if option.adds
         else argument(option.flag, help=about(option))
         for option in OPTIONS.values()
         if option.in_cell

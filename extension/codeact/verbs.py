@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 import codeact_kernel
-from codeact_kernel.configuration import OPTIONS, here, shown
+from codeact_kernel.configuration import OPTIONS, here, shown, worded
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import ModelClient
@@ -177,7 +177,7 @@ def _config(magics: CodeAct, rest: str) -> None:
     elif file is not None and rest == "distrust":
         file.distrust()
     resolved = magics.resolved()
-    values = {name: _shown(value) for name, value in resolved.values.items()}
+    values = {name: worded(value) for name, value in resolved.values.items()}
     width = max(map(len, values.values()))
     for name, value in values.items():
         print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
@@ -185,14 +185,6 @@ def _config(magics: CodeAct, rest: str) -> None:
         print(f"\n{shown(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for one in resolved.refused:
         print(f"Not in force: {plain(one)}. It takes your word: %codeact config trust")
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(map(str, value))) or "-"  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-    if value is None:
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _doctor(magics: CodeAct, rest: str) -> None:

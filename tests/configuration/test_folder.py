@@ -147,6 +147,9 @@ WIDER = {
     "allow": 'allow = ["drop_table"]',
     "approval_timeout": "approval_timeout = 'never'",
     "review": "review = false",
+    "file_mounts": 'file_mounts = ["/usr/share:rw"]',
+    "workspace_root": 'workspace_root = "/usr/share"',
+    "allowed_domains": 'allowed_domains = ["b.example"]',
     "kernel": 'kernel = "auto"',
 }
 NARROWER = {
@@ -158,11 +161,18 @@ NARROWER = {
     "allow": "allow = []",
     "approval_timeout": "approval_timeout = 10",
     "review": "review = true",
+    "file_mounts": 'file_mounts = ["/usr/share"]',
+    "workspace_root": 'workspace_root = ""',
+    "allowed_domains": 'allowed_domains = ["a.example"]',
     "approval_ui": 'approval_ui = "stdin"',
     "kernel": 'kernel = "marker"',
 }
 # What the person has chosen, below the folder: something that can be widened.
-OWN = layer("your configuration", {"model": "m", "review": True, "approval_timeout": 60, "kernel": "marker"})
+OWN = layer(
+    "your configuration",
+    {"model": "m", "review": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
+     "workspace_root": "/usr/share/doc", "allowed_domains": "a.example"},
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(WIDER))

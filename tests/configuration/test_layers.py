@@ -67,7 +67,7 @@ def test_a_value_of_another_kind_is_refused_with_the_place_and_the_kind(name, gi
 def test_an_option_that_there_is_not_is_an_error_with_the_nearest():
     with pytest.raises(UserError, match=r"codeact\.toml: modle is not known: did you mean model\?"):
         layer("codeact.toml", {"modle": "x"})
-    with pytest.raises(UserError, match="xyzzy is not known: choose one of allow, approval_timeout"):
+    with pytest.raises(UserError, match="xyzzy is not known: choose one of allow, allowed_domains, approval_timeout"):
         layer("codeact.toml", {"xyzzy": 1})
 
 
@@ -101,10 +101,42 @@ def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
 
 def test_every_option_can_be_given_in_the_environment():
     given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "allow": "a",
-             "review": "on", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto"}  # fmt: skip
+             "review": "on", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
+             "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
+             "allowed_domains": "a.example,GET|HEAD https://b.example:8443"}  # fmt: skip
     assert set(given) == set(OPTIONS)
     values = environment({OPTIONS[name].variable: text for name, text in given.items()}).values
     assert all(values[name] != option.default for name, option in OPTIONS.items())
+
+
+def test_mounts_and_hosts_of_every_place_add_up():
+    config = layer("your configuration", {"file_mounts": ["/usr/share"], "allowed_domains": ["a.example"]})
+    cell = layer("the cell", {"file_mounts": ["/usr/share/doc:/x"], "allowed_domains": [("b.example", "GET")]})
+    settings = resolve([config, cell]).settings
+    assert [mount.mount_path for mount in settings.file_mounts] == ["/input/usr/share", "/input/x"]
+    assert [str(domain) for domain in settings.allowed_domains] == ["https://a.example", "https://b.example (GET)"]
+
+
+def test_settings_take_mounts_and_hosts_as_the_reference_does():
+    settings = Settings(file_mounts=("/usr/share", "/data"), allowed_domains=[("a.example", ["get", "head"]), "b.example"])
+    assert [str(mount) for mount in settings.file_mounts] == ["/usr/share:/input/data:ro"]
+    assert [domain.methods for domain in settings.allowed_domains] == [("GET", "HEAD"), None]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("file_mounts", "/no/such/folder", "x: /no/such/folder cannot be mounted: there is no such folder or file."),
+        ("file_mounts", 7, "x: 7 is no mount: give /host/folder"),
+        ("workspace_root", "/etc/hostname", "is no folder"),
+        ("allowed_domains", "*.example.com", "x: '*.example.com' cannot be allowed: it is a pattern: name each host."),
+        ("allowed_domains", "FETCH a.example", "is no method: use some of GET"),
+    ],
+)
+def test_a_mount_or_host_that_there_cannot_be_is_told_as_it_is(name, given, why):
+    with pytest.raises(UserError) as refused:
+        OPTIONS[name].value(given, "x")
+    assert why in str(refused.value)
 
 
 def test_the_backends_to_choose_are_those_that_there_are():

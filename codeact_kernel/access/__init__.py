@@ -1,0 +1,17 @@
+"""What a person can give a program to touch: files and network, as they write it down."""
+
+from __future__ import annotations
+
+from .domains import AllowedDomain, allowed_domain
+from .mounts import FileMount, file_mount, workspace_root
+from .several import allowed_domains, file_mounts
+
+__all__ = [
+    "AllowedDomain",
+    "FileMount",
+    "allowed_domain",
+    "allowed_domains",
+    "file_mount",
+    "file_mounts",
+    "workspace_root",
+]
