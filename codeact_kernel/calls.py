@@ -105,10 +105,18 @@ class Calls:
         return answer
 
     def _bound(self, call: ToolCall, direct: bool) -> BoundCall:
+        if (own := self._reach.tools.get(call.name)) is not None and not direct:
+            return own.bind(call.arguments, self._limits)
         bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
         if bound.tool.spec.direct is not direct:
             raise ToolCallError(f"{call.name} is called by the model itself: no program can")
         return bound
+
+    def _edited(self, bound: BoundCall, arguments: Mapping[str, JSONValue]) -> BoundCall:
+        """The call as the person changed it. What we allow of our own tools goes by the arguments too."""
+        if (own := self._reach.tools.get(bound.tool.spec.name)) is not None:
+            return own.bind(arguments, self._limits)
+        return self._tools.edited(bound, arguments, limits=self._limits)
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: Answer, started: float) -> None:
         took = time.monotonic() - started if started else 0.0
@@ -145,7 +153,7 @@ class Calls:
     def _question(self, call: ToolCall, bound: BoundCall) -> Question:
         def problem(arguments: Mapping[str, JSONValue]) -> str:
             try:
-                self._tools.edited(bound, arguments, limits=self._limits)
+                self._edited(bound, arguments)
             except ToolCallError as error:
                 return str(error)
             return ""
@@ -183,7 +191,7 @@ class Calls:
         if not decision.allowed:
             return Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
         if decision.arguments is not None:
-            bound = self._tools.edited(bound, decision.arguments, limits=self._limits)
+            bound = self._edited(bound, decision.arguments)
 
         def report(done: float, total: float | None, text: str) -> None:
             self._emit(CallProgressed(run=run, call=call, done=done, total=total, text=text))

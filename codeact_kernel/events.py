@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .values import Answer, Decision, Isolation, RunOutcome, Stream, Timings, ToolCall, TurnResult, Usage
+from .values import Answer, Decision, Isolation, RunOutcome, Shown, Stream, Timings, ToolCall, TurnResult, Usage
 
 __all__ = [
     "CallAnswered",
@@ -24,6 +24,7 @@ __all__ = [
     "Emit",
     "Emitter",
     "Event",
+    "ItemShown",
     "ModelAsked",
     "Notice",
     "OutputWritten",
@@ -143,6 +144,13 @@ class DataMoved(Event):
     name: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ItemShown(Event):
+    """The program showed something."""
+
+    item: Shown
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

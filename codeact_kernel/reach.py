@@ -9,15 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Protocol
 
 from .data import Data, Input
 from .errors import ProgramError
 from .events import DataMoved, Emit
+from .files import Files
+from .network import Network
 from .settings import Limits, Settings
-from .values import Answer, JSONObject, JSONValue, Kept, Raised, Returned, Serve, ToolCall
+from .tools import BoundCall, ToolSpec
+from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, ToolCall
 
-__all__ = ["Reach", "Room"]
+__all__ = ["OUTPUT_FOLDER", "OwnTool", "Reach", "Room"]
+
+OUTPUT_FOLDER = "codeact_output"
+"""In the working folder: what programs write for the person, each turn in a folder of its own."""
 
 
 class Room(Protocol):
@@ -47,6 +54,21 @@ class Room(Protocol):
         ...
 
 
+class OwnTool(Protocol):
+    """A tool of ours, for which `bind` does what a registry's `validate` and `edited` do for the person's."""
+
+    @property
+    def spec(self) -> ToolSpec: ...
+
+    def bind(self, arguments: Mapping[str, JSONValue], limits: Limits) -> BoundCall:
+        """The call, ready to be decided and run.
+
+        Raises:
+            ToolCallError: there is no such call.
+        """
+        ...
+
+
 class Reach:
     """The rooms of one turn.
 
@@ -54,7 +76,11 @@ class Reach:
         inputs: variables that its programs get.
         outputs: names that they have to assign.
 
+    Raises:
+        UserError: a mount is not there any more, or two are at one place.
+
     Attributes:
+        tools: those that are ours, by name.
         names: what is in the guest before a program runs.
         limits: what results of tools are kept by.
     """
@@ -64,15 +90,31 @@ class Reach:
             emit(DataMoved(name=name, done=done, total=total))
 
         self._data = Data(inputs, outputs, settings.limits, progress)
-        self._rooms: Sequence[Room] = [self._data]
+        self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
+        self._rooms: list[Room] = [self._data, self._files]
+        self.tools: Mapping[str, OwnTool] = {}
+        self.names = frozenset(one.name for one in inputs)
+        if settings.allowed_domains:
+            network = Network(settings.allowed_domains)
+            self._rooms.append(network)
+            self.tools = network.tools
+            self.names |= frozenset(network.names)
         self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
         self.limits = settings.limits
-        self.names = frozenset(one.name for one in inputs)
 
     @property
     def outputs(self) -> Mapping[str, object]:
         """What the last program handed back."""
         return dict(self._data.received)
+
+    def save(self) -> Sequence[OutputFile]:
+        """The turn is over: what the programs wrote to /output, now in the working folder.
+
+        Raises:
+            UserError: it cannot be written there.
+        """
+        self._files.close()
+        return self._files.save(Path(OUTPUT_FOLDER))
 
     def result(self, value: object, limits: Limits) -> JSONValue | Kept:
         """A tool's result as JSON, or as what stays here.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .calls import Calls, Stopwatch
-from .events import Emit, OutputWritten
+from .errors import UserError
+from .events import Emit, Notice, OutputWritten
 from .model.base import ModelClient
 from .reach import Reach
 from .settings import Limits
-from .values import Isolation, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
+from .values import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 
 __all__ = ["Tally"]
 
@@ -38,6 +41,7 @@ class Tally:
         self._limits = limits
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._this_run = ""
+        self._files: Sequence[OutputFile] = ()
 
     def begin_run(self, isolation: Isolation) -> None:
         """A program starts."""
@@ -54,6 +58,13 @@ class Tally:
     def printed(self) -> str:
         """What the present run printed, as far as a repair prompt needs it."""
         return self._this_run
+
+    def keep_files(self) -> None:
+        """The turn is over: what was written for the person is put where they find it."""
+        try:
+            self._files = self._reach.save()
+        except UserError as error:
+            self._emit(Notice(text=str(error)))
 
     def timings(self) -> Timings:
         """Seconds so far; what of a run was neither a tool nor a person is the sandbox's."""
@@ -77,6 +88,7 @@ class Tally:
             usage=self.usage,
             timings=self.timings(),
             outputs=self._reach.outputs,
+            files=self._files,
             error=self.error,
             stopped=self.stopped,
             attempts=self.attempts,

@@ -98,6 +98,7 @@ async def run_turn(
         tally.error = ProgramFailure(kind=type(error).__name__, message=str(error))
         raise
     finally:
+        tally.keep_files()
         result = tally.result()
         emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
     return result

@@ -18,11 +18,14 @@ __all__ = [
     "JSONObject",
     "JSONValue",
     "Kept",
+    "OutputFile",
     "ProgramFailure",
     "Raised",
     "Returned",
     "RunOutcome",
     "Serve",
+    "Shown",
+    "ShownKind",
     "Stream",
     "Timings",
     "ToolCall",
@@ -35,6 +38,7 @@ JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
 Serve: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
 """One service: takes what a program sends, gives what it gets. Raises ProgramError, whose text the program sees."""
+ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
 Choice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 
 
@@ -218,6 +222,40 @@ class RunOutcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What a program handed to `show(...)`, checked.
+
+    Attributes:
+        title: empty where it has none.
+        data: of a table, `columns`, `rows` (lists of cells) and `total`, which counts the rows that were not kept too;
+            of a chart its Vega-Lite; of an image `mime`, `width`, `height` and `base64`; else the text or the value.
+        picture: of a chart, a PNG in base64, where something was there to draw it.
+    """
+
+    kind: ShownKind
+    title: str = ""
+    data: JSONValue = None
+    picture: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OutputFile:
+    """A file that a program wrote for the person.
+
+    Attributes:
+        name: its path below /output.
+        path: where it is now; relative where that is in the working folder.
+        size: in bytes.
+        media_type: by its name, or by its content where that is an image.
+    """
+
+    name: str
+    path: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TurnResult:
     """What a turn came to: the object that `%%codeact` binds to `_codeact`.
 
@@ -230,6 +268,7 @@ class TurnResult:
         stdout, stderr: what the program printed, bounded.
         usage, timings: tokens and seconds.
         outputs: what the program assigned to the names it was asked for: JSON values, and tables as `Frame`.
+        files: what it wrote to /output.
         error: why the turn failed, or `None`.
         stopped: whether the person stopped it.
         attempts: how many programs were written.
@@ -249,6 +288,7 @@ class TurnResult:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    files: Sequence[OutputFile] = ()
     error: ProgramFailure | None = None
     stopped: bool = False
     attempts: int = 0

@@ -127,8 +127,8 @@ class Connection:
     def _open(self, call: int) -> None:
         if call != self._calls + 1:
             raise BridgeError(f"call {call} where {self._calls + 1} was next")
-        if call > self._limits.calls_per_run:
-            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls in one run")
+        if call > self._limits.calls_per_run + self._limits.services_per_run:
+            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls and the steps beside them in one run")
         if len(self.open_calls) >= self._limits.calls_in_flight:
             raise BridgeError(f"more than {self._limits.calls_in_flight} calls in flight")
         self._calls = call

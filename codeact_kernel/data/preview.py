@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ..settings import Limits
 from ..tools import to_json
 from ..values import JSONValue
-from .columns import Column
+from .columns import Column, Kind
 from .inputs import Input
 from .tables import Table
 
@@ -16,10 +16,22 @@ __all__ = ["described", "outputs_wanted"]
 
 _ROWS, _COLUMNS, _CELL, _VALUE, _NAME = 3, 40, 80, 600, 60
 _LIMITS = Limits()
-_HOW = (
-    'A Table is a list of dicts, and fast by column: t["name"] (a list), t.columns, t.where(name=value) or '
-    't.where(lambda row: ...), t.group_by("name") (a dict: value -> Table), t.sort_by("name", reverse=True).\n'
-)
+_TYPES: dict[Kind, str] = {
+    "int": "int",
+    "float": "float",
+    "bool": "bool",
+    "text": "str",
+    "time": "datetime",
+    "json": "any",
+}
+_HOW = """\
+A Table is a list of dicts: loop over its rows. Faster, by column: t["name"] (a list, with .sum() .mean() .max() .unique()),
+t[t["name"] > 1], t.sort_by("name", reverse=True)[:10], t.group_by("name") (a dict: value -> Table of its rows). Example:
+```python
+rows = [{"city": city, "price": round(part["price"].sum(), 2)} for city, part in sales.group_by("city").items()]
+sorted(rows, key=lambda row: row["price"], reverse=True)
+```
+"""
 
 
 def described(inputs: Sequence[Input]) -> str:
@@ -39,15 +51,15 @@ def outputs_wanted(names: Sequence[str]) -> str:
 def _described(one: Input) -> str:
     if isinstance(one.value, Table):
         table = one.value
-        columns = ", ".join(f"{_key(column.name)} {column.kind}" for column in table.columns[:_COLUMNS])
+        columns = ", ".join(f"{_key(column.name)}: {_TYPES[column.kind]}" for column in table.columns[:_COLUMNS])
         more = f", … {len(table.columns) - _COLUMNS} more" if len(table.columns) > _COLUMNS else ""
-        rows = "" if one.schema_only else "".join(f"  {_line(row)}\n" for row in table.sample(_ROWS))
-        return f"{one.name}: Table of {table.rows:,} rows: {columns}{more}\n{rows}"
+        rows = "" if one.schema_only else "".join(f"  {_line(row)},\n" for row in table.sample(_ROWS))
+        return f"{one.name} = [  # Table of {table.rows:,} rows: {columns}{more}\n{rows}]\n"
     if isinstance(one.value, None | bool | int | float | str | list | dict):
         return f"{one.name}: {_shape(one.value) if one.schema_only else _value(one.value)}\n"
     column: Column = one.value
     first = "" if one.schema_only else f", first {_text(column.values(0, _ROWS))}"
-    return f"{one.name}: list of {column.length:,} values ({column.kind}){first}\n"
+    return f"{one.name}: list of {column.length:,} values ({_TYPES[column.kind]}){first}\n"
 
 
 def _line(row: dict[str, object]) -> str:

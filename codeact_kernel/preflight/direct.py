@@ -29,6 +29,8 @@ def direct_call(program: str, tools: Mapping[str, ToolFacts]) -> DirectCall | No
     """The one call of one of `tools` that `program` is, or `None`. Its values must be literals: nothing is run."""
     try:
         match ast.parse(program.strip()).body:
+            case [ast.Expr(ast.Dict() as written)]:
+                return _as_data(written, tools)
             case [ast.Expr(ast.Call(ast.Name(name)) as call)] | [ast.Expr(ast.Await(ast.Call(ast.Name(name)) as call))]:
                 pass
             case _:
@@ -47,3 +49,15 @@ def direct_call(program: str, tools: Mapping[str, ToolFacts]) -> DirectCall | No
     if len(call.args) > len(tools[name].parameters) or positional.keys() & named.keys():
         return DirectCall(name, {}, f"{quote(name)} takes {', '.join(tools[name].parameters)}.")
     return DirectCall(name, positional | named)
+
+
+def _as_data(written: ast.Dict, tools: Mapping[str, ToolFacts]) -> DirectCall | None:
+    """The same as models write it that have learned function calls: `{"name": ..., "arguments": {...}}`."""
+    try:
+        match ast.literal_eval(written):
+            case {"name": str(name), "arguments": dict(arguments), **rest} if name in tools and not rest:
+                return DirectCall(name, {str(key): value for key, value in arguments.items()})
+            case _:
+                return None
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None

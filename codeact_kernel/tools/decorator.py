@@ -25,7 +25,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _OURS = ("codeact", "codeact_kernel")
 LONGEST_NAME = 64
-RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "observe"})
+RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "http_request", "observe", "show"})
 
 
 @overload
@@ -83,15 +83,20 @@ def as_tool(
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
+    *,
+    reserved: bool = False,
 ) -> Tool:
     """Mark a function without offering it anywhere.
+
+    Args:
+        reserved: whether its name may be one that every program has, since it is the function behind it.
 
     Raises:
         ToolDefinitionError: it cannot be offered; the sentence says what to change.
     """
     _check_function(function)
     _check_options(approval_mode, max_invocations)
-    name = _checked(getattr(function, "__name__", "") if name is None else name)
+    name = _checked(getattr(function, "__name__", "") if name is None else name, reserved)
     text = (inspect.getdoc(function) or "" if description is None else description).strip()
     contract = contract_of(function, name=name, description=text[:DOCSTRING_CHARACTERS])
     spec = ToolSpec(
@@ -135,14 +140,14 @@ def _check_options(approval_mode: str, max_invocations: object) -> None:
         raise ToolDefinitionError(f"max_invocations={max_invocations!r}: use a whole number from 1, or leave it out.")
 
 
-def _checked(name: object) -> str:
+def _checked(name: object, reserved: bool) -> str:
     if not isinstance(name, str) or not (name.isascii() and name.isidentifier()) or len(name) > LONGEST_NAME:
         fault = f"is not an ASCII identifier of at most {LONGEST_NAME} characters"
     elif name.startswith("_"):
         fault = "starts with an underscore"
     elif keyword.iskeyword(name) or hasattr(builtins, name):
         fault = "means something else in Python"
-    elif name in RESERVED:
+    elif name in RESERVED and not reserved:
         fault = "is the name of a function that every program has"
     else:
         return name

@@ -57,11 +57,11 @@ def cell_options(function: Any) -> Any:
         return f"{option.help} ({option.kind}{default})".replace("%", "%%")
 
     decorators = [
-        argument(option.flag, action="store_true", default=None, help=option.help.replace("%", "%%"))
+        argument(option.flag, dest=option.name, action="store_true", default=None, help=option.help.replace("%", "%%"))
         if option.default is False
-        else argument(option.flag, action="append", help=about(option) + "; may be repeated")
+        else argument(option.flag, dest=option.name, action="append", help=about(option) + "; may be repeated")
         if option.adds
-        else argument(option.flag, help=about(option))
+        else argument(option.flag, dest=option.name, help=about(option))
         for option in OPTIONS.values()
         if option.in_cell
     ]

@@ -235,13 +235,13 @@ def test_more_calls_in_flight_than_allowed_are_refused_and_an_answer_makes_room(
 
 
 def test_more_calls_in_a_run_than_allowed_are_refused_and_the_next_run_counts_anew():
-    ends = Ends(Limits(calls_per_run=2))
+    ends = Ends(Limits(calls_per_run=1, services_per_run=1))
     for _ in range(2):
         ends.run()
         for call in (1, 2):
             ends.say(WORKER, m.CallTool(call, "get", {}, 0))
             ends.say(HOST, m.ToolReturned(call, None))
-        with pytest.raises(BridgeError, match="more than 2 calls"):
+        with pytest.raises(BridgeError, match="more than 1 calls and the steps"):
             ends.ends[WORKER].send(m.CallTool(3, "get", {}, 0))
         ends.say(WORKER, FINISHED)
 

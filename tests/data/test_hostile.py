@@ -151,8 +151,8 @@ async def test_a_piece_is_never_larger_than_a_frame_of_the_bridge():
 def test_the_model_sees_names_types_and_three_rows():
     frame = pd.DataFrame({"who": ["Ann", "Bob", "Cid", "Dan"], "paid": [1.5, 2, 3, 4], "two words": [1, 2, 3, 4]})
     text = room({"df": frame, "params": {"rate": 0.2}, "xs": np.arange(5)}, ()).prompt
-    assert 'df: Table of 4 rows: who text, paid float, "two words" int\n' in text
-    assert '  {"who": "Ann", "paid": 1.5, "two words": 1}\n' in text
+    assert 'df = [  # Table of 4 rows: who: str, paid: float, "two words": int\n' in text
+    assert '  {"who": "Ann", "paid": 1.5, "two words": 1},\n' in text
     assert "Cid" in text
     assert "Dan" not in text
     assert 'params: {"rate": 0.2}\n' in text
@@ -163,9 +163,9 @@ def test_of_a_schema_the_model_sees_no_value():
     frame = pd.DataFrame({"who": ["secret"], "paid": [1234.5]})
     nested = {"key": {"deep": "secret"}, "list": ["secret"]}
     text = room({"df:schema": frame, "v:schema": nested, "s:schema": pd.Series(["secret"])}, ()).prompt
-    assert "df: Table of 1 rows: who text, paid float\n" in text
+    assert "df = [  # Table of 1 rows: who: str, paid: float\n]\n" in text
     assert "v: {key: {deep: str}, list: list of 1 str}\n" in text
-    assert "s: list of 1 values (text)\n" in text
+    assert "s: list of 1 values (str)\n" in text
     assert "secret" not in text
     assert "1234" not in text
 

@@ -109,6 +109,7 @@ class Facts:
         ("call_tool('send', to='a')", {"to": "a"}),
         ("send(to=-1.5)", {"to": -1.5}),
         ("send()", {}),
+        ('{"name": "send", "arguments": {"to": "a"}}', {"to": "a"}),
         ("\n# a note\nsend(to={'a': [None]})\n", {"to": {"a": [None]}}),
     ],
 )

@@ -30,7 +30,7 @@ def test_a_data_frame_goes_in_and_another_comes_out(data):
     )
     assert "--out totals: 2 rows × 2 columns" in cell.text
     (messages,) = data.asked
-    assert "df: Table of 100,000 rows: region text, amount float, secret text" in messages[1]
+    assert "df = [  # Table of 100,000 rows: region: str, amount: float, secret: str" in messages[1]
     assert messages[1].count("s3cr3t") == 3
     assert data.get("_codeact.outputs['totals'].records()[0]['region']") == "north"
 

@@ -101,7 +101,12 @@ def _send(name: str, arguments: Mapping[str, Any], line: int, *, together: int, 
 def _read(answers: Any) -> Iterable[tuple[int, Any]]:
     kinds = {"ToolDenied": ToolDenied, "ToolFailed": ToolFailed}
     for call, ok, payload in answers:
-        yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
+        if ok is None:
+            from codeact_table import made
+
+            yield call, made(payload)
+        else:
+            yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
 
 
 def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
@@ -150,6 +155,8 @@ def plain(value: Any, depth: int = 30) -> Any:
         except TypeError:
             return items
     if isinstance(value, (list, tuple, type({}.keys()), type({}.values()), type({}.items()))):
+        return [plain(item, depth - 1) for item in value]
+    if type(value).__module__ in ("codeact_table", "codeact_columns"):
         return [plain(item, depth - 1) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields(value)}

@@ -129,6 +129,10 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 # -- the importer: what the stock guest lacks comes from the host's pack ---
 
 
+# The guest has no sockets: what waits on one, or asks through one, asks the host instead.
+_FOLLOWED = {"asyncio": "codeact_aio", "urllib.request": "codeact_urllib"}
+
+
 class PackImporter:
     """Finder and loader of the modules that only the pack has. Last in `sys.meta_path`, so it shadows nothing."""
 
@@ -153,8 +157,8 @@ class PackImporter:
         assert spec is not None
         found, spec.loader_state = spec.loader_state, None
         exec(_code(found), module.__dict__)
-        if spec.name == "asyncio":
-            importlib.import_module("codeact_aio")  # replaces the event loop: the guest has no sockets to wait on
+        if spec.name in _FOLLOWED:
+            importlib.import_module(_FOLLOWED[spec.name])
 
     @staticmethod
     def get_source(name: str) -> str | None:

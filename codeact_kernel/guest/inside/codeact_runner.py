@@ -113,10 +113,10 @@ def run() -> None:
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
     namespace.update(ToolDenied=ToolDenied, ToolFailed=ToolFailed)
-    namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
     outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
     try:
         rooms = [import_module(f"codeact_{name}").begin(told, namespace) for name, told in job["rooms"].items()]
+        namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
         value = _execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)
         for end in filter(None, rooms):
             end(value)

@@ -1,101 +1,14 @@
-"""Runs in the guest as `codeact_table`: a table whose columns come from the host when they are first looked at."""
+"""Runs in the guest as `codeact_table`: a table whose columns come from the host when they are first looked at.
+
+It is a list of dicts. What most programs write of a DataFrame out of habit works as well, and nothing more of that.
+"""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from codeact_calls import service
-
-_BLOCK = 16_384
-"""Rows that a first look at a column brings; a second look beyond them brings all of it."""
-
-
-class Column(Sequence[Any]):
-    """One column, as a list. Its values are with the host until they are wanted."""
-
-    def __init__(self, table: int, number: int, length: int) -> None:
-        self._of, self._length = (table, number), length
-        self._head: Sequence[Any] = ()
-        self._all: Sequence[Any] | None = None
-
-    def __len__(self) -> int:
-        return self._length
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self.all())
-
-    def __getitem__(self, at: Any) -> Any:
-        if self._all is None and _within(at, self._length):
-            if not self._head:
-                self._head = _joined(self._pieces(min(_BLOCK, self._length)))
-            return self._head[at]
-        return self.all()[at]
-
-    def all(self) -> Sequence[Any]:
-        """Every value, fetched once."""
-        if self._all is None:
-            self._all, self._head = _joined(self._pieces(self._length)), ()
-        return self._all
-
-    def _pieces(self, end: int) -> Iterator[Sequence[Any]]:
-        at = 0
-        while at < end:
-            piece = _decoded(service("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
-            at += len(piece)
-            yield piece
-
-    def __repr__(self) -> str:
-        more = ", …" if self._length > 5 else ""
-        return f"[{', '.join(map(repr, self[:5]))}{more}] ({self._length:,} values)"
-
-
-class Picked(Sequence[Any]):
-    """Some values of a column, by their places; still with the host until they are wanted."""
-
-    def __init__(self, column: Sequence[Any], places: Sequence[int]) -> None:
-        self._column, self._places = column, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __iter__(self) -> Iterator[Any]:
-        values = self._column.all() if isinstance(self._column, Column) else self._column
-        return iter([values[place] for place in self._places])
-
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self._column[place] for place in self._places[at]]
-        return self._column[self._places[at]]
-
-    def __repr__(self) -> str:
-        return repr(self[:5]) if len(self) <= 5 else f"{repr(self[:5])[:-1]}, …] ({len(self):,} values)"
-
-
-class Times(Sequence[Any]):
-    """Microseconds since 1970, seen as datetimes."""
-
-    def __init__(self, numbers: Any, utc: bool) -> None:
-        import datetime
-
-        self._numbers, self._delta = numbers, datetime.timedelta
-        self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    def _time(self, number: int) -> Any:
-        return None if number == -(2**63) else self._start + self._delta(microseconds=number)
-
-    def __iter__(self) -> Iterator[Any]:
-        return map(self._time, self._numbers)
-
-    def __getitem__(self, at: Any) -> Any:
-        found = self._numbers[at]
-        return [self._time(number) for number in found] if isinstance(at, slice) else self._time(found)
-
-    def __add__(self, other: "Times") -> "Times":
-        self._numbers.extend(other._numbers)
-        return self
+from codeact_columns import Column, Picked
 
 
 class Table(Sequence[Any]):
@@ -129,6 +42,8 @@ class Table(Sequence[Any]):
                 raise KeyError(f"{at!r}: the columns are {', '.join(self._columns)}")
             return self._columns[at]
         if isinstance(at, (list, tuple)):
+            if at and isinstance(at[0], bool):
+                return self._picked([place for place, wanted in enumerate(at) if wanted])
             return self.select(*at)
         if isinstance(at, slice):
             made = {name: column[at] for name, column in self._columns.items()}
@@ -160,8 +75,9 @@ class Table(Sequence[Any]):
 
     filter = where
 
-    def group_by(self, *names: str) -> dict[Any, "Table"]:
+    def group_by(self, *names: Any) -> "Groups":
         """`{value: Table of its rows}`, in order of appearance; of several columns the value is a tuple."""
+        names = _names(names)
         columns = [self[name] for name in names]
         keys = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
         places: dict[Any, Any] = {}
@@ -170,12 +86,13 @@ class Table(Sequence[Any]):
                 places[key].append(place)
             else:
                 places[key] = array("I", [place])
-        return {key: self._picked(found) for key, found in places.items()}
+        return Groups(names, {key: self._picked(found) for key, found in places.items()})
 
     groupby = group_by
 
-    def sort_by(self, *names: str, reverse: bool = False) -> "Table":
+    def sort_by(self, *names: Any, reverse: bool = False) -> "Table":
         """The rows in the order of these columns; what is missing comes last."""
+        names = _names(names)
         places = list(range(self._length))
         for name in reversed(names):
             values = _list(self[name])
@@ -187,13 +104,27 @@ class Table(Sequence[Any]):
 
     sort = sort_by
 
+    def sort_values(self, by: Any, ascending: bool = True) -> "Table":
+        return self.sort_by(by, reverse=not ascending)
+
     def page(self, start: int, count: int = 100) -> list[dict[str, Any]]:
         """So many rows from `start`, as a plain list."""
         return list(self[start : start + count])
 
-    def head(self, count: int = 5) -> list[dict[str, Any]]:
-        """The first rows, as a plain list."""
-        return self.page(0, count)
+    def head(self, count: int = 5) -> "Table":
+        """The first rows."""
+        return self[:count]
+
+    def to_dict(self, orient: str = "dict") -> Any:
+        return list(self) if orient == "records" else {name: list(column) for name, column in self._columns.items()}
+
+    def iterrows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        return enumerate(self)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in self._columns:
+            raise AttributeError(f"a Table has no {name!r}: it is a list of dicts, loop over its rows")
+        return self._columns[name]
 
     def _picked(self, places: Sequence[int]) -> "Table":
         return Table({name: Picked(column, places) for name, column in self._columns.items()}, len(places))
@@ -202,6 +133,59 @@ class Table(Sequence[Any]):
         lines = [f"  {row}" for row in self.page(0, 3)]
         more = ["  …"] if self._length > 3 else []
         return "\n".join([f"Table of {self._length:,} rows: {', '.join(self._columns)}", *lines, *more])
+
+
+class Groups(dict[Any, Table]):
+    """`{value: Table of its rows}`; with a column's name in brackets, that column of each."""
+
+    def __init__(self, names: Sequence[str], tables: dict[Any, Table]) -> None:
+        super().__init__(tables)
+        self._names = names
+
+    def __missing__(self, name: str) -> "Grouped":
+        return Grouped(self._names, name, {key: table[name] for key, table in self.items()})
+
+
+class Grouped(dict[Any, Any]):
+    """One column of each group; a figure of it is `{value: figure}`."""
+
+    def __init__(self, names: Sequence[str], column: str, values: dict[Any, Any]) -> None:
+        super().__init__(values)
+        self._names, self._column = names, column
+
+    def _each(self, how: str) -> "Grouped":
+        return Grouped(self._names, self._column, {key: getattr(values, how)() for key, values in self.items()})
+
+    def sum(self) -> "Grouped":
+        return self._each("sum")
+
+    def mean(self) -> "Grouped":
+        return self._each("mean")
+
+    def median(self) -> "Grouped":
+        return self._each("median")
+
+    def min(self) -> "Grouped":
+        return self._each("min")
+
+    def max(self) -> "Grouped":
+        return self._each("max")
+
+    def count(self) -> "Grouped":
+        return self._each("count")
+
+    def nunique(self) -> "Grouped":
+        return self._each("nunique")
+
+    def sort_values(self, ascending: bool = True) -> "Grouped":
+        pairs = sorted(self.items(), key=lambda pair: pair[1], reverse=not ascending)
+        return Grouped(self._names, self._column, dict(pairs))
+
+    def reset_index(self) -> list[dict[str, Any]]:
+        """As rows."""
+        keys = [key if len(self._names) > 1 else (key,) for key in self]
+        pairs = zip(keys, self.values(), strict=True)
+        return [{**dict(zip(self._names, key, strict=True)), self._column: value} for key, value in pairs]
 
 
 def made(told: dict[str, Any]) -> Any:
@@ -219,45 +203,14 @@ def made(told: dict[str, Any]) -> Any:
     return json.loads("".join(pieces))
 
 
-def _within(at: Any, length: int) -> bool:
-    if isinstance(at, slice):
-        return all(part is None or part >= 0 for part in (at.start, at.step)) and 0 <= (at.stop or -1) <= _BLOCK
-    return 0 <= at < min(_BLOCK, length)
-
-
-def _decoded(piece: dict[str, Any]) -> Any:
-    kind, data = piece["as"], piece["data"]
-    if kind == "json":
-        return data
-    import binascii
-
-    numbers = array("q" if kind == "us" else kind[0])
-    numbers.frombytes(binascii.a2b_base64(data))
-    if kind == "us":
-        return Times(numbers, piece["utc"])
-    if kind == "b":
-        return [number == 1 for number in numbers]
-    if kind == "I text":
-        texts = piece["texts"]
-        return [texts[number] for number in numbers]
-    return numbers
-
-
-def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
-    whole: Any = None
-    for piece in pieces:
-        if whole is None:
-            whole = piece
-        elif type(whole) is type(piece) and getattr(whole, "typecode", "") == getattr(piece, "typecode", ""):
-            whole += piece
-        else:  # one piece has values missing, another not
-            whole = [*whole, *piece]
-    return [] if whole is None else whole
-
-
 def _list(values: Iterable[Any]) -> Sequence[Any]:
     return values.all() if isinstance(values, Column) else values if isinstance(values, list) else list(values)
 
 
 def _missing(value: Any) -> bool:
     return value is None or value != value
+
+
+def _names(given: Sequence[Any]) -> tuple[str, ...]:
+    """Names as they are given: several, or a list of them."""
+    return tuple(name for one in given for name in (one if isinstance(one, (list, tuple)) else [one]))
