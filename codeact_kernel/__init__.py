@@ -12,27 +12,33 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .access import AllowedDomain, FileMount
     from .approval import Approver, AutoApprove, DenyAll, Question, Verdict
     from .configuration import from_environment
+    from .data import Frame
     from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
     from .model.base import Delta, Message, ModelClient
     from .model.scripted import ScriptedModel
     from .session import Session
     from .settings import Limits, Settings
     from .tools import Registry, progress, tool
-    from .values import Decision, ToolCall, TurnResult
+    from .values import Decision, OutputFile, Shown, ToolCall, TurnResult
 
 __all__ = [
+    "AllowedDomain",
     "Approver",
     "AutoApprove",
     "CodeActError",
     "Decision",
     "Delta",
     "DenyAll",
+    "FileMount",
+    "Frame",
     "Limits",
     "Message",
     "ModelClient",
     "ModelError",
+    "OutputFile",
     "ProgramError",
     "Question",
     "Registry",
@@ -40,6 +46,7 @@ __all__ = [
     "ScriptedModel",
     "Session",
     "Settings",
+    "Shown",
     "ToolCall",
     "ToolDefinitionError",
     "TurnResult",
@@ -53,15 +60,17 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "access": ("AllowedDomain", "FileMount"),
     "approval": ("Approver", "AutoApprove", "DenyAll", "Question", "Verdict"),
     "configuration": ("from_environment",),
+    "data": ("Frame",),
     "errors": ("CodeActError", "ModelError", "ProgramError", "SandboxError", "ToolDefinitionError", "UserError"),
     "model.base": ("Delta", "Message", "ModelClient"),
     "model.scripted": ("ScriptedModel",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
     "tools": ("Registry", "progress", "tool"),
-    "values": ("Decision", "ToolCall", "TurnResult"),
+    "values": ("Decision", "OutputFile", "Shown", "ToolCall", "TurnResult"),
 }
 
 

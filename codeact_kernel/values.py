@@ -247,12 +247,14 @@ class OutputFile:
         path: where it is now; relative where that is in the working folder.
         size: in bytes.
         media_type: by its name, or by its content where that is an image.
+        preview: the beginning of a text; else empty.
     """
 
     name: str
     path: str
     size: int
     media_type: str
+    preview: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

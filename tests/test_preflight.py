@@ -274,3 +274,14 @@ def test_no_text_makes_preflight_raise(program: str) -> None:
     report = examine(program)
     assert all(problem.message for problem in report.problems)
     assert set(report.tools_named) <= set(TOOLS)
+
+
+def test_without_the_network_its_functions_are_told_as_off_and_not_as_unknown():
+    (problem,) = check("http_get('https://example.org')", {}, MODULES).problems
+    assert "no host is allowed" in problem.message
+    assert not check("http_get('https://example.org')", {}, MODULES, {"http_get"}).problems
+
+
+def test_a_client_of_the_web_is_answered_with_the_one_that_is_there():
+    (problem,) = check("import requests\nrequests.get('https://example.org')", {}, MODULES, {"http_get"}).problems[:1]
+    assert "Call `http_get(url)`" in problem.message

@@ -28,6 +28,8 @@ _PICTURES = {
     "image/gif": (b"GIF87a", b"GIF89a"),
 }
 _UNKNOWN = "application/octet-stream"
+_TEXTS = frozenset({"application/json", "application/xml", "application/javascript", "image/svg+xml"})
+_PREVIEW = 2_000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
@@ -55,7 +57,8 @@ def save(files: Mapping[str, bytes], folder: Path) -> tuple[OutputFile, ...]:
             name=name,
             path=str(shown.joinpath(*name.split("/"))),
             size=len(data),
-            media_type=media_type(name, data),
+            media_type=(kind := media_type(name, data)),
+            preview=_preview(kind, data),
         )
         for name, data in sorted(files.items())
     )
@@ -75,6 +78,13 @@ def media_type(name: str, data: bytes) -> str:
     except UnicodeDecodeError:
         return _UNKNOWN
     return _UNKNOWN if "\0" in head else "text/plain"
+
+
+def _preview(kind: str, data: bytes) -> str:
+    if not kind.startswith("text/") and kind not in _TEXTS:
+        return ""
+    text = codecs.getincrementaldecoder("utf-8")("replace").decode(data[:_PREVIEW])  # which may end within a character
+    return f"{text}…" if len(data) > _PREVIEW else text
 
 
 def _fresh(folder: Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from .report import ToolFacts, quote
 
@@ -54,10 +54,10 @@ def direct_call(program: str, tools: Mapping[str, ToolFacts]) -> DirectCall | No
 def _as_data(written: ast.Dict, tools: Mapping[str, ToolFacts]) -> DirectCall | None:
     """The same as models write it that have learned function calls: `{"name": ..., "arguments": {...}}`."""
     try:
-        match ast.literal_eval(written):
-            case {"name": str(name), "arguments": dict(arguments), **rest} if name in tools and not rest:
-                return DirectCall(name, {str(key): value for key, value in arguments.items()})
-            case _:
-                return None
+        data: dict[object, Any] = ast.literal_eval(written)
     except (ValueError, TypeError, RecursionError, MemoryError):
         return None
+    name, arguments = data.get("name"), data.get("arguments")
+    if data.keys() != {"name", "arguments"} or name not in tools or not isinstance(arguments, dict):
+        return None
+    return DirectCall(name, {str(key): value for key, value in cast("dict[object, Any]", arguments).items()})

@@ -22,8 +22,10 @@ ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
 TOOL_MODULES = frozenset({"codeact", "codeact_kernel", "functions", "hyperlight", "tool", "tools"})
 # Third-party modules whose nearest name in the standard library is no substitute.
 OTHERS = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
+NETWORK = frozenset({"http_get", "http_get_async", "http_post", "http_request"})
 NAMES_SHOWN = 12
 NAMES_COMPARED = 50
+CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
 def find_problems(
@@ -36,7 +38,7 @@ def find_problems(
     """The problems of each rule in turn. A rule may yield many: take a few."""
     library = _Library(modules)
     yield _direct_tools(reading, direct)
-    yield _wrong_imports(reading, tools, library)
+    yield _wrong_imports(reading, tools, library, known)
     yield _rebound_tools(reading, tools, library)
     yield _wrong_calls(reading, tools, direct)
     yield _undefined_names(reading, tools, library, known, direct)
@@ -61,7 +63,9 @@ class _Library:
         return name == top or top not in self.modules or any(other.startswith(f"{top}.") for other in self.listed)
 
 
-def _wrong_imports(reading: Reading, tools: Mapping[str, ToolFacts], library: _Library) -> Iterator[Problem]:
+def _wrong_imports(
+    reading: Reading, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
+) -> Iterator[Problem]:
     for found in filter(library.lacks, reading.imports):
         top = found.module.partition(".")[0]
         wanted = [name for name in (*found.names, top) if name in tools or name in RESERVED]
@@ -78,6 +82,8 @@ def _wrong_imports(reading: Reading, tools: Mapping[str, ToolFacts], library: _L
         else:
             near = None if top in OTHERS else _near(found.module, library.listed, 0.8)
             remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
+            if top in CLIENTS and "http_get" in known:
+                remedy = "Call `http_get(url)` or `http_post(url, json=...)`, which need no import."
             yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
 
 
@@ -197,6 +203,8 @@ def _undefined_names(
 
 
 def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
+    if name in NETWORK:
+        return "The network is off, no host is allowed: the person allows one with --allow-domain or allowed_domains."
     if name == "display":
         return "Print the value, or make it the last line."
     if name in owners:

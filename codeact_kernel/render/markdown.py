@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .files import files_markdown
 from .parts import as_table, call_end, call_text, decided, error_text, footer
 from .safe import clip, escaped, for_markdown, plain
 from .text import value_lines
@@ -34,6 +35,8 @@ def to_markdown(transcript: Transcript) -> str:
             parts.append("\n".join(rows))
             if table.left_out:
                 parts.append(table.left_out)
+    if result is not None and result.files:
+        parts.append(files_markdown(result.files))
     parts.append(f"<sub>{for_markdown(transcript.state)} · {for_markdown(footer(transcript))}</sub>")
     return "\n\n".join(parts)
 

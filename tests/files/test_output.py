@@ -172,7 +172,13 @@ async def test_files_are_saved_in_a_fresh_folder_each_time(serving: Serving, tmp
             size=0,
             media_type="application/octet-stream",
         ),
-        OutputFile(name="rows.csv", path=os.path.join("results", "now", "rows.csv"), size=4, media_type="text/csv"),
+        OutputFile(
+            name="rows.csv",
+            path=os.path.join("results", "now", "rows.csv"),
+            size=4,
+            media_type="text/csv",
+            preview="a,b\n",
+        ),
     )
     assert [file.path for file in ask.files.save(tmp_path / "results")] == [
         os.path.join("results", "now_2", "charts", "a.png"),
