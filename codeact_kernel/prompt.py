@@ -61,7 +61,7 @@ Answer with one block that begins with ```python and ends with ```, and nothing 
 Rules:
 - The tools exist already. Call them: get_thing(1), or call_tool("get_thing", id=1). Never define, import or imitate a tool. Never make up data.
 - Read only keys that a tool's description shows. Look up everything else through the tools.
-- End with an expression: its value is the answer. A list of dicts is shown as a table, so compute rows and end with them. Round money to 2 digits. No plots.
+- End with an expression: its value is the answer. A list of dicts is shown as a table, so compute rows and end with them. Round money to 2 digits.
 - A tool that fails raises ToolFailed, a denied call raises ToolDenied.
 - Many calls at once: await asyncio.gather(*[call_tool_async("get_thing", id=i) for i in ids])
 - If you cannot go on without seeing data, end with observe(value): you see it and write the next program.

@@ -14,12 +14,13 @@ from typing import Protocol
 
 from .data import Data, Input
 from .errors import ProgramError
-from .events import DataMoved, Emit
+from .events import DataMoved, Emit, ItemShown
 from .files import Files
 from .network import Network
 from .settings import Limits, Settings
+from .show import Show, draws, picture
 from .tools import BoundCall, ToolSpec
-from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, ToolCall
+from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, Shown, ToolCall
 
 __all__ = ["OUTPUT_FOLDER", "OwnTool", "Reach", "Room"]
 
@@ -80,6 +81,7 @@ class Reach:
         UserError: a mount is not there any more, or two are at one place.
 
     Attributes:
+        shown: what the programs showed, without those that failed and had another after them.
         tools: those that are ours, by name.
         names: what is in the guest before a program runs.
         limits: what results of tools are kept by.
@@ -91,9 +93,12 @@ class Reach:
 
         self._data = Data(inputs, outputs, settings.limits, progress)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
-        self._rooms: list[Room] = [self._data, self._files]
+        self._show = Show(self._shown_by_program, draw=picture if draws() else None)
+        self._rooms: list[Room] = [self._data, self._files, self._show]
+        self.shown: list[Shown] = []
         self.tools: Mapping[str, OwnTool] = {}
-        self.names = frozenset(one.name for one in inputs)
+        self.names = frozenset(["show", *(one.name for one in inputs)])
+        self._emit = emit
         if settings.allowed_domains:
             network = Network(settings.allowed_domains)
             self._rooms.append(network)
@@ -114,7 +119,15 @@ class Reach:
             UserError: it cannot be written there.
         """
         self._files.close()
-        return self._files.save(Path(OUTPUT_FOLDER))
+        saved, contents = self._files.save(Path(OUTPUT_FOLDER)), self._files.outputs
+        for file in saved:
+            if file.media_type in ("image/png", "image/jpeg"):
+                self._show.show_image(file.name, contents[file.name])
+        return saved
+
+    def _shown_by_program(self, item: Shown) -> None:
+        self.shown.append(item)
+        self._emit(ItemShown(item=item))
 
     def result(self, value: object, limits: Limits) -> JSONValue | Kept:
         """A tool's result as JSON, or as what stays here.
@@ -129,8 +142,10 @@ class Reach:
         """What the model has to know."""
         return "".join(room.prompt for room in self._rooms)
 
-    def begin(self) -> JSONObject:
-        """A run begins: what the guest is told of each room."""
+    def begin(self, *, mends: bool = False) -> JSONObject:
+        """A run begins: what the guest is told of each room. One that `mends` another shows in its place."""
+        if mends:
+            self.shown.clear()
         for room in self._rooms:
             room.begin()
         return {room.name: room.told for room in self._rooms}

@@ -89,6 +89,7 @@ class Tally:
             timings=self.timings(),
             outputs=self._reach.outputs,
             files=self._files,
+            shown=tuple(self._reach.shown),
             error=self.error,
             stopped=self.stopped,
             attempts=self.attempts,

@@ -271,6 +271,7 @@ class TurnResult:
         usage, timings: tokens and seconds.
         outputs: what the program assigned to the names it was asked for: JSON values, and tables as `Frame`.
         files: what it wrote to /output.
+        shown: what it handed to `show(...)`.
         error: why the turn failed, or `None`.
         stopped: whether the person stopped it.
         attempts: how many programs were written.
@@ -291,6 +292,7 @@ class TurnResult:
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
     files: Sequence[OutputFile] = ()
+    shown: Sequence[Shown] = ()
     error: ProgramFailure | None = None
     stopped: bool = False
     attempts: int = 0

@@ -100,7 +100,7 @@ class Receiving:
         return Frame(dict(zip(self._names, columns, strict=True)), self._rows)
 
 
-def for_notebook(value: Frame | JSONValue) -> object:
+def for_notebook(value: object) -> object:
     """What the variable is bound to: a table as a DataFrame where pandas is installed, else as a list of dicts."""
     if not isinstance(value, Frame):
         return value

@@ -58,6 +58,8 @@ def _as_data(written: ast.Dict, tools: Mapping[str, ToolFacts]) -> DirectCall | 
     except (ValueError, TypeError, RecursionError, MemoryError):
         return None
     name, arguments = data.get("name"), data.get("arguments")
-    if data.keys() != {"name", "arguments"} or name not in tools or not isinstance(arguments, dict):
+    if data.keys() != {"name", "arguments"} or not isinstance(name, str) or not isinstance(arguments, dict):
+        return None
+    if name not in tools:
         return None
     return DirectCall(name, {str(key): value for key, value in cast("dict[object, Any]", arguments).items()})

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from ..values import Raised
 from .code import highlighted
+from .files import files_html
 from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .safe import clip, escaped, for_html
 from .transcript import Attempt, CallRow, Transcript
 
-__all__ = ["to_html"]
+__all__ = ["table_html", "to_html"]
 
 _MAX_CALLS = 200
 _FOLD = 120
@@ -38,6 +39,8 @@ def to_html(transcript: Transcript) -> str:
     if transcript.words:
         body.append(_tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(transcript.words.strip())))
     body.append(_end(transcript))
+    if transcript.result is not None and transcript.result.files:
+        body.append(_tag("div", "padding:4px 10px", files_html(transcript.result.files)))
     body.append(_tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(footer(transcript))))
     return _tag("div", f"border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)
 
@@ -122,13 +125,14 @@ def _end(transcript: Transcript) -> str:
         return line + (_pre(traceback_text(result.error)) if result.error.traceback else "")
     table = as_table(result.value)
     if table is not None:
-        return _table(table)
+        return table_html(table)
     if result.value is None and result.text is None:
         return ""
     return _pre(value_block(result.value))
 
 
-def _table(table: Table) -> str:
+def table_html(table: Table, more: str = "") -> str:
+    """A table; `more` is style of the box around it."""
     cell = "padding:3px 10px;white-space:pre-wrap"
     sides = ["right" if numeric else "left" for numeric in table.numeric]
 
@@ -142,7 +146,7 @@ def _table(table: Table) -> str:
     body = f"<tbody>{''.join(row('td', cells) for cells in table.rows)}</tbody>"
     left_out = _tag("div", _DIM, table.left_out) if table.left_out else ""
     return _tag(
-        "div", "padding:6px 10px;overflow:auto", _tag("table", "border-collapse:collapse", head, body), left_out
+        "div", f"padding:6px 10px;overflow:auto{more}", _tag("table", "border-collapse:collapse", head, body), left_out
     )
 
 

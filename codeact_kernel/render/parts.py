@@ -20,13 +20,14 @@ __all__ = [
     "decided",
     "error_text",
     "footer",
+    "table_of",
     "traceback_text",
     "value_block",
 ]
 
 MAX_ROWS, MAX_COLUMNS = 100, 20
 _VALUE, _ONE_LINE, _END = 20_000, 100, 300
-_TABLE_CHARACTERS, _CELL_CHARACTERS = 100_000, 2_000
+_ROW_CHARACTERS, _CELL_CHARACTERS = 1_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,15 +45,18 @@ def as_table(value: JSONValue) -> Table | None:
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     rows = cast("list[JSONObject]", value)
-    shown = rows[:MAX_ROWS]
-    names = list(dict.fromkeys(name for row in shown for name in row))
-    columns = names[:MAX_COLUMNS]
-    if not columns:
-        return None
-    most = min(_CELL_CHARACTERS, _TABLE_CHARACTERS // (len(columns) * len(shown)))
-    numeric = [all(type(row.get(name)) in (int, float, type(None)) for row in shown) for name in columns]
-    cells = [[_cell(row[name], most) if name in row else "" for name in columns] for row in shown]
-    missing = ((len(rows) - len(shown), "row"), (len(names) - len(columns), "column"))
+    names = list(dict.fromkeys(name for row in rows[:MAX_ROWS] for name in row))
+    cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:MAX_ROWS]]
+    return table_of(names, cells, len(rows)) if names else None
+
+
+def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> Table:
+    """The first of so many rows, and the first columns, as text."""
+    columns, shown = names[:MAX_COLUMNS], rows[:most_rows]
+    most = min(_CELL_CHARACTERS, _ROW_CHARACTERS * most_rows // max(1, len(columns) * len(shown)))
+    numeric = [all(type(row[at]) in (int, float, type(None)) for row in shown) for at in range(len(columns))]
+    cells = [[_cell(value, most) for value in row[: len(columns)]] for row in shown]
+    missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
     left_out = ", ".join(f"{number:,} more {what}{'' if number == 1 else 's'}" for number, what in missing if number)
     return Table([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ..values import TurnResult
-from .parts import as_table, call_end, call_text, decided, error_text, footer, value_block
+from .files import files_text
+from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, value_block
 from .safe import clip, escaped, one_line, plain
 from .transcript import Attempt, Transcript
 
-__all__ = ["to_text", "value_lines"]
+__all__ = ["table_lines", "to_text", "value_lines"]
 
 _MAX_CALLS = 20
 
@@ -27,6 +28,7 @@ def to_text(transcript: Transcript) -> str:
         lines += ["", *value_lines(result), ""]
     else:
         lines.append(f"[{transcript.state}]" if result is None else "")
+    lines += files_text(result.files) if result is not None else []
     lines.append(f"[{footer(transcript)}]")
     return "\n".join(lines).strip("\n")
 
@@ -34,8 +36,11 @@ def to_text(transcript: Transcript) -> str:
 def value_lines(result: TurnResult) -> list[str]:
     """The value of the last expression, as a table where it is one."""
     table = as_table(result.value)
-    if table is None:
-        return [value_block(result.value)]
+    return [value_block(result.value)] if table is None else table_lines(table)
+
+
+def table_lines(table: Table) -> list[str]:
+    """A table in columns of text."""
     cells = [[one_line(cell) for cell in row] for row in (table.columns, *table.rows)]
     widths = [min(60, max(len(row[column]) for row in cells)) for column in range(len(table.columns))]
     lines = [

@@ -131,7 +131,7 @@ class Door:
         Raises:
             UserError: there is none of that name, or it cannot go in.
         """
-        variables, made = self.shell.user_ns, list[Input]()
+        variables, made = cast("dict[str, object]", self.shell.user_ns), list[Input]()
         for one in wanted(given):
             if one.name not in variables:
                 near = get_close_matches(one.name, [name for name in variables if name[:1] != "_"], n=1)

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
 
-from codeact_kernel.events import Event, ModelAsked
+from codeact_kernel.events import Event, ItemShown, ModelAsked, RepairStarted, RunFinished
 from codeact_kernel.render import Transcript, brief, bundle, to_card, to_text
 from codeact_kernel.render.safe import plain
 
 from .ask import CardApprover
+from .shown import Items
 from .tap import ShellTap, Waiter
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class View:
         self._asks: CardApprover | None = None
         self._alive: asyncio.Future[bool] | None = None
         self._handle: Any = None
-        self._shown: dict[str, str] = {}
+        self._drawn: dict[str, str] = {}
+        self._items = Items(redraws=self._mode == "static")
         self._next = 0.0
         self._known: set[str] = set()
         self._started = time.monotonic()
@@ -99,8 +101,25 @@ class View:
     def show(self, event: Event) -> None:
         """Take an event in; `redraw` brings it to the screen."""
         self.transcript.apply(event)
-        if isinstance(event, ModelAsked) and self._mode == "terminal":
-            print(f"Asking {plain(self.transcript.model)}…", flush=True)
+        match event:
+            case ModelAsked() if self._mode == "terminal":
+                print(f"Asking {plain(self.transcript.model)}…", flush=True)
+            case ItemShown(item=item) if self._mode != "quiet":
+                self._draw_first()
+                self._items.show(item)
+            case RunFinished(outcome=outcome):
+                self._items.run_over(failed=outcome.failure is not None)
+            case RepairStarted():
+                self._items.mended()
+            case _:
+                pass
+
+    def _draw_first(self) -> None:
+        """What stands below the card must not come before it."""
+        if self._card is not None and not self._card.shown:
+            self._draw_card(self._card)
+        elif self._card is None and self._mode == "static" and self._handle is None:
+            self._draw_static()
 
     def redraw(self) -> None:
         """Bring the cell up to date, at most ten times a second.
@@ -165,9 +184,9 @@ class View:
 
     def _draw_static(self) -> None:
         shown = bundle(self.transcript)
-        if shown == self._shown:
+        if shown == self._drawn:
             return
-        self._shown = shown
+        self._drawn = shown
         # Beside the picture, in what no file keeps, the figures for who executes the notebook.
         figures = {"codeact": brief(self.transcript)}
         if self._handle is None:

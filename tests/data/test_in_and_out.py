@@ -341,3 +341,34 @@ async def test_a_large_result_can_be_handed_back_and_shown(programs):
     assert run.value == [{"i": 3, "name": "n3"}]
     assert out["rows"].rows == 100_000
     assert json.dumps(run.value)
+
+
+async def test_what_is_written_of_data_frames_out_of_habit_works_as_well(programs):
+    frame = pd.DataFrame({"k": ["a", "b", "a", None], "n": [4, 3, 2, 1], "x": [1.0, math.nan, 3.0, 0.0]})
+    run, _ = await given(
+        programs,
+        """
+        [
+            [row["n"] for row in t[t["n"] > 2]],
+            [row["n"] for row in t[(t["k"] == "a") & (t.n < 4)]],
+            [row["n"] for row in t[~t["k"].isin(["a"]) | (t["n"] == 4)]],
+            [t["n"].sum(), t["x"].mean(), t["x"].min(), t["n"].max(), t["x"].count(), t["k"].nunique(), t["x"].median()],
+            [t["k"].unique(), t["k"].value_counts()],
+            [row["n"] for row in t.sort_values("n", ascending=False).head(2)],
+            t.groupby("k")["n"].sum(),
+            t.groupby(["k"])["x"].mean().sort_values(ascending=False).reset_index()[:1],
+            t.to_dict("records") == list(t),
+            [number for number, row in t.iterrows()],
+        ]
+        """,
+        {"t": frame},
+    )
+    assert run.value == [
+        [4, 3], [2], [4, 3, 1], [10, 4 / 3, 0.0, 4, 3, 2, 1.0], [["a", "b", None], {"a": 2, "b": 1}], [4, 3],
+        {"a": 6, "b": 3, "null": 1}, [{"k": "a", "x": 2.0}], False, [0, 1, 2, 3],
+    ]  # fmt: skip
+
+
+async def test_what_a_table_has_not_is_said_as_what_it_is(programs):
+    run, _ = await given(programs, "t.pivot_table()", {"t": PEOPLE})
+    assert run.error == "AttributeError: a Table has no 'pivot_table': it is a list of dicts, loop over its rows"

@@ -178,8 +178,10 @@ class Grouped(dict[Any, Any]):
         return self._each("nunique")
 
     def sort_values(self, ascending: bool = True) -> "Grouped":
-        pairs = sorted(self.items(), key=lambda pair: pair[1], reverse=not ascending)
-        return Grouped(self._names, self._column, dict(pairs))
+        there = [pair for pair in self.items() if not _missing(pair[1])]
+        gone = [pair for pair in self.items() if _missing(pair[1])]
+        there.sort(key=lambda pair: pair[1], reverse=not ascending)
+        return Grouped(self._names, self._column, dict(there + gone))
 
     def reset_index(self) -> list[dict[str, Any]]:
         """As rows."""

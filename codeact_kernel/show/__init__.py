@@ -1,0 +1,9 @@
+"""What a program shows: text, tables, charts and pictures, as data that is checked here and drawn elsewhere."""
+
+from __future__ import annotations
+
+from .limits import ShowLimits
+from .picture import draws, picture
+from .room import Show
+
+__all__ = ["Show", "ShowLimits", "draws", "picture"]

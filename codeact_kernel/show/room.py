@@ -1,0 +1,100 @@
+"""The room `show`: text, tables, charts and pictures that a program wants a person to see."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import cast, get_args
+
+from ..errors import ProgramError
+from ..values import JSONObject, JSONValue, Serve, Shown, ShownKind
+from .content import checked, most_bytes
+from .limits import ShowLimits
+
+__all__ = ["Show"]
+
+_KINDS: tuple[ShownKind, ...] = get_args(ShownKind)
+_PROMPT = (
+    "- show(x) displays text (Markdown), a list of dicts as a table, PNG or JPEG bytes, or a chart: "
+    'show(rows, chart="bar", x="region", y="total", color=None, title=None); also "line", "area", "point", "pie", '
+    '"hist"; or show(a Vega-Lite spec with inline data). There is no matplotlib.\n'
+)
+
+
+class Show:
+    """A room of `reach.Reach`: of one turn, however many programs it has.
+
+    Args:
+        on_item: takes each item as it comes. Nothing in it is trusted, all of it is checked.
+        draw: makes the picture of a chart, a PNG in base64, or nothing; for what can draw no charts itself.
+    """
+
+    name = "show"
+    prompt = _PROMPT
+
+    def __init__(
+        self,
+        on_item: Callable[[Shown], None],
+        limits: ShowLimits | None = None,
+        draw: Callable[[JSONObject], Awaitable[str]] | None = None,
+    ) -> None:
+        self.services: Mapping[str, Serve] = {"item": self._item}
+        self.told: JSONObject = {}
+        self._on_item = on_item
+        self._limits = limits or ShowLimits()
+        self._draw = draw
+        self._parts: list[str] = []
+        self._size = 0
+        self._items = 0
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """What a run before began to send is forgotten; what it showed counts."""
+        self._parts, self._size = [], 0
+
+    async def _item(self, arguments: JSONObject) -> JSONValue:
+        """A piece of an item, and with the last one the item is shown."""
+        kind, title, text, last = (arguments.get(name) for name in ("kind", "title", "text", "last"))
+        try:
+            if kind not in _KINDS or not (isinstance(title, str) and isinstance(text, str) and isinstance(last, bool)):
+                raise ProgramError(f"what is shown is one of {', '.join(_KINDS)}, with a title and text")
+            self._parts.append(text)
+            self._size += len(text)
+            self._count(kind, title)
+            if not last:
+                return None
+            data = checked(kind, "".join(self._parts), self._limits)
+            self._items += 1
+            self._bytes += self._size
+        except ProgramError:
+            self.begin()
+            raise
+        self.begin()
+        picture = await self._draw(cast("JSONObject", data)) if kind == "chart" and self._draw is not None else ""
+        self._on_item(Shown(kind=kind, title=title, data=data, picture=picture))
+        return None
+
+    def show_image(self, title: str, data: bytes) -> None:
+        """Show a picture that the program wrote to a file, if it is one that may be shown."""
+        with suppress(ProgramError):
+            self._count("image", title)
+            checked_data = checked("image", base64.b64encode(data).decode(), self._limits)
+            self._items += 1
+            self._on_item(Shown(kind="image", title=title, data=checked_data))
+
+    def _count(self, kind: ShownKind, title: str) -> None:
+        """Before anything is decoded.
+
+        Raises:
+            ProgramError: this is more than may be shown.
+        """
+        limits, size = self._limits, self._size
+        if self._items >= limits.items:
+            raise ProgramError(f"a turn may show {limits.items} things: put them together")
+        if size > (most := most_bytes(kind, limits)):
+            raise ProgramError(f"a {kind} to show has at most {most:,} bytes: show less, or aggregate first")
+        if self._bytes + size > limits.turn_bytes:
+            raise ProgramError(f"a turn may show {limits.turn_bytes >> 20} MiB in all: show less")
+        if len(title) > limits.title_characters:
+            raise ProgramError(f"a title has at most {limits.title_characters} characters")

@@ -1,0 +1,49 @@
+"""What a program shows, below the card: outputs like any other of the cell, so they stay in its file and exports."""
+
+# pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
+# IPython has next to no types.
+
+from __future__ import annotations
+
+from typing import Any
+
+from IPython.display import display
+
+from codeact_kernel.render.shown import shown_bundle, title_bundle
+from codeact_kernel.values import Shown
+
+__all__ = ["Items"]
+
+_GONE = {"text/plain": ""}
+
+
+class Items:
+    """The items of one cell. On the main thread.
+
+    Args:
+        redraws: whether the front end can change what it has shown.
+    """
+
+    def __init__(self, *, redraws: bool) -> None:
+        self._redraws = redraws
+        self._handles: list[Any] = []
+        self._failed = False
+
+    def show(self, item: Shown) -> None:
+        """Display it now."""
+        for bundle in (title_bundle(item), shown_bundle(item)):
+            if bundle is not None:
+                data, metadata = bundle
+                handle = display(data, metadata=metadata, raw=True, display_id=self._redraws or None)
+                self._handles += [handle] if self._redraws else []
+
+    def run_over(self, *, failed: bool) -> None:
+        """A program is over; what it showed stays, unless the next one is to do better."""
+        self._failed = failed
+        self._handles = self._handles if failed else []
+
+    def mended(self) -> None:
+        """Another program comes: what one that failed had shown would stand there twice."""
+        for handle in self._handles if self._failed else ():
+            handle.update(_GONE, raw=True)
+        self._handles = []

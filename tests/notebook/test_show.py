@@ -1,0 +1,64 @@
+"""`show(...)` in a notebook: outputs of the cell like any other, in order, kept on the result."""
+
+from __future__ import annotations
+
+import pytest
+
+SHOW = """
+rows = [{"region": "north", "total": 3}, {"region": "south", "total": 4}]
+show("**Totals** per region")
+show(rows, title="Totals")
+show(rows, chart="bar", x="region", y="total")
+len(rows)
+""".strip()
+
+
+def shown(cell):
+    return [content["data"] for content in cell.of("display_data")]
+
+
+def test_what_a_program_shows_stands_below_the_card_in_order(nb):
+    cell = nb.ask(SHOW)
+    assert cell.status == "ok"
+    card, text, title, table, chart = shown(cell)
+    assert "CodeAct" in card["text/html"]
+    assert "<strong>Totals</strong>" in text["text/html"]
+    assert "Totals" in title["text/html"]
+    assert "north" in table["text/html"]
+    assert chart["application/vnd.vegalite.v5+json"]["mark"]
+    assert nb.get("[item.kind for item in _codeact.shown]") == ["markdown", "table", "chart"]
+    assert "show(" in "".join(nb.asked[0])
+
+
+def test_what_cannot_be_shown_goes_back_to_the_model_and_is_not_there_twice(nb):
+    cell = nb.ask("show('first')\nshow([{'a': 1}], chart={'mark': 'image'})", "show('first')\n1")
+    assert cell.status == "ok"
+    assert nb.get("[item.data for item in _codeact.shown]") == ["first"]
+    assert "ToolFailed" in nb.asked[-1][-1]
+
+
+def test_a_picture_that_was_written_is_shown_as_well(nb, tmp_path):
+    nb.do(f"import os\nos.chdir({str(tmp_path)!r})")
+    program = """
+import struct, zlib
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+png = b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0))
+png += chunk(b"IDAT", zlib.compress(b"\\0" + bytes(6) + b"\\0" + bytes(6))) + chunk(b"IEND", b"")
+open("/output/dot.png", "wb").write(png)
+open("/output/fake.png", "wb").write(b"not a picture")
+"done"
+""".strip()
+    cell = nb.ask(program)
+    assert cell.status == "ok", cell.errors
+    assert [data["image/png"][:8] for data in shown(cell) if "image/png" in data] == ["iVBORw0K"]
+    assert nb.get("[(f.name, f.media_type) for f in _codeact.files]") == [
+        ("dot.png", "image/png"), ("fake.png", "application/octet-stream"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("option", ["--quiet"])
+def test_a_quiet_cell_shows_nothing_of_it(nb, option):
+    cell = nb.ask(SHOW, options=option)
+    assert shown(cell) == []
+    assert nb.get("len(_codeact.shown)") == 3

@@ -1,0 +1,73 @@
+"""What a program shows, from the guest to the room's callback."""
+
+from __future__ import annotations
+
+import pytest
+
+from codeact_kernel.errors import ProgramError
+from codeact_kernel.sandbox.process import RunClock
+from codeact_kernel.show import Show
+from codeact_kernel.values import Answer, Raised, Returned, Shown, ToolCall
+
+from ..sandbox.conftest import PATIENCE, Programs, Run
+from ..sandbox.conftest import program as dedented
+from ..sandbox.conftest import programs as programs
+
+__all__ = ["Shows", "programs"]
+
+
+class Shows:
+    """Runs programs, and keeps what they showed and what became of each."""
+
+    def __init__(self, programs: Programs) -> None:
+        self.items: list[Shown] = []
+        self._programs = programs
+
+    async def run(self, text: str) -> Run:
+        run = Run()
+
+        def take(item: Shown) -> None:
+            self.items.append(item)
+            run.seen.append(("shown", item))
+
+        room = Show(take)
+
+        async def answer(call: ToolCall) -> Answer:
+            try:
+                return Returned(value=await room.services[call.name.removeprefix("show.")](dict(call.arguments)))
+            except ProgramError as error:
+                return Raised(kind="ToolFailed", message=str(error))
+
+        def write(stream: str, text: str) -> None:
+            run.seen.append((stream, text))
+
+        async with self._programs.turn() as turn:
+            room.begin()
+            run.outcome = await turn.sandbox.run(
+                dedented(text),
+                tools={},
+                rooms={room.name: room.told},
+                keep=False,
+                answer=answer,
+                write=write,
+                clock=RunClock(PATIENCE),
+            )
+        return run
+
+    async def one(self, text: str) -> Shown:
+        """What a program showed that had to finish, and show one thing."""
+        run = await self.run(text)
+        assert run.outcome.failure is None, run.outcome.failure
+        (item,) = self.items
+        return item
+
+    async def refused(self, text: str) -> str:
+        """Why a program failed that had to show nothing."""
+        run = await self.run(text)
+        assert self.items == []
+        return run.error
+
+
+@pytest.fixture
+def shows(programs: Programs) -> Shows:
+    return Shows(programs)
