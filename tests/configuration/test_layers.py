@@ -118,7 +118,9 @@ def test_mounts_and_hosts_of_every_place_add_up():
 
 
 def test_settings_take_mounts_and_hosts_as_the_reference_does():
-    settings = Settings(file_mounts=("/usr/share", "/data"), allowed_domains=[("a.example", ["get", "head"]), "b.example"])
+    settings = Settings(
+        file_mounts=("/usr/share", "/data"), allowed_domains=[("a.example", ["get", "head"]), "b.example"]
+    )
     assert [str(mount) for mount in settings.file_mounts] == ["/usr/share:/input/data:ro"]
     assert [domain.methods for domain in settings.allowed_domains] == [("GET", "HEAD"), None]
 
