@@ -35,6 +35,8 @@ PROGRAMS = {
     "Which user spent the most?": "max(range(1, 3), key=lambda user: len(get_orders(user_id=user)))",
     "Send a voucher of 10 percent to the customer who spent the most.": 'send_voucher(customer="Alice", percent=10)',
 }
+ASKING = ("README.md", *(f"docs/{name}.md" for name in ("start", "data", "access", "showing")))
+"""Pages whose prompts an endpoint answers; the others bring answers of their own."""
 EXTERNAL = ("ollama", "llama-server", "vllm")  # programs of others, which these pages only name
 SERVERS = ("jupyter lab",)  # they do not end
 
@@ -59,12 +61,16 @@ class Answering(FakeEndpoint):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.asked = page in ("README.md", "docs/start.md")  # the others bring answers of their own
+        self.asked = page in ASKING
         self.programs = dict(PROGRAMS)
         found = blocks(page)
         for block, following in pairwise(found):
-            if block.text.startswith("> ") and following.language == "text":
+            if following.language != "text":
+                continue
+            if block.text.startswith("> "):
                 self.programs[block.text.removeprefix("> ").strip()] = following.text
+            elif block.text.startswith("%%codeact"):
+                self.programs[block.text.partition("\n")[2].strip()] = following.text
 
     def reply_to(self, request: Request) -> Reply:
         if not request.body:
