@@ -9,7 +9,7 @@ from types import TracebackType
 
 from .approval import Approver, DenyAll, Grants
 from .configuration import from_environment
-from .data import Input, taken, wanted
+from .data import Input, checked, taken, wanted
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
@@ -106,6 +106,8 @@ class Session:
         settings = settings or from_environment()
         if isinstance(inputs, Mapping):
             inputs = [taken(wanted([name])[0], value, settings.limits) for name, value in inputs.items()]
+        for name in outputs:
+            checked(name, "outputs:")
         pool = self.pool(settings)
         with pool.in_use():
             await pool.prove()  # what is no matter of doubt comes up while the model writes

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from .inputs import Input, Wanted, taken, wanted
+from .inputs import Input, Wanted, checked, taken, wanted
 from .received import Frame, for_notebook
 from .room import Data
 
-__all__ = ["Data", "Frame", "Input", "Wanted", "for_notebook", "taken", "wanted"]
+__all__ = ["Data", "Frame", "Input", "Wanted", "checked", "for_notebook", "taken", "wanted"]

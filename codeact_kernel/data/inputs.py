@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import builtins
+import keyword
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..errors import ProgramError, UserError
 from ..settings import Limits
-from ..tools import to_json
+from ..tools import RESERVED, to_json
 from ..values import JSONValue
 from .columns import Column
 from .tables import Table, column_of, table_of
 
-__all__ = ["Input", "Wanted", "taken", "wanted"]
+__all__ = ["Input", "Wanted", "checked", "taken", "wanted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,21 @@ def wanted(given: Sequence[str]) -> list[Wanted]:
                 f"--in {part[:60]}: name variables with commas between them, for example --in df,params or "
                 "--in df:schema, which shows the model no values."
             )
-        found[name] = Wanted(name, how == "schema")
+        found[name] = Wanted(checked(name, "--in"), how == "schema")
     return list(found.values())
+
+
+def checked(name: str, option: str) -> str:
+    """A name that a program's variable can have.
+
+    Raises:
+        UserError: every program has something else of that name, or it is no name.
+    """
+    if not name.isidentifier() or keyword.iskeyword(name):
+        raise UserError(f"{option} {name[:60]}: not a name for a variable.")
+    if name in RESERVED or hasattr(builtins, name):
+        raise UserError(f"{option} {name}: every program has something else of that name: take another one.")
+    return name
 
 
 def taken(wanted: Wanted, value: object, limits: Limits) -> Input:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .decorator import as_tool, tool
+from .decorator import RESERVED, as_tool, tool
 from .registry import MARK, Registry, default_registry
 from .reporting import progress
 from .results import to_json
@@ -10,6 +10,7 @@ from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError,
 
 __all__ = [
     "MARK",
+    "RESERVED",
     "ApprovalMode",
     "BoundCall",
     "Convert",

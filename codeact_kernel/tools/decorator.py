@@ -19,13 +19,14 @@ from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
 from .spec import ApprovalMode, Tool, ToolSpec
 
-__all__ = ["as_tool", "tool"]
+__all__ = ["RESERVED", "as_tool", "tool"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _OURS = ("codeact", "codeact_kernel")
 LONGEST_NAME = 64
 RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "http_request", "observe", "show"})
+"""Names that every program has, or that mean something else to a model."""
 
 
 @overload

@@ -14,7 +14,7 @@ from codeact_kernel import prompt
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
 from codeact_kernel.configuration import Resolved
-from codeact_kernel.data import Input, for_notebook, taken, wanted
+from codeact_kernel.data import Input, checked, for_notebook, taken, wanted
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
 from codeact_kernel.guest import modules
@@ -137,10 +137,24 @@ class Door:
                 near = get_close_matches(one.name, [name for name in variables if name[:1] != "_"], n=1)
                 advice = f"did you mean {near[0]}?" if near else "run the cell that makes it."
                 raise UserError(f"--in {one.name}: there is no such variable: {advice}")
-            if one.name in self.session.tools:
-                raise UserError(f"--in {one.name}: there is a tool of that name, so give the variable another one.")
+            self._no_tool(one.name, "--in")
             made.append(taken(one, variables[one.name], settings.limits))
         return made
+
+    def outputs(self, given: Sequence[str]) -> list[str]:
+        """The names that `--out` gives, with commas between them.
+
+        Raises:
+            UserError: one that no variable of a program can have.
+        """
+        names = dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip())
+        for name in names:
+            self._no_tool(checked(name, "--out"), "--out")
+        return list(names)
+
+    def _no_tool(self, name: str, option: str) -> None:
+        if name in self.session.tools:
+            raise UserError(f"{option} {name}: there is a tool of that name, so give the variable another one.")
 
     def bind(self, result: TurnResult, outputs: Sequence[str]) -> None:
         """Give the notebook what the program handed back: all of it, or nothing.

@@ -10,7 +10,6 @@ Light: a kernel that nobody asks anything has none of the engine in it.
 from __future__ import annotations
 
 import atexit
-import keyword
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
@@ -131,9 +130,9 @@ class CodeAct(Choices):
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
             )
-        outputs = _variables(options.outputs or [])
         try:
             resolved = self.resolved(cell_layer(options))
+            outputs = self.door.outputs(options.outputs or [])
             inputs = self.door.inputs(options.inputs or [], resolved.settings)
         except UserError as error:
             raise UsageError(str(error)) from None
@@ -173,14 +172,6 @@ class CodeAct(Choices):
             except UserError as error:
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
-
-
-def _variables(given: list[str]) -> list[str]:
-    names = [name.strip() for text in given for name in text.split(",")]
-    for name in filter(None, names):
-        if not name.isidentifier() or keyword.iskeyword(name):
-            raise UsageError(f"--out {name}: not a name for a variable.")
-    return list(dict.fromkeys(filter(None, names)))
 
 
 def load(shell: InteractiveShell) -> None:

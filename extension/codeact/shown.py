@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from IPython.display import display
 
 from codeact_kernel.render.shown import shown_bundle, title_bundle
-from codeact_kernel.values import Shown
+from codeact_kernel.show import picture
+from codeact_kernel.values import JSONObject, Shown
 
 __all__ = ["Items"]
 
@@ -22,16 +23,19 @@ class Items:
 
     Args:
         redraws: whether the front end can change what it has shown.
+        pictures: whether nobody sees the cell now, and charts need a picture for the file. A page makes it by itself.
     """
 
-    def __init__(self, *, redraws: bool) -> None:
+    def __init__(self, *, redraws: bool, pictures: bool) -> None:
         self._redraws = redraws
+        self._pictures = pictures
         self._handles: list[Any] = []
         self._failed = False
 
     def show(self, item: Shown) -> None:
         """Display it now."""
-        for bundle in (title_bundle(item), shown_bundle(item)):
+        drawn = picture(cast("JSONObject", item.data)) if item.kind == "chart" and self._pictures else ""
+        for bundle in (title_bundle(item), shown_bundle(item, drawn)):
             if bundle is not None:
                 data, metadata = bundle
                 handle = display(data, metadata=metadata, raw=True, display_id=self._redraws or None)

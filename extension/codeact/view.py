@@ -74,7 +74,7 @@ class View:
         self._alive: asyncio.Future[bool] | None = None
         self._handle: Any = None
         self._drawn: dict[str, str] = {}
-        self._items = Items(redraws=self._mode == "static")
+        self._items = Items(redraws=self._mode == "static", pictures=not card)
         self._next = 0.0
         self._known: set[str] = set()
         self._started = time.monotonic()
