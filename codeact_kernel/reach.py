@@ -18,7 +18,7 @@ from .events import DataMoved, Emit, ItemShown
 from .files import Files
 from .network import Network
 from .settings import Limits, Settings
-from .show import Show, draws, picture
+from .show import Show
 from .tools import BoundCall, ToolSpec
 from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, Shown, ToolCall
 
@@ -93,7 +93,7 @@ class Reach:
 
         self._data = Data(inputs, outputs, settings.limits, progress)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
-        self._show = Show(self._shown_by_program, draw=picture if draws() else None)
+        self._show = Show(self._shown_by_program)
         self._rooms: list[Room] = [self._data, self._files, self._show]
         self.shown: list[Shown] = []
         self.tools: Mapping[str, OwnTool] = {}

@@ -229,13 +229,11 @@ class Shown:
         title: empty where it has none.
         data: of a table, `columns`, `rows` (lists of cells) and `total`, which counts the rows that were not kept too;
             of a chart its Vega-Lite; of an image `mime`, `width`, `height` and `base64`; else the text or the value.
-        picture: of a chart, a PNG in base64, where something was there to draw it.
     """
 
     kind: ShownKind
     title: str = ""
     data: JSONValue = None
-    picture: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

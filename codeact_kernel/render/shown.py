@@ -28,15 +28,19 @@ _EMBED: dict[str, Any] = {
 }
 
 
-def shown_bundle(item: Shown) -> Bundle:
-    """What shows `item`, without its title where the kind has no place for one."""
+def shown_bundle(item: Shown, picture: str = "") -> Bundle:
+    """What shows `item`, without its title where the kind has no place for one.
+
+    Args:
+        picture: of a chart, a PNG in base64, for what draws no charts.
+    """
     match item.kind:
         case "table":
             return _table(item)
         case "markdown":
             return _markdown(item)
         case "chart":
-            return _chart(item)
+            return _chart(item, picture)
         case "image":
             return _image(item)
         case "json":
@@ -77,12 +81,12 @@ def _markdown(item: Shown) -> Bundle:
     return bundle, {}
 
 
-def _chart(item: Shown) -> Bundle:
+def _chart(item: Shown, picture: str) -> Bundle:
     # No HTML beside it: exports would take that for the chart, and leave out the picture that a page adds to the file.
     spec = cast("JSONObject", _harmless(item.data))
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
-    if item.picture:
-        bundle["image/png"] = item.picture
+    if picture:
+        bundle["image/png"] = picture
     return bundle, {_VEGA: {"embed_options": _EMBED}}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .limits import ShowLimits
-from .picture import draws, picture
+from .picture import picture
 from .room import Show
 
-__all__ = ["Show", "ShowLimits", "draws", "picture"]
+__all__ = ["Show", "ShowLimits", "picture"]

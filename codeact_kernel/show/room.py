@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import cast, get_args
+from typing import get_args
 
 from ..errors import ProgramError
 from ..values import JSONObject, JSONValue, Serve, Shown, ShownKind
@@ -27,23 +27,16 @@ class Show:
 
     Args:
         on_item: takes each item as it comes. Nothing in it is trusted, all of it is checked.
-        draw: makes the picture of a chart, a PNG in base64, or nothing; for what can draw no charts itself.
     """
 
     name = "show"
     prompt = _PROMPT
 
-    def __init__(
-        self,
-        on_item: Callable[[Shown], None],
-        limits: ShowLimits | None = None,
-        draw: Callable[[JSONObject], Awaitable[str]] | None = None,
-    ) -> None:
+    def __init__(self, on_item: Callable[[Shown], None], limits: ShowLimits | None = None) -> None:
         self.services: Mapping[str, Serve] = {"item": self._item}
         self.told: JSONObject = {}
         self._on_item = on_item
         self._limits = limits or ShowLimits()
-        self._draw = draw
         self._parts: list[str] = []
         self._size = 0
         self._items = 0
@@ -61,35 +54,36 @@ class Show:
                 raise ProgramError(f"what is shown is one of {', '.join(_KINDS)}, with a title and text")
             self._parts.append(text)
             self._size += len(text)
-            self._count(kind, title)
-            if not last:
-                return None
-            data = checked(kind, "".join(self._parts), self._limits)
-            self._items += 1
-            self._bytes += self._size
+            self._count(kind, title, self._size)
+            if last:
+                self._show(kind, title, "".join(self._parts))
         except ProgramError:
             self.begin()
             raise
-        self.begin()
-        picture = await self._draw(cast("JSONObject", data)) if kind == "chart" and self._draw is not None else ""
-        self._on_item(Shown(kind=kind, title=title, data=data, picture=picture))
+        if last:
+            self.begin()
         return None
 
     def show_image(self, title: str, data: bytes) -> None:
         """Show a picture that the program wrote to a file, if it is one that may be shown."""
+        text = base64.b64encode(data).decode()
         with suppress(ProgramError):
-            self._count("image", title)
-            checked_data = checked("image", base64.b64encode(data).decode(), self._limits)
-            self._items += 1
-            self._on_item(Shown(kind="image", title=title, data=checked_data))
+            self._count("image", title, len(text))
+            self._show("image", title, text)
 
-    def _count(self, kind: ShownKind, title: str) -> None:
+    def _show(self, kind: ShownKind, title: str, text: str) -> None:
+        item = Shown(kind=kind, title=title, data=checked(kind, text, self._limits))
+        self._items += 1
+        self._bytes += len(text)
+        self._on_item(item)
+
+    def _count(self, kind: ShownKind, title: str, size: int) -> None:
         """Before anything is decoded.
 
         Raises:
             ProgramError: this is more than may be shown.
         """
-        limits, size = self._limits, self._size
+        limits = self._limits
         if self._items >= limits.items:
             raise ProgramError(f"a turn may show {limits.items} things: put them together")
         if size > (most := most_bytes(kind, limits)):

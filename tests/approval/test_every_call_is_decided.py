@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from codeact_kernel.approval import Desk, Grants
 from codeact_kernel.calls import Calls
-from codeact_kernel.settings import Limits
+from codeact_kernel.reach import Reach
+from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.values import Returned, ToolCall
 
@@ -77,7 +78,13 @@ class World:
         self.approver = CardApprover(lambda: None, lambda: None)
         desk = Desk(self.approver, self.grants, Limits())
         self.calls = Calls(
-            f"turn {self.turn}", self.registry, desk, frozenset(), lambda event: None, Limits(), self.main
+            f"turn {self.turn}",
+            self.registry,
+            Reach(Settings(), [], [], lambda event: None),
+            desk,
+            Settings(),
+            lambda event: None,
+            self.main,
         )
         self.clock = self.calls.begin(1, "drop()", ()).running()
         await self.clock.__aenter__()

@@ -34,7 +34,7 @@ def look() -> str:
     return f"{threading.current_thread().name}, {where.get()}"
 
 @tool
-def show() -> None:
+def plot() -> None:
     """Show the figure that is open."""
     plt.show()
 
@@ -105,7 +105,7 @@ def test_a_click_in_a_running_cell_lets_the_call_run_and_its_print_lands_in_the_
 
 
 def test_tools_behave_as_in_a_plain_cell_and_the_figure_lands_in_this_cell(page):
-    sent = asked(page, "first = look()\ndrop(table='a')\nshow()\n[first, await call_tool_async('wait', seconds=0)]")
+    sent = asked(page, "first = look()\ndrop(table='a')\nplot()\n[first, await call_tool_async('wait', seconds=0)]")
     (question,) = page.wait_for_questions()  # the figure is open while the click is served
     page.decide(question, "allow_once")
     cell = page.finished(sent)

@@ -9,6 +9,7 @@ from codeact_showing import column_of, is_table, length_of, names_of, rows_of
 _MARKS = ("bar", "line", "point", "area", "pie", "hist")
 _ROWS = 5_000
 _BINS = 30
+_WIDE, _TALL, _STEP = 480, 260, 32
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _ODD = re.compile(r"[^\w %()/+-]|^image$")
@@ -105,7 +106,8 @@ class _Chart:
             raise ValueError(f'show(rows, chart="{chart}", x=..., y=...): y is missing')
         counted = {"aggregate": "count", "type": "quantitative", "title": "count"}
         if chart == "pie":
-            encoding = {"theta": counted if y is None else self.channel(y), "color": self.channel(x, discrete=True)}
+            slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}  # not shades of one colour
+            encoding = {"theta": counted if y is None else self.channel(y), "color": slices}
         else:
             upright = chart != "bar" or y is None or _type(self.values(y)) == "quantitative"
             encoding = {
@@ -117,7 +119,7 @@ class _Chart:
         mark = {"type": "arc" if chart == "pie" else chart, "tooltip": True}
         columns = [self.columns[name] for name in self.fields]
         values = [dict(zip(self.fields.values(), cells, strict=True)) for cells in zip(*columns, strict=True)]
-        return {"data": {"values": values}, "mark": mark, "encoding": encoding}
+        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_size(encoding)}
 
     def fold(self, x: Any, columns: list[Any]) -> tuple[str, str, str]:
         """Several columns of numbers become one, with their names beside it."""
@@ -147,12 +149,25 @@ class _Chart:
         return {
             "data": {"values": values},
             "mark": {"type": "bar", "tooltip": True},
+            "width": _WIDE,
+            "height": _TALL,
             "encoding": {
                 "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": _label(x)},
                 "x2": {"field": "to"},
                 "y": {"field": "count", "type": "quantitative", "title": "count"},
             },
         }
+
+
+def _size(encoding: dict[str, Any]) -> dict[str, Any]:
+    """Wide enough to be read; a side with entries grows with them."""
+    if "theta" in encoding:
+        return {"width": _TALL, "height": _TALL}
+    discrete = {side for side in ("x", "y") if encoding[side]["type"] in ("nominal", "ordinal")}
+    return {
+        name: {"step": _STEP} if side in discrete else size
+        for side, name, size in (("x", "width", _WIDE), ("y", "height", _TALL))
+    }
 
 
 def _type(values: list[Any]) -> str:
