@@ -49,7 +49,9 @@ def configuration_page(text: str) -> str:
 
 
 def _row(option: Option) -> str:
-    default = {None: "", True: "`true`", False: "`false`", frozenset(): "", (): ""}.get(option.default, f"`{option.default}`")
+    default = {None: "", True: "`true`", False: "`false`", frozenset(): "", (): ""}.get(
+        option.default, f"`{option.default}`"
+    )
     flag = f"`{option.flag}`" if option.in_cell else ""
     return f"| `{option.name}` | {option.help} | {option.kind} | {default} | {flag} |"
 
