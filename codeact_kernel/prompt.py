@@ -65,7 +65,8 @@ Rules:
 - A tool that fails raises ToolFailed, a denied call raises ToolDenied.
 - Many calls at once: await asyncio.gather(*[call_tool_async("get_thing", id=i) for i in ids])
 - If you cannot go on without seeing data, end with observe(value): you see it and write the next program.
-- Files, network and data only as the task names them; no threads, no input().
+- To draw a chart: show(rows, chart="bar", x="city", y="temp"), or "line", "area", "point", "pie", "hist". show(text) and show(png_bytes) work too; no matplotlib.
+- Files for the person go to /output/NAME. No other files, network or data than the task names; no threads, no input().
 - A question that needs neither tools nor computing: answer in words, without a block.
 """
 

@@ -112,13 +112,17 @@ class Reach:
         """What the last program handed back."""
         return dict(self._data.received)
 
+    def close(self) -> None:
+        """Let go of what was mounted."""
+        self._files.close()
+
     def save(self) -> Sequence[OutputFile]:
         """The turn is over: what the programs wrote to /output, now in the working folder.
 
         Raises:
             UserError: it cannot be written there.
         """
-        self._files.close()
+        self.close()
         saved, contents = self._files.save(Path(OUTPUT_FOLDER)), self._files.outputs
         for file in saved:
             if file.media_type in ("image/png", "image/jpeg"):

@@ -46,9 +46,8 @@ class Network:
         self.services: Mapping[str, Serve] = {"body": self._body}
         self.told: JSONObject = {}
         self.prompt = (
-            "- Network: http_get(url, params=None, headers=None), http_post(url, json=None, data=None, headers=None) "
-            "and http_request(method, url, ...) return .status .ok .headers .text .json(); many pages at once: "
-            f"await asyncio.gather(*[http_get_async(url) for url in urls]); {listed(domains)}.\n"
+            f"Network ({listed(domains)}): http_get(url, headers=None) and http_post(url, json=None) return .status .ok "
+            ".text .json(); many at once: http_get_async(url).\n"
         )
         self._limits = limits
         self._kept: dict[int, bytes] = {}

@@ -15,11 +15,6 @@ from .limits import ShowLimits
 __all__ = ["Show"]
 
 _KINDS: tuple[ShownKind, ...] = get_args(ShownKind)
-_PROMPT = (
-    "- show(x) displays text (Markdown), a list of dicts as a table, PNG or JPEG bytes, or a chart: "
-    'show(rows, chart="bar", x="region", y="total", color=None, title=None); also "line", "area", "point", "pie", '
-    '"hist"; or show(a Vega-Lite spec with inline data). There is no matplotlib.\n'
-)
 
 
 class Show:
@@ -30,7 +25,7 @@ class Show:
     """
 
     name = "show"
-    prompt = _PROMPT
+    prompt = ""  # `show` stands in the rules, which are the same for every prompt
 
     def __init__(self, on_item: Callable[[Shown], None], limits: ShowLimits | None = None) -> None:
         self.services: Mapping[str, Serve] = {"item": self._item}

@@ -194,6 +194,7 @@ class Door:
         """Exactly what would be sent for `ask`."""
         reach = Reach(settings, inputs, outputs, lambda event: None)
         messages = prompt.first(ask, self.session.tools.specs().values(), modules(), reach.prompt)
+        reach.close()
         return "\n\n".join(f"--- {message.role} ---\n{message.content}" for message in messages)
 
     def warm(self) -> None:
