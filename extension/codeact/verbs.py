@@ -74,12 +74,17 @@ def _status(magics: CodeAct, rest: str) -> None:
     print(f"model     {model}")
     print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
     print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
+    root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
+    print(f"files     {plain(', '.join([*root, *map(str, settings.file_mounts)])) or 'none: --mount gives some'}")
+    print(f"network   {plain(', '.join(map(str, settings.allowed_domains))) or 'off: --allow-domain allows a host'}")
 
 
 def _tools(magics: CodeAct, rest: str) -> None:
     door = magics.door
     for spec in door.session.tools.specs().values():
-        print(spec.stub + ("  # asks before each call" if spec.approval_mode == "always_require" else ""))
+        notes = ["asks before each call"] if spec.approval_mode == "always_require" else []
+        notes += ["called by the model itself"] if spec.direct else []
+        print(spec.stub + (f"  # {', '.join(notes)}" if notes else ""))
     if not len(door.session.tools):
         print("No tools yet: mark a function with @tool.")
 
