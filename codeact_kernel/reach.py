@@ -8,7 +8,6 @@ returns (if anything) is called with the program's value after it. What the gues
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -154,10 +153,11 @@ class Reach:
             room.begin()
         return {room.name: room.told for room in self._rooms}
 
-    def answering(
-        self, answer: Callable[[ToolCall], Awaitable[Answer]], paused: Callable[[], AbstractContextManager[None]]
-    ) -> Callable[[ToolCall], Awaitable[Answer]]:
-        """`answer` for tools, a service for what has a dot in its name. While a service works the clock is paused."""
+    def answering(self, answer: Callable[[ToolCall], Awaitable[Answer]]) -> Callable[[ToolCall], Awaitable[Answer]]:
+        """`answer` for tools, a service for what has a dot in its name.
+
+        The run's clock goes on meanwhile: what a program reads is its own doing, and may be the same again and again.
+        """
 
         async def answered(call: ToolCall) -> Answer:
             if "." not in call.name:
@@ -166,8 +166,7 @@ class Reach:
             if serve is None:
                 return Raised(kind="ToolFailed", message="there is no such service")
             try:
-                with paused():
-                    return Returned(value=await serve(dict(call.arguments)))
+                return Returned(value=await serve(dict(call.arguments)))
             except ProgramError as error:
                 return Raised(kind="ToolFailed", message=str(error))
 

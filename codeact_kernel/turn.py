@@ -242,7 +242,7 @@ class _Turn:
                 tools={name: list(spec.parameters) for name, spec in self.callable().items()},
                 rooms=self.reach.begin(mends=tally.outcome.failure is not None),
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
-                answer=self.reach.answering(self.calls.answer, clock.paused),
+                answer=self.reach.answering(self.calls.answer),
                 write=tally.write,
                 clock=clock,
             )

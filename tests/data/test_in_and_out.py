@@ -379,3 +379,9 @@ async def test_what_is_written_of_data_frames_out_of_habit_works_as_well(program
 async def test_what_a_table_has_not_is_said_as_what_it_is(programs):
     run, _ = await given(programs, "t.pivot_table()", {"t": PEOPLE})
     assert run.error == "AttributeError: a Table has no 'pivot_table': it is a list of dicts, loop over its rows"
+
+
+async def test_a_program_that_reads_without_end_is_stopped_by_its_clock(programs):
+    program = "from codeact_calls import service\nwhile True: service('data.column', table=0, column=0, start=0, count=9)"
+    run, _ = await given(programs, program, {"t": PEOPLE}, seconds=1)
+    assert run.error.startswith("TimedOut")

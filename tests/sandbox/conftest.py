@@ -137,7 +137,6 @@ class Turn:
         reach: Reach | None = None,
     ) -> Run:
         run = Run()
-        clock = clock or RunClock(seconds)
         open_calls = 0
 
         def write(stream: str, text: str) -> None:
@@ -168,9 +167,9 @@ class Turn:
             tools=names,
             rooms=reach.begin() if reach else {},
             keep=keep,
-            answer=reach.answering(answer, clock.paused) if reach else answer,
+            answer=reach.answering(answer) if reach else answer,
             write=write,
-            clock=clock,
+            clock=clock or RunClock(seconds),
         )
         return run
 
