@@ -140,7 +140,9 @@ class Calls:
 
     async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
         spec = bound.tool.spec
-        if not needs_person(call.name, spec.approval_mode, self._allow):
+        # What is ours is allowed by what it reaches, a host for example, and not by its name.
+        allow = frozenset[str]() if call.name in self._reach.tools else self._allow
+        if not needs_person(call.name, spec.approval_mode, allow):
             asked_for = spec.approval_mode == "always_require"
             return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
         question = self._question(call, bound)

@@ -10,6 +10,7 @@ from types import TracebackType
 from .approval import Approver, DenyAll, Grants
 from .configuration import from_environment
 from .data import Input, checked, taken, wanted
+from .errors import UserError
 from .events import Emit
 from .model.base import ModelClient
 from .model.choose import choose_model
@@ -106,8 +107,9 @@ class Session:
         settings = settings or from_environment()
         if isinstance(inputs, Mapping):
             inputs = [taken(wanted([name])[0], value, settings.limits) for name, value in inputs.items()]
-        for name in outputs:
-            checked(name, "outputs:")
+        for name in [*(checked(name, "outputs:") for name in outputs), *(one.name for one in inputs)]:
+            if name in self.tools:
+                raise UserError(f"{name}: there is a tool of that name, so give the variable another one.")
         pool = self.pool(settings)
         with pool.in_use():
             await pool.prove()  # what is no matter of doubt comes up while the model writes

@@ -40,7 +40,7 @@ class Limits:
     """Arguments of all calls of one turn: they are kept for the result."""
     answer_bytes: int = 6 * MIB
     value_bytes: int = 4 * MIB
-    kept_bytes: int = 1 * MIB
+    kept_bytes: int = 4 * MIB
     """A tool's result that is larger stays in the kernel; the program fetches what it looks at."""
     result_bytes: int = 256 * MIB
     """A tool's result at all, and those that stayed in the kernel in one turn; about."""

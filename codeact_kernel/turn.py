@@ -2,8 +2,9 @@
 
     ask → program → run ⇄ tool calls → result
 
-Two things lead back to the model: a program that failed (at most `max_retries` times), and a program that asked to see
-something with `observe(...)`. Everything that happens is emitted as an event; nothing here knows of notebooks.
+What leads back to the model: a program that was refused or failed (at most `max_retries` times), one that asked to see
+something with `observe(...)`, one that the person sent back, and a call that the model makes itself. Everything that
+happens is emitted as an event; nothing here knows of notebooks.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ from .sandbox.pool import Pool, Sandbox
 from .settings import Settings
 from .tally import Tally
 from .tools import OnMain, Registry, ToolSpec
-from .values import ProgramFailure, ToolCall, TurnResult
+from .values import ProgramFailure, Raised, ToolCall, TurnResult
 
 __all__ = ["run_turn"]
 
@@ -258,6 +259,11 @@ class _Turn:
 
     async def call(self, program: str, call: preflight.DirectCall) -> Feedback:
         """The model's own call of a tool; what comes of it is for the model."""
+        most = self.settings.limits.direct_calls
+        if self.direct_calls >= most:
+            message = f"the model called tools itself {most} times and came to no end: ask for less at once"
+            self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
+            return prompt.called(call.name, Raised(kind="ToolFailed", message=message), most=1_000)
         async with self.calls.begin(self.tally.attempts, program, ()).running():
             wanted = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
             answer = await self.calls.answer(wanted, direct=True)
@@ -285,9 +291,7 @@ class _Turn:
                 return False
         if feedback.counts == "call":
             self.direct_calls += 1
-            if self.direct_calls >= self.settings.limits.direct_calls:
-                message = f"the model called tools {self.direct_calls} times and came to no end: ask for less at once"
-                self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
+            if self.direct_calls > self.settings.limits.direct_calls:
                 return False
         self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))
         return True

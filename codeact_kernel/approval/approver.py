@@ -48,6 +48,8 @@ class DenyAll:
 
 def how_to_allow(name: str) -> str:
     """The three ways to allow a tool beforehand."""
+    if name == "http_request":
+        return 'give the host approval_mode="never_require" in allowed_domains'
     return (
         f"allow it beforehand with --allow {name}, with CODEACT_ALLOW={name}, "
         f'or with c.CodeAct.allow = ["{name}"] in ipython_config.py'

@@ -61,9 +61,10 @@ class Numbers:
     def values(self, start: int, count: int) -> list[object]:
         """The same as Python's values."""
         found = self.make()[start : start + count]
-        if self.kind == "time":
-            found = found.view("datetime64[us]")
-        return cast("list[object]", found.tolist())
+        if self.kind != "time":
+            return cast("list[object]", found.tolist())
+        times: list[datetime | None] = found.view("datetime64[us]").tolist()
+        return [time and time.replace(tzinfo=UTC) for time in times] if self.utc else list(times)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,10 @@ class Listed:
         """
         count = min(count, _VALUES, self.length - start)
         while True:
-            piece = encoded(self.cut(start, start + count))
+            try:
+                piece = encoded(self.cut(start, start + count))
+            except ProgramError as error:
+                raise ProgramError(f"column {self.name!r}: {error}") from None
             if piece["as"] not in ("json", "I text"):
                 return piece, count
             if len(json.dumps(piece, ensure_ascii=False).encode()) <= _PIECE_BYTES:
@@ -119,8 +123,8 @@ def encoded(values: Sequence[Any]) -> JSONObject:
             places = {text: place for place, text in enumerate(texts)}
             codes = _packed("I", [places[value] for value in values])
             return {"as": "I text", "texts": _json(list(texts)), "data": codes}
-    if kind == "time" and (zones := {value.tzinfo for value in values if value is not None}) in ({None}, {UTC}):
-        start = datetime(1970, 1, 1, tzinfo=zones.pop())
+    if kind == "time" and len(aware := {value.utcoffset() is not None for value in values if value is not None}) == 1:
+        start = datetime(1970, 1, 1, tzinfo=UTC if True in aware else None)
         numbers = [NO_TIME if value is None else (value - start) // _STEP for value in values]
         return {"as": "us", "utc": start.tzinfo is not None, "data": _packed("q", numbers)}
     return {"as": "json", "data": _json(values)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,9 @@ from .columns import Column
 from .tables import Table, column_of, table_of
 
 __all__ = ["Input", "Wanted", "checked", "taken", "wanted"]
+
+
+_THERE = frozenset({"ToolDenied", "ToolFailed", "http_get", "http_get_async", "http_post"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +34,11 @@ class Input:
     """One variable as a program gets it.
 
     Attributes:
-        kind: the type that the person knows it by, for the model.
         schema_only: whether the model sees no values.
     """
 
     name: str
     value: Table | Column | JSONValue
-    kind: str
     schema_only: bool = False
 
 
@@ -68,7 +70,9 @@ def checked(name: str, option: str) -> str:
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UserError(f"{option} {name[:60]}: not a name for a variable.")
-    if name in RESERVED or hasattr(builtins, name):
+    if unicodedata.normalize("NFKC", name) != name or name.startswith("__"):
+        raise UserError(f"{option} {name}: a program would know that by another name: take a plain one.")
+    if name in RESERVED or name in _THERE or hasattr(builtins, name):
         raise UserError(f"{option} {name}: every program has something else of that name: take another one.")
     return name
 
@@ -79,16 +83,20 @@ def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
     Raises:
         UserError: it is of a kind that cannot go in, or too large.
     """
-    kind = type(value).__name__
     try:
         table = table_of(value)
         made = table if table is not None else column_of(value)
         if made is None:
             plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
-            return Input(wanted.name, plain, kind, wanted.schema_only)
+            return Input(wanted.name, plain, wanted.schema_only)
+        for column in made.columns if isinstance(made, Table) else [made]:
+            column.piece(0, 1)  # what it holds can go in, or is told now
     except UserError as error:
         raise UserError(f"--in {wanted.name}: {error}") from None
     except ProgramError as error:
         text = str(error).replace("the result", "it").replace("return", "give").removesuffix(".")
         raise UserError(f"--in {wanted.name}: {text}.") from None
-    return Input(wanted.name, made, kind, wanted.schema_only)
+    except Exception as error:  # of the library whose value it is
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        raise UserError(f"--in {wanted.name}: a {type(value).__name__} that cannot be read ({what}).") from None
+    return Input(wanted.name, made, wanted.schema_only)

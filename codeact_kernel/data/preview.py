@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import cast
 
 from ..settings import Limits
 from ..tools import to_json
@@ -25,7 +26,7 @@ _TYPES: dict[Kind, str] = {
     "json": "any",
 }
 _HOW = """\
-A Table is a list of dicts: loop over its rows. Faster, by column: t["name"] (a list, with .sum() .mean() .max() .unique()),
+A Table is a list of dicts (copies): loop over its rows. Faster, by column: t["name"] (a list, with .sum() .mean() .max() .unique()),
 t[t["name"] > 1], t.sort_by("name", reverse=True)[:10], t.group_by("name") (a dict: value -> Table of its rows). Example:
 ```python
 rows = [{"city": city, "price": round(part["price"].sum(), 2)} for city, part in sales.group_by("city").items()]
@@ -67,7 +68,16 @@ def _line(row: dict[str, object]) -> str:
 
 
 def _text(value: object) -> str:
-    return json.dumps(_short(to_json(value, limits=_LIMITS)), ensure_ascii=False)
+    return json.dumps(_short(_plain(value)), ensure_ascii=False)
+
+
+def _plain(value: object) -> JSONValue:
+    """As JSON, but with NaN where the program gets NaN."""
+    if isinstance(value, list):
+        return [_plain(one) for one in cast("list[object]", value)]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in cast("dict[str, object]", value).items()}
+    return value if isinstance(value, float) and value != value else to_json(value, limits=_LIMITS)
 
 
 def _short(value: JSONValue) -> JSONValue:

@@ -57,12 +57,15 @@ class Receiving:
         if type(rows) is not int or not 0 <= rows <= _ROWS:
             raise ProgramError(f"a table may have {_ROWS:,} rows")
         if names is not None and not _are_names(names):
-            raise ProgramError(f"a table has at most {_COLUMNS:,} columns, each with a name of its own")
+            raise ProgramError(
+                f"a table has 1 to {_COLUMNS:,} columns, each with a name of its own, which may be long but not {_NAME:,} characters"
+            )
         self.name, self.size = name, 0
         self._most = most
         self._rows = rows
         self._names = None if names is None else cast("list[str]", names)
-        self._columns: list[Any] = [None] * len(self._names or [None])
+        self._pieces: list[list[Any]] = [[] for _ in self._names or [None]]
+        self._lengths = [0] * len(self._pieces)
 
     def take(self, arguments: JSONObject) -> None:
         """The next piece.
@@ -71,33 +74,33 @@ class Receiving:
             ProgramError: it is none, or too much.
         """
         number, piece = arguments.get("column"), arguments.get("piece")
-        if type(number) is not int or not 0 <= number < len(self._columns) or not isinstance(piece, dict):
+        if type(number) is not int or not 0 <= number < len(self._pieces) or not isinstance(piece, dict):
             raise ProgramError("no piece of that variable")
         values, size = _read(piece)
         self.size += size
         if self.size > self._most:
             raise ProgramError(f"{self.name} is larger than {self._most >> 20} MiB: hand back less")
-        if isinstance(values, str) is not (self._names is None):
+        if isinstance(values, str) is not (self._names is None) or not values:
             raise ProgramError("no piece of that variable")
-        self._columns[number] = _joined(self._columns[number], values)
-        if self._names is not None and len(self._columns[number]) > self._rows:
+        if self._names is not None and self._lengths[number] + len(values) > self._rows:
             raise ProgramError("a column with more values than rows")
+        self._lengths[number] += len(values)
+        self._pieces[number].append(values)
 
     def made(self) -> Frame | JSONValue:
-        """All of it.
+        """All of it. Takes a while: not on an event loop.
 
         Raises:
             ProgramError: it is not complete, or no JSON.
         """
         if self._names is None:
             try:
-                return loads((self._columns[0] or "").encode(), limit=self._most, depth=_DEPTH)
+                return loads("".join(self._pieces[0]).encode(), limit=self._most, depth=_DEPTH)
             except (BridgeError, ValueError) as error:
                 raise ProgramError(f"{self.name} cannot be handed to the notebook: {error}") from None
-        columns: list[Sequence[Any]] = [[] if values is None else values for values in self._columns]
-        if any(len(values) != self._rows for values in columns):
+        if any(length != self._rows for length in self._lengths):
             raise ProgramError("a column with fewer values than rows")
-        return Frame(dict(zip(self._names, columns, strict=True)), self._rows)
+        return Frame(dict(zip(self._names, map(_joined, self._pieces), strict=True)), self._rows)
 
 
 def for_notebook(value: object) -> object:
@@ -110,10 +113,16 @@ def for_notebook(value: object) -> object:
         return value.records()
     numpy: Any = import_module("numpy")
     columns = {
-        name: numpy.array(values) if isinstance(values, array) else pandas.Series(values)
+        name: numpy.array(values) if isinstance(values, array) else pandas.Series(values, dtype=_dtype(values))
         for name, values in value.columns.items()
     }
     return pandas.DataFrame(columns, index=range(value.rows))
+
+
+def _dtype(values: Sequence[Any]) -> str | None:
+    """Numbers and truth values stay exactly what they are where some are missing."""
+    kinds = set(map(type, values))
+    return {frozenset({int, type(None)}): "Int64", frozenset({bool, type(None)}): "boolean"}.get(frozenset(kinds))
 
 
 def _are_names(names: JSONValue) -> bool:
@@ -127,9 +136,7 @@ def _are_names(names: JSONValue) -> bool:
 def _read(piece: JSONObject) -> tuple[Any, int]:
     kind, data = piece.get("as"), piece.get("data")
     if kind == "json" and isinstance(data, list):
-        return data, 8 * len(data) + sum(
-            len(one) if isinstance(one, str) else 64 * isinstance(one, list | dict) for one in data
-        )
+        return data, _weight(data)
     if not isinstance(data, str):
         raise ProgramError("a piece without data")
     if kind == "text":
@@ -154,10 +161,25 @@ def _times(numbers: Sequence[int], utc: bool) -> list[datetime | None]:
         raise ProgramError("a time that no calendar has") from None
 
 
-def _joined(before: Any, piece: Any) -> Any:
-    if before is None:
-        return piece
-    if type(before) is type(piece) and getattr(before, "typecode", "") == getattr(piece, "typecode", ""):
-        before += piece
-        return before
-    return [*before, *piece]
+def _weight(data: list[JSONValue]) -> int:
+    """About the bytes that it takes in memory: small things take more than they have characters."""
+    size, todo = 0, list[JSONValue](data)
+    while todo:
+        one = todo.pop()
+        size += 64 + (len(one) if isinstance(one, str) else 0)
+        if isinstance(one, list):
+            todo += one
+        elif isinstance(one, dict):
+            todo += [*one, *one.values()]
+    return size
+
+
+def _joined(pieces: list[Any]) -> Sequence[Any]:
+    if len(pieces) == 1:
+        return pieces[0]
+    if pieces and all(isinstance(piece, array) and piece.typecode == pieces[0].typecode for piece in pieces):
+        whole: array[Any] = pieces[0]
+        for piece in pieces[1:]:
+            whole += piece
+        return whole
+    return [value for piece in pieces for value in piece]

@@ -5,6 +5,7 @@ Values stay here until the program looks at them, a piece at a time; the model s
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -21,7 +22,7 @@ from .columns import Column
 from .inputs import Input
 from .preview import described, outputs_wanted
 from .received import Frame, Receiving
-from .tables import Table, from_rows, table_of
+from .tables import Table, column_of, from_rows, table_of
 
 __all__ = ["Data", "Progress"]
 
@@ -62,6 +63,7 @@ class Data:
         self._inputs: JSONObject = {one.name: self._keep(one.name, one.value) for one in inputs}
         self._outputs = tuple(outputs)
         self._receiving: dict[str, Receiving] = {}
+        self._sizes: dict[str, int] = {}
         self.prompt = described(inputs) + outputs_wanted(outputs)
         self.received: dict[str, Frame | JSONValue] = {}
 
@@ -72,6 +74,7 @@ class Data:
     def begin(self) -> None:
         """What a run before has sent is not what this one sends."""
         self._receiving.clear()
+        self._sizes.clear()
         self.received.clear()
 
     def result(self, value: object, limits: Limits) -> JSONValue | Kept:
@@ -81,7 +84,8 @@ class Data:
             ProgramError: it has no JSON form, or is too large for the notebook as well.
         """
         with suppress(UserError):  # names that are there twice: the rule for smaller results says it as well
-            table = table_of(value)
+            # A Series is what it is as a small one, a list or a dict, whatever its size.
+            table = None if column_of(value) is not None else table_of(value)
             if table is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
                 table = cast("Table", table_of(_copied(value)))
                 return self._kept_result(table, table.rows * len(table.columns) * 8)
@@ -98,7 +102,7 @@ class Data:
         if isinstance(value, Table):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
-            sample, length = value, len(value) if isinstance(value, list | dict | str) else 1
+            sample, length = _beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
             sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
         return Kept(told=self._keep("", value), sample=sample, length=length)
@@ -142,17 +146,20 @@ class Data:
         if not isinstance(name, str) or name not in self._outputs:
             raise ProgramError("nobody wants that variable")
         self.received.pop(name, None)
-        others = sum(one.size for key, one in self._receiving.items() if key != name)
+        others = sum(self._sizes[key] for key in self._sizes if key != name)
         self._receiving[name] = Receiving(name, arguments, self._limits.outputs_bytes - others)
         return None
 
     async def _part(self, arguments: JSONObject) -> JSONValue:
-        self._open(arguments).take(arguments)
+        receiving = self._open(arguments)
+        receiving.take(arguments)
+        self._sizes[receiving.name] = receiving.size
         return None
 
     async def _done(self, arguments: JSONObject) -> JSONValue:
         receiving = self._open(arguments)
-        self.received[receiving.name] = receiving.made()
+        del self._receiving[receiving.name]  # nothing is added to it any more
+        self.received[receiving.name] = await asyncio.to_thread(receiving.made)
         return None
 
     def _open(self, arguments: JSONObject) -> Receiving:
@@ -177,10 +184,21 @@ class Data:
             self._progress(name, min(self._went[name], total), total)
 
 
+def _beginning(value: JSONValue) -> JSONValue:
+    """What people are shown of a value that is large, and what shows its shape."""
+    if isinstance(value, str):
+        return value[:200]
+    if isinstance(value, list):
+        return [_beginning(one) for one in value[:3]]
+    if isinstance(value, dict):
+        return {name: _beginning(one) for name, one in list(value.items())[:50]}
+    return value
+
+
 def _copied(value: object) -> object:
-    """Only pandas' frames can be changed by whoever made them."""
+    """Frames of pandas and arrays of numpy can be changed by whoever made them; those of the others cannot."""
     copy = getattr(value, "copy", None)
-    return copy() if callable(copy) and type(value).__module__.startswith("pandas") else value
+    return copy() if callable(copy) and type(value).__module__.startswith(("pandas", "numpy")) else value
 
 
 def _size(value: JSONValue, most: int) -> int:

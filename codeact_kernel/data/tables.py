@@ -102,10 +102,14 @@ def _from_pandas(frame: Any) -> Table:
         except ValueError:
             raise UserError("The index and a column of the DataFrame have one name: rename one of them.") from None
     named = [
-        (" ".join(map(str, cast("tuple[object, ...]", name))) if isinstance(name, tuple) else name, frame.iloc[:, at])
+        (_joined(cast("tuple[object, ...]", name)) if isinstance(name, tuple) else name, frame.iloc[:, at])
         for at, name in enumerate(frame.columns)
     ]
     return _table(named, _pandas_column)
+
+
+def _joined(name: tuple[object, ...]) -> str:
+    return " ".join(str(part) for part in name if part != "")
 
 
 def _says_something(value: Any) -> bool:
@@ -135,9 +139,17 @@ def _pandas_column(name: str, series: Any) -> Column:
 def _from_numpy(name: str, values: Any) -> Column:
     kind = _KINDS.get(values.dtype.kind)
     too_large = values.dtype.kind == "u" and values.dtype.itemsize == 8 and len(values) and int(values.max()) >= 2**63
+    if kind == "time" and _is_far_away(values):
+        return _listed(name, len(values), lambda start, end: list(map(str, values[start:end])))
     if kind is None or too_large:
         return _listed(name, len(values), lambda start, end: values[start:end].tolist())
     return _numbers(name, kind, len(values), lambda: values)
+
+
+def _is_far_away(times: Any) -> bool:
+    """Whether there are years that Python's dates do not have."""
+    years = times[times == times].astype("datetime64[Y]").astype("int64") + 1970
+    return len(years) > 0 and not 1 <= int(years.min()) <= int(years.max()) <= 9999
 
 
 def _from_series(name: str, series: Any) -> Column:
@@ -162,7 +174,9 @@ def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any], *, u
         if array.dtype.kind == "M":
             return array.astype("datetime64[us]").view("int64")
         if array.dtype.kind == "m":
-            return array.astype("timedelta64[us]").astype("float64") / 1e6
+            seconds = array.astype("timedelta64[us]").astype("float64") / 1e6
+            seconds[array != array] = float("nan")  # NaT is the only one that is not itself
+            return seconds
         return array
 
     return Numbers(name, kind, length, made, utc)

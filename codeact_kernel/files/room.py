@@ -10,7 +10,8 @@ import base64
 import binascii
 import errno
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
@@ -29,6 +30,7 @@ from .tree import Tree
 
 __all__ = ["Files"]
 
+_PATIENCE = 2.0
 HANDLES = 64
 """Files that are open at once."""
 PIECE = 1 << 20
@@ -104,7 +106,7 @@ class Files:
     @property
     def outputs(self) -> Mapping[str, bytes]:
         """A copy of what was written, by the paths below /output."""
-        with self._lock:
+        with self._locked():
             return self._outputs.files
 
     def save(self, folder: Path) -> tuple[OutputFile, ...]:
@@ -117,16 +119,30 @@ class Files:
 
     def begin(self) -> None:
         """A run begins; files that the run before has left open are closed."""
-        with self._lock:
+        with self._locked():
             self._close_files()
 
     def close(self) -> None:
         """The turn is over: nothing is mounted any more. What was written stays."""
-        with self._lock:
+        with suppress(UserError), self._locked():  # what a dead disk holds open ends with the process
             self._close_files()
             for place in self._places.values():
                 place.close()
             self._places.clear()
+
+    @contextmanager
+    def _locked(self) -> Generator[None]:
+        """Wait for a step that goes on although its run was stopped, but not for ever: this is the event loop.
+
+        Raises:
+            UserError: it does not end.
+        """
+        if not self._lock.acquire(timeout=_PATIENCE):
+            raise UserError("A mounted folder does not answer: see whether its disk is there, then run the cell again.")
+        try:
+            yield
+        finally:
+            self._lock.release()
 
     def _close_files(self) -> None:
         for file in self._open.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import keyword
 from typing import cast
 
 __all__ = ["FunctionCall"]
@@ -14,6 +15,7 @@ class FunctionCall:
     """The first function that one answer calls: one at a time. Nobody has checked the shape of its pieces."""
 
     def __init__(self) -> None:
+        self._id = ""
         self._name = ""
         self._arguments = ""
 
@@ -21,13 +23,19 @@ class FunctionCall:
         """The next piece of the answer."""
         calls = getattr(delta, "tool_calls", None)
         for call in cast("list[object]", calls) if isinstance(calls, list) else []:
-            if getattr(call, "index", 0) not in (0, None):
+            if getattr(call, "index", 0) not in (0, None) or self._is_another(call):
                 continue
             function = getattr(call, "function", None)
             name, arguments = getattr(function, "name", None), getattr(function, "arguments", None)
             self._name += name[:_NAME] if isinstance(name, str) else ""
             if isinstance(arguments, str) and len(self._arguments) <= _ARGUMENTS:
                 self._arguments += arguments
+
+    def _is_another(self, call: object) -> bool:
+        """Where calls have no numbers, one with a new id is the next."""
+        given = getattr(call, "id", None)
+        self._id = self._id or (given if isinstance(given, str) else "")
+        return isinstance(given, str) and given not in ("", self._id)
 
     def text(self) -> str:
         """The call as a block of Python, or nothing. What is no call at all is shown as it came, for the repair."""
@@ -42,6 +50,9 @@ class FunctionCall:
             arguments = None
         name = self._name[:_NAME] if self._name.isidentifier() else "unknown_tool"
         if not isinstance(arguments, dict):
-            return f"{name}({self._arguments[:1_000]!r})"
-        pairs = cast("dict[str, object]", arguments).items()
-        return f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs if key.isidentifier())})"
+            return repr({"name": name, "arguments": self._arguments[:1_000]})
+        named = cast("dict[str, object]", arguments)
+        pairs = named.items()
+        if not all(key.isidentifier() and not keyword.iskeyword(key) for key in named):
+            return repr({"name": name, "arguments": named})
+        return f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs)})"

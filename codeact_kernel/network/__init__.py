@@ -46,8 +46,8 @@ class Network:
         self.services: Mapping[str, Serve] = {"body": self._body}
         self.told: JSONObject = {}
         self.prompt = (
-            f"Network ({listed(domains)}): http_get(url, headers=None) and http_post(url, json=None) return .status .ok "
-            ".text .json(); many at once: http_get_async(url).\n"
+            f"Network ({listed(domains)}): http_get(url, headers=None) and http_post(url, json=None) return .status "
+            ".ok .text .json(); many at once: http_get_async(url).\n"
         )
         self._limits = limits
         self._kept: dict[int, bytes] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
@@ -48,7 +50,23 @@ def direct_call(program: str, tools: Mapping[str, ToolFacts]) -> DirectCall | No
         return DirectCall(name, {}, f"{quote(name)} is called by you, not by a program: write its values out.")
     if len(call.args) > len(tools[name].parameters) or positional.keys() & named.keys():
         return DirectCall(name, {}, f"{quote(name)} takes {', '.join(tools[name].parameters)}.")
-    return DirectCall(name, positional | named)
+    return _plain(name, positional | named)
+
+
+def _plain(name: str, arguments: Mapping[Any, Any]) -> DirectCall:
+    """The call with what JSON can carry: Python's literals are more than that."""
+    if not all(isinstance(key, str) and _is_json(value) for key, value in arguments.items()):
+        return DirectCall(name, {}, f"{quote(name)} takes JSON: text, finite numbers, lists, dicts with text keys.")
+    return DirectCall(name, json.loads(json.dumps(arguments)))
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_json(one) for one in cast("list[object]", value))
+    if isinstance(value, dict):
+        pairs = cast("dict[object, object]", value).items()
+        return all(isinstance(key, str) and _is_json(one) for key, one in pairs)
+    return value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _as_data(written: ast.Dict, tools: Mapping[str, ToolFacts]) -> DirectCall | None:
@@ -58,8 +76,8 @@ def _as_data(written: ast.Dict, tools: Mapping[str, ToolFacts]) -> DirectCall | 
     except (ValueError, TypeError, RecursionError, MemoryError):
         return None
     name, arguments = data.get("name"), data.get("arguments")
-    if data.keys() != {"name", "arguments"} or not isinstance(name, str) or not isinstance(arguments, dict):
+    if data.keys() != {"name", "arguments"} or not isinstance(name, str) or name not in tools:
         return None
-    if name not in tools:
-        return None
-    return DirectCall(name, {str(key): value for key, value in cast("dict[object, Any]", arguments).items()})
+    if not isinstance(arguments, dict):
+        return DirectCall(name, {}, f"The arguments of {quote(name)} are no JSON object.")
+    return _plain(name, cast("dict[object, Any]", arguments))

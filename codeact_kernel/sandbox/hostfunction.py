@@ -4,7 +4,7 @@
     write(stream, text)               the program printed
     call(name, arguments, line, together, wait)
                                       send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
-                                      gives it; a name with a dot is a service's (`services.py`)
+                                      gives it; a name with a dot is a service's (`reach.py`)
     wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...], or
                                       [id, null, how to get at the value] where it stays in the kernel
     sleep(seconds)                    let time pass

@@ -145,6 +145,28 @@ async def test_a_piece_is_never_larger_than_a_frame_of_the_bridge():
     assert len((await ask(data, "column", table=1, column=0, start=0, count=1_000_000))["data"]) < 3 << 20
 
 
+async def test_what_was_handed_back_is_changed_no_more():
+    data = room()
+    await ask(data, "put", name="out", columns=["a", "b"], rows=1)
+    for column in (0, 1):
+        await ask(data, "part", name="out", column=column, piece={"as": "q", "data": numbers(1)})
+    await ask(data, "done", name="out")
+    for service in ("part", "done"):
+        with pytest.raises(ProgramError, match="nothing is being sent"):
+            await ask(data, service, name="out", column=0, piece={"as": "q", "data": numbers(1)})
+    assert data.received == {"out": Frame({"a": array("q", [0]), "b": array("q", [0])}, 1)}
+
+
+async def test_small_things_count_for_what_they_take():
+    data = room()
+    await ask(data, "put", name="out", columns=["a"], rows=1)
+    with pytest.raises(ProgramError, match="out is larger than 1 MiB"):
+        await ask(data, "part", name="out", column=0, piece={"as": "json", "data": [[[]] * 250_000]})
+    await ask(data, "put", name="out", columns=["a"], rows=1)
+    with pytest.raises(ProgramError, match="no piece"):
+        await ask(data, "part", name="out", column=0, piece={"as": "q", "data": ""})
+
+
 # -- what the model sees -------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +209,8 @@ def test_a_hostile_name_stays_on_its_line():
     ("value", "why"),
     [
         (object(), "--in v: a value of type object cannot be sent"),
+        (pd.Series([1, 2], index=pd.Index(["a", "b"], name="s"), name="s"), "--in v: "),
+        (pd.DataFrame({"a": [b"x"]}), "--in v: column 'a': a value of type bytes cannot be sent"),
         (b"bytes", "--in v: a value of type bytes cannot be sent"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "--in v: Two columns are named 'a': rename one of them."),
         ("x" * (70 << 20), "--in v: it is larger than"),

@@ -9,6 +9,8 @@ from typing import Any, cast
 from codeact_prelude import host
 
 PROGRAM = "<program"
+_ROWS = 20_000
+"""Of a table, as a value or an argument: what is more is meant to be looked at in the program."""
 
 
 class ToolError(Exception):
@@ -157,6 +159,8 @@ def plain(value: Any, depth: int = 30) -> Any:
     if isinstance(value, (list, tuple, type({}.keys()), type({}.values()), type({}.items()))):
         return [plain(item, depth - 1) for item in value]
     if type(value).__module__ in ("codeact_table", "codeact_columns"):
+        if len(value) > _ROWS:
+            raise TypeError(f"{len(value):,} rows or values are too many here: take a part, or sum them up")
         return [plain(item, depth - 1) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields(value)}

@@ -14,6 +14,9 @@ _BLOCK = 16_384
 class Mask(list[bool]):
     """Which rows: what a comparison gives, and what a table takes in brackets."""
 
+    def __bool__(self) -> bool:
+        raise ValueError("a comparison of a column is one answer for each row: use & and | and ~, or any() and all()")
+
     def __and__(self, other: Iterable[Any]) -> "Mask":
         return Mask(a and b for a, b in zip(self, other, strict=True))
 
@@ -29,7 +32,7 @@ class Values(Sequence[Any]):
 
     def there(self) -> list[Any]:
         """The values that are not missing."""
-        return [value for value in self if value is not None and value == value]
+        return [value for value in self if not missing(value)]
 
     def sum(self) -> Any:
         return sum(self.there())
@@ -60,7 +63,7 @@ class Values(Sequence[Any]):
 
     def unique(self) -> list[Any]:
         """Each value once, in order of appearance."""
-        return list(dict.fromkeys(self))
+        return list(dict.fromkeys(none_if_missing(value) for value in self))
 
     def nunique(self) -> int:
         return len(set(self.there()))
@@ -108,6 +111,25 @@ class Values(Sequence[Any]):
         return f"[{', '.join(map(repr, self[:5]))}{more}] ({len(self):,} values)"
 
 
+class Local(Values):
+    """A part of a column, whose values are here."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __getitem__(self, at: Any) -> Any:
+        return Local(self._values[at]) if isinstance(at, slice) else self._values[at]
+
+    def all(self) -> Sequence[Any]:
+        return self._values
+
+
 class Column(Values):
     """One column, as a list. Its values are with the host until they are wanted."""
 
@@ -126,8 +148,10 @@ class Column(Values):
         if self._all is None and _within(at, self._length):
             if not self._head:
                 self._head = _joined(self._pieces(min(_BLOCK, self._length)))
-            return self._head[at]
-        return self.all()[at]
+            found = self._head[at]
+        else:
+            found = self.all()[at]
+        return Local(found) if isinstance(at, slice) else found
 
     def all(self) -> Sequence[Any]:
         """Every value, fetched once."""
@@ -158,7 +182,7 @@ class Picked(Values):
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
-            return [self._column[place] for place in self._places[at]]
+            return Picked(self._column, self._places[at])
         return self._column[self._places[at]]
 
 
@@ -223,6 +247,16 @@ def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
         else:  # one piece has values missing, another not
             whole = [*whole, *piece]
     return [] if whole is None else whole
+
+
+def missing(value: Any) -> bool:
+    """Whether it stands for what is not there."""
+    return value is None or value != value
+
+
+def none_if_missing(value: Any) -> Any:
+    """NaN is not equal to itself, and would be another value each time."""
+    return None if value is None or value != value else value
 
 
 def _holds(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:

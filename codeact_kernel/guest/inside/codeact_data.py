@@ -13,17 +13,20 @@ _TEXT = 250_000
 """Characters of a value that go at once."""
 
 
-def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any], None] | None:
-    """Bind the notebook's values; the function that sends back what is wanted of the program."""
-    if told["inputs"]:
+_bound = False
+
+
+def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None] | None:
+    """Bind the notebook's values, once in a guest; the function that sends back what is wanted of the program."""
+    global _bound
+    if told["inputs"] and not _bound:
         from codeact_table import made
 
         for name, value in told["inputs"].items():
             namespace[name] = made(value)
+    _bound = True  # a program that goes on after another finds what that one made of them
     wanted = told["outputs"]
-    for name in wanted:  # what a run before left is not what this one made
-        namespace.pop(name, None)
-    return (lambda value: _send(wanted, value, namespace)) if wanted else None
+    return (lambda value, looks: None if looks else _send(wanted, value, namespace)) if wanted else None
 
 
 def _send(wanted: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
@@ -39,7 +42,7 @@ def _send(wanted: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> No
 
 def _put(name: str, value: Any) -> None:
     columns = _columns(value)
-    if columns is None:
+    if not columns:
         return _put_text(name, value)
     rows = len(value)
     service("data.put", name=name, columns=[str(label) for label in columns], rows=rows)

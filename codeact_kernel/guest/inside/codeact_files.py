@@ -23,7 +23,7 @@ def _door(module: str, name: str) -> Callable[..., Any]:
     return door
 
 
-def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any], None]:
+def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None]:
     """A run begins. What it gives ends the run: what was written and not closed is not lost."""
     if not hasattr(os.stat, "__code__"):
         for name in [*_OF_OS.split(), "utime"]:
@@ -32,6 +32,6 @@ def begin(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any],
     return _end
 
 
-def _end(value: Any) -> None:
+def _end(value: Any, looks: bool) -> None:
     if "codeact_open" in sys.modules:
         sys.modules["codeact_open"].flush()

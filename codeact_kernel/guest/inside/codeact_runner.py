@@ -117,15 +117,25 @@ def run() -> None:
     try:
         rooms = [import_module(f"codeact_{name}").begin(told, namespace) for name, told in job["rooms"].items()]
         namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
-        value = _execute(job["program"], f"{PROGRAM} {job['number']}>", namespace)
+        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace)
         for end in filter(None, rooms):
-            end(value)
+            end(value, bool(_observed))
         outcome.update(_value(value))
     except BaseException as error:
         _reserve.clear()  # where memory is used up, there must be some to tell of it
         outcome["failure"] = _failure(error)
     _flush()
     _report({**outcome, "observed": list(_observed)})
+
+
+def _finished(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+    """The value of a program that came to its end, or ended itself and says that all is well."""
+    try:
+        return _execute(source, filename, namespace)
+    except SystemExit as error:
+        if error.code in (None, 0):
+            return None
+        raise
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> Any:
@@ -169,10 +179,8 @@ def _report(outcome: dict[str, Any]) -> None:
         )
 
 
-def _failure(error: BaseException) -> dict[str, Any] | None:
+def _failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SystemExit):
-        if error.code in (None, 0):
-            return None
         return _failed("SystemExit", f"the program ended itself with sys.exit({_repr(error.code)})", "", error)
     try:
         message = str(error)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from codeact_calls import service
-from codeact_columns import Column, Picked
+from codeact_columns import Column, Local, Mask, Picked, missing, none_if_missing
 
 
 class Table(Sequence[Any]):
@@ -41,9 +41,13 @@ class Table(Sequence[Any]):
             if at not in self._columns:
                 raise KeyError(f"{at!r}: the columns are {', '.join(self._columns)}")
             return self._columns[at]
+        if isinstance(at, bool):
+            raise TypeError("a table takes a comparison for each row, and this is one truth value: use & and | and ~")
+        if isinstance(at, Mask) or (isinstance(at, list) and at and all(isinstance(one, bool) for one in at)):
+            if len(at) != self._length:
+                raise ValueError(f"a comparison of {len(at):,} rows for a table of {self._length:,}")
+            return self._picked([place for place, wanted in enumerate(at) if wanted])
         if isinstance(at, (list, tuple)):
-            if at and isinstance(at[0], bool):
-                return self._picked([place for place, wanted in enumerate(at) if wanted])
             return self.select(*at)
         if isinstance(at, slice):
             made = {name: column[at] for name, column in self._columns.items()}
@@ -79,7 +83,8 @@ class Table(Sequence[Any]):
         """`{value: Table of its rows}`, in order of appearance; of several columns the value is a tuple."""
         names = _names(names)
         columns = [self[name] for name in names]
-        keys = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
+        present = [map(none_if_missing, column) for column in columns]
+        keys = present[0] if len(present) == 1 else zip(*present, strict=True)
         places: dict[Any, Any] = {}
         for place, key in enumerate(keys):
             if key in places:
@@ -90,22 +95,24 @@ class Table(Sequence[Any]):
 
     groupby = group_by
 
-    def sort_by(self, *names: Any, reverse: bool = False) -> "Table":
-        """The rows in the order of these columns; what is missing comes last."""
+    def sort_by(self, *names: Any, reverse: Any = False) -> "Table":
+        """The rows in the order of these columns, `reverse` for all or for each; what is missing comes last."""
         names = _names(names)
+        backwards = list(reverse) if isinstance(reverse, (list, tuple)) else [reverse] * len(names)
         places = list(range(self._length))
-        for name in reversed(names):
+        for name, back in reversed(list(zip(names, backwards, strict=True))):
             values = _list(self[name])
-            there = [place for place in places if not _missing(values[place])]
-            gone = [place for place in places if _missing(values[place])]
-            there.sort(key=values.__getitem__, reverse=reverse)
+            there = [place for place in places if not missing(values[place])]
+            gone = [place for place in places if missing(values[place])]
+            there.sort(key=values.__getitem__, reverse=back)
             places = there + gone
         return self._picked(places)
 
     sort = sort_by
 
-    def sort_values(self, by: Any, ascending: bool = True) -> "Table":
-        return self.sort_by(by, reverse=not ascending)
+    def sort_values(self, by: Any, ascending: Any = True) -> "Table":
+        several = isinstance(ascending, (list, tuple))
+        return self.sort_by(by, reverse=[not one for one in ascending] if several else not ascending)
 
     def page(self, start: int, count: int = 100) -> list[dict[str, Any]]:
         """So many rows from `start`, as a plain list."""
@@ -142,7 +149,9 @@ class Groups(dict[Any, Table]):
         super().__init__(tables)
         self._names = names
 
-    def __missing__(self, name: str) -> "Grouped":
+    def __missing__(self, name: Any) -> "Grouped":
+        if not all(isinstance(name, str) and name in table.columns for table in self.values()):
+            raise KeyError(f"{name!r}: the groups are {', '.join(map(repr, list(self)[:10]))}")
         return Grouped(self._names, name, {key: table[name] for key, table in self.items()})
 
 
@@ -178,8 +187,8 @@ class Grouped(dict[Any, Any]):
         return self._each("nunique")
 
     def sort_values(self, ascending: bool = True) -> "Grouped":
-        there = [pair for pair in self.items() if not _missing(pair[1])]
-        gone = [pair for pair in self.items() if _missing(pair[1])]
+        there = [pair for pair in self.items() if not missing(pair[1])]
+        gone = [pair for pair in self.items() if missing(pair[1])]
         there.sort(key=lambda pair: pair[1], reverse=not ascending)
         return Grouped(self._names, self._column, dict(there + gone))
 
@@ -206,11 +215,7 @@ def made(told: dict[str, Any]) -> Any:
 
 
 def _list(values: Iterable[Any]) -> Sequence[Any]:
-    return values.all() if isinstance(values, Column) else values if isinstance(values, list) else list(values)
-
-
-def _missing(value: Any) -> bool:
-    return value is None or value != value
+    return values.all() if isinstance(values, (Column, Local)) else values if isinstance(values, list) else list(values)
 
 
 def _names(given: Sequence[Any]) -> tuple[str, ...]:
