@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeAct", "load", "of", "unload"]
 
 
-_IN = "variables that the program gets: df,params; of df:schema the model sees no values; may be repeated"
+_IN = "variables that the program gets: df,params; with df:schema the first prompt has none of its values"
 _OUT = "variables that the program has to assign, with commas between them"
 
 
