@@ -58,7 +58,7 @@ class Receiving:
             raise ProgramError(f"a table may have {_ROWS:,} rows")
         if names is not None and not _are_names(names):
             raise ProgramError(
-                f"a table has 1 to {_COLUMNS:,} columns, each with a name of its own, which may be long but not {_NAME:,} characters"
+                f"a table has 1 to {_COLUMNS:,} columns, named apart in {_NAME:,} characters"
             )
         self.name, self.size = name, 0
         self._most = most
