@@ -57,9 +57,7 @@ class Receiving:
         if type(rows) is not int or not 0 <= rows <= _ROWS:
             raise ProgramError(f"a table may have {_ROWS:,} rows")
         if names is not None and not _are_names(names):
-            raise ProgramError(
-                f"a table has 1 to {_COLUMNS:,} columns, named apart in {_NAME:,} characters"
-            )
+            raise ProgramError(f"a table has 1 to {_COLUMNS:,} columns, named apart in {_NAME:,} characters")
         self.name, self.size = name, 0
         self._most = most
         self._rows = rows
