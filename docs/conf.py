@@ -66,6 +66,7 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 
+suppress_warnings = ["mystnb.unknown_mime_type"]  # a chart is there for notebooks; this site has its picture
 nb_ipywidgets_js = {}  # nothing is loaded from elsewhere, and the examples are kept as static HTML
 
 

@@ -348,6 +348,15 @@ async def test_a_hundred_thousand_rows_come_back(programs):
     assert (len(frame), int(frame["i"].sum()), frame["s"].nunique()) == (MANY, sum(range(MANY)), 7)
 
 
+async def test_long_texts_come_back_in_pieces_that_can_be_sent(programs):
+    program = "back = [{'text': 'é' * 2_000, 'number': i, 'any': ['x' * 500]} for i in range(1_000)]"
+    _, out = await given(programs, program, outputs=("back",))
+    assert out["back"].rows == 1_000
+    assert set(out["back"].columns["text"]) == {"é" * 2_000}
+    assert list(out["back"].columns["number"]) == list(range(1_000))
+    assert out["back"].columns["any"][-1] == ["x" * 500]
+
+
 # -- large results of tools ----------------------------------------------------------------------------------------------
 
 

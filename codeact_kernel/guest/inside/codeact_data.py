@@ -10,7 +10,7 @@ from codeact_calls import plain, service
 _PIECE = 32_768
 """Values of a column that go to the host at once."""
 _TEXT = 250_000
-"""Characters of a value that go at once."""
+"""Characters of a value that go at once, and of a column's values where they are JSON."""
 
 
 _bound = False
@@ -82,7 +82,20 @@ def _pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
     if not isinstance(values, (list, array)):
         values = list(values)
     for start in range(0, len(values), _PIECE):
-        yield _encoded(values[start : start + _PIECE])
+        yield from _fitting(values[start : start + _PIECE])
+
+
+def _fitting(values: Any) -> Iterator[dict[str, Any]]:
+    """A piece, or several where the values are long."""
+    import json
+
+    piece = _encoded(values)
+    if piece["as"] == "json" and len(values) > 1 and len(json.dumps(piece["data"])) > _TEXT:
+        middle = len(values) // 2
+        yield from _fitting(values[:middle])
+        yield from _fitting(values[middle:])
+    else:
+        yield piece
 
 
 def _encoded(values: Any) -> dict[str, Any]:
