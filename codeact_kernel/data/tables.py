@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, TypeGuard, cast
+from typing import Any, cast
 
 from ..errors import UserError
+from ..tools.frames import is_a, says_something
 from .columns import Column, Kind, Listed, Numbers, kind_of
 
 __all__ = ["Table", "column_of", "from_rows", "table_of"]
@@ -41,32 +42,32 @@ def table_of(value: object) -> Table | None:
     Raises:
         UserError: two columns would have one name.
     """
-    if _is_a(value, "pandas", "DataFrame"):
+    if is_a(value, "pandas", "DataFrame"):
         return _from_pandas(value)
-    if _is_a(value, "pandas", "Series") and _says_something(value):
+    if is_a(value, "pandas", "Series") and says_something(value.index):
         return _from_pandas(value.reset_index())
-    if _is_a(value, "polars", "LazyFrame"):
+    if is_a(value, "polars", "LazyFrame"):
         value = value.collect()
-    if _is_a(value, "polars", "DataFrame"):
+    if is_a(value, "polars", "DataFrame"):
         return _table([(name, value.get_column(name)) for name in value.columns], _from_series)
     if hasattr(value, "__arrow_c_stream__") and column_of(value) is None:
         value = _arrow(value)
-    if _is_a(value, "pyarrow", "RecordBatch", "Table"):
+    if is_a(value, "pyarrow", "RecordBatch", "Table"):
         return _table(list(zip(value.column_names, value.columns, strict=True)), _from_arrow)
-    if _is_a(value, "numpy", "ndarray") and value.dtype.names:
+    if is_a(value, "numpy", "ndarray") and value.dtype.names:
         return _table([(name, value[name]) for name in value.dtype.names], _from_numpy)
     return None
 
 
 def column_of(value: object) -> Column | None:
     """The column that a Series or a one-dimensional array is; else `None`."""
-    if _is_a(value, "pandas", "Series", "Index"):
-        return _pandas_column(str(value.name), value.to_series() if _is_a(value, "pandas", "Index") else value)
-    if _is_a(value, "polars", "Series"):
+    if is_a(value, "pandas", "Series", "Index"):
+        return _pandas_column(str(value.name), value.to_series() if is_a(value, "pandas", "Index") else value)
+    if is_a(value, "polars", "Series"):
         return _from_series(str(value.name), value)
-    if _is_a(value, "pyarrow", "Array", "ChunkedArray"):
+    if is_a(value, "pyarrow", "Array", "ChunkedArray"):
         return _from_arrow("value", value)
-    if _is_a(value, "numpy", "ndarray") and value.ndim == 1:
+    if is_a(value, "numpy", "ndarray") and value.ndim == 1:
         return _from_numpy("value", value)
     return None
 
@@ -96,7 +97,7 @@ def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Colum
 
 
 def _from_pandas(frame: Any) -> Table:
-    if _says_something(frame):
+    if says_something(frame.index):
         try:
             frame = frame.reset_index()
         except ValueError:
@@ -112,18 +113,13 @@ def _joined(name: tuple[object, ...]) -> str:
     return " ".join(str(part) for part in name if part != "")
 
 
-def _says_something(value: Any) -> bool:
-    index = value.index
-    return index.inferred_type != "integer" or any(name is not None for name in index.names)
-
-
 def _pandas_column(name: str, series: Any) -> Column:
     dtype = series.dtype
     if hasattr(dtype, "tz"):
         utc = series.dt.tz_convert("UTC").dt.tz_localize(None)
         return _numbers(name, "time", len(series), lambda: utc.to_numpy(), utc=True)
     kind = str(dtype.kind) if hasattr(dtype, "kind") else "O"
-    extension = not _is_a(dtype, "numpy", "dtype")
+    extension = not is_a(dtype, "numpy", "dtype")
     if kind in _KINDS and not (extension and (hasattr(dtype, "categories") or bool(series.isna().any()))):
         plain = {"i": "int64", "u": "uint64", "f": "float64", "b": "bool"}.get(kind) if extension else None
         return _from_numpy(name, series.to_numpy(dtype=plain) if plain else series.to_numpy())
@@ -189,8 +185,3 @@ def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> Lis
 def _arrow(value: Any) -> Any:
     pyarrow = sys.modules.get("pyarrow")
     return value if pyarrow is None else cast("Any", pyarrow).table(value)
-
-
-def _is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
-    kinds = [getattr(sys.modules.get(module), name, None) for name in names]
-    return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)

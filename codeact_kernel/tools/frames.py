@@ -9,12 +9,12 @@ from typing import Any, TypeGuard
 
 from ..errors import ProgramError
 
-__all__ = ["cells", "plain"]
+__all__ = ["cells", "is_a", "plain", "says_something"]
 
 
 def cells(value: object) -> int:
     """How many values are in an array, a frame or a series; 0 for what is none."""
-    if _is_numpy(value) or _is_a(value, "pandas", "DataFrame", "Series", "Index"):
+    if _is_numpy(value) or is_a(value, "pandas", "DataFrame", "Series", "Index"):
         return value.size
     return 0
 
@@ -32,24 +32,30 @@ def plain(value: object) -> object:
         return value
     if any(value is getattr(pandas, name, None) for name in ("NaT", "NA")):
         return None
-    if _is_a(value, "pandas", "Period"):
+    if is_a(value, "pandas", "Period"):
         return str(value)
-    if _is_a(value, "pandas", "DataFrame"):
+    if is_a(value, "pandas", "DataFrame"):
         return _rows(value)
-    if _is_a(value, "pandas", "Series") and _says_something(value.index):
+    if is_a(value, "pandas", "Series") and says_something(value.index):
         return _labelled(value)
-    if _is_a(value, "pandas", "Series", "Index") or _is_a(value, "pandas.api.extensions", "ExtensionArray"):
+    if is_a(value, "pandas", "Series", "Index") or is_a(value, "pandas.api.extensions", "ExtensionArray"):
         return value.tolist()
     return value
 
 
-def _is_numpy(value: object) -> TypeGuard[Any]:
-    return _is_a(value, "numpy", "generic", "ndarray")
-
-
-def _is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
+def is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
+    """Whether `value` is of one of the library's types of those names."""
     kinds = [getattr(sys.modules.get(module), name, None) for name in names]
     return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)
+
+
+def says_something(index: Any) -> bool:
+    """Whether the index of a frame or series is data, and not just the numbers of the rows."""
+    return index.inferred_type != "integer" or any(name is not None for name in index.names)
+
+
+def _is_numpy(value: object) -> TypeGuard[Any]:
+    return is_a(value, "numpy", "generic", "ndarray")
 
 
 def _plain_numpy(value: Any) -> object:
@@ -60,12 +66,8 @@ def _plain_numpy(value: Any) -> object:
     return value.tolist()
 
 
-def _says_something(index: Any) -> bool:
-    return index.inferred_type != "integer" or any(name is not None for name in index.names)
-
-
 def _rows(frame: Any) -> list[object]:
-    if _says_something(frame.index):
+    if says_something(frame.index):
         try:
             frame = frame.reset_index()
         except ValueError:
