@@ -90,7 +90,7 @@ def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
             plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
             return Input(wanted.name, plain, wanted.schema_only)
         for column in made.columns if isinstance(made, Table) else [made]:
-            column.piece(0, 1)  # what it holds can go in, or is told now
+            column.piece(0, 3)  # what the model is shown of it can go in, or it is told now
     except UserError as error:
         raise UserError(f"--in {wanted.name}: {error}") from None
     except ProgramError as error:
