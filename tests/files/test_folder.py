@@ -186,7 +186,7 @@ async def test_a_path_that_is_none_is_refused_by_every_verb(data: Path, serving:
             "/proc/1/cmdline",
             "/dev/null",
             "/sys",
-            "/root/.ssh/id_rsa",
+            "/home/ann/.ssh/id_rsa",
             "/inputs/data",
         ),
         *("/input/data/．．/outside", "/input/data/‥", "/input/data∕a.txt", "/INPUT/data/a.txt", "/input/Data"),
