@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from .approval import Desk, Question, needs_person
@@ -15,10 +15,13 @@ from .preflight import Site
 from .reach import Reach
 from .sandbox.process import RunClock
 from .settings import Settings
-from .tools import BoundCall, OnMain, Registry, ToolCallError
+from .tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
 from .values import Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
 
 __all__ = ["Calls", "Stopwatch"]
+
+_THREADS = 32
+"""Calls at a time of a tool that runs in threads and says nothing of its own about it."""
 
 
 class Stopwatch:
@@ -73,6 +76,7 @@ class Calls:
         self._sites: Sequence[Site] = ()
         self._kept = 0
         self._invoked: Counter[str] = Counter()
+        self._places: dict[str, asyncio.Semaphore] = {}
 
     def begin(self, run: int, program: str, sites: Sequence[Site]) -> RunClock:
         """A new run of `program`, which names tools at `sites`: its clock."""
@@ -93,8 +97,12 @@ class Calls:
             asked = time.monotonic()
             decision = await self._decide(call, bound)
             self._emit(CallDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
-            started = time.monotonic()
-            answer = await self._run(run, call, bound, decision)
+            if decision.allowed:
+                async with self._place(bound.tool.spec):
+                    started = time.monotonic()
+                    answer = await self._run(run, call, bound, decision)
+            else:
+                answer = Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
         except ToolCallError as error:
             answer = Raised(kind="ToolFailed", message=str(error))
         except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
@@ -189,9 +197,14 @@ class Calls:
         loop = "this line may ask again" if any(site.repeated for site in here) else ""
         return " and ".join(part for part in (loop, places) if part) or "others may ask again"
 
+    def _place(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
+        """One of the places in which calls of a tool may run at a time."""
+        most = spec.max_concurrency or (_THREADS if spec.thread_safe else None)
+        if most is None:
+            return nullcontext()
+        return self._places.setdefault(spec.name, asyncio.Semaphore(most))
+
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
-        if not decision.allowed:
-            return Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
         if decision.arguments is not None:
             bound = self._edited(bound, decision.arguments)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import psutil
@@ -355,3 +357,69 @@ async def test_braces_and_dollars_in_a_prompt_reach_the_model_word_for_word(sess
     text = "Sum {a} and {{b}} for $5 %s"
     await session.ask(text, model=model)
     assert model.asked[0][-1].content.endswith(text)
+
+
+class TestToolsThatOverlap:
+    """`thread_safe` and `max_concurrency`: how many calls of a tool run at a time."""
+
+    @pytest.fixture
+    def open_at_once(self) -> list[int]:
+        return [0, 0]
+
+    @pytest.fixture
+    def overlapping(self, open_at_once: list[int]) -> Registry:
+        lock = threading.Lock()
+
+        def here(change: int) -> None:
+            with lock:
+                open_at_once[0] += change
+                open_at_once[1] = max(open_at_once)
+
+        def slowly() -> str:
+            here(1)
+            time.sleep(0.05)
+            here(-1)
+            return threading.current_thread().name
+
+        registry = Registry()
+
+        @tool(thread_safe=True)
+        def threaded() -> str:
+            """Slow."""
+            return slowly()
+
+        @tool(thread_safe=True, max_concurrency=2)
+        def two() -> str:
+            """Slow."""
+            return slowly()
+
+        @tool
+        def alone() -> str:
+            """Slow."""
+            return slowly()
+
+        @tool(thread_safe=True)
+        def rude() -> str:
+            """Interrupts itself."""
+            raise KeyboardInterrupt
+
+        for function in (threaded, two, alone, rude):
+            registry.add(function)
+        return registry
+
+    @pytest.mark.parametrize(("name", "most"), [("threaded", 8), ("two", 2), ("alone", 1)])
+    async def test_a_synchronous_tool_overlaps_only_as_it_says(
+        self, overlapping: Registry, open_at_once: list[int], name: str, most: int
+    ) -> None:
+        calls = f"import asyncio\nawait asyncio.gather(*[call_tool_async('{name}') for _ in range(8)])"
+        async with Session(overlapping, model=ScriptedModel([program(calls)])) as it:
+            result = await it.ask("go")
+        assert result.error is None
+        assert open_at_once[1] == most
+        assert all((name == "codeact-tool") == (most > 1) for name in result.value)
+
+    async def test_an_interrupt_of_its_own_in_a_thread_is_a_failed_call(self, overlapping: Registry) -> None:
+        async with Session(overlapping, model=ScriptedModel([program("rude()")] * 3)) as it:
+            result = await it.ask("go")
+        assert result.error is not None
+        assert result.error.kind == "ToolFailed"

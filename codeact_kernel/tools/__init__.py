@@ -6,7 +6,7 @@ from .decorator import RESERVED, as_tool, tool
 from .registry import MARK, Registry, default_registry
 from .reporting import progress
 from .results import to_json
-from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
+from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolOptions, ToolSpec
 
 __all__ = [
     "MARK",
@@ -18,6 +18,7 @@ __all__ = [
     "Registry",
     "Tool",
     "ToolCallError",
+    "ToolOptions",
     "ToolSpec",
     "as_tool",
     "default_registry",

@@ -12,12 +12,13 @@ import typing
 import uuid
 import warnings
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, TypeVar, overload
 
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
-from .spec import ApprovalMode, Tool, ToolSpec
+from .spec import ApprovalMode, Tool, ToolOptions, ToolSpec
 
 __all__ = ["RESERVED", "as_tool", "tool"]
 
@@ -39,6 +40,9 @@ def tool(
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
+    read_only: bool = False,
+    thread_safe: bool = False,
+    max_concurrency: int | None = None,
 ) -> Callable[[F], F]: ...
 def tool(
     function: Callable[..., object] | None = None,
@@ -49,6 +53,9 @@ def tool(
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
+    read_only: bool = False,
+    thread_safe: bool = False,
+    max_concurrency: int | None = None,
 ) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -61,13 +68,26 @@ def tool(
         approval_mode: `"always_require"` asks the person before each call.
         max_invocations: calls allowed in one turn; `None` is no limit but the run's.
         direct: the model calls it itself, one call at a time, and no program can: for single acts with an effect.
+        read_only: calling it changes nothing that another call could see. Calls in a loop are then in flight together.
+        thread_safe: a function without `async` may run in threads, several calls at a time; without this its calls
+            run one after another, in a notebook on the kernel's main thread.
+        max_concurrency: calls that may run at a time; `None` is no limit but the run's.
 
     Raises:
         ToolDefinitionError: the function cannot be offered; the sentence says what to change.
     """
 
+    options = ToolOptions(
+        approval_mode=approval_mode,
+        max_invocations=max_invocations,
+        direct=direct,
+        read_only=read_only,
+        thread_safe=thread_safe,
+        max_concurrency=max_concurrency,
+    )
+
     def offer(function: Callable[..., object]) -> Callable[..., object]:
-        made = as_tool(function, name, description, approval_mode, max_invocations, direct)
+        made = as_tool(function, name, description, options)
         known = default_registry.get(made.spec.name)
         default_registry.add(function)
         if known is None or known.version != made.spec.version:  # the same cell, run again, has nothing new to say
@@ -81,9 +101,7 @@ def as_tool(
     function: Callable[..., object],
     name: str | None = None,
     description: str | None = None,
-    approval_mode: ApprovalMode = "never_require",
-    max_invocations: int | None = None,
-    direct: bool = False,
+    options: ToolOptions | None = None,
     *,
     reserved: bool = False,
 ) -> Tool:
@@ -96,7 +114,9 @@ def as_tool(
         ToolDefinitionError: it cannot be offered; the sentence says what to change.
     """
     _check_function(function)
-    _check_options(approval_mode, max_invocations)
+    options = options or ToolOptions()
+    is_async = inspect.iscoroutinefunction(function)
+    _check_options(options, is_async)
     name = _checked(getattr(function, "__name__", "") if name is None else name, reserved)
     text = (inspect.getdoc(function) or "" if description is None else description).strip()
     contract = contract_of(function, name=name, description=text[:DOCSTRING_CHARACTERS])
@@ -107,11 +127,9 @@ def as_tool(
         schema=contract.schema,
         parameters=tuple(parameter.name for parameter in contract.parameters),
         required=tuple(parameter.name for parameter in contract.parameters if parameter.required),
-        approval_mode=approval_mode,
-        max_invocations=max_invocations,
-        is_async=inspect.iscoroutinefunction(function),
-        version=_version(function, contract, approval_mode, max_invocations, direct),
-        direct=direct,
+        is_async=is_async,
+        version=_version(function, contract, asdict(options)),
+        **asdict(options),
     )
     setattr(function, MARK, made := Tool(function=function, contract=contract, spec=spec))
     return made
@@ -133,12 +151,19 @@ def _check_function(function: object) -> None:
         raise ToolDefinitionError(f"{name} is a generator: return a list instead of using `yield`.")
 
 
-def _check_options(approval_mode: str, max_invocations: object) -> None:
-    modes = typing.get_args(ApprovalMode)
-    if approval_mode not in modes:
-        raise ToolDefinitionError(f"approval_mode={approval_mode!r} is unknown: use {' or '.join(map(repr, modes))}.")
-    if max_invocations is not None and (type(max_invocations) is not int or max_invocations < 1):
-        raise ToolDefinitionError(f"max_invocations={max_invocations!r}: use a whole number from 1, or leave it out.")
+def _check_options(options: ToolOptions, is_async: bool) -> None:
+    modes, mode = typing.get_args(ApprovalMode), options.approval_mode
+    if mode not in modes:
+        raise ToolDefinitionError(f"approval_mode={mode!r} is unknown: use {' or '.join(map(repr, modes))}.")
+    for name in ("max_invocations", "max_concurrency"):
+        most: object = getattr(options, name)
+        if most is not None and (type(most) is not int or most < 1):
+            raise ToolDefinitionError(f"{name}={most!r}: use a whole number from 1, or leave it out.")
+    for name in ("direct", "read_only", "thread_safe"):
+        if type(chosen := getattr(options, name)) is not bool:
+            raise ToolDefinitionError(f"{name}={chosen!r}: use True or False.")
+    if options.thread_safe and is_async:
+        raise ToolDefinitionError("thread_safe is for a function without `async`: calls of this one overlap anyway.")
 
 
 def _checked(name: object, reserved: bool) -> str:

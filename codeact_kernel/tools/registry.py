@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,7 @@ from .reporting import Report, reporting
 from .results import to_json
 from .shapes import ANY, Shape, merge, seen
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
+from .threads import in_thread
 
 __all__ = ["MARK", "Registry", "default_registry", "marked"]
 
@@ -133,8 +135,9 @@ class Registry:
     ) -> JSONValue | Kept:
         """Run the tool and give its result as JSON.
 
-        A synchronous function runs by `on_main`, and so does the copying of its result: what the tool does with it
-        later changes nothing. KeyboardInterrupt and cancellation pass through; everything else is told.
+        A synchronous function runs by `on_main`, or in a thread where it is `thread_safe`, and so does the copying of
+        its result: what the tool does with it later changes nothing. KeyboardInterrupt and cancellation pass through;
+        everything else is told.
 
         Args:
             report: takes what the tool tells of its progress.
@@ -162,7 +165,8 @@ class Registry:
                 value = tool.function(**arguments)
             return value if inspect.isawaitable(value) else _answer(name, value, limits, convert)
 
-        result = run() if tool.spec.is_async else await on_main(run)
+        where = in_thread if tool.spec.thread_safe else on_main
+        result = run() if tool.spec.is_async else await where(run)
         if inspect.isawaitable(result):
             with _told(name, limits, on_loop=True), reporting(report):
                 result = await result
@@ -227,7 +231,8 @@ def _told(name: str, limits: Limits, *, on_loop: bool = False) -> Generator[None
     except ToolCallError:
         raise
     except KeyboardInterrupt as error:
-        if not on_loop:  # the main thread knows whether a person did it; on a loop it would end the loop
+        # The main thread knows whether a person did it; elsewhere it would end the loop.
+        if not on_loop and threading.current_thread() is threading.main_thread():
             raise
         raise ToolCallError(told(name, error, limits.error_characters)) from error
     except asyncio.CancelledError as error:

@@ -11,7 +11,7 @@ from ..settings import Limits
 from ..values import JSONObject, JSONValue, Kept
 from .schema import Contract
 
-__all__ = ["ApprovalMode", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
+__all__ = ["ApprovalMode", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolOptions", "ToolSpec"]
 
 ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
@@ -26,15 +26,33 @@ class ToolCallError(ProgramError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ToolSpec:
+class ToolOptions:
+    """What the person says of a tool, beside the function.
+
+    Attributes:
+        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
+        direct: whether the model calls it itself, and no program can.
+        read_only: calling it changes nothing, so calls that do not need each other may be in flight together.
+        thread_safe: a synchronous one may run in threads, several calls at a time.
+        max_concurrency: calls that may run at a time; `None` is no limit of its own.
+    """
+
+    approval_mode: ApprovalMode = "never_require"
+    max_invocations: int | None = None
+    direct: bool = False
+    read_only: bool = False
+    thread_safe: bool = False
+    max_concurrency: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolSpec(ToolOptions):
     """What the rest of the engine knows of a tool.
 
     Attributes:
         stub: Python text for the prompt.
         schema: JSON schema of the arguments.
         parameters, required: names, in the order of the signature.
-        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
-        direct: whether the model calls it itself, and no program can.
         version: changes with the tool's source, schema or options: what an approval is bound to.
     """
 
@@ -44,11 +62,8 @@ class ToolSpec:
     schema: JSONObject
     parameters: tuple[str, ...]
     required: tuple[str, ...]
-    approval_mode: ApprovalMode
-    max_invocations: int | None
     is_async: bool
     version: str
-    direct: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -34,6 +34,9 @@ def tool(
     approval_mode: Literal["never_require", "always_require"] = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
+    read_only: bool = False,
+    thread_safe: bool = False,
+    max_concurrency: int | None = None,
 ) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -45,6 +48,10 @@ def tool(
         approval_mode: `"always_require"` asks you before each call.
         max_invocations: calls allowed in one turn; `None` is no limit but the run's.
         direct: the model calls it itself, one call at a time, and no program can: for single acts with an effect.
+        read_only: calling it changes nothing that another call could see. Calls in a loop are then in flight together.
+        thread_safe: a function without `async` may run in threads, several calls at a time; without this its calls
+            run one after another, on the kernel's main thread.
+        max_concurrency: calls that may run at a time; `None` is no limit but the run's.
     """
     from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
 
@@ -54,6 +61,9 @@ def tool(
         approval_mode=approval_mode,
         max_invocations=max_invocations,
         direct=direct,
+        read_only=read_only,
+        thread_safe=thread_safe,
+        max_concurrency=max_concurrency,
     )
     return offer if function is None else offer(function)
 

@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion"]
 
-_OF_TOOL = ("approval_mode=", "description=", "max_invocations=", "name=")
+_OF_TOOL = (
+    "approval_mode=",
+    "description=",
+    "direct=",
+    "max_concurrency=",
+    "max_invocations=",
+    "name=",
+    "read_only=",
+    "thread_safe=",
+)
 _REMEMBERED = 20
 _SEARCHED = 500
 """Cells of other sessions that are looked through."""

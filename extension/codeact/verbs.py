@@ -84,6 +84,7 @@ def _tools(magics: CodeAct, rest: str) -> None:
     for spec in door.session.tools.specs().values():
         notes = ["asks before each call"] if spec.approval_mode == "always_require" else []
         notes += ["called by the model itself"] if spec.direct else []
+        notes += ["read only"] if spec.read_only else []
         print(spec.stub + (f"  # {', '.join(notes)}" if notes else ""))
     if not len(door.session.tools):
         print("No tools yet: mark a function with @tool.")

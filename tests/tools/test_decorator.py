@@ -302,3 +302,37 @@ def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does
 
     assert offer(object()) != offer(object())
     assert offer("test") == offer("test")
+
+
+@pytest.mark.parametrize(
+    "options", [{"max_concurrency": 0}, {"max_concurrency": True}, {"read_only": 1}, {"thread_safe": "yes"}]
+)
+def test_an_option_of_the_wrong_kind_is_told(options: dict[str, Any]) -> None:
+    with pytest.raises(ToolDefinitionError, match=next(iter(options))):
+        tool(**options)(constant)
+
+
+def constant() -> int:
+    """One."""
+    return 1
+
+
+def test_an_async_function_is_told_that_it_needs_no_threads() -> None:
+    async def fetch() -> int:
+        """One."""
+        return 1
+
+    with pytest.raises(ToolDefinitionError, match="thread_safe is for a function without `async`"):
+        tool(thread_safe=True)(fetch)
+
+
+def test_what_a_person_says_of_a_tool_is_part_of_its_version() -> None:
+    def one() -> int:
+        """One."""
+        return 1
+
+    tool(one)
+    plain = spec("one").version
+    tool(read_only=True)(one)
+    assert spec("one").read_only
+    assert spec("one").version != plain
