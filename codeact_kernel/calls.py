@@ -84,6 +84,20 @@ class Calls:
         self._lines, self._sites = program.split("\n"), sites
         return self.clock
 
+    def ahead(self) -> list[str]:
+        """The tools whose calls a program may make before it comes to them: they change nothing, and nobody is asked.
+
+        One that counts its calls is none of them: which call is the first one over must not depend on that.
+        """
+        return [
+            name
+            for name, spec in self._tools.specs().items()
+            if spec.read_only
+            and not spec.direct
+            and spec.max_invocations is None
+            and not needs_person(name, spec.approval_mode, self._allow)
+        ]
+
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
         self._emit(CallOpened(run=self.run, call=call))

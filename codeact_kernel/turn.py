@@ -238,10 +238,14 @@ class _Turn:
             tally.begin_run(isolation)
             self.emit(RunStarted(run=tally.attempts, isolation=isolation))
             clock = self.calls.begin(tally.attempts, program, self.sites)
+            callable_ = self.callable()
             outcome = await sandbox.run(
                 program,
-                tools={name: list(spec.parameters) for name, spec in self.callable().items()},
-                rooms=self.reach.begin(mends=tally.outcome.failure is not None),
+                tools={name: list(spec.parameters) for name, spec in callable_.items()},
+                rooms={
+                    **self.reach.begin(mends=tally.outcome.failure is not None),
+                    "ahead": {"reads": list(self.calls.ahead()), "tools": list(callable_)},
+                },
                 keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
                 answer=self.reach.answering(self.calls.answer),
                 write=tally.write,

@@ -7,7 +7,7 @@ import inspect
 import os
 import sys
 import textwrap
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -135,6 +135,7 @@ class Turn:
         keep: bool = False,
         clock: RunClock | None = None,
         reach: Reach | None = None,
+        reads: Collection[str] = (),
     ) -> Run:
         run = Run()
         open_calls = 0
@@ -165,7 +166,7 @@ class Turn:
         run.outcome = await self.sandbox.run(
             program,
             tools=names,
-            rooms=reach.begin() if reach else {},
+            rooms={"ahead": {"reads": list(reads), "tools": list(names)}, **(reach.begin() if reach else {})},
             keep=keep,
             answer=reach.answering(answer) if reach else answer,
             write=write,

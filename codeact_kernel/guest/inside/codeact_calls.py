@@ -1,7 +1,7 @@
 """Runs in the guest as `codeact_calls`: tool calls, and what a value becomes on its way out."""
 
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, cast
@@ -11,6 +11,9 @@ from codeact_prelude import host
 PROGRAM = "<program"
 _ROWS = 20_000
 """Of a table, as a value or an argument: what is more is meant to be looked at in the program."""
+
+
+_parameters: dict[str, list[str]] = {}
 
 
 class ToolError(Exception):
@@ -26,6 +29,9 @@ class ToolDenied(ToolError):
 
 
 flushes: list[Callable[[], object]] = []
+before_send: list[Callable[[str], object]] = []
+before_call: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
+"""Look for the answer to a call that somebody has made already (`codeact_ahead`)."""
 
 
 def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
@@ -45,9 +51,9 @@ def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
     return start(name, arguments)
 
 
-def prepare(name: str, arguments: Mapping[str, Any]) -> Any:
+def prepare(name: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
     """A call that is to be sent off: its arguments are copied, and its line is noted."""
-    return name, _plain_arguments(name, arguments), _line()
+    return name, _plain_arguments(name, arguments), _line() if line is None else line
 
 
 def submit(prepared: Any, together: int) -> int:
@@ -57,7 +63,9 @@ def submit(prepared: Any, together: int) -> int:
 
 def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
     """Send a call off and wait: its value, or its exception raised. One step to the host instead of two."""
-    ((_, answer),) = _read(_send(name, _plain_arguments(name, arguments), _line(), together=1, wait=True))
+    sent = _plain_arguments(name, arguments)
+    known = [answer for look in before_call if (answer := look(name, sent)) is not None]
+    ((_, answer),) = [(0, *known[0])] if known else _read(_send(name, sent, _line(), together=1, wait=True))
     if isinstance(answer, ToolError):
         raise answer
     return answer
@@ -92,6 +100,8 @@ def _plain_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _send(name: str, arguments: Mapping[str, Any], line: int, *, together: int, wait: bool) -> Any:
     for flush in flushes:
         flush()
+    for tell in before_send:
+        tell(name)
     try:
         return host("call", name=name, arguments=arguments, line=line, together=together, wait=wait)
     except ValueError as error:  # a lone surrogate
@@ -115,17 +125,24 @@ def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
     """The tool as a plain function; positional arguments are named by the tool's own parameters."""
 
     def tool(*args: Any, **arguments: Any) -> Any:
-        if len(args) > len(parameters):
-            raise TypeError(f"{name}() takes {len(parameters)} arguments ({', '.join(parameters)}), got {len(args)}")
-        positional = dict(zip(parameters, args, strict=False))
-        for key in positional:
-            if key in arguments:
-                raise TypeError(f"{name}() got two values for the argument {key}")
-        return call_and_wait(name, positional | arguments)
+        return call_and_wait(name, named(name, args, arguments))
 
+    _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
     return tool
+
+
+def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a tool by their names."""
+    parameters = _parameters[name]
+    if len(args) > len(parameters):
+        raise TypeError(f"{name}() takes {len(parameters)} arguments ({', '.join(parameters)}), got {len(args)}")
+    positional = dict(zip(parameters, args, strict=False))
+    for key in positional:
+        if key in arguments:
+            raise TypeError(f"{name}() got two values for the argument {key}")
+    return positional | dict(arguments)
 
 
 def plain(value: Any, depth: int = 30) -> Any:

@@ -14,6 +14,7 @@ from importlib import import_module
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+import codeact_ahead
 from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
 from codeact_prelude import before_sleep, host
 
@@ -140,7 +141,7 @@ def _finished(source: str, filename: str, namespace: dict[str, Any]) -> Any:
 
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    tree = ast.parse(source, filename)
+    tree = codeact_ahead.rewritten(source, filename)
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
         target = ast.copy_location(ast.Name(_VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
