@@ -346,9 +346,7 @@ class Writer:
         )
 
 
-@pytest.mark.parametrize(
-    "seeds", [range(start, start + 20) for start in range(0, 20 if EMULATED else 40, 20)], ids=str
-)
+@pytest.mark.parametrize("seeds", [range(start, start + 20) for start in range(0, 20 if EMULATED else 40, 20)], ids=str)
 async def test_any_program_comes_to_the_same_with_and_without(programs, seeds: range):
     overlapping = 0
     for seed in seeds:

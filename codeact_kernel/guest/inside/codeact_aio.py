@@ -85,6 +85,14 @@ def start(name: str, arguments: Mapping[str, Any]) -> asyncio.Future[Any]:
     return future
 
 
+def adopted(call: int) -> asyncio.Future[Any]:
+    """A call that is under way already, as a future; it may have been adopted before."""
+    future = _pending.get(call)
+    if future is None:
+        future = _pending[call] = asyncio.get_running_loop().create_future()
+    return future
+
+
 def _send_ready() -> bool:
     """Send off what was made so far; whether one of the calls could not be sent."""
     calls = [(future, prepared) for future, prepared in _ready if not future.done()]

@@ -1,7 +1,7 @@
 """Runs in the guest as `codeact_calls`: tool calls, and what a value becomes on its way out."""
 
 import sys
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any, cast
@@ -66,6 +66,54 @@ def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
     sent = _plain_arguments(name, arguments)
     known = [answer for look in before_call if (answer := look(name, sent)) is not None]
     ((_, answer),) = [(0, *known[0])] if known else _read(_send(name, sent, _line(), together=1, wait=True))
+    return _value(answer)
+
+
+class Pending:
+    """A call under way. `result()` waits for its value, and so does `await`; both raise what the call raised."""
+
+    def __init__(self, name: str, arguments: Mapping[str, Any], together: int = 1) -> None:
+        self._number = submit(prepare(name, arguments), together)
+        self._answers: list[Any] = []
+
+    def result(self) -> Any:
+        if not self._answers:
+            self._answers += [answer for _, answer in wait([self._number], None)]
+        return _value(self._answers[0])
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        if not self._answers:
+            from codeact_aio import adopted
+
+            try:
+                answer = yield from adopted(self._number).__await__()
+            except ToolError as error:
+                answer = error
+            self._answers.append(answer)
+        return _value(self._answers[0])
+
+
+def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
+    """A call for each item of the arguments that hold many, all in flight together: their values, in order.
+
+    Raises what the first of them raised, in the order of the items.
+    """
+    lists = {key: list(value) for key, value in arguments.items() if not _is_one(value)}
+    sizes = {len(one) for one in lists.values()}
+    if len(sizes) != 1:
+        lengths = ", ".join(f"{key}: {len(one)}" for key, one in lists.items())
+        raise TypeError(f"{name}.map(...) takes lists of one length, and repeats what is no list ({lengths or 'none'})")
+    (size,) = sizes
+    each = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
+    calls = [Pending(name, one, size) for one in each]
+    return [call.result() for call in calls]
+
+
+def _is_one(value: Any) -> bool:
+    return isinstance(value, (str, bytes, Mapping)) or not hasattr(type(value), "__iter__")
+
+
+def _value(answer: Any) -> Any:
     if isinstance(answer, ToolError):
         raise answer
     return answer
@@ -77,9 +125,7 @@ def service(name: str, /, **arguments: Any) -> Any:
     Raises ToolFailed with the service's reason.
     """
     ((_, answer),) = _read(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
-    if isinstance(answer, ToolError):
-        raise answer
-    return answer
+    return _value(answer)
 
 
 def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
@@ -121,12 +167,18 @@ def _read(answers: Any) -> Iterable[tuple[int, Any]]:
             yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
 
 
-def as_function(name: str, parameters: list[str]) -> Callable[..., Any]:
-    """The tool as a plain function; positional arguments are named by the tool's own parameters."""
+def as_function(name: str, parameters: list[str]) -> Any:
+    """The tool as a plain function; positional arguments are named by the tool's own parameters.
+
+    `tool.submit(...)` makes the call without waiting: a `Pending`. `tool.map(key=[...])` makes one for each item.
+    """
 
     def tool(*args: Any, **arguments: Any) -> Any:
         return call_and_wait(name, named(name, args, arguments))
 
+    function: Any = tool
+    function.submit = lambda *args, **arguments: Pending(name, named(name, args, arguments))  # type: ignore[misc]
+    function.map = lambda *args, **arguments: call_each(name, named(name, args, arguments))  # type: ignore[misc]
     _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
