@@ -78,11 +78,14 @@ class Calls:
         self._invoked: Counter[str] = Counter()
         self._places: dict[str, asyncio.Semaphore] = {}
 
-    def begin(self, run: int, program: str, sites: Sequence[Site]) -> RunClock:
-        """A new run of `program`, which names tools at `sites`: its clock."""
+    def begin(self, run: int) -> RunClock:
+        """A new run: its clock."""
         self.run, self.clock = run, RunClock(self._limits.run_seconds)
-        self._lines, self._sites = program.split("\n"), sites
         return self.clock
+
+    def read(self, program: str, sites: Sequence[Site]) -> None:
+        """The program that is run, which names tools at `sites`."""
+        self._lines, self._sites = program.split("\n"), sites
 
     def ahead(self) -> list[str]:
         """The tools whose calls a program may make before it comes to them: they change nothing, and nobody is asked.

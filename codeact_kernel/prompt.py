@@ -149,11 +149,13 @@ class Feedback:
     Attributes:
         reason: the same for the person.
         counts: as a repair, as a look at data, as a call of its own, or as nothing where the person sent it.
+        line: of the program, which the reason is about.
     """
 
     message: Message
     reason: str
     counts: Literal["repair", "look", "call", "nothing"]
+    line: int | None = None
 
 
 def unusable(problem: str) -> Feedback:
@@ -161,11 +163,11 @@ def unusable(problem: str) -> Feedback:
     return Feedback(Message("user", problem), problem, "repair")
 
 
-def refused(problems: Sequence[str]) -> Feedback:
+def refused(problems: Sequence[str], line: int | None = None) -> Feedback:
     """The program was not run: what to mend."""
     lines = "\n".join(f"- {problem}" for problem in problems)
     text = f"The program was not run, because of this:\n{lines}\nWrite the whole program again, with that corrected."
-    return Feedback(Message("user", text), problems[0], "repair")
+    return Feedback(Message("user", text), problems[0], "repair", line)
 
 
 def repair(

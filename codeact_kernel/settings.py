@@ -76,6 +76,7 @@ class Settings:
         max_retries: how often the model may repair a program that failed.
         allow: names of tools that run without a question although they ask for approval.
         review: whether a person sees each program before it runs.
+        wait: whether nothing of a program runs before the model has written all of it.
         file_mounts: folders and files that programs see below `/input`; each may be given as `file_mount` takes it.
         workspace_root: a folder that they see as `/input` itself, to be read only.
         allowed_domains: hosts that they may send requests to; each may be given as `allowed_domain` takes it.
@@ -89,6 +90,7 @@ class Settings:
     max_retries: int = 2
     allow: frozenset[str] = frozenset()
     review: bool = False
+    wait: bool = False
     file_mounts: Sequence[FileMount] = ()
     workspace_root: Path | None = None
     allowed_domains: Sequence[AllowedDomain] = ()

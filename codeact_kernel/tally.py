@@ -33,6 +33,7 @@ class Tally:
         self.model_time = Stopwatch()
         self.run_time = Stopwatch()
         self.review_time = Stopwatch()
+        self.text_time = Stopwatch()
         self._ask = ask
         self._model = model
         self._calls = calls
@@ -67,9 +68,9 @@ class Tally:
             self._emit(Notice(text=str(error)))
 
     def timings(self) -> Timings:
-        """Seconds so far; what of a run was neither a tool nor a person is the sandbox's."""
+        """Seconds so far; what of a run was no tool, no person and no waiting for the model is the sandbox's."""
         tools, waiting = self._calls.tools_time.seconds, self._calls.waiting_time.seconds
-        sandbox = max(0.0, self.run_time.seconds - tools - waiting)
+        sandbox = max(0.0, self.run_time.seconds - tools - waiting - self.text_time.seconds)
         waiting += self.review_time.seconds
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 

@@ -10,23 +10,23 @@ happens is emitted as an event; nothing here knows of notebooks.
 from __future__ import annotations
 
 import asyncio
-import re
 import uuid
-from collections.abc import Sequence
-from contextlib import aclosing
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 
 from . import preflight, prompt
 from .approval import Approver, Desk, Grants, Verdict
 from .calls import Calls
+from .checks import Checks
 from .data import Input
+from .early import Early
 from .errors import CodeActError, ModelError
 from .events import (
     Emit,
     Emitter,
     ModelAsked,
     Notice,
-    ProgramChecked,
     ProgramDelta,
     ProgramReady,
     RepairStarted,
@@ -47,8 +47,9 @@ from .reach import Reach
 from .sandbox.pool import Pool, Sandbox
 from .settings import Settings
 from .tally import Tally
-from .tools import OnMain, Registry, ToolSpec
-from .values import ProgramFailure, Raised, ToolCall, TurnResult
+from .tools import OnMain, Registry
+from .tries import Tries
+from .values import ProgramFailure, Raised, RunOutcome, ToolCall, TurnResult
 
 __all__ = ["run_turn"]
 
@@ -87,11 +88,12 @@ async def run_turn(
     desk = Desk(approver, grants, settings.limits)
     calls = Calls(number, tools, reach, desk, settings, emit, on_main)
     tally = Tally(ask, model, calls, reach, emit, settings.limits)
-    turn = _Turn(model, tools, reach, desk, calls, tally, emit, settings)
+    checks = Checks(tools, reach, settings, emit)
+    turn = _Turn(model, checks, reach, desk, calls, tally, emit, settings, Tries(settings))
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
-            await turn.answer(ask, sandbox)
+            await turn.answer(prompt.first(ask, tools.specs().values(), modules(), reach.prompt), sandbox)
     except asyncio.CancelledError:
         tally.error, tally.stopped = ProgramFailure(kind="Interrupted", message="stopped by the person"), True
         raise
@@ -108,41 +110,57 @@ async def run_turn(
 @dataclass(slots=True)
 class _Turn:
     model: ModelClient
-    tools: Registry
+    checks: Checks
     reach: Reach
     desk: Desk
     calls: Calls
     tally: Tally
     emit: Emit
     settings: Settings
-    repairs: int = 0
-    looks: int = 0
-    direct_calls: int = 0
-    named: Sequence[str] = ()
-    sites: Sequence[preflight.Site] = ()
-    defined: set[str] = field(default_factory=set[str])
-    """Names that programs before left in the guest, as far as their text tells."""
+    tries: Tries
 
-    async def answer(self, ask: str, sandbox: Sandbox) -> None:
-        messages = prompt.first(ask, self.tools.specs().values(), modules(), self.reach.prompt)
-        while (written := await self.write(messages)) is not None:
-            if isinstance(written, Feedback):
-                feedback, said = written, "(an answer that could not be used)"
-            else:
-                program, feedback = await self.reviewed(written, self.check(written))
-                feedback, said = feedback or await self.run(program, sandbox), f"```python\n{program}\n```"
+    async def answer(self, messages: list[Message], sandbox: Sandbox) -> None:
+        while True:
+            async with self.beginning(sandbox) as early:
+                written = await self.write(messages, early)
+                if written is None:
+                    return
+                if isinstance(written, Feedback):
+                    feedback, said = written, "(an answer that could not be used)"
+                else:
+                    program, feedback = await self.reviewed(written, self.refused(written))
+                    feedback, said = feedback or await self.run(program, sandbox, early), f"```python\n{program}\n```"
             if feedback is None or not self.goes_on(feedback):
                 return
             messages += [Message("assistant", said), feedback.message]
 
-    async def write(self, messages: list[Message]) -> str | Feedback | None:
+    @asynccontextmanager
+    async def beginning(self, sandbox: Sandbox) -> AsyncGenerator[Early | None]:
+        """What runs of the next program while the model writes it; nothing where nothing could be gained, or undone."""
+        reads = self.calls.ahead()
+        if self.settings.wait or self.settings.review or not reads or self.checks.direct():
+            yield None
+            return
+        early = Early(
+            passes=self.checks.passes,
+            reads=reads,
+            start=lambda early: self.start(early.first, sandbox, early),
+            waited=self.tally.text_time,
+        )
+        try:
+            yield early
+        finally:
+            if await early.discard():
+                self.emit(Notice(text="What had begun of a program was stopped: it had only read."))
+
+    async def write(self, messages: list[Message], early: Early | None) -> str | Feedback | None:
         """The model's next program, what it has to be told instead, or `None` when it answers in words."""
         tally, reader = self.tally, Reader(self.settings.limits.program_bytes)
         usage, finish, text = None, None, ""
         tally.model_turns += 1
         self.emit(ModelAsked(number=tally.model_turns))
         with tally.model_time.running():
-            functions = prompt.functions(self.direct().values())
+            functions = prompt.functions(self.checks.direct().values())
             # A client of somebody's own need not know of functions.
             answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
             async with aclosing(answer) as stream:
@@ -151,13 +169,15 @@ class _Turn:
                     usage, finish = delta.usage or usage, delta.finish or finish
                     for piece in reader.feed(delta.text):
                         self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
+                        if early is not None and piece.kind == "program":
+                            early.read(piece.text)
                     if reader.done:
                         break
         tally.usage += usage or estimate(messages, text)
         written = reader.finish(finish)
         if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)
-        if written.problem and self.repairs >= self.settings.max_retries:
+        if written.problem and self.tries.last_repair:
             raise ModelError(f"No usable answer. {written.problem} Run the cell again, or try another model.")
         if written.problem:
             return prompt.unusable(written.problem)
@@ -165,7 +185,7 @@ class _Turn:
             tally.answer, tally.error = written.prose, None
             return None
         tally.attempts += 1
-        if preflight.direct_call(written.program, self.direct()) is None:
+        if self.checks.direct_call(written.program) is None:
             tally.program = written.program
         self.emit(ProgramReady(program=written.program, attempt=tally.attempts))
         if written.extra_blocks:
@@ -187,7 +207,7 @@ class _Turn:
             if verdict.program == program and not problem:
                 return program, None
             self.tally.program = program = verdict.program
-            again = self.check(program)
+            again = self.refused(program)
             if again is None:
                 return program, None
             problem = again.reason
@@ -197,105 +217,78 @@ class _Turn:
         self.tally.error = ProgramFailure(kind="Rejected", message=said or "the person did not let the program run")
         return prompt.rejected(said if verdict.by == "person" else "")
 
-    def check(self, program: str) -> Feedback | None:
-        """What preflight refuses, before anything has happened."""
-        if (call := preflight.direct_call(program, self.direct())) is not None:
-            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
-            return prompt.refused([call.problem]) if call.problem else None
-        report = preflight.check(
-            program,
-            self.callable(),
-            modules(),
-            self.defined | self.reach.names,
-            direct=self.direct(),
-            program_bytes=self.settings.limits.program_bytes,
-        )
-        self.named, self.sites = report.tools_named, report.sites
-        problems = [problem.message for problem in report.problems]
-        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
-        if not problems:
-            return None
-        self.tally.error = ProgramFailure(kind="Refused", message=problems[0], line=report.problems[0].line)
-        return prompt.refused(problems)
+    def refused(self, program: str) -> Feedback | None:
+        """What preflight has against it."""
+        feedback = self.checks.check(program)
+        if feedback is not None and self.checks.direct_call(program) is None:
+            self.tally.error = ProgramFailure(kind="Refused", message=feedback.reason, line=feedback.line)
+        return feedback
 
-    def callable(self) -> dict[str, ToolSpec]:
-        """The tools that a program can call, by name."""
-        return {name: spec for name, spec in self.tools.specs().items() if not spec.direct}
-
-    def direct(self) -> dict[str, ToolSpec]:
-        """The tools that the model calls itself."""
-        return {name: spec for name, spec in self.tools.specs().items() if spec.direct}
-
-    async def run(self, program: str, sandbox: Sandbox) -> Feedback | None:
+    async def run(self, program: str, sandbox: Sandbox, early: Early | None) -> Feedback | None:
         """Run it; what the model has to know to go on, or `None` when this is the answer."""
-        if (call := preflight.direct_call(program, self.direct())) is not None:
+        if (call := self.checks.direct_call(program)) is not None:
             return await self.call(program, call)
         tally, limits = self.tally, self.settings.limits
+        self.calls.read(program, self.checks.sites)
+        outcome = await early.finish(program) if early is not None else None
+        if outcome is None:
+            outcome = await self.start(program, sandbox)
+        tally.outcome, tally.error = outcome, outcome.failure
+        self.emit(RunFinished(run=tally.attempts, outcome=outcome))
+        self.checks.ran(program, outcome)
+        if outcome.failure is not None:
+            most = limits.shown_to_model
+            return prompt.repair(outcome, self.calls.records, tally.printed, self.checks.specs_named(), most=most)
+        if outcome.observed:
+            return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
+        return None
+
+    async def start(self, program: str, sandbox: Sandbox, early: Early | None = None) -> RunOutcome:
+        """Run a program, or the first statements of one that is still being written."""
+        tally = self.tally
+        number = tally.attempts + (early is not None)
         with tally.run_time.running():
             if sandbox.preparing:
                 self.emit(Notice(text=sandbox.preparing))
             isolation = await sandbox.open()
             tally.begin_run(isolation)
-            self.emit(RunStarted(run=tally.attempts, isolation=isolation))
-            clock = self.calls.begin(tally.attempts, program, self.sites)
-            callable_ = self.callable()
-            outcome = await sandbox.run(
+            self.emit(RunStarted(run=number, isolation=isolation))
+            clock = self.calls.begin(number)
+            tools = self.checks.callable()
+            answer, write = self.reach.answering(self.calls.answer), tally.write
+            if early is not None:
+                answer, write = early.between(answer, write, clock)
+            return await sandbox.run(
                 program,
-                tools={name: list(spec.parameters) for name, spec in callable_.items()},
+                tools={name: list(spec.parameters) for name, spec in tools.items()},
                 rooms={
                     **self.reach.begin(mends=tally.outcome.failure is not None),
-                    "ahead": {"reads": list(self.calls.ahead()), "tools": list(callable_)},
+                    "ahead": {"reads": list(self.calls.ahead()), "tools": list(tools)},
+                    "early": {"more": early is not None},
                 },
-                keep=self.repairs < self.settings.max_retries or self.looks < limits.observations,
-                answer=self.reach.answering(self.calls.answer),
-                write=tally.write,
+                keep=not self.tries.last,
+                answer=answer,
+                write=write,
                 clock=clock,
             )
-        tally.outcome, tally.error = outcome, outcome.failure
-        self.emit(RunFinished(run=tally.attempts, outcome=outcome))
-        self.defined = set() if outcome.state_lost else self.defined | set(re.findall(r"\w+", program))
-        if outcome.failure is not None:
-            most = limits.shown_to_model
-            return prompt.repair(outcome, self.calls.records, tally.printed, self.specs_named(), most=most)
-        if outcome.observed:
-            return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
-        return None
 
     async def call(self, program: str, call: preflight.DirectCall) -> Feedback:
         """The model's own call of a tool; what comes of it is for the model."""
-        most = self.settings.limits.direct_calls
-        if self.direct_calls >= most:
-            message = f"the model called tools itself {most} times and came to no end: ask for less at once"
+        if message := self.tries.too_many_calls:
             self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
             return prompt.called(call.name, Raised(kind="ToolFailed", message=message), most=1_000)
-        async with self.calls.begin(self.tally.attempts, program, ()).running():
+        self.calls.read(program, ())
+        async with self.calls.begin(self.tally.attempts).running():
             wanted = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
             answer = await self.calls.answer(wanted, direct=True)
         self.tally.error = None
         return prompt.called(call.name, answer, most=self.settings.limits.shown_to_model)
 
-    def specs_named(self) -> list[ToolSpec]:
-        """The tools that the program names, as they are known by now: calls have shown what they return."""
-        specs = self.tools.specs()
-        return [specs[name] for name in self.named if name in specs]
-
     def goes_on(self, feedback: Feedback) -> bool:
         """Whether the model may have another try; counts it."""
-        if feedback.counts == "nothing" and not feedback.reason:
-            return False  # rejected without a word: there is nothing to tell the model
-        if feedback.counts == "repair":
-            self.repairs += 1
-            if self.repairs > self.settings.max_retries:
-                return False
-        if feedback.counts == "look":
-            self.looks += 1
-            if self.looks > self.settings.limits.observations:
-                message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
-                self.tally.error = ProgramFailure(kind="NoAnswer", message=message)
-                return False
-        if feedback.counts == "call":
-            self.direct_calls += 1
-            if self.direct_calls > self.settings.limits.direct_calls:
-                return False
-        self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))
-        return True
+        may, why_not = self.tries.another(feedback)
+        if why_not:
+            self.tally.error = ProgramFailure(kind="NoAnswer", message=why_not)
+        if may:
+            self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))
+        return may

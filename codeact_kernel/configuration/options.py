@@ -239,6 +239,14 @@ OPTIONS: Final[dict[str, Option]] = {
             narrower=lambda new, old: new >= old,
         ),
         Option(
+            name="wait",
+            help="run nothing before the model has written the whole program; without it reading begins at once",
+            kind="true or false",
+            read=switch,
+            default=_DEFAULT.wait,
+            narrower=lambda new, old: new >= old,
+        ),
+        Option(
             name="approval_timeout",
             help="seconds after which a question that nobody answered is a no; without one it waits",
             kind=f"{_SECONDS}, or never",

@@ -17,9 +17,10 @@ from .direct import DirectCall, direct_call
 from .reading import Reading
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
+from .statements import Statements
 from .syntax import describe, may_be_newer
 
-__all__ = ["DirectCall", "Problem", "Report", "Site", "ToolFacts", "check", "direct_call"]
+__all__ = ["DirectCall", "Problem", "Report", "Site", "Statements", "ToolFacts", "check", "direct_call"]
 
 MANY = 10
 PROGRAM_BYTES = Limits().program_bytes

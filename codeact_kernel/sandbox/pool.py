@@ -69,11 +69,12 @@ class Sandbox:
         """
         await self.open()
         assert self._worker is not None
-        outcome = await self._worker.run(
-            Run(program, tools, rooms or {}, keep), answer=answer, write=write, clock=clock
-        )
-        if not self._worker.usable:
-            self._pool.warm()  # another comes up while the model thinks about this
+        try:
+            job = Run(program, tools, rooms or {}, keep)
+            outcome = await self._worker.run(job, answer=answer, write=write, clock=clock)
+        finally:
+            if not self._worker.usable:
+                self._pool.warm()  # another comes up while the model thinks about this
         self._dirty = keep and not outcome.state_lost and (outcome.failure is not None or bool(outcome.observed))
         return outcome
 

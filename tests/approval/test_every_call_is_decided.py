@@ -86,7 +86,8 @@ class World:
             lambda event: None,
             self.main,
         )
-        self.clock = self.calls.begin(1, "drop()", ()).running()
+        self.calls.read("drop()", ())
+        self.clock = self.calls.begin(1).running()
         await self.clock.__aenter__()
         self.tasks = {}
 

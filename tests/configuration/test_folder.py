@@ -147,6 +147,7 @@ WIDER = {
     "allow": 'allow = ["drop_table"]',
     "approval_timeout": "approval_timeout = 'never'",
     "review": "review = false",
+    "wait": "wait = false",
     "file_mounts": 'file_mounts = ["/usr/share:rw"]',
     "workspace_root": 'workspace_root = "/usr/share"',
     "allowed_domains": 'allowed_domains = ["b.example"]',
@@ -161,6 +162,7 @@ NARROWER = {
     "allow": "allow = []",
     "approval_timeout": "approval_timeout = 10",
     "review": "review = true",
+    "wait": "wait = true",
     "file_mounts": 'file_mounts = ["/usr/share"]',
     "workspace_root": 'workspace_root = ""',
     "allowed_domains": 'allowed_domains = ["a.example"]',
@@ -170,7 +172,7 @@ NARROWER = {
 # What the person has chosen, below the folder: something that can be widened.
 OWN = layer(
     "your configuration",
-    {"model": "m", "review": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
+    {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
      "workspace_root": "/usr/share/doc", "allowed_domains": "a.example"},
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import codeact_ahead
+import codeact_early
 from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
 from codeact_prelude import before_sleep, host
 
@@ -132,16 +133,29 @@ def run() -> None:
 def _finished(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     """The value of a program that came to its end, or ended itself and says that all is well."""
     try:
-        return _execute(source, filename, namespace)
+        return _in_pieces(source, filename, namespace)
     except SystemExit as error:
         if error.code in (None, 0):
             return None
         raise
 
 
-def _execute(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+def _in_pieces(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+    """The value of a program of which more may come while it runs."""
+    value, done = _execute(source, filename, namespace, 0)
+    while (piece := codeact_early.more()) is not None:
+        source += piece
+        if piece.strip():
+            value, done = _execute(source, filename, namespace, done)
+    return value
+
+
+def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> tuple[Any, int]:
+    """Run what follows the first `done` statements: its value, and how many statements there are now."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     tree = codeact_ahead.rewritten(source, filename)
+    count = len(tree.body)
+    tree.body = tree.body[done:]
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
         target = ast.copy_location(ast.Name(_VALUE, ast.Store()), last)
         tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
@@ -156,7 +170,7 @@ def _execute(source: str, filename: str, namespace: dict[str, Any]) -> Any:
     value = namespace.pop(_VALUE, None)
     if value is not None:
         namespace["_"] = value
-    return value
+    return value, count
 
 
 def _value(value: Any) -> dict[str, Any]:

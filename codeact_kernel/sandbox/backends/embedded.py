@@ -29,7 +29,7 @@ __all__ = ["Embedded", "compile_guest"]
 # What many programs import is there before they run: a guest is prepared while nobody waits for it. Not asyncio, which
 # alone takes longer than all of these.
 _BOOT = """
-import codeact_runner, codeact_ahead, codeact_data, codeact_files, codeact_open, codeact_os, codeact_show
+import codeact_runner, codeact_ahead, codeact_early, codeact_data, codeact_files, codeact_open, codeact_os, codeact_show
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
 _RUN = "codeact_runner.run()"

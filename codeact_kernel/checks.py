@@ -1,0 +1,81 @@
+"""What preflight says of the programs of one turn, and what it has to know for that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from . import preflight, prompt
+from .events import Emit, ProgramChecked
+from .guest import modules
+from .prompt import Feedback
+from .reach import Reach
+from .settings import Settings
+from .tools import Registry, ToolSpec
+from .values import RunOutcome
+
+__all__ = ["Checks"]
+
+
+@dataclass(slots=True)
+class Checks:
+    """Attributes:
+    named: the tools that the last program names.
+    sites: where it names them.
+    """
+
+    tools: Registry
+    reach: Reach
+    settings: Settings
+    emit: Emit
+    named: Sequence[str] = ()
+    sites: Sequence[preflight.Site] = ()
+    _defined: set[str] = field(default_factory=set[str])
+    """Names that programs before left in the guest, as far as their text tells."""
+
+    def callable(self) -> dict[str, ToolSpec]:
+        """The tools that a program can call, by name."""
+        return {name: spec for name, spec in self.tools.specs().items() if not spec.direct}
+
+    def direct(self) -> dict[str, ToolSpec]:
+        """The tools that the model calls itself."""
+        return {name: spec for name, spec in self.tools.specs().items() if spec.direct}
+
+    def direct_call(self, program: str) -> preflight.DirectCall | None:
+        """The call of such a tool that the program is, and nothing else."""
+        return preflight.direct_call(program, self.direct())
+
+    def check(self, program: str) -> Feedback | None:
+        """What is refused, before anything has happened."""
+        if (call := self.direct_call(program)) is not None:
+            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
+            return prompt.refused([call.problem]) if call.problem else None
+        report = self._report(program)
+        self.named, self.sites = report.tools_named, report.sites
+        problems = [problem.message for problem in report.problems]
+        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
+        return prompt.refused(problems, line=report.problems[0].line) if problems else None
+
+    def passes(self, beginning: str) -> bool:
+        """Whether there is nothing against the beginning of a program."""
+        return not self._report(beginning).problems
+
+    def ran(self, program: str, outcome: RunOutcome) -> None:
+        """What it defined is there for the next one, unless its guest is gone."""
+        self._defined = set() if outcome.state_lost else self._defined | set(re.findall(r"\w+", program))
+
+    def specs_named(self) -> list[ToolSpec]:
+        """The tools that the program names, as they are known by now: calls have shown what they return."""
+        specs = self.tools.specs()
+        return [specs[name] for name in self.named if name in specs]
+
+    def _report(self, program: str) -> preflight.Report:
+        return preflight.check(
+            program,
+            self.callable(),
+            modules(),
+            self._defined | self.reach.names,
+            direct=self.direct(),
+            program_bytes=self.settings.limits.program_bytes,
+        )

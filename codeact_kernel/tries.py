@@ -1,0 +1,55 @@
+"""How often the model may try in one turn: mending programs, looking at data, and calling tools itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .prompt import Feedback
+from .settings import Settings
+
+__all__ = ["Tries"]
+
+
+@dataclass(slots=True)
+class Tries:
+    """What was used up of `settings`."""
+
+    settings: Settings
+    repairs: int = 0
+    looks: int = 0
+    calls: int = 0
+
+    @property
+    def last_repair(self) -> bool:
+        """Whether the next thing to be mended is the end."""
+        return self.repairs >= self.settings.max_retries
+
+    @property
+    def last(self) -> bool:
+        """Whether no program can follow the next one, so that nothing need be kept for it."""
+        return self.last_repair and self.looks >= self.settings.limits.observations
+
+    @property
+    def too_many_calls(self) -> str:
+        """Why the model may call no tool itself any more, or nothing."""
+        most = self.settings.limits.direct_calls
+        if self.calls < most:
+            return ""
+        return f"the model called tools itself {most} times and came to no end: ask for less at once"
+
+    def another(self, feedback: Feedback) -> tuple[bool, str]:
+        """Whether the model may have another try after this; and why not, where its last error does not say it."""
+        match feedback.counts:
+            case "nothing":
+                return bool(feedback.reason), ""  # rejected without a word: there is nothing to tell the model
+            case "repair":
+                self.repairs += 1
+                return self.repairs <= self.settings.max_retries, ""
+            case "look":
+                self.looks += 1
+                often = self.looks > self.settings.limits.observations
+                message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
+                return not often, message if often else ""
+            case "call":
+                self.calls += 1
+                return self.calls <= self.settings.limits.direct_calls, ""
