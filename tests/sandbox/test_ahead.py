@@ -265,6 +265,21 @@ async def test_an_answer_is_not_kept_for_later(programs):
     assert ahead.value == plain.value
 
 
+async def test_what_a_loop_did_not_come_to_is_asked_again_after_it(programs):
+    text = """
+        try:
+            for key in [1, 2, 3]:
+                get(key)
+                key.no_such_method()
+        except AttributeError:
+            pass
+        get(2)
+    """
+    plain, ahead = await both(programs, text)
+    assert [call.arguments["key"] for call in plain.calls] == [1, 2]
+    assert [call.arguments["key"] for call in ahead.calls] == [1, 2, 3, 2]
+
+
 async def test_a_program_that_changes_its_list_on_the_way_sees_what_it_does(programs):
     text = """
         keys = ["a", "b"]
