@@ -35,7 +35,7 @@ PROGRAMS = {
     "Which user spent the most?": "max(range(1, 3), key=lambda user: len(get_orders(user_id=user)))",
     "Send a voucher of 10 percent to the customer who spent the most.": 'send_voucher(customer="Alice", percent=10)',
 }
-ASKING = ("README.md", *(f"docs/{name}.md" for name in ("start", "data", "access", "showing")))
+ASKING = ("README.md", *(f"docs/{name}.md" for name in ("start", "data", "access", "showing", "together")))
 """Pages whose prompts an endpoint answers; the others bring answers of their own."""
 EXTERNAL = ("ollama", "llama-server", "vllm")  # programs of others, which these pages only name
 SERVERS = ("jupyter lab",)  # they do not end
