@@ -395,3 +395,44 @@ def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Fron
     front.goto_again()
     expect(front.cell(2)).to_contain_text("dropped old")
     assert front.card(2).count() == 0
+
+
+@LAB
+def test_calls_that_only_read_show_while_the_program_is_still_written(front: Front):
+    setup = """
+@tool(read_only=True)
+async def price(product: str, shop: int = 1) -> float:
+    "Price of a product in a shop."
+    await asyncio.sleep(0.3)
+    return shop + len(product) / 10
+
+@tool(read_only=True)
+async def shops() -> list[int]:
+    "All shops."
+    return [1, 2, 3, 4]
+codeact.use(Slowly('''```python
+found = shops()
+# a few words of the model, which take
+# their time to be written, line by line,
+# until the loop is there
+rows = []
+for shop in found:
+    rows.append({"shop": shop, "lamp": price("lamp", shop), "table": price("table", shop=shop)})
+dropped_too = drop("old")
+rows
+```'''))"""
+    front.open(setup, ASK, "")
+    front.run(1)
+    front.done(1)
+    front.run(2)
+    card = front.card(2)
+    expect(card.locator(".ca-row")).to_have_count(1)
+    expect(card).not_to_contain_text("rows.append")
+    front.shot("begun-early")
+    front.state("waiting for you", 2)
+    expect(card).to_contain_text("8 of 8 done")
+    front.shot("early-and-together")
+    front.click("Allow once", 2)
+    text = front.done(2)
+    assert "1.4" in text
+    front.shot("early-done")
