@@ -53,7 +53,7 @@ class Limits:
     calls_per_run: int = 10_000
     services_per_run: int = 200_000
     """Steps with files and data: a megabyte at most each."""
-    calls_in_flight: int = 16
+    calls_in_flight: int = 32
     output_bytes: int = 1 * MIB
     """Printed text kept of one turn, head and tail; in characters."""
     shown_to_model: int = 8_000
