@@ -6,21 +6,20 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
-from collections import deque
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import asdict
-from typing import Any, TypeAlias
+from dataclasses import asdict, dataclass, field, replace
+from typing import NoReturn, TypeAlias
 
 from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
-from ..bridge.protocol import Connection, Speaker, State
+from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
 from ..settings import Limits
 from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
 from . import backends
 from .backends import compiled
+from .child import Child, apart, python
 from .worker import GAVE_UP
 
 __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
@@ -28,9 +27,6 @@ __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
 AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[Answer]]
 """Decides about a call and runs it. Never raises but for cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
-
-# No secret of the person's lives in these; without them a Python in an unusual place does not find its packages.
-_ENVIRONMENT = ("PATH", "HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CODEACT_CACHE")
 
 
 class RunClock:
@@ -76,7 +72,7 @@ async def prepare(say: Callable[[str], None]) -> None:
     if compiled.trusted(target):
         return
     say("Compiling the sandbox for this machine: once, about ten seconds…")
-    process = await _python(f"{backends.__name__}.embedded", str(target))
+    process = await asyncio.create_subprocess_exec(*python(f"{backends.__name__}.embedded", str(target)), **apart())
     try:
         _, errors = await process.communicate()
     except asyncio.CancelledError:
@@ -87,6 +83,16 @@ async def prepare(say: Callable[[str], None]) -> None:
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {' '.join(detail)}")
 
 
+@dataclass(slots=True)
+class _Running:
+    """One run: what serves it, and its calls that are under way."""
+
+    answer: AnswerCall
+    write: Write
+    calls: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, "asyncio.Task[None]"])
+    written: int = 0
+
+
 class Worker:
     """One worker process.
 
@@ -95,21 +101,26 @@ class Worker:
         busy_seconds: how long it has run programs and made its guest clean again, in all.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, backend: str, limits: Limits) -> None:
+    _process: Child
+
+    def __init__(self, backend: str, limits: Limits) -> None:
+        loop = asyncio.get_running_loop()
         self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
         self.busy_seconds = 0.0
         self._usable = True
-        self._process = process
         self._limits = limits
         self._connection = Connection(Speaker.HOST, limits)
-        self._messages: Iterator[Message] = iter(())
-        self._stderr: deque[bytes] = deque(maxlen=16)
-        self._drain = asyncio.create_task(self._read_stderr())
+        self._run: _Running | None = None
+        self._busy_since = loop.time()
+        self._ready: asyncio.Future[bool] = loop.create_future()  # False: nothing more will come
+        self._finished: asyncio.Future[RunOutcome | None] = loop.create_future()  # so does None
+        self._over = False
+        self._fault: BaseException | None = None
 
     @property
     def usable(self) -> bool:
         """Whether it can run another program. A spare may have died while nobody looked."""
-        return self._usable and self._process.returncode is None
+        return self._usable and not self._over and self._process.returncode is None
 
     @classmethod
     async def start(cls, backend: str, limits: Limits) -> Worker:
@@ -124,8 +135,7 @@ class Worker:
             "limits": asdict(limits),
             "parent": os.getpid(),
         }
-        process = await _python("codeact_kernel.sandbox.worker", json.dumps(configuration))
-        worker = cls(process, backend, limits)
+        worker = await cls.of(python("codeact_kernel.sandbox.worker", json.dumps(configuration)), backend, limits)
         try:
             async with asyncio.timeout(limits.start_seconds):
                 await worker.settle()
@@ -137,25 +147,22 @@ class Worker:
             raise
         return worker
 
+    @classmethod
+    async def of(cls, command: tuple[str, ...], backend: str, limits: Limits) -> Worker:
+        """The host side of a process that speaks the protocol, once it was started."""
+        worker = cls(backend, limits)
+        worker._process = await Child.start(command, worker._heard, worker._end)
+        return worker
+
     async def settle(self) -> None:
         """Wait until the worker has a guest for the next run.
 
         Raises:
             SandboxError: it is lost.
         """
-        if self._connection.state is not State.PREPARING:
-            return
-        loop = asyncio.get_running_loop()
-        started = loop.time()
-        message = await self._receive()
-        self.busy_seconds += loop.time() - started
-        assert isinstance(message, Ready)  # the protocol's table leaves nothing else
-        self.isolation = Isolation(
-            backend=self.isolation.backend,
-            boundary=self.isolation.boundary,
-            layers=tuple(message.layers),
-            missing=tuple(message.missing),
-        )
+        await asyncio.wait([self._ready])
+        if not self._ready.result():
+            await self._lost()
 
     async def run(self, job: Run, *, answer: AnswerCall, write: Write, clock: RunClock) -> RunOutcome:
         """Run one program; its calls are answered by `answer`, several at a time.
@@ -165,11 +172,11 @@ class Worker:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        calls: set[asyncio.Task[None]] = set()
         self._usable = False
+        self._run = run = _Running(answer, write)
         try:
             async with clock.running():
-                outcome = await self._talk(job, answer, write, calls)
+                outcome = await self._talk(job)
             self._usable = True
             return outcome
         except TimeoutError:
@@ -179,6 +186,7 @@ class Worker:
             return RunOutcome(failure=ProgramFailure(kind="WorkerLost", message=str(error)), state_lost=True)
         finally:
             self.busy_seconds += loop.time() - started
+            calls = list(run.calls.values())
             for call in calls:
                 call.cancel()
             if not self.usable:
@@ -188,105 +196,98 @@ class Worker:
     async def kill(self) -> None:
         """End the process, whatever it is doing, and wait until it is gone."""
         self._usable = False
-        if self._process.returncode is None:
-            self._process.kill()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        with suppress(RuntimeError):  # another task is reading: it sees the end as well
-            # What nobody reads keeps the pipe open, and in most Pythons `wait` waits for that too.
-            while await self._process.stdout.read(1 << 18):
-                pass
-        await self._process.wait()
-        await self._drain
+        self._end()
+        await self._process.kill()
 
-    async def _talk(self, job: Run, answer: AnswerCall, write: Write, calls: set[asyncio.Task[None]]) -> RunOutcome:
+    async def _talk(self, job: Run) -> RunOutcome:
         await self.settle()
+        if self._over:
+            await self._lost()
+        self._finished = asyncio.get_running_loop().create_future()
         self._send(job)
-        written = 0
-        while True:
-            match await self._receive():
-                case Output(stream=stream, text=text):
-                    written += len(text)
-                    if written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
-                        raise BridgeError("the worker flooded its output")
-                    write(stream, text)
-                case CallTool(call=call, name=name, arguments=arguments, line=line, together=together):
-                    together = min(max(1, together), self._limits.calls_per_run)
-                    wanted = ToolCall(id=call, name=name, arguments=arguments, line=line or None, together=together)
-                    calls.add(asyncio.create_task(self._answer(wanted, answer)))
-                case Finished(outcome=outcome):
-                    return outcome
-                case _:
-                    raise BridgeError("a message out of place")
+        await asyncio.wait([self._finished])
+        return self._finished.result() or await self._lost()
 
-    async def _answer(self, call: ToolCall, answer: AnswerCall) -> None:
+    def _heard(self, data: bytes) -> None:
+        """The worker wrote: act on each message at once."""
+        if self._over:  # nothing it says counts any more
+            return
         try:
-            result = await answer(call)
+            for message in self._connection.feed(data):
+                self._take(message)
+        except Exception as error:  # a rule was broken, or what shows the output failed
+            self._end(error)
+
+    def _take(self, message: Message) -> None:
+        run, loop = self._run, asyncio.get_running_loop()
+        match message:
+            case CallTool() if run:
+                run.calls[message.call] = loop.create_task(self._answer(message, run))
+            case Output(stream=stream, text=text) if run:
+                run.written += len(text)
+                if run.written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
+                    raise BridgeError("the worker flooded its output")
+                run.write(stream, text)
+            case Finished(outcome=outcome):
+                self._run, self._ready = None, loop.create_future()
+                self._finished.set_result(outcome)
+                self._busy_since = loop.time()
+            case Ready(layers=layers, missing=missing):
+                self.isolation = replace(self.isolation, layers=tuple(layers), missing=tuple(missing))
+                self._ready.set_result(True)
+                self.busy_seconds += loop.time() - self._busy_since
+            case _:
+                raise BridgeError("a message out of place")
+
+    async def _answer(self, message: CallTool, run: _Running) -> None:
+        call = ToolCall(
+            id=message.call,
+            name=message.name,
+            arguments=message.arguments,
+            line=message.line or None,
+            together=min(max(1, message.together), self._limits.calls_per_run),
+        )
+        try:
+            result = await run.answer(call)
         except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
             result = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         try:
             match result:
-                case Raised(kind=kind, message=message):
-                    self._send(ToolRaised(call.id, kind, message))
+                case Raised(kind=kind, message=text):
+                    self._send(ToolRaised(call.id, kind, text))
                 case _:
                     kept = result.kept
                     self._send(ToolReturned(call.id, kept.told if kept else result.value, kept is not None))
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
-        if self._process.stdin is not None:
-            with suppress(ConnectionError):  # the reader sees the end of the pipe as well, and says so
-                await self._process.stdin.drain()
+        del run.calls[call.id]
 
     def _send(self, message: Message) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(self._connection.send(message))
+        self._process.write(self._connection.send(message))
 
-    async def _receive(self) -> Message:
-        assert self._process.stdout is not None
-        while True:
-            message = next(self._messages, None)
-            if message is not None:
-                return message
-            data = await self._process.stdout.read(1 << 18)
-            if not data:
-                raise SandboxError(await self._last_words(), worker_lost=True)
-            self._messages = self._connection.feed(data)
+    def _end(self, fault: BaseException | None = None) -> None:
+        """Nothing more is heard, because of `fault` or because the pipe has ended."""
+        self._over = True
+        self._fault = self._fault or fault
+        if not self._ready.done():
+            self._ready.set_result(False)
+        if not self._finished.done():
+            self._finished.set_result(None)
+
+    async def _lost(self) -> NoReturn:
+        raise self._fault or SandboxError(await self._last_words(), worker_lost=True)
 
     async def _last_words(self) -> str:
         try:
             async with asyncio.timeout(1):
                 code = await self._process.wait()
+                await self._process.drained()
         except TimeoutError:
-            return "the sandbox's process closed its pipe."
-        await asyncio.wait([self._drain], timeout=1)
-        said = b"".join(self._stderr).decode(errors="replace").strip().splitlines()[-1:]
+            if self._process.returncode is None:
+                return "the sandbox's process closed its pipe."
+            code = self._process.returncode
+        said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
         last = " ".join(said)[:500]
         return last if code == GAVE_UP else f"the sandbox's process ended by itself ({code}). {last}".strip()
-
-    async def _read_stderr(self) -> None:
-        assert self._process.stderr is not None
-        while data := await self._process.stderr.read(1_024):
-            self._stderr.append(data)
-
-
-async def _python(module: str, *arguments: str) -> asyncio.subprocess.Process:
-    """Our Python, next to no environment, and a session of its own: interrupts of the kernel are not meant for it."""
-    apart: dict[str, Any] = {"start_new_session": True}
-    if sys.platform == "win32":
-        apart = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
-    return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-P",  # a folder beside the notebook must not be imported in place of ours
-        "-m",
-        module,
-        *arguments,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        cwd=os.path.abspath(os.sep),
-        **apart,
-    )

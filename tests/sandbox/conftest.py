@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import os
 import sys
@@ -253,15 +252,8 @@ async def hostile():
     made: list[Worker] = []
 
     async def make(script: str) -> Worker:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            f"{HOSTILE}\n{textwrap.dedent(script)}",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        made.append(Worker(process, "embedded", Limits()))
+        command = (sys.executable, "-c", f"{HOSTILE}\n{textwrap.dedent(script)}")
+        made.append(await Worker.of(command, "embedded", Limits()))
         return made[-1]
 
     yield make
