@@ -16,9 +16,13 @@ def read_all() -> None:
         _read(name)
 
 
-def prelude_source() -> str:
-    """What runs first in every guest. Named, so that tracebacks can leave it out."""
-    return f"exec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
+def prelude_source(*, whole: bool) -> str:
+    """What runs first in every guest. Named, so that tracebacks can leave it out.
+
+    Args:
+        whole: operations of any length go to the host in one message; see `sandbox/steps.py`.
+    """
+    return f"WHOLE = {whole}\nexec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
 
 
 def own_module(name: str) -> str | None:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Mapping
+from typing import Protocol
 
 from ..values import Answer, JSONObject, RunOutcome, Stream
 
 __all__ = ["Backend", "Dispatch", "Host", "Job"]
 
-Dispatch: TypeAlias = Callable[[Mapping[str, object]], str]
-"""The one host function that a guest can call: one message in, its answer out; see `steps.py`. Never raises because of
-what the guest sends."""
+
+class Dispatch(Protocol):
+    """The one host function that a guest can call: a message in, its answer out; see `steps.py`. Never raises because
+    of what the guest sends.
+    """
+
+    def __call__(self, message: Mapping[str, object]) -> str:
+        """One message of an operation that goes in pieces."""
+        ...
+
+    def whole(self, operation: JSONObject) -> str:
+        """An operation in one message, which was decoded strictly."""
+        ...
 
 
 class Job(Protocol):

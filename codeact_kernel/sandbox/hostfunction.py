@@ -35,6 +35,7 @@ from .steps import Refused, Steps
 __all__ = ["HostFunction"]
 
 _LIBRARY = ("module", "source")
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class HostFunction:
@@ -51,7 +52,7 @@ class HostFunction:
         self._limits = limits
         self._job: Job | None = None
         self._number = 0
-        self._steps = Steps(self._serve, limits.frame_bytes)
+        self._steps = Steps(self._read, self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._job_of,
             "write": self._write,
@@ -76,21 +77,28 @@ class HostFunction:
         return outcome
 
     def __call__(self, message: Mapping[str, object]) -> str:
-        """Answer one message of the guest."""
         return self._steps(message)
 
-    def _serve(self, text: str) -> str:
+    def whole(self, operation: JSONObject) -> str:
+        return self._steps.whole(operation)
+
+    def _read(self, text: str) -> JSONObject:
         try:
             operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
         except (BridgeError, ValueError) as error:
             raise Refused(str(error)) from None
-        name = operation.get("op") if isinstance(operation, dict) else None
+        if not isinstance(operation, dict):
+            raise Refused("no such operation")
+        return operation
+
+    def _serve(self, operation: JSONObject) -> str:
+        name = operation.get("op")
         serve = self._operations.get(name) if isinstance(name, str) else None
-        if serve is None or not isinstance(operation, dict):
+        if serve is None:
             raise Refused("no such operation")
         if self.outcome is not None or (self._job is None and name not in _LIBRARY):
             raise Refused("the run is over")
-        return json.dumps(serve(operation), ensure_ascii=False)
+        return _as_text(serve(operation))
 
     def _job_of(self, _: JSONObject) -> JSONValue:
         assert self._job is not None
@@ -110,7 +118,7 @@ class HostFunction:
         arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
         if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
             raise Refused("a call needs its arguments and line, and how many there are")
-        size = len(json.dumps(arguments, ensure_ascii=False).encode())
+        size = len(_as_text(arguments).encode())
         if size > self._limits.arguments_bytes:
             raise Refused(f"arguments of {size:,} bytes, the limit is {self._limits.arguments_bytes:,}")
         call = self._host.open_call(_text(operation, "name")[:200], arguments, line, max(1, together))
@@ -157,7 +165,7 @@ class HostFunction:
 
     def _result(self, operation: JSONObject) -> JSONValue:
         fields = {name: value for name, value in operation.items() if name != "op"}
-        size = len(json.dumps(fields.get("value"), ensure_ascii=False).encode())
+        size = len(_as_text(fields.get("value")).encode())
         if size > self._limits.value_bytes:
             raise Refused(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
         try:

@@ -1,7 +1,8 @@
 """Operations and answers of any length, through a host function whose messages must be short.
 
-A micro-VM's messages to its host have 16 KiB, and those to the guest end with its memory; every backend uses the same.
+A micro-VM's messages to its host have 16 KiB, and those to a guest end with its memory.
 
+    {"op": name, ...}          an operation, where a backend takes messages of any length
     {"at": n, "part": text}    a piece of an operation, n characters of which came before
     {"at": n, "last": text}    its last piece: it is served
     {"more": true}             the next piece of an answer
@@ -14,10 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-__all__ = ["ANSWER_STEP", "LONGEST_MESSAGE", "SHORTEST_PART", "Refused", "Steps"]
+from ..values import JSONObject
 
-LONGEST_MESSAGE = 16_376
-"""Bytes of one message from the guest: what a micro-VM's buffer holds. The prelude stays below 8 KiB."""
+__all__ = ["ANSWER_STEP", "SHORTEST_PART", "Refused", "Steps"]
+
 SHORTEST_PART = 1_000
 """Characters of a piece that is not the last: many small ones take more memory than what they hold."""
 ANSWER_STEP = 1 << 16
@@ -32,11 +33,13 @@ class Steps:
     """Gathers the pieces of operations and hands answers out in pieces. What it gets is hostile.
 
     Args:
-        serve: takes an operation's whole text; raises `Refused`.
+        read: makes an operation of its whole text; raises `Refused`.
+        serve: its answer; raises `Refused`.
         longest: characters of an operation.
     """
 
-    def __init__(self, serve: Callable[[str], str], longest: int) -> None:
+    def __init__(self, read: Callable[[str], JSONObject], serve: Callable[[JSONObject], str], longest: int) -> None:
+        self._read = read
         self._serve = serve
         self._longest = longest
         self.clear()
@@ -57,10 +60,21 @@ class Steps:
                 if not last:
                     return "="
                 text, self._parts, self._size = "".join(self._parts), [], 0
-                self._answer, self._given = self._serve(text), 0
+                return self.whole(self._read(text))
             return self._next_piece()
         except Refused as refusal:
             return f"!{refusal}"
+
+    def whole(self, operation: JSONObject) -> str:
+        """The answer to an operation, or its first piece."""
+        try:
+            answer = self._serve(operation)
+        except Refused as refusal:
+            return f"!{refusal}"
+        if len(answer) <= ANSWER_STEP:
+            return f"={answer}"
+        self._answer, self._given = answer, 0
+        return self._next_piece()
 
     def _gather(self, at: object, text: object, last: bool) -> None:
         if not isinstance(text, str) or type(at) is not int or (len(text) < SHORTEST_PART and not last):

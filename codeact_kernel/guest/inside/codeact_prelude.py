@@ -20,9 +20,12 @@ from typing import Any, NoReturn
 
 from wit_world.imports import tools
 
+WHOLE = bool(globals()["WHOLE"])
+"""Whether the host function takes messages of any length: whoever runs this file says so."""
 # A guest-to-host message of a micro-VM has 16 KiB, and what it cannot hold aborts the guest. Quoted once more on its
 # way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
+_as_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
 
 
 def host(op: str, **fields: Any) -> Any:
@@ -34,32 +37,37 @@ def host(op: str, **fields: Any) -> Any:
     collecting = gc.isenabled()
     gc.disable()
     try:
-        return _ask(op, fields)
+        return _ask({"op": op, **fields})
     finally:
         if collecting:
             gc.enable()
 
 
-def _ask(op: str, fields: dict[str, Any]) -> Any:
-    text = json.dumps({"op": op, **fields}, ensure_ascii=False, allow_nan=False)
+def _ask(operation: dict[str, Any]) -> Any:
+    text = _as_text(operation)
     text.encode()  # refuses lone surrogates, on which the guest would trap
-    size = _ASCII_PIECE if text.isascii() else _PIECE
-    at = 0
-    while len(text) - at > size:
-        _dispatch(at=at, part=text[at : at + size])
-        at += size
-    answer = _dispatch(at=at, last=text[at:])
+    answer = _dispatch(text) if WHOLE else _in_pieces(text)
+    if answer[0] == "=":
+        return json.loads(answer[1:])
     pieces = [answer[1:]]
     while answer[0] == "+":
-        answer = _dispatch(more=True)
+        answer = _dispatch('{"more": true}')
         pieces.append(answer[1:])
     return json.loads("".join(pieces))
 
 
-def _dispatch(**message: Any) -> str:
-    text = json.dumps(message, ensure_ascii=False)
+def _in_pieces(text: str) -> str:
+    size = _ASCII_PIECE if text.isascii() else _PIECE
+    at = 0
+    while len(text) - at > size:
+        _dispatch(_as_text({"at": at, "part": text[at : at + size]}))
+        at += size
+    return _dispatch(_as_text({"at": at, "last": text[at:]}))
+
+
+def _dispatch(message: str) -> str:
     try:
-        answer = tools.dispatch("codeact", text)
+        answer = tools.dispatch("codeact", message)
     except Exception as error:
         raise RuntimeError(str(getattr(error, "value", error))) from None
     if answer[0] == '"':  # a micro-VM quotes what the host function returned

@@ -20,9 +20,9 @@ from ...guest.sources import prelude_source
 from ...settings import Limits
 from ...values import ProgramFailure, RunOutcome
 from ..base import Dispatch
-from ..steps import LONGEST_MESSAGE
 from . import compiled, shipped
 from .denied_http import add_denied_http
+from .textual import add_textual
 
 __all__ = ["Embedded", "compile_guest"]
 
@@ -65,10 +65,11 @@ class Embedded:
         self._linker.add_wasip2()
         add_denied_http(self._linker, self._component, self._engine)
         with self._linker.root() as root, root.add_instance("hyperlight:sandbox/tools") as tools:
-            tools.add_func("dispatch", self._dispatch)
+            self._keep = add_textual(tools, "dispatch", self._dispatch, longest=limits.frame_bytes, failed=self._failed)
         executor = self._component.get_export_index("hyperlight:sandbox/executor")
         assert executor is not None
         self._entry = self._component.get_export_index("run", executor) or "run"
+        self._fault: Exception | None = None
         self._store: Store | None = None
         self._execute: Callable[[str], Any] | None = None
         self.reset()
@@ -78,6 +79,8 @@ class Embedded:
         try:
             self._execute(_RUN)
         except (Trap, WasmtimeError) as error:
+            if self._fault is not None:  # ours, not the guest's
+                raise self._fault from None
             self._close()
             return RunOutcome(failure=_crashed(str(error)), state_lost=True)
         return None
@@ -93,7 +96,7 @@ class Embedded:
         entry = self._linker.instantiate(store, self._component).get_func(store, self._entry)
         assert entry is not None
         self._store, self._execute = store, lambda code: entry(store, code)
-        for code in (prelude_source(), _BOOT):
+        for code in (prelude_source(whole=True), _BOOT):
             done = self._execute(code)
             if getattr(done, "exit-code"):
                 raise SandboxError(f"The guest did not start: {done.stderr[-500:]}")
@@ -103,16 +106,19 @@ class Embedded:
         if store is not None:
             store.close()
 
-    def _dispatch(self, _: Store, name: str, arguments: str) -> wasm.Variant:
-        if name != "codeact":
-            return wasm.Variant("err", "call tools with call_tool(...)")
+    def _dispatch(self, name: bytes, text: bytes) -> tuple[bool, str]:
+        if name != b"codeact":
+            return False, "call tools with call_tool(...)"
         try:
-            message = loads(arguments.encode(), limit=LONGEST_MESSAGE, depth=2)
-        except (BridgeError, ValueError) as error:
-            return wasm.Variant("err", str(error))
+            message = loads(text, limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
+        except BridgeError as error:
+            return False, str(error)
         if not isinstance(message, dict):
-            return wasm.Variant("err", "a message is an object")
-        return wasm.Variant("ok", self._function(message))
+            return False, "a message is an object"
+        return True, self._function.whole(message) if "op" in message else self._function(message)
+
+    def _failed(self, error: Exception) -> None:
+        self._fault = error
 
 
 def _crashed(text: str) -> ProgramFailure:

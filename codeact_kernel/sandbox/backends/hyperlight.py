@@ -93,7 +93,7 @@ class Hyperlight:
             self._sandbox.run("None")  # this makes the micro-VM
         except RuntimeError as error:
             raise SandboxError(f"the hypervisor refuses to run a micro-VM: {_reason(str(error))}") from None
-        for code in (prelude_source(), _BOOT):
+        for code in (prelude_source(whole=False), _BOOT):
             done = self._sandbox.run(code)
             if done.exit_code:
                 raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")
