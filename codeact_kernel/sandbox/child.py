@@ -1,20 +1,25 @@
-"""A child process whose pipe is heard as it fills: no stream and no task lie between the pipe and who waits for it."""
+"""A child process whose pipe is heard as it fills: no stream, no task and no turn of the loop lie between the pipe and
+who waits for it.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any, Protocol, cast
 
 __all__ = ["Child", "apart", "python"]
 
 # No secret of the person's lives in these; without them a Python in an unusual place does not find its packages.
 _ENVIRONMENT = ("PATH", "HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CODEACT_CACHE")
 _STDERR_KEPT = 16 << 10
-_STDOUT, _STDERR = 1, 2
+_READ = 1 << 16  # what a pipe holds; a larger buffer is mapped and unmapped for each read
+_STDOUT = 1
 
 
 def python(module: str, *arguments: str) -> tuple[str, ...]:
@@ -32,6 +37,75 @@ def apart() -> Mapping[str, Any]:
     return {"env": environment, "cwd": os.path.abspath(os.sep), **pipes, **own}
 
 
+class _Line(Protocol):
+    def write(self, data: bytes) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Pipes:
+    """Our ends of a child's stdin and stdout. asyncio's own hand on what they read two turns of the loop later."""
+
+    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+        self._heard = heard
+        self._ended = ended
+        self._loop = asyncio.get_running_loop()
+        self._unsent = bytearray()
+        self._theirs = [0, 0]
+        self._theirs[0], ours_out = os.pipe()
+        ours_in, self._theirs[1] = os.pipe()
+        self._in, self._out = io.FileIO(ours_in, "r"), io.FileIO(ours_out, "w")
+        for end in (ours_in, ours_out):
+            os.set_blocking(end, False)
+        self._loop.add_reader(self._in, self._read)
+
+    @property
+    def theirs(self) -> Mapping[str, Any]:
+        """The child's ends."""
+        return {"stdin": self._theirs[0], "stdout": self._theirs[1]}
+
+    def given(self) -> None:
+        """The child has its ends."""
+        for end in self._theirs:
+            os.close(end)
+
+    def write(self, data: bytes) -> None:
+        if self._out.closed:
+            return
+        if not self._unsent:
+            data = data[self._write(data) :]
+            if data:
+                self._loop.add_writer(self._out, self._write_more)
+        self._unsent += data
+
+    def close(self) -> None:
+        if self._out.closed:
+            return
+        self._loop.remove_reader(self._in)
+        self._loop.remove_writer(self._out)
+        self._unsent.clear()
+        self._in.close()
+        self._out.close()
+
+    def _write(self, data: bytes | bytearray) -> int:
+        try:
+            return self._out.write(data) or 0
+        except OSError:  # the pipe has ended; who reads sees it as well, and says so
+            return len(data)
+
+    def _write_more(self) -> None:
+        del self._unsent[: self._write(self._unsent)]
+        if not self._unsent:
+            self._loop.remove_writer(self._out)
+
+    def _read(self) -> None:
+        data = self._in.read(_READ)
+        if data:
+            self._heard(data)
+        elif data is not None:
+            self._loop.remove_reader(self._in)
+            self._ended()
+
+
 class Child(asyncio.SubprocessProtocol):
     """A process with three pipes.
 
@@ -44,7 +118,7 @@ class Child(asyncio.SubprocessProtocol):
     """
 
     _transport: asyncio.SubprocessTransport
-    _stdin: asyncio.WriteTransport
+    _line: _Line
 
     def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -62,7 +136,19 @@ class Child(asyncio.SubprocessProtocol):
             OSError: it cannot be started.
         """
         loop = asyncio.get_running_loop()
-        _, child = await loop.subprocess_exec(lambda: cls(heard, ended), *command, **apart())
+        if sys.platform == "win32":  # its loop cannot wait for a pipe of ours
+            transport, child = await loop.subprocess_exec(lambda: cls(heard, ended), *command, **apart())
+            child._line = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+            return child
+        pipes = _Pipes(heard, ended)
+        try:
+            _, child = await loop.subprocess_exec(lambda: cls(heard, ended), *command, **{**apart(), **pipes.theirs})
+        except BaseException:
+            pipes.close()
+            raise
+        finally:
+            pipes.given()
+        child._line = pipes
         return child
 
     @property
@@ -76,28 +162,26 @@ class Child(asyncio.SubprocessProtocol):
 
     def write(self, data: bytes) -> None:
         """Write to its stdin; what it does not take at once is kept. Nothing happens when it has ended."""
-        self._stdin.write(data)
+        self._line.write(data)
 
     async def wait(self) -> int | None:
-        """Wait for its end: its exit code."""
+        """Wait for its end, and that of stderr: its exit code."""
         await asyncio.wait([self._gone])
+        await asyncio.wait([self._closed], timeout=1)  # somebody else may have inherited the pipe
         return self.returncode
-
-    async def drained(self) -> None:
-        """Wait until it has ended and its pipes as well."""
-        await asyncio.wait([self._closed])
 
     async def kill(self) -> None:
         """End it, whatever it is doing, and wait until it and its pipes are gone."""
         if self.returncode is None:
-            self._transport.kill()
-        await self.wait()
+            with suppress(ProcessLookupError):
+                self._transport.kill()
+        await asyncio.wait([self._gone])
+        self._line.close()
         self._transport.close()
-        await self.drained()
+        await asyncio.wait([self._closed])
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.SubprocessTransport", transport)
-        self._stdin = cast("asyncio.WriteTransport", self._transport.get_pipe_transport(0))
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == _STDOUT:

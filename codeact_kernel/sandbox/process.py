@@ -279,13 +279,10 @@ class Worker:
 
     async def _last_words(self) -> str:
         try:
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(2):
                 code = await self._process.wait()
-                await self._process.drained()
         except TimeoutError:
-            if self._process.returncode is None:
-                return "the sandbox's process closed its pipe."
-            code = self._process.returncode
+            return "the sandbox's process closed its pipe."
         said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
