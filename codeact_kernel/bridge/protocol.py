@@ -89,16 +89,17 @@ class Connection:
         Raises:
             BridgeError: the other end broke a rule.
         """
-        self._buffer += data
-        while len(self._buffer) >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(self._buffer)
+        buffer = self._buffer
+        buffer += data
+        while len(buffer) >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer)
             if length > self._limits.frame_bytes:  # refused by its length alone, before it is collected
                 raise BridgeError(f"a frame of {length:,} bytes, the limit is {self._limits.frame_bytes:,}")
             end = _LENGTH.size + length
-            if len(self._buffer) < end:
+            if len(buffer) < end:
                 return
-            frame = bytes(self._buffer[_LENGTH.size : end])
-            del self._buffer[:end]
+            frame = bytes(buffer[_LENGTH.size : end])
+            del buffer[:end]
             # Messages wrap a value in one or two levels of their own.
             value = loads(frame, limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
             message = m.decode(value)

@@ -27,7 +27,7 @@ def dumps(value: JSONValue, *, limit: int) -> bytes:
         BridgeError: it is too large, or holds what JSON cannot carry (NaN, a lone surrogate, a foreign type).
     """
     try:
-        data = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        data = _encoded(value).encode()
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise BridgeError(f"not JSON: {error}") from None
     if len(data) > limit:
@@ -46,9 +46,7 @@ def loads(data: bytes, *, limit: int, depth: int) -> JSONValue:
     if data.count(b"[") + data.count(b"{") > depth and _nesting(data) > depth:
         raise BridgeError(f"JSON nested deeper than {depth} levels")
     try:
-        value: JSONValue = json.loads(
-            data.decode(), parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique_keys
-        )
+        value: JSONValue = _decoded(data.decode())
     except (ValueError, RecursionError) as error:
         raise BridgeError(f"not JSON: {error}") from None
     if b"\\u" in data:
@@ -84,6 +82,11 @@ def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     if len(result) != len(pairs):
         raise ValueError("an object with a key twice")
     return result
+
+
+# Made once: `json.loads` and `json.dumps` with options of ours make theirs anew at each call.
+_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+_decoded = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique_keys).decode
 
 
 def _refuse_surrogates(value: JSONValue) -> None:

@@ -26,6 +26,7 @@ WHOLE = bool(globals()["WHOLE"])
 # way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
 _as_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_value_at = json.JSONDecoder().scan_once
 
 
 def host(op: str, **fields: Any) -> Any:
@@ -48,7 +49,7 @@ def _ask(operation: dict[str, Any]) -> Any:
     text.encode()  # refuses lone surrogates, on which the guest would trap
     answer = _dispatch(text) if WHOLE else _in_pieces(text)
     if answer[0] == "=":
-        return json.loads(answer[1:])
+        return _value_at(answer, 1)[0]
     pieces = [answer[1:]]
     while answer[0] == "+":
         answer = _dispatch('{"more": true}')
