@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import NoReturn, TypeAlias
@@ -81,6 +81,13 @@ async def prepare(say: Callable[[str], None]) -> None:
     if process.returncode or not compiled.trusted(target):
         detail = errors.decode(errors="replace").strip().splitlines()[-1:]
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {' '.join(detail)}")
+
+
+def _begin(loop: asyncio.AbstractEventLoop, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+    """A task whose first step is taken at once, where this Python can: most calls need no other."""
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, eager_start=True)
+    return loop.create_task(work)
 
 
 @dataclass(slots=True)
@@ -222,7 +229,9 @@ class Worker:
         run, loop = self._run, asyncio.get_running_loop()
         match message:
             case CallTool() if run:
-                run.calls[message.call] = loop.create_task(self._answer(message, run))
+                task = _begin(loop, self._answer(message, run))
+                if not task.done():
+                    run.calls[message.call] = task
             case Output(stream=stream, text=text) if run:
                 run.written += len(text)
                 if run.written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
@@ -260,7 +269,7 @@ class Worker:
                     self._send(ToolReturned(call.id, kept.told if kept else result.value, kept is not None))
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
-        del run.calls[call.id]
+        run.calls.pop(call.id, None)
 
     def _send(self, message: Message) -> None:
         self._process.write(self._connection.send(message))

@@ -207,3 +207,16 @@ async def test_a_worker_that_never_comes_back_from_its_reset_is_replaced(new_poo
     await programs.pool.give_back(stuck, clean=True)
     assert (await programs.run("2")).value == 2
     assert not stuck.usable
+
+
+async def test_calls_that_were_answered_hold_nothing_while_the_program_makes_more(new_pool):
+    most = 0
+
+    async def count(value: int) -> int:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()))
+        return value
+
+    run = await new_pool().run("sum(count(value=1) for _ in range(500))", tools={"count": count})
+    assert run.value == 500
+    assert most < 20
