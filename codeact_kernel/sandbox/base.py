@@ -19,8 +19,8 @@ class Dispatch(Protocol):
         """One message of an operation that goes in pieces."""
         ...
 
-    def whole(self, operation: JSONObject) -> str:
-        """An operation in one message, which was decoded strictly."""
+    def whole(self, operation: JSONObject, size: int) -> str:
+        """An operation in one message of `size` bytes, which was decoded strictly."""
         ...
 
 

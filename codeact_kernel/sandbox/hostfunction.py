@@ -52,6 +52,7 @@ class HostFunction:
         self._limits = limits
         self._job: Job | None = None
         self._number = 0
+        self._size = 0  # of the present operation
         self._steps = Steps(self._read, self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._job_of,
@@ -79,10 +80,13 @@ class HostFunction:
     def __call__(self, message: Mapping[str, object]) -> str:
         return self._steps(message)
 
-    def whole(self, operation: JSONObject) -> str:
+    def whole(self, operation: JSONObject, size: int) -> str:
+        """Answer an operation that came in one message of `size` bytes."""
+        self._size = size
         return self._steps.whole(operation)
 
     def _read(self, text: str) -> JSONObject:
+        self._size = len(text)
         try:
             operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
         except (BridgeError, ValueError) as error:
@@ -118,9 +122,9 @@ class HostFunction:
         arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
         if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
             raise Refused("a call needs its arguments and line, and how many there are")
-        size = len(_as_text(arguments).encode())
-        if size > self._limits.arguments_bytes:
-            raise Refused(f"arguments of {size:,} bytes, the limit is {self._limits.arguments_bytes:,}")
+        most = self._limits.arguments_bytes
+        if self._size > most // 8 and (size := len(_as_text(arguments).encode())) > most:
+            raise Refused(f"arguments of {size:,} bytes, the limit is {most:,}")
         call = self._host.open_call(_text(operation, "name")[:200], arguments, line, max(1, together))
         return self._answers({call}, None) if operation.get("wait") is True else call
 

@@ -66,10 +66,8 @@ class Pipe:
             message = next(self._messages, None)
             if message is not None:
                 return message
-            if deadline is not None:
-                left = deadline - time.monotonic()
-                if not readable(self._read, max(0.0, min(left, 1e6))):
-                    return None
+            if deadline is not None and not readable(self._read, max(0.0, min(deadline - time.monotonic(), 1e6))):
+                return None
             data = os.read(self._read, 1 << 16)
             if not data:
                 os._exit(0)

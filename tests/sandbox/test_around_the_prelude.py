@@ -37,54 +37,71 @@ def raw(text: str) -> str:
     return RAW + program(text)
 
 
-@pytest.mark.parametrize(
-    "operation",
-    [
-        "",
-        "garbage",
-        "{}",
-        "[]",
-        "null",
-        '"job"',
-        '{"op": "hello"}',
-        '{"op": null}',
-        '{"op": ["job"]}',
-        '{"op": "__init__"}',
-        '{"op": "call"}',
-        '{"op": "call", "name": 1, "arguments": {}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": [], "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {}, "line": true, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": NaN}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": 1e999}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": 1, "a": 2}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": "\\ud800"}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": '
-        + "[" * 20_000
-        + "]" * 20_000
-        + '}, "line": 0, "together": 1}',
-        '{"op": "call", "name": "add", "arguments": {"a": ' + "7" * 5_000 + '}, "line": 0, "together": 1}',
-        '{"op": "wait"}',
-        '{"op": "wait", "calls": 1, "seconds": null}',
-        '{"op": "wait", "calls": [], "seconds": null}',
-        '{"op": "wait", "calls": [1], "seconds": null}',
-        '{"op": "wait", "calls": [true, "1", null, -1], "seconds": 0}',
-        '{"op": "wait", "calls": [1], "seconds": "1"}',
-        '{"op": "sleep"}',
-        '{"op": "sleep", "seconds": "1"}',
-        '{"op": "write", "stream": "stdout"}',
-        '{"op": "write", "stream": 1, "text": "x"}',
-        '{"op": "module", "name": 1}',
-        '{"op": "result"}',
-        '{"op": "result", "failure": null, "value": 1, "text": 1, "is_json": true, "observed": []}',
-        '{"op": "result", "failure": {}, "value": 1, "text": "1", "is_json": true, "observed": []}',
-    ],
-    ids=lambda operation: operation[:90] or "empty",
-)
+WRONG = [
+    "",
+    "garbage",
+    "{}",
+    "[]",
+    "null",
+    '"job"',
+    '{"op": "hello"}',
+    '{"op": null}',
+    '{"op": ["job"]}',
+    '{"op": "__init__"}',
+    '{"op": "call"}',
+    '{"op": "call", "name": 1, "arguments": {}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": [], "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {}, "line": true, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": NaN}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": 1e999}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": 1, "a": 2}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": "\\ud800"}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": ' + "[" * 20_000 + "]" * 20_000 + '}, "line": 0, "together": 1}',
+    '{"op": "call", "name": "add", "arguments": {"a": ' + "7" * 5_000 + '}, "line": 0, "together": 1}',
+    '{"op": "wait"}',
+    '{"op": "wait", "calls": 1, "seconds": null}',
+    '{"op": "wait", "calls": [], "seconds": null}',
+    '{"op": "wait", "calls": [1], "seconds": null}',
+    '{"op": "wait", "calls": [true, "1", null, -1], "seconds": 0}',
+    '{"op": "wait", "calls": [1], "seconds": "1"}',
+    '{"op": "sleep"}',
+    '{"op": "sleep", "seconds": "1"}',
+    '{"op": "write", "stream": "stdout"}',
+    '{"op": "write", "stream": 1, "text": "x"}',
+    '{"op": "module", "name": 1}',
+    '{"op": "result"}',
+    '{"op": "result", "failure": null, "value": 1, "text": 1, "is_json": true, "observed": []}',
+    '{"op": "result", "failure": {}, "value": 1, "text": "1", "is_json": true, "observed": []}',
+]
+
+
+@pytest.mark.parametrize("operation", WRONG, ids=lambda operation: operation[:90] or "empty")
 async def test_a_raw_operation_that_is_wrong_is_refused_and_the_run_goes_on(programs, operation):
     run = await programs.run(raw(f"refusal = raw({operation!r})\nprint(refusal)\nadd(1)"))
     assert run.value == 2
     assert run.stdout.startswith("refused: ")
     assert [call.arguments for call in run.calls] == [{"a": 1}]
+
+
+@pytest.mark.parametrize("operation", WRONG, ids=lambda operation: operation[:90] or "empty")
+async def test_a_wrong_operation_in_one_message_is_refused_and_the_run_goes_on(programs, operation):
+    run = await programs.run(raw(f"refusal = send({operation!r})\nprint(refusal)\nadd(1)"))
+    assert run.value == 2
+    assert run.stdout.startswith("refused: ")
+    assert [call.arguments for call in run.calls] == [{"a": 1}]
+
+
+async def test_an_operation_longer_than_any_may_be_is_refused_unread(programs):
+    if programs.in_micro_vm:
+        pytest.skip("messages of a micro-VM have 16 KiB")
+    run = await programs.run(
+        raw("""
+        refusal = send('{"op": "write", "stream": "stdout", "text": "%s"}' % ("x" * (9 << 20)))
+        [refusal, add(1)]
+        """)
+    )
+    assert run.value == [f"refused: a message of over {LIMITS.frame_bytes:,} characters", 2]
+    assert run.seen[0][0] == "call"
 
 
 async def test_the_library_is_served_by_name_only_and_never_as_a_path(programs):

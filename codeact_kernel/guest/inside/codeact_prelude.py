@@ -26,7 +26,8 @@ WHOLE = bool(globals()["WHOLE"])
 # way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
 _as_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_value_at = json.JSONDecoder().scan_once
+_decoder: Any = json.JSONDecoder()
+_value_at = _decoder.scan_once  # from a place in a text, where `decode` takes a text of its own
 
 
 def host(op: str, **fields: Any) -> Any:

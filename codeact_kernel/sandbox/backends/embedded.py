@@ -115,7 +115,7 @@ class Embedded:
             return False, str(error)
         if not isinstance(message, dict):
             return False, "a message is an object"
-        return True, self._function.whole(message) if "op" in message else self._function(message)
+        return True, self._function.whole(message, len(text)) if "op" in message else self._function(message)
 
     def _failed(self, error: Exception) -> None:
         self._fault = error

@@ -24,6 +24,9 @@ ffi = _wasmtime._ffi
 
 _STRING, _RESULT = ffi.WASMTIME_COMPONENT_STRING.value, ffi.WASMTIME_COMPONENT_RESULT.value
 _NO_FINALIZER: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)()
+_copy_into: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p)(
+    ("wasm_byte_vec_new", ffi.dll)
+)
 
 
 def add_textual(
@@ -66,7 +69,7 @@ def _fill(result: Any, well: bool, data: bytes) -> None:
     """Make `result` the answer; what it points to is wasmtime's from now on."""
     value = ffi.wasmtime_component_val_t()
     value.kind = _STRING
-    ffi.wasm_byte_vec_new(byref(value.of.string), len(data), (ctypes.c_uint8 * len(data)).from_buffer_copy(data))
+    _copy_into(byref(value.of.string), len(data), data)
     result.kind = _RESULT
     result.of.result.is_ok = well
     result.of.result.val = ffi.wasmtime_component_val_new(byref(value))
