@@ -7,8 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict, dataclass, field, replace
 from typing import NoReturn, TypeAlias
 
@@ -20,6 +19,7 @@ from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stre
 from . import backends
 from .backends import compiled
 from .child import Child, apart, python
+from .clock import RunClock
 from .worker import GAVE_UP
 
 __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
@@ -27,39 +27,6 @@ __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
 AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[Answer]]
 """Decides about a call and runs it. Never raises but for cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
-
-
-class RunClock:
-    """The wall-clock limit of one run. It stands still while a person decides."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._limit = asyncio.timeout(None)
-        self._pauses = 0
-        self._left = seconds
-
-    @asynccontextmanager
-    async def running(self) -> AsyncGenerator[None]:
-        """Let it run for the time of the `with` block, which ends with a TimeoutError when the time is up."""
-        async with self._limit:
-            self._limit.reschedule(asyncio.get_running_loop().time() + self.seconds)
-            yield
-
-    @contextmanager
-    def paused(self) -> Generator[None]:
-        """Stop the clock for the time of the `with` block; several may overlap."""
-        loop = asyncio.get_running_loop()
-        self._pauses += 1
-        if self._pauses == 1:
-            self._left = (self._limit.when() or loop.time()) - loop.time()
-            self._limit.reschedule(None)
-        try:
-            yield
-        finally:
-            self._pauses -= 1
-            if self._pauses == 0 and not self._limit.expired():
-                with suppress(RuntimeError):  # the run ended meanwhile, and its clock with it
-                    self._limit.reschedule(loop.time() + self._left)
 
 
 async def prepare(say: Callable[[str], None]) -> None:
