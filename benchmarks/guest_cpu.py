@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib.metadata
 import json
 import math
 import os
@@ -243,7 +244,7 @@ def main() -> None:
     for load, seconds in found["native_seconds"].items():
         print(f"{load:<42} {seconds * 1e3:>9.1f}  {found['rows'][0]['ratios'][load]:.2f}x")
     if options.json:
-        facts = {"native": version, "wasmtime": wasmtime.__version__, "rounds": options.rounds}
+        facts = {"native": version, "wasmtime": importlib.metadata.version("wasmtime"), "rounds": options.rounds}
         Path(options.json).write_text(json.dumps({**facts, **found}, indent=1), encoding="utf-8")
 
 
