@@ -58,9 +58,12 @@ class Backend(Protocol):
 
     Attributes:
         hypervisor: it needs the hypervisor's device while it runs.
+        can_be_copied: a copy of the process has a guest of its own, as it was: there are no threads, and nothing that
+            both would share.
     """
 
     hypervisor: bool
+    can_be_copied: bool
 
     def run(self) -> RunOutcome | None:
         """Run the guest's runner once. `None` when the guest reported its outcome itself through the host function;

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 if sys.platform != "win32":
     import resource  # here, because it could not be opened any more where it is used
 
-__all__ = ["die_with", "finish", "prepare"]
+__all__ = ["die_with", "finish", "no_core", "prepare"]
 
 _ALLOW, _EPERM, _ENOSYS, _KILL = 0x7FFF0000, 0x00050001, 0x00050026, 0x80000000
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
@@ -50,6 +50,12 @@ def die_with(parent: int) -> None:
     _prctl(1, 9)  # PR_SET_PDEATHSIG, SIGKILL
     if os.getppid() != parent:
         os._exit(0)
+
+
+def no_core() -> None:
+    """This process leaves no core file: it would hold what was in its memory."""
+    if sys.platform != "win32":
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def prepare(*, files: Sequence[str]) -> None:

@@ -1,5 +1,8 @@
 """The child process: real stdio to the bridge, one backend inside, main thread only.
 
+Where the system can copy a process, each turn runs in a copy of this one, made when the guest was ready: that takes
+milliseconds, and what the copies do not write they share. The process itself then never runs a program.
+
 Run as `python -P -m codeact_kernel.sandbox.worker CONFIG`, with the configuration as one JSON text; `process.py` holds
 the other end. It starts light, reads all it will ever need, locks itself down, and only then lets a guest run.
 """
@@ -15,12 +18,12 @@ from typing import TypedDict
 
 from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
 from ..bridge.protocol import Connection, Speaker
-from ..errors import CodeActError
+from ..errors import CodeActError, SandboxError
 from ..guest import Pack
 from ..guest.sources import read_all
 from ..settings import Limits
 from ..values import Answer, JSONObject, Kept, ProgramFailure, Raised, Returned, RunOutcome, Stream
-from . import backends, lockdown
+from . import backends, copies, lockdown
 from .hostfunction import HostFunction
 from .readable import readable
 from .steps import Refused
@@ -29,6 +32,22 @@ __all__ = ["GAVE_UP", "Configuration", "main"]
 
 GAVE_UP = 70
 """The exit code of a worker that says why it ended, in the last line of its stderr. (EX_SOFTWARE of sysexits.h.)"""
+
+
+_REHEARSAL = """
+def f(x, *rest, y=1):
+    try:
+        return sum(i * x for i in range(9)) + len([str(i).upper() for i in rest]) / y
+    except ZeroDivisionError as error:
+        return f"{error!r:>20}"
+class A:
+    def __init__(self):
+        self.rows = sorted({str(i): i for i in range(500)}.items(), key=lambda row: -row[1])
+import json
+f(2, 3, "x", y=0), f(1), json.loads(json.dumps(A().rows)), "a b".split(), bytearray(1 << 18), list(range(9_999))
+for name in [name for name in globals() if not name.startswith("__")]:
+    del globals()[name]
+"""
 
 
 class Configuration(TypedDict):
@@ -152,8 +171,19 @@ class BridgeHost:
         return True
 
 
-def serve(pipe: Pipe, backend: backends.Backend, function: HostFunction, host: BridgeHost, ready: Ready) -> None:
-    """Run what the host sends, until the pipe ends."""
+def rehearse(backend: backends.Backend, function: HostFunction) -> None:
+    """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them."""
+    function.begin(Run(_REHEARSAL, {}, {}, keep=False), 0)
+    died = backend.run()
+    reported = function.end()
+    if died or reported is None or reported.failure is not None:
+        raise SandboxError(f"A copy of the guest does not work: {died or reported}")
+
+
+def serve(
+    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: BridgeHost, ready: Ready, *, copied: bool
+) -> None:
+    """Run what the host sends, until the pipe ends; a copy that was `copied` for it, until the guest is used up."""
     number = 0
     while True:
         pipe.send(ready)
@@ -172,6 +202,8 @@ def serve(pipe: Pipe, backend: backends.Backend, function: HostFunction, host: B
         pipe.send(Finished(outcome))
         unfinished = outcome.failure is not None or outcome.observed
         if outcome.state_lost or not (message.keep and unfinished):
+            if copied:
+                os._exit(copies.NEXT)
             backend.reset()
             number = 0
 
@@ -189,8 +221,12 @@ def main() -> None:
         read_all()
         lockdown.prepare(files=[configuration["guest"], *backends.devices(configuration["backend"])])
         backend = make(configuration["guest"], function, limits)
+        copied = backend.can_be_copied and copies.possible()
+        if copied:
+            copies.begin()
+            rehearse(backend, function)
         layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
-        serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing))
+        serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)
     except CodeActError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(GAVE_UP)

@@ -184,7 +184,7 @@ def test_a_worker_ends_with_its_parent_even_while_its_guest_loops():
 
         async def main():
             def write(stream, text):
-                print(*[child.pid for child in psutil.Process().children()], flush=True)
+                print(*[child.pid for child in psutil.Process().children(recursive=True)], flush=True)
 
             async with Pool("embedded", Limits()).checkout() as sandbox:
                 await sandbox.run("print('running')\\nwhile True: pass", tools={}, keep=False, answer=None, write=write,

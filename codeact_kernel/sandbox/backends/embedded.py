@@ -22,6 +22,7 @@ from ...values import ProgramFailure, RunOutcome
 from ..base import Dispatch
 from . import compiled, shipped
 from .denied_http import add_denied_http
+from .randomness import add_randomness
 from .textual import add_textual
 
 __all__ = ["Embedded", "compile_guest"]
@@ -52,6 +53,7 @@ class Embedded:
     """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
 
     hypervisor = False
+    can_be_copied = True
 
     def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
         file = Path(guest)
@@ -63,6 +65,7 @@ class Embedded:
         self._component = wasm.Component.deserialize_file(self._engine, str(file))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()
+        self._random = add_randomness(self._linker)
         add_denied_http(self._linker, self._component, self._engine)
         with self._linker.root() as root, root.add_instance("hyperlight:sandbox/tools") as tools:
             self._keep = add_textual(tools, "dispatch", self._dispatch, longest=limits.frame_bytes, failed=self._failed)

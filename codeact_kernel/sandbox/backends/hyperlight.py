@@ -45,6 +45,7 @@ class Hyperlight:
     """One micro-VM and its clean snapshot."""
 
     hypervisor = True
+    can_be_copied = False
 
     def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
         self._function = function
