@@ -7,14 +7,16 @@ way to make two readers disagree, so all four are refused. Deep input is refused
 from __future__ import annotations
 
 import json
+import json.encoder
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 from ..errors import BridgeError
 from ..values import JSONValue
 
-__all__ = ["dumps", "loads"]
+__all__ = ["dumps", "loads", "to_text"]
 
 # Possessive, and content with a string that never ends: hostile text must not make it scan again and again.
 _TOKENS = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -27,12 +29,21 @@ def dumps(value: JSONValue, *, limit: int) -> bytes:
         BridgeError: it is too large, or holds what JSON cannot carry (NaN, a lone surrogate, a foreign type).
     """
     try:
-        data = _encoded(value).encode()
+        data = to_text(value).encode()
     except (TypeError, ValueError, RecursionError) as error:  # UnicodeEncodeError is a ValueError
         raise BridgeError(f"not JSON: {error}") from None
     if len(data) > limit:
         raise BridgeError(f"{len(data):,} bytes of JSON, the limit is {limit:,}")
     return data
+
+
+def to_text(value: JSONValue) -> str:
+    """`value` as JSON without spaces.
+
+    Raises:
+        TypeError, ValueError, RecursionError: it holds what JSON cannot carry.
+    """
+    return "".join(_chunks(value, 0)) if _chunks else _encoder.encode(value)
 
 
 def loads(data: bytes, *, limit: int, depth: int) -> JSONValue:
@@ -84,9 +95,13 @@ def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     return result
 
 
-# Made once: `json.loads` and `json.dumps` with options of ours make theirs anew at each call.
-_encoded = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+# Made once: `json` makes its own anew at each call, which takes longer than reading or writing a short message.
 _decoded = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique_keys).decode
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_make: Any = getattr(json.encoder, "c_make_encoder", None)  # without markers: a circle is a RecursionError
+_chunks: Any = _make and _make(
+    None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+)
 
 
 def _refuse_surrogates(value: JSONValue) -> None:

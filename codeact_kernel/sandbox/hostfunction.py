@@ -18,12 +18,11 @@ how an operation gets here.
 from __future__ import annotations
 
 import base64
-import json
 import time
 from collections.abc import Callable, Mapping
 
 from ..bridge.messages import outcome_from_json
-from ..bridge.strict_json import loads
+from ..bridge.strict_json import loads, to_text
 from ..errors import BridgeError
 from ..guest import Pack
 from ..guest.sources import own_module
@@ -35,7 +34,6 @@ from .steps import Refused, Steps
 __all__ = ["HostFunction"]
 
 _LIBRARY = ("module", "source")
-_as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class HostFunction:
@@ -102,7 +100,7 @@ class HostFunction:
             raise Refused("no such operation")
         if self.outcome is not None or (self._job is None and name not in _LIBRARY):
             raise Refused("the run is over")
-        return _as_text(serve(operation))
+        return to_text(serve(operation))
 
     def _job_of(self, _: JSONObject) -> JSONValue:
         assert self._job is not None
@@ -123,7 +121,7 @@ class HostFunction:
         if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
             raise Refused("a call needs its arguments and line, and how many there are")
         most = self._limits.arguments_bytes
-        if self._size > most // 8 and (size := len(_as_text(arguments).encode())) > most:
+        if self._size > most // 8 and (size := len(to_text(arguments).encode())) > most:
             raise Refused(f"arguments of {size:,} bytes, the limit is {most:,}")
         call = self._host.open_call(_text(operation, "name")[:200], arguments, line, max(1, together))
         return self._answers({call}, None) if operation.get("wait") is True else call
@@ -169,7 +167,7 @@ class HostFunction:
 
     def _result(self, operation: JSONObject) -> JSONValue:
         fields = {name: value for name, value in operation.items() if name != "op"}
-        size = len(_as_text(fields.get("value")).encode())
+        size = len(to_text(fields.get("value")).encode())
         if size > self._limits.value_bytes:
             raise Refused(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
         try:

@@ -129,7 +129,7 @@ async def test_forged_call_ids_get_no_answer(programs):
         """)
     )
     refused = "refused: no call [{}] waits for an answer"
-    assert run.value == [refused.format(2), refused.format(99), "[[1, true, 2]]", refused.format(1)]
+    assert run.value == [refused.format(2), refused.format(99), "[[1,true,2]]", refused.format(1)]
 
 
 async def test_numbers_too_large_for_a_clock_do_not_cost_the_worker(programs):
@@ -140,7 +140,7 @@ async def test_numbers_too_large_for_a_clock_do_not_cost_the_worker(programs):
         [raw('{"op": "wait", "calls": [1], "seconds": %s}' % big), raw('{"op": "sleep", "seconds": -%s}' % big)]
         """)
     )
-    assert run.value == ["[[1, true, 2]]", "null"]
+    assert run.value == ["[[1,true,2]]", "null"]
 
 
 async def test_a_program_that_reports_its_own_result_gets_that_result_and_nothing_more(programs):

@@ -16,7 +16,7 @@ import sys
 import time
 from collections.abc import Sequence
 from types import CodeType, ModuleType
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 from wit_world.imports import tools
 
@@ -25,8 +25,11 @@ WHOLE = bool(globals()["WHOLE"])
 # A guest-to-host message of a micro-VM has 16 KiB, and what it cannot hold aborts the guest. Quoted once more on its
 # way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
-_as_text = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
-_decoder: Any = json.JSONDecoder()
+# What `json` makes anew at each call takes longer than a short message does.
+_encoder, _decoder = json.JSONEncoder(), cast("Any", json.JSONDecoder())
+_chunks = cast("Any", json.encoder).c_make_encoder(
+    None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+)
 _value_at = _decoder.scan_once  # from a place in a text, where `decode` takes a text of its own
 
 
@@ -56,6 +59,10 @@ def _ask(operation: dict[str, Any]) -> Any:
         answer = _dispatch('{"more": true}')
         pieces.append(answer[1:])
     return json.loads("".join(pieces))
+
+
+def _as_text(value: dict[str, Any]) -> str:
+    return "".join(_chunks(value, 0))
 
 
 def _in_pieces(text: str) -> str:
