@@ -3,7 +3,8 @@
     python benchmarks/round_trip.py [--backend hyperlight] [--rounds 5] [--calls 1000] [--json FILE]
 
 A program calls a tool that returns its argument, as often as asked, in a row; its own clock times each call. All arms
-run in turn on the same machine, so compare them within one run: figures go up and down with what else runs. Two
+run in turn on the same machine, so compare them within one run: figures go up and down with what else runs, and "best" is
+the round that was disturbed least. A Python that was built without optimisation doubles ours. Two
 processes talk in all arms but the thread's: pydantic-monty (`pip install pydantic-monty`) runs programs in a worker
 process as well. "Slower at the end" is the median of the last tenth of the calls as a ratio to that of the first.
 """
@@ -18,7 +19,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import sysconfig
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -212,16 +212,14 @@ def main() -> None:
     parser.add_argument("--json", help="also write the figures to this file")
     options = parser.parse_args()
     rows = asyncio.run(run(options.backend, options.rounds, options.calls))
-    optimised = "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
-    built = "an optimised build" if optimised else "no optimised build"
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()} ({built})\n")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {sys.version.split(' (')[0]} in {sys.prefix}\n")
     print(f"{'arm':<48} {'calls':>6} {'p50 µs':>8} {'best':>8} {'p99 µs':>8}  slower at the end")
     for row in rows:
         times = " ".join(f"{row[key] * 1e6:>8.0f}" for key in ("p50", "best_p50", "p99"))
         print(f"{row['arm']:<48} {row['calls']:>6} {times}  {row['slower_at_the_end']:.2f}")
     if options.json:
         with open(options.json, "w", encoding="utf-8") as file:
-            facts = {"python": platform.python_version(), "optimised": optimised, "rounds": options.rounds}
+            facts = {"python": platform.python_version(), "cores": os.cpu_count(), "rounds": options.rounds}
             json.dump({**facts, "rows": rows}, file, indent=1)
 
 
