@@ -157,6 +157,7 @@ class Pool:
                 raise
             if worker.usable:
                 return worker
+            await worker.kill()  # it died or broke a rule while nobody looked
 
     @asynccontextmanager
     async def checkout(self) -> AsyncGenerator[Sandbox]:

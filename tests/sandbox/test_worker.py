@@ -346,6 +346,16 @@ async def test_a_worker_that_floods_while_nobody_reads_can_still_be_killed(hosti
         await worker.kill()
 
 
+async def test_a_worker_that_breaks_a_rule_while_nobody_asks_it_is_not_used_again(hostile: Hostile):
+    worker = await hostile("ready(); write(b'\\xff' * 100); stay()")
+    await worker.settle()
+    async with asyncio.timeout(20):
+        while worker.usable:
+            await asyncio.sleep(0.01)
+    outcome = await run_in(worker)
+    assert str(outcome.failure).startswith("WorkerLost: a frame of 4,294,967,295 bytes")
+
+
 async def test_the_last_words_of_a_worker_are_told(hostile: Hostile):
     outcome = await run_in(await hostile("ready(); hear(); print('noise', file=sys.stderr); sys.exit('disk on fire')"))
     assert outcome.failure.message == "the sandbox's process ended by itself (1). disk on fire"
