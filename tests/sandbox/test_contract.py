@@ -727,8 +727,8 @@ async def test_a_call_that_cannot_be_made_is_a_type_error_and_reaches_no_tool(pr
         ("fail('broken')", "ToolFailed ValueError: broken"),
         ("add(c=1)", "ToolFailed TypeError: add() got an unexpected keyword argument 'c'"),
         ("deny()", "ToolDenied not allowed here"),
-        ("echo(value='x' * (2 << 20))", "ToolFailed arguments of 2,097,165 bytes, the limit is 1,048,576"),
-        ("echo(value='é' * (1 << 20))", "ToolFailed arguments of 2,097,165 bytes, the limit is 1,048,576"),
+        ("echo(value='x' * (2 << 20))", "ToolFailed arguments of 2,097,164 bytes, the limit is 1,048,576"),
+        ("echo(value='é' * (1 << 20))", "ToolFailed arguments of 2,097,164 bytes, the limit is 1,048,576"),
         ("echo(value='x' * (20 << 20))", "ToolFailed a message of over 8,388,608 characters"),
     ],
 )
