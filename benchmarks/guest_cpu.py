@@ -109,7 +109,7 @@ def _collapse(start: int, end: int) -> bool:
 
 def _own_memory() -> int:
     text = Path("/proc/self/smaps_rollup").read_text()
-    return sum(int(kb) for kb in re.findall(r"Private_\w+: +(\d+)", text)) << 10
+    return sum(int(kb) for kb in re.findall(r"^Anonymous: +(\d+)", text, re.MULTILINE)) << 10
 
 
 class NoCalls:
