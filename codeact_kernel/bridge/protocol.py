@@ -73,6 +73,11 @@ class Connection:
         self._calls = 0
         self._buffer = bytearray()
 
+    @property
+    def unread(self) -> bool:
+        """Whether there is something that `feed` has not yet made a message of."""
+        return bool(self._buffer)
+
     def send(self, message: m.Message) -> bytes:
         """The frame to write for `message`.
 

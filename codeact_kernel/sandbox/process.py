@@ -189,6 +189,10 @@ class Worker:
         try:
             for message in self._connection.feed(data):
                 self._take(message)
+                if isinstance(message, CallTool) and self._connection.unread:
+                    # What was said after a call is seen after its first step.
+                    asyncio.get_running_loop().call_soon(self._heard, b"")
+                    return
         except Exception as error:  # a rule was broken, or what shows the output failed
             self._end(error)
 

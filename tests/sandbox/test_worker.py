@@ -356,6 +356,26 @@ async def test_a_worker_that_breaks_a_rule_while_nobody_asks_it_is_not_used_agai
     assert str(outcome.failure).startswith("WorkerLost: a frame of 4,294,967,295 bytes")
 
 
+async def test_what_a_worker_says_after_a_call_is_seen_after_it(hostile: Hostile):
+    seen: list[object] = []
+
+    async def answer(call: ToolCall) -> Answer:
+        seen.append(call.id)
+        return Returned(value=None)
+
+    worker = await hostile("""
+        ready(); hear()
+        frames, write = [], lambda data: frames.append(data)
+        for number in (1, 2, 3):
+            call(number); say("Output", stream="stdout", text=str(number))
+        os.write(1, b"".join(frames))
+        write = lambda data: os.write(1, data)
+        hear(); hear(); hear(); finished(); stay()
+    """)
+    await run_in(worker, answer=answer, write=lambda stream, text: seen.append(text))
+    assert seen == [1, "1", 2, "2", 3, "3"]
+
+
 async def test_the_last_words_of_a_worker_are_told(hostile: Hostile):
     outcome = await run_in(await hostile("ready(); hear(); print('noise', file=sys.stderr); sys.exit('disk on fire')"))
     assert outcome.failure.message == "the sandbox's process ended by itself (1). disk on fire"
