@@ -304,7 +304,7 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
         "call(0)",
         "call(1); call(1)",
         "call(1); hear(); call(1)",
-        "for number in range(1, 30): call(number)",
+        "for number in range(1, 40): call(number)",
         "call(1); finished()",
         "finished(); finished()",
         "finished(value=[float('nan')])",
