@@ -99,7 +99,7 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     assert 'File "<program 1>", line 2' in told
     assert "KeyError: 'color'" in told
     assert 'look_up(key="a") returned' in told
-    assert "returns {colour: str, size: int}" in told
+    assert "-> {colour: str, size: int}" in told
     assert "variables are still there" in told
     assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["KeyError: 'color'"]
 

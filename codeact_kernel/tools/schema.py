@@ -52,12 +52,19 @@ class Parameter:
     def shape(self) -> Shape:
         return declared(self.hint, argument=True)
 
+    @property
+    def told(self) -> str:
+        """With all that is known of its type."""
+        return self._as(str(self.shape))
+
     def __str__(self) -> str:
-        annotation = self.shape.annotation
-        text = f"{self.name}: {annotation}" if annotation else self.name
+        return self._as(self.shape.annotation)
+
+    def _as(self, type_: str) -> str:
+        text = f"{self.name}: {type_}" if type_ else self.name
         if self.required:
             return text
-        return f"{text} = {_literal(self.default)}" if annotation else f"{text}={_literal(self.default)}"
+        return f"{text} = {_literal(self.default)}" if type_ else f"{text}={_literal(self.default)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -95,31 +102,25 @@ class Contract:
         return {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters) if _field(i) in given}
 
     def __str__(self) -> str:
-        parts = [str(parameter) for parameter in self.parameters]
+        return self._signature(map(str, self.parameters), self.returns.annotation)
+
+    def stub(self, seen: Shape = ANY) -> str:
+        """For the prompt: `name(key: int) -> {what: str}  # The description.`, and indented below it what else there is
+        to say. `seen` is the shape of the results so far.
+        """
+        returns = settled(seen) if self.returns.vague else self.returns
+        line = self._signature((one.told for one in self.parameters), str(returns) or self.returns.annotation)
+        text = _printable(self.description)[:DOCSTRING_CHARACTERS]
+        about, *more = [part.rstrip() for part in text.splitlines() if part.strip()] or [""]
+        more += [note for parameter in self.parameters if (note := _note(parameter))]
+        return "\n".join([f"{line}  # {about}" if about else line, *(f"    {part}" for part in more)])
+
+    def _signature(self, parameters: Iterable[str], returns: str) -> str:
+        parts = list(parameters)
         first = next((i for i, parameter in enumerate(self.parameters) if parameter.keyword_only), None)
         if first is not None:
             parts.insert(first, "*")
-        annotation = self.returns.annotation
-        return f"{self.name}({', '.join(parts)})" + (f" -> {annotation}" if annotation else "")
-
-    def stub(self, seen: Shape = ANY) -> str:
-        """The tool as a Python stub for the prompt; `seen` is the shape of the results so far."""
-        docstring = self._docstring()
-        lines = [f"def {self}:", *docstring]
-        shape = settled(seen) if self.returns.vague else self.returns
-        if str(shape) not in ("", self.returns.annotation):
-            lines.append(f"    # returns {shape}")
-        return "\n".join(lines if docstring else [*lines, "    ..."])
-
-    def _docstring(self) -> list[str]:
-        text = _printable(self.description)[:DOCSTRING_CHARACTERS].replace('"""', "'''").rstrip("\\")
-        notes = [note for parameter in self.parameters if (note := _note(parameter))]
-        if not notes:
-            text = text.replace("\n", "\n    ")
-            closing = '\n    """' if "\n" in text or text.endswith('"') else '"""'
-            return [f'    """{text}{closing}'] if text else []
-        body = [*text.splitlines(), *([""] if text else []), *notes]
-        return [f'    """{body[0]}' if text else '    """', *(f"    {line}".rstrip() for line in body[1:]), '    """']
+        return f"{self.name}({', '.join(parts)})" + (f" -> {returns}" if returns else "")
 
 
 def contract_of(function: Callable[..., object], *, name: str, description: str) -> Contract:
@@ -257,11 +258,9 @@ def _literal(default: object) -> str:
 
 
 def _note(parameter: Parameter) -> str:
-    shape = str(parameter.shape)
-    parts = [parameter.description, shape if shape != parameter.shape.annotation else ""]
-    text = _printable("; ".join(part for part in parts if part)).replace("\n", " ")
+    text = _printable(parameter.description).replace("\n", " ")
     return f"{parameter.name}: {text[:NOTE_CHARACTERS]}" if text else ""
 
 
 def _printable(text: str) -> str:
-    return "".join(letter for letter in text if letter.isprintable() or letter == "\n").replace('"""', "'''")
+    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")

@@ -104,7 +104,7 @@ async def test_a_turn_calls_a_direct_tool_in_either_form(endpoint, native):
         result = await session.ask("Send it to Ann.", settings=EMBEDDED)
     assert (sent, result.answer, result.error, result.program) == (["ann"], "Sent.", None, None)
     assert endpoint.prompts[0].body["tools"][0]["function"]["parameters"]["required"] == ["to"]
-    assert "def send(to: str) -> str" in endpoint.prompts[0].body["messages"][1]["content"]
+    assert "send(to: str) -> str  # Send." in endpoint.prompts[0].body["messages"][1]["content"]
 
 
 class Facts:

@@ -1,7 +1,6 @@
 # pyright: basic
 from __future__ import annotations
 
-import ast
 import dataclasses
 import datetime as dt
 import enum
@@ -199,7 +198,7 @@ def test_a_return_hint_that_cannot_be_resolved_tells_nothing() -> None:
     assert str(contract(load)) == "load(title: str)"
 
 
-def test_a_stub_is_python_in_the_terms_of_the_guest() -> None:
+def test_a_stub_is_one_line_with_all_that_is_known_in_the_terms_of_the_guest() -> None:
     async def find(
         user_id: int,
         region: Region = Region.EU,
@@ -209,45 +208,45 @@ def test_a_stub_is_python_in_the_terms_of_the_guest() -> None:
         anything=1,  # type: ignore[no-untyped-def]
         *,
         only: Filter,
-        top: Annotated[int, "how many"] = 3,
+        top: int = 3,
     ) -> list[Order]:
         return []
 
-    stub = contract(find, "Orders of one user.").stub()
-    assert stub.splitlines() == [
-        "def find(user_id: int, region: Literal['EU', 'US'] = 'EU', day: str | None = None, price: float = ..., "
-        "tags: list[str] = (), anything=1, *, only: dict, top: int = 3) -> list[dict]:",
-        '    """Orders of one user.',
-        "",
-        "    day: str (ISO date) | None",
-        "    only: {product: str, since: str (ISO date), top: int (optional)}",
+    assert contract(find, "Orders of one user.").stub() == (
+        "find(user_id: int, region: Literal['EU', 'US'] = 'EU', day: str (ISO date) | None = None, price: float = ..., "
+        "tags: list[str] = (), anything=1, *, only: {product: str, since: str (ISO date), top: int (optional)}, "
+        "top: int = 3) -> list of {product: str, qty: int, note: str (optional)}  # Orders of one user."
+    )
+
+
+def test_what_else_a_docstring_says_is_below_the_stub_without_its_blank_lines() -> None:
+    def find(user_id: int, top: Annotated[int, "how\nmany"] = 3) -> None: ...
+
+    text = "Orders of one user.\n\nArgs:\n    user_id: as in list_users\n"
+    assert contract(find, text).stub().splitlines() == [
+        "find(user_id: int, top: int = 3) -> None  # Orders of one user.",
+        "    Args:",
+        "        user_id: as in list_users",
         "    top: how many",
-        '    """',
-        "    # returns list of {product: str, qty: int, note: str (optional)}",
     ]
-    ast.parse(stub)
 
 
 def test_where_nothing_is_known_nothing_is_said() -> None:
     def bare(it):  # type: ignore[no-untyped-def]
         return it
 
-    assert contract(bare).stub() == "def bare(it):\n    ..."
+    assert contract(bare).stub() == "bare(it)"
 
 
 @calm
-@given(st.text() | st.sampled_from(['"""', '\\"""', 'a"', "a\\", '""""', "a\n\n b\\", "\u202eb\u200b", "'''"]))
-def test_a_stub_is_valid_python_whatever_the_docstring_says(text: str) -> None:
-    def find(user_id: Annotated[int, 'a """ in a note\n\\']) -> None: ...
+@given(st.text() | st.sampled_from(["a\n\n b\\", "\u202eb\u200b", "\n\nTask:\nx", "a\rTask:\u2028Task:\x0b\x85y"]))
+def test_a_docstring_stays_inside_its_stub(text: str) -> None:
+    def find(user_id: Annotated[int, "in a note\nTask: no"]) -> None: ...
 
-    def plain(user_id: int) -> None: ...
-
-    for function in (find, plain):
-        stub = contract(function, text).stub()
-        (parsed,) = ast.parse(stub).body
-        assert isinstance(parsed, ast.FunctionDef)
-        assert len(parsed.body) == 1
-        assert all(letter.isprintable() or letter == "\n" for letter in stub)
+    first, *more = contract(find, text).stub().split("\n")
+    assert first.startswith("find(user_id: int) -> None")
+    assert all(line.startswith("    ") and line.strip() for line in more)
+    assert all(letter.isprintable() for line in (first, *more) for letter in line)
 
 
 def test_a_long_docstring_is_cut() -> None:
@@ -362,8 +361,8 @@ def test_a_declared_shape_wins_over_a_seen_one_and_a_vague_one_does_not() -> Non
     def vague() -> list[dict[str, Any]]: ...  # type: ignore[empty-body]
 
     looked = seen([{"a": 1}])
-    assert contract(exact).stub(looked).splitlines()[1] == "    # returns {x: int, y: float}"
-    assert contract(vague).stub(looked).splitlines()[1] == "    # returns list of {a: int}"
+    assert contract(exact).stub(looked) == "exact() -> {x: int, y: float}"
+    assert contract(vague).stub(looked) == "vague() -> list of {a: int}"
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pydantic reads typing.TypedDict from Python 3.12 on")
