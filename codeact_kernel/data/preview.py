@@ -25,9 +25,7 @@ _TYPES: dict[Kind, str] = {
     "time": "datetime",
     "json": "any",
 }
-_HOW = """\
-A Table is a list of dicts: loop over its rows, each row a dict (a copy). By column it is faster:
-"""
+_HOW = "A Table is a list of dicts (copies): loop over its rows, or faster by column:\n"
 
 
 def described(inputs: Sequence[Input]) -> str:
@@ -45,9 +43,9 @@ def _how(one: Input) -> str:
     name = _quoted(columns, ("text",)) or '"name"'
     number = _quoted(columns, ("float", "int")) or '"number"'
     return f"""\
-{_HOW}{one.name}[{number}] is a list with .sum() .mean() .median() .max() .unique() of what is not missing
-{one.name}[{one.name}[{number}] > 1] and {one.name}.sort_by({number}, reverse=True)[:10] are Tables of some of the rows
-[{{{name}: key, {number}: rows[{number}].sum()}} for key, rows in {one.name}.group_by({name}).items()]
+{_HOW}{one.name}[{number}]  # a list, with .sum() .mean() .median() .max() .unique() of what is not missing
+{one.name}[{one.name}[{number}] > 1].sort_by({number}, reverse=True)[:10]  # a Table
+[{{{name}: key, {number}: part[{number}].sum()}} for key, part in {one.name}.group_by({name}).items()]
 """
 
 
