@@ -16,58 +16,16 @@ from .values import Answer, CallRecord, JSONObject, ProgramFailure, Raised, RunO
 
 __all__ = ["Feedback", "called", "first", "functions", "observed", "refused", "rejected", "repair", "unusable"]
 
-_USEFUL = [
-    "json",
-    "re",
-    "math",
-    "statistics",
-    "datetime",
-    "collections",
-    "itertools",
-    "functools",
-    "operator",
-    "decimal",
-    "fractions",
-    "random",
-    "string",
-    "textwrap",
-    "csv",
-    "io",
-    "hashlib",
-    "base64",
-    "uuid",
-    "dataclasses",
-    "enum",
-    "typing",
-    "heapq",
-    "bisect",
-    "copy",
-    "pprint",
-    "asyncio",
-    "calendar",
-    "difflib",
-    "html",
-    "urllib.parse",
-    "xml.etree.ElementTree",
-    "unicodedata",
-    "zlib",
-]
-
 _RULES = """\
-You solve the task by writing ONE short Python program. The program runs in a sandbox and calls the tools itself.
-
-Answer with one block that begins with ```python and ends with ```, and nothing after it.
-
-Rules:
-- The tools exist already. Call them: get_thing(1), or call_tool("get_thing", id=1). Never define, import or imitate a tool. Never make up data.
-- Read only keys that a tool's description shows. Look up everything else through the tools.
-- End with an expression: its value is the answer. A list of dicts is shown as a table, so compute rows and end with them. Round money to 2 digits.
-- A tool that fails raises ToolFailed, a denied call raises ToolDenied.
-- Many calls at once: await asyncio.gather(*[call_tool_async("get_thing", id=i) for i in ids])
-- If you cannot go on without seeing data, end with observe(value): you see it and write the next program.
-- To draw a chart: show(rows, chart="bar", x="city", y="temp"), or "line", "area", "point", "pie", "hist". show(text) and show(png_bytes) work too; no matplotlib.
-- Files for the person go to /output/NAME. No other files, network or data than the task names; no threads, no input().
-- A question that needs neither tools nor computing: answer in words, without a block.
+Solve the task with ONE short Python program: one ```python block, nothing else.
+- Call the tools; never define or import them or reuse their names. Never make up data or keys.
+- End with an expression: its value is the answer. Round money to 2 digits.
+- Standard library only: no numpy, pandas, matplotlib, threads, input().
+- Failed calls raise ToolFailed, denied ones ToolDenied.
+- To see data first, end with observe(value).
+- To draw a chart: show(rows, chart='bar', x='city', y='temp'), or line, area, point, pie, hist. Also show(text or png_bytes).
+- Files go to /output/NAME.
+- Questions that need no program: answer in words.
 """
 
 _DIRECT = """\
@@ -75,60 +33,39 @@ Direct tools, which no program can call. To call one, answer with a ```python bl
 values written out; you get its result. What it needs to know first: a program that ends with observe(value).
 """
 
-_EXAMPLES = '''\
-Example 1
+_EXAMPLE = """
+Example
 Tools:
-def list_cities() -> list[dict]: """All cities."""  # returns list of {name: str, country: str}
-def get_weather(city: str) -> dict: """Weather of a city now."""  # returns {temp: float, wind: float}
+list_cities() -> list of {name: str}  # All cities.
+get_weather(city: str) -> {temp: float, wind: float}  # Weather now.
 Task:
-Temperature of every city as a table, the warmest first.
+Temperature of every city, the warmest first.
 Answer:
 ```python
 rows = []
 for city in list_cities():
-    weather = get_weather(city["name"])
-    rows.append({"city": city["name"], "temp": weather["temp"]})
-rows.sort(key=lambda row: row["temp"], reverse=True)
+    weather = get_weather(city['name'])
+    rows.append({'city': city['name'], 'temp': weather['temp']})
+rows.sort(key=lambda row: row['temp'], reverse=True)
 rows
 ```
-
-Example 2
-Tools:
-def list_shops() -> list[dict]: """All shops."""  # returns list of {id: int, town: str}
-def get_sales(shop: int) -> list[dict]: """Sales of one shop."""  # returns list of {item: str, count: int, price: float}
-Task:
-Which item brought in the most over all shops?
-Answer:
-```python
-totals = {}
-for shop in list_shops():
-    for sale in get_sales(shop["id"]):
-        totals[sale["item"]] = totals.get(sale["item"], 0) + sale["count"] * sale["price"]
-best = max(totals, key=totals.get)
-{"item": best, "total": round(totals[best], 2)}
-```
-'''
+"""
 
 
-def first(ask: str, tools: Iterable[ToolSpec], modules: Sequence[str], reach: str = "") -> list[Message]:
+def first(ask: str, tools: Iterable[ToolSpec], reach: str = "") -> list[Message]:
     """The messages that open a turn. The user's message ends with `ask`, word for word.
+
+    What is the same in every turn comes first, and what changes most often last: endpoints keep what they have read of a
+    prompt up to where it differs.
 
     Args:
         reach: lines about what else a program can touch.
     """
-    there = [name for name in _USEFUL if name in modules]
-    library = (
-        f"- Python 3.14 with its standard library and nothing else: {', '.join(there)} and the other pure-Python "
-        "modules can be imported; numpy, pandas, requests and all other packages can not.\n"
-    )
     offered = list(tools)
-    stubs = "\n".join(spec.stub for spec in offered if not spec.direct) or "(none: the program has to do without)"
+    stubs = "\n".join(spec.stub for spec in offered if not spec.direct) or "(none)"
     own = "\n".join(spec.stub for spec in offered if spec.direct)
     parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", reach, f"Task:\n{ask}"]
-    return [
-        Message("system", f"{_RULES}{library}\n{_EXAMPLES}"),
-        Message("user", "\n".join(part for part in parts if part)),
-    ]
+    return [Message("system", _RULES + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
 
 
 def functions(tools: Iterable[ToolSpec]) -> list[JSONObject]:

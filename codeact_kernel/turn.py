@@ -38,7 +38,6 @@ from .events import (
     TurnFinished,
     TurnStarted,
 )
-from .guest import modules
 from .model.base import Message, ModelClient
 from .model.extract import Reader
 from .model.usage import estimate
@@ -93,7 +92,7 @@ async def run_turn(
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
     try:
         async with sandboxes.checkout() as sandbox:
-            await turn.answer(prompt.first(ask, tools.specs().values(), modules(), reach.prompt), sandbox)
+            await turn.answer(prompt.first(ask, tools.specs().values(), reach.prompt), sandbox)
     except asyncio.CancelledError:
         tally.error, tally.stopped = ProgramFailure(kind="Interrupted", message="stopped by the person"), True
         raise

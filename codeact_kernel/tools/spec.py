@@ -50,7 +50,7 @@ class ToolSpec(ToolOptions):
     """What the rest of the engine knows of a tool.
 
     Attributes:
-        stub: Python text for the prompt.
+        stub: what the model is told of it.
         schema: JSON schema of the arguments.
         parameters, required: names, in the order of the signature.
         version: changes with the tool's source, schema or options: what an approval is bound to.

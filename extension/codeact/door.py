@@ -17,7 +17,6 @@ from codeact_kernel.configuration import Resolved
 from codeact_kernel.data import Input, checked, for_notebook, taken, wanted
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
-from codeact_kernel.guest import modules
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.choose import NoModel
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
@@ -193,7 +192,7 @@ class Door:
     def prompt(self, ask: str, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str]) -> str:
         """Exactly what would be sent for `ask`."""
         reach = Reach(settings, inputs, outputs, lambda event: None)
-        messages = prompt.first(ask, self.session.tools.specs().values(), modules(), reach.prompt)
+        messages = prompt.first(ask, self.session.tools.specs().values(), reach.prompt)
         reach.close()
         return "\n\n".join(f"--- {message.role} ---\n{message.content}" for message in messages)
 
