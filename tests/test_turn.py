@@ -375,28 +375,31 @@ class TestToolsThatOverlap:
                 open_at_once[0] += change
                 open_at_once[1] = max(open_at_once)
 
-        def slowly() -> str:
+        def slowly(together: threading.Barrier) -> str:
             here(1)
-            time.sleep(0.05)
+            together.wait(timeout=20)
+            time.sleep(0.01)
             here(-1)
             return threading.current_thread().name
+
+        eight, pair, single = (threading.Barrier(parties) for parties in (8, 2, 1))
 
         registry = Registry()
 
         @tool(thread_safe=True)
         def threaded() -> str:
             """Slow."""
-            return slowly()
+            return slowly(eight)
 
         @tool(thread_safe=True, max_concurrency=2)
         def two() -> str:
             """Slow."""
-            return slowly()
+            return slowly(pair)
 
         @tool
         def alone() -> str:
             """Slow."""
-            return slowly()
+            return slowly(single)
 
         @tool(thread_safe=True)
         def rude() -> str:

@@ -85,7 +85,9 @@ def _tools(magics: CodeAct, rest: str) -> None:
         notes = ["asks before each call"] if spec.approval_mode == "always_require" else []
         notes += ["called by the model itself"] if spec.direct else []
         notes += ["read only"] if spec.read_only else []
-        print(spec.stub + (f"  # {', '.join(notes)}" if notes else ""))
+        line, *more = spec.stub.split("\n")
+        said = f" ({', '.join(notes)})" if notes else ""
+        print("\n".join([f"{line}{'' if '  # ' in line or not said else '  #'}{said}", *more]))
     if not len(door.session.tools):
         print("No tools yet: mark a function with @tool.")
 

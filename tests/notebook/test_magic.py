@@ -208,7 +208,7 @@ def test_the_tools_are_listed_as_the_model_sees_them(nb):
     listed = nb.do("%codeact tools").stdout
     assert "def get_orders(user_id: int) -> list[int]" in listed
     assert listed.count("asks before each call") == 1
-    assert "asks before each call" in listed.partition("def drop(")[2]
+    assert "asks before each call" in listed.partition("drop(")[2]
 
 
 def test_the_backend_is_named_with_the_boundary_it_really_has(nb):
