@@ -92,14 +92,18 @@ class Calls:
 
         One that counts its calls is none of them: which call is the first one over must not depend on that.
         """
-        return [
-            name
-            for name, spec in self._tools.specs().items()
-            if spec.read_only
+        return [name for name in self._tools if self.only_reads(name)]
+
+    def only_reads(self, name: str) -> bool:
+        """Whether the tool is one of these."""
+        spec = self._tools.get(name)
+        return (
+            spec is not None
+            and spec.read_only
             and not spec.direct
             and spec.max_invocations is None
             and not needs_person(name, spec.approval_mode, self._allow)
-        ]
+        )
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
@@ -216,6 +220,8 @@ class Calls:
 
     def _place(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
         """One of the places in which calls of a tool may run at a time."""
+        if not spec.is_async and not spec.thread_safe:  # they share one thread: waiting for it is not their own time
+            return self._places.setdefault("", asyncio.Semaphore(1))
         most = spec.max_concurrency or (_THREADS if spec.thread_safe else None)
         if most is None:
             return nullcontext()

@@ -19,6 +19,8 @@ from .values import Answer, Returned, RunOutcome, Stream, ToolCall
 __all__ = ["Early", "Start"]
 
 _READS = frozenset({"data.column", "data.text"})
+_LITTLE = 2_000
+"""Characters of a program that can be read again for each statement."""
 NEXT = "program.next"
 """The service by which the guest asks for more of its program."""
 
@@ -32,6 +34,7 @@ class Early:
     Args:
         passes: whether preflight has nothing against this beginning of a program.
         reads: names of the tools that may be called at once.
+        only_reads: whether a tool is still one of these.
         start: runs it.
         waited: counts the time in which the program has to wait for the model.
 
@@ -40,25 +43,33 @@ class Early:
     """
 
     def __init__(
-        self, *, passes: Callable[[str], bool], reads: Collection[str], start: Start, waited: Stopwatch
+        self,
+        *,
+        passes: Callable[[str], bool],
+        reads: Collection[str],
+        only_reads: Callable[[str], bool],
+        start: Start,
+        waited: Stopwatch,
     ) -> None:
         self.first = ""
         self._waited = waited
         self._passes = passes
         self._reads = frozenset(reads)
+        self._only_reads = only_reads
         self._start = start
         self._statements = Statements()
         self._sent = 0
         self._unread = ""
         self._more = asyncio.Event()
         self._whole = asyncio.Event()
+        self._held = False
         self._printed: list[tuple[Stream, str]] = []
         self._write: Write | None = None
         self._run: asyncio.Task[RunOutcome] | None = None
 
-    def read(self, text: str) -> None:
+    def grow(self, text: str) -> None:
         """The model wrote more of it."""
-        if not self._statements.feed(text) or not self._passes(self._statements.text[: self._statements.complete]):
+        if not self._statements.feed(text) or not self._worth() or not self._passes(self._beginning()):
             return
         piece = self._statements.text[self._sent : self._statements.complete]
         self._sent = self._statements.complete
@@ -109,7 +120,9 @@ class Early:
             if call.name == NEXT:
                 with clock.paused(), self._waited.running():
                     return Returned(value=await self._next())
-            if call.name not in self._reads and call.name not in _READS and not self._whole.is_set():
+            # What comes after a call that is held must not overtake it.
+            self._held = self._held or not (call.name in _READS or self._only_reads(call.name))
+            if self._held and not self._whole.is_set():
                 with clock.paused(), self._waited.running():
                     await self._whole.wait()
             return await answer(call)
@@ -121,6 +134,14 @@ class Early:
                 self._printed.append((stream, text))
 
         return answered, written
+
+    def _beginning(self) -> str:
+        return self._statements.text[: self._statements.complete]
+
+    def _worth(self) -> bool:
+        """Whether the new statements read something, and are no trifle beside those that have to be read again."""
+        new = self._beginning()[self._sent :]
+        return 8 * len(new) > self._sent - _LITTLE and any(name in new for name in self._reads)
 
     async def _next(self) -> str | None:
         await self._more.wait()

@@ -137,12 +137,13 @@ class _Turn:
     async def beginning(self, sandbox: Sandbox) -> AsyncGenerator[Early | None]:
         """What runs of the next program while the model writes it; nothing where nothing could be gained, or undone."""
         reads = self.calls.ahead()
-        if self.settings.wait or self.settings.review or not reads or self.checks.direct():
+        if self.settings.wait or self.settings.review or not reads or self.checks.direct() or sandbox.kept:
             yield None
             return
         early = Early(
             passes=self.checks.passes,
             reads=reads,
+            only_reads=self.calls.only_reads,
             start=lambda early: self.start(early.first, sandbox, early),
             waited=self.tally.text_time,
         )
@@ -150,6 +151,7 @@ class _Turn:
             yield early
         finally:
             if await early.discard():
+                await sandbox.close(broken=True)
                 self.emit(Notice(text="What had begun of a program was stopped: it had only read."))
 
     async def write(self, messages: list[Message], early: Early | None) -> str | Feedback | None:
@@ -169,7 +171,7 @@ class _Turn:
                     for piece in reader.feed(delta.text):
                         self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
                         if early is not None and piece.kind == "program":
-                            early.read(piece.text)
+                            early.grow(piece.text)
                     if reader.done:
                         break
         tally.usage += usage or estimate(messages, text)

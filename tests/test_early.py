@@ -235,6 +235,40 @@ async def test_a_model_that_breaks_off_leaves_nothing_behind(session, world):
     assert result.value is False
 
 
+async def test_a_repair_does_not_begin_while_variables_are_kept_that_it_could_lose(session, world):
+    model = Writer(["x = read(1)\n1 / 0"], ["y = x + read(1)\nz = 2\n", "unknown_tool(1)"], ["x"])
+    result, _ = await ask(session, model)
+    assert result.value == 2
+    assert len(model.asked) == 3
+
+
+async def test_a_program_that_failed_early_and_is_refused_leaves_nothing_behind(session, world):
+    soon = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.5, soon.set)
+    model = Writer(["left = read(1)\n1 / 0\nx = 1\n", soon, "unknown_tool(1)"], ["'left' in globals()"])
+    result, _ = await ask(session, model)
+    assert result.value is False
+
+
+async def test_a_read_does_not_overtake_a_change_that_was_sent_before_it(session, world):
+    model = Writer(["change_ = change.submit(read(1))\nv = read(9)\nw = 1\n", world.was_read, "change_.result()"])
+    result, _ = await ask(session, model)
+    assert [record.call.arguments["key"] for record in result.calls] == [1, 2, 9]
+
+
+async def test_a_name_of_the_programs_own_is_the_same_in_every_piece(session, world):
+    result, _ = await ask(session, Writer(["_, b = 5, read(1)\nread(2)\nx = 1\n", world.was_read, "_"]))
+    assert result.value == 5
+
+
+async def test_loops_of_an_earlier_piece_keep_their_own_shadows(session, world):
+    first = "def f(xs):\n    out = []\n    if xs:\n        for x in xs:\n            out.append(read(x))\n    return out\n\n"
+    model = Writer([f"{first}read()\ny", world.was_read, "s = [read(y * 100) for y in [1, 2, 3]]\nf([7, 8])"])
+    result, _ = await ask(session, model)
+    assert result.value == [8, 9]
+    assert sorted(record.call.arguments.get("key", 0) for record in result.calls) == [0, 7, 8, 100, 200, 300]
+
+
 # -- which statements are complete -----------------------------------------------------------------------------------
 
 
@@ -257,6 +291,7 @@ async def test_a_model_that_breaks_off_leaves_nothing_behind(session, world):
         ("@f\ndef g(): pass\nb", "@f\ndef g(): pass\n"),
         ("# nothing\nb", ""),
         ("a = = 1\nb", ""),
+        ("if a:\n    b\n\x0celse:\n    c\n", ""),
         ("a = 1\nawait b\nc = 2\nd", "a = 1\n"),
     ],
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -420,6 +421,25 @@ class TestToolsThatOverlap:
         assert result.error is None
         assert open_at_once[1] == most
         assert all((name == "codeact-tool") == (most > 1) for name in result.value)
+
+    async def test_waiting_for_the_one_thread_of_plain_tools_is_no_time_of_a_tools_own(self) -> None:
+        registry, thread = Registry(), ThreadPoolExecutor(1)
+
+        async def on_main(run: Callable[[], object]) -> object:
+            return await asyncio.get_running_loop().run_in_executor(thread, run)
+
+        @tool(read_only=True)
+        def slow(key: int) -> int:
+            """Slow."""
+            time.sleep(0.3)
+            return key
+
+        registry.add(slow)
+        settings = Settings(limits=Limits(tool_seconds=1.0))
+        model = ScriptedModel([program("[slow(key) for key in range(6)]")])
+        async with Session(registry) as it:
+            result = await it.ask("go", model=model, settings=settings, on_main=on_main)
+        assert result.value == list(range(6))
 
     async def test_an_interrupt_of_its_own_in_a_thread_is_a_failed_call(self, overlapping: Registry) -> None:
         async with Session(overlapping, model=ScriptedModel([program("rude()")] * 3)) as it:

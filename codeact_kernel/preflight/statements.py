@@ -49,7 +49,7 @@ class Statements:
         return bool(text) and not any(word.startswith(text) for word in _GOES_ON)
 
     def _begins(self, start: int) -> bool:
-        return self.text[start] not in " \t\n#)]}" and not self.text.startswith(_GOES_ON, start)
+        return self.text[start] not in " \t\n\f\\#)]}" and not self.text.startswith(_GOES_ON, start)
 
     def _parses(self, end: int) -> bool:
         self._looked += 1

@@ -38,6 +38,11 @@ class Sandbox:
         """What a run would have to wait for, in words; empty when it need not wait long."""
         return self._pool.preparing
 
+    @property
+    def kept(self) -> bool:
+        """Whether it holds what a program before has left for the next one."""
+        return self._dirty and self._worker is not None and self._worker.usable
+
     async def open(self) -> Isolation:
         """Take a worker, if there is none that can be used.
 

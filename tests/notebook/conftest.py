@@ -177,9 +177,10 @@ class Notebook:
         return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact.door.session.model.asked]")
 
     def workers(self) -> set[int]:
-        """The process ids of the kernel's sandboxes."""
+        """The process ids of the kernel's sandboxes, without the copies of themselves in which programs run."""
         children = psutil.Process(self.manager.provisioner.process.pid).children(recursive=True)
-        return {child.pid for child in children if _is_worker(child)}
+        found = {child.pid: child.ppid() for child in children if _is_worker(child)}
+        return {worker for worker, parent in found.items() if parent not in found}
 
     # Messages
 

@@ -206,7 +206,7 @@ def test_the_tools_are_listed_as_the_model_sees_them(nb):
     nb.do(ORDERS)
     nb.do('@tool(approval_mode="always_require")\ndef drop(name: str) -> None:\n    "Drop a table."')
     listed = nb.do("%codeact tools").stdout
-    assert "def get_orders(user_id: int) -> list[int]" in listed
+    assert "get_orders(user_id: int) -> list[int]" in listed
     assert listed.count("asks before each call") == 1
     assert "asks before each call" in listed.partition("drop(")[2]
 

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 
+from codeact_kernel.access import FileMount
+from codeact_kernel.reach import Reach
+from codeact_kernel.settings import Settings
+
 from .conftest import EMULATED, Run, program
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -374,3 +378,131 @@ async def test_any_program_comes_to_the_same_with_and_without(programs, seeds: r
         assert changes[0] == changes[1], text
         overlapping += any(call.together > 1 for call in ahead.calls)
     assert overlapping > 5
+
+
+# -- what hostile or merely large programs would make of it ------------------------------------------------------------
+
+
+async def test_large_results_do_not_pile_up(programs):
+    async def fetch(day: int) -> list[int]:
+        return list(range(20_000 + day))
+
+    tools = {"fetch": fetch}
+    text = "total = 0\nfor day in range(60):\n    total += len(fetch(day))\ntotal"
+    run = await programs.run(text, tools=tools, reads=tools)
+    assert run.value == sum(20_000 + day for day in range(60))
+
+
+async def test_a_change_that_was_submitted_before_counts_from_when_it_is_waited_for(programs):
+    class Slow(World):
+        @property
+        def tools(self) -> dict[str, Callable[..., Any]]:
+            put = super().tools["put"]
+
+            async def later(key: Any) -> int:
+                await asyncio.sleep(0.1)
+                return await put(key)
+
+            return super().tools | {"put": later}
+
+    text = program("""
+        change, rows = put.submit("x"), []
+        for number in range(4):
+            if number == 2:
+                change.result()
+            rows.append(get("x"))
+        rows
+    """)
+    run = await programs.run(text, tools=Slow().tools, reads={"get"})
+    assert run.value == [1, 1, 11, 11]
+
+
+SAME = {
+    "a module that the program changes": """
+        import math
+        math.n, rows = 0, []
+        for item in items():
+            math.n = math.n + 1
+            rows.append(get(item["id"]))
+        [math.n, rows]
+    """,
+    "how decimals are counted": """
+        import decimal
+        rows = []
+        for item in items():
+            decimal.getcontext().prec = item["id"] + 5
+            rows.append(get(str(decimal.Decimal(1) / 3)))
+        rows
+    """,
+    "a module that is in another one": """
+        import statistics
+        for item in items():
+            statistics.sys.stdout.write(f"{item['id']}\\n")
+            get(item["id"])
+    """,
+    "a call_tool of the program's own": """
+        def call_tool(name, key):
+            return [name, key]
+        [call_tool("get", item["id"]) for item in items()]
+    """,
+    "a time that is another one each time": """
+        from datetime import datetime
+        len([get(key, datetime.now().year * 0) for key in range(4)])
+    """,
+    "pages, of which nobody knows how many": """
+        rows = []
+        for item in items():
+            for page in range(2_000_000):
+                found = get(page)
+                if page > item["id"]:
+                    break
+                rows.append(found)
+        len(rows)
+    """,
+    "a long loop with few calls": """
+        count = 0
+        for number in range(300_000):
+            if number % 100_000 == 0:
+                count += get(number)
+        count
+    """,
+}
+
+
+@pytest.mark.parametrize("text", SAME.values(), ids=SAME.keys())
+async def test_the_program_and_its_calls_are_the_same_with_and_without(programs, text: str):
+    plain, ahead = await both(programs, text)
+    assert (ahead.outcome.value, ahead.outcome.failure) == (plain.outcome.value, plain.outcome.failure)
+    assert (ahead.stdout, ahead.stderr) == (plain.stdout, plain.stderr)
+    assert what_was_called(ahead) == what_was_called(plain)
+
+
+async def test_what_cannot_be_foreseen_is_given_up_soon(programs):
+    text = """
+        known = {"k": 0}
+        alias, rows = known, []
+        for number in range(200):
+            alias["k"] += 1
+            rows.append(get(known["k"]))
+        rows[-1]
+    """
+    plain, ahead = await both(programs, text)
+    assert ahead.value == plain.value
+    assert len(ahead.calls) < len(plain.calls) + 60
+
+
+async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_path):
+    (tmp_path / "a.txt").write_text("start")
+    reach = Reach(Settings(file_mounts=(FileMount(tmp_path, "/work", "rw"),)), [], [], lambda event: None)
+    tools = {"peek": lambda name: (tmp_path / name).read_text()}
+    text = program("""
+        from pathlib import Path
+        seen = []
+        for number in range(3):
+            Path("/input/work/a.txt").write_text(str(number))
+            seen.append(peek("a.txt"))
+        seen
+    """)
+    async with programs.turn() as turn:
+        run = await turn.run(text, tools=tools, reads=tools, reach=reach)
+    assert run.value == ["0", "1", "2"]

@@ -9,242 +9,261 @@ nothing in between that could change something; each answer is handed out once. 
 import ast
 import json
 import sys
+import warnings
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from types import BuiltinFunctionType, FrameType, FunctionType, ModuleType
-from typing import Any, cast
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
+from typing import Any
 
 import codeact_calls
 from codeact_calls import ToolDenied, ToolError, ToolFailed, named, prepare, submit, wait
-from codeact_names import BUILTINS, MODULES
+from codeact_copies import Copies, Unfit, listed
+from codeact_names import BUILTINS
 from codeact_prelude import before_sleep
 from codeact_shadow import AHEAD, Shadows
-from codeact_trees import ONE
+from codeact_trees import FEW, ONE
 
-_WINDOW = 256
-"""Items of a loop whose calls are made at a time."""
-_BUDGET = 400_000
-"""Values that are copied for the shadows of one window, answers too; of texts each hundred characters count."""
+_FIRST, _MOST = 8, 256
+"""Items of a loop whose calls are made at a time: few at first, more where their answers are small."""
+_AT_ONCE = 32
+_IN_VAIN = 3
+"""After so many windows without a call nobody looks any more."""
+_COPIED, _COPIED_OF_ONE, _COPIED_IN_ALL = 200_000, 20_000, 2_000_000
+"""Values that are copied for shadows: for one window, of one variable, and in a whole run. A text counts by its length,
+each hundred characters as one."""
+_HARMLESS = frozenset({"data.column", "data.text", "files.list", "files.read", "net.body", "program.next"})
+"""Services that change nothing."""
 
-_VALUES = {
-    *(("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")),
-    *(("decimal", "Decimal"), ("fractions", "Fraction"), ("re", "Pattern")),
-}
-"""Types, beside the plainest, whose values never change."""
-
-_shadows: Shadows | None = None
-_code: Any = None
+_loops: dict[str, tuple[Shadows, Any]] = {}
+"""The shadows of all loops that were compiled in this guest, by the places of the loops."""
 _reads: frozenset[str] = frozenset()
 _tools: frozenset[str] = frozenset()
-_open: list["_Reading"] = []
-
-
-class Unfit(Exception):
-    """A value that a shadow cannot have."""
+_open: list["_Prefetch"] = []
+_left = 0
 
 
 def begin(told: dict[str, Any], namespace: dict[str, Any]) -> None:
     """The tools whose calls may be made ahead, and all there are."""
-    global _reads, _tools
-    _reads, _tools = frozenset(told["reads"]), frozenset(told["tools"])
+    global _reads, _tools, _left
+    _reads, _tools, _left = frozenset(told["reads"]), frozenset(told["tools"]), _COPIED_IN_ALL
     _open.clear()
+    codeact_calls.under_way.clear()
     namespace[AHEAD] = ahead
 
 
-def rewritten(source: str, filename: str) -> ast.Module:
-    """The program, with the items of its loops going through `ahead`."""
-    global _shadows, _code
-    _shadows = _code = None
-    tree = ast.parse(source, filename)
+def rewritten(source: str, filename: str, *, again: bool = False) -> ast.Module:
+    """The program, with the items of its loops going through `ahead`. `again` is for one that was read before."""
+    with warnings.catch_warnings():
+        if again:
+            warnings.simplefilter("ignore")
+        tree = ast.parse(source, filename)
     if not any(name in source for name in _reads):
         return tree
-    try:
-        made = Shadows(tree, _reads, _tools)
-        code = compile(ast.fix_missing_locations(made.text), "<codeact shadows>", "exec", dont_inherit=True)
-        changed = ast.fix_missing_locations(made.tree)
-        compile(changed, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-    except (RecursionError, SyntaxError, ValueError):  # too deep to be looked at, or wrong by itself: it runs as it is
-        return ast.parse(source, filename)
-    _shadows, _code = made, code
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            made = Shadows(ast.parse(source, filename), filename, _reads, _tools)
+            code = compile(ast.fix_missing_locations(made.text), "<codeact shadows>", "exec", dont_inherit=True)
+            changed = ast.fix_missing_locations(made.tree)
+            compile(changed, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        except Exception:  # too deep to be looked at, or wrong by itself: it runs as it is
+            return tree
+    _loops.update((place, (made, code)) for place in made.covers)
     return changed
 
 
-def ahead(number: int, *values: Any, through: Any = None, **options: Any) -> Iterable[Any]:
-    """The items of loop `number`, with its calls made ahead."""
+def ahead(place: str, *values: Any, through: Any = None, **options: Any) -> Iterable[Any]:
+    """The items of a loop, with its calls made ahead."""
     items: Any = through(*values, **options) if through else values[0]
-    if _shadows is None or number not in _shadows.covers or any(number in one.covers for one in _open):
+    if place not in _loops or any(place in one.covers for one in _open) or _left <= 0 or _may_change():
         return items
     try:
-        listed = list(through(*map(_listed, values), **options)) if through else _listed(items)
+        at_hand = list(through(*map(listed, values), **options)) if through else listed(items)
     except Exception:  # no container, or one that is changed while it is read
         return items
-    return _within(items, listed, _Reading(number, _shadows.covers[number], sys._getframe(1))) if listed else items
+    return _within(items, at_hand, _Prefetch(place, sys._getframe(1))) if at_hand else items
 
 
-def _listed(values: Any) -> list[Any]:
-    kind = type(values)
-    if kind in (list, tuple, set, frozenset, dict, range, str, type({}.keys()), type({}.values()), type({}.items())):
-        return list(values)
-    if kind.__module__ == "codeact_table" and kind.__name__ == "Table" and len(values) <= _BUDGET // 20:
-        return list(values)
-    raise Unfit
+def _may_change() -> bool:
+    """Whether something is under way that may change what tools read."""
+    loop = sys.modules.get("codeact_aio")
+    return any(name not in _reads for name in codeact_calls.under_way.values()) or bool(loop and loop.busy())
 
 
-def _within(items: Iterable[Any], listed: list[Any], reading: "_Reading") -> Iterator[Any]:
-    _open.append(reading)
+def _within(items: Iterable[Any], at_hand: Sequence[Any], calls: "_Prefetch") -> Iterator[Any]:
+    _open.append(calls)
     try:
+        come = 0
         for index, item in enumerate(items):
-            if index % _WINDOW == 0:
-                reading.make(listed[index : index + _WINDOW])
+            if index == come and not calls.off:
+                come += (size := calls.window)
+                calls.make(at_hand[index : index + size])
             yield item
     finally:
-        _open.remove(reading)
+        _open.remove(calls)
 
 
-class _Line:
+class _Task:
     """One shadow under way. `own` are the answers to calls made inside of it, to which it comes itself yet."""
 
-    def __init__(self, shadow: Generator[Any, Any, Any], parent: "_Line | None") -> None:
+    def __init__(self, shadow: Generator[Any, Any, Any], parent: "_Task | None") -> None:
         self.shadow = shadow
         self.parent = parent
         self.inside = 0
         self.own: dict[str, deque[Any]] = {}
 
 
-class _Reading:
-    """The calls that were made ahead for one loop that is under way."""
+class _Prefetch:
+    """The calls that were made ahead for one loop that is under way.
 
-    def __init__(self, number: int, covers: set[int], frame: FrameType) -> None:
-        self.covers = covers
+    Attributes:
+        covers: places of the loops inside, whose calls are made as well.
+        answers: what was not handed out yet, by tool and arguments; a call without an answer has an empty list.
+        window: for how many items calls are made next.
+        off: no more calls are made ahead.
+    """
+
+    def __init__(self, place: str, frame: FrameType) -> None:
         self.answers: dict[str, deque[list[Any]]] = {}
+        self.window = _FIRST
         self.off = False
-        self._number = number
+        self._shadows, self._code = _loops[place]
+        self._name = self._shadows.functions[place]
+        self.covers = self._shadows.covers[place]
         self._frame = frame
-        self._left = 0
-        self._ready: deque[tuple[_Line, Any]] = deque()
-        self._asked: list[tuple[_Line, str, Any, list[Any]]] = []
-        self._pending: dict[int, tuple[_Line, str, list[Any]]] = {}
+        self._known: dict[str, Any] | None = None
+        self._copies = Copies(0)
+        self._calls = self._vain = self._hits = self._misses = 0
+        self._ready: deque[tuple[_Task, Any]] = deque()
+        self._asked: deque[tuple[_Task, str, Any, list[Any]]] = deque()
+        self._pending: dict[int, tuple[_Task, str, list[Any]]] = {}
 
-    def make(self, items: list[Any]) -> None:
+    def make(self, items: Sequence[Any]) -> None:
         """Make the calls for these items, and wait for all answers."""
-        if self.off:
-            return
-        self._left = _BUDGET
+        global _left
+        before, budget = self._calls, min(_COPIED, _left)
+        self._copies = Copies(budget)
         try:
-            shadow = self._environment()[f"shadow_{self._number}"]
-            self._ready.extend((_Line(shadow(self._copy(item)), None), None) for item in items)
+            self._make(items)
+        except MemoryError:
+            self.answers.clear()
+            self.off = True
+        used = budget - self._copies.left
+        _left -= used
+        self._vain += self._calls == before
+        if self._vain == _IN_VAIN or _left <= 0 or self._copies.spent:
+            self.off = True
+        elif used < _COPIED // 8:
+            self.window = min(2 * self.window, _MOST)
+
+    def _make(self, items: Sequence[Any]) -> None:
+        try:
+            self._known = self._known or self._environment()
+            shadow = self._known[self._name]
+            for item in items:
+                self._ready.append((_Task(shadow(self._copies.copy(item)), None), None))
         except (Unfit, RecursionError):
             self._ready.clear()
-        while self._ready or self._pending:
+        while self._ready or self._asked or self._pending:
             while self._ready:
                 self._go_on(*self._ready.popleft())
             self._send()
             if self._pending:
                 self._receive()
 
+    def taken(self, key: str) -> tuple[Any] | None:
+        """The answer to this call, if it was made."""
+        slots = self.answers.get(key)
+        while slots:
+            if slot := slots.popleft():
+                self._hits += 1
+                return (slot[0],)
+        self._misses += 1
+        if self._misses > 2 * self._hits + _FIRST:  # what the loop does cannot be foreseen
+            self.off = True
+        return None
+
     def _environment(self) -> dict[str, Any]:
         """What the shadows see: copies of the variables that they read."""
-        assert _shadows is not None
         library = {name: value for name, value in vars(sys.modules["builtins"]).items() if name in BUILTINS}
-        known: dict[str, Any] = {
-            "__builtins__": library,
-            "ToolFailed": ToolFailed,
-            "ToolDenied": ToolDenied,
-            ONE: _one,
-        }
+        known: dict[str, Any] = {"__builtins__": library, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
+        known |= {ONE: _one, FEW: _few}
         for variables in (self._frame.f_globals, self._frame.f_locals):
-            for name in _shadows.names:
+            for name in self._shadows.names:
                 if name in variables and name not in _reads:
-                    try:
-                        known[name] = self._copy(variables[name])
-                    except (Unfit, RecursionError):
-                        known.pop(name, None)
-        exec(_code, known)
+                    known.pop(name, None)
+                    with suppress(Unfit, RecursionError):
+                        known[name] = self._copies.copy_some(variables[name], _COPIED_OF_ONE)
+        exec(self._code, known)
         return known
 
-    def _go_on(self, line: _Line, answer: Any) -> None:
+    def _go_on(self, task: _Task, answer: Any) -> None:
         """Let a shadow run until it wants something that is not there."""
         while True:
             try:
                 failed = isinstance(answer, ToolError)
-                wanted = line.shadow.throw(answer) if failed else line.shadow.send(answer)
+                wanted = task.shadow.throw(answer) if failed else task.shadow.send(answer)
                 if isinstance(wanted, list):
-                    line.inside = len(wanted)
-                    self._ready.extend((_Line(one, line), None) for one in wanted)
+                    task.inside = len(wanted)
+                    self._ready.extend((_Task(one, task), None) for one in wanted)
                     if wanted:
                         return
                     answer = None
                     continue
                 name, args, given, at = wanted
                 key, call = _key(name, named(name, args, given), at)
-                if not (known := line.own.get(key)):
-                    self._ask(line, key, call)
+                if not (known := task.own.get(key)):
+                    slot: list[Any] = []
+                    self.answers.setdefault(key, deque()).append(slot)
+                    self._asked.append((task, key, call, slot))
                     return
                 answer = self._again(known.popleft())
+            except MemoryError:
+                raise
             except Exception:  # it came to its end, or to what only the program itself can do
-                line.shadow.close()
-                self._over(line)
+                task.shadow.close()
+                self._over(task)
                 return
 
-    def _ask(self, line: _Line, key: str, call: Any) -> None:
-        slot: list[Any] = []
-        self.answers.setdefault(key, deque()).append(slot)
-        self._asked.append((line, key, call, slot))
-
-    def _over(self, line: _Line) -> None:
-        parent = line.parent
+    def _over(self, task: _Task) -> None:
+        parent = task.parent
         if parent is not None:
             parent.inside -= 1
             if not parent.inside:
                 self._ready.append((parent, None))
 
     def _send(self) -> None:
-        asked, self._asked = self._asked, []
-        for line, key, call, slot in asked:
+        together = len(self._asked) + len(self._pending)
+        while self._asked and len(self._pending) < _AT_ONCE:
+            task, key, call, slot = self._asked.popleft()
             try:
-                self._pending[submit(call, len(asked))] = (line, key, slot)
-            except Exception:  # over a limit: the program will be told when it gets there
-                self._over(line)
+                if self._copies.spent:
+                    raise Unfit
+                self._pending[submit(call, together)] = (task, key, slot)
+                self._calls += 1
+            except Exception:  # over a limit: if it is the program's, that will be told when it gets there
+                self._over(task)
 
     def _receive(self) -> None:
         for number, answer in wait(self._pending, None):
-            line, key, slot = self._pending.pop(number)
+            task, key, slot = self._pending.pop(number)
             slot.append(answer)
-            above = line.parent
+            above = task.parent
             while above is not None:
                 above.own.setdefault(key, deque()).append(answer)
                 above = above.parent
             try:
-                self._ready.append((line, self._again(answer)))
+                self._ready.append((task, self._again(answer)))
             except (Unfit, RecursionError):
-                self._over(line)
+                self._over(task)
 
     def _again(self, answer: Any) -> Any:
-        return type(answer)(*answer.args) if isinstance(answer, ToolError) else self._copy(answer)
-
-    def _copy(self, value: Any) -> Any:
-        self._left -= 1 + (len(value) // 100 if isinstance(value, (str, bytes)) else 0)
-        if self._left < 0:
-            raise Unfit
-        kind: Any = type(value)
-        if value is None or kind in (bool, int, float, complex, str, bytes, range):
-            return value
-        if kind is dict:
-            return {self._copy(key): self._copy(one) for key, one in cast("dict[Any, Any]", value).items()}
-        if kind in (list, tuple, set, frozenset):
-            return kind([self._copy(one) for one in value])
-        if (kind.__module__, kind.__name__) in _VALUES or _of_library(value):
-            return value
-        raise Unfit
+        return type(answer)(*answer.args) if isinstance(answer, ToolError) else self._copies.copy(answer)
 
 
-def _of_library(value: object) -> bool:
-    """Whether it is a module of those that a shadow may use, or a function or class of one."""
-    if isinstance(value, ModuleType):
-        return value.__name__ in MODULES
-    if not isinstance(value, (type, FunctionType, BuiltinFunctionType)) or value.__module__ not in MODULES:
-        return False
-    return getattr(sys.modules.get(value.__module__), value.__name__, None) is value
+def _few(values: Iterable[Any]) -> Sequence[Any]:
+    return values if isinstance(values, range) else list(values)
 
 
 def _one(wanted: Any) -> Generator[Any, Any, Any]:
@@ -258,23 +277,19 @@ def _key(name: str, arguments: Mapping[str, Any], line: int) -> tuple[str, Any]:
 
 def taken(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
     """The answer to a call, where it was made ahead."""
-    if not _open:
+    if not _open or name not in _reads:
         return None
     key = f"{name} {json.dumps(arguments, sort_keys=True)}"
-    for reading in reversed(_open):
-        slots = reading.answers.get(key)
-        while slots:
-            slot = slots.popleft()
-            if slot:
-                return (slot[0],)
-    return None
+    return next((found for calls in reversed(_open) if (found := calls.taken(key)) is not None), None)
 
 
 def forget(name: str = "") -> None:
     """Something happens; if it may change what tools read, nothing more is handed out for the loops under way."""
-    for reading in () if name in _reads else _open:
-        reading.answers.clear()
-        reading.off = True
+    if name in _reads or name in _HARMLESS:
+        return
+    for calls in _open:
+        calls.answers.clear()
+        calls.off = True
 
 
 codeact_calls.before_call.append(taken)

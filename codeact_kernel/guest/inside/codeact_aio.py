@@ -93,6 +93,11 @@ def adopted(call: int) -> asyncio.Future[Any]:
     return future
 
 
+def busy() -> bool:
+    """Whether calls of an event loop are under way."""
+    return bool(_ready or _pending)
+
+
 def _send_ready() -> bool:
     """Send off what was made so far; whether one of the calls could not be sent."""
     calls = [(future, prepared) for future, prepared in _ready if not future.done()]

@@ -30,6 +30,8 @@ class ToolDenied(ToolError):
 
 flushes: list[Callable[[], object]] = []
 before_send: list[Callable[[str], object]] = []
+under_way: dict[int, str] = {}
+"""The names of submitted calls that nobody has waited for yet."""
 before_call: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
 """Look for the answer to a call that somebody has made already (`codeact_ahead`)."""
 
@@ -73,13 +75,21 @@ class Pending:
     """A call under way. `result()` waits for its value, and so does `await`; both raise what the call raised."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], together: int = 1) -> None:
+        self._name = name
         self._number = submit(prepare(name, arguments), together)
         self._answers: list[Any] = []
+        under_way[self._number] = name
 
     def result(self) -> Any:
         if not self._answers:
-            self._answers += [answer for _, answer in wait([self._number], None)]
+            self._over(*(answer for _, answer in wait([self._number], None)))
         return _value(self._answers[0])
+
+    def _over(self, answer: Any) -> None:
+        self._answers.append(answer)
+        under_way.pop(self._number, None)
+        for tell in before_send:  # what it changed is changed now
+            tell(self._name)
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._answers:
@@ -89,7 +99,7 @@ class Pending:
                 answer = yield from adopted(self._number).__await__()
             except ToolError as error:
                 answer = error
-            self._answers.append(answer)
+            self._over(answer)
         return _value(self._answers[0])
 
 
@@ -124,6 +134,8 @@ def service(name: str, /, **arguments: Any) -> Any:
 
     Raises ToolFailed with the service's reason.
     """
+    for tell in before_send:
+        tell(name)
     ((_, answer),) = _read(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
     return _value(answer)
 

@@ -16,7 +16,7 @@ EAGER = frozenset({
 })  # fmt: skip
 """These read a generator to its end."""
 MODULES = frozenset({
-    "calendar", "collections", "datetime", "decimal", "fractions", "json", "math", "operator", "re", "statistics",
+    "collections", "datetime", "decimal", "fractions", "json", "math", "operator", "re", "statistics",
     "string", "textwrap", "unicodedata",
 })  # fmt: skip
 READING = frozenset({
@@ -106,7 +106,8 @@ class Names:
     def __init__(self, tree: ast.Module, reads: frozenset[str], tools: frozenset[str]) -> None:
         bound = Counter(name for node in ast.walk(tree) for name in _bound(node))
         self.reads = frozenset(name for name in reads if name not in bound)
-        self.acts = (tools - self.reads) | {"call_tool_async", "observe", "sleep", "http_request"}
+        self.acts = (tools - self.reads) | {"call_tool_async", "observe", "open", "result", "sleep", "http_request"}
+        self._call_tool = "call_tool" not in bound
         self.safe = frozenset(name for name in BUILTINS if name not in bound)
         self.functions = {
             node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and bound[node.name] == 1
@@ -123,7 +124,7 @@ class Names:
             case ast.Call(func=ast.Name(id=name)) if name in self.reads:
                 return name
             case ast.Call(func=ast.Name(id="call_tool"), args=[ast.Constant(value=str(name))]) if name in self.reads:
-                return name
+                return name if self._call_tool else None
             case _:
                 return None
 

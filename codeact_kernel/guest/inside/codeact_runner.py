@@ -147,13 +147,15 @@ def _in_pieces(source: str, filename: str, namespace: dict[str, Any]) -> Any:
         source += piece
         if piece.strip():
             value, done = _execute(source, filename, namespace, done)
+    if value is not None:
+        namespace["_"] = value
     return value
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> tuple[Any, int]:
     """Run what follows the first `done` statements: its value, and how many statements there are now."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    tree = codeact_ahead.rewritten(source, filename)
+    tree = codeact_ahead.rewritten(source, filename, again=done > 0)
     count = len(tree.body)
     tree.body = tree.body[done:]
     if tree.body and isinstance(last := tree.body[-1], ast.Expr):
@@ -168,8 +170,6 @@ def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -
     else:
         exec(code, namespace)
     value = namespace.pop(_VALUE, None)
-    if value is not None:
-        namespace["_"] = value
     return value, count
 
 

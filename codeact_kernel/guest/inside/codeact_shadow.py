@@ -17,10 +17,12 @@ import ast
 from typing import Any
 
 from codeact_names import EAGER, Names, changed, has, jumps, walk
-from codeact_trees import ITEM, as_loop, copied, function, named, number, numbered
+from codeact_trees import ITEM, as_loop, copied, function, label, load, place
 from codeact_walk import Walk
 
 AHEAD = "__codeact_ahead__"
+_SIDE_BY_SIDE = 1_000
+"""Items of an inner loop."""
 _THROUGH = ("enumerate", "zip", "reversed")
 
 
@@ -28,19 +30,22 @@ class Shadows:
     """The shadows of one program.
 
     Attributes:
-        text: a module with a generator function `shadow_N` for each loop N.
+        text: a module with a generator function for each loop.
+        functions: their names, by the places of the loops.
         covers: for each loop, those inside whose calls its own shadow makes.
         names: what the shadows read.
     """
 
-    def __init__(self, tree: ast.Module, reads: frozenset[str], tools: frozenset[str]) -> None:
+    def __init__(self, tree: ast.Module, filename: str, reads: frozenset[str], tools: frozenset[str]) -> None:
         self.facts = Names(tree, reads, tools)
-        self.covers: dict[int, set[int]] = {}
+        self.functions: dict[str, str] = {}
+        self.covers: dict[str, set[str]] = {}
         self.text = ast.Module([], [])
         self.helpers: set[str] = set()
-        self._count = numbered(tree)
-        self._inside: set[int] = set()
-        self._loops_of: dict[str, set[int]] = {}
+        self._count = 0
+        self._inside: set[str] = set()
+        self._loops_of: dict[str, set[str]] = {}
+        label(tree, filename)
         for node in self.facts.functions.values():
             self._helper(node)
         self.tree = _Rewriter(self).visit(tree) if self.facts.reads else tree
@@ -64,15 +69,16 @@ class Shadows:
     def make(self, loop: ast.For) -> bool:
         """Write the shadow of a loop of the program; whether it calls anything."""
         self._inside = set()
-        shadow = self._shadow(loop, f"shadow_{number(loop)}", set())
+        shadow = self._shadow(loop, self.fresh("shadow"), set())
         if not has((ast.Yield, ast.YieldFrom), *shadow.body[2:]):
             return False
-        self.covers[number(loop)] = self._inside
+        self.functions[place(loop)] = shadow.name
+        self.covers[place(loop)] = self._inside
         self.text.body.append(shadow)
         return True
 
     def _shadow(self, loop: ast.For, name: str, unknown: set[str]) -> ast.FunctionDef:
-        item = ast.Assign([loop.target], named(ITEM))
+        item = ast.Assign([loop.target], load(ITEM))
         inside = (unknown | changed(*loop.body)) - changed(loop.target)
         body, _, _ = Walk(self, top=True).statements(loop.body, inside)
         return function(name, [ITEM], [item, *body])
@@ -102,20 +108,20 @@ class Shadows:
         self._count += 1
         return f"{name}_{self._count}__"
 
-    def covered(self) -> set[int]:
+    def covered(self) -> set[str]:
         return set(self._inside)
 
-    def cover(self, numbers: set[int], *, only: bool = False) -> None:
-        self._inside = numbers if only else self._inside | numbers
+    def cover(self, places: set[str], *, only: bool = False) -> None:
+        self._inside = places if only else self._inside | places
 
-    def loops_of(self, helper: str) -> set[int]:
+    def loops_of(self, helper: str) -> set[str]:
         return self._loops_of[helper]
 
     def side_by_side(self, loop: ast.For, items: str, unknown: set[str]) -> list[ast.stmt]:
         """The shadows of an inner loop's items, all at once."""
-        self.cover({number(loop)})
+        self.cover({place(loop)})
         shadow = self._shadow(loop, self.fresh("shadow"), unknown)
-        calls = f"yield [{shadow.name}({ITEM}) for {ITEM} in {items}]"
+        calls = f"yield [{shadow.name}({ITEM}) for {ITEM} in {items}[:{_SIDE_BY_SIDE}]]"
         return [shadow, *ast.parse(calls).body]
 
 
@@ -128,7 +134,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_For(self, node: ast.For) -> ast.For:
         if self.shadows.wanted(node) and self.shadows.make(node):
-            node.iter = self._through(node.iter, number(node))
+            node.iter = self._through(node.iter, place(node))
         self.generic_visit(node)
         return node
 
@@ -136,7 +142,7 @@ class _Rewriter(ast.NodeTransformer):
         loop = as_loop(node, ast.Expr)
         lazy = isinstance(node, ast.GeneratorExp) and id(node) not in self.eager
         if not lazy and self.shadows.wanted(loop) and self.shadows.make(loop):
-            node.generators[0].iter = self._through(node.generators[0].iter, number(node))
+            node.generators[0].iter = self._through(node.generators[0].iter, place(node))
         self.generic_visit(node)
         return node
 
@@ -150,12 +156,12 @@ class _Rewriter(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
-    def _through(self, items: ast.expr, loop: int) -> ast.expr:
+    def _through(self, items: ast.expr, loop: str) -> ast.expr:
         first = ast.Constant(loop)
         match items:
             case ast.Call(func=ast.Name(id=name)) if name in _THROUGH and name in self.shadows.facts.safe:
                 through = ast.keyword("through", items.func)
-                made = ast.Call(named(AHEAD), [first, *items.args], [through, *items.keywords])
+                made = ast.Call(load(AHEAD), [first, *items.args], [through, *items.keywords])
             case _:
-                made = ast.Call(named(AHEAD), [first, items], [])
+                made = ast.Call(load(AHEAD), [first, items], [])
         return ast.copy_location(made, items)

@@ -4,23 +4,22 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-_NUMBER = "codeact_number"
+_PLACE = "codeact_place"
 LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-ITEM, ONE = "item__", "one__"
+ITEM, ONE, FEW = "item__", "one__", "few__"
 """Names in shadows. Those of programs do not end so."""
 
 
-def numbered(tree: ast.AST) -> int:
-    """Number the loops of a program; how many there are. A number stays with its loop, and with copies of it."""
-    loops = [node for node in ast.walk(tree) if isinstance(node, LOOPS)]
-    for number, loop in enumerate(loops, 1):
-        setattr(loop, _NUMBER, number)
-    return len(loops)
+def label(tree: ast.AST, filename: str) -> None:
+    """Give the loops of a program their places, which stay with them and with copies of them."""
+    for node in ast.walk(tree):
+        if isinstance(node, LOOPS):
+            setattr(node, _PLACE, f"{filename}:{node.lineno}:{node.col_offset}:{type(node).__name__}")
 
 
-def number(loop: ast.AST) -> int:
-    """The number of a loop of the program; 0 for what is made of one clause of a comprehension."""
-    return getattr(loop, _NUMBER, 0)
+def place(loop: ast.AST) -> str:
+    """Where a loop of the program stands; nothing for what is made of one clause of a comprehension."""
+    return getattr(loop, _PLACE, "")
 
 
 def as_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.For:
@@ -33,7 +32,7 @@ def as_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.Fo
             body = [ast.If(test, body, [])]
         body = [ast.For(part.target, part.iter, body, [])]
     (loop,) = body
-    setattr(loop, _NUMBER, number(node))
+    setattr(loop, _PLACE, place(node))
     return loop
 
 
@@ -48,7 +47,7 @@ def assign(name: str, value: ast.expr) -> ast.Assign:
     return ast.Assign([ast.Name(name, ast.Store())], value)
 
 
-def named(text: str) -> ast.Name:
+def load(text: str) -> ast.Name:
     return ast.Name(text, ast.Load())
 
 
@@ -60,5 +59,5 @@ def copied(node: Any) -> Any:
         return node
     made: Any = type(node)(**{name: copied(getattr(node, name)) for name in node._fields if hasattr(node, name)})
     if isinstance(node, LOOPS):
-        setattr(made, _NUMBER, number(node))
+        setattr(made, _PLACE, place(node))
     return ast.copy_location(made, node)

@@ -8,8 +8,8 @@ import ast
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from codeact_names import EAGER, changed, has, jumps, walk
-from codeact_trees import LOOPS, ONE, as_loop, assign, copied, function, named
+from codeact_names import EAGER, base, changed, has, jumps, walk
+from codeact_trees import FEW, LOOPS, ONE, as_loop, assign, copied, function, load
 
 if TYPE_CHECKING:
     from codeact_shadow import Shadows
@@ -20,6 +20,8 @@ _PLAIN = (
     *(ast.Call, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
     *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Pass, ast.Continue, ast.Break, ast.Return),
 )
+_EACH_TIME = frozenset({"now", "today", "utcnow"})
+"""What these give is another each time."""
 _SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
 _FIRST: dict[type[ast.AST], str] = {ast.BoolOp: "values", ast.IfExp: "test", ast.Compare: "left"}
 """Expressions of which only the first part happens in any case."""
@@ -53,7 +55,9 @@ class Walk:
             made, unknown, whole = self.statement(node, unknown)
             kept += made
             exact = exact and whole
-            if not whole and (has(ast.Raise, node) or jumps([node], (ast.Continue, ast.Break, ast.Return))):
+            # From here on nobody knows what happens, or what everything is.
+            leaves = has(ast.Raise, node) or jumps([node], (ast.Continue, ast.Break, ast.Return))
+            if not whole and (leaves or _somewhere(node)):
                 return [*kept, ast.Return(None)], unknown, False
         return kept, unknown, exact
 
@@ -64,7 +68,7 @@ class Walk:
             case ast.If():
                 return self._branch(node, unknown)
             case _ if self.plain(node, unknown):
-                made = self.changed(node)
+                made = self.yielding(node)
                 return made, unknown - changed(node), True
             case _ if isinstance(node, _SIMPLE):
                 return self.calls(node, unknown), unknown | changed(node), False
@@ -72,17 +76,18 @@ class Walk:
                 return [], unknown | changed(node), False
 
     def _loop(self, node: ast.For, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
+        """In its shadow a loop goes over a list, of which the shadows of its items are made first."""
         if not self.plain(node.iter, unknown):
             return self.calls(node.iter, unknown), unknown | changed(node), False
         items = self.shadows.fresh("items")
-        *before, first = self.changed(assign(items, ast.Call(named("list"), [node.iter], [])))
+        *before, first = self.yielding(assign(items, ast.Call(load(FEW), [node.iter], [])))
         wanted = self.shadows.wanted(node) and not self.answered
         header = self.shadows.side_by_side(node, items, unknown) if wanted else []
         covered = self.shadows.covered()
         inside = Walk(self.shadows, answered=self.answered or wanted)
         body, after, exact = inside.statements(node.body, unknown - changed(node.target))
         if exact:
-            whole = ast.For(node.target, named(items), body, [])
+            whole = ast.For(node.target, load(items), body, [])
             return [*before, first, *header, whole], after, True
         self.shadows.cover(covered, only=True)
         return [*before, first, *header], unknown | changed(node), False
@@ -90,7 +95,7 @@ class Walk:
     def _branch(self, node: ast.If, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
         if not self.plain(node.test, unknown):
             return self.calls(node.test, unknown), unknown | changed(node), False
-        *before, test = self.changed(ast.Expr(node.test))
+        *before, test = self.yielding(ast.Expr(node.test))
         assert isinstance(test, ast.Expr)
         then, after, exact = self.statements(node.body, unknown)
         other, after_other, exact_other = self.statements(node.orelse, unknown)
@@ -112,7 +117,7 @@ class Walk:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             facts = self.facts
             return node.id in facts.imported or node.id not in unknown | facts.strange | facts.acts
-        if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+        if isinstance(node, ast.Attribute) and (node.attr.startswith("_") or node.attr in _EACH_TIME):
             return False
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id in unknown:
             return False
@@ -122,8 +127,10 @@ class Walk:
             return False
         return all(self.plain(part, unknown) for part in ast.iter_child_nodes(node))
 
-    def _targets(self, node: ast.stmt) -> bool:
-        return not changed(node) & (self.facts.reads | self.facts.strange)
+    def _targets(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
+        """Whether all it assigns to is the program's own, and a copy in a shadow."""
+        mine = not changed(node) & (self.facts.reads | self.facts.strange | self.facts.imported)
+        return mine and not _somewhere(node)
 
     def _call(self, node: ast.Call, unknown: set[str]) -> bool:
         parts = [*node.args, *node.keywords]
@@ -181,7 +188,7 @@ class Walk:
         if len(wanted) < 2:
             return [], count
         made = [_Yields(self).visit(copied(call)) for call in wanted]
-        lines: list[ast.expr] = [ast.Call(named(ONE), [one.value], []) for one in made]
+        lines: list[ast.expr] = [ast.Call(load(ONE), [one.value], []) for one in made]
         return [ast.Expr(ast.Yield(ast.List(lines, ast.Load())))], count
 
     def _innermost(self, node: ast.AST) -> Iterator[ast.expr]:
@@ -193,7 +200,7 @@ class Walk:
 
     # -- how a call becomes a yield ------------------------------------------------------------------------------
 
-    def changed(self, node: ast.stmt) -> list[ast.stmt]:
+    def yielding(self, node: ast.stmt) -> list[ast.stmt]:
         """The statement with its calls as yields, and before it the functions that it needs."""
         yields = _Yields(self)
         made = yields.visit(ast.copy_location(copied(node), node))
@@ -204,8 +211,14 @@ class Walk:
         if not any(map(self.shadows.leads_to_a_call, ast.walk(node))):
             return []
         if isinstance(node, ast.expr) and self.plain(node, unknown):
-            return self.changed(ast.Expr(node))
+            return self.yielding(ast.Expr(node))
         return [made for part in self.certain(node) for made in self.calls(part, unknown)]
+
+
+def _somewhere(node: ast.AST) -> bool:
+    """Whether it assigns to a part of what has no name."""
+    parts = [one for one in ast.walk(node) if isinstance(one, (ast.Subscript, ast.Attribute))]
+    return any(base(one) is None for one in parts if isinstance(one.ctx, (ast.Store, ast.Del)))
 
 
 class _Yields(ast.NodeTransformer):
@@ -228,18 +241,18 @@ class _Yields(ast.NodeTransformer):
             return ast.Yield(ast.Tuple(parts, ast.Load()))
         if isinstance(node.func, ast.Name) and node.func.id in self.walk.shadows.helpers:
             self.walk.shadows.cover(self.walk.shadows.loops_of(node.func.id))
-            return ast.YieldFrom(ast.Call(named(f"helper_{node.func.id}"), node.args, node.keywords))
+            return ast.YieldFrom(ast.Call(load(f"helper_{node.func.id}"), node.args, node.keywords))
         return node
 
     def _comprehension(self, node: Any) -> ast.AST:
         if not any(map(self.walk.shadows.leads_to_a_call, ast.walk(node))):
             return node
         name, out = self.walk.shadows.fresh("part"), self.walk.shadows.fresh("out")
-        loop = as_loop(node, lambda value: ast.Call(ast.Attribute(named(out), "append", ast.Load()), [value], []))
+        loop = as_loop(node, lambda value: ast.Call(ast.Attribute(load(out), "append", ast.Load()), [value], []))
         body, _, _ = Walk(self.walk.shadows, answered=self.walk.answered).statements([loop], set())
         kind = {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")
-        made = ast.Return(ast.Call(named(kind), [named(out)], []))
+        made = ast.Return(ast.Call(load(kind), [load(out)], []))
         self.functions.append(function(name, [], [assign(out, ast.List([], ast.Load())), *body, made]))
-        return ast.YieldFrom(ast.Call(named(name), [], []))
+        return ast.YieldFrom(ast.Call(load(name), [], []))
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
