@@ -1,0 +1,230 @@
+"""Figures to read: tables for the terminal and for docs/speed.md. Needs nothing but the figures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+ARMS = {
+    "direct": "Agent Framework, direct calls",
+    "reference": "Agent Framework, CodeAct",
+    "stand-in": "Agent Framework, CodeAct ¹",
+    "embedded": "codeact-kernel, embedded",
+    "hyperlight": "codeact-kernel, hyperlight",
+}
+TARGETS = (
+    # figure, over which arm, scenario, at most
+    ("tokens", "CodeAct", "0 ms", 0.30),
+    ("tokens", "direct", "0 ms", 0.12),
+    ("wall", "CodeAct", "0 ms", 0.50),
+    ("wall", "CodeAct", "100 ms", 0.35),
+    ("wall", "CodeAct", "800 users, 50 ms", 0.10),
+)
+
+
+def label(case: Mapping[str, Any]) -> str:
+    parts = [case["style"], "marked" if case["marked"] else ""]
+    inside = ", ".join(part for part in parts if part)
+    return f"{ARMS[case['arm']]} ({inside})" if inside else ARMS[case["arm"]]
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if digits == 0 else f"{value:,.{digits}f}" if value < 100 else f"{value:,.0f}"
+
+
+COLUMNS = ("turns", "calls", "tokens", "s", "model", "tools", "rest", "right")
+
+
+def cells(case: Mapping[str, Any]) -> list[str]:
+    tokens = f"{number(case['prompt'], 0)} + {number(case['completion'], 0)}" if case["tokens"] else ""
+    seconds = [number(case[name]) for name in ("wall", "model", "tools", "rest")]
+    right = f"{case['right']} of {case['runs']}"
+    return [number(case["turns"], 0), number(case["calls"], 0), tokens, *seconds, right]
+
+
+def printed(result: Mapping[str, Any]) -> str:
+    """A scenario for the terminal."""
+    head = f"\n{result['name']}: {result['users']} users, {result['rounds']} rounds, model time {result['model time']}"
+    widths = (52, 6, 7, 18, 9, 9, 9, 9, 10)
+    rows = [["", *COLUMNS], *([label(case), *cells(case)] for case in result["cases"])]
+    lines = [
+        "".join(
+            cell.ljust(width) if place == 0 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def case_of(
+    result: Mapping[str, Any] | None, arms: Iterable[str], style: str | None = None, marked: bool | None = None
+) -> Mapping[str, Any] | None:
+    """The case of one of the arms; where `marked` is not told, the one with marked tools if that was measured."""
+    found = [
+        case
+        for case in (result or {}).get("cases", ())
+        if case["arm"] in arms and style in (None, case["style"]) and marked in (None, case["marked"])
+    ]
+    return max(found, key=lambda case: case["marked"], default=None)
+
+
+def ratio(result: Mapping[str, Any] | None, figure: str, over: str, style: str) -> float | None:
+    """Ours through theirs, both with the same kind of program."""
+    ours = case_of(result, ("embedded", "hyperlight"), style)
+    theirs = case_of(result, ("direct",)) if over == "direct" else case_of(result, ("reference", "stand-in"), style)
+    if ours is None or theirs is None or not ours[figure] or not theirs[figure]:
+        return None
+    return ours[figure] / theirs[figure]
+
+
+def floor(result: Mapping[str, Any] | None, figure: str, over: str, style: str) -> float | None:
+    """The ratio if ours took no time but the model's at its pace and three calls one after another: users, what belongs
+    to a user, totals; and if it sent no token but the task's and the tools'."""
+    ours = case_of(result, ("embedded", "hyperlight"), style)
+    share = ratio(result, figure, over, style)
+    if figure != "wall" or result is None or ours is None or share is None or ours["at pace"] is None:
+        return None
+    return share * (ours["at pace"] + 3 * result["latency"]) / ours["wall"]
+
+
+def judged(results: Sequence[Mapping[str, Any]]) -> str:
+    """The ratios that there are targets for, as a table of Markdown."""
+    named = {result["name"]: result for result in results}
+    rows = ["| ours / theirs | naive program | floor | rates once | target |", "| --- | ---: | ---: | ---: | ---: |"]
+    for figure, over, name, most in TARGETS:
+        shares = [ratio(named.get(name), figure, over, style) for style in ("naive", "rates once")]
+        if shares[0] is None:
+            continue
+        met = "met" if shares[0] <= most else "missed"
+        what = f"{'tokens' if figure == 'tokens' else 'seconds'} / {over}, {name}"
+        least = floor(named.get(name), figure, over, "naive")
+        rows.append(f"| {what} | {shares[0]:.2f} | {number(least)} | {number(shares[1])} | ≤ {most:.2f}, {met} |")
+    return "\n".join(rows)
+
+
+def merged(path: Path, about: Mapping[str, Any], results: Sequence[Mapping[str, Any]], order: Sequence[str]) -> None:
+    """Put the results into the file; scenarios that were not measured again stay as they are."""
+    before = json.loads(path.read_text(encoding="utf-8"))["scenarios"] if path.exists() else []
+    named = {result["name"]: result for result in [*before, *results]}
+    kept = [named[name] for name in order if name in named]
+    path.write_text(
+        json.dumps({"about": about, "scenarios": kept}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def tables(native: Mapping[str, Any], micro_vm: Mapping[str, Any], clocks: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The tables of docs/speed.md by the names that they have there."""
+    named = {result["name"]: result for result in native["scenarios"]}
+    inside = {result["name"]: result for result in micro_vm.get("scenarios", ())}
+    latencies = [named[name] for name in ("0 ms", "50 ms", "100 ms", "200 ms")]
+    growth = [named[name] for name in ("50 ms", "80 users, 50 ms", "800 users, 50 ms") if name in named]
+    return [
+        ("measured", measured(native, micro_vm)),
+        ("headline", by_latency(latencies)),
+        ("targets", judged(native["scenarios"])),
+        ("split", detailed(named["100 ms"])),
+        ("growth", by_users(growth)),
+        ("others", "\n\n".join(titled(named[name]) for name in ("100 ms, synchronous tools", "cold") if name in named)),
+        (
+            "micro-vm",
+            "\n\n".join([*map(titled, inside.values()), ratios_of(inside)]) if inside else "Not measured yet.",
+        ),
+        ("clocks", small_clocks(clocks) if clocks else "Not measured yet."),
+        ("texts", by_texts(named["0 ms"])),
+    ]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """In Markdown: the first column to the left, numbers to the right."""
+    line = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, line, *rows])
+
+
+def measured(native: Mapping[str, Any], micro_vm: Mapping[str, Any]) -> str:
+    about, pace = native["about"], native["about"]["pace"]
+    versions = ", ".join(f"{name} {version}" for name, version in about["reference"].items() if name != "openai")
+    commits = sorted({result["commit"] for result in [*native["scenarios"], *micro_vm.get("scenarios", ())]})
+    return (
+        f"Measured on {about['date']} at commit {', '.join(commits)} ({about['machine']}) with {versions}. The model takes "
+        f"{pace['first token']:g} s to the first token and writes {pace['tokens per second']:g} tokens a second."
+    )
+
+
+def by_latency(results: Sequence[Mapping[str, Any]]) -> str:
+    head = ["", "turns", "calls", "tokens read + written", *(f"s, tools {r['name']}" for r in results), "right"]
+    rows = []
+    for place, case in enumerate(results[0]["cases"]):
+        cases = [result["cases"][place] for result in results]
+        assert len({label(one) for one in cases}) == 1
+        right = f"{sum(one['right'] for one in cases)} of {sum(one['runs'] for one in cases)}"
+        tokens = f"{number(case['prompt'], 0)} + {number(case['completion'], 0)}"
+        seconds = [number(one["wall"]) for one in cases]
+        rows.append([label(case), number(case["turns"], 0), number(case["calls"], 0), tokens, *seconds, right])
+    return table(head, rows)
+
+
+def detailed(result: Mapping[str, Any]) -> str:
+    head = ["", "s", "model", "tools", "of these at once", "sandbox", "rest"]
+    names = ("wall", "model", "tools", "both", "sandbox", "rest")
+    return table(head, ([label(case), *(number(case[name]) for name in names)] for case in result["cases"]))
+
+
+def by_users(results: Sequence[Mapping[str, Any]]) -> str:
+    head = [""]
+    for result in results:
+        head += [f"{result['users']} users: tokens", "calls", f"s ({result['rounds']} rounds)"]
+    rows = []
+    for place, case in enumerate(results[0]["cases"]):
+        cells = [label(case)]
+        for result in results:
+            one = result["cases"][place]
+            wrong = "" if one["right"] == one["runs"] else " (wrong)"
+            cells += [number(one["tokens"], 0), number(one["calls"], 0), number(one["wall"]) + wrong]
+        rows.append(cells)
+    return table(head, rows)
+
+
+def titled(result: Mapping[str, Any]) -> str:
+    title = f"**{result['name']}**, {result['rounds']} rounds:"
+    rows = ([label(case), *cells(case)] for case in result["cases"])
+    return f"{title}\n\n{table(['', 'turns', 'calls', 'tokens read + written', *COLUMNS[3:]], rows)}"
+
+
+def ratios_of(inside: Mapping[str, Mapping[str, Any]]) -> str:
+    rows = []
+    for name, result in inside.items():
+        for style in ("naive", "rates once"):
+            if (share := ratio(result, "wall", "CodeAct", style)) is not None:
+                rows.append([f"{name}, {style}", f"{share:.2f}"])
+    return table(["seconds, ours / Agent Framework CodeAct, both real micro-VMs", "ratio"], rows)
+
+
+def small_clocks(found: Mapping[str, Any]) -> str:
+    """From benchmarks/micro_vm.py: our costs as ratios to the reference's."""
+    costs = found["costs"]
+    theirs = costs["reference"]
+    rows = [
+        ("one tool call, there and back", "call", "≤ 0.25"),
+        ("a trivial program after a pause of 1.5 s", "rested", "≤ 1.00"),
+        ("a trivial program right after another", "in_a_row", ""),
+        ("first start to the first result", "first_start", ""),
+        ("memory held", "memory_mb", ""),
+    ]
+    ours = [name for name in costs if name != "reference" and costs[name]]
+    head = ["ours / theirs", *(f"{name} (256Mi)" if name == "ours" else name for name in ours), "target"]
+    return table(
+        head, ([what, *(f"{costs[name][key] / theirs[key]:.2f}" for name in ours), most] for what, key, most in rows)
+    )
+
+
+def by_texts(result: Mapping[str, Any]) -> str:
+    rows = []
+    for style in ("naive", "rates once"):
+        shares = [ratio(result, figure, over, style) for over in ("CodeAct", "direct") for figure in ("tokens", "text")]
+        rows.append([style, *(number(share) for share in shares)])
+    return table(["ours / theirs", "CodeAct", "by texts alone", "direct", "by texts alone"], rows)
