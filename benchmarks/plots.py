@@ -100,7 +100,8 @@ def latency(plt: Any, results: Sequence[Mapping[str, Any]]) -> Any:
     """Seconds over what a tool call takes."""
     figure, axis = plt.subplots(figsize=(7, 3.4))
     for arms, style, marked, name, colour, line in SERIES:
-        found = points(results, arms, style, marked)
+        if not (found := points(results, arms, style, marked)):
+            continue
         axis.plot(
             [r["latency"] * 1000 for r, _ in found],
             [c["wall"] for _, c in found],
@@ -136,7 +137,8 @@ def users(plt: Any, results: Sequence[Mapping[str, Any]]) -> Any:
     figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
     for axis, what in zip(axes, ("wall", "tokens"), strict=True):
         for arms, style, marked, name, colour, line in SERIES:
-            found = points(results, arms, style, marked)
+            if not (found := points(results, arms, style, marked)):
+                continue
             axis.plot(
                 [r["users"] for r, _ in found], [c[what] for _, c in found], line, marker="o", color=colour, label=name
             )

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any
 
 from arm import REFERENCE
-from oracle import Oracle, Pace
+from oracle import Oracle, Pace, compact, tokens
 from workload import Kind, fault, world
 
 ROOT = Path(__file__).parents[2]
@@ -178,6 +178,8 @@ class Bench:
         if oracle is not None and "failed" not in facts:
             counted = oracle.counted
             facts |= {"prompt": counted.prompt, "completion": counted.completion, "text": counted.text}
+            if bare := facts.get("bare"):
+                facts["least"] = tokens(compact({"role": "user", "content": bare})) + 4 + counted.completion
             if not scenario.waits and case.arm in REFERENCE:
                 facts["wall"] += counted.seconds
                 facts["model"] += counted.seconds
@@ -202,6 +204,8 @@ NUMBERS = (
     "both",
     "sandbox",
     "rest",
+    "at pace",
+    "least",
 )
 
 
@@ -211,7 +215,7 @@ def summary(case: Case, runs: list[dict[str, Any]]) -> dict[str, Any]:
     found: dict[str, Any] = {"arm": case.arm, "style": case.style, "marked": case.marked}
     found |= {"runs": len(runs), "right": sum(not run["fault"] for run in runs)}
     found["faults"] = sorted({f"{case.arm}: {run['fault']}" for run in runs if run["fault"]})
-    for name in (*NUMBERS, "at pace"):
+    for name in NUMBERS:
         values = [run[name] for run in done if run.get(name) is not None]
         found[name] = rounded(median(values)) if values else None
     found["walls"] = [round(run["wall"], 3) for run in done]

@@ -84,4 +84,5 @@ class Ours:
             "sandbox": result.timings.sandbox,
             "prompt": result.usage.prompt_tokens,
             "completion": result.usage.completion_tokens,
+            "bare": "\n".join([*(spec.stub for spec in session.tools.specs().values()), TASK]),
         }

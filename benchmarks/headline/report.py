@@ -83,13 +83,14 @@ def ratio(result: Mapping[str, Any] | None, figure: str, over: str, style: str) 
 
 
 def floor(result: Mapping[str, Any] | None, figure: str, over: str, style: str) -> float | None:
-    """The ratio if ours took no time but the model's at its pace and three calls one after another: users, what belongs
-    to a user, totals; and if it sent no token but the task's and the tools'."""
+    """The ratio if ours sent nothing but the task and the tools' stubs, and took no time but the model's for that program
+    and three calls that need one another: the users, what belongs to each, the totals."""
     ours = case_of(result, ("embedded", "hyperlight"), style)
     share = ratio(result, figure, over, style)
-    if figure != "wall" or result is None or ours is None or share is None or ours["at pace"] is None:
+    if result is None or ours is None or share is None or ours["least"] is None:
         return None
-    return share * (ours["at pace"] + 3 * result["latency"]) / ours["wall"]
+    least = ours["least"] if figure == "tokens" else ours["at pace"] + 3 * result["latency"]
+    return share * least / ours[figure]
 
 
 def judged(results: Sequence[Mapping[str, Any]]) -> str:
