@@ -19,6 +19,7 @@ from workload import TASK, Kind, Tools, world
 from codeact_kernel import Session, Settings, tool
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.model.openai_client import OpenAIClient
+from codeact_kernel.values import Usage
 
 
 @cache
@@ -32,17 +33,29 @@ def can_mark() -> bool:
 
 
 class Timed:
-    """A client, and when it was answering."""
+    """A client, when it was answering, and the tokens that the endpoint counted.
+
+    A turn hangs up when it has its program. An endpoint tells its tokens at the very end, so here the rest is read.
+    """
 
     def __init__(self, client: OpenAIClient) -> None:
         self._client = client
-        self.name, self.note, self.busy = client.name, client.note, Spans()
+        self.name, self.note = client.name, client.note
+        self.begin()
+
+    def begin(self) -> None:
+        self.busy, self.usage = Spans(), Usage()
 
     async def stream(self, messages: Sequence[Message], *functions: Any) -> AsyncGenerator[Delta, None]:
         with self.busy.one():
             async with aclosing(self._client.stream(messages, *functions)) as stream:
-                async for delta in stream:
-                    yield delta
+                try:
+                    async for delta in stream:
+                        self.usage += delta.usage or Usage()
+                        yield delta
+                finally:
+                    async for delta in stream:
+                        self.usage += delta.usage or Usage()
 
 
 class Ours:
@@ -68,7 +81,8 @@ class Ours:
             self._sessions[kind, marked] = self._session(kind, marked)
         session = self._sessions[kind, marked]
         self._tools.reset(world(users), latency)
-        model = self._client.busy = Spans()
+        model = self._client
+        model.begin()
         start = time.perf_counter()
         result = await session.ask(TASK, settings=self._settings)
         wall = time.perf_counter() - start
@@ -78,11 +92,11 @@ class Ours:
             "answer": result.value if result.error is None else str(result.error),
             "calls": tools.calls,
             "turns": result.model_turns,
-            "model": model.seconds,
+            "model": model.busy.seconds,
             "tools": tools.busy.seconds,
-            "both": together(model, tools.busy),
+            "both": together(model.busy, tools.busy),
             "sandbox": result.timings.sandbox,
-            "prompt": result.usage.prompt_tokens,
-            "completion": result.usage.completion_tokens,
+            "prompt": model.usage.prompt_tokens,
+            "completion": model.usage.completion_tokens,
             "bare": "\n".join([*(spec.stub for spec in session.tools.specs().values()), TASK]),
         }
