@@ -177,7 +177,7 @@ class Bench:
         facts["fault"] = facts["failed"] if "failed" in facts else fault(facts.pop("answer"), small)
         if oracle is not None and "failed" not in facts:
             counted = oracle.counted
-            facts |= {"prompt": counted.prompt, "completion": counted.completion, "text": counted.text}
+            facts |= {name: getattr(counted, name) for name in ("prompt", "completion", "text", "schema")}
             if bare := facts.get("bare"):
                 facts["least"] = tokens(compact({"role": "user", "content": bare})) + 4 + counted.completion
             if not scenario.waits and case.arm in REFERENCE:
@@ -198,6 +198,7 @@ NUMBERS = (
     "completion",
     "tokens",
     "text",
+    "schema",
     "wall",
     "model",
     "tools",

@@ -42,6 +42,7 @@ class Counted:
         prompt, completion: tokens, by the rule.
         text: all tokens by another rule, for comparison: the texts in the messages (contents, names and arguments of
             calls) without their JSON around them, plus 4 each.
+        schema: the part of `prompt` that is the schema of the answer.
         seconds: what the model took at its pace; it was not waited for where the run says so.
     """
 
@@ -49,6 +50,7 @@ class Counted:
     prompt: int = 0
     completion: int = 0
     text: int = 0
+    schema: int = 0
     seconds: float = 0.0
 
 
@@ -156,13 +158,16 @@ class Oracle:
         await writer.drain()
 
     def _count(self, request: dict[str, Any], message: dict[str, Any], written: int) -> dict[str, int]:
-        carried = [request[name] for name in ("tools", "response_format") if request.get(name)]
-        definitions = sum(tokens(compact(one)) for one in carried)
+        tools, schema = (
+            tokens(compact(request[name])) if request.get(name) else 0 for name in ("tools", "response_format")
+        )
+        definitions = tools + schema
         messages = request["messages"]
         prompt = definitions + sum(tokens(compact(one)) + 4 for one in messages)
         completion = tokens(compact(message)) + 4
         self.counted.turns += 1
         self.counted.prompt += prompt
+        self.counted.schema += schema
         self.counted.completion += completion
         self.counted.text += definitions + written + 4 + sum(tokens("".join(texts(one))) + 4 for one in messages)
         self.counted.seconds += self.pace.seconds(written)

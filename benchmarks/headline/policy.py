@@ -42,30 +42,30 @@ rows.sort(key=lambda row: row["grand_total"], reverse=True)
 rows
 """,
 }
-REFERENCE = {
+REFERENCE = {  # in the quotes that need no escapes inside JSON
     "naive": """\
 rows = []
-for user in call_tool("list_users"):
-    discount = call_tool("get_discount_rate", tier=user["tier"])
-    tax = call_tool("get_tax_rate", region=user["region"])
+for user in call_tool('list_users'):
+    discount = call_tool('get_discount_rate', tier=user['tier'])
+    tax = call_tool('get_tax_rate', region=user['region'])
     total = 0
-    for order in call_tool("get_orders_for_user", user_id=user["id"]):
-        total += call_tool("compute_line_total", qty=order["qty"], unit_price=order["unit_price"], discount_rate=discount, tax_rate=tax)
-    rows.append({"user_id": user["id"], "name": user["name"], "grand_total": round(total, 2)})
-rows.sort(key=lambda row: row["grand_total"], reverse=True)
+    for order in call_tool('get_orders_for_user', user_id=user['id']):
+        total += call_tool('compute_line_total', qty=order['qty'], unit_price=order['unit_price'], discount_rate=discount, tax_rate=tax)
+    rows.append({'user_id': user['id'], 'name': user['name'], 'grand_total': round(total, 2)})
+rows.sort(key=lambda row: row['grand_total'], reverse=True)
 print(rows)
 """,
     "rates once": """\
-users = call_tool("list_users")
-discounts = {tier: call_tool("get_discount_rate", tier=tier) for tier in {user["tier"] for user in users}}
-taxes = {region: call_tool("get_tax_rate", region=region) for region in {user["region"] for user in users}}
+users = call_tool('list_users')
+discounts = {tier: call_tool('get_discount_rate', tier=tier) for tier in {user['tier'] for user in users}}
+taxes = {region: call_tool('get_tax_rate', region=region) for region in {user['region'] for user in users}}
 rows = []
 for user in users:
     total = 0
-    for order in call_tool("get_orders_for_user", user_id=user["id"]):
-        total += call_tool("compute_line_total", qty=order["qty"], unit_price=order["unit_price"], discount_rate=discounts[user["tier"]], tax_rate=taxes[user["region"]])
-    rows.append({"user_id": user["id"], "name": user["name"], "grand_total": round(total, 2)})
-rows.sort(key=lambda row: row["grand_total"], reverse=True)
+    for order in call_tool('get_orders_for_user', user_id=user['id']):
+        total += call_tool('compute_line_total', qty=order['qty'], unit_price=order['unit_price'], discount_rate=discounts[user['tier']], tax_rate=taxes[user['region']])
+    rows.append({'user_id': user['id'], 'name': user['name'], 'grand_total': round(total, 2)})
+rows.sort(key=lambda row: row['grand_total'], reverse=True)
 print(rows)
 """,
 }

@@ -96,16 +96,23 @@ def floor(result: Mapping[str, Any] | None, figure: str, over: str, style: str) 
 def judged(results: Sequence[Mapping[str, Any]]) -> str:
     """The ratios that there are targets for, as a table of Markdown."""
     named = {result["name"]: result for result in results}
-    rows = ["| ours / theirs | naive program | floor | rates once | target |", "| --- | ---: | ---: | ---: | ---: |"]
+    cases = [case for result in results for case in result["cases"]]
+    styles = [style for style in ("naive", "rates once", "its own") if any(case["style"] == style for case in cases)]
+    rows = []
     for figure, over, name, most in TARGETS:
-        shares = [ratio(named.get(name), figure, over, style) for style in ("naive", "rates once")]
-        if shares[0] is None:
+        shares = [ratio(named.get(name), figure, over, style) for style in styles]
+        if not shares or shares[0] is None:
             continue
-        met = "met" if shares[0] <= most else "missed"
         what = f"{'tokens' if figure == 'tokens' else 'seconds'} / {over}, {name}"
-        least = floor(named.get(name), figure, over, "naive")
-        rows.append(f"| {what} | {shares[0]:.2f} | {number(least)} | {number(shares[1])} | ≤ {most:.2f}, {met} |")
-    return "\n".join(rows)
+        least = floor(named.get(name), figure, over, styles[0])
+        rows.append([what, *map(number, shares), number(least), verdict(shares[0], most)])
+    right, runs = (sum(case[what] for case in cases) for what in ("right", "runs"))
+    rows.append(["right answers", *[""] * len(styles), "", f"{right} of {runs}"])
+    return table(["ours / theirs", *styles, f"floor, {styles[0] if styles else ''}", "target"], rows)
+
+
+def verdict(share: float, most: float) -> str:
+    return f"≤ {most:.2f}, {'met' if share <= most else '**missed**'}"
 
 
 def merged(path: Path, about: Mapping[str, Any], results: Sequence[Mapping[str, Any]], order: Sequence[str]) -> None:
@@ -210,22 +217,34 @@ def small_clocks(found: Mapping[str, Any]) -> str:
     costs = found["costs"]
     theirs = costs["reference"]
     rows = [
-        ("one tool call, there and back", "call", "≤ 0.25"),
-        ("a trivial program after a pause of 1.5 s", "rested", "≤ 1.00"),
-        ("a trivial program right after another", "in_a_row", ""),
-        ("first start to the first result", "first_start", ""),
-        ("memory held", "memory_mb", ""),
+        ("one tool call, there and back", "call", 0.25),
+        ("a trivial program after a pause of 1.5 s", "rested", 1.0),
+        ("a trivial program right after another", "in_a_row", None),
+        ("first start to the first result", "first_start", None),
+        ("memory held", "memory_mb", None),
     ]
     ours = [name for name in costs if name != "reference" and costs[name]]
-    head = ["ours / theirs", *(f"{name} (256Mi)" if name == "ours" else name for name in ours), "target"]
-    return table(
-        head, ([what, *(f"{costs[name][key] / theirs[key]:.2f}" for name in ours), most] for what, key, most in rows)
-    )
+    lines = []
+    for what, key, most in rows:
+        shares = [costs[name][key] / theirs[key] for name in ours]
+        lines.append([what, *map(number, shares), verdict(shares[0], most) if most else ""])
+    return table(["ours / theirs", *(f"{name}, 256Mi" if name == "ours" else name for name in ours), "target"], lines)
 
 
 def by_texts(result: Mapping[str, Any]) -> str:
+    """The ratios of tokens by other rules."""
     rows = []
-    for style in ("naive", "rates once"):
-        shares = [ratio(result, figure, over, style) for over in ("CodeAct", "direct") for figure in ("tokens", "text")]
-        rows.append([style, *(number(share) for share in shares)])
-    return table(["ours / theirs", "CodeAct", "by texts alone", "direct", "by texts alone"], rows)
+    for over in ("CodeAct", "direct"):
+        for style in ("naive", "rates once"):
+            ours = case_of(result, ("embedded", "hyperlight"), style)
+            theirs = case_of(
+                result,
+                ("direct",) if over == "direct" else ("reference", "stand-in"),
+                style if over != "direct" else None,
+            )
+            if ours is None or theirs is None:
+                continue
+            lean = ours["tokens"] / (theirs["tokens"] - theirs["schema"])
+            shares = [ratio(result, figure, over, style) for figure in ("tokens", "text")]
+            rows.append([f"tokens / {over}, {style}", *map(number, [*shares, lean])])
+    return table(["ours / theirs", "by the rule", "by the texts alone", "theirs without the schema"], rows)
