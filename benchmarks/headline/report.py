@@ -204,12 +204,19 @@ def titled(result: Mapping[str, Any]) -> str:
 
 
 def ratios_of(inside: Mapping[str, Mapping[str, Any]]) -> str:
+    """Of seconds between micro-VMs; also as if the model had taken what its pace says."""
+
+    def at_pace(case: Mapping[str, Any]) -> float:
+        return case["wall"] - case["model"] + case["at pace"]
+
     rows = []
     for name, result in inside.items():
         for style in ("naive", "rates once"):
-            if (share := ratio(result, "wall", "CodeAct", style)) is not None:
-                rows.append([f"{name}, {style}", f"{share:.2f}"])
-    return table(["seconds, ours / Agent Framework CodeAct, both real micro-VMs", "ratio"], rows)
+            ours, theirs = (case_of(result, (arm,), style) for arm in ("hyperlight", "reference"))
+            if ours and theirs and ours["wall"] and theirs["wall"]:
+                shares = [ours["wall"] / theirs["wall"], at_pace(ours) / at_pace(theirs)]
+                rows.append([f"{name}, {style}", *map(number, shares)])
+    return table(["seconds, ours / theirs", "as measured", "with the model at its pace"], rows)
 
 
 def small_clocks(found: Mapping[str, Any]) -> str:
