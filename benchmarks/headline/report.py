@@ -83,13 +83,12 @@ def ratio(result: Mapping[str, Any] | None, figure: str, over: str, style: str) 
 
 
 def floor(result: Mapping[str, Any] | None, figure: str, over: str, style: str) -> float | None:
-    """The ratio if ours sent nothing but the task and the tools' stubs, and took no time but the model's for that program
-    and three calls that need one another: the users, what belongs to each, the totals."""
+    """The ratio if ours sent nothing but the task and the tools' stubs, and took no time but the model's for the program."""
     ours = case_of(result, ("embedded", "hyperlight"), style)
     share = ratio(result, figure, over, style)
-    if result is None or ours is None or share is None or ours["least"] is None:
+    if ours is None or share is None or ours["least"] is None:
         return None
-    least = ours["least"] if figure == "tokens" else ours["at pace"] + 3 * result["latency"]
+    least = ours["least"] if figure == "tokens" else ours["at pace"]
     return share * least / ours[figure]
 
 
