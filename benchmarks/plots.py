@@ -79,7 +79,7 @@ def draw() -> None:
     plt.rcParams |= {
         "svg.fonttype": "none", "svg.hashsalt": "codeact", "font.family": "sans-serif", "font.sans-serif": ["system-ui", "DejaVu Sans"],
         "font.size": 10, "text.color": GREY, "axes.labelcolor": GREY, "axes.edgecolor": GREY, "xtick.color": GREY, "ytick.color": GREY,
-        "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False, "legend.labelcolor": GREY,
+        "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False, "legend.handlelength": 3.2, "legend.labelcolor": GREY,
         "grid.color": GREY, "grid.alpha": 0.25, "axes.grid": True, "lines.linewidth": 2, "lines.markersize": 5,
     }  # fmt: skip
     named = {result["name"]: result for result in figures("headline.json")["scenarios"]}
@@ -149,6 +149,7 @@ def users(plt: Any, results: Sequence[Mapping[str, Any]]) -> Any:
             title={"wall": "seconds, tools of 50 ms", "tokens": "tokens"}[what],
         )
         axis.set_xticks([8, 80, 800], ["8", "80", "800"])
+        axis.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axis.minorticks_off()
     figure.legend(*axes[0].get_legend_handles_labels(), loc="upper center", bbox_to_anchor=(0.5, 0.02), ncols=2)
     return figure, axes

@@ -184,7 +184,7 @@ def detailed(result: Mapping[str, Any]) -> str:
 def by_users(results: Sequence[Mapping[str, Any]]) -> str:
     head = [""]
     for result in results:
-        head += [f"{result['users']} users: tokens", "calls", f"s ({result['rounds']} rounds)"]
+        head += [f"{result['users']} users: tokens", "calls", f"s, n = {result['rounds']}"]
     rows = []
     for place, case in enumerate(results[0]["cases"]):
         cells = [label(case)]
@@ -197,7 +197,7 @@ def by_users(results: Sequence[Mapping[str, Any]]) -> str:
 
 
 def titled(result: Mapping[str, Any]) -> str:
-    title = f"**{result['name']}**, {result['rounds']} rounds:"
+    title = f"**{result['name']}**, n = {result['rounds']}:"
     rows = ([label(case), *cells(case)] for case in result["cases"])
     return f"{title}\n\n{table(['', 'turns', 'calls', 'tokens read + written', *COLUMNS[3:]], rows)}"
 
