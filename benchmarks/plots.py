@@ -134,7 +134,7 @@ def split(plt: Any, result: Mapping[str, Any]) -> Any:
 
 def users(plt: Any, results: Sequence[Mapping[str, Any]]) -> Any:
     """Seconds and tokens over the number of users."""
-    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4))
+    figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), gridspec_kw={"wspace": 0.35})
     for axis, what in zip(axes, ("wall", "tokens"), strict=True):
         for arms, style, marked, name, colour, line in SERIES:
             if not (found := points(results, arms, style, marked)):
