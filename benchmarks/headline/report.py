@@ -110,6 +110,18 @@ def judged(results: Sequence[Mapping[str, Any]]) -> str:
     return table(["ours / theirs", *styles, f"floor, {styles[0] if styles else ''}", "target"], rows)
 
 
+def where_tokens_go(result: Mapping[str, Any]) -> str:
+    ours = case_of(result, ("embedded",), "naive")
+    theirs = case_of(result, ("stand-in",), "naive")
+    assert ours is not None and theirs is not None
+    return (
+        f"Of our {number(ours['tokens'], 0)} tokens {number(ours['least'], 0)} are the task, the tools and the program; the other "
+        f"{number(ours['tokens'] - ours['least'], 0)} are the rules and examples of the prompt, which are there for small models. Of "
+        f"the reference's {number(theirs['tokens'], 0)}, {number(theirs['completion'], 0)} are written by the model, the rows of the "
+        "answer among them, and the rest is read, most of it twice."
+    )
+
+
 def verdict(share: float, most: float) -> str:
     return f"≤ {most:.2f}, {'met' if share <= most else '**missed**'}"
 
@@ -133,7 +145,7 @@ def tables(native: Mapping[str, Any], micro_vm: Mapping[str, Any], clocks: Mappi
     return [
         ("measured", measured(native, micro_vm)),
         ("headline", by_latency(latencies)),
-        ("targets", judged(native["scenarios"])),
+        ("targets", f"{judged(native['scenarios'])}\n\n{where_tokens_go(named['0 ms'])}"),
         ("split", detailed(named["100 ms"])),
         ("growth", by_users(growth)),
         ("others", "\n\n".join(titled(named[name]) for name in ("100 ms, synchronous tools", "cold") if name in named)),
