@@ -47,6 +47,7 @@ class Scenario:
         cold: each run is the first of a new process, and its start is counted.
         waits: whether arms that ask for whole answers are made to wait for the model, or only charged for it. Ours asks
             for a stream, which always comes at the model's pace.
+        pause: seconds before each run, in which sandboxes are made clean again, as while a person reads an answer.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Scenario:
     rounds: int = 5
     cold: bool = False
     waits: bool = True
+    pause: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,7 @@ class Bench:
                 self._run(scenario, case, warming=True)
         for _ in range(scenario.rounds):
             for case in cases:
+                time.sleep(scenario.pause)
                 runs[case].append(self._run(scenario, case))
         facts = {name: getattr(scenario, name) for name in ("name", "users", "latency", "kind", "rounds", "cold")}
         facts["model time"] = "waited for" if scenario.waits or not self.model.oracle else "added where not streamed"
