@@ -44,7 +44,8 @@ def figures(name: str) -> dict[str, Any]:
 
 def page(text: str) -> str:
     """The page, with its tables as the figures have them."""
-    for name, table in tables(figures("headline.json"), figures("headline_micro_vm.json"), figures("micro_vm.json")):
+    clocks = [figures(path.name) for path in sorted(RESULTS.glob("micro_vm*.json"))]
+    for name, table in tables(figures("headline.json"), figures("headline_micro_vm.json"), clocks):
         pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
         assert len(pattern.findall(text)) == 1, name
         text = pattern.sub(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
