@@ -174,7 +174,7 @@ def measured(native: Mapping[str, Any], micro_vm: Mapping[str, Any]) -> str:
         for result in results:
             places.setdefault(result["commit"], []).append(where + result["name"])
     commits = "; ".join(f"{commit} ({' · '.join(names)})" for commit, names in places.items())
-    others = " Our prompt was another one at each of them, so our tokens differ." if len(places) > 1 else ""
+    others = " Where they differ, our tokens do too: the prompt has changed." if len(places) > 1 else ""
     return (
         f"Measured on {about['date']} ({about['machine']}) with {versions}, at the commits {commits}. The model takes "
         f"{pace['first token']:g} s to the first token and writes {pace['tokens per second']:g} tokens a second.{others}"
