@@ -18,27 +18,27 @@ OURS = {
     "naive": """\
 rows = []
 for user in list_users():
-    discount = get_discount_rate(user["tier"])
-    tax = get_tax_rate(user["region"])
+    discount = get_discount_rate(user['tier'])
+    tax = get_tax_rate(user['region'])
     total = 0
-    for order in get_orders_for_user(user["id"]):
-        total += compute_line_total(order["qty"], order["unit_price"], discount, tax)
-    rows.append({"user_id": user["id"], "name": user["name"], "grand_total": round(total, 2)})
-rows.sort(key=lambda row: row["grand_total"], reverse=True)
+    for order in get_orders_for_user(user['id']):
+        total += compute_line_total(order['qty'], order['unit_price'], discount, tax)
+    rows.append({'user_id': user['id'], 'name': user['name'], 'grand_total': round(total, 2)})
+rows.sort(key=lambda row: row['grand_total'], reverse=True)
 rows
 """,
     # Each rate looked up once.
     "rates once": """\
 users = list_users()
-discounts = {tier: get_discount_rate(tier) for tier in {user["tier"] for user in users}}
-taxes = {region: get_tax_rate(region) for region in {user["region"] for user in users}}
+discounts = {tier: get_discount_rate(tier) for tier in {user['tier'] for user in users}}
+taxes = {region: get_tax_rate(region) for region in {user['region'] for user in users}}
 rows = []
 for user in users:
     total = 0
-    for order in get_orders_for_user(user["id"]):
-        total += compute_line_total(order["qty"], order["unit_price"], discounts[user["tier"]], taxes[user["region"]])
-    rows.append({"user_id": user["id"], "name": user["name"], "grand_total": round(total, 2)})
-rows.sort(key=lambda row: row["grand_total"], reverse=True)
+    for order in get_orders_for_user(user['id']):
+        total += compute_line_total(order['qty'], order['unit_price'], discounts[user['tier']], taxes[user['region']])
+    rows.append({'user_id': user['id'], 'name': user['name'], 'grand_total': round(total, 2)})
+rows.sort(key=lambda row: row['grand_total'], reverse=True)
 rows
 """,
 }
