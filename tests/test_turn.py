@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 
 import psutil
 import pytest
@@ -446,3 +447,26 @@ class TestToolsThatOverlap:
             result = await it.ask("go")
         assert result.error is not None
         assert result.error.kind == "ToolFailed"
+
+
+async def test_a_call_has_the_context_of_its_own_turn_whenever_the_sandbox_was_started():
+    here: ContextVar[str] = ContextVar("here", default="nowhere")
+    registry = Registry()
+
+    @tool
+    async def where() -> str:
+        """Where this is."""
+        found = here.get()
+        here.set("in a call")
+        return found
+
+    registry.add(where)
+    heard: list[str] = []
+    async with Session(registry) as session:
+        for name in ("first", "second"):
+            here.set(name)
+            model = ScriptedModel([program("print('x')\n[where(), where()]")])
+            result = await session.ask("go", model=model, emit=lambda event: heard.append(here.get()))
+            assert result.value == [name, name]
+            assert set(heard) <= {name, "in a call"}  # what a call ended in is told where it ran
+            heard.clear()

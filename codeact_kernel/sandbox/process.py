@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
 from dataclasses import asdict, dataclass, field, replace
 from typing import NoReturn, TypeAlias
 
@@ -50,19 +51,24 @@ async def prepare(say: Callable[[str], None]) -> None:
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {' '.join(detail)}")
 
 
-def _begin(loop: asyncio.AbstractEventLoop, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
     """A task whose first step is taken at once, where this Python can: most calls need no other."""
+    loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
-        return asyncio.Task(work, loop=loop, eager_start=True)
-    return loop.create_task(work)
+        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
+    return loop.create_task(work, context=context)
 
 
 @dataclass(slots=True)
 class _Running:
-    """One run: what serves it, and its calls that are under way."""
+    """One run: what serves it, in which context, and its calls that are under way.
+
+    The pipe is heard in the context in which the worker was started, as a spare, by some other cell.
+    """
 
     answer: AnswerCall
     write: Write
+    context: Context = field(default_factory=copy_context)
     calls: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, "asyncio.Task[None]"])
     written: int = 0
 
@@ -200,14 +206,14 @@ class Worker:
         run, loop = self._run, asyncio.get_running_loop()
         match message:
             case CallTool() if run:
-                task = _begin(loop, self._answer(message, run))
+                task = _begin(self._answer(message, run), run.context.copy())
                 if not task.done():
                     run.calls[message.call] = task
             case Output(stream=stream, text=text) if run:
                 run.written += len(text)
                 if run.written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
                     raise BridgeError("the worker flooded its output")
-                run.write(stream, text)
+                run.context.run(run.write, stream, text)
             case Finished(outcome=outcome):
                 self._run, self._ready = None, loop.create_future()
                 self._finished.set_result(outcome)
