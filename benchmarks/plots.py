@@ -45,11 +45,61 @@ def figures(name: str) -> dict[str, Any]:
 def page(text: str) -> str:
     """The page, with its tables as the figures have them."""
     clocks = [figures(path.name) for path in sorted(RESULTS.glob("micro_vm*.json"))]
-    for name, table in tables(figures("headline.json"), figures("headline_micro_vm.json"), clocks):
+    made = [*tables(figures("headline.json"), figures("headline_micro_vm.json"), clocks), *small_tables()]
+    for name, table in made:
         pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
         assert len(pattern.findall(text)) == 1, name
         text = pattern.sub(lambda found, table=table: f"{found[1]}\n{table}\n{found[2]}", text)
     return text
+
+
+def small_tables() -> Iterable[tuple[str, str]]:
+    """The tables of single costs: name and text."""
+    calls = [row for row in figures("round_trip.json")["rows"] if row["calls"] == 1_000]
+    yield (
+        "calls",
+        _table(
+            ["", "p50, µs", "of the best round", "p99, µs"],
+            [[row["arm"], *(f"{row[one] * 1e6:,.0f}" for one in ("p50", "best_p50", "p99"))] for row in calls],
+        ),
+    )
+    computing = figures("guest_cpu.json")["rows"]
+    yield (
+        "computing",
+        _table(
+            ["setting of wasmtime", "times native", "least", "most"],
+            [
+                [
+                    row["setting"],
+                    f"{row['mean']:.2f}",
+                    f"{min(row['ratios'].values()):.1f}",
+                    f"{max(row['ratios'].values()):.1f}",
+                ]
+                for row in computing
+            ],
+        ),
+    )
+    yield (
+        "early",
+        _table(
+            ["model, tokens/s", "tools, ms", "s", "s with `--wait`", "ratio"],
+            [
+                [
+                    str(row["tokens_per_second"]),
+                    f"{row['latency'] * 1000:.0f}",
+                    f"{row['early']:.2f}",
+                    f"{row['wait']:.2f}",
+                    f"{row['early'] / row['wait']:.2f}",
+                ]
+                for row in figures("early.json")["rows"]
+            ],
+        ),
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def digest() -> str:
