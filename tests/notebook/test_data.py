@@ -148,7 +148,7 @@ def test_the_model_calls_a_direct_tool_itself_with_what_a_program_found(mail):
     )  # fmt: skip
     first, *_, last = mail.asked
     assert "Direct tools, which no program can call." in first[1]
-    assert first[1].index("def send_mail") > first[1].index("Direct tools")
+    assert first[1].index("\nsend_mail(") > first[1].index("Direct tools")
     assert "send_mail returned:" in last[-1]
     assert "sent as number 7" in last[-1]
 
