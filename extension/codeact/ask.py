@@ -251,6 +251,7 @@ class Ladder:
         self._page = page
         self._stdin: Approver = stdin
         self._present = present
+        self._in_turn = asyncio.Lock()
 
     async def decide(self, question: Question) -> Decision:
         return await (await self._approver()).decide(question)
@@ -259,7 +260,10 @@ class Ladder:
         return await (await self._approver()).review(program, problem)
 
     async def _approver(self) -> Approver:
-        return (await self._page.approver() or self._stdin) if self._present else DenyAll()
+        if not self._present:
+            return DenyAll()
+        async with self._in_turn:  # who waits for the page is not overtaken by who comes when it is there
+            return await self._page.approver() or self._stdin
 
 
 def somebody_is_there(shell: InteractiveShell) -> bool:

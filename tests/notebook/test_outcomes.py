@@ -190,7 +190,7 @@ def test_a_worker_that_is_killed_is_replaced(nb):
     nb.do("import os, signal\n@tool\ndef kill(pid: int) -> None:\n    'Kill.'\n    os.kill(pid, signal.SIGKILL)")
     nb.ask("1")
     (worker,) = nb.workers()
-    cell = nb.ask(f"kill(pid={worker})\n2", options="--max-retries 0")
+    cell = nb.ask(f"kill(pid={worker})\nimport time\ntime.sleep(20)\n2", options="--max-retries 0")
     assert cell.status == "error"
     assert nb.get("_codeact.error.kind") == "WorkerLost"
     assert_nothing_of_ours_shows(cell)
