@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import program
+from .conftest import PATIENCE, program
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,9 +47,19 @@ async def test_map_makes_a_call_for_each_item_and_gives_the_values_in_order(prog
 
 
 async def test_calls_of_a_map_are_in_flight_together(programs):
-    run = await programs.run("slow.map(value=list(range(12)))", tools=TOOLS)
+    came, all_came = 0, asyncio.Event()
+
+    async def meet(value: int) -> int:
+        nonlocal came
+        came += 1
+        if came == 12:
+            all_came.set()
+        await asyncio.wait_for(all_came.wait(), PATIENCE)
+        return value
+
+    run = await programs.run("meet.map(value=list(range(12)))", tools={"meet": meet})
     assert run.value == list(range(12))
-    assert run.most_open > 6
+    assert run.most_open == 12
 
 
 @pytest.mark.parametrize("text", ["slow.map(value=[1, 2], times=[1])", "slow.map(value=1)", "slow.map()"])
