@@ -493,13 +493,13 @@ async def test_what_cannot_be_foreseen_is_given_up_soon(programs):
 
 async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_path):
     (tmp_path / "a.txt").write_text("start")
-    reach = Reach(Settings(file_mounts=(FileMount(tmp_path, "/work", "rw"),)), [], [], lambda event: None)
+    reach = Reach(Settings(file_mounts=(FileMount(tmp_path, "/data", "rw"),)), [], [], lambda event: None)
     tools = {"peek": lambda name: (tmp_path / name).read_text()}
     text = program("""
         from pathlib import Path
         seen = []
         for number in range(3):
-            Path("/input/work/a.txt").write_text(str(number))
+            Path("/input/data/a.txt").write_text(str(number))
             seen.append(peek("a.txt"))
         seen
     """)
