@@ -1,0 +1,252 @@
+"""A kernel with something to lose, and hostile programs in it.
+
+Each attempt has to show four things: it is contained (nothing was read, reached, run or started), the kernel goes on
+(the next prompt is answered, in a guest that nobody has touched), whatever is said is one clear sentence, and nothing
+has leaked into what a person, a model or a file gets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+import secrets
+import socket
+import sys
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+import codeact_kernel
+from codeact_kernel import Approver, DenyAll, ScriptedModel, Session, Settings, tool
+from codeact_kernel.render import bundle
+from codeact_kernel.settings import Limits
+from codeact_kernel.tools import Registry
+from codeact_kernel.values import TurnResult
+
+from ..sandbox.conftest import BACKENDS, EMULATED
+from .attempts import Attempt
+
+RECORD = "TEST_CODEACT_ESCAPES"
+"""The file to which each attempt adds a line of JSON."""
+LIMITS = Limits(run_seconds=120 if EMULATED else 20, memory_bytes=128 << 20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "attempt(id, tries): counts in the table of attempts")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any]:
+    report = (yield).get_result()
+    mark, file = item.get_closest_marker("attempt"), os.environ.get(RECORD)
+    if mark is None or file is None or report.skipped or (call.when != "call" and report.passed):
+        return
+    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+    where = params.get("programs", params.get("kernel", params.get("backend", "kernel")))
+    line = {"id": mark.args[0], "tries": mark.args[1], "where": str(where), "contained": report.passed}
+    with open(file, "a", encoding="utf-8") as out:
+        out.write(json.dumps(line) + "\n")
+
+
+@dataclass
+class Port:
+    """A port on loopback that nobody may reach."""
+
+    number: int
+    reached: int = 0
+
+
+@dataclass
+class Turn:
+    """What one attempt came to, and all that anybody was told of it."""
+
+    result: TurnResult
+    told: str
+
+    @property
+    def seen(self) -> str:
+        """What the program saw, or why it ended."""
+        error = self.result.error
+        return f"{error}\n{error.traceback}" if error else f"{self.result.value!r}\n{self.result.stdout}"
+
+
+@dataclass
+class Kernel:
+    """A session with tools, a secret file, a secret in the environment, and a port."""
+
+    session: Session
+    settings: Settings
+    folder: Path
+    port: Port
+    token: str
+    ran: list[tuple[str, object]] = field(default_factory=list[tuple[str, object]])
+
+    @property
+    def secret(self) -> Path:
+        return self.folder / "secret.txt"
+
+    def filled(self, program: str) -> str:
+        """`program` with this kernel's places in it."""
+        places = {"secret": self.secret, "folder": self.folder, "port": self.port.number}
+        for name, value in places.items():
+            program = program.replace(f"{{{name}}}", str(value))
+        return program
+
+    async def turn(
+        self, *programs: str, approver: Approver | None = None, direct: bool = False, **changes: Any
+    ) -> Turn:
+        """A turn in which the model answers with these programs.
+
+        Args:
+            approver: by default nobody is there, so every question is a no.
+            direct: run it as it is. By default it is run by `exec`: preflight is comfort, and what it would refuse is
+                to be tried all the same.
+            changes: of the settings.
+        """
+        written = [self.filled(program) for program in programs]
+        answers = [f"```python\n{one if direct else hidden(one)}\n```" for one in written]
+        model, events = ScriptedModel(answers), list[object]()
+        result = await self.session.ask(
+            "Try it.",
+            model=model,
+            settings=replace(self.settings, **changes),
+            approver=approver or DenyAll(),
+            emit=events.append,
+        )
+        told = replace(result, program=None)
+        shown = "".join(bundle(told).values())
+        return Turn(result, f"{told!r}{shown}{[said for said in model.asked[1:]]}{events[3:]!r}")
+
+    def contained(self, *, ran: list[tuple[str, object]] | None = None) -> None:
+        """Nothing was read, reached or started, and no tool ran but `ran`."""
+        assert self.port.reached == 0, "something connected to the port"
+        assert self.ran == (ran or []), "a tool ran"
+        self.ran.clear()
+        assert sorted(path.name for path in self.folder.iterdir()) == ["secret.txt"], "a file was written"
+        assert self.secret.read_text() == self.token
+        for process in psutil.Process().children(recursive=True):
+            try:
+                assert "codeact_kernel.sandbox.worker" in process.cmdline() or not process.is_running()
+            except psutil.NoSuchProcess:
+                continue
+
+    def silent(self, turn: Turn) -> None:
+        """Nothing leaked, and an error is one clear sentence."""
+        assert self.token not in turn.told, "a secret leaked"
+        for place in (str(Path(codeact_kernel.__file__).parent), sys.prefix, str(Path.home() / ".")):
+            if len(place) > 3:
+                assert place not in turn.told, f"a path of the host leaked: {place}"
+        if error := turn.result.error:
+            assert error.message
+            assert "\n" not in error.message and "Traceback" not in error.message
+            assert "codeact_kernel" not in error.traceback
+
+    async def answers(self) -> None:
+        """The next prompt is answered, in a guest that nobody has touched."""
+        turn = await self.turn("[add(a=40, b=2), 'seen' in globals(), 'left' in globals()]", direct=True)
+        assert turn.result.value == [42, False, False], turn.seen
+        assert self.ran.pop() == ("add", (40, 2))
+
+    async def holds(self, one: Attempt, **options: Any) -> Turn:
+        """All four, of one attempt."""
+        turn = await self.turn(one.program, **options)
+        assert re.search(one.reached, turn.seen), f"it did not come to the barrier: {turn.seen[:2_000]}"
+        self.contained()
+        self.silent(turn)
+        await self.answers()
+        return turn
+
+
+def hidden(program: str) -> str:
+    """The same program, where nobody can read it."""
+    return f"seen = None\nexec({program!r}, globals())\nseen"
+
+
+def offered(kernel_ran: Callable[[str, object], object]) -> Registry:
+    """The tools: two that run unasked, and one that nobody allows."""
+    tools = Registry()
+
+    def add(a: int, b: int) -> int:
+        """Sum."""
+        kernel_ran("add", (a, b))
+        return a + b
+
+    def echo(value: Any) -> Any:
+        """The same value."""
+        kernel_ran("echo", value)
+        return value
+
+    def destroy(what: str) -> str:
+        """Destroys it."""
+        kernel_ran("destroy", what)
+        return "destroyed"
+
+    for function, mode in ((add, "never_require"), (echo, "never_require"), (destroy, "always_require")):
+        tools.add(unlisted(function, mode))
+    return tools
+
+
+def unlisted(function: Callable[..., Any], mode: str = "never_require", **options: Any) -> Callable[..., Any]:
+    """`function` as a tool that is in no list but the one it is added to."""
+    from codeact_kernel.tools import default_registry
+
+    tool(approval_mode=mode, **options)(function)  # type: ignore[call-overload]
+    default_registry.remove(options.get("name") or function.__name__)
+    return function
+
+
+@pytest.fixture(scope="session")
+def port() -> Generator[Port]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = Port(server.getsockname()[1])
+
+        def count() -> None:
+            while True:
+                try:
+                    server.accept()[0].close()
+                except OSError:
+                    return
+                found.reached += 1
+
+        threading.Thread(target=count, daemon=True).start()
+        yield found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
+async def kernel(
+    request: pytest.FixtureRequest, port: Port, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Kernel]:
+    """One for the whole session: an attempt on one turn must not be felt in the next."""
+    token = secrets.token_hex(16)
+    folder = tmp_path_factory.mktemp("host")
+    (folder / "secret.txt").write_text(token)
+    names = ("CANARY", "OPENAI_API_KEY")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, token))
+    settings = Settings(backend=request.param, max_retries=0, limits=LIMITS)
+    ran: list[tuple[str, object]] = []
+    async with Session(tools=offered(lambda name, value: ran.append((name, value)))) as session:
+        yield Kernel(session, settings, folder, port, token, ran)
+    for name, value in before.items():
+        os.environ.pop(name)
+        if value is not None:
+            os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a turn writes for the person is in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+
+
+def with_limits(kernel: Kernel, **limits: Any) -> dict[str, Settings | Limits]:
+    """Changes of settings for `Kernel.turn`."""
+    return {"limits": dataclasses.replace(kernel.settings.limits, **limits)}
