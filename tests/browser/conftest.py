@@ -136,11 +136,11 @@ class Server:
         raise AssertionError("the server does not answer")
 
     def end_kernels(self) -> None:
-        with urllib.request.urlopen(f"{self.url}/api/sessions") as answer:
+        with urllib.request.urlopen(f"{self.url}/api/sessions", timeout=PATIENCE) as answer:
             sessions = json.load(answer)
         for session in sessions:
             request = urllib.request.Request(f"{self.url}/api/sessions/{session['id']}", method="DELETE")
-            urllib.request.urlopen(request).close()
+            urllib.request.urlopen(request, timeout=PATIENCE).close()
 
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self._process.pid).children(recursive=True)
