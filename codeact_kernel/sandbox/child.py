@@ -15,8 +15,11 @@ from typing import Any, Protocol, cast
 
 __all__ = ["Child", "apart", "python"]
 
-# No secret of the person's lives in these; without them a Python in an unusual place does not find its packages.
-_ENVIRONMENT = ("PATH", "HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "CODEACT_CACHE")
+# No secret of the person's lives in these; without them a Python in an unusual place does not find its packages, and
+# one on Windows not its libraries.
+_ENVIRONMENT = ("HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
+if sys.platform == "win32":
+    _ENVIRONMENT += ("PATH", "SYSTEMROOT")
 _STDERR_KEPT = 16 << 10
 _READ = 1 << 16  # what a pipe holds; a larger buffer is mapped and unmapped for each read
 _STDOUT = 1

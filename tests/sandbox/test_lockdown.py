@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import psutil
 import pytest
 
+from codeact_kernel.sandbox import seccomp
 from codeact_kernel.sandbox.process import Worker
 from codeact_kernel.settings import Limits
 
@@ -68,11 +71,22 @@ attempts = {
     "random numbers": lambda: os.urandom(8),
     "read the clock": lambda: time.monotonic(),
 }
-layers, missing = [], []
-if sys.argv[1] != "free":
+how, layers, missing = sys.argv[1], [], []
+has = lockdown._landlock_version() > 0
+def nothing(*given, **more):
+    pass
+def absent(*given):
+    raise OSError
+if how.startswith("only") and "Landlock" not in how:
+    lockdown._landlock_version, lockdown._landlock = lambda: 0, absent
+if how.startswith("only") and "seccomp" not in how:
+    lockdown._seccomp = absent
+if how.startswith("only") and "rlimits" not in how:
+    lockdown._rlimits = nothing
+if how != "free":
     lockdown.prepare(files=[])
-    layers, missing = lockdown.finish(cpu_seconds=10, hypervisor=sys.argv[1] == "with a hypervisor")
-result = {"layers": layers, "missing": missing}
+    layers, missing = lockdown.finish(cpu_seconds=10, hypervisor=how == "with a hypervisor")
+result = {"layers": layers, "missing": missing, "Landlock is there": has, "environment": dict(os.environ)}
 for name, attempt in attempts.items():
     try:
         attempt()
@@ -99,6 +113,13 @@ REFUSED = (
     "a terminal's settings",
     "a command to a hypervisor",
 )
+ALONE = {
+    "only Landlock": {"open a file", "list a folder", "connect an old socket", "run a program"},
+    "only seccomp": {*REFUSED},
+    "only rlimits": {"open a file", "list a folder", "new socket", "new datagram socket"},
+    "only nothing": set[str](),
+}
+"""What each layer refuses when the others are switched off. (Newer kernels' Landlock refuses signals as well.)"""
 
 
 @cache
@@ -112,8 +133,9 @@ def attempts(how: str) -> dict[str, object]:
 @pytest.fixture
 def locked() -> dict[str, object]:
     result = attempts("locked")
-    if result["missing"]:
+    if not attempts("free")["Landlock is there"] or platform.machine() not in seccomp.MACHINES:
         pytest.skip(f"this machine has no {result['missing']}")
+    assert result["missing"] == []
     return result
 
 
@@ -132,6 +154,32 @@ def test_what_a_guest_needs_still_works(locked, what):
 def test_a_process_with_a_micro_vm_may_talk_to_the_hypervisor_and_nothing_else_more(locked, what):
     found = attempts("with a hypervisor")
     assert found[what] == ("allowed" if what == "a command to a hypervisor" else locked[what])
+
+
+@pytest.mark.parametrize("how", ALONE)
+def test_each_layer_refuses_its_part_with_the_others_switched_off(locked, how):
+    found = attempts(how)
+    refused = {what for what in REFUSED if found[what] == "refused"}
+    assert refused - {"signal the parent"} == ALONE[how] - {"signal the parent"}
+    assert all(found[what] == "allowed" for what in STILL_NEEDED)
+
+
+def test_nothing_is_left_of_the_environment(locked):
+    assert attempts("free")["environment"]
+    assert locked["environment"] == {}
+
+
+def test_a_system_without_a_signal_at_its_parents_end_watches_for_it():
+    script = (
+        "import os, subprocess, sys\n"
+        "watching = 'import os\\nfrom codeact_kernel.sandbox import lockdown\\n"
+        "print(os.getpid(), flush=True)\\nlockdown.watch(os.getppid())'\n"
+        "child = subprocess.Popen([sys.executable, '-P', '-c', watching], stdout=subprocess.PIPE)\n"
+        "print(int(child.stdout.readline()))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(timeout=30)
 
 
 def test_the_layers_in_force_and_those_that_are_missing_are_named():

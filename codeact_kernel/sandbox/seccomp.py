@@ -1,0 +1,92 @@
+"""Which system calls a locked-down worker may make, and the filter for the kernel that says so. Pure; Linux only.
+
+An allow-list: a deny-list was tried and left executable memory possible. It is written here and not taken from a
+library, since those need the C library libseccomp on the machine, and its file before the worker is locked down.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+__all__ = ["MACHINES", "NUMBERS", "filter_for"]
+
+MACHINES: Mapping[str, tuple[int, int]] = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
+"""What the kernel calls each machine (AUDIT_ARCH_... of linux/audit.h), and its column below."""
+
+# From asm/unistd_64.h and asm-generic/unistd.h: each system call's number on x86-64 and on aarch64, which lacks some.
+# This is what a running worker was seen to need, and what wasmtime may need after a trap.
+_PLAIN: Mapping[str, tuple[int, int | None]] = {
+    "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "poll": (7, None), "lseek": (8, 62),
+    "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
+    "rt_sigreturn": (15, 139), "readv": (19, 65), "writev": (20, 66), "sched_yield": (24, 124), "madvise": (28, 233),
+    "nanosleep": (35, 101), "getpid": (39, 172), "exit": (60, 93), "getrusage": (98, 165), "sysinfo": (99, 179),
+    "sigaltstack": (131, 132), "gettid": (186, 178), "futex": (202, 98), "sched_getaffinity": (204, 123),
+    "restart_syscall": (219, 128), "clock_gettime": (228, 113), "clock_getres": (229, 114),
+    "clock_nanosleep": (230, 115), "exit_group": (231, 94), "epoll_wait": (232, None), "epoll_ctl": (233, 21),
+    "newfstatat": (262, 79), "ppoll": (271, 73), "set_robust_list": (273, 99), "epoll_pwait": (281, 22),
+    "eventfd2": (290, 19), "epoll_create1": (291, 20), "getrandom": (318, 278), "membarrier": (324, 283),
+    "rseq": (334, 293),
+}  # fmt: skip
+# Those that are allowed by their arguments.
+_JUDGED: Mapping[str, tuple[int, int]] = {
+    "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167),
+    "fcntl": (72, 25), "ioctl": (16, 29),
+}  # fmt: skip
+NUMBERS: Mapping[str, tuple[int, int | None]] = {**_PLAIN, **_JUDGED}
+
+_LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
+_Step = tuple[int, int, int, int]
+_ALLOW: _Step = (_RETURN, 0, 0, 0x7FFF0000)
+_REFUSE: _Step = (_RETURN, 0, 0, 0x00050001)  # EPERM
+_ABSENT: _Step = (_RETURN, 0, 0, 0x00050026)  # ENOSYS
+_KILL: _Step = (_RETURN, 0, 0, 0x80000000)
+
+_PROT_EXEC, _CLONE_THREAD, _PR_SET_NAME, _F_SETOWN_AND_MORE, _F_DUPFD_CLOEXEC = 4, 0x10000, 15, 5, 1030
+_KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from Linux' ioctl-number.rst
+
+
+def filter_for(machine: str, *, hypervisor: bool) -> bytes | None:
+    """The filter as the kernel takes it; `None` for a machine whose numbers are not known.
+
+    Args:
+        machine: as `platform.machine()` names it.
+        hypervisor: allow the commands to a hypervisor whose device is open.
+    """
+    if machine not in MACHINES:
+        return None
+    audit, column = MACHINES[machine]
+
+    def call(name: str, *then: _Step) -> list[_Step]:
+        return _when(_JUDGED[name][column], *then)
+
+    steps: list[_Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), _KILL, (_LOAD, 0, 0, 0)]
+    for name in ("mmap", "mprotect"):
+        steps += call(name, _argument(2), (_ANY_BIT, 0, 1, _PROT_EXEC), _REFUSE, _ALLOW)
+    steps += call("clone", _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _REFUSE)
+    steps += call("clone3", _ABSENT)  # its flags are in memory; the C library then falls back to clone
+    steps += call("prctl", _argument(0), (_EQUAL, 0, 1, _PR_SET_NAME), _ALLOW, _REFUSE)
+    # Not F_SETOWN, with which a file's signal goes to any process.
+    allowed = ((_AT_LEAST, 1, 0, _F_SETOWN_AND_MORE), _ALLOW, (_EQUAL, 0, 1, _F_DUPFD_CLOEXEC), _ALLOW)
+    steps += call("fcntl", _argument(1), *allowed, _REFUSE)
+    if hypervisor:  # by the command's type, which is its second byte
+        known = ((_EQUAL, 1, 0, _KVM << 8), (_EQUAL, 0, 1, _MSHV << 8))
+        steps += call("ioctl", _argument(1), (_AND, 0, 0, 0xFF00), *known, _ALLOW, _REFUSE)
+    numbers = sorted(number for both in _PLAIN.values() if (number := both[column]) is not None)
+    for number in numbers:
+        steps += _when(number, _ALLOW)
+    return _packed([*steps, _REFUSE])
+
+
+def _when(number: int, *then: _Step) -> list[_Step]:
+    """Steps for one system call, the last of which returns."""
+    return [(_EQUAL, 0, len(then), number), *then]
+
+
+def _argument(place: int) -> _Step:
+    """Load the lower half of an argument: flags and commands have no other."""
+    return (_LOAD, 0, 0, 16 + 8 * place)
+
+
+def _packed(steps: Sequence[_Step]) -> bytes:
+    return b"".join(struct.pack("HBBI", *step) for step in steps)
