@@ -9,8 +9,8 @@ import select
 import signal
 import subprocess
 import sys
-import time
 import textwrap
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -73,10 +73,10 @@ async def test_a_worker_has_its_pipes_and_no_descriptor_of_the_kernels(start, tm
     given = os.open(tmp_path, os.O_RDONLY)
     os.set_inheritable(given, True)  # as a library of the person's may have done
     try:
-        worker, process = await start()
+        _, process = await start()
         (copy,) = process.children() or [process]
-        ours = {descriptor.name: os.readlink(descriptor) for descriptor in Path(f"/proc/{copy.pid}/fd").iterdir()}
-        others = {what for what in ours.values() if not what.startswith("pipe:")}
+        ours = [str(one.readlink()) for one in Path(f"/proc/{copy.pid}/fd").iterdir()]
+        others = {what for what in ours if not what.startswith("pipe:")}
         assert all(what == "/dev/null" or what.endswith(".cwasm") or "memfd" in what for what in others), others
         assert os.getsid(copy.pid) == process.pid != os.getsid(0)
     finally:
