@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
@@ -20,6 +21,8 @@ from .values import Answer, CallRecord, Decision, JSONValue, Kept, Raised, Retur
 
 __all__ = ["Calls", "Stopwatch"]
 
+_BRIEF = 100
+"""Characters of a call where it is only named."""
 _THREADS = 32
 """Calls at a time of a tool that runs in threads and says nothing of its own about it."""
 
@@ -74,6 +77,7 @@ class Calls:
         self._on_main = on_main
         self._lines: Sequence[str] = ()
         self._sites: Sequence[Site] = ()
+        self._untrusted = ""
         self._kept = 0
         self._invoked: Counter[str] = Counter()
         self._places: dict[str, asyncio.Semaphore] = {}
@@ -171,7 +175,7 @@ class Calls:
         spec = bound.tool.spec
         # What is ours is allowed by what it reaches, a host for example, and not by its name.
         allow = frozenset[str]() if call.name in self._reach.tools else self._allow
-        if not needs_person(call.name, spec.approval_mode, allow):
+        if not self._asks(spec, allow):
             asked_for = spec.approval_mode == "always_require"
             return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
         question = self._question(call, bound)
@@ -180,6 +184,11 @@ class Calls:
         self._emit(CallAsked(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
             return await self._desk.decide(question)
+
+    def _asks(self, spec: ToolSpec, allow: Set[str]) -> bool:
+        if self._untrusted and not spec.read_only:
+            return True
+        return needs_person(spec.name, spec.approval_mode, allow)
 
     def _question(self, call: ToolCall, bound: BoundCall) -> Question:
         def problem(arguments: Mapping[str, JSONValue]) -> str:
@@ -198,17 +207,14 @@ class Calls:
             schema=spec.schema,
             source=self._lines[call.line - 1].strip() if call.line and call.line <= len(self._lines) else "",
             more=self._more(call),
+            untrusted=self._untrusted,
             check=problem,
         )
 
     def _more(self, call: ToolCall) -> str:
         """How many more calls the program will ask for, as far as its text tells."""
         specs = self._tools.specs()
-        asking = [
-            site
-            for site in self._sites
-            if site.name in specs and needs_person(site.name, specs[site.name].approval_mode, self._allow)
-        ]
+        asking = [site for site in self._sites if site.name in specs and self._asks(specs[site.name], self._allow)]
         here = [site for site in asking if (site.name, site.line) == (call.name, call.line)]
         later = [site for site in asking if site.line > (call.line or 0)]
         again = [site for site in asking if site.repeated]
@@ -248,3 +254,14 @@ class Calls:
             raise ToolCallError(
                 f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
             ) from None
+        finally:
+            if bound.tool.spec.source == "untrusted":  # what it raises may be an outsider's words, too
+                self._untrusted = self._untrusted or _brief(call)
+
+
+def _brief(call: ToolCall) -> str:
+    """The call in a few words, for people."""
+    arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.arguments.items())
+    text = f"{call.name}({arguments})"
+    where = f" in line {call.line}" if call.line else ""
+    return (text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…") + where

@@ -26,6 +26,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _PORTS = {"https": 443, "http": 80}
 _MODES = ("never_require", "always_require")
+_SOURCES = ("trusted", "untrusted")
 _AUTHORITY = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:]{1,253}))(?::(?P<port>[0-9]{1,5}))?")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
@@ -73,6 +74,8 @@ class AllowedDomain:
         approval_mode: `"always_require"` asks the person before each request.
         private: whether its name may resolve to an address of a private network. What is never reached through a name
             is this machine and its neighbours on the link; their addresses, and `localhost`, have to be the target.
+        source: `"untrusted"` where an outsider can write what it answers; after that the turn asks the person about all
+            that changes something, as with `@tool(source="untrusted")`.
         origin: what the target means.
 
     Raises:
@@ -83,11 +86,14 @@ class AllowedDomain:
     methods: Sequence[str] | None = None
     approval_mode: Literal["never_require", "always_require"] = "never_require"
     private: bool = False
+    source: Literal["trusted", "untrusted"] = "trusted"
     origin: Origin = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.approval_mode not in _MODES or type(cast("object", self.private)) is not bool:
             raise UserError(f"{self.target!r}: approval_mode is {' or '.join(_MODES)}, and private is True or False.")
+        if self.source not in _SOURCES:
+            raise UserError(f"{self.target!r}: source is {' or '.join(_SOURCES)}.")
         object.__setattr__(self, "methods", _methods(self.target, self.methods))
         object.__setattr__(self, "origin", _target(self.target))
 

@@ -39,6 +39,11 @@ class DenyAll:
     async def decide(self, question: Question) -> Decision:
         name = question.call.name
         reason = f"{name} needs approval and nobody is here to give it: {how_to_allow(name)}"
+        if question.untrusted:
+            reason = (
+                f"{name} needs approval, since {question.untrusted} returned text that an outsider can write, and "
+                "nobody is here to give it: run the cell where somebody can answer"
+            )
         return Decision(choice="reject", by="nobody", reason=reason)
 
     async def review(self, program: str, problem: str) -> Verdict:
@@ -57,5 +62,5 @@ def how_to_allow(name: str) -> str:
 
 
 def needs_person(name: str, approval_mode: Literal["always_require", "never_require"], allow: Set[str]) -> bool:
-    """Whether a call of the tool must be decided by an approver."""
+    """Whether a call of the tool must be decided by an approver, in a turn that has read nothing from outsiders."""
     return approval_mode == "always_require" and name not in allow

@@ -33,14 +33,14 @@ class Desk:
         self._approver = approver
         self._grants = grants
         self._limits = limits
-        self._cell: set[tuple[str, str]] = set()
+        self._cell: set[tuple[str, str, bool]] = set()
         self._denied: Counter[str] = Counter()
 
     def known(self, question: Question) -> Decision | None:
         """The decision that needs nobody any more."""
-        if question.tool in self._cell:
+        if _in_cell(question) in self._cell:
             return Decision(choice="allow_cell", by="memory")
-        if (granted := self._grants.cover(question)) is not None:
+        if not question.untrusted and (granted := self._grants.cover(question)) is not None:
             return granted
         if self._denied[question.call.name] >= self._limits.denials_per_tool:
             reason = f"{question.call.name} was denied too often in this turn"
@@ -70,8 +70,8 @@ class Desk:
             return Verdict(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
 
     def _learn(self, question: Question, decision: Decision) -> None:
-        if decision.choice == "allow_cell":
-            self._cell.add(question.tool)
+        if decision.choice == "allow_cell" or (question.untrusted and decision.choice == "allow_session"):
+            self._cell.add(_in_cell(question))
         self._grants.remember(question, decision)
         self._denied[question.call.name] += decision.choice == "reject"
 
@@ -82,3 +82,8 @@ class Desk:
     async def _within(self, answer: Awaitable[T]) -> T:
         async with asyncio.timeout(self._limits.decision_seconds):
             return await answer
+
+
+def _in_cell(question: Question) -> tuple[str, str, bool]:
+    """What an answer for the cell is for. One from before an outsider's text came in does not hold after it."""
+    return (*question.tool, bool(question.untrusted))

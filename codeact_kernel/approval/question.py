@@ -32,6 +32,8 @@ class Question:
         schema: JSON schema of the arguments.
         source: the text of the program's line that calls.
         more: how many more calls of the program will ask, in words; empty where none will.
+        untrusted: the call that brought text into the turn which an outsider can write; empty where none did. Then
+            nothing that was allowed before counts.
         check: why other arguments cannot be put in the place of these; empty when they can.
         settled: the decision, if an answer to another question has made this one needless. An approver that asks one
             question after the other looks here before it asks the next.
@@ -44,6 +46,7 @@ class Question:
     schema: JSONObject = field(default_factory=dict[str, JSONValue])
     source: str = ""
     more: str = ""
+    untrusted: str = ""
     check: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
     settled: Callable[[], Decision | None] = _not_settled
 
@@ -55,7 +58,7 @@ class Question:
     @property
     def seal(self) -> str:
         """What a decision has to name: no two calls have the same, and none can be guessed."""
-        return seal(self.turn, self.run, self.call.id, *self.tool, dict(self.call.arguments))
+        return seal(self.turn, self.run, self.call.id, *self.tool, dict(self.call.arguments), self.untrusted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -70,7 +70,7 @@ class HttpTool:
         domain = granted(self._domains, request.method, request.url)
         about = f"{self.spec.name} {request.method} {request.url.origin} {domain.approval_mode}"
         version = hashlib.sha256(about.encode()).hexdigest()[:12]
-        spec = replace(bound.tool.spec, approval_mode=domain.approval_mode, version=version)
+        spec = replace(bound.tool.spec, approval_mode=domain.approval_mode, version=version, source=domain.source)
         return replace(bound, tool=replace(bound.tool, spec=spec))
 
     def _request(

@@ -18,7 +18,7 @@ from typing import Any, TypeVar, overload
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
-from .spec import ApprovalMode, Tool, ToolOptions, ToolSpec
+from .spec import ApprovalMode, Source, Tool, ToolOptions, ToolSpec
 
 __all__ = ["RESERVED", "as_tool", "tool"]
 
@@ -43,6 +43,7 @@ def tool(
     read_only: bool = False,
     thread_safe: bool = False,
     max_concurrency: int | None = None,
+    source: Source = "trusted",
 ) -> Callable[[F], F]: ...
 def tool(
     function: Callable[..., object] | None = None,
@@ -56,6 +57,7 @@ def tool(
     read_only: bool = False,
     thread_safe: bool = False,
     max_concurrency: int | None = None,
+    source: Source = "trusted",
 ) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -72,6 +74,8 @@ def tool(
         thread_safe: a function without `async` may run in threads, several calls at a time; without this its calls
             run one after another, in a notebook on the kernel's main thread.
         max_concurrency: calls that may run at a time; `None` is no limit but the run's.
+        source: `"untrusted"` where an outsider can write what it returns: mails, web pages, tickets. After such a
+            result every later call of the turn asks the person, whatever was allowed before, but for `read_only` tools.
 
     Raises:
         ToolDefinitionError: the function cannot be offered; the sentence says what to change.
@@ -84,6 +88,7 @@ def tool(
         read_only=read_only,
         thread_safe=thread_safe,
         max_concurrency=max_concurrency,
+        source=source,
     )
 
     def offer(function: Callable[..., object]) -> Callable[..., object]:
@@ -155,6 +160,8 @@ def _check_options(options: ToolOptions, is_async: bool) -> None:
     modes, mode = typing.get_args(ApprovalMode), options.approval_mode
     if mode not in modes:
         raise ToolDefinitionError(f"approval_mode={mode!r} is unknown: use {' or '.join(map(repr, modes))}.")
+    if options.source not in (sources := typing.get_args(Source)):
+        raise ToolDefinitionError(f"source={options.source!r} is unknown: use {' or '.join(map(repr, sources))}.")
     for name in ("max_invocations", "max_concurrency"):
         most: object = getattr(options, name)
         if most is not None and (type(most) is not int or most < 1):

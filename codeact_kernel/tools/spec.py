@@ -11,9 +11,20 @@ from ..settings import Limits
 from ..values import JSONObject, JSONValue, Kept
 from .schema import Contract
 
-__all__ = ["ApprovalMode", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolOptions", "ToolSpec"]
+__all__ = [
+    "ApprovalMode",
+    "BoundCall",
+    "Convert",
+    "OnMain",
+    "Source",
+    "Tool",
+    "ToolCallError",
+    "ToolOptions",
+    "ToolSpec",
+]
 
 ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
+Source: TypeAlias = Literal["trusted", "untrusted"]
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
 """Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
 
@@ -35,6 +46,8 @@ class ToolOptions:
         read_only: calling it changes nothing, so calls that do not need each other may be in flight together.
         thread_safe: a synchronous one may run in threads, several calls at a time.
         max_concurrency: calls that may run at a time; `None` is no limit of its own.
+        source: who can write what it returns. After a result that is `"untrusted"` the rest of the turn may do what an
+            outsider wants: all its calls need approval but those of tools that are `read_only`.
     """
 
     approval_mode: ApprovalMode = "never_require"
@@ -43,6 +56,7 @@ class ToolOptions:
     read_only: bool = False
     thread_safe: bool = False
     max_concurrency: int | None = None
+    source: Source = "trusted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

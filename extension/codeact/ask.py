@@ -220,6 +220,8 @@ class StdinApprover:
             for name, value in call.arguments.items():
                 print(strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
+        if question.untrusted:
+            print(f"After text that an outsider can write, from {plain(question.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{plain(call.name)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")

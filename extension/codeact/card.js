@@ -213,6 +213,9 @@ class Question {
     const source = make("div", "ca-dim");
     if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
     if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
+    const untrusted = make("div", "ca-untrusted");
+    if (data.untrusted)
+      untrusted.append("The program has read text that an outsider can write, from ", make("code", "", data.untrusted));
     this.fields = make("div", "ca-fields");
     for (const field of data.fields) this.fields.append(...this.field(field));
     this.problem = make("div", "ca-wrong");
@@ -226,7 +229,7 @@ class Question {
     const no = make("div", "ca-buttons");
     buttons.append(...this.allows);
     no.append(this.deny, this.reason);
-    this.root.append(title, source, this.fields, this.problem, buttons, no);
+    this.root.append(title, source, untrusted, this.fields, this.problem, buttons, no);
     for (const name of ["focusin", "input"])
       this.root.addEventListener(name, (event) => {
         if (event.target.matches("textarea, select, input:not([type=checkbox])")) this.unfold();

@@ -37,6 +37,7 @@ def tool(
     read_only: bool = False,
     thread_safe: bool = False,
     max_concurrency: int | None = None,
+    source: Literal["trusted", "untrusted"] = "trusted",
 ) -> object:
     """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
 
@@ -52,6 +53,8 @@ def tool(
         thread_safe: a function without `async` may run in threads, several calls at a time; without this its calls
             run one after another, on the kernel's main thread.
         max_concurrency: calls that may run at a time; `None` is no limit but the run's.
+        source: `"untrusted"` where an outsider can write what it returns: mails, web pages, tickets. After such a
+            result every later call of the turn asks you, whatever was allowed before, but for `read_only` tools.
     """
     from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
 
@@ -64,6 +67,7 @@ def tool(
         read_only=read_only,
         thread_safe=thread_safe,
         max_concurrency=max_concurrency,
+        source=source,
     )
     return offer if function is None else offer(function)
 

@@ -32,6 +32,7 @@ _OF_TOOL = (
     "max_invocations=",
     "name=",
     "read_only=",
+    "source=",
     "thread_safe=",
 )
 _REMEMBERED = 20

@@ -33,7 +33,7 @@ def form_of(question: Question) -> JSONObject:
     fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
     text = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
     return {
-        "brief": len(text) <= _BRIEF and not has_hidden(text),
+        "brief": len(text) <= _BRIEF and not question.untrusted and not has_hidden(text),
         "run": question.run,
         "call": call.id,
         "seal": question.seal,
@@ -42,6 +42,7 @@ def form_of(question: Question) -> JSONObject:
         "line": call.line,
         "source": plain(question.source),
         "more": question.more,
+        "untrusted": plain(question.untrusted),
         "fields": fields,
         "problem": "",
     }

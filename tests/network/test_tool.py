@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.access import AllowedDomain
-from codeact_kernel.errors import ProgramError
+from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.network import Network
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import ToolCallError, ToolSpec
@@ -27,6 +27,17 @@ def bound(method: str, url: str, **arguments: Any) -> ToolSpec:
 def test_each_domain_has_its_own_approval_mode():
     assert bound("GET", "https://free.example/").approval_mode == "never_require"
     assert bound("GET", "https://asked.example/").approval_mode == "always_require"
+
+
+def test_a_domain_says_whether_outsiders_write_what_it_answers():
+    network = Network([AllowedDomain("free.example"), AllowedDomain("wiki.example", source="untrusted")])
+    sources = [
+        network.tools["http_request"].bind({"method": "GET", "url": f"https://{host}/"}, Limits()).tool.spec.source
+        for host in ("free.example", "wiki.example")
+    ]
+    assert sources == ["trusted", "untrusted"]
+    with pytest.raises(UserError, match="source is trusted or untrusted"):
+        AllowedDomain("wiki.example", source="outside")
 
 
 def test_an_approval_for_longer_holds_for_the_method_and_the_host_that_were_seen():
