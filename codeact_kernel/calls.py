@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from .approval import Desk, Question, needs_person
 from .events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
+from .limits import sized
 from .preflight import Site
 from .reach import Reach
 from .sandbox.process import RunClock
@@ -165,8 +166,8 @@ class Calls:
         most_calls = bound.tool.spec.max_invocations
         self._kept += len(bound.arguments)
         if self._kept > self._limits.turn_arguments_bytes:
-            most = self._limits.turn_arguments_bytes >> 20
-            raise ToolCallError(f"the calls of one turn may have {most} MiB of arguments in all: pass less")
+            most = sized(self._limits.turn_arguments_bytes)
+            raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
         if most_calls is not None and self._invoked[call.name] >= most_calls:
             raise ToolCallError(f"{call.name} may be called {most_calls} times in a turn, and was")
         self._invoked[call.name] += 1

@@ -92,14 +92,14 @@ class Reach:
 
         self._data = Data(inputs, outputs, settings.limits, progress)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
-        self._show = Show(self._shown_by_program)
+        self._show = Show(self._shown_by_program, settings.limits.show)
         self._rooms: list[Room] = [self._data, self._files, self._show]
         self.shown: list[Shown] = []
         self.tools: Mapping[str, OwnTool] = {}
         self.names = frozenset(["show", *(one.name for one in inputs)])
         self._emit = emit
         if settings.allowed_domains:
-            network = Network(settings.allowed_domains)
+            network = Network(settings.allowed_domains, settings.limits.http)
             self._rooms.append(network)
             self.tools = network.tools
             self.names |= frozenset(network.names)

@@ -196,4 +196,8 @@ def _of_workers(limits: Limits) -> Limits:
         shown_to_model=default.shown_to_model,
         observations=default.observations,
         denials_per_tool=default.denials_per_tool,
+        turn_tokens=default.turn_tokens,
+        output=default.output,
+        show=default.show,
+        http=default.http,
     )

@@ -37,8 +37,12 @@ class Tries:
             return ""
         return f"the model called tools itself {most} times and came to no end: ask for less at once"
 
-    def another(self, feedback: Feedback) -> tuple[bool, str]:
-        """Whether the model may have another try after this; and why not, where its last error does not say it."""
+    def another(self, feedback: Feedback, tokens: int) -> tuple[bool, str]:
+        """Whether the model may have another try after this and so many `tokens`; and why not, where its last error
+        does not say it."""
+        most = self.settings.limits.turn_tokens
+        if tokens >= most and feedback.reason:
+            return False, f"the turn used {tokens:,} tokens and may use {most:,} (--limits turn_tokens=… allows more)"
         match feedback.counts:
             case "nothing":
                 return bool(feedback.reason), ""  # rejected without a word: there is nothing to tell the model

@@ -287,7 +287,8 @@ class _Turn:
 
     def goes_on(self, feedback: Feedback) -> bool:
         """Whether the model may have another try; counts it."""
-        may, why_not = self.tries.another(feedback)
+        usage = self.tally.usage
+        may, why_not = self.tries.another(feedback, usage.prompt_tokens + usage.completion_tokens)
         if why_not:
             self.tally.error = ProgramFailure(kind="NoAnswer", message=why_not)
         if may:

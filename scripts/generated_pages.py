@@ -1,14 +1,18 @@
-"""Write what the code knows into the pages: docs/modules.md, and the tables of docs/configuration.md.
+"""Write what the code knows into the pages: docs/modules.md, the tables of docs/configuration.md and docs/sandbox.md.
 
 python scripts/generated_pages.py
 """
 
 from __future__ import annotations
 
+import ast
+import inspect
 import re
 from pathlib import Path
 
+from codeact_kernel import limits, settings
 from codeact_kernel.configuration import OPTIONS, PLACES, Option
+from codeact_kernel.configuration.caps import ELSEWHERE, NAMES
 from codeact_kernel.guest import modules
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -56,6 +60,43 @@ def _row(option: Option) -> str:
     return f"| `{option.name}` | {option.help} | {option.kind} | {default} | {flag} |"
 
 
+def sandbox_page(text: str) -> str:
+    """docs/sandbox.md, with its table of limits as it has to be."""
+    told = {"": _told(settings, "Limits")}
+    told |= {"output.": _told(limits, "OutputLimits"), "show.": _told(limits, "ShowLimits")}
+    told |= {"http.": _told(limits, "HttpLimits")}
+    rows: list[str] = []
+    for before, fields in told.items():
+        for name, words in fields.items():
+            if name in ELSEWHERE:
+                default, name = "", f"{name}`: the option `{ELSEWHERE[name]}"
+            elif f"{before}{name}" in NAMES:
+                default = _number(name, NAMES[f"{before}{name}"])
+            else:  # the rooms, which come next
+                continue
+            rows.append(f"| `{before}{name}` | {default} | {words} |")
+    return _between(text, "limits", "| cap | default | of |\n| --- | --- | --- |\n" + "\n".join(rows))
+
+
+def _told(module: object, name: str) -> dict[str, str]:
+    """What stands below each field of a class."""
+    (found,) = [node for node in ast.parse(inspect.getsource(module)).body if getattr(node, "name", "") == name]
+    pairs = zip(found.body, [*found.body[1:], None], strict=True)
+    return {
+        node.target.id: " ".join(ast.literal_eval(after.value).split())
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
+        else ""
+        for node, after in pairs
+        if isinstance(node, ast.AnnAssign)
+    }
+
+
+def _number(name: str, value: float) -> str:
+    if name.endswith("bytes"):
+        return f"{value >> 20} MiB" if value >= 1 << 20 else f"{value >> 10} KiB"
+    return f"{value:g} s" if name.endswith("seconds") else f"{value:,}"
+
+
 def _between(text: str, name: str, table: str) -> str:
     pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n\n).*?(\n\n<!-- end of {name} -->)", re.DOTALL)
     assert len(pattern.findall(text)) == 1, name
@@ -66,3 +107,5 @@ if __name__ == "__main__":
     (DOCS / "modules.md").write_text(modules_page(), encoding="utf-8")
     page = DOCS / "configuration.md"
     page.write_text(configuration_page(page.read_text(encoding="utf-8")), encoding="utf-8")
+    page = DOCS / "sandbox.md"
+    page.write_text(sandbox_page(page.read_text(encoding="utf-8")), encoding="utf-8")

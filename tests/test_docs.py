@@ -17,6 +17,9 @@ def test_what_the_pages_have_from_the_code_is_what_the_code_says():
     assert (ROOT / "docs" / "modules.md").read_text(encoding="utf-8") == module.modules_page(), again
     configuration = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
     assert configuration == module.configuration_page(configuration), again
+    sandbox = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
+    assert sandbox == module.sandbox_page(sandbox), again
+    assert all(row.split("|")[3].strip() for row in sandbox.splitlines() if re.match(r"\| `(\w+\.)?\w+` \|", row))
 
 
 def test_the_readme_lists_every_option_of_the_magic():

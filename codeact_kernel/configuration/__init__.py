@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from .folder import FolderFile, find, here
 from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
-from .options import OPTIONS, Option, known, shown, worded
+from .options import OPTIONS, Option
+from .words import known, shown, worded
 
 __all__ = [
     "OPTIONS",

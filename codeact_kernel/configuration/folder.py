@@ -16,7 +16,7 @@ from typing import Any, cast
 from ..errors import UserError
 from ..places import data_folder, home
 from .layers import Layer, layer
-from .options import shown
+from .words import shown
 
 __all__ = ["FolderFile", "find", "here"]
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings import Settings, parse_memory
-from .options import NOT_OPTIONS, OPTIONS, PREFIX, known, worded
+from .caps import limited
+from .options import NOT_OPTIONS, OPTIONS, PREFIX
+from .words import known, worded
 
 __all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "layer", "resolve"]
 
@@ -66,8 +68,9 @@ class Resolved:
             workspace_root=values["workspace_root"],
             allowed_domains=values["allowed_domains"],
             review=values["review"],
+            wait=values["wait"],
             limits=replace(
-                default.limits,
+                limited(default.limits, values["limits"]),
                 run_seconds=values["timeout"],
                 decision_seconds=values["approval_timeout"],
                 memory_bytes=parse_memory(values["memory"]),

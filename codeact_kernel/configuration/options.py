@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..settings import Settings, parse_memory
+from .caps import at_most, read_caps
 from .readers import (
     Read,
     names,
@@ -21,8 +22,9 @@ from .readers import (
     text,
     whole,
 )
+from .words import shown
 
-__all__ = ["OPTIONS", "PREFIX", "Option", "known", "shown", "worded"]
+__all__ = ["OPTIONS", "PREFIX", "Option"]
 
 PREFIX = "CODEACT_"
 NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
@@ -93,40 +95,6 @@ class Option:
             raise UserError(f"{where}: {shown(given)!r} is not {self.kind}.") from None
 
 
-def shown(given: object, most: int = 60) -> str:
-    """Something that somebody gave, short and harmless, for a sentence."""
-    try:
-        words = str(given)[:most]
-    except (ValueError, RecursionError):  # of an integer with thousands of digits, for example
-        words = f"something too long ({type(given).__name__})"
-    return "".join(sign if sign.isprintable() else "?" for sign in words)
-
-
-def worded(value: object) -> str:
-    """A value as a person would write it."""
-    if isinstance(value, frozenset | tuple):
-        parts = [str(one) for one in cast("Iterable[object]", value)]
-        return ", ".join(sorted(parts) if isinstance(value, frozenset) else parts) or "-"
-    if value is None:
-        return "-"
-    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def known(name: str, there: Collection[str], what: str) -> str:
-    """`name`, if it is there.
-
-    Raises:
-        UserError: it is not; names the nearest.
-    """
-    if name in there:
-        return name
-    import difflib  # only a mistake needs it
-
-    near = difflib.get_close_matches(name[:100], there, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(there))}."
-    raise UserError(f"{what} {shown(name)} is not known: {advice}")
-
-
 def _at_most(new: Any, old: Any) -> bool:
     return bool(new <= old)
 
@@ -182,6 +150,15 @@ OPTIONS: Final[dict[str, Option]] = {
             read=size,
             default="256Mi",
             narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
+        ),
+        Option(
+            name="limits",
+            help="other caps: of calls, sizes, files and more; adds to what other places say",
+            kind="calls_per_run=100 or show.items=5, or several with commas between them",
+            read=read_caps,
+            default=(),
+            narrower=at_most,
+            adds=True,
         ),
         Option(
             name="backend",

@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from ..bridge.strict_json import loads
 from ..errors import BridgeError, ProgramError
+from ..limits import sized
 from ..values import JSONObject, JSONValue
 from .columns import NO_TIME
 
@@ -77,7 +78,7 @@ class Receiving:
         values, size = _read(piece)
         self.size += size
         if self.size > self._most:
-            raise ProgramError(f"{self.name} is larger than {self._most >> 20} MiB: hand back less")
+            raise ProgramError(f"{self.name} is larger than {sized(self._most)}: hand back less")
         if isinstance(values, str) is not (self._names is None) or not values:
             raise ProgramError("no piece of that variable")
         if self._names is not None and self._lengths[number] + len(values) > self._rows:

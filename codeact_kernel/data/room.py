@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import cast
 
 from ..errors import ProgramError, UserError
+from ..limits import sized
 from ..settings import Limits
 from ..tools import to_json
 from ..values import JSONObject, JSONValue, Kept, Serve
@@ -97,8 +98,8 @@ class Data:
     def _kept_result(self, value: Table | Column | JSONValue, size: int) -> Kept:
         self._size += size
         if self._size > self._limits.result_bytes:
-            most = self._limits.result_bytes >> 20
-            raise ProgramError(f"the results of one turn may have {most} MiB in all: ask for less")
+            most = sized(self._limits.result_bytes)
+            raise ProgramError(f"the results of one turn may have {most} in all: ask for less")
         if isinstance(value, Table):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):

@@ -1,6 +1,5 @@
 """The files that a program can read and write, behind services: a guest has no file system of its own."""
 
-from .limits import OutputLimits
 from .room import Files
 
-__all__ = ["Files", "OutputLimits"]
+__all__ = ["Files"]

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
-from .limits import Quota
 from .place import Entry, Kind, Parts, check_new, refused, speakable
+from .quota import Quota
 
 __all__ = ["BY_HANDLE", "ENTRIES", "HostFolder"]
 

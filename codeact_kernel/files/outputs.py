@@ -7,7 +7,7 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 
-from .limits import OutputLimits, in_mib
+from ..limits import OutputLimits, sized
 from .place import Entry, Parts, check_new, refused
 
 __all__ = ["Outputs"]
@@ -115,9 +115,9 @@ class Outputs:
         if more <= 0:
             return
         if end > self._limits.file_bytes:
-            raise refused(errno.EFBIG, f"a file in /output has at most {in_mib(self._limits.file_bytes)}")
+            raise refused(errno.EFBIG, f"a file in /output has at most {sized(self._limits.file_bytes)}")
         if more + sum(len(other.data) for other in self._entries.values() if other) > self._limits.all_bytes:
-            raise refused(errno.ENOSPC, f"/output holds at most {in_mib(self._limits.all_bytes)} in all")
+            raise refused(errno.ENOSPC, f"/output holds at most {sized(self._limits.all_bytes)} in all")
         held.data.extend(bytes(more))
 
     def _drop(self, held: _Held) -> None:

@@ -21,9 +21,9 @@ from ..errors import ProgramError, UserError
 from ..settings import Limits
 from ..values import JSONObject, JSONValue, OutputFile, Serve
 from .folder import HostFolder
-from .limits import OutputLimits, Quota
 from .outputs import Outputs
 from .place import MODES, Entry, OpenFile, Parts, Place, parts_of, refused
+from .quota import Quota
 from .saving import save
 from .telling import tell
 from .tree import Tree
@@ -67,13 +67,11 @@ class Files:
         mounts: Sequence[FileMount],
         workspace_root: Path | None,
         limits: Limits,
-        output: OutputLimits | None = None,
     ) -> None:
-        output = output or OutputLimits()
         self.told: JSONObject = {}
         self.services: Mapping[str, Serve] = {name: self._service(serve) for name, serve in self._operations().items()}
         self._piece = min(PIECE, limits.answer_bytes // 3)  # as JSON it takes up to 2.5 times as much
-        self._outputs = Outputs(output)
+        self._outputs = Outputs(limits.output)
         self._places: dict[Parts, Place] = {("output",): self._outputs}
         self._mounted: dict[str, bool] = {}
         self._open: dict[int, OpenFile] = {}
@@ -81,7 +79,7 @@ class Files:
         # The thread of a service goes on when its run is stopped: whoever comes next waits until it is done.
         self._lock = threading.Lock()
         self._tree = Tree(self._places)
-        quota = Quota(output)
+        quota = Quota(limits.output)
         try:
             if workspace_root is not None:
                 self._mount("/input", workspace_root, False, quota)

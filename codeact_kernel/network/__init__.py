@@ -8,15 +8,13 @@ from itertools import count
 
 from ..access import AllowedDomain
 from ..errors import ProgramError
+from ..limits import HttpLimits
 from ..values import JSONObject, JSONValue, Serve
 from .fetch import Fetcher, Resolve, resolve
-from .limits import HttpLimits
 from .policy import listed
 from .tool import HttpTool
 
-__all__ = ["HttpLimits", "Network"]
-
-DEFAULT_LIMITS = HttpLimits()
+__all__ = ["Network"]
 
 _PIECE = 768 << 10
 """Bytes of a body that are fetched at once; the guest's half counts in the same."""
@@ -40,7 +38,7 @@ class Network:
     def __init__(
         self,
         domains: Sequence[AllowedDomain],
-        limits: HttpLimits = DEFAULT_LIMITS,
+        limits: HttpLimits = HttpLimits(),  # noqa: B008  # it is frozen
         resolve: Resolve = resolve,
     ) -> None:
         self.services: Mapping[str, Serve] = {"body": self._body}

@@ -21,8 +21,8 @@ import h11
 
 from ..access import AllowedDomain
 from ..access.domains import Origin
+from ..limits import HttpLimits, sized
 from ..tools import ToolCallError
-from .limits import HttpLimits
 from .policy import Request, check_address, granted, redirected, size_of
 
 __all__ = ["Fetcher", "Reply", "Resolve", "resolve"]
@@ -190,7 +190,7 @@ def _text(value: bytes) -> str:
 
 
 def _too_large(there: Origin, most: int) -> ToolCallError:
-    return ToolCallError(f"{there} sent a reply of more than {most >> 20} MiB: ask for less of it")
+    return ToolCallError(f"{there} sent a reply of more than {sized(most)}: ask for less of it")
 
 
 def _why(error: Exception) -> str:

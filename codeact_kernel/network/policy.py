@@ -13,8 +13,8 @@ from urllib.parse import quote, urljoin
 
 from ..access import AllowedDomain
 from ..access.domains import Origin, origin
+from ..limits import HttpLimits
 from ..tools import ToolCallError
-from .limits import HttpLimits
 
 __all__ = [
     "Request",

@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from ..access import AllowedDomain
+from ..limits import HttpLimits
 from ..settings import Limits
 from ..tools import BoundCall, Registry, ToolCallError, as_tool
 from ..values import JSONValue
 from .fetch import Fetcher, Reply
-from .limits import HttpLimits
 from .policy import Request, check_headers, granted, parse_url
 
 __all__ = ["HttpTool"]

@@ -112,7 +112,7 @@ class Worker:
         configuration = {
             "backend": backend,
             "guest": str(backends.guest(backend)),
-            "limits": asdict(limits),
+            "limits": {name: value for name, value in asdict(limits).items() if not isinstance(value, dict)},
             "parent": os.getpid(),
         }
         worker = await cls.of(python("codeact_kernel.sandbox.worker", json.dumps(configuration)), backend, limits)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from .limits import ShowLimits
 from .picture import picture
 from .room import Show
 
-__all__ = ["Show", "ShowLimits", "picture"]
+__all__ = ["Show", "picture"]

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import cast
 
 from ..errors import ProgramError
+from ..limits import ShowLimits
 from ..values import JSONObject, JSONValue
 from .grammar import Schema, problem
-from .limits import ShowLimits
 
 __all__ = ["checked_chart"]
 

@@ -8,10 +8,10 @@ from typing import cast
 
 from ..bridge import strict_json
 from ..errors import BridgeError, ProgramError
+from ..limits import ShowLimits, sized
 from ..values import JSONObject, JSONValue, ShownKind
 from .charts import checked_chart
 from .images import image_size
-from .limits import ShowLimits
 
 __all__ = ["checked", "most_bytes"]
 
@@ -87,7 +87,7 @@ def _image(text: str, limits: ShowLimits) -> JSONObject:
     except ValueError:
         raise ProgramError("an image is sent as base64") from None
     if len(data) > limits.image_bytes:
-        raise ProgramError(f"an image has at most {limits.image_bytes >> 20} MiB: make it smaller")
+        raise ProgramError(f"an image has at most {sized(limits.image_bytes)}: make it smaller")
     mime, width, height = image_size(data)
     if not 0 < width * height <= limits.image_pixels:
         raise ProgramError(f"an image of {width} × {height} pixels is too large: {limits.image_pixels:,} are the most")

@@ -14,9 +14,9 @@ import sys
 from importlib.util import find_spec
 
 from ..errors import ProgramError
+from ..limits import ShowLimits
 from ..values import JSONObject
 from .images import image_size
-from .limits import ShowLimits
 
 __all__ = ["picture"]
 

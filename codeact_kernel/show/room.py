@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import get_args
 
 from ..errors import ProgramError
+from ..limits import ShowLimits, sized
 from ..values import JSONObject, JSONValue, Serve, Shown, ShownKind
 from .content import checked, most_bytes
-from .limits import ShowLimits
 
 __all__ = ["Show"]
 
@@ -27,11 +27,11 @@ class Show:
     name = "show"
     prompt = ""  # `show` stands in the rules, which are the same for every prompt
 
-    def __init__(self, on_item: Callable[[Shown], None], limits: ShowLimits | None = None) -> None:
+    def __init__(self, on_item: Callable[[Shown], None], limits: ShowLimits) -> None:
         self.services: Mapping[str, Serve] = {"item": self._item}
-        self.told: JSONObject = {}
+        self.told: JSONObject = {"table_rows": limits.table_rows, "chart_rows": limits.chart_rows}
         self._on_item = on_item
-        self._limits = limits or ShowLimits()
+        self._limits = limits
         self._parts: list[str] = []
         self._size = 0
         self._items = 0
@@ -84,6 +84,6 @@ class Show:
         if size > (most := most_bytes(kind, limits)):
             raise ProgramError(f"a {kind} to show has at most {most:,} bytes: show less, or aggregate first")
         if self._bytes + size > limits.turn_bytes:
-            raise ProgramError(f"a turn may show {limits.turn_bytes >> 20} MiB in all: show less")
+            raise ProgramError(f"a turn may show {sized(limits.turn_bytes)} in all: show less")
         if len(title) > limits.title_characters:
             raise ProgramError(f"a title has at most {limits.title_characters} characters")

@@ -32,7 +32,7 @@ LATE = {
         "codeact_kernel/configuration/folder.py",
         "tomllib",
     ): "most folders have no file of ours: the kernel starts faster",
-    ("codeact_kernel/configuration/options.py", "difflib"): "only a mistake needs it: likewise",
+    ("codeact_kernel/configuration/words.py", "difflib"): "only a mistake needs it: likewise",
     ("extension/codeact/magics.py", "door"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "verbs"): "likewise",
     ("extension/codeact/cells.py", "tools"): "likewise",

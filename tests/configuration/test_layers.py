@@ -102,11 +102,47 @@ def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
 def test_every_option_can_be_given_in_the_environment():
     given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "allow": "a",
              "review": "on", "wait": "on", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
+             "limits": "calls_per_run=5, show.items=2",
              "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
              "allowed_domains": "a.example,GET|HEAD https://b.example:8443"}  # fmt: skip
     assert set(given) == set(OPTIONS)
     values = environment({OPTIONS[name].variable: text for name, text in given.items()}).values
     assert all(values[name] != option.default for name, option in OPTIONS.items())
+    for name, value in values.items():  # and each reaches the engine, but for those that only the notebook knows
+        changed = resolve([layer("x", {name: value})]).settings != Settings()
+        assert changed is (name not in ("approval_ui", "kernel")), name
+
+
+def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():
+    layers = [
+        layer("a", {"limits": {"calls_per_run": 5, "show": {"items": 2}}}),
+        layer("b", {"limits": ["calls_per_run=7", "http.seconds=2.5"]}),
+    ]
+    limits = resolve(layers).settings.limits
+    assert (limits.calls_per_run, limits.show.items, limits.http.seconds) == (7, 2, 2.5)
+    assert (limits.depth, limits.show.turn_bytes) == (Limits().depth, Limits().show.turn_bytes)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("calls_per_rum=5", "x: The limit calls_per_rum is not known: did you mean calls_per_run?"),
+        ("run_seconds=5", "x: run_seconds is the option timeout: choose it there."),
+        ("calls_per_run", "x: 'calls_per_run' is not calls_per_run=100 or"),
+        ("calls_per_run=0", "is not calls_per_run=100 or"),
+        ("calls_per_run=-1", "is not calls_per_run=100 or"),
+        ("calls_per_run=1.5", "is not calls_per_run=100 or"),
+        ("http.seconds=nan", "is not calls_per_run=100 or"),
+        ("http.seconds=inf", "is not calls_per_run=100 or"),
+        ({"calls_per_run": True}, "is not calls_per_run=100 or"),
+        ({"show": 5}, "x: The limit show is not known"),
+        (5, "is not calls_per_run=100 or"),
+    ],
+)
+def test_a_cap_that_there_cannot_be_is_told(given, why):
+    with pytest.raises(UserError) as refused:
+        OPTIONS["limits"].value(given, "x")
+    assert why in str(refused.value)
 
 
 def test_mounts_and_hosts_of_every_place_add_up():

@@ -184,12 +184,21 @@ def offered(kernel_ran: Callable[[str, object], object]) -> Registry:
         kernel_ran("echo", value)
         return value
 
+    def make(size: int) -> str:
+        """A text of this many characters."""
+        return "x" * size
+
     def destroy(what: str) -> str:
         """Destroys it."""
         kernel_ran("destroy", what)
         return "destroyed"
 
-    for function, mode in ((add, "never_require"), (echo, "never_require"), (destroy, "always_require")):
+    for function, mode in (
+        (add, "never_require"),
+        (echo, "never_require"),
+        (make, "never_require"),
+        (destroy, "always_require"),
+    ):
         tools.add(unlisted(function, mode))
     return tools
 

@@ -12,7 +12,8 @@ import pytest
 
 from codeact_kernel.access.mounts import FileMount
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.files import Files, OutputLimits
+from codeact_kernel.files import Files
+from codeact_kernel.limits import OutputLimits
 from codeact_kernel.sandbox.pool import Sandbox
 from codeact_kernel.sandbox.process import RunClock
 from codeact_kernel.settings import Limits
@@ -64,7 +65,7 @@ class Filed:
     async def turn(
         self, *mounts: FileMount, workspace: Path | None = None, output: OutputLimits | None = None
     ) -> AsyncGenerator[Turn]:
-        files = Files(mounts, workspace, Limits(), output)
+        files = Files(mounts, workspace, Limits(output=output or OutputLimits()))
         try:
             async with self._programs.pool.checkout() as sandbox:
                 yield Turn(sandbox, files)
@@ -111,7 +112,7 @@ def serving() -> Iterator[Callable[..., Services]]:
     made: list[Files] = []
 
     def make(*mounts: FileMount, workspace: Path | None = None, output: OutputLimits | None = None) -> Services:
-        made.append(Files(mounts, workspace, Limits(), output))
+        made.append(Files(mounts, workspace, Limits(output=output or OutputLimits())))
         return Services(made[-1])
 
     yield make

@@ -16,9 +16,9 @@ import pytest
 
 from codeact_kernel.access.mounts import FileMount
 from codeact_kernel.errors import ProgramError, UserError
-from codeact_kernel.files import OutputLimits
 from codeact_kernel.files.folder import BY_HANDLE, ENTRIES, HostFolder
-from codeact_kernel.files.limits import Quota
+from codeact_kernel.files.quota import Quota
+from codeact_kernel.limits import OutputLimits
 
 from .conftest import Services
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from codeact_kernel.errors import UserError
-from codeact_kernel.files import OutputLimits
 from codeact_kernel.files.saving import media_type, save
+from codeact_kernel.limits import OutputLimits
 from codeact_kernel.values import OutputFile
 
 from .conftest import Services
@@ -108,7 +108,7 @@ async def test_each_cap_is_named_and_what_was_there_is_kept(serving: Serving):
         assert (await ask.error(verb, handle=handle, **more)).startswith("EFBIG: a file in /output has at most 0.00")
     await put(ask, "b", "b" * 900)
     handle = (await ask("open", path="/output/c", mode="w"))["handle"]
-    sentence = "ENOSPC: /output holds at most 0.00190735 MiB in all"
+    sentence = "ENOSPC: /output holds at most 1.953 KiB in all"
     assert await ask.error("write", handle=handle, offset=0, data={"text": "c" * 101}) == sentence
     assert await ask("write", handle=handle, offset=0, data={"text": "c" * 100}) == 100
     await ask("mkdir", path="/output/d")

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from codeact_kernel.access.mounts import FileMount
-from codeact_kernel.files import OutputLimits
+from codeact_kernel.limits import OutputLimits
 
 from ..sandbox.conftest import EMULATED
 from .conftest import Filed

@@ -17,7 +17,8 @@ import pytest_asyncio
 
 from codeact_kernel.access import AllowedDomain, allowed_domain
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.network import HttpLimits, Network
+from codeact_kernel.limits import HttpLimits
+from codeact_kernel.network import Network
 from codeact_kernel.network.fetch import resolve
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.sandbox.process import RunClock

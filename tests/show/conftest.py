@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codeact_kernel.errors import ProgramError
+from codeact_kernel.limits import ShowLimits
 from codeact_kernel.sandbox.process import RunClock
 from codeact_kernel.show import Show
 from codeact_kernel.values import Answer, Raised, Returned, Shown, ToolCall
@@ -30,7 +31,7 @@ class Shows:
             self.items.append(item)
             run.seen.append(("shown", item))
 
-        room = Show(take)
+        room = Show(take, ShowLimits())
 
         async def answer(call: ToolCall) -> Answer:
             try:

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.show import ShowLimits
+from codeact_kernel.limits import ShowLimits
 from codeact_kernel.show.charts import checked_chart, schema
 from codeact_kernel.show.grammar import problem
 

@@ -15,8 +15,9 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render.shown import shown_bundle
-from codeact_kernel.show import ShowLimits, picture
+from codeact_kernel.show import picture
 from codeact_kernel.show.charts import checked_chart
 from codeact_kernel.values import Shown
 

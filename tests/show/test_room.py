@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.show import Show, ShowLimits
+from codeact_kernel.limits import ShowLimits
+from codeact_kernel.show import Show
 from codeact_kernel.values import Shown
 
 
@@ -105,7 +106,7 @@ async def test_caps_hold_piece_by_piece_over_all_runs_of_a_turn():
     await sending.send("json", '"' + "x" * 90 + '"')
     sending.room.begin()
     await sending.send("text", "x" * 50)
-    assert "may show 0 MiB in all" in await sending.refused("text", "x" * 20)
+    assert "bytes in all" in await sending.refused("text", "x" * 20)
     await sending.send("text", "x")
     assert "a turn may show 3 things" in await sending.refused("text", "")
 

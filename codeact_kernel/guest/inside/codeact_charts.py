@@ -4,10 +4,10 @@ import re
 from datetime import date
 from typing import Any
 
+from codeact_show import most
 from codeact_showing import column_of, is_table, length_of, names_of, rows_of
 
 _MARKS = ("bar", "line", "point", "area", "pie", "hist")
-_ROWS = 5_000
 _BINS = 30
 _WIDE, _TALL, _STEP = 480, 260, 32
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
@@ -41,7 +41,7 @@ def completed(spec: Any) -> Any:
         table = data["values"]
         _few(table)
         names = names_of(table)
-        rows = rows_of(table, _ROWS, names)
+        rows = rows_of(table, most["chart_rows"], names)
         data = {**data, "values": [dict(zip(map(str, names), row, strict=True)) for row in rows]}
         spec = _typed(spec, {name: _type([row[number] for row in rows]) for number, name in enumerate(names)})
     return spec if data is None else {**spec, "data": data}
@@ -66,8 +66,8 @@ def _typed(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
 
 
 def _few(table: Any) -> None:
-    if (total := length_of(table)) > _ROWS:
-        raise ValueError(f"a chart takes {_ROWS:,} rows, not {total:,}: aggregate them first")
+    if (total := length_of(table)) > most["chart_rows"]:
+        raise ValueError(f"a chart takes {most['chart_rows']:,} rows, not {total:,}: aggregate them first")
 
 
 class _Chart:

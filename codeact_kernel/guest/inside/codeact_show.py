@@ -2,10 +2,14 @@
 
 from typing import Any
 
+most = {"table_rows": 1_000, "chart_rows": 5_000}
+"""Of what the host takes: more need not be sent."""
+
 
 def begin(told: dict[str, Any], namespace: dict[str, Any]) -> None:
     """A run begins: the program has `show`."""
     namespace["show"] = show
+    most.update(told)
 
 
 def show(

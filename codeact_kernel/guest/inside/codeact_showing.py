@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 from codeact_calls import flushes, plain, service
+from codeact_show import most
 
 _PIECE = 200_000
-_ROWS = 1_000
 _KINDS = ("table", "text", "markdown", "chart", "image", "json")
 _SPEC = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec", "marks"}
 
@@ -99,7 +99,7 @@ def _text(kind: str, value: Any) -> str:
         names = names_of(value)
         value = {
             "columns": [str(name) for name in names],
-            "rows": rows_of(value, _ROWS, names),
+            "rows": rows_of(value, most["table_rows"], names),
             "total": length_of(value),
         }
     elif kind == "chart":
