@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 
-__all__ = ["clipped", "told"]
+__all__ = ["clipped", "told", "without_secrets"]
 
 LONGEST_READ = 20_000
 SHORTEST_SECRET = 8
@@ -30,12 +30,12 @@ def told(name: str, error: BaseException, characters: int) -> str:
     except Exception:  # the exception's own __str__ is broken
         message = ""
     message = message.partition("Traceback (most recent call last)")[0]
-    text = PATHS.sub("<path>", _without_secrets(message)).strip()
+    text = PATHS.sub("<path>", without_secrets(message)).strip()
     kind = type(error).__name__
     return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
 
 
-def _without_secrets(message: str) -> str:
+def without_secrets(message: str) -> str:
     """Without the values of this process's environment variables that are named like a secret."""
     for name, value in os.environ.items():
         if len(value) >= SHORTEST_SECRET and SECRETS.search(name):

@@ -24,6 +24,7 @@ from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.safe import clip, plain
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import ToolSpec
+from codeact_kernel.tools.failures import without_secrets
 
 from .checkup import examined
 from .door import Door
@@ -153,7 +154,8 @@ def _traceback(magics: CodeAct, rest: str) -> None:
         return
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_ENGINE)]
     print("Traceback (most recent call last):")
-    print(plain("".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])), end="")
+    text = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
+    print(plain(without_secrets(text)), end="")  # it stays in the notebook's file
 
 
 def _backend(magics: CodeAct, rest: str) -> None:
