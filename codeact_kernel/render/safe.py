@@ -32,7 +32,8 @@ _INVISIBLE = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0e\uffa0\U000e0100-\U000e01ef]"
 )
 _COMMON = "\ufe0f"
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>&$-])")
+# The last three, since front ends make links of what looks like an address.
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>&$-]|:(?=//)|@|(?<=\bwww)\.)", re.IGNORECASE)
 
 
 def plain(text: str) -> str:

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from codeact_kernel.events import ModelAsked, OutputWritten, ProgramDelta, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
@@ -130,6 +131,13 @@ def test_text_cannot_close_the_fence_it_stands_in():
 
 def test_markdown_shows_a_tag_as_it_was_written():
     assert for_markdown("a <b> & c") == "a &lt;b\\> \\& c"
+
+
+def test_in_markdown_an_address_is_no_link():
+    address = "https://there.example/x"
+    assert "<a href" in markdown2html_mistune(address)
+    assert markdown2html_mistune(for_markdown(address)).strip() == f"<p>{address}</p>"
+    assert for_markdown("WWW.there.example me@there.example") == r"WWW\.there.example me\@there.example"
 
 
 def test_pipes_and_lines_in_a_cell_do_not_make_new_cells_or_rows():
