@@ -178,6 +178,11 @@ class Front:
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("request", lambda request: self._note(request.url))
 
+    def choose_kernel(self) -> None:
+        """On a busy machine a front end may not see in time that its kernel has started, and asks which to take."""
+        asking = self.page.locator(".jp-Dialog", has_text="Select Kernel")
+        self.page.add_locator_handler(asking, lambda dialog: dialog.locator(".jp-mod-accept").click())
+
     def _note(self, url: str) -> None:
         if not url.startswith((self._server.url, self._server.url.replace("http", "ws"), "data:", "blob:")):
             self.foreign.append(url)
@@ -316,12 +321,9 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def front(browser: Browser, server: Server, kind: str, request: pytest.FixtureRequest) -> Iterator[Front]:
     page = browser.new_page(viewport={"width": 1100, "height": 900})
-    # On a busy machine a front end may not see in time that the kernel it asked for has started, and asks which to take.
-    page.add_locator_handler(
-        page.locator(".jp-Dialog", has_text="Select Kernel"), lambda dialog: dialog.locator(".jp-mod-accept").click()
-    )
     name = re.sub(r"\W+", "-", request.node.name).strip("-")
     front = Front(page, server, kind, name)
+    front.choose_kernel()
     try:
         yield front
         assert front.foreign == [], "the page loads something from elsewhere"
