@@ -21,7 +21,8 @@ _LINE = "1px solid rgba(128,128,128,.35)"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
 _SCROLL = "max-height:30em;overflow:auto"
 _DIM = "opacity:.75;font-size:12px"
-_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_SCROLL};{_MONO}"
+_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # nothing of a program lies beside its box, out of sight
+_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_WRAP};{_SCROLL};{_MONO}"
 # As in `code`: colours that can be read on white and on near black.
 _RED, _GREEN, _ORANGE, _BLUE = "#d0454c", "#2f8458", "#b8601c", "#337ab7"
 _STATES = {"done": _GREEN, "failed": _RED, "denied": _RED, "stopped": _ORANGE, "waiting for you": _ORANGE}

@@ -425,19 +425,20 @@ class Review {
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Run this program?");
-    const text = make("textarea", "ca-program");
+    const text = (this.text = make("textarea", "ca-program"));
     text.value = data.program;
     text.rows = Math.min(30, data.program.split("\n").length + 1);
     text.readOnly = !data.editable;
     text.spellcheck = false;
     text.setAttribute("aria-label", "program");
+    text.addEventListener("scroll", () => this.measure());
     const problem = (this.problem = make("div", "ca-wrong", data.problem));
     problem.setAttribute("role", "alert");
     const comment = (this.comment = make("input", "ca-reason"));
     comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
     comment.setAttribute("aria-label", "comment for the model");
     const act = (choice) => () => {
-      if (performance.now() - this.born < ARMED) return;
+      if (performance.now() - this.born < ARMED || (choice === "run" && this.unseen)) return;
       if (this.root.contains(document.activeElement)) this.root.focus();
       this.enable(false);
       send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
@@ -448,12 +449,24 @@ class Review {
     no.append(button("ca-deny", "Reject", act("reject")), comment);
     const title = make("div", "ca-title");
     const hint = data.editable ? "You may change it first." : "It holds characters that do not show: run it as it is, or not.";
+    this.more = make("div", "ca-wrong");
     title.append(make("b", "", "Run this program?"), make("span", "ca-dim", hint));
-    this.root.append(title, text, problem, yes, no);
+    this.root.append(title, text, this.more, problem, yes, no);
+    this.open = true;
+  }
+
+  // Of what does not fit into its box the end has to be seen before it can run.
+  measure() {
+    const { scrollTop, clientHeight, scrollHeight } = this.text;
+    this.unseen = this.unseen !== false && clientHeight > 0 && scrollTop + clientHeight < scrollHeight - 2;
+    this.more.textContent = this.unseen ? "There is more of it: scroll to its end before you run it." : "";
+    this.enable(this.open);
   }
 
   enable(on) {
-    for (const node of this.root.querySelectorAll("button")) node.disabled = !on;
+    this.open = on;
+    for (const node of this.root.querySelectorAll("button"))
+      node.disabled = !on || (node.matches(".ca-allow") && Boolean(this.unseen));
   }
 
   update(data) {
@@ -611,6 +624,7 @@ function render({ model, el }) {
       }
       if (data.problem) review.comment.value = comment;
       asks.append(review.root);
+      review.measure();
       focusOn(review && review.root, had);
     },
     end() {

@@ -432,3 +432,26 @@ def test_without_the_escaping_an_exported_page_runs_loads_and_leaves(browser: Br
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1", outputs=outputs)])
         watch, _ = on_a_page(browser, server, "control", notebook)
         assert {one.number for one in found} <= watch.numbers | nobody.numbers
+
+
+def test_a_program_cannot_run_before_all_of_it_was_in_sight(browser: Browser, server: Server):
+    beside = "x = 1" + " " * 900 + "; look_up(key='beside')"
+    below = "look_up(key='first')" + "\n" * 60 + "look_up(key='below')"
+    with canary() as nobody, opened(browser, server, nobody) as front:
+        front.open(f"script({beside!r}, {below!r})", "%%codeact --review\nGo.")
+        front.run(1)
+        front.done(1)
+        front.run(2)
+        front.state("waiting for you", 2)
+        boxes = front.card(2).locator(".ca-program, .ca-code")
+        assert boxes.evaluate_all("all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length") == 0
+        front.shot("hostile-beside")
+        front.card(2).get_by_label("comment for the model").fill("another")
+        front.click("Reject", 2)
+        box = front.card(2).locator(".ca-program")
+        expect(box).to_have_value(below, timeout=10_000)
+        expect(front.card(2).get_by_role("button", name="Run", exact=True)).to_be_disabled()
+        front.shot("hostile-below")
+        box.evaluate("one => one.scrollTo(0, one.scrollHeight)")
+        front.click("Run", 2)
+        assert "BELOW" in front.done(2)
