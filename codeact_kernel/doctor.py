@@ -132,7 +132,7 @@ def _lockdown(reached: Sequence[Isolation]) -> Finding:
     missing = sorted({layer for one in reached for layer in one.missing})
     layers = ", ".join(reached[0].layers) or "none"
     if missing:
-        advice = "A newer Linux kernel on x86-64 has them; docs/sandbox.md says what each of them stops."
+        advice = "A newer Linux kernel on x86-64 or aarch64 has them; docs/sandbox.md says what each of them stops."
         return Finding("lockdown", "warning", f"{layers}; without {', '.join(missing)}", advice)
     return Finding("lockdown", "ok", layers)
 

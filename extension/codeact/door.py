@@ -22,7 +22,7 @@ from codeact_kernel.model.choose import NoModel
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
 from codeact_kernel.reach import Reach
 from codeact_kernel.render import bundle
-from codeact_kernel.render.safe import one_line
+from codeact_kernel.render.safe import escaped, one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
@@ -190,11 +190,11 @@ class Door:
             return self.record
 
     def prompt(self, ask: str, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str]) -> str:
-        """Exactly what would be sent for `ask`."""
+        """What would be sent for `ask`, word for word; characters that do not show as their escapes."""
         reach = Reach(settings, inputs, outputs, lambda event: None)
         messages = prompt.first(ask, self.session.tools.specs().values(), reach.prompt)
         reach.close()
-        return "\n\n".join(f"--- {message.role} ---\n{message.content}" for message in messages)
+        return "\n\n".join(f"--- {message.role} ---\n{escaped(message.content)}" for message in messages)
 
     def warm(self) -> None:
         """Start a sandbox in the background; the first ever also compiles the guest.

@@ -21,7 +21,7 @@ from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.recorded import RecordedModel
-from codeact_kernel.render.safe import clip, plain
+from codeact_kernel.render.safe import clip, escaped, plain
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import ToolSpec
 from codeact_kernel.tools.failures import without_secrets
@@ -56,7 +56,7 @@ async def _model_in_words(door: Door, settings: Settings) -> str:
         model = await door.model(settings)
     except CodeActError as error:
         return str(error)
-    return f"{_named(model)}. {model.note}".strip(". ")
+    return plain(f"{_named(model)}. {model.note}").strip(". ")
 
 
 def _named(model: ModelClient) -> str:
@@ -86,9 +86,10 @@ def _tools(magics: CodeAct, rest: str) -> None:
         notes = ["asks before each call"] if spec.approval_mode == "always_require" else []
         notes += ["called by the model itself"] if spec.direct else []
         notes += ["read only"] if spec.read_only else []
+        notes += ["outsiders write what it returns"] if spec.source == "untrusted" else []
         line, *more = spec.stub.split("\n")
         said = f" ({', '.join(notes)})" if notes else ""
-        print("\n".join([f"{line}{'' if '  # ' in line or not said else '  #'}{said}", *more]))
+        print(escaped("\n".join([f"{line}{'' if '  # ' in line or not said else '  #'}{said}", *more])))
     if not len(door.session.tools):
         print("No tools yet: mark a function with @tool.")
 
@@ -136,7 +137,7 @@ def _model(magics: CodeAct, rest: str) -> None:
         door.session.model = None
     try:
         model = door.thread.submit(door.model(door.settings)).result()
-        print(f"{_named(model)} {model.note}".strip())
+        print(plain(f"{_named(model)} {model.note}").strip())
     except CodeActError as error:
         print(error)
 
