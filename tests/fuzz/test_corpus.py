@@ -1,0 +1,88 @@
+"""Every input that the fuzzer has kept, once more; `scripts/fuzz` looks for others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from codeact_kernel.bridge import messages, protocol, strict_json
+from codeact_kernel.data import received
+from codeact_kernel.files import tree
+from codeact_kernel.model import extract
+from codeact_kernel.network import policy
+from codeact_kernel.render import card, html, prose
+from codeact_kernel.sandbox import hostfunction, steps
+from codeact_kernel.show import content
+from codeact_kernel.tools import registry
+
+from .targets import CORPUS, TARGETS
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_kept_input_breaks_a_promise(target):
+    replay(target)
+
+
+def replay(target: str) -> None:
+    inputs = sorted((CORPUS / target).iterdir())
+    assert inputs
+    for path in inputs:
+        try:
+            TARGETS[target](path.read_bytes())
+        except Exception as error:
+            raise AssertionError(f"{target}, {path.name}: {path.read_bytes()[:2_000]!r}") from error
+
+
+PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
+    ("strict_json", "keys twice", strict_json, "_decoded", json.JSONDecoder(parse_float=strict_json._finite).decode),
+    ("strict_json", "lone surrogates", strict_json, "_refuse_surrogates", lambda value: None),
+    ("strict_json", "any depth", strict_json, "_nesting", lambda data: 0),
+    (
+        "strict_json",
+        "numbers without end",
+        strict_json,
+        "_decoded",
+        json.JSONDecoder(object_pairs_hook=strict_json._unique_keys).decode,
+    ),
+    ("host", "calls in any order", protocol.Connection, "_open", lambda self, call: self.open_calls.add(call)),
+    ("host", "fields unread", messages, "_check", lambda content, fields, what: None),
+    ("worker", "anything at any time", protocol.Connection, "_said", lambda self, speaker, message: None),
+    (
+        "hostfunction",
+        "pieces of any place",
+        steps.Steps,
+        "_gather",
+        lambda self, at, text, last: self._parts.append(text),
+    ),
+    ("hostfunction", "sleep for ever", hostfunction, "_seconds", lambda number: number),
+    ("card", "markup in a page", html, "for_html", str),
+    ("card", "codes on a card", card, "plain", str),
+    ("prose", "markup in prose", prose, "for_html", str),
+    ("show", "any chart", content, "checked_chart", lambda spec, limits: spec),
+    ("show", "any base64", content, "image_size", lambda data: ("image/svg+xml", 1, 1)),
+    (
+        "received",
+        "columns of any length",
+        received.Receiving,
+        "_lengths",
+        property(lambda self: [self._rows] * 9, lambda *_: None),
+    ),
+    ("files", "any path", tree, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
+    ("url", "any host", policy, "granted", lambda domains, method, url: replace(domains[0], methods=None)),
+    ("url", "any text", policy, "quote", lambda text, safe: text),
+    ("answer", "fences by halves", extract, "MAYBE_OPENING", extract.OPENING),
+    ("arguments", "others than asked for", registry, "_canonical", lambda name, arguments, limits: '{"number": 1}'),
+]
+
+
+@pytest.mark.parametrize(
+    ("target", "what", "where", "name", "wrong"), PLANTED, ids=[f"{one[0]}: {one[1]}" for one in PLANTED]
+)
+def test_a_target_notices_what_it_is_there_for(monkeypatch, target, what, where, name, wrong):
+    monkeypatch.setattr(where, name, wrong, raising=name != "_lengths")
+    with pytest.raises(AssertionError):
+        replay(target)
