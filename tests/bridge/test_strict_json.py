@@ -107,6 +107,29 @@ def test_depth_is_counted_as_nesting_and_not_as_brackets():
     refused(b"[[[]]]", depth=2)
 
 
+def levels(value: object) -> int:
+    inner = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
+    return isinstance(value, list | dict) + max(map(levels, inner), default=0)
+
+
+@settings(deadline=None)
+@given(json_values, st.integers(1, 5))
+def test_what_is_deeper_is_refused_and_nothing_else(value, depth):
+    data = dumps(value, limit=LIMIT)
+    if levels(value) > depth:
+        assert "deeper" in refused(data, depth)
+    else:
+        assert same(loads(data, limit=LIMIT, depth=depth), value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"[" * 9, b"[" * 9 + b"]" * 8, b"[[],[],[],[[[[[[[[", b'{"]":' * 9, b'["]",' * 9, b"[" * 4 + b'[["]]]]"' * 5],
+)
+def test_brackets_that_stay_open_count_as_levels(data):
+    assert "deeper" in refused(data, depth=4)
+
+
 def test_text_that_never_ends_is_refused_in_one_pass():
     """Scanning it again from each quote would take hours, in the process of the kernel."""
     refused(b"[" * 40 + b'"' + b'\\"' * (LIMIT // 2 - 40))

@@ -40,7 +40,7 @@ def replay(target: str) -> None:
 PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     ("strict_json", "keys twice", strict_json, "_decoded", json.JSONDecoder(parse_float=strict_json._finite).decode),
     ("strict_json", "lone surrogates", strict_json, "_refuse_surrogates", lambda value: None),
-    ("strict_json", "any depth", strict_json, "_nesting", lambda data: 0),
+    ("strict_json", "any depth", strict_json, "_is_deeper", lambda data, depth: False),
     (
         "strict_json",
         "numbers without end",
