@@ -63,4 +63,4 @@ def _link_markdown(file: OutputFile) -> str:
 def _href(file: OutputFile) -> str:
     """Relative to the notebook, which lies in the working folder; nothing for a file that does not."""
     path = PurePath(file.path)
-    return "" if path.is_absolute() or Path(file.path).drive else quote(path.as_posix())
+    return "" if path.is_absolute() or Path(file.path).drive else quote(path.as_posix(), errors="replace")

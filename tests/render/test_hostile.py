@@ -12,7 +12,7 @@ from nbconvert.filters.markdown_mistune import markdown2html_mistune
 from codeact_kernel.events import ModelAsked, OutputWritten, ProgramDelta, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
 from codeact_kernel.render.safe import escaped, for_markdown, plain
-from codeact_kernel.values import Isolation
+from codeact_kernel.values import Isolation, OutputFile
 
 from .cards import Reader, call, failed, failure, turn
 
@@ -204,3 +204,11 @@ def test_any_text_anywhere_is_read_back_as_text(text):
     assert words(escaped(result.program)) in data
     prose = bundle(turn(program=None, answer=text, isolation=None))["text/html"]
     assert words(plain(text.strip())) in words(Reader(prose).data)
+
+
+def test_a_file_whose_name_is_no_text_is_shown_all_the_same():
+    file = OutputFile(name="a\ud800b", path="out/a\ud800b", size=1, media_type="text/plain")
+    shown = bundle(turn(files=[file]))
+    assert 'href="out/a%3Fb"' in shown["text/html"]
+    assert "](out/a%3Fb)" in shown["text/markdown"]
+    assert "a\\ud800b" in shown["text/plain"]
