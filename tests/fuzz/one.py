@@ -9,7 +9,7 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["codeact_kernel"]):
+with atheris.instrument_imports(include=["codeact_kernel", "markdown_it"]):
     from .targets import TARGETS
 
 if __name__ == "__main__":
