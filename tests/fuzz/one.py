@@ -10,6 +10,8 @@ import sys
 import atheris
 
 with atheris.instrument_imports(include=["codeact_kernel", "markdown_it"]):
+    import markdown_it as markdown_it  # `render` imports it late, when what is imported is not instrumented any more
+
     from .targets import TARGETS
 
 if __name__ == "__main__":
