@@ -120,8 +120,10 @@ def for_notebook(value: object) -> object:
 
 def _dtype(values: Sequence[Any]) -> str | None:
     """Numbers and truth values stay exactly what they are where some are missing."""
-    kinds = set(map(type, values))
-    return {frozenset({int, type(None)}): "Int64", frozenset({bool, type(None)}): "boolean"}.get(frozenset(kinds))
+    kinds = frozenset[type](map(type, values))
+    if kinds == frozenset[type]((int, type(None))):
+        return "Int64" if all(one is None or -(2**63) <= one < 2**63 for one in values) else "object"
+    return "boolean" if kinds == frozenset[type]((bool, type(None))) else None
 
 
 def _are_names(names: JSONValue) -> bool:

@@ -197,7 +197,11 @@ def redirected(
     method = _next_method(request.method, status)
     if method is None or not location:
         return None
-    url = parse_url(urljoin(str(request.url), location), limits)
+    try:
+        joined = urljoin(str(request.url), location)
+    except ValueError:  # of brackets that are no IPv6 address
+        raise ToolCallError(f"{request.url.origin} redirects to {location[:200]!r}, which is no URL") from None
+    url = parse_url(joined, limits)
     if (request.url.origin.scheme, url.origin.scheme) == ("https", "http"):
         raise ToolCallError(f"{request.url.origin} redirects to {url.origin}, which is not encrypted: not followed")
     try:

@@ -453,7 +453,9 @@ def mails(folder: str = "new") -> list[str]:
     front.state("waiting for you", 2)
     card = front.card(2)
     expect(card.locator(".ca-row .ca-ask")).to_have_count(1)
-    expect(card.locator(".ca-row .ca-untrusted")).to_contain_text('an outsider can write, from mails(folder="new") in line 2')
+    expect(card.locator(".ca-row .ca-untrusted")).to_contain_text(
+        'an outsider can write, from mails(folder="new") in line 2'
+    )
     front.shot("untrusted")
     front.click("Deny", 2)
     assert "denied by you" in front.done(2)

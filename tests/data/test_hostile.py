@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeact_kernel.data import Data, Frame, taken, wanted
+from codeact_kernel.data import Data, Frame, for_notebook, taken, wanted
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.settings import Limits
 
@@ -234,3 +234,9 @@ def test_variables_may_be_named_in_several_ways():
         ("b", True),
         ("c", False),
     ]
+
+
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**200])
+def test_a_whole_number_that_no_column_of_pandas_holds_stays_what_it_is(number):
+    frame = for_notebook(Frame({"a": [number, None]}, 2))
+    assert list(frame["a"]) == [number, None]

@@ -18,9 +18,8 @@ from codeact_kernel.data import Data, Frame, for_notebook
 from codeact_kernel.data.received import Receiving
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.files import Files
-from codeact_kernel.files.limits import OutputLimits
+from codeact_kernel.limits import HttpLimits, OutputLimits
 from codeact_kernel.model.extract import Extracted, Reader
-from codeact_kernel.network.limits import HttpLimits
 from codeact_kernel.network.policy import Request, check_address, check_headers, granted, parse_url, redirected
 from codeact_kernel.preflight import check, direct_call
 from codeact_kernel.preflight.statements import Statements
@@ -76,7 +75,7 @@ def data_target(data: bytes) -> None:
 def files_target(data: bytes) -> None:
     """Lines of JSON, each a step to the room `files`: nothing outside of what is mounted is read or changed."""
     folder = _folder()
-    room = Files([FileMount(str(folder), "/input/rw", "rw")], None, Limits(), _OUTPUT)
+    room = Files([FileMount(str(folder), "/input/rw", "rw")], None, Limits(output=_OUTPUT))
     try:
         for step in _objects(data):
             serve = room.services.get(str(step.get("do")))

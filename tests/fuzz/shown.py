@@ -10,6 +10,7 @@ from typing import Any, get_args
 from codeact_kernel import events as e
 from codeact_kernel.bridge import strict_json
 from codeact_kernel.errors import BridgeError, ProgramError
+from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render import Transcript, brief, bundle, to_card
 from codeact_kernel.render.prose import prose_html
 from codeact_kernel.render.shown import shown_bundle, title_bundle
@@ -94,7 +95,7 @@ def show_target(data: bytes) -> None:
     if kind.isdecimal():
         kind = _KINDS[int(kind[:3]) % len(_KINDS)]
     items: list[Shown] = []
-    room = Show(items.append)
+    room = Show(items.append, ShowLimits())
     half = len(text) // 2
     try:
         for piece, last in ((text[:half], False), (text[half:], True)):

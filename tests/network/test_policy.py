@@ -194,6 +194,11 @@ def follow(method: str, status: int, location: str, *allowed: AllowedDomain) -> 
     )
 
 
+def test_a_redirect_to_no_address_at_all_is_told():
+    with pytest.raises(ToolCallError, match="redirects to '//]', which is no URL"):
+        follow("GET", 302, "//]")
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_of_a_question_is_followed_on_its_own_host_with_its_headers(status):
     for method in ("GET", "HEAD"):
