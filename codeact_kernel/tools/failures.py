@@ -1,24 +1,56 @@
-"""A tool's exception as a program may know it: type and message, no traceback, no absolute path, bounded."""
+"""A tool's exception as a program may know it: type and message, no traceback, no absolute path, no secret, bounded.
+
+Secrets are known by their value, where the environment has them, and else by their form. That finds the usual ones and
+cannot find all: a tool should not put a secret into its errors.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote, quote_plus
 
-__all__ = ["clipped", "told", "without_secrets"]
+__all__ = ["cleaned", "clipped", "told", "without_secrets"]
 
 LONGEST_READ = 20_000
 SHORTEST_SECRET = 8
-SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+SHORTEST_PLACE = 4
+NAMED_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+IN_A_URL = re.compile(r"(?<=://)[^\s/'\"<>]*@")
+
+SECRETS = re.compile(
+    r"""(?P<kept>\bauthorization["']?\s*[:=]\s*["']?)(?:[\w-]+\s+)?[^\s'",;}]+
+    | (?P<name>(?:password|passwd|api[_-]?key|secret|access[_-]?token|auth[_-]?token)["']?\s*[:=]\s*)
+      (?:"[^"\n]*"|'[^'\n]*'|[^\s'",;)}\]]+)
+    | (?P<scheme>\bbearer\s+)[\w.~+/=-]{8,}
+    | (?P<basic>\bbasic\s+)(?=[A-Z]*[\d=+/])[\w+/]{8,}={0,2}
+    | \b(?:sk|pk|rk)[-_][\w*-]{16,} | \bgh[a-z]_\w{20,} | \bgithub_pat_\w{20,} | \bhf_\w{20,} | \bxox[a-z]-[\w-]{10,}
+    | \bAKIA[0-9A-Z]{16} | \bAIza[\w-]{30,} | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
+    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----(?:.|\n)*""",
+    re.VERBOSE | re.IGNORECASE,
+)
+ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
+TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]*File \"[^\n]*\", line \d+", re.MULTILINE)
+ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{6,}")
 
 PATHS = re.compile(
-    r"""(?P<quote>['"])(?:~|[A-Za-z]:|file:/)?[\\/][^'"\n]*(?P=quote)  # between quotes a path may hold spaces
+    r"""'(?:~|[A-Za-z]:|file:/)?[\\/](?:[^'\\\n]|\\.)*'  # between quotes a path may hold spaces, and the other quotes
+    | "(?:~|[A-Za-z]:|file:/)?[\\/](?:[^"\\\n]|\\.)*"
+    | `(?:~|[A-Za-z]:|file:/)?[\\/][^`\n]*`
+    | [‘“](?:~|[A-Za-z]:|file:/)?[\\/][^’”\n]*[’”]
     | file:/[^\s'"]+
     | /{3,}[^\s'"]+                                  # sqlite:////home/...
     | (?<![\w./:~])~[\w-]*/[^\s'"<>|,;)\]}]*
     | (?<![\w./])(?<!:/)/(?!/)[^\s'"<>|,;:)\]}]+      # not the slashes of https://host/path
     | (?<!\w)[A-Za-z]:[\\/][^\s'"<>|,;)\]}]*
-    | \\\\\w[^\s'"<>|,;)\]}]*""",
+    | (?<![\w\\])\\[A-Za-z][\w.-]+\\[^\s'"<>|,;)\]}]*
+    | \\\\[\w?.][^\s'"<>|,;)\]}]*
+    | (?:%2F[^\s'"<>|,;)\]}%]+){2,}""",
     re.VERBOSE,
 )
 
@@ -26,21 +58,57 @@ PATHS = re.compile(
 def told(name: str, error: BaseException, characters: int) -> str:
     """What the program is told of `error`, raised by the tool `name`, in at most so many characters."""
     try:
-        message = str(error)[:LONGEST_READ]
-    except Exception:  # the exception's own __str__ is broken
+        message = str.__getitem__(str(error), slice(LONGEST_READ))
+    except BaseException:  # the exception's own __str__ is broken, or wants to end the kernel
         message = ""
-    message = message.partition("Traceback (most recent call last)")[0]
-    text = PATHS.sub("<path>", without_secrets(message)).strip()
-    kind = type(error).__name__
+    text, kind = cleaned(message).strip(), cleaned(type(error).__name__)
     return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
 
 
+def cleaned(message: str) -> str:
+    """`message` without tracebacks, absolute paths, addresses in memory and what is known or looks like a secret."""
+    # What is known goes first, as it stands: cut or replaced in part, it would not be known any more.
+    message = without_secrets(message)
+    if (cut := TRACEBACK.search(message)) is not None:
+        message = message[: cut.start()]
+    message = IN_A_URL.sub("<secret>@", ENVIRONMENT.sub("<environment>", message))
+    for place in _known_places():  # they may hold spaces
+        message = message.replace(place, "/~")
+    message = ADDRESS.sub("", PATHS.sub("<path>", message))
+    return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}<secret>", message)
+
+
 def without_secrets(message: str) -> str:
-    """Without the values of this process's environment variables that are named like a secret."""
-    for name, value in os.environ.items():
-        if len(value) >= SHORTEST_SECRET and SECRETS.search(name):
-            message = message.replace(value, "<secret>")
+    """Without the values of this process's environment variables that are named like a secret, however quoted."""
+    for secret in _known_secrets():
+        message = message.replace(secret, "<secret>")
     return message
+
+
+def _known_secrets() -> list[str]:
+    """The values of this process's environment variables that are named like a secret, as errors may quote them.
+
+    The longest first: a short one may be the beginning of another.
+    """
+    values = {value for name, value in os.environ.items() if NAMED_SECRETS.search(name)}
+    values |= {found[0].rpartition(":")[2][:-1] for value in os.environ.values() if (found := IN_A_URL.search(value))}
+    forms = {form for value in values if len(value) >= SHORTEST_SECRET for form in _forms(value)}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _forms(value: str) -> Iterable[str]:
+    yield from (value, repr(value)[1:-1], json.dumps(value)[1:-1])
+    with suppress(UnicodeEncodeError):
+        yield from (quote(value, safe=""), quote_plus(value), repr(value.encode())[2:-1])
+        yield base64.b64encode(value.encode()).decode().rstrip("=")
+
+
+def _known_places() -> list[str]:
+    places: set[str] = set()
+    for place in (Path.home, Path.cwd):
+        with suppress(OSError, RuntimeError):  # neither need be there
+            places.add(str(place()))
+    return sorted((place for place in places if len(place) >= SHORTEST_PLACE), key=len, reverse=True)
 
 
 def clipped(text: str, characters: int) -> str:

@@ -1,0 +1,165 @@
+"""What of a tool's exception crosses to the program: nothing that only the person may know."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+
+from codeact_kernel.tools.failures import LONGEST_READ, cleaned, told
+
+KEY = "ab\"c\\d/e+f='\n1234567890"
+"""With everything in it that is written otherwise where it is quoted."""
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SERVICE_API_KEY", KEY)
+    monkeypatch.setenv("SHORT_TOKEN", "canary-one")
+    monkeypatch.setenv("LONG_TOKEN", "canary-one-and-more")
+    monkeypatch.setenv("DATABASE_URL", "postgres://me:canary-of-the-url@db/x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY, repr(KEY), json.dumps(KEY), quote(KEY, safe=""), quote_plus(KEY), repr(KEY.encode()), repr({"key": [KEY]}),
+        base64.b64encode(KEY.encode()).decode(), f"<{KEY}>", KEY * 3,
+    ],
+)  # fmt: skip
+def test_a_secret_of_the_environment_is_not_told_however_it_is_quoted(text: str) -> None:
+    said = cleaned(f"before {text} after")
+    assert "1234567890" not in said
+    assert "MTIzNDU2" not in said
+    assert said.startswith("before ")
+    assert said.endswith(" after")
+
+
+def test_a_secret_that_begins_with_another_goes_whole() -> None:
+    assert cleaned("it was canary-one-and-more.") == "it was <secret>."
+
+
+def test_the_password_in_the_url_of_a_variable_is_a_secret_elsewhere_too() -> None:
+    assert cleaned("password authentication failed: canary-of-the-url") == ("password authentication failed: <secret>")
+
+
+def test_the_environment_as_a_whole_is_not_told() -> None:
+    assert cleaned(f"it is {os.environ}") == "it is <environment>"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("no route to postgresql://admin:hunter2@db.host:5432/prod", "postgresql://<secret>@db.host:5432/prod"),
+        ("smb://me:p@ss@host/share", "smb://<secret>@host/share"),
+        ("['curl', '-H', 'Authorization: Bearer abc.def.ghi']", "['curl', '-H', 'Authorization: <secret>']"),
+        ("{'Authorization': 'Basic dXNlcjpwYXNz'}", "{'Authorization': '<secret>'}"),
+        ("sent Bearer abcdef123456 and", "sent Bearer <secret> and"),
+        ("sent Basic dXNlcjpwYXNz1= and", "sent Basic <secret> and"),
+        ("Client(api_key='abc', url='x')", "Client(api_key=<secret>, url='x')"),
+        ('{"password": "correct horse", "user": "bob"}', '{"password": <secret>, "user": "bob"}'),
+        ("login user=bob password=correcthorse", "login user=bob password=<secret>"),
+        ("Incorrect API key provided: sk-abcdefghijklmnop1234. Look", "provided: <secret>. Look"),
+        ("Incorrect API key provided: sk-proj-****************1234.", "provided: <secret>."),
+        ("ghp_abcdefghijklmnopqrstuvwx, AKIAIOSFODNN7EXAMPLE", "<secret>, <secret>"),
+        ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.dozjgNryP4J3 expired", "token <secret> expired"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIE\nxyz", "<secret>"),
+    ],
+)  # fmt: skip
+def test_what_has_the_form_of_a_secret_is_not_told(text: str, left: str) -> None:
+    said = cleaned(text)
+    assert said.endswith(left)
+    assert len(said) < len(text) + 8
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "KeyError: 'password'", "the secret is missing", "basic requirements", "invalid token: }", "task-1 of risk_model",
+        "GET https://host.example/orders/3?email=a@b.example", "in 1/2 of the cases", r"bad escape \d at \w\s+", "10:30",
+        "user@host.example is no user", "Authorization was denied",
+    ],
+)  # fmt: skip
+def test_an_ordinary_text_is_told_as_it_is(text: str) -> None:
+    assert cleaned(text) == text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "'/home/o\\'brien/secret.txt'", '"/home/o\'brien/secret.txt"', "'/home/o\"b/secret.txt'", "`/home/my dir/secret`",
+        "\u2018/home/my dir/secret\u2019", "\u201c/home/my dir/secret\u201d", r"\Users\me\secret", r"\\?\C:\secret",
+        r"\\server\share\secret", r"C:\Users\secret", "'C:\\\\Users\\\\my dir\\\\secret'", "%2Fhome%2Fsecret",
+        "b'/home/my dir/secret'", "PosixPath('/home/my dir/secret')", "file:///home/secret",
+    ],
+)  # fmt: skip
+def test_a_path_of_the_host_is_not_told_however_it_is_written(path: str) -> None:
+    said = cleaned(f"cannot open {path} now")
+    assert "secret" not in said
+    assert "<path>" in said
+    assert (said[:12], said[-4:]) == ("cannot open ", " now")
+
+
+def test_a_home_or_folder_with_spaces_in_its_name_goes_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "my own project"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert cleaned(f"cannot open {folder}/data.csv now") == "cannot open <path> now"
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("it broke\nTraceback (most recent call last):\n  File x", "it broke\n"),
+        ('it broke\n  File "/srv/x.py", line 3, in f\n    inner(key)\nValueError: y', "it broke\n"),
+        ("<object at 0x7f5d09e6cb10>", "<object>"),
+    ],
+)
+def test_neither_tracebacks_nor_addresses_are_told(text: str, left: str) -> None:
+    assert cleaned(text) == left
+
+
+@pytest.mark.parametrize("raised", [SystemExit(1), KeyboardInterrupt(), GeneratorExit(), ValueError("no")])
+def test_an_exception_whose_text_cannot_be_had_is_told_by_its_type(raised: BaseException) -> None:
+    class Evil(Exception):
+        def __str__(self) -> str:
+            raise raised
+
+    assert told("f", Evil(), 500) == "f raised Evil"
+
+
+def test_an_exception_whose_text_is_no_plain_text_runs_nothing_of_its_own() -> None:
+    class Text(str):
+        def __getitem__(self, place: object) -> str:
+            raise SystemExit
+
+        def partition(self, mark: str) -> tuple[str, str, str]:
+            raise SystemExit
+
+        replace = __len__ = partition  # type: ignore[assignment]
+
+    class Evil(Exception):
+        def __str__(self) -> str:
+            return Text("said")
+
+    assert told("f", Evil(), 500) == "f raised Evil: said"
+
+
+def test_the_name_of_a_type_is_no_way_out() -> None:
+    assert told("f", type("canary-one", (Exception,), {})("x"), 500) == "f raised <secret>: x"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "/", "'/", "'/\\a", "\\a", "%2Fa", "basic a", "authorization: a ", "api_key=", "://a", "sk-a", "eyJaaaaaaaa.", "\n",
+        ' \nFile "x', "-----BEGIN PRIVATE KEY-----", " at 0x", "~a/", "environ({",
+    ],
+)  # fmt: skip
+def test_a_long_text_of_one_kind_is_read_to_its_end(unit: str) -> None:
+    text = (unit * LONGEST_READ)[:LONGEST_READ]
+    assert told("f", ValueError(text), 500).startswith("f raised ValueError")
