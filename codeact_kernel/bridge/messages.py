@@ -14,6 +14,8 @@ from ..errors import BridgeError
 from ..values import JSONObject, JSONValue, ProgramFailure, RunOutcome, Stream
 
 __all__ = [
+    "LAST_LINE",
+    "LONGEST_NAME",
     "CallTool",
     "Finished",
     "Message",
@@ -104,6 +106,14 @@ class _Any:
     """Stands for a field whose value is checked elsewhere."""
 
 
+# An honest worker stays below these.
+LONGEST_NAME = 200
+"""Characters of the name in a call."""
+LAST_LINE = 1 << 20
+"""Of a program."""
+_MOST_LAYERS, _LONGEST_LAYER = 20, 100
+_LONGEST_KIND, _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 200, 2_200, 64 << 10
+
 _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
     Run: {"program": str, "tools": dict, "rooms": dict, "keep": bool},
@@ -144,10 +154,12 @@ def decode(value: JSONValue) -> Message:
     _check(content, _FIELDS[kind], kind.__name__)
     if kind is Finished:
         return Finished(replace(outcome_from_json(content["outcome"]), state_lost=content["state_lost"] is True))
-    if kind is Ready and not (_is_texts(content["layers"]) and _is_texts(content["missing"])):
-        raise BridgeError("Ready: layers that are no texts")
-    if kind is Output and content["stream"] not in ("stdout", "stderr"):
-        raise BridgeError("Output to no known stream")
+    if kind is Ready and not (_is_names(content["layers"]) and _is_names(content["missing"])):
+        raise BridgeError("Ready: layers that are no names")
+    if kind is Output and (content["stream"] not in ("stdout", "stderr") or not content["text"]):
+        raise BridgeError("Output of nothing, or to no known stream")
+    if kind is CallTool:
+        _check_call(content)
     return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields were checked one by one just above
 
 
@@ -182,8 +194,15 @@ def _failure_from_json(value: JSONValue) -> ProgramFailure | None:
     if not (line is None or type(line) is int):
         raise BridgeError("failure: a line that is no number")
     return ProgramFailure(
-        kind=str(value["kind"]), message=str(value["message"]), traceback=str(value["traceback"]), line=line
+        kind=_one_line(str(value["kind"]), _LONGEST_KIND),
+        message=_one_line(str(value["message"]), _LONGEST_MESSAGE),
+        traceback=str(value["traceback"])[:_LONGEST_TRACEBACK],
+        line=line if line is not None and 0 < line <= LAST_LINE else None,
     )
+
+
+def _one_line(text: str, most: int) -> str:
+    return " ".join(text[:most].splitlines())
 
 
 def _outcome_to_json(outcome: RunOutcome) -> JSONObject:
@@ -203,6 +222,19 @@ def _check(content: JSONObject, fields: Mapping[str, type], what: str) -> None:
     for name, expected in fields.items():
         if expected is not _Any and type(content[name]) is not expected:
             raise BridgeError(f"{what}: {name} is not of its type")
+
+
+def _check_call(content: JSONObject) -> None:
+    name, line, together = content["name"], cast("int", content["line"]), cast("int", content["together"])
+    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+        raise BridgeError("CallTool: a name that is too long")
+    if not 0 <= line <= LAST_LINE or together < 1:
+        raise BridgeError("CallTool: a number that counts nothing")
+
+
+def _is_names(value: JSONValue) -> bool:
+    names = cast("list[str]", value) if _is_texts(value) and len(cast("list[str]", value)) <= _MOST_LAYERS else [""]
+    return all(0 < len(name) <= _LONGEST_LAYER and name.isprintable() for name in names)
 
 
 def _is_texts(value: JSONValue) -> bool:

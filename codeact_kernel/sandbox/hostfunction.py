@@ -21,7 +21,7 @@ import base64
 import time
 from collections.abc import Callable, Mapping
 
-from ..bridge.messages import outcome_from_json
+from ..bridge.messages import LAST_LINE, LONGEST_NAME, outcome_from_json
 from ..bridge.strict_json import loads, to_text
 from ..errors import BridgeError
 from ..guest import Pack
@@ -123,7 +123,9 @@ class HostFunction:
         most = self._limits.arguments_bytes
         if self._size > most // 8 and (size := len(to_text(arguments).encode())) > most:
             raise Refused(f"arguments of {size:,} bytes, the limit is {most:,}")
-        call = self._host.open_call(_text(operation, "name")[:200], arguments, line, max(1, together))
+        name = _text(operation, "name")[:LONGEST_NAME]
+        line = line if 0 < line <= LAST_LINE else 0
+        call = self._host.open_call(name, arguments, line, max(1, together))
         return self._answers({call}, None) if operation.get("wait") is True else call
 
     def _wait(self, operation: JSONObject) -> JSONValue:

@@ -15,7 +15,7 @@ EVERY_MESSAGE = [
     m.Ready(7, ["seccomp"], ["Landlock"]),
     m.Run("1 + 1", {"get": ["user"]}, {"rows": [1]}, True),
     m.Output("stdout", "é\n"),
-    m.Output("stderr", ""),
+    m.Output("stderr", " "),
     m.CallTool(1, "get", {"user": {"id": None}}, 4),
     m.ToolReturned(1, [1.5, {"a": True}]),
     m.ToolReturned(2, None),
@@ -87,7 +87,32 @@ def test_a_bool_is_no_int(line):
 
 
 def test_output_goes_to_stdout_or_stderr_and_nowhere_else():
-    refused({"says": "Output", "stream": "log", "text": ""})
+    refused({"says": "Output", "stream": "log", "text": "x"})
+
+
+def test_output_of_nothing_is_refused_since_no_limit_would_count_it():
+    refused({"says": "Output", "stream": "stdout", "text": ""})
+
+
+@pytest.mark.parametrize("changes", [{"line": -1}, {"line": m.LAST_LINE + 1}, {"together": 0}, {"name": "x" * 201}])
+def test_a_call_from_no_line_or_of_an_endless_name_is_refused(changes):
+    refused({**m.encode(m.CallTool(1, "get", {}, 1)), **changes})
+
+
+@pytest.mark.parametrize("layers", [[""], ["x" * 101], ["x"] * 21, ["two\nlines"], ["\u202eback"], ["\x1b[31m"]])
+def test_layers_that_are_no_names_are_refused(layers):
+    refused({**m.encode(m.Ready(1)), "layers": layers})
+    refused({**m.encode(m.Ready(1)), "missing": layers})
+
+
+def test_a_failure_is_told_in_one_line_of_a_length_that_can_be_shown():
+    forged = failure(kind="A\nB" * 100, message="one\r\ntwo\u2028three" * 1_000, traceback="x" * 100_000, line=-7)
+    told = m.outcome_from_json(outcome(failure=forged)).failure
+    assert told is not None
+    assert len(str(told).splitlines()) == 1
+    assert (len(told.kind) <= 200, len(told.message) <= 2_200, len(told.traceback) <= 65_536) == (True, True, True)
+    assert told.message.startswith("one two three")
+    assert told.line is None
 
 
 def outcome(**changes: object) -> dict[str, object]:
