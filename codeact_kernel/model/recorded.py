@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -27,6 +28,7 @@ T = TypeVar("T", str, int)
 VERSION = 1
 FILE_BYTES = 1 << 20
 NAME_CHARACTERS = 200
+LARGEST_NUMBER = 1 << 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,7 +172,10 @@ def first_user_text(messages: Sequence[Message]) -> str:
 
 def load_record(path: Path) -> Record:
     try:
-        with path.open("rb") as file:
+        # A FIFO would wait for a writer.
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UserError(f"{path} is no record of a model (no file): check its path.")
             data = file.read(FILE_BYTES + 1)
     except OSError as error:
         raise UserError(f"The record {path} cannot be read ({error.strerror}): check its path.") from None
@@ -207,8 +212,8 @@ def parse_record(value: object) -> Record:
         )
         answers[answer.ask, answer.step] = answer
     model, recorded = take(table, "model", str), take(table, "recorded", str)
-    if not 0 < len(model) <= NAME_CHARACTERS:
-        raise ValueError("the model's name is too long or empty")
+    if not 0 < len(model) <= NAME_CHARACTERS or not model.isprintable():
+        raise ValueError("the model's name is too long or empty, or has characters that do not show")
     return Record(model=model, recorded=date.fromisoformat(recorded).isoformat(), answers=answers)
 
 
@@ -220,7 +225,7 @@ def as_table(value: object) -> dict[str, object]:
 
 def take(row: Mapping[str, object], name: str, kind: type[T]) -> T:
     value = row.get(name)
-    if type(value) is not kind or (isinstance(value, int) and value < 0):
+    if type(value) is not kind or (isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER):
         raise ValueError(f"{name!r} is missing or not of its kind")
     return cast(T, value)
 
@@ -231,7 +236,9 @@ def save_record(path: Path, record: Record) -> None:
     # Replaced as a whole: a recording that is stopped leaves the old file.
     beside = path.with_name(path.name + ".new")
     try:
-        beside.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+        beside.unlink(missing_ok=True)  # a link that came with the folder must not lead us to another file
+        with beside.open("x", encoding="utf-8") as file:
+            file.write(json.dumps(table, indent=1) + "\n")
         os.replace(beside, path)
     except OSError as error:
         raise UserError(f"The record {path} cannot be written ({error.strerror}): check its path.") from None

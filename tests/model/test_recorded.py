@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -91,6 +92,10 @@ def test_a_step_beyond_the_record_is_told_apart_from_an_unknown_ask(tmp_path: Pa
         {"model": 5},
         {"model": ""},
         {"model": "m" * 201},
+        {"model": "two\nlines"},
+        {"model": "\x1b[31mred"},
+        {"model": "\u202eback"},
+        {"answers": [{**ANSWER, "prompt_tokens": 10**20}]},
         {"recorded": None},
         {"recorded": "yesterday"},
     ],
@@ -169,3 +174,29 @@ def test_answers_of_two_models_are_not_mixed_in_one_file(tmp_path: Path) -> None
     path = record_in(tmp_path, ANSWER)
     with pytest.raises(UserError, match=r"holds answers of small-1.5b: record big in another file"):
         ask_model(RecordingModel(ScriptedModel(["x"], name="big"), path), first())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="FIFOs and links of POSIX")
+def test_what_is_no_file_is_no_record_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    for name in ("fifo", "endless", "."):
+        with pytest.raises(UserError, match=r"no file|cannot be read"):
+            RecordedModel.load(tmp_path / name)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_a_link_that_came_with_the_folder_is_not_written_through(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("mine")
+    for name in ("record.json", "record.json.new"):
+        folder = tmp_path / name.replace(".", " ")
+        folder.mkdir()
+        (folder / name).symlink_to(tmp_path / "own")
+        recording = RecordingModel(ScriptedModel(["x"], name="m"), folder / "record.json")
+        if name == "record.json":
+            with pytest.raises(UserError, match="is no record"):
+                ask_model(recording, first())
+        else:
+            ask_model(recording, first())
+            assert not (folder / "record.json").is_symlink()
+    assert (tmp_path / "own").read_text() == "mine"
