@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import replace
 
 from .approval import Desk, Question, needs_person
+from .bridge.strict_json import to_text
 from .events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
 from .limits import sized
 from .preflight import Site
@@ -112,10 +113,16 @@ class Calls:
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
+        self._kept += len(to_text(dict(call.arguments)))
+        if too_much := self._kept > self._limits.turn_arguments_bytes:
+            call = replace(call, arguments={})  # what is over the limit must not be kept for the result either
         self._emit(CallOpened(run=self.run, call=call))
         run, started = self.run, 0.0
         decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
+            if too_much:
+                most = sized(self._limits.turn_arguments_bytes)
+                raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._bound(call, direct)
             call = replace(call, version=bound.tool.spec.version)
@@ -164,10 +171,6 @@ class Calls:
             ToolCallError: this call is beyond it.
         """
         most_calls = bound.tool.spec.max_invocations
-        self._kept += len(bound.arguments)
-        if self._kept > self._limits.turn_arguments_bytes:
-            most = sized(self._limits.turn_arguments_bytes)
-            raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
         if most_calls is not None and self._invoked[call.name] >= most_calls:
             raise ToolCallError(f"{call.name} may be called {most_calls} times in a turn, and was")
         self._invoked[call.name] += 1

@@ -40,6 +40,7 @@ Serve: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
 """One service: takes what a program sends, gives what it gets. Raises ProgramError, whose text the program sees."""
 ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
 Choice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
+_ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +107,7 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        return self.choice != "reject"
+        return self.choice in _ALLOWING  # what is not known is no yes: an approver may be anybody's
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from ..settings import Limits
 from ..values import Decision
@@ -53,9 +53,13 @@ class Desk:
         try:
             decision = await self._within(self._approver.decide(question))
         except TimeoutError:
-            return Decision(choice="reject", by="nobody", reason=self._too_late)
+            return self._unanswered(question, self._too_late)
         except Exception as error:  # whatever goes wrong with asking
-            return Decision(choice="reject", by="nobody", reason=f"asking failed: {type(error).__name__}")
+            return self._unanswered(question, f"asking failed: {type(error).__name__}")
+        if (task := asyncio.current_task()) is not None and task.cancelling():
+            raise asyncio.CancelledError  # an approver that does not let go decides nothing any more
+        if not isinstance(cast("object", decision), Decision):  # an approver may be anybody's
+            return self._unanswered(question, "asking failed: no decision came of it")
         if decision.by == "person":
             self._learn(question, decision)
         return decision
@@ -68,6 +72,11 @@ class Desk:
             return Verdict(program=None, comment=self._too_late, by="nobody")
         except Exception as error:
             return Verdict(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
+
+    def _unanswered(self, question: Question, reason: str) -> Decision:
+        """A no, that counts as one: what nobody answers is not asked without end."""
+        self._denied[question.call.name] += 1
+        return Decision(choice="reject", by="nobody", reason=reason)
 
     def _learn(self, question: Question, decision: Decision) -> None:
         if decision.choice == "allow_cell" or (question.untrusted and decision.choice == "allow_session"):

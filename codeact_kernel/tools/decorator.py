@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import hashlib
 import inspect
 import json
@@ -24,6 +25,7 @@ __all__ = ["RESERVED", "as_tool", "tool"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
+_CACHED = type(functools.lru_cache(str))
 _OURS = ("codeact", "codeact_kernel")
 LONGEST_NAME = 64
 RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "http_request", "observe", "show"})
@@ -218,7 +220,11 @@ def _version(function: Callable[..., object], contract: Contract, *options: obje
 
 def _is_all_in_its_source(function: Callable[..., object]) -> bool:
     """Whether two functions with this source do the same: not with a variable of an outer function, or an object as a
-    default, in which one may have the test database and the other the real one."""
+    default or around it, in which one may have the test database and the other the real one."""
+    while isinstance(function, _CACHED):
+        function = function.__wrapped__
+    if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):
+        return False
     defaults = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
     try:
         json.dumps(defaults)

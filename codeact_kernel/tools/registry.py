@@ -108,6 +108,7 @@ class Registry:
         tool = self._tools.get(name)
         if tool is None:
             raise ToolCallError(clipped(f"There is no tool {name[:64]!r}. {self._listed()}", limits.error_characters))
+        _check_unchanged(tool)
         bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, arguments, limits))
         _arguments(bound, limits)
         return bound
@@ -158,6 +159,7 @@ class Registry:
         self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None, convert: Convert
     ) -> JSONValue | Kept:
         tool, name = bound.tool, bound.tool.spec.name
+        _check_unchanged(tool)
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
 
         def run() -> object:
@@ -186,6 +188,11 @@ class Registry:
         if not names:
             return "No tool is defined."
         return f"The tools are: {', '.join(names[:NAMES_LISTED])}{', ...' if len(names) > NAMES_LISTED else ''}."
+
+
+def _check_unchanged(tool: Tool) -> None:
+    if not tool.unchanged:
+        raise ToolCallError(f"{tool.spec.name} was changed since it was offered: its cell has to be run again.")
 
 
 def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) -> str:

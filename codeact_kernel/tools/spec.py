@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import operator
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ..errors import ProgramError
@@ -87,6 +89,20 @@ class Tool:
     function: Callable[..., object]
     contract: Contract
     spec: ToolSpec
+    _body: tuple[object, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_body", _body_of(self.function))
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether the function is what it was when its version was made: autoreload puts new code into the old one."""
+        return all(map(operator.is_, self._body, _body_of(self.function)))
+
+
+def _body_of(function: Callable[..., object]) -> tuple[object, ...]:
+    parts = ("__code__", "__defaults__", "__kwdefaults__")
+    return tuple(getattr(one, part, None) for one in (function, inspect.unwrap(function)) for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
