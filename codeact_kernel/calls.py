@@ -202,6 +202,9 @@ class Calls:
                 return str(error)
             return ""
 
+        def version(arguments: Mapping[str, JSONValue]) -> str:
+            return "" if problem(arguments) else self._edited(bound, arguments).tool.spec.version
+
         spec = bound.tool.spec
         return Question(
             turn=self._turn,
@@ -213,6 +216,7 @@ class Calls:
             more=self._more(call),
             untrusted=self._untrusted,
             check=problem,
+            version_of=version,
         )
 
     def _more(self, call: ToolCall) -> str:

@@ -79,10 +79,14 @@ class Desk:
         return Decision(choice="reject", by="nobody", reason=reason)
 
     def _learn(self, question: Question, decision: Decision) -> None:
+        self._denied[question.call.name] += decision.choice == "reject"
+        if decision.arguments is not None:
+            if not (version := question.version_of(decision.arguments)):
+                return
+            question = replace(question, call=replace(question.call, version=version))
         if decision.choice == "allow_cell" or (question.untrusted and decision.choice == "allow_session"):
             self._cell.add(_in_cell(question))
         self._grants.remember(question, decision)
-        self._denied[question.call.name] += decision.choice == "reject"
 
     @property
     def _too_late(self) -> str:

@@ -17,6 +17,10 @@ def _not_settled() -> Decision | None:
     return None
 
 
+def _no_version(arguments: Mapping[str, JSONValue]) -> str:
+    return ""
+
+
 def _anything_goes(arguments: Mapping[str, JSONValue]) -> str:
     return ""
 
@@ -35,6 +39,8 @@ class Question:
         untrusted: the call that brought text into the turn which an outsider can write; empty where none did. Then
             nothing that was allowed before counts.
         check: why other arguments cannot be put in the place of these; empty when they can.
+        version_of: the version of the tool that other arguments would call (a request to another host is another one);
+            empty when they cannot be used.
         settled: the decision, if an answer to another question has made this one needless. An approver that asks one
             question after the other looks here before it asks the next.
     """
@@ -48,6 +54,7 @@ class Question:
     more: str = ""
     untrusted: str = ""
     check: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
+    version_of: Callable[[Mapping[str, JSONValue]], str] = _no_version
     settled: Callable[[], Decision | None] = _not_settled
 
     @property

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Annotated, Any
 
 import pytest
 from pydantic import AfterValidator
 
+from codeact_kernel.access import AllowedDomain
 from codeact_kernel.approval import Question
 from codeact_kernel.values import Decision
 
@@ -193,3 +197,52 @@ async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     kernel.silent(turn)
     kernel.contained()
     await kernel.answers()
+
+
+@attempt("D13.edit-elsewhere", "is allowed for the session with a request that the person changed to another host")
+async def test_a_permission_is_for_the_host_that_was_allowed_and_not_for_the_one_that_was_asked_about(
+    kernel, two_sites
+):
+    asked, edited, hits = two_sites
+    person = Person("allow_session", "reject")
+    person._arguments = {"method": "GET", "url": f"{edited}/edited"}
+    domains = tuple(AllowedDomain(site, approval_mode="always_require") for site in (asked, edited))
+    program = (
+        TRIED
+        + f"""
+import urllib.request
+def fetch(url):
+    return tried(lambda: urllib.request.urlopen(url).status)
+seen = [fetch("{asked}/one"), fetch("{asked}/two"), fetch("{edited}/three")]
+"""
+    )
+    turn = await kernel.turn(program, approver=person, allowed_domains=domains)
+    kernel.session.grants.revoke()
+    assert hits == ["/edited", "/three"], turn.seen
+    assert len(person.asked) == 2
+    kernel.contained()
+    await kernel.answers()
+
+
+@pytest.fixture
+def two_sites() -> Generator[tuple[str, str, list[str]]]:
+    """Two web servers, and the paths they were asked for."""
+    hits: list[str] = []
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hits.append(self.path)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ExitStack() as stack:
+        servers = [stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), Page)) for _ in range(2)]
+        for server in servers:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        one, two = (f"http://127.0.0.1:{server.server_port}" for server in servers)
+        yield one, two, hits
