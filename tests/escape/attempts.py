@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pytest
 
-__all__ = ["Attempt", "attempt", "cases"]
+__all__ = ["Attempt", "attempt", "cases", "tried"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,3 +41,17 @@ def attempt(id: str, tries: str) -> pytest.MarkDecorator:
 def cases(attempts: Iterable[Attempt]) -> list[object]:
     """As parameters of a test."""
     return [pytest.param(one, id=one.id, marks=attempt(one.id, one.tries)) for one in attempts]
+
+
+def tried(expression: str, before: str = "") -> str:
+    """A program that leaves what an expression gives, or `refused: ` and the exception that it ends in.
+
+    Args:
+        before: statements, which must go well everywhere.
+    """
+    return f"""{textwrap.dedent(before).strip()}
+try:
+    seen = {expression}
+except Exception as error:
+    seen = f"refused: {{type(error).__name__}}: {{error}}"
+"""

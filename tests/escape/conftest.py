@@ -14,8 +14,10 @@ import re
 import secrets
 import socket
 import sys
+import textwrap
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +125,7 @@ class Kernel:
         )
         told = replace(result, program=None)
         shown = "".join(bundle(told).values())
-        return Turn(result, f"{told!r}{shown}{[said for said in model.asked[1:]]}{events[3:]!r}")
+        return Turn(result, f"{told!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
 
     def contained(self, *, ran: list[tuple[str, object]] | None = None) -> None:
         """Nothing was read, reached or started, and no tool ran but `ran`."""
@@ -133,10 +135,9 @@ class Kernel:
         assert sorted(path.name for path in self.folder.iterdir()) == ["secret.txt"], "a file was written"
         assert self.secret.read_text() == self.token
         for process in psutil.Process().children(recursive=True):
-            try:
-                assert "codeact_kernel.sandbox.worker" in process.cmdline() or not process.is_running()
-            except psutil.NoSuchProcess:
-                continue
+            with suppress(psutil.NoSuchProcess):
+                command = process.cmdline()  # which a copy of a worker that is just ending has no more
+                assert not command or "codeact_kernel.sandbox.worker" in command, f"a process runs: {command}"
 
     def silent(self, turn: Turn) -> None:
         """Nothing leaked, and an error is one clear sentence."""
@@ -145,8 +146,9 @@ class Kernel:
             if len(place) > 3:
                 assert place not in turn.told, f"a path of the host leaked: {place}"
         if error := turn.result.error:
-            assert error.message
+            assert str(error)
             assert "\n" not in error.message and "Traceback" not in error.message
+            assert "RUST_BACKTRACE" not in error.message
             assert "codeact_kernel" not in error.traceback
 
     async def answers(self) -> None:
@@ -167,6 +169,7 @@ class Kernel:
 
 def hidden(program: str) -> str:
     """The same program, where nobody can read it."""
+    program = textwrap.dedent(program)
     return f"seen = None\nexec({program!r}, globals())\nseen"
 
 
