@@ -1,0 +1,322 @@
+"""G. What one program leaves for the next, one session for another, and secrets for anybody."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from dataclasses import replace
+
+import psutil
+import pytest
+
+from codeact_kernel import DenyAll, ScriptedModel, Session
+
+from ..sandbox.conftest import workers
+from .attempts import attempt, tried
+from .conftest import Kernel, Turn, hidden, offered, unlisted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+LEFT = [
+    (
+        "variable",
+        "leaves variables, functions and classes",
+        "left = 1\ndef add(*_):\n    return 'forged'\nimport __main__\n__main__.more = 2",
+        "['left' in globals(), 'more' in globals(), add(1, 2)]",
+        [False, False, 3],
+    ),
+    (
+        "builtins",
+        "replaces builtins",
+        "import builtins\nbuiltins.sorted = lambda *_: 'forged'\nbuiltins.left = 1\ndel builtins.sum",
+        "[sorted([2, 1]), 'left' in dir(__builtins__), sum([1, 2])]",
+        [[1, 2], False, 3],
+    ),
+    (
+        "library",
+        "replaces functions of the library",
+        "import json, math, random\njson.loads = math.sqrt = random.random = lambda *_: 'forged'",
+        "[__import__('json').loads('[1]'), __import__('math').sqrt(4), __import__('random').random() == 'forged']",
+        [[1], 2.0, False],
+    ),
+    (
+        "modules",
+        "plants modules, and changes where they are looked for",
+        "import sys, types\nsys.modules['left'] = types.ModuleType('left')\nsys.path.insert(0, '/output')\n"
+        "sys.meta_path.insert(0, type('Left', (), {'find_spec': lambda *_: None}))",
+        "[name for name in ('left',) if name in __import__('sys').modules] + ['/output' in __import__('sys').path]"
+        " + [one for one in __import__('sys').meta_path if getattr(one, '__name__', '') == 'Left']",
+        [False],
+    ),
+    (
+        "file",
+        "leaves files and folders, open and closed",
+        "import os\nos.mkdir('/output/d')\nfile = open('/output/d/left', 'w')\nfile.write('left')\nos.chdir('/output/d')",
+        "[__import__('os').listdir('/output'), __import__('os').getcwd()]",
+        [[], "/"],
+    ),
+    (
+        "environment",
+        "changes the environment",
+        "import os, posix\nos.environ['LEFT'] = posix.environ[b'LEFT'] = '1'\nos.putenv('LEFT', '1')",
+        "[dict(__import__('os').environ), dict(__import__('posix').environ)]",
+        [{}, {}],
+    ),
+    (
+        "settings",
+        "changes warnings, the decimal context, the limit of recursion and the collector",
+        "import decimal, gc, sys, warnings\nwarnings.simplefilter('error')\ndecimal.getcontext().prec = 2\n"
+        "sys.setrecursionlimit(77_777)\ngc.disable()\nsys.set_int_max_str_digits(0)",
+        "[[one for one in __import__('warnings').filters if one[0] == 'error'], __import__('decimal').getcontext().prec,"
+        " __import__('sys').getrecursionlimit() == 77_777, __import__('gc').isenabled(), __import__('sys').get_int_max_str_digits()]",
+        [[], 28, False, True, 4300],
+    ),
+    (
+        "streams",
+        "replaces what the next program prints to, and follows it",
+        "import sys\nclass Left:\n    write = flush = lambda *_: None\nsys.stdout = sys.stderr = Left()\n"
+        "sys.settrace(lambda *_: 1 / 0)\nsys.excepthook = sys.displayhook = lambda *_: None",
+        "[print('seen'), __import__('sys').gettrace(), type(__import__('sys').stdout).__name__ == 'Left']",
+        [None, None, False],
+    ),
+    (
+        "ours",
+        "leaves hooks in our own code, below what programs see",
+        "import codeact_calls, codeact_prelude\ncodeact_calls.before_call.append(lambda *_: ('forged',))\n"
+        "codeact_calls.plain = codeact_prelude.host = lambda *_, **__: 'forged'\nfrom wit_world.imports import tools\n"
+        "tools.dispatch = lambda *_: '=\"forged\"'",
+        "[add(1, 2), echo('mine')]",
+        [3, "mine"],
+    ),
+    (
+        "calls",
+        "leaves calls that nobody waits for, and tasks",
+        "import asyncio\nloop = asyncio.new_event_loop()\nloop.create_task(asyncio.sleep(99))\nleft = add.submit(a=1, b=1)",
+        "add(1, 2)",
+        3,
+    ),
+    (
+        "crash",
+        "crashes in the middle of an operation",
+        "from wit_world.imports import tools\ntools.dispatch('codeact', '{\"at\": 0, \"part\": \"' + 'x' * 2_000 + '\"}')\n"
+        "import os\nos.abort()",
+        "add(1, 2)",
+        3,
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("leave", "look", "clean"),
+    [
+        pytest.param(leave, look, clean, id=name, marks=attempt(f"G1.{name}", what))
+        for name, what, leave, look, clean in LEFT
+    ],
+)
+async def test_nothing_of_a_program_is_there_for_the_next_one(kernel, leave, look, clean):
+    first = await kernel.turn(leave)
+    second = await kernel.turn(look, direct=True)
+    assert second.result.value == clean, (first.seen, second.seen)
+    kernel.ran.clear()
+    kernel.silent(first)
+    await holds(kernel, second)
+
+
+async def holds(kernel: Kernel, turn: Turn) -> None:
+    """What `Kernel.holds` asks for, of a turn that was made by hand."""
+    kernel.contained()
+    kernel.silent(turn)
+    await kernel.answers()
+
+
+@attempt("G1.random", "sets the state of the random numbers, to know those of the next program")
+async def test_random_numbers_cannot_be_foreseen(kernel):
+    await kernel.turn("import random\nrandom.seed(1)\nleft = random.getstate()")
+    numbers = [(await kernel.turn("import random\nrandom.random()", direct=True)).result.value for _ in range(3)]
+    assert len({0.13436424411240122, *numbers}) == 4  # the first of seed 1, and three others
+    kernel.contained()
+
+
+@attempt("G1.repair", "fails, so that its variables are kept for the repair, and looks for them in the next prompt")
+async def test_what_is_kept_for_a_repair_is_gone_after_it(kernel):
+    turn = await kernel.turn("left = 1\n1 / 0", "seen = left + 1\nleft = 2", direct=True, max_retries=1)
+    assert turn.result.error is None, turn.seen  # within the turn it is meant to be there
+    await holds(kernel, turn)
+
+
+async def test_the_control_what_is_kept_within_a_turn_can_be_seen(kernel):
+    turn = await kernel.turn("left = 1\n1 / 0", "left + 1", direct=True, max_retries=1)
+    assert turn.result.value == 2
+
+
+# -- sessions and sets of tools ------------------------------------------------------------------------------------------
+
+
+@attempt("G2.session", "calls a tool of another session, and looks for what its programs left")
+async def test_sessions_share_no_worker_and_no_tool(kernel):
+    await kernel.answers()
+    mine = {process.pid for process in workers()}
+    ran: list[object] = []
+    other = offered(lambda name, value: ran.append(value))
+
+    def theirs() -> str:
+        """Another session's."""
+        return "theirs"
+
+    other.add(unlisted(theirs))
+    async with Session(tools=other) as session:
+        model = ScriptedModel(["```python\nleft = theirs()\nleft\n```"])
+        result = await session.ask("Try it.", model=model, settings=kernel.settings, approver=DenyAll())
+        assert result.value == "theirs"
+        assert {process.pid for process in workers()} - mine  # a worker of its own
+        turn = await kernel.turn(tried('[call_tool("theirs"), left]'))
+    assert "There is no tool 'theirs'" in turn.seen
+    assert ran == []
+    await holds(kernel, turn)
+
+
+@attempt("G2.tools", "calls a tool that was there for the program before, and is not any more")
+async def test_a_tool_that_was_taken_away_cannot_be_called(kernel):
+    def passing() -> str:
+        """Here for one prompt."""
+        kernel.ran.append(("passing", None))
+        return "came"
+
+    kernel.session.tools.add(unlisted(passing))
+    try:
+        first = await kernel.turn("left = passing\nseen = passing()")
+    finally:
+        kernel.session.tools.remove("passing")
+    assert first.result.value == "came"
+    kernel.ran.clear()
+    turn = await kernel.turn(tried('call_tool("passing")'))
+    assert "There is no tool 'passing'" in turn.seen
+    await holds(kernel, turn)
+
+
+# -- secrets -------------------------------------------------------------------------------------------------------------
+
+
+def found_in(process: psutil.Process, text: str) -> int:
+    """How often a text is in the memory that a process can write to.
+
+    Raises:
+        OSError: this system lets nobody look.
+    """
+    found = 0
+    with open(f"/proc/{process.pid}/maps") as maps, open(f"/proc/{process.pid}/mem", "rb", buffering=0) as memory:
+        for line in maps:
+            place, kind, *_ = line.split()
+            start, end = (int(part, 16) for part in place.split("-"))
+            if kind.startswith("rw") and "[v" not in line:
+                found += in_part(memory.fileno(), start, end, text.encode())
+    return found
+
+
+def in_part(memory: int, start: int, end: int, text: bytes) -> int:
+    """The same, of one part of it."""
+    found, step = 0, 8 << 20
+    for at in range(start, end, step):
+        try:
+            found += os.pread(memory, min(step, end - at) + len(text), at).count(text)
+        except OSError:  # of what was reserved and never used
+            continue
+    return found
+
+
+def in_workers(text: str) -> int:
+    """How often a text is in the memory of our workers, and of their copies."""
+    everyone = [child for process in workers() for child in (process, *process.children(recursive=True))]
+    return sum(found_in(process, text) for process in everyone)
+
+
+needs_memory = pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows the memory of a process")
+
+
+@needs_memory
+@attempt("G3.memory", "could find the secret of the prompt before it anywhere in its worker's memory")
+async def test_a_secret_of_one_prompt_is_not_in_the_worker_of_the_next(kernel):
+    halves = secrets.token_hex(12), secrets.token_hex(12)
+    counts: list[int] = []
+
+    def given() -> list[str]:
+        """The secret, in halves."""
+        return list(halves)
+
+    def look() -> int:
+        """How often it is there."""
+        counts.append(in_workers("".join(halves)))
+        return len(counts)
+
+    for function in (given, look):
+        kernel.session.tools.add(unlisted(function))
+    try:
+        first = await kernel.turn("kept = ''.join(given())\nseen = look()")
+        second = await kernel.turn("seen = look()")
+    finally:
+        for name in ("given", "look"):
+            kernel.session.tools.remove(name)
+    assert (first.result.value, second.result.value) == (1, 2), (first.seen, second.seen)
+    assert counts[0] > 0  # the control: where it is, it is found
+    assert counts[1] == 0
+    await holds(kernel, second)
+
+
+@attempt("G3.prompt", "has the model told what the prompt before saw")
+async def test_a_prompt_says_nothing_of_the_prompt_before(kernel):
+    secret = secrets.token_hex(12)
+    told: list[object] = []
+    for program in (f"seen = echo({secret!r})\nprint(seen)", "seen = 1"):
+        model, events = ScriptedModel([f"```python\n{hidden(program)}\n```"]), list[object]()
+        result = await kernel.session.ask(
+            "Try it.", model=model, settings=kernel.settings, approver=DenyAll(), emit=events.append
+        )
+        told.append(f"{result!r}{model.asked!r}{events!r}")
+    assert secret in str(told[0])
+    assert secret not in str(told[1])
+    kernel.ran.clear()
+    await kernel.answers()
+
+
+@attempt("G4.worker", "is in a process that knows the key of the model, or the environment")
+@needs_memory
+async def test_a_worker_knows_nothing_of_the_environment(kernel):
+    counts: list[int] = []
+
+    def look() -> int:
+        """How often it is there."""
+        counts.append(in_workers(kernel.token))
+        counts.append(sum(kernel.token in str(process.environ()) for process in workers()))
+        counts.append(in_workers("codeact_runner"))
+        return 1
+
+    kernel.session.tools.add(unlisted(look))
+    try:
+        turn = await kernel.turn("seen = look()")
+    finally:
+        kernel.session.tools.remove("look")
+    assert turn.result.value == 1, turn.seen
+    assert counts[:2] == [0, 0]
+    assert counts[2] > 0  # the control: it was looked for where something is
+    await holds(kernel, turn)
+
+
+@attempt("G4.told", "fails, is repaired, prints and calls, while somebody listens to all that is said for the key")
+async def test_the_environment_is_in_nothing_that_is_said(kernel):
+    programs = [
+        "import os\nprint(dict(os.environ), os.getenv('OPENAI_API_KEY'))\necho(dict(os.environ))\nraise ValueError(os.environ)",
+        "import os\ntry:\n    destroy(str(os.environ))\nexcept ToolDenied as error:\n    print(error)\nobserve(dict(os.environ))",
+        "seen = [str(error) for error in []]",
+    ]
+    model, events = ScriptedModel([f"```python\n{hidden(one)}\n```" for one in programs]), list[object]()
+    settings = replace(kernel.settings, max_retries=2)
+    result = await kernel.session.ask("Try it.", model=model, settings=settings, approver=DenyAll(), emit=events.append)
+    assert result.attempts == 3, result
+    said = f"{result!r}{model.asked!r}{events!r}"
+    assert kernel.token not in said
+    assert "environ" in said
+    assert kernel.ran == [("echo", {})]
+    kernel.ran.clear()
+    kernel.contained()
+    await kernel.answers()
