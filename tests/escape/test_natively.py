@@ -18,8 +18,9 @@ from .test_files import planted
 from .test_interpreter import ATTEMPTS as INTERPRETER
 from .test_interpreter import TOKEN
 from .test_network import ATTEMPTS as NETWORK
+from .test_resources import ATTEMPTS as RESOURCES
 
-CONTROLLED = [one for one in [*INTERPRETER, *FILES, *NETWORK] if one.gets_out]
+CONTROLLED = [one for one in [*INTERPRETER, *FILES, *NETWORK, *RESOURCES] if one.gets_out]
 
 PLAIN = """
 import pathlib, sys

@@ -155,7 +155,7 @@ MEMORY = [
         ("bytes", "asks for 300 MB at once", "seen = len(bytearray(300 << 20))", "MemoryError", "^314572800"),
         ("text", "makes a text of 300 MB", "seen = len('x' * (300 << 20))", "MemoryError", "^314572800"),
         ("list", "fills a list, one item after the other", "x = []\nwhile len(x) < 6_000_000:\n    x.append([len(x)])\nseen = len(x)", "MemoryError|TimedOut", ""),
-        ("doubling", "doubles a text until there is no memory", "x = 'x'\nwhile len(x) < 1 << 29:\n    x += x\nseen = len(x)", "MemoryError", "^536870912"),
+        ("doubling", "doubles a text until there is no memory", "x = 'x'\nwhile len(x) < 1 << 28:\n    x += x\nseen = len(x)", "MemoryError", "^268435456"),
         ("power", "computes a number of 200 MB", "seen = (1 << (200 << 23)).bit_length()", "MemoryError", "^1677721601"),
         ("bomb", "unpacks a small text to a gigabyte", "import zlib\npacked = zlib.compress(bytes(1 << 20)) \nd = zlib.decompressobj()\nseen = sum(len(x) for x in [zlib.decompress(packed) for _ in range(300)])", "MemoryError", "^314572800"),
         ("format", "formats a number with a width of a billion", "seen = len(f'{1:>300000000}')", "MemoryError", "^300000000"),

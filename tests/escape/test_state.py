@@ -59,7 +59,7 @@ LEFT = [
     (
         "environment",
         "changes the environment",
-        "import os, posix\nos.environ['LEFT'] = posix.environ[b'LEFT'] = '1'\nos.putenv('LEFT', '1')",
+        "import os, posix\nos.environ['LEFT'] = '1'\nposix.environ[b'LEFT'] = b'1'\nos.putenv('LEFT', '1')",
         "[dict(__import__('os').environ), dict(__import__('posix').environ)]",
         [{}, {}],
     ),
@@ -75,19 +75,27 @@ LEFT = [
     (
         "streams",
         "replaces what the next program prints to, and follows it",
-        "import sys\nclass Left:\n    write = flush = lambda *_: None\nsys.stdout = sys.stderr = Left()\n"
-        "sys.settrace(lambda *_: 1 / 0)\nsys.excepthook = sys.displayhook = lambda *_: None",
-        "[print('seen'), __import__('sys').gettrace(), type(__import__('sys').stdout).__name__ == 'Left']",
-        [None, None, False],
+        "import sys\nclass Left:\n    write = flush = lambda *_: None\nsys.__stdout__ = sys.stdout = sys.stderr = Left()\n"
+        "sys.excepthook = sys.unraisablehook = lambda *_: None\nsys.settrace(lambda *_: None)",
+        "[type(__import__('sys').__stdout__).__name__ == 'Left', type(__import__('sys').stdout).__name__ == 'Left',"
+        " __import__('sys').excepthook.__name__ == '<lambda>', __import__('sys').gettrace()]",
+        [False, False, False, None],
     ),
     (
         "ours",
         "leaves hooks in our own code, below what programs see",
-        "import codeact_calls, codeact_prelude\ncodeact_calls.before_call.append(lambda *_: ('forged',))\n"
-        "codeact_calls.plain = codeact_prelude.host = lambda *_, **__: 'forged'\nfrom wit_world.imports import tools\n"
-        "tools.dispatch = lambda *_: '=\"forged\"'",
+        "import codeact_calls\ncodeact_calls.before_call.append(lambda *_: ('forged',))",
         "[add(1, 2), echo('mine')]",
         [3, "mine"],
+    ),
+]  # fmt: skip
+ENDED = [
+    (
+        "dispatch",
+        "replaces the import by which all of our code talks to the host",
+        "from wit_world.imports import tools\ntools.dispatch = lambda *_: '=\"forged\"'",
+        "add(1, 2)",
+        3,
     ),
     (
         "calls",
@@ -107,14 +115,27 @@ LEFT = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("leave", "look", "clean"),
-    [
-        pytest.param(leave, look, clean, id=name, marks=attempt(f"G1.{name}", what))
-        for name, what, leave, look, clean in LEFT
-    ],
-)
-async def test_nothing_of_a_program_is_there_for_the_next_one(kernel, leave, look, clean):
+def leaving(attempts):
+    """As parameters of a test."""
+    return [pytest.param(*programs, id=name, marks=attempt(f"G1.{name}", what)) for name, what, *programs in attempts]
+
+
+@pytest.mark.parametrize(("leave", "look", "clean"), leaving(LEFT))
+async def test_the_next_program_finds_what_the_first_one_left_in_the_same_prompt_alone(kernel, leave, look, clean):
+    # The control: a program that failed leaves its guest to the one that repairs it.
+    same = await kernel.turn(f"{leave}\nraise ValueError('left')", f"seen = {look}", max_retries=1)
+    assert same.result.value != clean or same.result.error
+    kernel.ran.clear()
+    await left_nothing(kernel, leave, look, clean)
+
+
+@pytest.mark.parametrize(("leave", "look", "clean"), leaving(ENDED))
+async def test_a_program_that_breaks_its_guest_breaks_no_other(kernel, leave, look, clean):
+    await left_nothing(kernel, leave, look, clean)
+
+
+async def left_nothing(kernel: Kernel, leave: str, look: str, clean: object) -> None:
+    """Run one program, and look in the next prompt."""
     first = await kernel.turn(leave)
     second = await kernel.turn(look, direct=True)
     assert second.result.value == clean, (first.seen, second.seen)
