@@ -161,10 +161,14 @@ class Kernel:
         """All four, of one attempt."""
         turn = await self.turn(one.program, **options)
         assert re.search(one.reached, turn.seen), f"it did not come to the barrier: {turn.seen[:2_000]}"
+        await self.stands(turn)
+        return turn
+
+    async def stands(self, turn: Turn) -> None:
+        """Contained, with one clear sentence, without a leak; and it goes on. Of a turn that came to the barrier."""
         self.contained()
         self.silent(turn)
         await self.answers()
-        return turn
 
 
 def hidden(program: str) -> str:

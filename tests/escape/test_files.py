@@ -621,13 +621,6 @@ async def test_what_was_mounted_to_be_read_is_not_changed(kernel, one, tmp_path)
     assert within(kernel, tmp_path, turn) == []
 
 
-async def holds(kernel: Kernel, turn: Turn) -> None:
-    """What `Kernel.holds` asks for, of a turn that was made by hand."""
-    kernel.contained()
-    kernel.silent(turn)
-    await kernel.answers()
-
-
 @attempt("B3.workspace", "writes to the workspace, and over it by a mount of a name that is there")
 async def test_a_workspace_is_read_only(kernel, tmp_path):
     data = planted(tmp_path, tmp_path)
@@ -639,7 +632,7 @@ async def test_a_workspace_is_read_only(kernel, tmp_path):
     )
     assert "refused: PermissionError" in turn.seen
     assert not (data / "new.txt").exists()
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B4.hard_link", "writes to a file that has a second name outside")
@@ -652,7 +645,7 @@ async def test_a_file_with_a_second_name_is_not_written(kernel, tmp_path):
     assert "refused: PermissionError" in turn.seen
     assert "hard link" in turn.seen
     assert outside.read_text() == "mine"
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B4.output_folder", "has its output saved where somebody has laid a link")
@@ -663,7 +656,7 @@ async def test_output_is_not_saved_through_a_link(kernel, tmp_path):
     assert list((tmp_path / "elsewhere").iterdir()) == []
     assert turn.result.files == ()
     (tmp_path / "codeact_output").unlink()
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B6.file", "has a file replaced by a link to the secret after it was opened, and reads on")
@@ -696,7 +689,7 @@ seen = [set(first + rest) == {"x"}, len(rest), again]
     finally:
         kernel.session.tools.remove("swap")
     assert turn.result.value == [True, 299_990, "refused: PermissionError"], turn.seen
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B6.folder", "has a folder replaced by a link between being listed and being opened")
@@ -728,7 +721,7 @@ for way in (lambda: open("/input/data/sub/secret.txt").read(), lambda: os.listdi
     finally:
         kernel.session.tools.remove("swap")
     assert turn.result.value == ["harmless", True, *["refused: PermissionError"] * 3], turn.seen
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B6.mount", "has the mounted folder itself replaced while it runs")
@@ -750,7 +743,7 @@ async def test_a_mount_stays_the_folder_that_was_mounted(kernel, tmp_path):
     finally:
         kernel.session.tools.remove("swap")
     assert "a.txt" in turn.result.value[0] and "secret.txt" not in turn.result.value[0], turn.seen
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("B8.html", "gives a file a name that is HTML, and one that leads out where it is saved")
@@ -766,4 +759,4 @@ for name in ({name!r}, "[click](javascript:alert(1)).md", "..%2f..%2fleft", "$(t
     shown = bundle(turn.result)
     assert "<img src=x" not in shown["text/html"]
     assert 'href="javascript:' not in shown["text/html"]
-    await holds(kernel, turn)
+    await kernel.stands(turn)

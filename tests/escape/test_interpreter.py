@@ -751,7 +751,7 @@ for name in ("print", "repr", "str", "dict", "list", "isinstance", "len", "type"
     setattr(builtins, name, lambda *rest, **more: "forged")
 seen = "left"
 """,
-        reached="left|Crashed|Error",
+        reached="^'left'|Crashed",
     ),
     Attempt(
         id="A8.json",
@@ -763,7 +763,7 @@ json.encoder.c_make_encoder = json.encoder.JSONEncoder.encode = json.encoder.JSO
 seen = "left"
 print("after")
 """,
-        reached="left|Crashed|Error",
+        reached="^'left'|Crashed",
     ),
     Attempt(
         id="A8.runner",
@@ -776,7 +776,7 @@ sys.modules.clear()
 sys.meta_path.clear()
 seen = "left"
 """,
-        reached="left|Crashed|Error",
+        reached="^'left'|Crashed",
     ),
 ]
 
@@ -797,9 +797,7 @@ async def test_a_call_that_the_program_answers_itself_is_no_call(kernel):
     """)
     assert turn.result.value == ["forged", "forged"]
     assert turn.result.calls == ()
-    kernel.contained()
-    kernel.silent(turn)
-    await kernel.answers()
+    await kernel.stands(turn)
 
 
 @attempt("A8.exceptions", "replaces the exception of a denial, so that a denied call seems to have gone well")
@@ -814,6 +812,4 @@ async def test_a_denial_that_the_program_hides_from_itself_is_recorded_as_one(ke
     """)
     assert turn.result.value == "destroyed"
     assert [call.decision.choice for call in turn.result.calls] == ["reject"]
-    kernel.contained()
-    kernel.silent(turn)
-    await kernel.answers()
+    await kernel.stands(turn)

@@ -17,7 +17,6 @@ from ..network.conftest import Server, new_server, server
 from ..sandbox.conftest import EMULATED
 from ..sandbox.test_around_the_prelude import RAW
 from .attempts import Attempt, attempt, cases, tried
-from .conftest import Kernel, Turn
 
 __all__ = ["new_server", "server"]
 
@@ -409,13 +408,6 @@ async def test_an_allowed_host_is_no_way_to_another(kernel, one, server, monkeyp
     assert {seen.method for seen in server.seen} <= {"GET"}
 
 
-async def holds(kernel: Kernel, turn: Turn) -> None:
-    """What `Kernel.holds` asks for, of a turn that was made by hand."""
-    kernel.contained()
-    kernel.silent(turn)
-    await kernel.answers()
-
-
 @pytest.mark.parametrize(
     ("status", "target"),
     [
@@ -436,7 +428,7 @@ async def test_a_redirect_is_judged_as_a_request(kernel, server: Server, status,
     assert "redirects" in turn.seen or "cannot be asked" in turn.seen
     assert {seen.path for seen in server.seen} == {"/go"}
     assert len(server.seen) <= 6
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("C5.redirect_key", "has what it sent in the headers carried on to another allowed host")
@@ -450,7 +442,7 @@ async def test_a_key_stays_with_its_host(kernel, new_server):
     assert turn.result.value == 200, turn.seen
     (came,) = second.seen
     assert "key" not in str(came.headers)
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 class Names:
@@ -486,7 +478,7 @@ async def test_a_name_is_judged_by_the_address_it_has(kernel, monkeypatch, addre
     turn = await kernel.turn(tried(f'http_get("{url}/").status'), allowed_domains=[url])
     assert "resolves to an address that is not public" in turn.seen
     assert names.asked == ["innocent.example"]
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("C4.second_look_up", "asks a name that has another address the second time it is looked up")
@@ -502,7 +494,7 @@ async def test_a_connection_goes_to_the_address_that_was_judged(kernel, server: 
     assert turn.result.value == [200, "localhost does not resolve to this machine"], turn.seen
     assert len(server.seen) == 1  # looked up once for each request: there is no second look-up behind the judgement
     assert names.asked == ["localhost", "localhost"]
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @pytest.fixture
@@ -563,7 +555,7 @@ async def test_no_server_holds_a_program_up_or_fills_the_memory(kernel, server: 
     turn = await kernel.turn(tried(f'http_get("{server.url}/go").status'), allowed_domains=[server.url])
     assert re.search(f"refused: ToolFailed.*({says})", turn.seen), turn.seen
     assert len(server.seen) == 1
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("C7.query", "sends data out to a host that the person allowed (this works, and is what the entry grants)")
@@ -578,7 +570,7 @@ async def test_data_sent_to_an_allowed_host_arrives_and_is_in_the_record(kernel,
         f"{server.url}/path/of-data?and=query",
         f"{server.url}/",
     ]
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("C7.asks", "sends data out to a host that has to be asked for, with nobody there")
@@ -589,4 +581,4 @@ async def test_a_host_that_asks_gets_nothing_without_a_yes(kernel, server: Serve
     )
     assert "refused: ToolDenied" in turn.seen
     assert server.seen == []
-    await holds(kernel, turn)
+    await kernel.stands(turn)

@@ -14,7 +14,7 @@ from codeact_kernel import DenyAll, ScriptedModel, Session
 
 from ..sandbox.conftest import workers
 from .attempts import attempt, tried
-from .conftest import Kernel, Turn, hidden, offered, unlisted
+from .conftest import Kernel, hidden, offered, unlisted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -141,14 +141,7 @@ async def left_nothing(kernel: Kernel, leave: str, look: str, clean: object) -> 
     assert second.result.value == clean, (first.seen, second.seen)
     kernel.ran.clear()
     kernel.silent(first)
-    await holds(kernel, second)
-
-
-async def holds(kernel: Kernel, turn: Turn) -> None:
-    """What `Kernel.holds` asks for, of a turn that was made by hand."""
-    kernel.contained()
-    kernel.silent(turn)
-    await kernel.answers()
+    await kernel.stands(second)
 
 
 @attempt("G1.random", "sets the state of the random numbers, to know those of the next program")
@@ -163,7 +156,7 @@ async def test_random_numbers_cannot_be_foreseen(kernel):
 async def test_what_is_kept_for_a_repair_is_gone_after_it(kernel):
     turn = await kernel.turn("left = 1\n1 / 0", "seen = left + 1\nleft = 2", direct=True, max_retries=1)
     assert turn.result.error is None, turn.seen  # within the turn it is meant to be there
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 async def test_the_control_what_is_kept_within_a_turn_can_be_seen(kernel):
@@ -194,7 +187,7 @@ async def test_sessions_share_no_worker_and_no_tool(kernel):
         turn = await kernel.turn(tried('[call_tool("theirs"), left]'))
     assert "There is no tool 'theirs'" in turn.seen
     assert ran == []
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("G2.tools", "calls a tool that was there for the program before, and is not any more")
@@ -213,7 +206,7 @@ async def test_a_tool_that_was_taken_away_cannot_be_called(kernel):
     kernel.ran.clear()
     turn = await kernel.turn(tried('call_tool("passing")'))
     assert "There is no tool 'passing'" in turn.seen
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 # -- secrets -------------------------------------------------------------------------------------------------------------
@@ -281,7 +274,7 @@ async def test_a_secret_of_one_prompt_is_not_in_the_worker_of_the_next(kernel):
     assert (first.result.value, second.result.value) == (1, 2), (first.seen, second.seen)
     assert counts[0] > 0  # the control: where it is, it is found
     assert counts[1] == 0
-    await holds(kernel, second)
+    await kernel.stands(second)
 
 
 @attempt("G3.prompt", "has the model told what the prompt before saw")
@@ -320,7 +313,7 @@ async def test_a_worker_knows_nothing_of_the_environment(kernel):
     assert turn.result.value == 1, turn.seen
     assert counts[:2] == [0, 0]
     assert counts[2] > 0  # the control: it was looked for where something is
-    await holds(kernel, turn)
+    await kernel.stands(turn)
 
 
 @attempt("G4.told", "fails, is repaired, prints and calls, while somebody listens to all that is said for the key")
