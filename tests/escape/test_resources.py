@@ -435,3 +435,26 @@ async def test_many_bad_endings_leave_no_process_no_descriptor_and_no_memory(ker
     assert memory[-1] <= memory[1] + 32, memory
     assert max(left) <= 2, left
     kernel.contained()
+
+
+@attempt("F3.refused_calls", "sends large arguments with calls that are refused, for the kernel to keep in its record")
+async def test_calls_that_are_not_made_fill_no_memory_either(kernel):
+    limits = with_limits(kernel, turn_arguments_bytes=1 << 20)
+    turn = await kernel.turn(
+        """
+said = set()
+for name, given in (("no_such_tool", "value"), ("add", "value"), ("echo", "value"), ("echo", "wrong"), ("destroy", "what")) * 8:
+    try:
+        call_tool(name, **{given: "x" * 100_000})
+    except (ToolFailed, ToolDenied) as error:
+        said.add(type(error).__name__)
+seen = sorted(said)
+""",
+        **limits,
+    )
+    assert "ToolFailed" in turn.seen
+    assert len(turn.result.calls) == 40
+    kept = sum(len(str(call.call.arguments)) for call in turn.result.calls)
+    assert kept <= 1 << 20
+    kernel.ran.clear()
+    await kernel.stands(turn)
