@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+import re
 import socket
 import time
 from dataclasses import replace
@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel import reach
-from codeact_kernel.network import HttpLimits, Network
+from codeact_kernel.network import HttpLimits
 
 from ..network.conftest import Server, new_server, server
 from ..sandbox.conftest import EMULATED
 from ..sandbox.test_around_the_prelude import RAW
 from .attempts import Attempt, attempt, cases, tried
+from .conftest import with_limits
 
 __all__ = ["new_server", "server"]
 
@@ -497,12 +497,8 @@ async def test_a_connection_goes_to_the_address_that_was_judged(kernel, server: 
     await kernel.stands(turn)
 
 
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Requests that may take little: who waits for half a minute learns no more."""
-    limits = HttpLimits(seconds=5 if EMULATED else 0.5, reply_bytes=1 << 20)
-    monkeypatch.setattr(reach, "Network", functools.partial(Network, limits=limits))
-
+IMPATIENT = HttpLimits(seconds=5 if EMULATED else 0.5, reply_bytes=1 << 20)
+"""Requests that may take little: who waits for half a minute learns no more."""
 
 ENDLESS = {
     "silent": ("never answers", "took longer than", lambda reply: time.sleep(60)),
@@ -547,12 +543,14 @@ ENDLESS = {
     "name",
     [pytest.param(name, marks=attempt(f"C6.{name}", f"asks a server that {ENDLESS[name][0]}")) for name in ENDLESS],
 )
-async def test_no_server_holds_a_program_up_or_fills_the_memory(kernel, server: Server, impatient, name):
-    import re
-
+async def test_no_server_holds_a_program_up_or_fills_the_memory(kernel, server: Server, name):
     _, says, serve = ENDLESS[name]
     server.replies["/go"] = serve
-    turn = await kernel.turn(tried(f'http_get("{server.url}/go").status'), allowed_domains=[server.url])
+    turn = await kernel.turn(
+        tried(f'http_get("{server.url}/go").status'),
+        allowed_domains=[server.url],
+        **with_limits(kernel, http=IMPATIENT),
+    )
     assert re.search(f"refused: ToolFailed.*({says})", turn.seen), turn.seen
     assert len(server.seen) == 1
     await kernel.stands(turn)
