@@ -244,6 +244,8 @@ class Calls:
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
         if decision.arguments is not None:
             bound = self._edited(bound, decision.arguments)
+        if call.name not in self._reach.tools and not self._tools.holds(bound):
+            raise ToolCallError(f"{call.name} was defined anew or removed while the call waited: call it again")
 
         def report(done: float, total: float | None, text: str) -> None:
             self._emit(CallProgressed(run=run, call=call, done=done, total=total, text=text))

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import stat
 import struct
 import sys
 import threading
@@ -26,7 +27,7 @@ if sys.platform != "win32":
 
 __all__ = ["die_with", "finish", "no_core", "prepare", "watch"]
 
-_READ_WRITE_IOCTL = 1 << 1 | 1 << 2 | 1 << 15  # Landlock's rights to a file or device
+_READ, _READ_WRITE_IOCTL = 1 << 2, 1 << 1 | 1 << 2 | 1 << 15  # Landlock's rights to a file or device
 _ADDRESS_SPACE = 12 << 30  # wasm reserves over 4 GiB of addresses per instance; the memory it may use is capped apart
 
 
@@ -88,12 +89,12 @@ def finish(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]
 
     os.environ.clear()
     locked("Landlock", lambda: _landlock([]))
-    _rlimits(cpu_seconds, more_files=hypervisor)
+    _rlimits(cpu_seconds)
     locked("seccomp", lambda: _seccomp(hypervisor))
     return layers[::-1], missing[::-1]
 
 
-def _rlimits(cpu_seconds: int, *, more_files: bool) -> None:
+def _rlimits(cpu_seconds: int) -> None:
     if sys.platform == "win32":
         return
 
@@ -107,9 +108,6 @@ def _rlimits(cpu_seconds: int, *, more_files: bool) -> None:
     at_most(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
     at_most(resource.RLIMIT_CORE, 0, 0)
     at_most(resource.RLIMIT_FSIZE, 0, 0)
-    if not more_files:  # a micro-VM's library opens some; else no descriptor is to come, whatever it would be of
-        os.close(lowest_free := os.dup(0))
-        at_most(resource.RLIMIT_NOFILE, lowest_free, lowest_free)
     if os.getuid():  # root is not counted, and may share its id with everything else on a small machine
         at_most(resource.RLIMIT_NPROC, 0, 0)
 
@@ -130,7 +128,8 @@ def _landlock(files: Sequence[str]) -> None:
     ruleset = _checked(_libc().syscall(444, ctypes.create_string_buffer(rules, len(rules)), len(rules), 0))
     for file in files:
         opened = os.open(file, os.O_PATH | os.O_CLOEXEC)
-        rule = ctypes.create_string_buffer(struct.pack("=Qi", actions & _READ_WRITE_IOCTL, opened), 12)
+        rights = _READ if stat.S_ISREG(os.fstat(opened).st_mode) else _READ_WRITE_IOCTL  # of a device
+        rule = ctypes.create_string_buffer(struct.pack("=Qi", actions & rights, opened), 12)
         _checked(_libc().syscall(445, ruleset, 1, rule, 0))  # LANDLOCK_RULE_PATH_BENEATH
         os.close(opened)
     _checked(_libc().syscall(446, ruleset, 0))

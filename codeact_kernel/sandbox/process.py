@@ -273,4 +273,8 @@ class Worker:
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
         last = " ".join(said)[:500]
-        return last if code == GAVE_UP else f"the sandbox's process ended by itself ({code}). {last}".strip()
+        if code == GAVE_UP:
+            return last
+        by_itself = f"the sandbox's process ended by itself ({code})."
+        # What was ended by a signal has last words of a library's, for its developers.
+        return by_itself if code is not None and code < 0 else f"{by_itself} {last}".strip()

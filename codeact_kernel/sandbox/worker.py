@@ -35,6 +35,8 @@ GAVE_UP = 70
 
 
 _REHEARSAL = """
+import json, os
+os.read(0, 1)  # the engine's runtime comes up with it, a thread and descriptors, which no limit forbids yet
 def f(x, *rest, y=1):
     try:
         return sum(i * x for i in range(9)) + len([str(i).upper() for i in rest]) / y
@@ -43,7 +45,6 @@ def f(x, *rest, y=1):
 class A:
     def __init__(self):
         self.rows = sorted({str(i): i for i in range(500)}.items(), key=lambda row: -row[1])
-import json
 f(2, 3, "x", y=0), f(1), json.loads(json.dumps(A().rows)), "a b".split(), bytearray(1 << 18), list(range(9_999))
 for name in [name for name in globals() if not name.startswith("__")]:
     del globals()[name]
@@ -172,7 +173,8 @@ class BridgeHost:
 
 
 def rehearse(backend: backends.Backend, function: HostFunction) -> None:
-    """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them."""
+    """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them, and what
+    the engine makes when it is first needed is there before it is forbidden."""
     function.begin(Run(_REHEARSAL, {}, {}, keep=False), 0)
     died = backend.run()
     reported = function.end()
@@ -224,6 +226,8 @@ def main() -> None:
         copied = backend.can_be_copied and copies.possible()
         if copied:
             copies.begin()
+        if not backend.hypervisor:
+            os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime has one a processor else
             rehearse(backend, function)
         layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
         serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)

@@ -125,6 +125,11 @@ class Registry:
         _arguments(changed, limits)
         return changed
 
+    def holds(self, bound: BoundCall) -> bool:
+        """Whether the tool that the call was bound to is still the one on offer."""
+        tool = self._tools.get(bound.tool.spec.name)
+        return tool is not None and tool.spec.version == bound.tool.spec.version
+
     async def call(
         self,
         bound: BoundCall,

@@ -43,7 +43,7 @@ async def denied(kernel: Kernel, turn: Turn) -> None:
 
 
 @attempt("D13.redefined", "has the tool redefined while the question about it is open")
-async def test_a_tool_redefined_while_its_question_is_open_is_not_the_one_that_runs(kernel):
+async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
         person = Person("allow_once", "reject", meanwhile=lambda question: tools.add(edition(kernel, 2)))
         turn = await kernel.turn(
@@ -51,7 +51,8 @@ async def test_a_tool_redefined_while_its_question_is_open_is_not_the_one_that_r
         )
     assert [question.about for question in person.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
     assert person.asked[0].tool != person.asked[1].tool
-    kernel.contained(ran=[("destroy 1", "a")])
+    kernel.contained()
+    assert "defined anew or removed while the call waited" in turn.seen
     assert "ToolDenied" in turn.seen
     await kernel.answers()
 
@@ -73,7 +74,7 @@ async def test_a_permission_for_one_version_is_none_for_the_next(kernel, choice)
         later = await kernel.turn(program, approver=Person("reject"))
     assert len(person.asked) == 3
     assert "ran" not in str(later.result.value)
-    kernel.contained(ran=[("destroy 1", "a")])
+    kernel.contained()
     assert turn.seen.count("ToolDenied") == 2
     await kernel.answers()
 

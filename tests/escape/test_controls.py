@@ -22,7 +22,7 @@ from codeact_kernel.bridge.protocol import Connection, Speaker
 from codeact_kernel.configuration import environment, find, resolve
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.settings import Limits
-from codeact_kernel.tools import registry
+from codeact_kernel.tools import Registry, registry
 from codeact_kernel.tools.schema import Contract
 
 from .conftest import Kernel, with_limits
@@ -208,6 +208,8 @@ async def test_without_the_version_in_a_permission_another_tool_runs_by_it(kerne
         found, kernel.ran[:] = list(kernel.ran), []
         return found
 
+    assert await ran() == []
+    monkeypatch.setattr(Registry, "holds", lambda self, bound: True)
     assert await ran() == [("destroy 1", "a")]
     monkeypatch.setattr(Question, "tool", property(lambda self: (self.call.name, "any")))
     assert await ran() == [("destroy 1", "a"), ("destroy 2", "b")]

@@ -73,16 +73,12 @@ attempts = {
 }
 how, layers, missing = sys.argv[1], [], []
 has = lockdown._landlock_version() > 0
-def nothing(*given, **more):
-    pass
 def absent(*given):
     raise OSError
 if how.startswith("only") and "Landlock" not in how:
     lockdown._landlock_version, lockdown._landlock = lambda: 0, absent
 if how.startswith("only") and "seccomp" not in how:
     lockdown._seccomp = absent
-if how.startswith("only") and "rlimits" not in how:
-    lockdown._rlimits = nothing
 if how != "free":
     lockdown.prepare(files=[])
     layers, missing = lockdown.finish(cpu_seconds=10, hypervisor=how == "with a hypervisor")
@@ -116,7 +112,6 @@ REFUSED = (
 ALONE = {
     "only Landlock": {"open a file", "list a folder", "connect an old socket", "run a program"},
     "only seccomp": {*REFUSED},
-    "only rlimits": {"open a file", "list a folder", "new socket", "new datagram socket"},
     "only nothing": set[str](),
 }
 """What each layer refuses when the others are switched off. (Newer kernels' Landlock refuses signals as well.)"""
