@@ -142,6 +142,8 @@ class Calls:
             effects = "it may have had effects" if started else "it had not begun"
             self._record(run, call, decision, Raised(kind="ToolFailed", message=f"stopped; {effects}"), started)
             raise
+        except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
+            answer = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         self._record(run, call, decision, answer, started)
         return answer
 
