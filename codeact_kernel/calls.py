@@ -108,7 +108,7 @@ class Calls:
             and spec.read_only
             and not spec.direct
             and spec.max_invocations is None
-            and not needs_person(name, spec.approval_mode, self._allow)
+            and not self._asks(spec, self._allow)
         )
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
@@ -143,6 +143,7 @@ class Calls:
             self._record(run, call, decision, Raised(kind="ToolFailed", message=f"stopped; {effects}"), started)
             raise
         except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
+            self._tools.last_error = error
             answer = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         self._record(run, call, decision, answer, started)
         return answer
@@ -192,7 +193,7 @@ class Calls:
             return await self._desk.decide(question)
 
     def _asks(self, spec: ToolSpec, allow: Set[str]) -> bool:
-        if self._untrusted and not spec.read_only:
+        if self._untrusted and not (spec.read_only and spec.approval_mode == "never_require"):
             return True
         return needs_person(spec.name, spec.approval_mode, allow)
 
@@ -268,7 +269,8 @@ class Calls:
             ) from None
         finally:
             if bound.tool.spec.source == "untrusted":  # what it raises may be an outsider's words, too
-                self._untrusted = self._untrusted or _brief(call)
+                made = call if decision.arguments is None else replace(call, arguments=decision.arguments)
+                self._untrusted = self._untrusted or _brief(made)
 
 
 def _brief(call: ToolCall) -> str:

@@ -48,7 +48,7 @@ class ShowLimits:
     table_columns: int = 200
     """Of one table."""
     image_bytes: int = 5 * MIB
-    """Of one picture."""
+    """Of one picture, as it is sent."""
     image_pixels: int = 25_000_000
     """Of one picture."""
     chart_bytes: int = 4 * MIB
@@ -76,7 +76,7 @@ class HttpLimits:
     connect_seconds: float = 10.0
     """Of one connection, with the handshake of TLS; several addresses of a host share it."""
     redirects: int = 5
-    """That one request follows; each is judged as the first address was."""
+    """Redirects that one request follows; each is judged as the first address was."""
     url_characters: int = 16_000
     """Of one address."""
     headers: int = 100
@@ -95,5 +95,5 @@ def sized(size: int) -> str:
     """A number of bytes, as a sentence names it."""
     for unit, one in (("MiB", MIB), ("KiB", 1 << 10)):
         if size >= one:
-            return f"{size / one:.4g} {unit}"
+            return f"{size / one:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{size} bytes"

@@ -50,7 +50,7 @@ class Limits:
     kept_bytes: int = 4 * MIB
     """A tool's result that is larger stays in the kernel; the program fetches what it looks at."""
     result_bytes: int = 256 * MIB
-    """A tool's result at all, and those that stayed in the kernel in one turn; about."""
+    """About the size of a tool's result at all, and of those that stayed in the kernel in one turn."""
     value_in_bytes: int = 64 * MIB
     """JSON of a variable that a prompt is given and that is no table."""
     outputs_bytes: int = 256 * MIB

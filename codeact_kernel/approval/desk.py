@@ -93,8 +93,11 @@ class Desk:
         return f"nobody decided within {self._limits.decision_seconds:g} s"
 
     async def _within(self, answer: Awaitable[T]) -> T:
-        async with asyncio.timeout(self._limits.decision_seconds):
-            return await answer
+        async with asyncio.timeout(self._limits.decision_seconds) as limit:
+            given = await answer
+        if limit.expired():  # an approver that does not let go decides nothing any more
+            raise TimeoutError
+        return given
 
 
 def _in_cell(question: Question) -> tuple[str, str, bool]:

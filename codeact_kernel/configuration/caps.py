@@ -16,6 +16,11 @@ ELSEWHERE: Mapping[str, str] = {
     "run_seconds": "timeout", "memory_bytes": "memory", "decision_seconds": "approval_timeout",
 }  # fmt: skip
 """Caps that are options of their own."""
+_LEAST: Mapping[str, int] = {
+    "frame_bytes": 64 << 10, "answer_bytes": 1 << 10, "value_bytes": 1 << 10, "output_bytes": 1 << 10,
+    "error_characters": 40, "http.redirects": 0, "observations": 0, "direct_calls": 0,
+}  # fmt: skip
+"""Where it is not 1: with less nothing works any more, or with nothing all else does."""
 _MOST = 1 << 40
 
 
@@ -93,6 +98,7 @@ def _number(name: str, given: object) -> int | float:
     if isinstance(given, bool) or (isinstance(default, int) and isinstance(given, float)):
         raise TypeError
     number = int(cast("Any", given)) if isinstance(default, int) else float(cast("Any", given))
-    if not 0 < number <= _MOST:
-        raise ValueError
+    least = _LEAST.get(name, 1 if isinstance(default, int) else 0.001)
+    if not least <= number <= _MOST:
+        raise UserError(f"{name} is a number from {least} to {_MOST}, not {number}.")
     return number

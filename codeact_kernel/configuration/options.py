@@ -71,7 +71,8 @@ class Option:
         """What holds when a stronger place says `new`."""
         if not self.adds:
             return new
-        return old | new if isinstance(old, frozenset) else tuple(dict.fromkeys([*old, *new]))
+        # Of two caps with one name the last holds: what is said again moves to the end.
+        return old | new if isinstance(old, frozenset) else tuple(dict.fromkeys([*new[::-1], *old[::-1]]))[::-1]
 
     @property
     def variable(self) -> str:

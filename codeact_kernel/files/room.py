@@ -70,7 +70,7 @@ class Files:
     ) -> None:
         self.told: JSONObject = {}
         self.services: Mapping[str, Serve] = {name: self._service(serve) for name, serve in self._operations().items()}
-        self._piece = min(PIECE, limits.answer_bytes // 3)  # as JSON it takes up to 2.5 times as much
+        self._piece = max(1, min(PIECE, limits.answer_bytes // 3))  # as JSON it takes up to 2.5 times as much
         self._outputs = Outputs(limits.output)
         self._places: dict[Parts, Place] = {("output",): self._outputs}
         self._mounted: dict[str, bool] = {}

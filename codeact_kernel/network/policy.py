@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 from ..access import AllowedDomain
 from ..access.domains import Origin, origin
-from ..limits import HttpLimits
+from ..limits import HttpLimits, sized
 from ..tools import ToolCallError
 
 __all__ = [
@@ -117,7 +117,8 @@ def granted(domains: Sequence[AllowedDomain], method: str, url: Url) -> AllowedD
     here = [domain for domain in domains if domain.origin == url.origin]
     found = [domain for domain in here if domain.allows(method)]
     if found:
-        return next((domain for domain in found if domain.approval_mode == "always_require"), found[0])
+        first = next((domain for domain in found if domain.approval_mode == "always_require"), found[0])
+        return replace(first, source="untrusted") if any(one.source == "untrusted" for one in found) else first
     what = f"{method} {url.origin}" if here else str(url.origin)
     raise ToolCallError(f"{what} is not allowed: {listed(domains)}")
 
@@ -169,7 +170,7 @@ def check_headers(headers: Mapping[str, str], limits: HttpLimits) -> Sequence[tu
         ToolCallError: one is not.
     """
     if len(headers) > limits.headers or size_of(headers.items()) > limits.header_bytes:
-        most = f"{limits.headers} headers with {limits.header_bytes >> 10} KiB in all"
+        most = f"{limits.headers} headers with {sized(limits.header_bytes)} in all"
         raise ToolCallError(f"a request may have {most}: send less")
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
@@ -211,6 +212,9 @@ def redirected(
     if domain.approval_mode == "always_require":
         where = str(url)[:200]
         raise ToolCallError(f"{request.url.origin} redirects to {where}, which needs approval: request that address")
+    if domain.source == "untrusted" and granted(domains, request.method, request.url).source == "trusted":
+        where = str(url)[:200]
+        raise ToolCallError(f"{request.url.origin} redirects to {where}, where outsiders write: request that address")
     if url.origin != request.url.origin:
         return Request(method, url, [one for one in request.headers if one[0].lower() in _GOES_ON])
     if method != request.method:

@@ -104,7 +104,8 @@ def _rlimits(cpu_seconds: int) -> None:
             soft, hard = min(soft, highest), min(hard, highest)
         resource.setrlimit(what, (soft, hard))
 
-    at_most(resource.RLIMIT_AS, _ADDRESS_SPACE, _ADDRESS_SPACE)
+    if sys.platform == "linux":  # macOS refuses one below what it has reserved for a process
+        at_most(resource.RLIMIT_AS, _ADDRESS_SPACE, _ADDRESS_SPACE)
     at_most(resource.RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)
     at_most(resource.RLIMIT_CORE, 0, 0)
     at_most(resource.RLIMIT_FSIZE, 0, 0)

@@ -227,7 +227,7 @@ def main() -> None:
         if copied:
             copies.begin()
         if not backend.hypervisor:
-            os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime has one a processor else
+            os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime would have one for each processor
             rehearse(backend, function)
         layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
         serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)

@@ -18,31 +18,34 @@ from urllib.parse import quote, quote_plus
 __all__ = ["cleaned", "clipped", "told", "without_secrets"]
 
 LONGEST_READ = 20_000
+LONGEST_SEARCHED = 1 << 20
 SHORTEST_SECRET = 8
 SHORTEST_PLACE = 4
-NAMED_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL", re.IGNORECASE)
+NAMED_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASS|.PWD|CREDENTIAL", re.IGNORECASE)
 IN_A_URL = re.compile(r"(?<=://)[^\s/'\"<>]*@")
 
 SECRETS = re.compile(
     r"""(?P<kept>\bauthorization["']?\s*[:=]\s*["']?)(?:[\w-]+\s+)?[^\s'",;}]+
     | (?P<name>(?:password|passwd|api[_-]?key|secret|access[_-]?token|auth[_-]?token)["']?\s*[:=]\s*)
       (?:"[^"\n]*"|'[^'\n]*'|[^\s'",;)}\]]+)
-    | (?P<scheme>\bbearer\s+)[\w.~+/=-]{8,}
+    | (?P<scheme>\bbearer\s+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}
     | (?P<basic>\bbasic\s+)(?=[A-Z]*[\d=+/])[\w+/]{8,}={0,2}
-    | \b(?:sk|pk|rk)[-_][\w*-]{16,} | \bgh[a-z]_\w{20,} | \bgithub_pat_\w{20,} | \bhf_\w{20,} | \bxox[a-z]-[\w-]{10,}
+    | \b(?:sk|pk|rk)(?:-|_(?:live|test)_)(?=[\w*-]*[\d*])[\w*-]{16,}
+    | \bgh[a-z]_\w{20,} | \bgithub_pat_\w{20,} | \bhf_\w{20,} | \bxox[a-z]-[\w-]{10,}
     | \bAKIA[0-9A-Z]{16} | \bAIza[\w-]{30,} | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
     | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----(?:.|\n)*""",
     re.VERBOSE | re.IGNORECASE,
 )
 ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
-TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]*File \"[^\n]*\", line \d+", re.MULTILINE)
+TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]+File \"[^\n]*\", line \d+", re.MULTILINE)
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{6,}")
 
+# Between quotes a path may hold spaces, and the other quotes; bounded, or hostile text takes seconds.
 PATHS = re.compile(
-    r"""'(?:~|[A-Za-z]:|file:/)?[\\/](?:[^'\\\n]|\\.)*'  # between quotes a path may hold spaces, and the other quotes
-    | "(?:~|[A-Za-z]:|file:/)?[\\/](?:[^"\\\n]|\\.)*"
-    | `(?:~|[A-Za-z]:|file:/)?[\\/][^`\n]*`
-    | [‘“](?:~|[A-Za-z]:|file:/)?[\\/][^’”\n]*[’”]
+    r"""'(?:~|[A-Za-z]:|file:/)?[\\/](?:[^'\\\n]|\\.){0,300}+'
+    | "(?:~|[A-Za-z]:|file:/)?[\\/](?:[^"\\\n]|\\.){0,300}+"
+    | `(?:~|[A-Za-z]:|file:/)?[\\/][^`\n]{0,300}+`
+    | [‘“](?:~|[A-Za-z]:|file:/)?[\\/][^’”\n]{0,300}+[’”]
     | file:/[^\s'"]+
     | /{3,}[^\s'"]+                                  # sqlite:////home/...
     | (?<![\w./:~])~[\w-]*/[^\s'"<>|,;)\]}]*
@@ -58,7 +61,8 @@ PATHS = re.compile(
 def told(name: str, error: BaseException, characters: int) -> str:
     """What the program is told of `error`, raised by the tool `name`, in at most so many characters."""
     try:
-        message = str.__getitem__(str(error), slice(LONGEST_READ))
+        # What is known goes before the cut: a secret that is cut is not known any more.
+        message = without_secrets(str.__getitem__(str(error), slice(LONGEST_SEARCHED)))[:LONGEST_READ]
     except BaseException:  # the exception's own __str__ is broken, or wants to end the kernel
         message = ""
     text, kind = cleaned(message).strip(), cleaned(type(error).__name__)
@@ -73,7 +77,7 @@ def cleaned(message: str) -> str:
         message = message[: cut.start()]
     message = IN_A_URL.sub("<secret>@", ENVIRONMENT.sub("<environment>", message))
     for place in _known_places():  # they may hold spaces
-        message = message.replace(place, "/~")
+        message = re.sub(rf"(?<![\w.]){re.escape(place)}(?![\w-])", "/~", message)
     message = ADDRESS.sub("", PATHS.sub("<path>", message))
     return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}<secret>", message)
 
@@ -113,4 +117,4 @@ def _known_places() -> list[str]:
 
 def clipped(text: str, characters: int) -> str:
     """`text`, cut to so many characters."""
-    return text if len(text) <= characters else text[: characters - 3] + "..."
+    return text if len(text) <= characters else text[: max(0, characters - 3)] + "..."[:characters]

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
 from ..values import JSONObject
-from .failures import cleaned
+from .failures import cleaned, without_secrets
 from .shapes import ANY, Shape, declared, settled
 
 __all__ = ["Contract", "Parameter", "contract_of"]
@@ -243,7 +243,9 @@ def _complaint(error: Mapping[str, Any]) -> str:
         return f"there is no argument {str(place[-1])[:60]!r}" + (f" in {_place(place[:-1])}" if place[1:] else "")
     if kind == "missing":
         return f"argument {_place(place)} is missing"
-    expected = cleaned(str(error["msg"])[:2_000])[:200].removeprefix("Input ")  # a validator is the person's code
+    expected = cleaned(without_secrets(str(error["msg"]))[:2_000])[:200].removeprefix(
+        "Input "
+    )  # a validator is the person's code
     return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
 
 

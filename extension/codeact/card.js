@@ -341,7 +341,8 @@ class Question {
     if (reason === undefined && (choice === "allow_cell" || choice === "allow_session"))
       // What is allowed for longer holds for the calls of this tool that wait untouched beside it. Each is named.
       for (const other of this.others())
-        if (other.data.name === name && !other.touched && !other.unseen.size) other.decide("allow_once");
+        const alike = other.data.name === name && other.data.untrusted === this.data.untrusted;
+        if (alike && !other.touched && !other.unseen.size) other.decide("allow_once");
   }
 }
 
@@ -453,12 +454,14 @@ class Review {
     title.append(make("b", "", "Run this program?"), make("span", "ca-dim", hint));
     this.root.append(title, text, this.more, problem, yes, no);
     this.open = true;
+    new ResizeObserver(() => this.measure()).observe(text);
   }
 
   // Of what does not fit into its box the end has to be seen before it can run.
   measure() {
     const { scrollTop, clientHeight, scrollHeight } = this.text;
-    this.unseen = this.unseen !== false && clientHeight > 0 && scrollTop + clientHeight < scrollHeight - 2;
+    if (clientHeight) this.unseen = this.unseen !== false && scrollTop + clientHeight < scrollHeight - 2;
+    else this.unseen ??= true; // not drawn yet: nobody has seen it
     this.more.textContent = this.unseen ? "There is more of it: scroll to its end before you run it." : "";
     this.enable(this.open);
   }

@@ -117,6 +117,8 @@ def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():
     layers = [
         layer("a", {"limits": {"calls_per_run": 5, "show": {"items": 2}}}),
         layer("b", {"limits": ["calls_per_run=7", "http.seconds=2.5"]}),
+        layer("c", {"limits": "calls_per_run=5"}),
+        layer("d", {"limits": "calls_per_run=7, http.redirects=0"}),
     ]
     limits = resolve(layers).settings.limits
     assert (limits.calls_per_run, limits.show.items, limits.http.seconds) == (7, 2, 2.5)
@@ -129,11 +131,12 @@ def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():
         ("calls_per_rum=5", "x: The limit calls_per_rum is not known: did you mean calls_per_run?"),
         ("run_seconds=5", "x: run_seconds is the option timeout: choose it there."),
         ("calls_per_run", "x: 'calls_per_run' is not calls_per_run=100 or"),
-        ("calls_per_run=0", "is not calls_per_run=100 or"),
-        ("calls_per_run=-1", "is not calls_per_run=100 or"),
+        ("calls_per_run=0", "x: calls_per_run is a number from 1 to 1099511627776, not 0."),
+        ("calls_per_run=-1", "is a number from 1"),
+        ("frame_bytes=100", "frame_bytes is a number from 65536"),
         ("calls_per_run=1.5", "is not calls_per_run=100 or"),
-        ("http.seconds=nan", "is not calls_per_run=100 or"),
-        ("http.seconds=inf", "is not calls_per_run=100 or"),
+        ("http.seconds=nan", "http.seconds is a number from 0.001"),
+        ("http.seconds=inf", "http.seconds is a number from 0.001"),
         ({"calls_per_run": True}, "is not calls_per_run=100 or"),
         ({"show": 5}, "x: The limit show is not known"),
         (5, "is not calls_per_run=100 or"),

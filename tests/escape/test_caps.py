@@ -42,7 +42,7 @@ NESTED = "value = []\nfor _ in range(12):\n    value = [value]\n"
 # The cap, what it is lowered to, a program that goes beyond it, and what is then seen.
 CASES: list[tuple[str, str, str, str]] = [
     ("arguments_bytes", "100", tried("echo('x' * 200)"), "arguments of 212 bytes, the limit is 100"),
-    ("value_bytes", "1000", "'x' * 2000", "x"),
+    ("value_bytes", "1024", "'x' * 2000", "x"),
     ("depth", "8", tried("echo(value)", NESTED), "nested"),
     ("calls_per_run", "3", tried("[add(a=1, b=n) for n in range(9)]"), "more than 3 tool calls in one run"),
     (

@@ -110,7 +110,7 @@ async def test_each_cap_is_named_and_what_was_there_is_kept(serving: Serving):
         )
     await put(ask, "b", "b" * 900)
     handle = (await ask("open", path="/output/c", mode="w"))["handle"]
-    sentence = "ENOSPC: /output holds at most 1.953 KiB in all"
+    sentence = "ENOSPC: /output holds at most 2 KiB in all"
     assert await ask.error("write", handle=handle, offset=0, data={"text": "c" * 101}) == sentence
     assert await ask("write", handle=handle, offset=0, data={"text": "c" * 100}) == 100
     await ask("mkdir", path="/output/d")

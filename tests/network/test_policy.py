@@ -194,6 +194,20 @@ def follow(method: str, status: int, location: str, *allowed: AllowedDomain) -> 
     )
 
 
+def test_a_redirect_does_not_bring_an_outsiders_text_in_unseen():
+    wiki = AllowedDomain("wiki.example", source="untrusted")
+    with pytest.raises(ToolCallError, match="redirects to https://wiki.example/a, where outsiders write"):
+        follow("GET", 302, "https://wiki.example/a", wiki)
+    assert follow("GET", 302, "https://other.example/a", AllowedDomain("other.example")) is not None
+
+
+def test_of_two_entries_for_a_host_the_more_careful_holds():
+    url = parse_url(f"https://{API}/", LIMITS)
+    asks, wild = AllowedDomain(API, approval_mode="always_require"), AllowedDomain(API, source="untrusted")
+    found = granted([AllowedDomain(API), asks, wild], "GET", url)
+    assert (found.approval_mode, found.source) == ("always_require", "untrusted")
+
+
 def test_a_redirect_to_no_address_at_all_is_told():
     with pytest.raises(ToolCallError, match="redirects to '//]', which is no URL"):
         follow("GET", 302, "//]")
