@@ -23,9 +23,10 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from ..notebook.conftest import bare_environment
 
+expect.set_options(timeout=20_000)  # of what a page does at once, on a machine with other work
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "screenshots"
-PATIENCE = 30
+PATIENCE = 60
 """Seconds after which something that should show has hung."""
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 FLAGS = [
@@ -33,7 +34,7 @@ FLAGS = [
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
 SETUP = """
-import codeact, time, asyncio
+import codeact, time, asyncio, os
 from codeact import tool, progress, ScriptedModel
 _door = get_ipython()._codeact.door
 
@@ -44,6 +45,8 @@ class Slowly:
     async def stream(self, messages):
         from codeact_kernel.model.base import Delta
         for line in self.text.splitlines(keepends=True):
+            while line.startswith("# when ") and not os.path.exists(line.split()[2]):
+                await asyncio.sleep(0.05)
             yield Delta(text=line)
             await asyncio.sleep(0.2)
 
@@ -171,6 +174,7 @@ class Front:
         self.name = name
         self._server = server
         self.server = server.url
+        self.folder = server.notebooks
         self._file = server.notebooks / f"{name}.ipynb"
         self.errors: list[str] = []
         self.foreign: list[str] = []

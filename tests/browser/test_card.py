@@ -412,9 +412,7 @@ async def shops() -> list[int]:
     return [1, 2, 3, 4]
 codeact.use(Slowly('''```python
 found = shops()
-# a few words of the model, which take
-# their time to be written, line by line,
-# until the loop is there
+# when seen.txt is there, the model goes on
 rows = []
 for shop in found:
     rows.append({"shop": shop, "lamp": price("lamp", shop), "table": price("table", shop=shop)})
@@ -429,6 +427,7 @@ rows
     expect(card.locator(".ca-row")).to_have_count(1)
     expect(card).not_to_contain_text("rows.append")
     front.shot("begun-early")
+    front.folder.joinpath("seen.txt").touch()
     front.state("waiting for you", 2)
     expect(card).to_contain_text("8 of 8 done")
     front.shot("early-and-together")

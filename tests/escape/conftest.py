@@ -93,6 +93,7 @@ class Kernel:
     token: str
     ran: list[tuple[str, object]] = field(default_factory=list[tuple[str, object]])
     attempts: int = 0
+    before: set[psutil.Process] = field(default_factory=set[psutil.Process])
 
     @property
     def secret(self) -> Path:
@@ -116,6 +117,7 @@ class Kernel:
                 to be tried all the same.
             changes: of the settings.
         """
+        self.before = {*psutil.Process().children(recursive=True)}  # others may have a browser there, for example
         written = [self.filled(program) for program in programs]
         answers = [f"```python\n{one if direct else hidden(one)}\n```" for one in written]
         model, events = ScriptedModel(answers), list[object]()
@@ -137,7 +139,7 @@ class Kernel:
         self.ran.clear()
         assert sorted(path.name for path in self.folder.iterdir()) == ["secret.txt"], "a file was written"
         assert self.secret.read_text() == self.token
-        for process in psutil.Process().children(recursive=True):
+        for process in {*psutil.Process().children(recursive=True)} - self.before:
             with suppress(psutil.NoSuchProcess):
                 command = process.cmdline()  # which a copy of a worker that is just ending has no more
                 assert not command or "codeact_kernel.sandbox.worker" in command, f"a process runs: {command}"
