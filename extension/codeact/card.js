@@ -340,9 +340,10 @@ class Question {
     this.send({ kind: "decide", run, call, seal, choice, reason: said, edits: this.edits });
     if (reason === undefined && (choice === "allow_cell" || choice === "allow_session"))
       // What is allowed for longer holds for the calls of this tool that wait untouched beside it. Each is named.
-      for (const other of this.others())
+      for (const other of this.others()) {
         const alike = other.data.name === name && other.data.untrusted === this.data.untrusted;
         if (alike && !other.touched && !other.unseen.size) other.decide("allow_once");
+      }
   }
 }
 
