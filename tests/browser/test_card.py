@@ -412,8 +412,8 @@ async def shops() -> list[int]:
     return [1, 2, 3, 4]
 codeact.use(Slowly('''```python
 found = shops()
-# when seen.txt is there, the model goes on
 rows = []
+# when seen.txt is there, the model goes on
 for shop in found:
     rows.append({"shop": shop, "lamp": price("lamp", shop), "table": price("table", shop=shop)})
 dropped_too = drop("old")
