@@ -93,7 +93,7 @@ class HttpLimits:
 
 def sized(size: int) -> str:
     """A number of bytes, as a sentence names it."""
-    for unit, one in (("MiB", MIB), ("KiB", 1 << 10)):
+    for unit, one in (("GiB", 1 << 30), ("MiB", MIB), ("KiB", 1 << 10)):
         if size >= one:
             return f"{size / one:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{size} bytes"

@@ -38,7 +38,7 @@ from .attempts import Attempt
 
 RECORD = "TEST_CODEACT_ESCAPES"
 """The file to which each attempt adds a line of JSON."""
-LIMITS = Limits(run_seconds=120 if EMULATED else 20, memory_bytes=(64 if EMULATED else 128) << 20)
+LIMITS = Limits(run_seconds=60 if EMULATED else 20, memory_bytes=(64 if EMULATED else 128) << 20)
 SELDOM = 6 if EMULATED else 1
 """Of so many attempts one is followed by another prompt; in between the next attempt is that. A prompt takes seconds there."""
 

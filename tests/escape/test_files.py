@@ -391,7 +391,7 @@ for path in ("/dev/zero", "/dev/mem", "/dev/tty", "/dev/kvm", "/dev/fd/0", "/dev
         id="B7.sparse",
         tries="makes a file of two terabytes in a mounted folder, by a jump to its end",
         program=tried('[file.seek(2 << 40), file.write(b"x")]', 'file = open("{data}/sparse", "wb", buffering=0)'),
-        reached="refused: OSError: .*1024 MiB",
+        reached="refused: OSError: .*1 GiB",
     ),
     Attempt(
         id="B7.sparse_output",
