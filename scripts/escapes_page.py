@@ -71,7 +71,7 @@ def tables(attempts: Sequence[dict[str, Any]]) -> str:
         rows = [one for one in attempts if one["id"].startswith(letter)]
         if rows:
             parts.append(f"## {letter}. {about}\n\n| | what is tried | contained in |\n| --- | --- | --- |")
-            parts[-1] += "".join(f"\n| {one['id']} | {cell(one['tries'])} | {where(one)} |" for one in rows)
+            parts[-1] += "".join(f"\n| {one['id']} | {cell(one['tries'])} | {contained_in(one)} |" for one in rows)
     return "\n\n".join(parts)
 
 
@@ -79,7 +79,7 @@ def cell(text: str) -> str:
     return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
 
 
-def where(one: dict[str, Any]) -> str:
+def contained_in(one: dict[str, Any]) -> str:
     return ", ".join(
         PLACES[place] if one["contained"][place] else f"**not in {PLACES[place]}**"
         for place in PLACES

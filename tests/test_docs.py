@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 from pathlib import Path
 
@@ -21,6 +22,19 @@ def test_what_the_pages_have_from_the_code_is_what_the_code_says():
     assert sandbox == module.sandbox_page(sandbox), again
     caps = sandbox.partition("<!-- limits:")[2].partition("<!-- end of limits")[0].splitlines()[4:]
     assert [row for row in caps if row and not row.split("|")[3].strip()] == [], "a cap without a word about it"
+
+
+def test_the_page_of_attempts_is_that_of_the_last_run_and_nothing_got_out():
+    spec = importlib.util.spec_from_file_location("escapes_page", ROOT / "scripts" / "escapes_page.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    attempts = json.loads(module.RESULTS.read_text(encoding="utf-8"))
+    text = (ROOT / "docs" / "escapes.md").read_text(encoding="utf-8")
+    assert text == module.page(text, attempts), "run: python scripts/escapes_page.py"
+    assert {one["id"][0] for one in attempts} == set(module.AREAS)
+    for where in ("embedded", "hyperlight"):
+        assert sum(where in one["contained"] for one in attempts) >= 150
+    assert [one["id"] for one in attempts if not all(one["contained"].values())] == []
 
 
 def test_the_readme_lists_every_option_of_the_magic():
