@@ -26,6 +26,7 @@ AREAS = {
     "J": "Records",
     "K": "Loading and supply",
 }
+MARKUP = frozenset("&|<>*_[]`~$\\#{}:@")
 PLACES = {
     "embedded": "WebAssembly",
     "hyperlight": "micro-VM",
@@ -76,7 +77,8 @@ def tables(attempts: Sequence[dict[str, Any]]) -> str:
 
 
 def cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
+    """What is tried, in which nothing is markup: some of it is an attempt on pages like this one."""
+    return "".join(f"&#{ord(sign)};" if sign in MARKUP else sign for sign in text)
 
 
 def contained_in(one: dict[str, Any]) -> str:
