@@ -26,7 +26,7 @@ AREAS = {
     "J": "Records",
     "K": "Loading and supply",
 }
-MARKUP = frozenset("&|<>*_[]`~$\\#{}:@")
+MARKUP = frozenset("&|<>*_[]`~$\\")
 PLACES = {
     "embedded": "WebAssembly",
     "hyperlight": "micro-VM",
