@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -88,6 +89,12 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
+def free_port() -> int:
+    """One that nobody has now. Two servers that begin to look at the same place at the same moment get in each other's way."""
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        return there.getsockname()[1]
+
+
 class Server:
     """A Jupyter server with settings, kernels and notebooks of its own."""
 
@@ -111,7 +118,7 @@ class Server:
         settings.joinpath("notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
         environment["JUPYTERLAB_SETTINGS_DIR"] = str(folder / "settings")
         options = {
-            "ServerApp.root_dir": str(self.notebooks), "ServerApp.port": "18871", "ServerApp.port_retries": "200",
+            "ServerApp.root_dir": str(self.notebooks), "ServerApp.port": str(free_port()), "ServerApp.port_retries": "200",
             "IdentityProvider.token": "", "ServerApp.disable_check_xsrf": "True", "ServerApp.open_browser": "False",
             "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
         }  # fmt: skip
