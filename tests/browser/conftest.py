@@ -299,7 +299,7 @@ class Front:
 
     def click(self, name: str, index: int = 1, within: Locator | None = None) -> None:
         """A button of the card, once it takes clicks; as slow as a person."""
-        time.sleep(0.45)
+        time.sleep(0.8)  # a card takes no click in the first half second, and a busy page draws late
         (within or self.card(index)).get_by_role("button", name=name, exact=True).first.click()
 
     def ask(self, *programs: str, options: str = "", index: int = 1) -> None:
