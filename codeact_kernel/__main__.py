@@ -4,7 +4,26 @@ from __future__ import annotations
 
 import sys
 
-from .jupyter.cli import main
+from . import import_guard
+
+__all__ = ["main"]
+
+_CONNECTION = ("-f=", "--f=", "--IPKernelApp.connection_file")
+
+
+def main() -> int:
+    """Serve a front end, or carry out a command; return the exit code."""
+    import_guard.install()  # before anything else is imported: `python -m` puts the working folder first on the path
+    words = sys.argv[1:]
+    if any(word == "-f" or word.startswith(_CONNECTION) for word in words):
+        from .jupyter.kernel import launch
+
+        launch(words)
+        return 0
+    from .jupyter import cli
+
+    return cli.main(words)
+
 
 if __name__ == "__main__":
     sys.exit(main())

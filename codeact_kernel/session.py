@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 
+from . import import_guard
 from .approval import Approver, DenyAll, Grants
 from .configuration import from_environment
 from .data import Input, checked, taken, wanted
@@ -55,6 +56,7 @@ class Session:
         model: ModelClient | str | None = None,
         grants: Grants | None = None,
     ) -> None:
+        import_guard.install()
         self.tools = tools if isinstance(tools, Registry) else _registry(tools)
         self.model = None if isinstance(model, str) else model
         self._name = model if isinstance(model, str) else None

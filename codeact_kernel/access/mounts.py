@@ -13,9 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Literal, TypeAlias
 
 from ..errors import UserError
+from ..import_guard import protected_folders
 from ..places import cache_folder, data_folder, home
 
-__all__ = ["FileMount", "FileMountInput", "Mode", "file_mount", "workspace_root"]
+__all__ = ["FileMount", "FileMountInput", "Mode", "file_mount", "read_only_folders", "workspace_root"]
 
 Mode: TypeAlias = Literal["ro", "rw"]
 
@@ -27,6 +28,7 @@ _SYSTEM = (
     *("/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/tmp", "/usr", "/var"),
     *("/Applications", "/Library", "/System", "/Users"),
 )
+_JUPYTER_DATA = {"darwin": ("Library", "Jupyter"), "win32": ("AppData", "Roaming", "jupyter")}
 _SYSTEM_OF_WINDOWS = ("SYSTEMROOT", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMDATA")
 # These with all that is in them: not what is on a disk, but the machine and its processes.
 _MACHINE = ("/dev", "/proc", "/sys")
@@ -163,13 +165,34 @@ def _refused() -> Iterator[Path]:
 
 
 def _ours(path: Path) -> str:
-    """What of ours a program could change there, to have its own way: permissions, or native code."""
+    """Name what lies in `path` that a program could change to take over the kernel; empty where nothing does.
+
+    A project may well have its virtual environment in it: `files` keeps that read-only inside the mount.
+    """
     kept = {"what you allowed": data_folder(), "the compiled sandbox": cache_folder()}
     for what, folder in kept.items():
         folder = _resolved(folder)
         if folder.is_relative_to(path) or path.is_relative_to(folder):
             return what
+    if any(path.is_relative_to(folder) for folder in read_only_folders()):
+        return "code that your kernels run"
     return ""
+
+
+def _startup_folders() -> Iterator[Path]:
+    """Yield the folders whose files IPython and Jupyter run or obey when a kernel starts."""
+    defaults = {
+        "IPYTHONDIR": home() / ".ipython",
+        "JUPYTER_CONFIG_DIR": home() / ".jupyter",
+        "JUPYTER_DATA_DIR": home().joinpath(*_JUPYTER_DATA.get(sys.platform, (".local", "share", "jupyter"))),
+    }
+    for variable, folder in defaults.items():
+        yield Path(os.environ.get(variable) or folder)
+
+
+def read_only_folders() -> list[Path]:
+    """Return the folders that stay read-only inside a folder mounted `rw`: code in them runs outside the sandbox."""
+    return [*map(Path, protected_folders()), *(_resolved(folder) for folder in _startup_folders())]
 
 
 def _resolved(path: Path) -> Path:

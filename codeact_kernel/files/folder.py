@@ -13,7 +13,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Generator, Iterator
+import unicodedata
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,15 +124,25 @@ class HostFolder:
         path: absolute and without links, as `access` gives it.
         writable: whether programs may change it.
         quota: what they may add to the disk.
+        read_only: absolute real paths of folders that stay read-only where they lie inside this one.
         by_handle: whether to open relative to handles.
 
     Raises:
         UserError: it is not there any more, or was replaced by a link.
     """
 
-    def __init__(self, path: Path, quota: Quota, *, writable: bool, by_handle: bool = BY_HANDLE) -> None:
+    def __init__(
+        self,
+        path: Path,
+        quota: Quota,
+        *,
+        writable: bool,
+        read_only: Sequence[Path] = (),
+        by_handle: bool = BY_HANDLE,
+    ) -> None:
         self._writable = writable
         self._quota = quota
+        self._read_only = [_fold(one.relative_to(path).parts) for one in read_only if one.is_relative_to(path)]
         self._top = _Here(path.anchor, os.open(path.anchor, _FOLDER) if by_handle else None)
         try:
             kind = self._descend(path.parts[1:])
@@ -160,7 +171,7 @@ class HostFolder:
 
     def open(self, parts: Parts, mode: str) -> HostFile:
         if mode != "r":
-            self._check_writable()
+            self._check_writable(parts)
         if not parts and not self._only:
             raise refused(errno.EISDIR, _WHY["folder"])
         with self._parent(parts) as (here, name):
@@ -191,7 +202,7 @@ class HostFolder:
         if not parts and not self._only:
             return Entry("folder", writable=self._writable)
         with self._parent(parts) as (here, name):
-            return self._entry(here.look(name))
+            return self._entry(here.look(name), parts)
 
     def list(self, parts: Parts) -> dict[str, Entry]:
         if self._only:
@@ -202,7 +213,7 @@ class HostFolder:
                 if number >= ENTRIES:
                     raise refused(errno.EOVERFLOW, f"over {ENTRIES:,} entries: open the files by their names")
                 if speakable(name):
-                    found[name] = self._entry(status)
+                    found[name] = self._entry(status, (*parts, name))
         return found
 
     def mkdir(self, parts: Parts) -> None:
@@ -214,16 +225,19 @@ class HostFolder:
             os.mkdir(here.at(name), dir_fd=here.handle)
 
     def remove(self, parts: Parts) -> None:
+        self._check_removable(parts)
         with self._changed(parts) as (here, name):
             if (kind := _kind(here.look(name))) != "file":
                 raise refused(errno.EISDIR if kind == "folder" else errno.EACCES, _WHY[kind])
             os.unlink(here.at(name), dir_fd=here.handle)
 
     def rmdir(self, parts: Parts) -> None:
+        self._check_removable(parts)
         with self._changed(parts) as (here, name):
             os.rmdir(here.at(name), dir_fd=here.handle)
 
     def rename(self, parts: Parts, to: Parts) -> None:
+        self._check_removable(parts)
         with self._changed(parts) as (here, name), self._changed(to) as (there, new):
             check_new(new)
             for found in (here.look(name), _find(there, new)):
@@ -231,14 +245,27 @@ class HostFolder:
                     raise refused(errno.EACCES, _WHY[kind])
             os.replace(here.at(name), there.at(new), src_dir_fd=here.handle, dst_dir_fd=there.handle)
 
-    def _entry(self, status: os.stat_result) -> Entry:
+    def _entry(self, status: os.stat_result, parts: Parts) -> Entry:
         kind = _kind(status)
         size = status.st_size if kind == "file" else 0
-        return Entry(kind, size, status.st_mtime, self._writable and kind in ("file", "folder"))
+        writable = self._writable and kind in ("file", "folder") and not self._is_code(parts)
+        return Entry(kind, size, status.st_mtime, writable)
 
-    def _check_writable(self) -> None:
+    def _check_writable(self, parts: Parts) -> None:
         if not self._writable:
             raise refused(errno.EACCES, "read-only: write to /output, or ask the person to mount it with :rw")
+        if self._is_code(parts):
+            raise refused(errno.EACCES, "read-only: code that the notebook's Python runs lies there")
+
+    def _check_removable(self, parts: Parts) -> None:
+        """A folder above code that the kernel runs cannot be moved away: another could be put in its place."""
+        folded = _fold(parts)
+        if self._writable and any(code[: len(folded)] == folded for code in self._read_only):
+            raise refused(errno.EACCES, "it stays in its place: code that the notebook's Python runs lies there")
+
+    def _is_code(self, parts: Parts) -> bool:
+        folded = _fold(parts)
+        return any(folded[: len(code)] == code for code in self._read_only)
 
     @contextmanager
     def _inside(self, parts: Parts) -> Generator[_Here]:
@@ -267,11 +294,16 @@ class HostFolder:
 
     @contextmanager
     def _changed(self, parts: Parts) -> Generator[tuple[_Here, str]]:
-        self._check_writable()
+        self._check_writable(parts)
         if not parts:
             raise refused(errno.EBUSY, "it is mounted, and stays as it is")
         with self._parent(parts) as target:
             yield target
+
+
+def _fold(parts: Sequence[str]) -> Parts:
+    """Spell a path in one way: some file systems take other cases and compositions for the same name."""
+    return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
 
 
 def _find(here: _Here, name: str) -> os.stat_result | None:

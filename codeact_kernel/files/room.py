@@ -16,8 +16,9 @@ from itertools import count
 from pathlib import Path
 from typing import TypeAlias
 
-from ..access.mounts import FileMount
+from ..access.mounts import FileMount, read_only_folders
 from ..errors import ProgramError, UserError
+from ..import_guard import allow_writes_to
 from ..settings import Limits
 from ..values import JSONObject, JSONValue, OutputFile, Serve
 from .folder import HostFolder
@@ -93,7 +94,9 @@ class Files:
         parts = parts_of(at)
         if parts in self._places:
             raise UserError(f"Two mounts are at {at}: give one of them another path.")
-        self._places[parts] = HostFolder(path, quota, writable=writable)
+        if writable:
+            allow_writes_to(path)
+        self._places[parts] = HostFolder(path, quota, writable=writable, read_only=read_only_folders())
         self._mounted[at] = writable
 
     @property

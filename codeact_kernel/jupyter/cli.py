@@ -1,6 +1,6 @@
 """The command line: `codeact-kernel VERB`, and `python -m codeact_kernel VERB`.
 
-Each verb imports what it needs when it is used: the kernel starts from here too, and must start at once.
+Each verb imports what it needs when it is used.
 """
 
 from __future__ import annotations
@@ -19,14 +19,8 @@ from ..errors import CodeActError
 __all__ = ["main"]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str]) -> int:
     """The exit code: 0 if it went well, 1 if not, 2 if what was typed is no command."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if any(word == "-f" or word.startswith(("-f=", "--f=", "--IPKernelApp.connection_file")) for word in argv):
-        from .kernel import launch
-
-        launch(argv)
-        return 0
     arguments = _parser().parse_args(argv)
     try:
         return arguments.act(arguments)

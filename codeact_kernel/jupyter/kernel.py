@@ -38,10 +38,10 @@ class CodeActKernel(IPythonKernel):
 
 class CodeActKernelApp(IPKernelApp):
     def init_path(self) -> None:
-        """As IPython does it: the notebook's folder comes after the standard library, before what is installed.
+        """Put the notebook's folder on the path as IPython does: after the standard library, before what is installed.
 
         IPython leaves it out for a Python that was started with -P. We were, so that no folder beside the notebook is
-        taken for this package; by now it is imported, and so is the extension.
+        taken for this package. From here on `import_guard` keeps that folder out of our imports.
         """
         import_module(f"{_EXTENSION}.magics")
         super().init_path()

@@ -11,7 +11,10 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol, cast
+
+from ..import_guard import trusted_path
 
 __all__ = ["Child", "apart", "python"]
 
@@ -20,6 +23,7 @@ __all__ = ["Child", "apart", "python"]
 _ENVIRONMENT = ("HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 if sys.platform == "win32":
     _ENVIRONMENT += ("PATH", "SYSTEMROOT")
+_CHECKOUT = str(Path(__file__).resolve().parents[2])
 _STDERR_KEPT = 16 << 10
 _READ = 1 << 16  # what a pipe holds; a larger buffer is mapped and unmapped for each read
 _STDOUT = 1
@@ -36,6 +40,11 @@ def apart() -> Mapping[str, Any]:
     if sys.platform == "win32":
         own = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    if "PYTHONPATH" in environment:
+        # Without the working folder, unless this very package is imported from there: a checkout that is not installed.
+        entries = environment["PYTHONPATH"].split(os.pathsep)
+        kept = {*trusted_path(entries), *(entry for entry in entries if os.path.realpath(entry) == _CHECKOUT)}
+        environment["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry in kept)
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return {"env": environment, "cwd": os.path.abspath(os.sep), **pipes, **own}
 

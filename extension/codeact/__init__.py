@@ -5,6 +5,8 @@ Loading the extension is light: what is heavy comes when it is asked for (PEP 56
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ _OF_THE_ENGINE = frozenset({"ScriptedModel", "progress", "tool"})
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """`%load_ext codeact`: the magics, and a sandbox that warms up in the background."""
+    _guard_imports()
     from .magics import load  # IPython is there only when somebody loads the extension
 
     load(shell)
@@ -43,6 +46,21 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     from .magics import unload
 
     unload(shell)
+
+
+def _guard_imports() -> None:
+    """Keep the working folder out of what we import from here on. It is on the path of an ordinary Python kernel."""
+    path, working = list(sys.path), os.path.realpath(os.curdir)
+    # The guard itself must not come from there: until it is in place the working folder is not on the path at all.
+    sys.path[:] = [entry for entry in path if os.path.isabs(entry) and os.path.realpath(entry) != working]
+    try:
+        from codeact_kernel import import_guard
+    except ModuleNotFoundError:  # installed in the very folder in which the notebook is
+        sys.path[:] = path
+        from codeact_kernel import import_guard
+    finally:
+        sys.path[:] = path
+    import_guard.install()
 
 
 def __getattr__(name: str) -> object:

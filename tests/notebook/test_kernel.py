@@ -23,12 +23,12 @@ print('warm')
 TOOL = "@tool\ndef get_orders(user_id: int) -> list[int]:\n    'Orders of one user.'\n    return {1: [3, 4], 2: [50]}[user_id]\n"
 
 
-def start(folder: Path) -> Notebook:
-    """A kernel that was installed as a person does it, for a Jupyter that has no other way to find it."""
+def start(folder: Path, working: Path | None = None, **environment: str) -> Notebook:
+    """A kernel that was installed as a user does it, in `folder`, for a Jupyter that has no other way to find it."""
     install(user=False, prefix=str(folder), name="codeact-test")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JUPYTER_PATH", str(folder / "share" / "jupyter"))
-        return Notebook(folder, kernel_name="codeact-test")
+        return Notebook(working or folder, kernel_name="codeact-test", **environment)
 
 
 @pytest.fixture(scope="module")
