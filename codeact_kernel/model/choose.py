@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+from asyncio import StreamReader, StreamWriter
 from collections.abc import Mapping
-from http.client import HTTPException
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import ProxyHandler, build_opener
+from urllib.parse import SplitResult, urlsplit
+
+import h11
 
 from ..errors import ModelError
 from ..settings import Settings
@@ -119,18 +121,51 @@ async def ollama_models(url: str) -> list[str] | None:
     """The names of the pulled models that can chat, latest first; `None` where no Ollama answers."""
     try:
         async with asyncio.timeout(OLLAMA_SECONDS):
-            body = await asyncio.to_thread(get, f"{url}/api/tags")
+            body = await get(urlsplit(f"{url}/api/tags"))
         # Nobody has checked the shape: what does not fit is no Ollama.
         models: list[dict[str, Any]] = json.loads(body)["models"]
         return [str(model["name"]) for model in models if can_chat(model)]
-    except (OSError, HTTPException, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, h11.ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def get(url: str) -> bytes:
-    # Without the proxies of the environment: they cannot reach this machine.
-    with build_opener(ProxyHandler({})).open(url, timeout=OLLAMA_SECONDS) as answer:
-        return answer.read(OLLAMA_BYTES)
+async def get(url: SplitResult) -> bytes:
+    """Read a page without following redirects, and without proxies: they cannot reach this machine.
+
+    There is no thread in it, so a timeout of the caller ends all of it, however slowly the page comes.
+
+    Raises:
+        OSError: if there is no connection, or the answer is not a page.
+        h11.ProtocolError: if the answer is not HTTP.
+    """
+    host = url.hostname or ""
+    tls = ssl.create_default_context() if url.scheme == "https" else None
+    reader, writer = await asyncio.open_connection(host, url.port, ssl=tls)
+    try:
+        return await exchange(url, reader, writer)
+    finally:
+        writer.transport.abort()
+
+
+async def exchange(url: SplitResult, reader: StreamReader, writer: StreamWriter) -> bytes:
+    http = h11.Connection(h11.CLIENT)
+    headers = [("Host", url.netloc), ("Accept-Encoding", "identity"), ("Connection", "close")]
+    for event in (h11.Request(method="GET", target=url.path, headers=headers), h11.EndOfMessage()):
+        writer.write(http.send(event) or b"")
+    body = bytearray()
+    while len(body) <= OLLAMA_BYTES:
+        match http.next_event():
+            case h11.NEED_DATA:
+                http.receive_data(await reader.read(1 << 16))
+            case h11.Response(status_code=200) | h11.InformationalResponse():
+                pass
+            case h11.Data(data=data):
+                body += data
+            case h11.EndOfMessage():
+                return bytes(body)
+            case _:
+                break
+    raise OSError("the answer is not a page, or too long")
 
 
 def can_chat(model: dict[str, Any]) -> bool:

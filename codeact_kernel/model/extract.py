@@ -27,8 +27,8 @@ FENCE_CHARACTERS = 200
 """A longer line is no fence: this bounds what is held back."""
 
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
-OPENING = re.compile(r"( {0,3})(`{3,}|~{3,})([^`\n]*)\n?")
-MAYBE_OPENING = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|(?:`{3,}|~{3,})[^`\n]*)")
+OPENING = re.compile(r"( {0,3})(`{3,}+|~{3,}+)([^`\n]*)\n?")
+MAYBE_OPENING = re.compile(r" {0,3}(?:`{0,2}|~{0,2}|(?:`{3,}+|~{3,}+)[^`\n]*)")
 MAYBE_CLOSING = re.compile(r" {0,3}(`*|~*)[ \t]*\n?")
 
 ONE_BLOCK = "the answer has to be one ```python block, or words"

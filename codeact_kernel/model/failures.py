@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ..errors import ModelError
 
@@ -13,6 +13,10 @@ __all__ = ["Endpoint", "Failure", "explain", "listed", "shown_url"]
 
 DETAIL_CHARACTERS = 300
 MODELS_SHOWN = 8
+SHOWN_URL = re.compile(r"[!-~]{1,200}")
+"""Without spaces, so that a URL cannot hold a sentence, and without letters that look like others."""
+REQUEST_PATH = re.compile(r"/(?:openai/deployments/.*|chat/completions/?|models/?)$")
+"""What is added to the URL of an endpoint for a request."""
 TOO_LONG = re.compile(r"context.{0,20}(length|size|window)|maximum context|prompt is too long|too many tokens", re.I)
 QUOTA = re.compile(r"insufficient_quota|quota|billing|credit", re.I)
 # The keys of the known services, should an endpoint send back another one than ours.
@@ -52,19 +56,23 @@ class Failure:
         code: the endpoint's own word for it (`"context_length_exceeded"`), often empty.
         message: the endpoint's text.
         models: what the endpoint offers instead, where it was asked.
+        location: where a redirect points to, as the endpoint wrote it.
     """
 
     status: int
     code: str = ""
     message: str = ""
     models: Sequence[str] = ()
+    location: str = ""
 
 
 def explain(endpoint: Endpoint, failure: Failure) -> ModelError:
     """The error to raise for an HTTP status."""
     status = failure.status
     retryable = status >= 500
-    if status in (401, 403):
+    if failure.location:
+        sentence = explain_redirect(endpoint, failure)
+    elif status in (401, 403):
         sentence = rejected_key(endpoint, failure)
     elif status == 404:
         sentence = not_found(endpoint, failure)
@@ -105,6 +113,27 @@ def busy(endpoint: Endpoint, used_up: bool) -> str:
     if used_up:
         return f"The quota at {endpoint.url} is used up (429): add credit there, or configure another model."
     return f"{endpoint.url} limits how often it may be asked (429): wait a minute, then run the cell again."
+
+
+def explain_redirect(endpoint: Endpoint, failure: Failure) -> str:
+    target = endpoint.redact(find_redirect_target(endpoint.url, failure.location))
+    return (
+        f"{endpoint.url} redirects to {target or 'another address'}, but prompts are sent only to the address that you "
+        f"set: if the new address is right, set {endpoint.url_variable} to it."
+    )
+
+
+def find_redirect_target(url: str, location: str) -> str:
+    """Find the URL that would have to be configured instead of `url` to follow a redirect.
+
+    Returns:
+        The URL without user, password and query; empty if it is not fit to be shown.
+    """
+    try:
+        target = REQUEST_PATH.sub("", shown_url(urljoin(f"{url}/", location)))
+    except ValueError:
+        return ""
+    return target if SHOWN_URL.fullmatch(target) else ""
 
 
 def not_accepted(endpoint: Endpoint, failure: Failure) -> str:

@@ -6,7 +6,7 @@ import json
 import keyword
 from typing import cast
 
-__all__ = ["FunctionCall"]
+__all__ = ["FunctionCall", "get_field"]
 
 _NAME, _ARGUMENTS = 64, 1 << 20
 
@@ -20,20 +20,21 @@ class FunctionCall:
         self._arguments = ""
 
     def take(self, delta: object) -> None:
-        """The next piece of the answer."""
-        calls = getattr(delta, "tool_calls", None)
+        """Add the next piece of the answer."""
+        calls = get_field(delta, "tool_calls")
         for call in cast("list[object]", calls) if isinstance(calls, list) else []:
-            if getattr(call, "index", 0) not in (0, None) or self._is_another(call):
+            if get_field(call, "index") not in (0, None) or self._is_another(call):
                 continue
-            function = getattr(call, "function", None)
-            name, arguments = getattr(function, "name", None), getattr(function, "arguments", None)
-            self._name += name[:_NAME] if isinstance(name, str) else ""
+            function = get_field(call, "function")
+            name, arguments = get_field(function, "name"), get_field(function, "arguments")
+            if isinstance(name, str) and len(self._name) <= _NAME:
+                self._name += name[:_NAME]
             if isinstance(arguments, str) and len(self._arguments) <= _ARGUMENTS:
                 self._arguments += arguments
 
     def _is_another(self, call: object) -> bool:
         """Where calls have no numbers, one with a new id is the next."""
-        given = getattr(call, "id", None)
+        given = get_field(call, "id")
         self._id = self._id or (given if isinstance(given, str) else "")
         return isinstance(given, str) and given not in ("", self._id)
 
@@ -56,3 +57,8 @@ class FunctionCall:
         if not all(key.isidentifier() and not keyword.iskeyword(key) for key in named):
             return repr({"name": name, "arguments": named})
         return f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs)})"
+
+
+def get_field(value: object, name: str) -> object:
+    """Return a field of a JSON object; `None` where there is no such field, or no object."""
+    return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None

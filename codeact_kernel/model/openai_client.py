@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncGenerator, Awaitable, Sequence
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..settings import Limits
 from ..values import JSONObject
 from .base import Delta, Message
+from .bounded_http import make_client_options
 from .chunks import Tally
 from .failures import Endpoint, Failure, explain, shown_url
+from .functions import get_field
 from .usage import estimate
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI, AsyncStream
-    from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 __all__ = ["OpenAIClient"]
 
@@ -47,7 +49,8 @@ END = object()
 class OpenAIClient:
     """A model behind an OpenAI-compatible endpoint.
 
-    Every answer has its own HTTP client: a connection that belongs to one event loop breaks on the next.
+    Every answer has its own HTTP client: a connection that belongs to one event loop breaks on the next. What an
+    endpoint sends is bounded, and no redirect is followed: see `bounded_http`.
 
     Args:
         model: its name at the endpoint; for Azure OpenAI the deployment.
@@ -55,7 +58,8 @@ class OpenAIClient:
         api_key: empty where the endpoint needs none.
         azure_version: the API version, which makes this an Azure OpenAI endpoint.
         name: what the cell shows, when not the model's name.
-        limits: `model_seconds` is the silence that is accepted.
+        limits: `model_seconds` is the silence that is accepted. Comments that keep a connection open, and chunks
+            without any part of an answer, do not end it.
 
     Raises:
         ModelError: `base_url` is no URL, or `api_key` cannot be one.
@@ -107,10 +111,9 @@ class OpenAIClient:
         """
         tally = Tally()
         async with self._open() as client:
-            response = await self._guarded(self._ask(client, messages, functions))
-            async with response:
-                while (chunk := await self._guarded(anext(response, END))) is not END:
-                    text = tally.take(chunk)
+            chunks = await self._guarded(self._ask(client, messages, functions))
+            async with chunks:
+                while (text := await self._guarded(read_piece(chunks, tally))) is not None:
                     if text:
                         yield Delta(text=text)
         self._check(tally)
@@ -144,7 +147,8 @@ class OpenAIClient:
 
         timeout = openai.Timeout(None, connect=CONNECT_SECONDS)
         # A proxy of the environment cannot reach an endpoint on this very machine.
-        http = openai.DefaultAsyncHttpxClient(trust_env=False) if is_loopback(self._base_url) else None
+        trust_env = not is_loopback(self._base_url)
+        http = openai.DefaultAsyncHttpxClient(trust_env=trust_env, **make_client_options(self._endpoint.url))
         key = self._endpoint.key or NO_KEY
         if self._azure_version:
             return openai.AsyncAzureOpenAI(
@@ -162,16 +166,25 @@ class OpenAIClient:
 
     async def _ask(
         self, client: AsyncOpenAI, messages: Sequence[Message], functions: Sequence[JSONObject]
-    ) -> AsyncStream[ChatCompletionChunk]:
+    ) -> AsyncStream[object]:
         import openai
 
+        body = {
+            "model": self._endpoint.model,
+            "messages": [{"role": message.role, "content": message.content} for message in messages],
+            "stream": True,
+        }
         while True:
             try:
-                return await client.chat.completions.create(
-                    model=self._endpoint.model,
-                    messages=[as_parameter(message) for message in messages],
+                # Not `client.chat.completions.create`: it makes an object of each value in a chunk, and these take
+                # hundreds of times the bytes that came. This gives the plain JSON.
+                return await client.post(
+                    "/chat/completions",
+                    cast_to=object,
+                    body={**body, **self._options_for(functions)},
+                    options={"security": {"bearer_auth": True}},  # without this OPENAI_ADMIN_KEY would be sent
                     stream=True,
-                    extra_body=self._options_for(functions),
+                    stream_cls=openai.AsyncStream[object],
                 )
             except openai.NotFoundError as error:
                 raise await self._explain_not_found(client, error) from None
@@ -242,31 +255,41 @@ class OpenAIClient:
                 f"{url} answered, but not with Chat Completions: correct {self._endpoint.url_variable} "
                 f"(most endpoints end in /v1)."
             )
-        refusal = self._endpoint.redact("".join(tally.refusals))
+        refusal = self._endpoint.redact(tally.refusal)
         if refusal:
             raise ModelError(f"{self.name} refused ({refusal}): word the prompt differently.")
         if tally.finish == "content_filter":
             raise ModelError(f"The content filter at {url} withheld the answer: word the prompt differently.")
 
 
-def as_parameter(message: Message) -> ChatCompletionMessageParam:
-    if message.role == "system":
-        return {"role": "system", "content": message.content}
-    if message.role == "user":
-        return {"role": "user", "content": message.content}
-    return {"role": "assistant", "content": message.content}
+async def read_piece(chunks: AsyncStream[object], tally: Tally) -> str | None:
+    """Read up to the next chunk that has a part of the answer.
+
+    Returns:
+        The text of that chunk, which may be empty; `None` at the end of the answer.
+    """
+    while (chunk := await anext(chunks, END)) is not END:
+        text = tally.take(chunk)
+        if text is not None:
+            return text
+    return None
 
 
 async def list_models(client: AsyncOpenAI) -> list[str]:
-    page = await client.models.list()
-    names: list[object] = [getattr(model, "id", None) for model in page.data]
+    # Not `client.models.list`: its objects take hundreds of times the bytes that came. The body is read here, and not
+    # by the request, because openai 2 reports any error there as a broken connection.
+    async with client.models.with_streaming_response.list() as response:
+        body = await response.read()
+    models = get_field(json.loads(body), "data")
+    names = [get_field(model, "id") for model in cast("list[object]", models)] if isinstance(models, list) else []
     return [name for name in names if isinstance(name, str) and name]
 
 
 def failure_of(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
     # Some endpoints put a number here, and nobody has checked.
     code = "" if error.code is None else str(error.code)
-    return Failure(status=error.status_code, code=code, message=str(error.message), models=models)
+    location = error.response.headers.get("location", "") if error.status_code < 400 else ""
+    return Failure(status=error.status_code, code=code, message=str(error.message), models=models, location=location)
 
 
 def is_loopback(url: str) -> bool:

@@ -3,7 +3,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Iterator, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,8 @@ from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Message, ModelClient
 from codeact_kernel.model.choose import DEFAULT_MODEL, NoModel, choose_model, ollama_url
 from codeact_kernel.settings import Settings
+
+from .hostile import blocks, head, serving
 
 if TYPE_CHECKING:
     from .conftest import FakeEndpoint
@@ -165,6 +169,34 @@ def test_something_else_on_ollamas_port_is_no_ollama(endpoint: FakeEndpoint, bod
     serve(endpoint, body)
     with pytest.raises(NoModel):
         choose({"OLLAMA_HOST": endpoint.origin})
+
+
+def test_no_redirect_is_followed_to_find_an_ollama(endpoint: FakeEndpoint) -> None:
+    tags = pull(endpoint, "a")["OLLAMA_HOST"] + "/api/tags"
+    with serving(lambda: [head("307 Temporary Redirect", location=tags)]) as other, pytest.raises(NoModel):
+        choose({"OLLAMA_HOST": other.origin})
+    assert len(other.requests) == 1
+    assert endpoint.requests == []
+
+
+def one_byte_at_a_time() -> Iterator[bytes]:
+    pause = threading.Event()
+    for _ in range(100):
+        yield b"H"
+        pause.wait(0.1)
+
+
+def without_end() -> Iterator[bytes]:
+    yield head(kind="application/json")
+    yield from blocks(1 << 40)
+
+
+@pytest.mark.parametrize("reply", [one_byte_at_a_time, without_end])
+def test_an_ollama_that_does_not_come_to_an_end_holds_nobody_up(reply: Callable[[], Iterator[bytes]]) -> None:
+    begin = time.monotonic()
+    with serving(reply) as other, pytest.raises(NoModel):
+        choose({"OLLAMA_HOST": other.origin})
+    assert time.monotonic() - begin < 5
 
 
 @pytest.mark.parametrize(
