@@ -25,9 +25,10 @@ from . import seccomp
 if sys.platform != "win32":
     import resource  # here, because it could not be opened any more where it is used
 
-__all__ = ["die_with", "finish", "no_core", "prepare", "watch"]
+__all__ = ["confine_renderer", "die_with", "finish", "no_core", "prepare", "watch"]
 
-_READ, _READ_WRITE_IOCTL = 1 << 2, 1 << 1 | 1 << 2 | 1 << 15  # Landlock's rights to a file or device
+# Landlock's rights to a file, to a folder with all that is in it, and to a device.
+_READ, _READ_FOLDER, _READ_WRITE_IOCTL = 1 << 2, 1 << 2 | 1 << 3, 1 << 1 | 1 << 2 | 1 << 15
 _ADDRESS_SPACE = 12 << 30  # wasm reserves over 4 GiB of addresses per instance; the memory it may use is capped apart
 
 
@@ -94,6 +95,27 @@ def finish(*, cpu_seconds: int, hypervisor: bool) -> tuple[list[str], list[str]]
     return layers[::-1], missing[::-1]
 
 
+def confine_renderer(readable: Sequence[str]) -> None:
+    """Leave this process, which draws with a JavaScript engine, no network, no process, and files to read only.
+
+    Call it when all code is loaded. The threads that exist by then are confined as well, except that Landlock cannot
+    limit which files they read.
+
+    Args:
+        readable: the files and folders that can be read, all of which exist. Where the kernel has no Landlock, no
+            file can be read at all.
+
+    Raises:
+        OSError: if the kernel refuses. On other systems nothing is done.
+    """
+    if sys.platform != "linux":
+        return
+    _prctl(38, 1)  # PR_SET_NO_NEW_PRIVS
+    if files := _landlock_version() > 0:
+        _landlock(readable)
+    _install(seccomp.renderer_filter_for(platform.machine(), files=files))
+
+
 def _rlimits(cpu_seconds: int) -> None:
     if sys.platform == "win32":
         return
@@ -129,7 +151,8 @@ def _landlock(files: Sequence[str]) -> None:
     ruleset = _checked(_libc().syscall(444, ctypes.create_string_buffer(rules, len(rules)), len(rules), 0))
     for file in files:
         opened = os.open(file, os.O_PATH | os.O_CLOEXEC)
-        rights = _READ if stat.S_ISREG(os.fstat(opened).st_mode) else _READ_WRITE_IOCTL  # of a device
+        mode = os.fstat(opened).st_mode
+        rights = _READ if stat.S_ISREG(mode) else _READ_FOLDER if stat.S_ISDIR(mode) else _READ_WRITE_IOCTL
         rule = ctypes.create_string_buffer(struct.pack("=Qi", actions & rights, opened), 12)
         _checked(_libc().syscall(445, ruleset, 1, rule, 0))  # LANDLOCK_RULE_PATH_BENEATH
         os.close(opened)
@@ -138,7 +161,10 @@ def _landlock(files: Sequence[str]) -> None:
 
 
 def _seccomp(hypervisor: bool) -> None:
-    program = seccomp.filter_for(platform.machine(), hypervisor=hypervisor)
+    _install(seccomp.filter_for(platform.machine(), hypervisor=hypervisor))
+
+
+def _install(program: bytes | None) -> None:
     if program is None:
         raise OSError("no table of system calls for this machine")
 

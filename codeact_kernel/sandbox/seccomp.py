@@ -1,6 +1,6 @@
-"""Which system calls a locked-down worker may make, and the filter for the kernel that says so. Pure; Linux only.
+"""Which system calls a locked-down process may make, and the filters for the kernel that say so. Pure; Linux only.
 
-An allow-list: a deny-list was tried and left executable memory possible. It is written here and not taken from a
+Allow-lists: a deny-list was tried and left executable memory possible. They are written here and not taken from a
 library, since those need the C library libseccomp on the machine, and its file before the worker is locked down.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
-__all__ = ["MACHINES", "NUMBERS", "filter_for"]
+__all__ = ["MACHINES", "NUMBERS", "filter_for", "renderer_filter_for"]
 
 MACHINES: Mapping[str, tuple[int, int]] = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 """What the kernel calls each machine (AUDIT_ARCH_... of linux/audit.h), and its column below."""
@@ -31,9 +31,14 @@ _PLAIN: Mapping[str, tuple[int, int | None]] = {
 # Those that are allowed by their arguments.
 _JUDGED: Mapping[str, tuple[int, int]] = {
     "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167),
-    "fcntl": (72, 25), "ioctl": (16, 29),
+    "fcntl": (72, 25), "ioctl": (16, 29), "openat": (257, 56), "socketpair": (53, 199),
 }  # fmt: skip
-NUMBERS: Mapping[str, tuple[int, int | None]] = {**_PLAIN, **_JUDGED}
+# What vl-convert was seen to need as well, to find and read fonts and to set up its threads.
+_RENDERER: Mapping[str, tuple[int, int | None]] = {
+    "mremap": (25, 216), "uname": (63, 160), "readlink": (89, None), "readlinkat": (267, 78),
+    "sched_getparam": (143, 121), "sched_getscheduler": (145, 120), "getdents64": (217, 61), "statx": (332, 291),
+}  # fmt: skip
+NUMBERS: Mapping[str, tuple[int, int | None]] = {**_PLAIN, **_JUDGED, **_RENDERER}
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
 _Step = tuple[int, int, int, int]
@@ -43,6 +48,7 @@ _ABSENT: _Step = (_RETURN, 0, 0, 0x00050026)  # ENOSYS
 _KILL: _Step = (_RETURN, 0, 0, 0x80000000)
 
 _PROT_EXEC, _CLONE_THREAD, _PR_SET_NAME, _F_SETOWN_AND_MORE, _F_DUPFD_CLOEXEC = 4, 0x10000, 15, 5, 1030
+_AF_UNIX, _O_CHANGES_FILES = 1, 0o1103  # O_WRONLY, O_RDWR, O_CREAT and O_TRUNC, the same on both machines
 _KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from Linux' ioctl-number.rst
 
 
@@ -55,27 +61,52 @@ def filter_for(machine: str, *, hypervisor: bool) -> bytes | None:
     """
     if machine not in MACHINES:
         return None
-    audit, column = MACHINES[machine]
-
-    def call(name: str, *then: _Step) -> list[_Step]:
-        return _when(_JUDGED[name][column], *then)
-
-    steps: list[_Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), _KILL, (_LOAD, 0, 0, 0)]
+    _, column = MACHINES[machine]
+    steps: list[_Step] = []
     for name in ("mmap", "mprotect"):
-        steps += call(name, _argument(2), (_ANY_BIT, 0, 1, _PROT_EXEC), _REFUSE, _ALLOW)
-    steps += call("clone", _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _REFUSE)
-    steps += call("clone3", _ABSENT)  # its flags are in memory; the C library then falls back to clone
-    steps += call("prctl", _argument(0), (_EQUAL, 0, 1, _PR_SET_NAME), _ALLOW, _REFUSE)
-    # Not F_SETOWN, with which a file's signal goes to any process.
-    allowed = ((_AT_LEAST, 1, 0, _F_SETOWN_AND_MORE), _ALLOW, (_EQUAL, 0, 1, _F_DUPFD_CLOEXEC), _ALLOW)
-    steps += call("fcntl", _argument(1), *allowed, _REFUSE)
+        steps += _call(name, column, _argument(2), (_ANY_BIT, 0, 1, _PROT_EXEC), _REFUSE, _ALLOW)
     if hypervisor:  # by the command's type, which is its second byte
         known = ((_EQUAL, 1, 0, _KVM << 8), (_EQUAL, 0, 1, _MSHV << 8))
-        steps += call("ioctl", _argument(1), (_AND, 0, 0, 0xFF00), *known, _ALLOW, _REFUSE)
-    numbers = sorted(number for both in _PLAIN.values() if (number := both[column]) is not None)
-    for number in numbers:
+        steps += _call("ioctl", column, _argument(1), (_AND, 0, 0, 0xFF00), *known, _ALLOW, _REFUSE)
+    return _filter(machine, steps, _PLAIN)
+
+
+def renderer_filter_for(machine: str, *, files: bool) -> bytes | None:
+    """Build the filter for a process that draws with a JavaScript engine: threads, executable memory, no network.
+
+    Args:
+        machine: as `platform.machine()` names it. The result is `None` if its numbers are not known.
+        files: allow files to be opened for reading. Which ones must be limited by Landlock.
+    """
+    if machine not in MACHINES:
+        return None
+    _, column = MACHINES[machine]
+    # A pair is connected to itself alone, and nothing else that takes a socket is allowed.
+    steps = _call("socketpair", column, _argument(0), (_EQUAL, 0, 1, _AF_UNIX), _ALLOW, _REFUSE)
+    if files:
+        steps += _call("openat", column, _argument(2), (_ANY_BIT, 0, 1, _O_CHANGES_FILES), _REFUSE, _ALLOW)
+    for name in ("mmap", "mprotect"):
+        steps += _call(name, column, _ALLOW)
+    return _filter(machine, steps, {**_PLAIN, **_RENDERER})
+
+
+def _filter(machine: str, own: Sequence[_Step], plain: Mapping[str, tuple[int, int | None]]) -> bytes:
+    """Put a filter together: the machine, what every filter judges, its own steps, and then the plain calls."""
+    audit, column = MACHINES[machine]
+    steps: list[_Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), _KILL, (_LOAD, 0, 0, 0), *own]
+    steps += _call("clone", column, _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _REFUSE)
+    steps += _call("clone3", column, _ABSENT)  # its flags are in memory; the C library then falls back to clone
+    steps += _call("prctl", column, _argument(0), (_EQUAL, 0, 1, _PR_SET_NAME), _ALLOW, _REFUSE)
+    # Not F_SETOWN, with which a file's signal goes to any process.
+    allowed = ((_AT_LEAST, 1, 0, _F_SETOWN_AND_MORE), _ALLOW, (_EQUAL, 0, 1, _F_DUPFD_CLOEXEC), _ALLOW)
+    steps += _call("fcntl", column, _argument(1), *allowed, _REFUSE)
+    for number in sorted(number for both in plain.values() if (number := both[column]) is not None):
         steps += _when(number, _ALLOW)
     return _packed([*steps, _REFUSE])
+
+
+def _call(name: str, column: int, *then: _Step) -> list[_Step]:
+    return _when(_JUDGED[name][column], *then)
 
 
 def _when(number: int, *then: _Step) -> list[_Step]:

@@ -1,9 +1,19 @@
-"""The child process of `picture`: a chart on stdin, a PNG on stdout."""
+"""The child process of `picture`: a chart on stdin, a PNG on stdout.
+
+The chart was checked before it came here. Here it is handled as if it had not been, by three layers that do not need
+each other: image marks are refused, vl-convert is told to load nothing, and on Linux the kernel is told to allow no
+network, no process and no files except fonts.
+"""
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
 
 __all__ = ["main"]
 
@@ -12,15 +22,90 @@ _MEMORY = 1 << 30
 _VERSION = "5.8"
 """The oldest that vl-convert has: what JupyterLab 4 draws with is older still."""
 
+_READABLE = (
+    "/etc/fonts",
+    "/usr/local/share/fonts",
+    "/usr/share/fontconfig",
+    "/usr/share/fonts",
+    "/etc/localtime",
+    "/usr/share/zoneinfo",
+    "/dev/urandom",
+)
 
-def main() -> None:
-    """Draw once."""
+_DENIED: Mapping[str, Any] = {
+    "allowed_base_urls": [],
+    "base_url": False,
+    "allow_google_fonts": False,
+    "auto_google_fonts": False,
+    "google_fonts": [],
+    "allow_per_request_plugins": False,
+    "per_request_plugin_import_domains": [],
+    "plugin_import_domains": [],
+    "vega_plugins": [],
+}
+"""The settings of vl-convert 2.x by which it would load something."""
+_HARMLESS = {
+    "default_format_locale",
+    "default_theme",
+    "default_time_format_locale",
+    "embed_local_fonts",
+    "gc_after_conversion",
+    "google_font_variant_threshold",
+    "max_ephemeral_workers",
+    "max_v8_execution_time_secs",
+    "max_v8_heap_size_mb",
+    "missing_fonts",
+    "num_workers",
+    "subset_fonts",
+    "themes",
+}
+"""Its other settings. One that is in neither list could allow something, so nothing is drawn then."""
+
+
+def main(confine: Callable[[Sequence[str]], None]) -> None:
+    """Draw once, or exit with an error.
+
+    Args:
+        confine: limits this process to reading these files and folders. Raises `OSError` if that is not possible.
+    """
     _limit()
     chart = json.load(sys.stdin.buffer)
+    if _has_image_marks(chart):
+        sys.exit("vl-convert 1.x loads the files of image marks whatever it is told")
+    draw = _load_renderer()
+    confine([path for path in _READABLE if Path(path).exists()])
+    sys.stdout.buffer.write(draw(chart))
+
+
+def _has_image_marks(node: object) -> bool:
+    """Look for image marks everywhere except in rows of data, whose columns can have any name."""
+    if isinstance(node, list):
+        return any(_has_image_marks(item) for item in cast("list[object]", node))
+    if not isinstance(node, dict):
+        return False
+    parts = cast("dict[str, object]", node)
+    if any(parts.get(name) == "image" for name in ("mark", "type")):  # a mark, or its definition
+        return True
+    return any(_has_image_marks(part) for name, part in parts.items() if name not in ("values", "datasets"))
+
+
+def _load_renderer() -> Callable[[object], bytes]:
+    """Import vl-convert and tell it to load nothing. The process ends here if that cannot be told."""
     import vl_convert
 
-    png = vl_convert.vegalite_to_png(chart, vl_version=_VERSION, scale=2, allowed_base_urls=[])
-    sys.stdout.buffer.write(png)
+    renderer: Any = vl_convert  # its types are those of one version
+    draw = partial(renderer.vegalite_to_png, vl_version=_VERSION, scale=2)
+    match renderer.__version__.split(".")[0]:
+        case "1":
+            return partial(draw, allowed_base_urls=[])
+        case "2":
+            renderer.configure(**_DENIED)
+            settings: dict[str, object] = renderer.get_config()
+            if {name: value for name, value in settings.items() if name not in _HARMLESS} != _DENIED:
+                sys.exit("vl-convert has settings that are not known")
+            return draw
+        case _:
+            sys.exit("not a known version of vl-convert")
 
 
 def _limit() -> None:
@@ -28,11 +113,8 @@ def _limit() -> None:
         return
     import resource
 
+    signal.alarm(_SECONDS)  # even if the kernel is gone
     for what, most in (("CPU", _SECONDS), ("DATA", _MEMORY), ("FSIZE", 0), ("CORE", 0)):
         name = getattr(resource, f"RLIMIT_{what}", None)
         if name is not None:
             resource.setrlimit(name, (most, most))
-
-
-if __name__ == "__main__":
-    main()

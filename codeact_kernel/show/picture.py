@@ -1,7 +1,7 @@
 """A chart as a picture, for files that are written where no page draws it: by vl-convert, where that is installed.
 
 It runs JavaScript, so it runs in a child process of its own that ends with the picture: with little memory and time, a
-bare environment, and told to load nothing. (It loads the pictures that a chart names all the same; ours name none.)
+bare environment, and nothing that it could load (see `drawing`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 
 from ..errors import ProgramError
@@ -23,6 +24,12 @@ __all__ = ["picture"]
 _SECONDS = 20.0
 """It takes less than one, and 90 MB."""
 _ENVIRONMENT = ("TZ", "SYSTEMROOT")
+# Joined here: neither of the two modules knows the other.
+_PROGRAM = """
+from codeact_kernel.sandbox.lockdown import confine_renderer
+from codeact_kernel.show.drawing import main
+main(confine_renderer)
+"""
 
 
 def picture(chart: JSONObject, limits: ShowLimits | None = None) -> str:
@@ -31,17 +38,42 @@ def picture(chart: JSONObject, limits: ShowLimits | None = None) -> str:
     if find_spec("vl_convert") is None:
         return ""
     try:
-        child = subprocess.run(
-            [sys.executable, "-P", "-m", "codeact_kernel.show.drawing"],
-            input=json.dumps(chart).encode(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=_SECONDS,
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            start_new_session=True,  # an interrupt of the notebook is not for it
-        )
-        mime, width, height = image_size(child.stdout)
-    except (OSError, subprocess.TimeoutExpired, ProgramError):
+        png = _draw(json.dumps(chart).encode(), limits.image_bytes + 1)
+        mime, width, height = image_size(png)
+    except (OSError, ProgramError):
         return ""
-    small = len(child.stdout) <= limits.image_bytes and 0 < width * height <= limits.image_pixels
-    return base64.b64encode(child.stdout).decode() if small and mime == "image/png" else ""
+    small = len(png) <= limits.image_bytes and 0 < width * height <= limits.image_pixels
+    return base64.b64encode(png).decode() if small and mime == "image/png" else ""
+
+
+def _draw(chart: bytes, max_bytes: int) -> bytes:
+    """Return what the child writes, up to `max_bytes`. It has ended by then, whatever it was doing.
+
+    Raises:
+        OSError: if it cannot be started, or does not read the chart.
+    """
+    child = subprocess.Popen(
+        # -P and the root as working folder: nothing beside the notebook can be imported. Python also takes a folder
+        # named "~" in the working folder for that of the user's packages, if the system does not know the user. Not
+        # -I: vl-convert may be installed for the user only.
+        [sys.executable, "-P", "-c", _PROGRAM],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=os.path.abspath(os.sep),
+        env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        start_new_session=True,  # an interrupt of the notebook is not for it
+    )
+    timer = threading.Timer(_SECONDS, child.kill)  # ends the waits below as well
+    timer.daemon = True
+    with child:
+        try:
+            timer.start()
+            assert child.stdin is not None
+            assert child.stdout is not None
+            with child.stdin:
+                child.stdin.write(chart)
+            return child.stdout.read(max_bytes)
+        finally:
+            timer.cancel()
+            child.kill()
