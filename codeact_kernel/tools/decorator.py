@@ -18,7 +18,7 @@ from typing import Any, TypeVar, overload
 
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
-from .schema import DOCSTRING_CHARACTERS, Contract, contract_of
+from .schema import DOCSTRING_CHARACTERS, LONGEST_NAME, Contract, contract_of
 from .spec import ApprovalMode, Source, Tool, ToolOptions, ToolSpec
 
 __all__ = ["RESERVED", "as_tool", "tool"]
@@ -27,7 +27,6 @@ F = TypeVar("F", bound=Callable[..., object])
 
 _CACHED = type(functools.lru_cache(str))
 _OURS = ("codeact", "codeact_kernel")
-LONGEST_NAME = 64
 RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "http_request", "observe", "show"})
 """Names that every program has, or that mean something else to a model."""
 

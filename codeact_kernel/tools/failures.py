@@ -17,23 +17,31 @@ from urllib.parse import quote, quote_plus
 
 __all__ = ["cleaned", "clipped", "told", "without_secrets"]
 
-LONGEST_READ = 20_000
-LONGEST_SEARCHED = 1 << 20
+LONGEST_READ = 4_000
+"""Characters of a message that are read: a program is told 500."""
+LONGEST_SEARCHED = 1 << 18
+"""Characters that are searched for known secrets before the message is cut."""
+LONGEST_PARTIAL = 400
+"""Characters that the beginning of a secret or path may have that is not recognized because the rest was cut off."""
+LONGEST_TYPE = 200
 SHORTEST_SECRET = 8
 SHORTEST_PLACE = 4
 NAMED_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASS|.PWD|CREDENTIAL", re.IGNORECASE)
 IN_A_URL = re.compile(r"(?<=://)[^\s/'\"<>]*@")
 
+# A repetition is bounded, or ends, where another match could start inside it. Otherwise "sk-sk-sk-..." is scanned to
+# its end from each of its parts, and hostile text takes seconds (tests/architecture/test_patterns.py).
 SECRETS = re.compile(
     r"""(?P<kept>\bauthorization["']?\s*[:=]\s*["']?)(?:[\w-]+\s+)?[^\s'",;}]+
     | (?P<name>(?:password|passwd|api[_-]?key|secret|access[_-]?token|auth[_-]?token)["']?\s*[:=]\s*)
       (?:"[^"\n]*"|'[^'\n]*'|[^\s'",;)}\]]+)
     | (?P<scheme>\bbearer\s+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}
     | (?P<basic>\bbasic\s+)(?=[A-Z]*[\d=+/])[\w+/]{8,}={0,2}
-    | \b(?:sk|pk|rk)(?:-|_(?:live|test)_)(?=[\w*-]*[\d*])[\w*-]{16,}
+    | \b(?:sk|pk|rk)(?:-|_(?:live|test)_)(?=[\w*-]{0,100}?[\d*])[\w*-]{16,}+
     | \bgh[a-z]_\w{20,} | \bgithub_pat_\w{20,} | \bhf_\w{20,} | \bxox[a-z]-[\w-]{10,}
-    | \bAKIA[0-9A-Z]{16} | \bAIza[\w-]{30,} | \beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*
-    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----(?:.|\n)*""",
+    | \bAKIA[0-9A-Z]{16} | \bAIza[\w-]{30,}
+    | \beyJ(?=[\w-]{8})\w*+(?:-(?!eyJ)\w*+)*+\.[\w-]{8,}+\.[\w-]*+
+    | -----BEGIN[ ][A-Z ]*PRIVATE[ ]KEY-----[\s\S]*""",
     re.VERBOSE | re.IGNORECASE,
 )
 ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
@@ -59,14 +67,33 @@ PATHS = re.compile(
 
 
 def told(name: str, error: BaseException, characters: int) -> str:
-    """What the program is told of `error`, raised by the tool `name`, in at most so many characters."""
+    """Say what `error`, raised by the tool `name`, may tell the program.
+
+    Args:
+        characters: the longest text that is returned.
+    """
     try:
-        # What is known goes before the cut: a secret that is cut is not known any more.
-        message = without_secrets(str.__getitem__(str(error), slice(LONGEST_SEARCHED)))[:LONGEST_READ]
+        message = clean_beginning(str(error))
     except BaseException:  # the exception's own __str__ is broken, or wants to end the kernel
         message = ""
-    text, kind = cleaned(message).strip(), cleaned(type(error).__name__)
+    text, kind = message.strip(), cleaned(without_secrets(type(error).__name__)[:LONGEST_TYPE])
     return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
+
+
+def clean_beginning(text: str) -> str:
+    """Clean the first LONGEST_READ characters of a text of any length, and leave the rest out."""
+    # A subclass of str may run its own code when it is sliced.
+    searched = str.__getitem__(text, slice(LONGEST_SEARCHED))
+    # Known secrets are removed before the cut: a secret that is cut is not recognized any more.
+    whole = without_secrets(searched)
+    message = cleaned(whole[:LONGEST_READ])
+    if len(whole) <= LONGEST_READ and str.__len__(text) <= LONGEST_SEARCHED:
+        return message
+    # The end may be the beginning of a secret, too short to be recognized; not if it was replaced, though.
+    partial = max([LONGEST_PARTIAL, *map(len, _known_secrets())])
+    marks = [mark for mark in ("<secret>", "<path>") if mark in message]
+    replaced = max((message.rindex(mark) + len(mark) for mark in marks), default=0)
+    return message[: max(replaced, len(message) - partial)]
 
 
 def cleaned(message: str) -> str:

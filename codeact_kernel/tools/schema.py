@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import reprlib
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,13 +18,16 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
 from ..values import JSONObject
-from .failures import cleaned, without_secrets
+from .failures import clean_beginning
 from .shapes import ANY, Shape, declared, settled
 
 __all__ = ["Contract", "Parameter", "contract_of"]
 
+LONGEST_NAME = 64
+"""Of a tool, and of each parameter."""
 DOCSTRING_CHARACTERS = 1_000
 NOTE_CHARACTERS = 300
+LONGEST_DEFAULT = 40
 COMPLAINTS = 3
 
 SHOWN = reprlib.Repr()
@@ -137,6 +141,7 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
         schema = model.model_json_schema(schema_generator=_Schema)
+        json.dumps(schema)  # a default may be an integer that is too long to be written
     except Exception as error:  # foreign types run their own code while a schema is made
         raise _no_schema(name, parameters, error) from error
     try:
@@ -174,6 +179,11 @@ def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, obje
         raise ToolDefinitionError(
             f"{tool}({parameter}): a program passes every argument by its name: "
             "write each out as an ordinary parameter (no *args, no **kwargs, no '/')."
+        )
+    if (length := len(parameter.name)) > LONGEST_NAME:
+        raise ToolDefinitionError(
+            f"{tool}: the name of parameter {parameter.name[:LONGEST_NAME]!r}... has {length:,} characters: "
+            f"use at most {LONGEST_NAME}."
         )
     try:
         hint = _resolved(parameter.annotation, scope)
@@ -243,9 +253,8 @@ def _complaint(error: Mapping[str, Any]) -> str:
         return f"there is no argument {str(place[-1])[:60]!r}" + (f" in {_place(place[:-1])}" if place[1:] else "")
     if kind == "missing":
         return f"argument {_place(place)} is missing"
-    expected = cleaned(without_secrets(str(error["msg"]))[:2_000])[:200].removeprefix(
-        "Input "
-    )  # a validator is the person's code
+    # A validator is the user's code, so its message is cleaned as an error of the tool is.
+    expected = clean_beginning(str(error["msg"]))[:200].removeprefix("Input ")
     return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
 
 
@@ -255,9 +264,11 @@ def _place(steps: Sequence[str | int]) -> str:
 
 def _literal(default: object) -> str:
     value = default.value if isinstance(default, Enum) else default
+    if type(value) is int and abs(value) >= 10**LONGEST_DEFAULT:  # from some length on Python writes no integer at all
+        return "..."
     simple = value is None or type(value) in (bool, int, float, str) or value in ([], {}, ())
     text = repr(value) if simple else ""
-    return text if 0 < len(text) <= 40 else "..."
+    return text if 0 < len(text) <= LONGEST_DEFAULT else "..."
 
 
 def _note(parameter: Parameter) -> str:

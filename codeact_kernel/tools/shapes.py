@@ -34,7 +34,12 @@ NAMES_KEPT = 64
 NAMES_SHOWN = 24
 NAMES_SEEN_SHOWN = 12
 LONGEST_NAME = 32
+LONGEST_FIELD = 64
+"""Of a declared name, which may be any text where it is an alias. The rest is left out, as `...`."""
+LONGEST_CHOICES = 1_000
+"""Of the values of a Literal or an Enum: where they are longer, only their types are shown."""
 LONGEST_TEXT = 700
+LONGEST_ANNOTATION = 1_500
 
 # A key is data from outside, and it ends up in a prompt: a few plain words at most, no punctuation that could say more.
 HARMLESS = re.compile(r"[^\W\d]\w*(?:[ .-]\w+){0,2}")
@@ -72,8 +77,9 @@ class Shape:
 
     @property
     def annotation(self) -> str:
-        """As a Python annotation, `list[dict]`; empty when nothing is known."""
-        return self._text(0)
+        """As a Python annotation, `list[dict]`; empty when nothing is known, or when it is too long to be shown."""
+        text = self._text(0)
+        return text if len(text) <= LONGEST_ANNOTATION else ""
 
     @property
     def vague(self) -> bool:
@@ -99,7 +105,13 @@ class Shape:
                 yield "..."
                 return
             text = shape._text(levels)
-            yield name + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")
+            yield _shown_name(name) + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")
+
+
+def _shown_name(name: str) -> str:
+    """Write the name of a field on one line, with escapes where it does not show as it is, and cut if it is long."""
+    text = name[:LONGEST_FIELD] + "..." if len(name) > LONGEST_FIELD else name
+    return text if text.isprintable() else repr(text)
 
 
 ANY = Shape()
@@ -231,8 +243,10 @@ def _scalar(kind: type[Any], argument: bool) -> Shape:
 def _literal(choices: Sequence[object]) -> tuple[str, ...]:
     values = [choice.value if isinstance(choice, Enum) else choice for choice in choices]
     if all(value is None or isinstance(value, str | int) for value in values) and 0 < len(values) <= NAMES_SHOWN:
-        return (f"Literal[{', '.join(repr(value) for value in values)}]",)
-    return tuple(dict.fromkeys(type(value).__name__ for value in values))
+        text = f"Literal[{', '.join(map(repr, values))}]"
+        if len(text) <= LONGEST_CHOICES:
+            return (text,)
+    return tuple(dict.fromkeys(type(value).__name__[:LONGEST_NAME] for value in values))
 
 
 def _foreign(kind: type[Any]) -> Shape | None:

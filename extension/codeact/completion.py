@@ -79,7 +79,7 @@ class Completion:
             (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
             (r"(?<!%)%codeact\s+(\w*)$", VERB_NAMES),
             (r"%config\s+CodeAct\.(\w*)$", tuple(OPTIONS)),
-            (r"@tool\((?:.*[\s,])?(\w*)$", _OF_TOOL),
+            (r"^(?:(?!@tool\().)*@tool\((?:.*(?:[\s,]|@tool\())?(\w*)$", _OF_TOOL),
             (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
         ):
             if found := re.search(pattern, line):
@@ -96,7 +96,7 @@ class Completion:
         typed = written[before.end() :]
         if typed.strip() and "\n" not in typed and (remembered := self._remembered(typed)):
             return _result(typed, remembered)
-        word = re.search(r"\w*$", typed)
+        word = re.search(r"(?<!\w)\w*$", typed)
         fragment = word[0] if word else ""
         return _result(fragment, (name for name in tools if fragment and name.startswith(fragment)))
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codeact_kernel.tools.failures import LONGEST_READ, cleaned, told
+from codeact_kernel.tools.failures import LONGEST_READ, LONGEST_SEARCHED, cleaned, told
 
 KEY = "ab\"c\\d/e+f='\n1234567890"
 """With everything in it that is written otherwise where it is quoted."""
@@ -153,13 +154,81 @@ def test_the_name_of_a_type_is_no_way_out() -> None:
     assert told("f", type("canary-one", (Exception,), {})("x"), 500) == "f raised <secret>: x"
 
 
+HOSTILE = [
+    "/", "//", "'/", '"/', "`/", "\u2018/", "'/\\a", "\\", "\\a", "\\\\", "'\\", '"\\', "%2F", "%2Fa", "~", "~a/", "C:\\a", "file:/",
+    "basic a", "basic ", "bearer a", "bearer ", "authorization: a ", "authorization: ", "api_key=", "password=", 'password="',
+    "secret='", "://", "://a", "a@", "sk-", "sk-a", "sk_live_", "sk-*", "eyJ-", "eyJaaaaaaaa.", "eyJaaaaaaaa-", "ghp_a", "hf_", "xoxb-",
+    "AKIA", "AIza-", "github_pat_", "a.", "-", "_", ".", " ", "\t", "\n", "\r\n", " \n", ' \nFile "x', '    File "', '  File "x", line ',
+    "Traceback (most recent call last)", "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", " at 0x", "environ({", "'", '"', "0", "a",
+    "A", "aA0", "\u00e9", "\U0001f600", "<secret>", "<path>",
+]  # fmt: skip
+"""Repeated, each is a text that a careless pattern would read again and again."""
+
+
+@pytest.mark.parametrize("unit", HOSTILE)
+def test_a_long_text_of_one_kind_is_read_to_its_end(unit: str) -> None:
+    text = (unit * 20_000)[:20_000]
+    start = time.thread_time()
+    cleaned(text)
+    assert time.thread_time() - start < 0.3
+    start = time.thread_time()
+    assert told("f", ValueError(text), 500).startswith("f raised ValueError")
+    assert time.thread_time() - start < 0.3
+
+
+def test_an_error_that_quotes_a_hostile_argument_ends_quickly() -> None:
+    def lookup(key: str) -> str:
+        return {"a": "b"}[key]
+
+    for key in ("sk-" * 6_600, "eyJ-" * 5_000, "sk-" * 3_000_000):
+        start = time.thread_time()
+        with pytest.raises(KeyError) as caught:
+            lookup(key)
+        assert told("lookup", caught.value, 500).startswith(
+            "lookup raised KeyError: 'sk-sk" if key[0] == "s" else "lookup"
+        )
+        assert time.thread_time() - start < 0.3
+
+
+def test_very_many_and_long_secrets_are_searched_for_quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(100):
+        monkeypatch.setenv(f"SERVICE_{number}_TOKEN", f"{number:04}" * (10 if number else 1_000))
+    start = time.thread_time()
+    told("f", ValueError("0000 0001" * 1_000_000), 500)
+    assert time.thread_time() - start < 1
+
+
 @pytest.mark.parametrize(
-    "unit",
+    ("before", "secret"),
     [
-        "/", "'/", "'/\\a", "\\a", "%2Fa", "basic a", "authorization: a ", "api_key=", "://a", "sk-a", "eyJaaaaaaaa.", "\n",
-        ' \nFile "x', "-----BEGIN PRIVATE KEY-----", " at 0x", "~a/", "environ({",
+        ("", "sk-abcdefghijklmnopqrstuvwxyz1234567890"), ("", "ghp_abcdefghijklmnopqrstuvwxyz0123456789"),
+        ("", "AKIAIOSFODNN7EXAMPLE"), ("password=", '"correct horse battery staple"'), ("bearer ", "abcdefghijklmnop1234"),
+        ("in ", "'/home/me/my dir/inner dir/file.txt'"), ("", "canary-one-and-more"), ("", KEY),
     ],
 )  # fmt: skip
-def test_a_long_text_of_one_kind_is_read_to_its_end(unit: str) -> None:
-    text = (unit * LONGEST_READ)[:LONGEST_READ]
-    assert told("f", ValueError(text), 500).startswith("f raised ValueError")
+@pytest.mark.parametrize("cut", [LONGEST_READ, LONGEST_SEARCHED])
+def test_a_secret_that_the_cut_goes_through_is_not_told_in_part(
+    before: str, secret: str, cut: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor where what stands before it becomes so short that the cut is in the text that is told."""
+    known = "0123456789abcdef" * 496
+    monkeypatch.setenv("LONG_KEY", known)
+    shrinks = (known + " ") * (cut // (len(known) + 1) if cut > LONGEST_READ else 0)
+    parts = [secret[start : start + 5] for start in range(len(secret) - 4)]
+    for left in range(5, len(secret), 1 if cut == LONGEST_READ else 7):
+        path = "/" + "a" * (cut - left - len(shrinks) - len(before) - 2) + " "
+        said = told("f", ValueError(shrinks + path + before + secret + " and more"), 500)
+        assert not [part for part in parts if part in said]
+
+
+def test_what_a_long_message_begins_with_is_told() -> None:
+    said = told("f", ValueError("no such order: " + "x" * 100_000), 500)
+    assert said.startswith("f raised ValueError: no such order: xxx")
+    assert len(said) == 500
+    assert told("f", OSError(36, "File name too long", "/" + "a" * 30_000), 500) == (
+        "f raised OSError: [Errno 36] File name too long: '<path>"
+    )
+
+
+def test_the_name_of_an_exceptions_type_is_bounded() -> None:
+    assert len(told("f", type("E" * 1_000_000, (Exception,), {})("x"), 500)) < 250

@@ -9,6 +9,8 @@ import sys
 import typing
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from functools import reduce
+from operator import or_
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional
 from uuid import UUID
@@ -287,6 +289,62 @@ def test_a_hint_is_told_as_the_json_it_becomes(hint: object, text: str, annotati
     shape = declared(hint)
     assert str(shape) == text
     assert shape.annotation == annotation
+
+
+LONG = "x" * 50_000
+
+
+def test_the_name_of_a_parameter_is_at_most_as_long_as_that_of_a_tool() -> None:
+    def define(name: str) -> Contract:
+        space: dict[str, Any] = {}
+        exec(f"def find({name}: int) -> int: ...", space)
+        return contract(space["find"])
+
+    assert define("x" * 64).stub() == f"find({'x' * 64}: int) -> int"
+    for name in ("x" * 65, LONG):
+        said = f"find: the name of parameter '{'x' * 64}'... has {len(name):,} characters: use at most 64."
+        with pytest.raises(ToolDefinitionError) as caught:
+            define(name)
+        assert str(caught.value) == said
+
+
+@pytest.mark.parametrize(
+    ("hint", "shown"),
+    [
+        (TypedDict("Rows", {LONG: int, "a": str}), f"{{{'x' * 64}...: int, a: str}}"),
+        (dataclasses.make_dataclass("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 64}...: int, a: str}}"),
+        (NamedTuple("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 64}...: int, a: str}}"),
+        (Literal["a", LONG], "str"),  # type: ignore[valid-type]
+        (Literal["a", 1, LONG], "str | int"),  # type: ignore[valid-type]
+        (enum.Enum("Kind", {"a": LONG, "b": 1}), "str | int"),
+        (enum.Enum("Kind", {LONG: 1, "b": 2}), "Literal[1, 2]"),
+        (enum.Enum("Kind", {"a": type(LONG, (), {})()}), "x" * 32),
+        (reduce(or_, [Literal["a" * 20 + str(n)] for n in range(300)]), ""),  # type: ignore[valid-type]
+    ],
+)  # fmt: skip
+def test_names_and_values_of_a_type_are_shown_cut_or_not_at_all_where_they_are_long(hint: Any, shown: str) -> None:
+    shape = declared(hint)
+    assert str(shape) == shown
+    assert len(shape.annotation) <= 1_500
+
+
+def test_the_name_of_a_field_that_is_no_plain_text_is_shown_on_one_line() -> None:
+    class Row(BaseModel):
+        first: int = Field(alias="a\nb\x1b[31m\u202e")
+        second: str
+
+    assert str(declared(Row, argument=True)) == "{'a\\nb\\x1b[31m\\u202e': int, second: str}"
+
+
+def test_a_default_that_is_too_long_to_be_written_is_no_accident() -> None:
+    def find(key: int = 10**5_000) -> None: ...
+
+    with pytest.raises(ToolDefinitionError, match="find: its parameters have no JSON schema"):
+        contract(find)
+
+    def long(key: int = 10**40, text: str = LONG) -> None: ...
+
+    assert contract(long).stub() == "long(key: int = ..., text: str = ...) -> None"
 
 
 def test_a_recursive_type_ends() -> None:
