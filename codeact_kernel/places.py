@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from pathlib import Path
 
-__all__ = ["cache_folder", "data_folder", "home"]
+__all__ = ["cache_folder", "data_folder", "home", "is_private"]
 
 _NAME = "codeact-kernel"
 
@@ -27,6 +28,22 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return home() / "Library" / "Caches" / _NAME
     return _chosen("XDG_CACHE_HOME", ".cache") / _NAME
+
+
+def is_private(file: Path) -> bool:
+    """Say whether `file` is a regular file of this user's, in a folder of theirs, and nobody else can write either.
+
+    Another user could plant what we take for this user's word, or for our own machine code.
+    """
+    try:
+        states = [os.lstat(file), os.lstat(file.parent)]
+    except OSError:
+        return False
+    if not stat.S_ISREG(states[0].st_mode):
+        return False
+    if os.name != "posix":
+        return True
+    return all(state.st_uid == os.getuid() and not state.st_mode & 0o022 for state in states)
 
 
 def _local() -> Path:

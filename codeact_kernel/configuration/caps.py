@@ -10,7 +10,7 @@ from ..errors import UserError
 from ..settings import Limits
 from .words import known
 
-__all__ = ["ELSEWHERE", "NAMES", "at_most", "limited", "read_caps"]
+__all__ = ["ELSEWHERE", "NAMES", "limited", "narrows", "read_caps"]
 
 ELSEWHERE: Mapping[str, str] = {
     "run_seconds": "timeout", "memory_bytes": "memory", "decision_seconds": "approval_timeout",
@@ -36,6 +36,10 @@ def _all(limits: object, before: str = "") -> Iterator[tuple[str, int | float]]:
 NAMES: Mapping[str, int | float] = dict(_all(Limits()))
 """Each cap that can be chosen, with what it is by default."""
 
+_ENDS_TOOLS = frozenset({"frame_bytes", *(name for name in NAMES if name.endswith("seconds"))})
+"""Caps at which a tool, a request or the whole worker is stopped, whatever it is doing. A transfer of money that is cut
+in half is worse than one that is not made; so a smaller number here is not a narrower one."""
+
 
 def read_caps(given: object) -> tuple[str, ...]:
     """What somebody wrote, as texts in one spelling: one text or several, or a table, perhaps with tables in it.
@@ -47,10 +51,10 @@ def read_caps(given: object) -> tuple[str, ...]:
     return tuple(f"{name}={_number(name, value)}" for name, value in _pairs(given))
 
 
-def at_most(new: Sequence[str], old: Sequence[str]) -> bool:
-    """Whether none of the new caps is above what held before."""
+def narrows(new: Sequence[str], old: Sequence[str]) -> bool:
+    """Whether none of the new caps is above what held before, or could end a tool in the middle of what it does."""
     held = {**NAMES, **_numbers(old)}
-    return all(value <= held[name] for name, value in _numbers(new).items())
+    return all(value <= held[name] and name not in _ENDS_TOOLS for name, value in _numbers(new).items())
 
 
 def limited(limits: Limits, caps: Sequence[str]) -> Limits:

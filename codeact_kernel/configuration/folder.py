@@ -8,21 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 from ..errors import UserError
-from ..places import data_folder, home
+from ..places import data_folder, home, is_private
 from .layers import Layer, layer
 from .words import shown
 
 __all__ = ["FolderFile", "find", "here"]
 
-NAMES = ("codeact.toml", "pyproject.toml")
-BYTES = 256 << 10
-"""More than any such file has: it is not read further."""
+BYTES = {"codeact.toml": 64 << 10, "pyproject.toml": 128 << 10}
+"""Of the files that are looked for, in this order, the longest that is parsed.
+
+A parsed file takes up to 700 times its size in memory, and the second one is shared with the project's other tools.
+"""
+PARTS = 32
+"""Names that a key may have, with dots between them: tomllib needs time and memory for the square of their number."""
+LOOKED_AT = 3
+"""Files of other tools on the way up that have a key of our name, and have to be parsed to see if it is our table."""
+_READ = 1 << 20
+"""Bytes that are read, so that a table of ours is seen in a file that is too long."""
+_PART = rb"""(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')"""
+# A key begins a line, a header or an inline table, or follows a comma there. Strings and comments are not told apart:
+# no sentence looks like this.
+_LONG_KEY = re.compile(
+    rb"(?:^|[\[{,])[ \t]*+" + _PART + rb"(?:[ \t]*+\.[ \t]*+" + _PART + rb"){%d}" % PARTS, re.MULTILINE
+)
+_US = rb"[ \t]*+[\"']?codeact[\"']?[ \t]*+"
+_OUR_NAME = re.compile(rb"(?:^|[.\[{,])" + _US + rb"[.=]|\." + _US + rb"\]", re.MULTILINE)
+_OUR_TABLE = re.compile(rb"^[ \t]*+\[[ \t]*+tool[ \t]*+\.[ \t]*+[\"']?codeact\b(?!-)", re.MULTILINE)
 _PATH = 500
 """Characters that are shown of a path."""
 
@@ -36,20 +54,27 @@ class FolderFile:
 
     @property
     def trusted(self) -> bool:
-        """Whether the person has given their word for exactly this."""
-        return self._word().is_file()
+        """Whether the user has trusted exactly this text, in a file that only they can have written."""
+        return is_private(self._word())
 
     def trust(self) -> None:
-        """The person gives their word.
+        """Keep the user's word that this text may come into force.
 
         Raises:
-            UserError: it cannot be kept.
+            UserError: if the word cannot be kept where nobody else can write it.
         """
+        word = self._word()
+        aside = word.with_name(f"{word.name}.{os.getpid()}")
         try:
-            self._word().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._word().write_bytes(os.fsencode(self.path))
+            word.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            with os.fdopen(descriptor, "wb") as out:
+                out.write(os.fsencode(self.path))
+            os.replace(aside, word)
         except OSError as error:
-            raise UserError(f"{self._word().parent} cannot be written ({error.strerror}): make it your own.") from None
+            raise UserError(f"{word.parent} cannot be written ({error.strerror}): make it your own.") from None
+        if not self.trusted:
+            raise UserError(f"{word.parent} can be written by others: make it your own (chmod 700), then trust again.")
 
     def distrust(self) -> None:
         """The person takes it back.
@@ -69,10 +94,10 @@ class FolderFile:
             UserError: it is no TOML, has an option that there is not, or a value that is not of its kind.
         """
         where = shown(self.path, _PATH)
-        if len(self.text) > BYTES:
-            raise UserError(f"{where} has more than {BYTES:,} bytes, so it is not read: shorten it.")
         try:
             given = _ours(self.path.name, self.text)
+        except _TooCostly as error:
+            raise UserError(f"{where} {error}.") from None
         except (ValueError, RecursionError) as error:
             raise UserError(f"{where} is not TOML: {shown(error, _PATH)}.") from None
         if not isinstance(given, dict):
@@ -91,16 +116,26 @@ def find(start: Path) -> FolderFile | None:
     """The nearest file, from `start` upwards to the root of the repository, but never of the home or above it.
 
     Raises:
-        UserError: one that is there cannot be read: what it narrows must not be lost in silence.
+        UserError: if a file that is there cannot be read: what it narrows must not be lost in silence. Or if more
+            files would have to be parsed than a project has.
     """
     start, own = Path(os.path.realpath(start)), Path(os.path.realpath(home()))
+    looked_at = 0
     for folder in (start, *start.parents):
         if folder == own or folder in own.parents:
             return None
-        for name in NAMES:
+        for name in BYTES:
             text = _read(folder / name)
-            if text is not None and _is_about_us(name, text):
+            if text is None:
+                continue
+            if _is_about_us(name, text):
                 return FolderFile(folder / name, text)
+            looked_at += _OUR_NAME.search(text) is not None
+            if looked_at > LOOKED_AT:
+                raise UserError(
+                    f"{shown(start, _PATH)} and the folders above it have more than {LOOKED_AT} pyproject.toml files "
+                    "with a key codeact that is not in [tool]: put a codeact.toml beside the notebook."
+                )
         if os.path.lexists(folder / ".git"):
             return None
     return None
@@ -119,23 +154,31 @@ def here() -> FolderFile | None:
     return find(folder)
 
 
+class _TooCostly(ValueError):
+    """Says why a file is not parsed, in words that follow its name."""
+
+
 def _is_about_us(name: str, text: bytes) -> bool:
     if name != "pyproject.toml":
         return True
+    if len(text) > BYTES[name]:
+        return _OUR_TABLE.search(text) is not None
     try:
-        return b"codeact" in text and _ours(name, text) is not None
+        return _OUR_NAME.search(text) is not None and _ours(name, text) is not None
     except (ValueError, RecursionError):  # a file of the project's other tools, which tell it themselves
         return False
 
 
 def _ours(name: str, text: bytes) -> object:
-    """Our table in the file; `None` if a `pyproject.toml` has none.
+    """Parse a file and return our table in it; `None` if a `pyproject.toml` has none.
 
     Raises:
-        ValueError: it is no TOML. (tomllib also lets what `int` raises through.)
+        _TooCostly: if parsing it could take seconds, or hundreds of megabytes.
+        ValueError: if it is not TOML. (tomllib also lets what `int` raises through.)
     """
     import tomllib  # most folders have no such file, and every start of the kernel would pay for it
 
+    _refuse_costly(name, text)
     table: dict[str, Any] = tomllib.loads(text.decode())
     if name != "pyproject.toml":
         return table
@@ -143,12 +186,25 @@ def _ours(name: str, text: bytes) -> object:
     return cast("dict[str, object]", tool).get("codeact") if isinstance(tool, dict) else None
 
 
+def _refuse_costly(name: str, text: bytes) -> None:
+    """Refuse a file that tomllib would need too much time or memory for. What is left takes a second at most.
+
+    Raises:
+        _TooCostly: if the file is too long, or has a key of too many parts.
+    """
+    if len(text) > BYTES[name]:
+        raise _TooCostly(f"has more than {BYTES[name]:,} bytes, so it is not read: shorten it")
+    if found := _LONG_KEY.search(text):
+        line = text.count(b"\n", 0, found.end()) + 1
+        raise _TooCostly(f"has a key of more than {PARTS} parts in line {line:,}, so it is not read: shorten that key")
+
+
 def _read(path: Path) -> bytes | None:
-    """What is in the file, up to a byte more than is taken; `None` where there is no file."""
+    """Read the file, up to a length that no such file has; `None` where there is no file."""
     try:
         # A FIFO would wait for a writer.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
-            return file.read(BYTES + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+            return file.read(_READ) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..settings import Settings, parse_memory
-from .caps import at_most, read_caps
+from .caps import narrows, read_caps
 from .readers import (
     Read,
     names,
@@ -104,10 +104,6 @@ def _among(new: Any, old: Any) -> bool:
     return set(new) <= set(old)
 
 
-def _harmless(new: Any, old: Any) -> bool:
-    return True
-
-
 def _same(new: Any, old: Any) -> bool:
     return bool(new == old)
 
@@ -126,7 +122,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="the name of a model",
             read=text,
             default=_DEFAULT.model,
-            narrower=lambda new, old: old in (None, new),  # another model may cost more, and be somebody else's
+            narrower=_same,  # the name decides who reads the prompt, and what that costs
         ),
         Option(
             name="max_retries",
@@ -158,7 +154,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="calls_per_run=100 or show.items=5, or several with commas between them",
             read=read_caps,
             default=(),
-            narrower=at_most,
+            narrower=narrows,
             adds=True,
         ),
         Option(
@@ -239,7 +235,7 @@ OPTIONS: Final[dict[str, Option]] = {
             read=one_of(*_QUESTIONS),
             choices=_QUESTIONS,
             default="auto",
-            narrower=_harmless,
+            narrower=_same,  # the card shows more than a line of input() can
             in_cell=False,
         ),
         Option(

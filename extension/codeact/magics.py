@@ -19,7 +19,7 @@ from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expa
 from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets.config import Config
 
-from codeact_kernel.configuration import OPTIONS, Layer, Resolved, environment, here, known, layer, resolve
+from codeact_kernel.configuration import OPTIONS, FolderFile, Layer, Resolved, environment, here, known, layer, resolve
 from codeact_kernel.errors import ProgramError, UserError
 
 from .cells import Cells
@@ -46,6 +46,7 @@ class CodeAct(Choices):
     Attributes:
         said: what was chosen in this notebook, by the option's name.
         own_kernel: whether this is the CodeAct kernel.
+        seen_file: the folder's file as `%codeact config` has shown it: only that can be trusted.
         cells, completion: what the extension does elsewhere in the shell.
     """
 
@@ -61,6 +62,7 @@ class CodeAct(Choices):
         super().__init__(shell, config=Config(CodeAct=self._configured))
         self.said.clear()  # that was the configuration, which is weaker
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
+        self.seen_file: FolderFile | None = None
         self._door: Door | None = None
         self._opening = threading.RLock()  # a sandbox may be warmed up in the background
         self._closed = False
@@ -87,8 +89,11 @@ class CodeAct(Choices):
         with self._opening:  # between the door and its sandbox nobody may close it: nothing would end that sandbox
             self.door.warm()
 
-    def resolved(self, cell: Layer | None = None) -> Resolved:
+    def resolved(self, cell: Layer | None = None, *, folder: FolderFile | None = None) -> Resolved:
         """What holds now.
+
+        Args:
+            folder: the folder's file, if it was read already: what is shown of it must be what was read.
 
         Raises:
             UserError: some place says what there is not.
@@ -97,7 +102,7 @@ class CodeAct(Choices):
             raise self._mistake
         layers = [layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
         layers.append(layer("your configuration", self._configured))
-        folder = here()
+        folder = folder or here()
         layers += [folder.layer()] if folder is not None else []
         layers += [environment(), layer("the notebook", self.said), *([cell] if cell is not None else [])]
         return resolve(layers)

@@ -183,11 +183,12 @@ def _config(magics: CodeAct, rest: str) -> None:
     file = here()
     if rest and file is None:
         raise UsageError("There is no codeact.toml here, and no pyproject.toml with [tool.codeact].")
-    if file is not None and rest == "trust":
-        file.trust()
-    elif file is not None and rest == "distrust":
+    is_seen = file is not None and magics.seen_file == file
+    if file is not None and rest == "distrust":
         file.distrust()
-    resolved = magics.resolved()
+    elif file is not None and rest == "trust" and is_seen:
+        file.trust()
+    resolved = magics.resolved(folder=file)
     values = {name: worded(value) for name, value in resolved.values.items()}
     width = max(map(len, values.values()))
     for name, value in values.items():
@@ -196,6 +197,9 @@ def _config(magics: CodeAct, rest: str) -> None:
         print(f"\n{shown(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for one in resolved.refused:
         print(f"Not in force: {plain(one)}. It takes your word: %codeact config trust")
+    magics.seen_file = file
+    if rest == "trust" and not is_seen:
+        print("Nothing is trusted yet: this is what the file wants now. To allow it, run %codeact config trust again.")
 
 
 def _doctor(magics: CodeAct, rest: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
+import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find, here, layer, resolve
 from codeact_kernel.errors import UserError
 from codeact_kernel.places import data_folder
@@ -62,7 +67,7 @@ def test_what_is_no_file_is_not_read(project):
 
 def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be_lost(project, monkeypatch):
     (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
-    with pytest.raises(UserError, match="has more than 262,144 bytes, so it is not read: shorten it"):
+    with pytest.raises(UserError, match="has more than 65,536 bytes, so it is not read: shorten it"):
         find(project).layer()
     (project / "codeact.toml").write_text("review = true")
 
@@ -125,6 +130,168 @@ def test_a_file_that_is_no_toml_is_one_sentence_with_its_name(project, text):
         find(project).layer()
 
 
+BOMBS = {
+    "a dotted key": "a." * 30_000 + "a = 1\n",
+    "a dotted key below other lines": "# ours\nmodel = 'm'\n" + "a." * 30_000 + "a = 1\n",
+    "a table": "[" + "a." * 30_000 + "a]\n",
+    "a table of an array": "[[" + "a." * 30_000 + "a]]\n",
+    "an inline table": "x = {b = 1, " + "a." * 30_000 + "a = 1}\n",
+    "quoted parts": '"a".' * 15_000 + "a = 1\n",
+    "quoted parts with quotes": '"\\"".' * 10_000 + "a = 1\n",
+    "quoted parts with backslashes": '"\\\\".' * 10_000 + "a = 1\n",
+    "parts in single quotes": "'a\"'." * 10_000 + "a = 1\n",
+    "empty parts": "''." * 20_000 + "a = 1\n",
+    "spaces around the dots": "a \t. " * 10_000 + "a = 1\n",
+    "Windows's line ends": "model = 'm'\r\n" + "a." * 30_000 + "a = 1\r\n",
+}  # fmt: skip
+"""Keys with so many parts that tomllib needs seconds and gigabytes."""
+
+
+@pytest.mark.parametrize("shape", BOMBS)
+def test_a_key_of_very_many_parts_is_refused_before_it_is_parsed(project, shape):
+    (project / "codeact.toml").write_text(BOMBS[shape])
+    start = time.process_time()
+    with pytest.raises(
+        UserError, match=r"codeact\.toml has a key of more than 32 parts in line [123], so it is not read"
+    ):
+        find(project).layer()
+    assert time.process_time() - start < 0.5
+    (project / "codeact.toml").unlink()
+    (project / "pyproject.toml").write_text("[tool.other]\ncodeact = 1\n" + BOMBS[shape])
+    assert find(project) is None  # the project's other tools tell what they make of it
+
+
+def test_a_key_of_as_many_parts_as_anybody_writes_is_read(project):
+    key = ".".join("a" for _ in range(32))
+    text = f'# {"a." * 30}a\n[tool.other]\n{key} = "{key} {"a. " * 40}"\n[tool.codeact]\nmodel = "m"\n'
+    (project / "pyproject.toml").write_text(text)
+    assert find(project).layer().values == {"model": "m"}
+
+
+IN_LITTLE_MEMORY = """
+import json, resource, sys, time
+from pathlib import Path
+
+import tomllib
+from codeact_kernel.configuration import find
+from codeact_kernel.errors import UserError
+
+text = Path(sys.argv[2]).read_text()
+start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+space = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (space + (200 << 20), resource.RLIM_INFINITY))
+try:
+    if sys.argv[1] == "tomllib":
+        tomllib.loads(text)
+        said = ""
+    else:
+        found = find(Path(sys.argv[2]).parent)
+        said = "" if found is None else str(found.layer().values)
+except UserError as error:
+    said = str(error)
+except MemoryError:
+    said = "MemoryError"
+used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(json.dumps([said, time.process_time() - start, used >> 10]))
+"""
+"""Parses a file with 200 MB to spare; prints what is said, the seconds and the megabytes."""
+
+
+def in_little_memory(parser: str, file: Path) -> tuple[str, float, int]:
+    done = subprocess.run(
+        [sys.executable, "-c", IN_LITTLE_MEMORY, parser, str(file)],
+        env={**os.environ, "PYTHONPATH": str(Path(codeact_kernel.__file__).parents[1])},
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    said, seconds, megabytes = json.loads(done.stdout)
+    return said, seconds, megabytes
+
+
+def of_many(line: str, size: int) -> str:
+    """So many bytes of lines, with a name of its own in each."""
+    lines = (line.replace("NAME", f"n{number:x}") for number in range(size))
+    text: list[str] = []
+    while size > 100:
+        text.append(next(lines))
+        size -= len(text[-1])
+    return "".join(text)
+
+
+WORST = {
+    "dotted keys below a long table": lambda size: "[" + "a." * 31 + "a]\n" + of_many("NAME" + ".a" * 31 + " = []\n", size),
+    "tables": lambda size: of_many("[NAME" + ".a" * 31 + "]\n", size),
+    "short dotted keys": lambda size: of_many("NAME.a.a = []\n", size),
+    "inline tables": lambda size: "x = [" + "{a.a.a.a.a.a = []}," * (size // 19 - 2) + "]\n",
+    "arrays": lambda size: "x = [" + "[]," * (size // 3 - 5) + "]\n",
+    "digits": lambda size: "x = 0x" + "f" * (size - 10) + "\n",
+}  # fmt: skip
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS and /proc")
+@pytest.mark.parametrize("shape", WORST)
+def test_the_largest_file_that_is_parsed_needs_little_time_and_memory(project, shape):
+    for name, size in (("codeact.toml", 64 << 10), ("pyproject.toml", 128 << 10)):
+        file = project / name
+        file.write_text(WORST[shape](size - 200) + "\n[codeact]\n")
+        assert size - 500 < file.stat().st_size <= size
+        said, seconds, megabytes = in_little_memory("ours", file)
+        assert "MemoryError" not in said
+        assert seconds < 5
+        assert megabytes < 150
+        file.unlink()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS and /proc")
+def test_the_same_memory_is_not_enough_for_tomllib_alone(project):
+    """The control."""
+    file = project / "codeact.toml"
+    for shape in ("a dotted key", "quoted parts"):
+        file.write_text(BOMBS[shape])
+        assert in_little_memory("tomllib", file)[0] == "MemoryError"
+        said, seconds, megabytes = in_little_memory("ours", file)
+        assert "more than 32 parts" in said
+        assert seconds < 0.5
+        assert megabytes < 50
+
+
+def test_a_pyproject_that_is_too_long_is_told_if_it_has_our_table_and_else_passed_over(project):
+    file = project / "notebooks" / "pyproject.toml"
+    (project / "codeact.toml").write_text('model = "outer"')
+    long = "# codeact\n" * 20_000
+    for header in ("[tool.codeact]", ' [ tool . "codeact" ]', "[tool.codeact.limits]"):
+        file.write_text(f"{long}{header}\nmodel = 'm'\n")
+        with pytest.raises(
+            UserError, match=r"pyproject\.toml has more than 131,072 bytes, so it is not read: shorten it"
+        ):
+            find(project / "notebooks").layer()
+    for header in ("[tool.other]", "[tool.codeact-lint]", "# [tool.codeact]"):
+        file.write_text(f"{long}{header}\nmodel = 'm'\n")
+        assert find(project / "notebooks").layer().values == {"model": "outer"}
+
+
+def test_a_search_does_not_parse_a_file_in_each_of_very_many_folders(project):
+    (project / "codeact.toml").write_text('model = "m"')
+    folder = project
+    for other in ("[project.entry-points.codeact]", "codeact = 1", "x = {codeact = 1}"):
+        folder = folder / "deeper"
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text(f"[tool.other]\n{other}\n")
+    for _ in range(3):  # these need not be parsed
+        folder = folder / "deeper"
+        folder.mkdir()
+        (folder / "pyproject.toml").write_text('[project]\ndependencies = ["codeact-kernel", "codeact"] # codeact\n')
+    assert find(folder).layer().values == {"model": "m"}
+    folder = folder / "deeper"
+    folder.mkdir()
+    (folder / "pyproject.toml").write_text("[x.codeact]\n")
+    with pytest.raises(
+        UserError, match=r"more than 3 pyproject\.toml files .* put a codeact\.toml beside the notebook"
+    ):
+        find(folder)
+    (folder / "codeact.toml").write_text('model = "near"')
+    assert find(folder).layer().values == {"model": "near"}
+
+
 @pytest.mark.parametrize("text", ["[tool]\ncodeact = 3", "[[tool.codeact]]\ntimeout = 5"])
 def test_a_table_of_ours_that_is_none_is_one_sentence_with_what_to_write(project, text):
     (project / "pyproject.toml").write_text(text)
@@ -153,7 +320,11 @@ WIDER = {
     "workspace_root": 'workspace_root = "/usr/share"',
     "allowed_domains": 'allowed_domains = ["b.example"]',
     "kernel": 'kernel = "auto"',
+    "approval_ui": 'approval_ui = "stdin"',
 }
+# What looks narrower, and could cut a tool in the middle.
+TEARING = ("limits.tool_seconds = 0.05", "limits.model_seconds = 1", "limits.start_seconds = 1", "limits.cpu_seconds = 1",
+           "limits.frame_bytes = 65536", "limits.http.seconds = 1", "limits.http.connect_seconds = 0.01")  # fmt: skip
 NARROWER = {
     "model": 'model = "m"',
     "max_retries": "max_retries = 0",
@@ -168,7 +339,7 @@ NARROWER = {
     "limits": "[limits]\ncalls_per_run = 5\n[limits.show]\nitems = 2",
     "workspace_root": 'workspace_root = ""',
     "allowed_domains": 'allowed_domains = ["a.example"]',
-    "approval_ui": 'approval_ui = "stdin"',
+    "approval_ui": 'approval_ui = "auto"',
     "kernel": 'kernel = "marker"',
 }
 # What the person has chosen, below the folder: something that can be widened.
@@ -198,12 +369,24 @@ def test_a_folder_can_narrow_it(project, name):
 
 def test_every_option_is_tried_in_a_folder():
     assert set(NARROWER) == set(OPTIONS)
-    assert set(WIDER) | {"approval_ui"} == set(OPTIONS)
+    assert set(WIDER) == set(OPTIONS)
 
 
-def test_a_folder_may_name_a_model_where_the_person_has_named_none(project):
-    (project / "codeact.toml").write_text('model = "large"')
-    assert resolve([find(project).layer()]).values["model"] == "large"
+@pytest.mark.parametrize("line", TEARING)
+def test_a_folder_cannot_have_a_tool_stopped_in_the_middle(project, line):
+    (project / "codeact.toml").write_text(line)
+    resolved = resolve([OWN, find(project).layer()])
+    assert resolved.values["limits"] == ()
+    assert len(resolved.refused) == 1
+    find(project).trust()
+    assert not resolve([OWN, find(project).layer()]).refused
+
+
+def test_a_folder_does_not_name_the_model_not_even_where_the_user_has_named_none(project):
+    (project / "codeact.toml").write_text('model = "attacker/free-model"')
+    resolved = resolve([find(project).layer()])
+    assert resolved.values["model"] is None
+    assert list(resolved.refused) == ["model = attacker/free-model"]
 
 
 @pytest.mark.parametrize("name", sorted(WIDER))

@@ -124,6 +124,48 @@ def jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "JUPYTER_DATA_DIR" / "kernels" / "codeact" / "kernel.json"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
+@attempt(
+    "K7.planted", "puts the user's word for a folder where it is looked for: as another user, or for others to write"
+)
+async def test_a_word_that_another_could_have_written_is_none(kernel, hostile, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    found = find(hostile)
+    assert found is not None
+    found.trust()
+    assert found.trusted
+    (word,) = (tmp_path / "data" / "codeact-kernel" / "trusted").iterdir()
+    assert word.stat().st_mode & 0o777 == 0o600
+    for place, mode in ((word, 0o666), (word, 0o620), (word.parent, 0o777), (word.parent, 0o770)):
+        before = place.stat().st_mode
+        place.chmod(mode)
+        assert not found.trusted, oct(mode)
+        assert "destroy" not in resolve([found.layer()]).settings.allow
+        place.chmod(before)
+    assert found.trusted
+    if os.getuid() == 0:
+        os.chown(word, 1234, -1)
+        assert not found.trusted
+        word.unlink()
+    word.unlink(missing_ok=True)
+    (tmp_path / "elsewhere").write_text("planted")
+    word.symlink_to(tmp_path / "elsewhere")
+    assert not found.trusted
+    await kernel.answers()
+
+
+@attempt("K7.wide-open", "has the user trust a file where anybody can write their word")
+async def test_trusting_where_others_can_write_is_an_error_with_the_next_step(kernel, hostile, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    (tmp_path / "data" / "codeact-kernel" / "trusted").mkdir(parents=True)
+    (tmp_path / "data" / "codeact-kernel" / "trusted").chmod(0o777)
+    found = find(hostile)
+    with pytest.raises(UserError, match="can be written by others: make it your own"):
+        found.trust()
+    assert not found.trusted
+    await kernel.answers()
+
+
 @attempt("K2.argv", "looks for a way into the command that Jupyter starts us with")
 async def test_the_command_that_jupyter_starts_is_ours_and_nothing_of_the_folder_is_in_it(kernel, hostile, jupyter):
     assert main(["install", "--user"]) == 0
@@ -211,9 +253,10 @@ async def test_the_compiled_guest_is_not_written_through_a_link(kernel, cache, t
     (tmp_path / "mine").write_text("mine")
     cache.parent.mkdir(mode=0o700, parents=True)
     cache.with_name(f"{cache.name}.{os.getpid()}").symlink_to(tmp_path / "mine")
-    with pytest.raises(FileExistsError):
-        compiled.store(b"guest", cache)
+    compiled.store(b"guest", cache)
     assert (tmp_path / "mine").read_text() == "mine"
+    assert cache.read_bytes() == b"guest"
+    assert compiled.trusted(cache)
     await kernel.answers()
 
 

@@ -254,6 +254,10 @@ def test_what_the_folder_says_is_read_and_what_it_may_not_say_is_told_once(own):
         assert "Not in force: allow = get_orders. It takes your word: %codeact config trust" in shown
         assert "Not in force: allow = get_orders." in ask(own, "> Go.").text
         assert "Not in force" not in ask(own, "> Go.").text
+        own.do("open('codeact.toml', 'a').write('# changed after it was shown')")
+        shown = own.do("%codeact config trust").stdout
+        assert "Nothing is trusted yet" in shown
+        assert "Not in force: allow = get_orders." in shown
         shown = own.do("%codeact config trust").stdout
         assert "is trusted as it is now" in shown
         assert "Not in force" not in shown

@@ -10,13 +10,12 @@ import hashlib
 import os
 import platform
 import re
-import stat
 import sys
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from ...places import cache_folder
+from ...places import cache_folder, is_private
 from . import shipped
 
 __all__ = ["make_folder", "path", "store", "trusted"]
@@ -49,15 +48,7 @@ def _processor() -> str:
 
 def trusted(file: Path) -> bool:
     """Whether the file is there, is the user's own, and nobody else can write it or its folder."""
-    try:
-        states = [os.lstat(file), os.lstat(file.parent)]
-    except OSError:
-        return False
-    if not stat.S_ISREG(states[0].st_mode):
-        return False
-    if os.name != "posix":
-        return True
-    return all(state.st_uid == os.getuid() and not state.st_mode & 0o022 for state in states)
+    return is_private(file)
 
 
 def make_folder(folder: Path) -> None:
@@ -70,6 +61,7 @@ def store(data: bytes, target: Path) -> None:
     """Write the compiled guest aside, then put it in its place."""
     make_folder(target.parent)
     aside = target.with_name(f"{target.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)  # of a process that had this number and crashed; or a link, which is not followed
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
