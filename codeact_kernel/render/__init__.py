@@ -8,9 +8,9 @@ from .card import to_card
 from .html import to_html
 from .markdown import to_markdown
 from .text import to_text
-from .transcript import Transcript
+from .transcript import CallRow, Transcript
 
-__all__ = ["Transcript", "brief", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
+__all__ = ["CallRow", "Transcript", "brief", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
 
 
 def bundle(what: Transcript | TurnResult) -> dict[str, str]:

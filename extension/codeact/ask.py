@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.approval import Approver, DenyAll, Question, Verdict
 from codeact_kernel.approval.question import seal
-from codeact_kernel.render.safe import arguments_text, escaped, has_hidden, one_line, plain, strictly
+from codeact_kernel.render.lookalikes import find_lookalikes
+from codeact_kernel.render.safe import (
+    arguments_text,
+    escaped,
+    has_hidden,
+    one_line,
+    plain,
+    strictly,
+)
 from codeact_kernel.values import Choice, Decision, JSONObject
 
 from .form import edited, form_of
@@ -101,7 +109,13 @@ class CardApprover:
         shown = seal(self._reviews, id(self), program, problem)
         # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
         text = strictly(escaped(program))
-        self.program = {"seal": shown, "program": text, "editable": text == program, "problem": plain(problem)}
+        self.program = {
+            "seal": shown,
+            "program": text,
+            "editable": text == program,
+            "problem": plain(problem),
+            "note": find_lookalikes(program),
+        }
         self._wake()
         try:
             return await self._verdict
@@ -194,7 +208,7 @@ class StdinApprover:
         async with self._one:
             if self._left_open:
                 return Verdict(program=None, comment=_LEFT_OPEN, by="nobody")
-            answer = await self._ask(self._review)
+            answer = await self._ask(lambda: self._review(program))
         match answer.lower():
             case "y" | "yes":
                 return Verdict(program=program)
@@ -220,14 +234,18 @@ class StdinApprover:
             for name, value in call.arguments.items():
                 print(strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
+        if note := find_lookalikes(arguments_text(call.arguments, sys.maxsize)):
+            print(note)
         if question.untrusted:
             print(f"After text that an outsider can write, from {plain(question.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{plain(call.name)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
 
-    def _review(self) -> str:
+    def _review(self, program: str) -> str:
         self._before()
+        if note := find_lookalikes(program):
+            print(note)
         return _input("Run this program? [y]es, [N]o, or a comment for the model: ")
 
 

@@ -185,14 +185,13 @@ class Row {
 // ---- a call that waits for a decision ----------------------------------------------------------------------------
 
 class Question {
-  constructor(data, send, others, changed) {
+  constructor(data, send, row, others, changed) {
     this.data = data;
     this.send = send;
     this.others = others;
     this.changed = changed;
     this.edits = {};
-    this.unseen = new Map();
-    this.areas = new Map();
+    this.texts = []; // each field's text, and whether it was seen
     this.inputs = new Map();
     this.decided = false;
     this.root = make("section", "ca-ask");
@@ -208,8 +207,6 @@ class Question {
     // Of several questions each is one line, if its row above shows all of its arguments, until somebody works on it.
     this.alone = button("ca-alone", "Change or decide alone", () => this.unfold());
     title.append(this.alone);
-    this.root.classList.toggle("ca-small", data.brief);
-    this.alone.hidden = !data.brief;
     const source = make("div", "ca-dim");
     if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
     if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
@@ -234,6 +231,10 @@ class Question {
       this.root.addEventListener(name, (event) => {
         if (event.target.matches("textarea, select, input:not([type=checkbox])")) this.unfold();
       });
+    // The line that stands for the whole question, as long as it is small.
+    this.line = row && data.brief ? new SeenText(row.summary, (appears) => this.look(appears)) : null;
+    this.root.classList.toggle("ca-small", Boolean(this.line));
+    this.alone.hidden = !this.line;
     this.arm();
     this.enable(true);
   }
@@ -245,30 +246,36 @@ class Question {
   unfold() {
     this.root.classList.remove("ca-small");
     this.alone.hidden = true;
-    this.measure();
-  }
-
-  // What does not fit into its field has to be opened before it can be allowed.
-  measure() {
-    for (const [field, area] of this.areas) {
-      if (!area.clientHeight || area.dataset.measured) continue;
-      area.dataset.measured = "true";
-      while (area.rows < 8 && area.scrollHeight > area.clientHeight + 2) area.rows += 1;
-      if (area.scrollHeight > area.clientHeight + 2) this.hide(field, area);
-    }
     this.enable(!this.decided);
   }
 
-  hide(field, area) {
-    if (this.unseen.has(field.name)) return;
-    const all = button("ca-all", `Show all ${number(field.text.length)} characters before you decide`, () => {
-      while (area.rows < 40 && area.scrollHeight > area.clientHeight + 2) area.rows += 1;
-      this.unseen.delete(field.name);
-      all.remove();
-      this.enable(!this.decided);
-    });
-    this.unseen.set(field.name, all);
-    area.after(all);
+  // A text was measured, or came onto the screen.
+  look(appears) {
+    if (appears) this.arm();
+    for (const text of this.texts) text.draw();
+    this.enable(!this.decided);
+  }
+
+  get isSmall() {
+    return this.root.matches(".ca-small.ca-several");
+  }
+
+  // What has to have been on the screen before this can be allowed.
+  get shown() {
+    return this.isSmall ? [this.line] : this.texts.map(({ seen }) => seen);
+  }
+
+  get isLocked() {
+    return this.isSmall ? !this.line.isWhole : this.texts.some((text) => text.isLocked);
+  }
+
+  // Bring into view what has not been there; returns whether there was any.
+  showUnseen() {
+    const unseen = this.shown.find((seen) => !seen.wasOnScreen);
+    if (!unseen) return false;
+    unseen.node.scrollIntoView({ block: "nearest" });
+    this.arm();
+    return true;
   }
 
   get touched() {
@@ -277,18 +284,17 @@ class Question {
 
   field(field) {
     const label = make("label", "", field.label);
+    const cell = make("div");
     let input;
     if (field.kind === "bool" || field.kind === "choice") {
       input = make("select");
       for (const text of field.kind === "bool" ? ["true", "false"] : field.choices) input.append(new Option(text, text));
-    } else if (field.kind === "number") {
-      input = make("input");
-      input.inputMode = "decimal";
     } else {
       input = make("textarea");
       input.rows = 1;
-      this.areas.set(field, input);
+      if (field.kind === "number") input.inputMode = "decimal";
     }
+    cell.append(input);
     input.value = field.text;
     input.spellcheck = false;
     input.setAttribute("aria-label", field.label + (field.kind === "json" ? ", as JSON" : ""));
@@ -296,13 +302,19 @@ class Question {
       this.edits[field.name] = input.value;
       this.problem.textContent = "";
       input.classList.remove("ca-bad");
-      if (input.rows) while (input.rows < 12 && input.scrollHeight > input.clientHeight + 2) input.rows += 1;
+      for (const { seen } of this.texts) if (seen.node === input) seen.measure();
     });
+    if (field.kind === "choice") {
+      // A list cuts what is too long for it, and does not say so: the text stands below it, too.
+      const whole = make("div", "ca-dim", field.text);
+      whole.classList.add("ca-whole");
+      input.addEventListener("input", () => (whole.textContent = input.value));
+      cell.append(whole);
+      this.texts.push(new FieldText(whole, field, () => this.look(false)));
+    } else this.texts.push(new FieldText(input, field, (appears) => this.look(appears)));
+    if (field.note) cell.append(make("div", "ca-untrusted", field.note));
     this.inputs.set(field.label, input);
     label.append(make("span", "ca-dim", field.kind === "text" ? "" : ` ${field.kind === "json" ? "JSON" : field.kind}`));
-    const cell = make("div");
-    cell.append(input);
-    if (field.long) this.hide(field, input);
     return [label, cell];
   }
 
@@ -321,7 +333,7 @@ class Question {
   }
 
   enable(on) {
-    for (const node of this.allows) node.disabled = !on || this.unseen.size > 0;
+    for (const node of this.allows) node.disabled = !on || this.isLocked;
     this.deny.disabled = !on;
     this.changed();
   }
@@ -331,7 +343,7 @@ class Question {
   }
 
   decide(choice, reason) {
-    if (!this.ready || (choice !== "reject" && this.unseen.size)) return;
+    if (!this.ready || (choice !== "reject" && (this.isLocked || this.showUnseen()))) return;
     if (this.root.contains(document.activeElement)) this.root.focus(); // a button that is disabled would lose it
     this.decided = true;
     this.enable(false);
@@ -342,8 +354,35 @@ class Question {
       // What is allowed for longer holds for the calls of this tool that wait untouched beside it. Each is named.
       for (const other of this.others()) {
         const alike = other.data.name === name && other.data.untrusted === this.data.untrusted;
-        if (alike && !other.touched && !other.unseen.size) other.decide("allow_once");
+        const seen = !other.isLocked && other.shown.every((one) => one.wasOnScreen);
+        if (alike && seen && !other.touched) other.decide("allow_once");
       }
+  }
+}
+
+// The text of one field. What does not fit, and what is long, has to be opened before it can be allowed.
+class FieldText {
+  constructor(node, field, changed) {
+    this.isLong = field.long;
+    this.isOpened = false;
+    this.seen = new SeenText(node, changed, node.rows ? 8 : 0);
+    const text = `Show all ${number(field.text.length)} characters before you decide`;
+    this.all = button("ca-all", text, () => {
+      this.isOpened = true;
+      this.seen.open();
+    });
+    this.end = make("div", "ca-all", "Scroll to the end of this text before you decide");
+    node.after(this.all, this.end);
+    this.draw();
+  }
+
+  get isLocked() {
+    return !this.seen.isWhole || (this.isLong && !this.isOpened);
+  }
+
+  draw() {
+    this.all.hidden = this.isOpened || !(this.isLong || this.seen.isCut);
+    this.end.hidden = !(this.isOpened && this.seen.isCut);
   }
 }
 
@@ -382,18 +421,23 @@ class Desk {
 
   draw(questions) {
     this.questions = questions;
-    this.born = performance.now();
+    this.arm();
     this.root.hidden = questions.length < 2;
-    this.count();
     for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
+    this.count();
   }
 
   count() {
     const chosen = this.questions.filter((one) => one.check.checked);
     const [all, checked] = [this.questions.length, chosen.length];
-    const unseen = chosen.filter((one) => one.unseen.size).length;
+    const unseen = chosen.filter((one) => one.isLocked).length;
     const which = checked === 1 ? "the checked one" : `the ${checked} checked ones`;
-    const first = unseen ? ` To allow, open ${unseen === 1 ? "the long text" : `the ${unseen} with long texts`} first.` : "";
+    const away = chosen.filter((one) => one.shown.some((seen) => !seen.wasOnScreen)).length;
+    const first = unseen
+      ? ` To allow, open ${unseen === 1 ? "the long text" : `the ${unseen} with long texts`} first.`
+      : away
+        ? ` To allow, scroll through them first: ${away} ${away === 1 ? "was" : "were"} not on the screen yet.`
+        : "";
     this.title.textContent = `${all} calls wait for you. ${checked ? `Decide ${which} here.${first}` : "None is checked."}`;
     this.all.checked = checked === all;
     this.all.indeterminate = checked > 0 && checked < all;
@@ -402,9 +446,15 @@ class Desk {
 
   decide(choice) {
     if (performance.now() - this.born < ARMED) return;
+    const chosen = this.questions.filter((one) => one.check.checked);
+    if (choice !== "reject" && chosen.some((one) => one.isLocked || one.showUnseen())) return this.arm();
     const said = this.reason.value;
     this.reason.value = "";
-    for (const one of [...this.questions]) if (one.check.checked) one.decide(choice, said);
+    for (const one of chosen) one.decide(choice, said);
+  }
+
+  arm() {
+    this.born = performance.now();
   }
 
   // A call that comes while somebody chooses is not chosen.
@@ -433,14 +483,14 @@ class Review {
     text.readOnly = !data.editable;
     text.spellcheck = false;
     text.setAttribute("aria-label", "program");
-    text.addEventListener("scroll", () => this.measure());
     const problem = (this.problem = make("div", "ca-wrong", data.problem));
     problem.setAttribute("role", "alert");
     const comment = (this.comment = make("input", "ca-reason"));
     comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
     comment.setAttribute("aria-label", "comment for the model");
     const act = (choice) => () => {
-      if (performance.now() - this.born < ARMED || (choice === "run" && this.unseen)) return;
+      if (performance.now() - this.born < ARMED || (choice === "run" && !this.seen.isWhole)) return;
+      if (choice === "run" && !this.seen.wasOnScreen) return text.scrollIntoView({ block: "nearest" });
       if (this.root.contains(document.activeElement)) this.root.focus();
       this.enable(false);
       send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
@@ -454,23 +504,25 @@ class Review {
     this.more = make("div", "ca-wrong");
     title.append(make("b", "", "Run this program?"), make("span", "ca-dim", hint));
     this.root.append(title, text, this.more, problem, yes, no);
+    if (data.note) title.after(make("div", "ca-untrusted", data.note));
     this.open = true;
-    new ResizeObserver(() => this.measure()).observe(text);
+    this.seen = new SeenText(text, (appears) => this.look(appears));
   }
 
-  // Of what does not fit into its box the end has to be seen before it can run.
-  measure() {
-    const { scrollTop, clientHeight, scrollHeight } = this.text;
-    if (clientHeight) this.unseen = this.unseen !== false && scrollTop + clientHeight < scrollHeight - 2;
-    else this.unseen ??= true; // not drawn yet: nobody has seen it
-    this.more.textContent = this.unseen ? "There is more of it: scroll to its end before you run it." : "";
+  arm() {
+    this.born = performance.now();
+  }
+
+  look(appears) {
+    if (appears) this.arm();
+    this.more.textContent = this.seen?.isCut ? "There is more of it: scroll to its end before you run it." : "";
     this.enable(this.open);
   }
 
   enable(on) {
     this.open = on;
     for (const node of this.root.querySelectorAll("button"))
-      node.disabled = !on || (node.matches(".ca-allow") && Boolean(this.unseen));
+      node.disabled = !on || (node.matches(".ca-allow") && !this.seen?.isWhole);
   }
 
   update(data) {
@@ -595,10 +647,10 @@ function render({ model, el }) {
           continue;
         }
         const others = () => [...questions.values()].filter((other) => other.data.seal !== one.seal);
-        const made = new Question(one, send, others, () => desk.count());
+        const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
+        const made = new Question(one, send, row, others, () => desk.count());
         questions.set(one.seal, made);
         desk.welcome(made);
-        const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
         (row ? row.form : asks).append(made.root);
         first = first || made.root;
       }
@@ -610,7 +662,6 @@ function render({ model, el }) {
         desk.draw([...questions.values()]);
         if (!questions.size) desk.chosen = false;
       }
-      for (const one of questions.values()) one.measure();
       const next = questions.values().next().value;
       focusOn(first || (had && next && next.root), had);
     },
@@ -628,7 +679,6 @@ function render({ model, el }) {
       }
       if (data.problem) review.comment.value = comment;
       asks.append(review.root);
-      review.measure();
       focusOn(review && review.root, had);
     },
     end() {
@@ -666,10 +716,14 @@ function render({ model, el }) {
   const listeners = parts.map((part) => [`change:${part}`, later(part)]);
   for (const [event, listener] of listeners) model.on(event, listener);
   drawAll();
+  // Whoever comes back to this page has not aimed at anything yet.
+  const arm = () => [...questions.values(), desk, review].forEach((one) => one && one.arm());
+  document.addEventListener("visibilitychange", arm);
   const timer = setInterval(tick, 1000);
   send({ kind: "hello" }); // a page shows the card, and its messages arrive
   return () => {
     clearInterval(timer);
+    document.removeEventListener("visibilitychange", arm);
     for (const [event, listener] of listeners) model.off(event, listener); // another view of this card goes on
   };
 }

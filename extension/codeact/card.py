@@ -33,7 +33,8 @@ _HELLO = 3.0
 
 
 class _Widget(anywidget.AnyWidget):
-    _esm = (_HERE / "card.js").read_text(encoding="utf-8")
+    # One module of two files: front ends are given a text, and no place from which it could import another.
+    _esm = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("seen.js", "card.js"))
     _css = (_HERE / "card.css").read_text(encoding="utf-8")
     slow_stop = traitlets.Bool().tag(sync=True)
     clock = traitlets.Float().tag(sync=True)

@@ -13,6 +13,9 @@ from codeact_kernel.approval import Question
 from codeact_kernel.approval.grants import canonical
 from codeact_kernel.bridge.strict_json import loads
 from codeact_kernel.errors import BridgeError
+from codeact_kernel.render import CallRow
+from codeact_kernel.render.lookalikes import find_lookalikes
+from codeact_kernel.render.parts import call_text
 from codeact_kernel.render.safe import arguments_text, has_hidden, plain
 from codeact_kernel.settings import Limits
 from codeact_kernel.values import JSONObject, JSONValue
@@ -31,9 +34,11 @@ def form_of(question: Question) -> JSONObject:
     """What the card shows of a call that waits for a decision."""
     call = question.call
     fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
-    text = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
+    whole = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
+    # The row shortens long arguments, so what it really shows is compared.
+    is_in_row = call_text(CallRow(call)) == whole and len(whole) <= _BRIEF
     return {
-        "brief": len(text) <= _BRIEF and not question.untrusted and not has_hidden(text),
+        "brief": is_in_row and not question.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
         "run": question.run,
         "call": call.id,
         "seal": question.seal,
@@ -76,6 +81,7 @@ def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:
         "text": text,
         "choices": _choices(name, schema) if kind == "choice" else [],
         "long": len(text) > _LONG,
+        "note": find_lookalikes(text) if kind in ("text", "choice") else "",
     }
 
 

@@ -4,6 +4,8 @@ import pytest
 from codeact.form import edited, form_of
 
 from codeact_kernel.approval import Question
+from codeact_kernel.render import CallRow
+from codeact_kernel.render.parts import call_text
 from codeact_kernel.render.safe import escaped, strictly
 from codeact_kernel.values import ToolCall
 
@@ -97,3 +99,38 @@ def test_a_call_is_brief_only_if_its_row_shows_all_of_it():
     name = "transfer_money_between_accounts"
     call = ToolCall(id=1, name=name, arguments={"to": "savings of my mother Anna", "amount_in_euro_cents": 100000000})
     assert form_of(Question(turn="t", run=1, call=call))["brief"] is False
+
+
+@pytest.mark.parametrize("count", range(1, 21))
+def test_a_call_is_brief_only_where_its_row_shows_every_value_whole(count):
+    """The row of a call shortens each argument by the number of them, so the text of all of them says nothing of it."""
+    for length in range(1, 90, 4):
+        arguments = {f"a{number}": "x" * length + str(number) for number in range(count)}
+        asked = question(**arguments)
+        if form_of(asked)["brief"]:
+            row = call_text(CallRow(asked.call))
+            assert [value for value in arguments.values() if f'"{value}"' not in row] == []
+            assert len(row) <= 90
+
+
+def test_a_short_call_of_few_arguments_is_brief():
+    assert form_of(question(to="acct-1", amount=3))["brief"]
+    assert not form_of(question(to="\u0430cct"))["brief"]
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("\u0430dmin@\u0440aypal.com", "Look-alike letters in \\u0430dmin@\\u0440aypal.com"),
+        ("\u0440\u0430\u0443\u0440\u0430\u04561.com", "Look-alike letters in \\u0440\\u0430\\u0443\\u0440\\u0430\\u04561.com"),
+        ("\u0441\u043e\u0441\u043e", "Look-alike letters in \\u0441\\u043e\\u0441\\u043e"),
+        ("\uff41dmin", "Look-alike letters in \\uff41dmin"), ("admin\u2044root", "Look-alike letters in admin\\u2044root"),
+        ("\U0001d41aamin", "Look-alike letters in \\U0001d41aamin"), ("https://a.com\uff1a80", "Look-alike letters in https://a.com\\uff1a80"),
+        ("\u212aelvin", "Look-alike letters in \\u212aelvin"), ("pa\u0443 b\u043ec bop", "Look-alike letters in pa\\u0443, b\\u043ec"),
+        ("\u041f\u0440\u0438\u0432\u0435\u0442, \u043c\u0438\u0440! \u0421\u043e\u0440.", ""), ("x=\u041f\u0440\u0438\u0432\u0435\u0442", ""),
+        ("\u65e5\u672c\u8a9e\u3067HTTP\u3092\u4f7f\u3046", ""), ("\ud55c\uad6d\uc5b4 API\ud638\ucd9c", ""), ("caf\u00e9 na\u00efve \u2014 \u201cyes\u201d", ""),
+        ("\u4e2d\u6587\uff1a\u8bf4\u660e", ""), ("\u0393\u03b5\u03b9\u03ac \u03c3\u03bf\u03c5", ""), ("plain", ""),
+    ],
+)  # fmt: skip
+def test_letters_that_look_like_others_are_named_beside_the_field(text, note):
+    assert field(text)["note"] == note
