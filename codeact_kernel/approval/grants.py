@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from ..errors import UserError
-from ..places import data_folder
-from ..values import Decision
+from ..places import data_folder, is_private
+from ..values import Decision, JSONValue
 from .question import Question
 
 __all__ = ["Grant", "Grants", "own_file"]
@@ -87,7 +89,8 @@ class Grants:
             grant = Grant(
                 name=name, version=version, arguments=canonical(arguments), folder=_folder(), since=round(time.time())
             )
-            self._keep([*self.always, grant])
+            with self._alone():
+                self._keep([*self.always, grant])
 
     def revoke(self, name: str | None = None) -> int:
         """Forget what was allowed of the tool `name`, or of all tools; how many permissions that were.
@@ -95,16 +98,38 @@ class Grants:
         Raises:
             UserError: the file cannot be written, so what is allowed for always stays.
         """
-        before = len(self.session) + len(kept := list(self.always))
+        before = len(self.session)
         self.session = {tool for tool in self.session if name not in (None, tool[0])}
-        left = [grant for grant in kept if name not in (None, grant.name)]
-        if len(left) != len(kept):
-            self._keep(left)
-            if len(self.always) != len(left):
-                raise UserError(
-                    f"{self._file} cannot be written, so what is allowed for always stays: remove the file."
-                )
+        with self._alone():
+            before += len(kept := list(self.always))
+            left = [grant for grant in kept if name not in (None, grant.name)]
+            if len(left) != len(kept):
+                self._keep(left)
+        if len(left) != len(kept) and len(self.always) != len(left):
+            raise UserError(f"{self._file} cannot be written, so what is allowed for always stays: remove the file.")
         return before - len(self.session) - len(left)
+
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Let no other kernel change the file between our reading and writing it: it could bring back what was revoked.
+
+        Where there is no lock (on Windows, or in a home that cannot be written) the last writer wins.
+        """
+        try:
+            if self._file is None or sys.platform == "win32":
+                raise OSError
+            import fcntl
+
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(f"{self._file}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except OSError:
+            yield
+            return
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)  # which gives the lock back
 
     def _keep(self, grants: list[Grant]) -> None:
         grants = grants[-_MOST:]
@@ -118,9 +143,14 @@ class Grants:
             self._unwritten = [one for one in grants if one not in _read(self._file)]
 
 
-def canonical(arguments: object) -> str:
-    """Arguments as text: equal exactly when their JSON is. `1`, `1.0` and `true` are three things."""
-    return json.dumps(arguments, sort_keys=True, ensure_ascii=True, separators=(",", ":"), default=dict)
+def canonical(arguments: Mapping[str, JSONValue]) -> str:
+    """Write arguments as text that is equal exactly when a tool would get the same.
+
+    `1`, `1.0` and `true` differ, and so do two orders of the keys inside an argument: a tool may go through them in
+    order. The order of the arguments themselves means nothing to a call.
+    """
+    ordered = {name: arguments[name] for name in sorted(arguments)}
+    return json.dumps(ordered, ensure_ascii=True, separators=(",", ":"), default=dict)
 
 
 def own_file() -> Path:
@@ -138,7 +168,7 @@ def _folder() -> str:
 def _read(file: Path) -> list[Grant]:
     """What is in the file; nothing where it is not the person's own, or not what was written."""
     try:
-        if os.name == "posix" and (state := file.lstat()) and (state.st_uid != os.getuid() or state.st_mode & 0o022):
+        if not is_private(file):
             return []
         entries: Any = json.loads(file.read_text(encoding="utf-8"))
         grants = [Grant(**entry) for entry in entries]

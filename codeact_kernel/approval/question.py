@@ -84,6 +84,6 @@ class Verdict:
 
 
 def seal(*facts: JSONValue) -> str:
-    """A hash of what was shown."""
-    text = json.dumps(facts, sort_keys=True, ensure_ascii=True)
+    """Hash what was shown, with everything in the order in which it was shown."""
+    text = json.dumps(facts, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -80,7 +80,11 @@ def decided(row: CallRow) -> str:
     words = _SAID.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
     if decision.arguments is None:
         return words
-    was = {name: value for name, value in row.call.arguments.items() if value != decision.arguments.get(name, ...)}
+    was = {
+        name: value
+        for name, value in row.call.arguments.items()
+        if name not in decision.arguments or json.dumps(value) != json.dumps(decision.arguments[name])
+    }
     return f"{words}, with arguments changed (from {arguments_text(was, 60)})"
 
 
@@ -112,6 +116,8 @@ def call_end(row: CallRow) -> str:
             row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.kept is not None:
             row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
+        elif answer.is_cut:
+            row.end = f"{value_text(answer.value, _END // 2)} … the rest is not recorded: the results are too large"
         else:
             row.end = value_text(answer.value, _END)
     return row.end

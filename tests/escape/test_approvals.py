@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from codeact.ask import CardApprover
 
+from codeact_kernel.access import file_mount
 from codeact_kernel.approval import Question
+from codeact_kernel.render import bundle
 from codeact_kernel.settings import Limits
 from codeact_kernel.values import Decision
 
@@ -419,6 +421,90 @@ async def test_always_is_for_the_exact_kind_of_value(kernel):
     assert [json.dumps(one) for one in got] == ["1", "1"], turn.seen
     assert len(person.asked) == 6
     await denied(kernel, turn)
+
+
+@attempt("E4.order", "has arguments allowed for always, and calls with the same ones in another order inside")
+async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
+    """The same plan for a database, backed up before it is dropped, and dropped before it is backed up."""
+    got: list[list[str]] = []
+
+    def steps(plan: dict[str, Any], then: list[dict[str, int]]) -> str:
+        """Carries them out in order."""
+        got.append([*plan, *(name for one in then for name in one)])
+        return "done"
+
+    plans = (
+        "plan={'backup': 'db', 'drop': 'db'}, then=[{'a': 1, 'b': 2}]",
+        "plan={'drop': 'db', 'backup': 'db'}, then=[{'a': 1, 'b': 2}]",
+        "plan={'backup': 'db', 'drop': 'db'}, then=[{'b': 2, 'a': 1}]",
+        "then=[{'a': 1, 'b': 2}], plan={'backup': 'db', 'drop': 'db'}",  # the same call
+    )
+    person = Person("allow_always", "reject")
+    with offering(kernel, steps, mode="always_require"):
+        calls = ", ".join(f"tried(lambda: steps({plan}))" for plan in plans)
+        turn = await kernel.turn(TRIED + f"seen = [{calls}]", approver=person)
+        again = Person("reject")
+        await kernel.turn(
+            TRIED + f"seen = [tried(lambda: steps({plans[1]})), tried(lambda: steps({plans[0]}))]", approver=again
+        )
+    assert got == [["backup", "drop", "a", "b"]] * 3, turn.seen
+    assert (len(person.asked), len(again.asked)) == (3, 1)
+    await denied(kernel, turn)
+
+
+@attempt("E4.order-edited", "asks about arguments which the person puts into another order")
+async def test_an_edit_of_the_order_is_what_runs(kernel):
+    got: list[list[str]] = []
+
+    def steps(plan: dict[str, Any]) -> str:
+        """Carries them out in order."""
+        got.append(list(plan))
+        return "done"
+
+    person = Person("allow_once", arguments={"plan": {"drop": 1, "backup": 2}})
+    with offering(kernel, steps, mode="always_require"):
+        turn = await kernel.turn("seen = steps(plan={'backup': 2, 'drop': 1})", approver=person)
+    assert got == [["drop", "backup"]], turn.seen
+    assert "with arguments changed (from plan=" in bundle(turn.result)["text/plain"]
+
+
+@attempt(
+    "E10.swapped", "changes the file that a question names while the question is open, or before the tool has read it"
+)
+async def test_what_a_question_names_in_a_mounted_folder_stays_as_it_is_until_the_call_is_over(kernel, tmp_path):
+    (tmp_path / "scripts").mkdir()
+    script = tmp_path / "scripts" / "a.py"
+    script.write_text("harmless")
+    read: list[str] = []
+
+    async def run_script(path: str) -> str:
+        """Runs it."""
+        await asyncio.sleep(0.2)  # the tool takes its time until it reads
+        read.append((tmp_path / "scripts" / path).read_text())
+        return read[-1]
+
+    async def look(question: Question) -> None:
+        await asyncio.sleep(0.3)
+        read.append(script.read_text())
+
+    program = """
+import asyncio, os
+async def swap():
+    await asyncio.sleep(0.05)
+    for act in (lambda: os.remove("/input/s/a.py"), lambda: open("/input/s/a.py", "w").write("EVIL")):
+        act()
+    return os.listdir("/input/s")
+seen = await asyncio.gather(call_tool_async("run_script", path="a.py"), swap())
+seen
+"""
+    with offering(kernel, run_script, mode="always_require"):
+        turn = await kernel.turn(
+            program, direct=True, approver=Person("allow_once", meanwhile=look),
+            file_mounts=(file_mount((tmp_path / "scripts", "s:rw")),),
+        )  # fmt: skip
+    assert read == ["harmless", "harmless"], turn.seen
+    assert turn.result.value == ["harmless", ["a.py"]], turn.seen
+    assert script.read_text() == "EVIL", "the change came through when the call was over"
 
 
 @attempt("E4.other-tool", "uses a permission for one tool on another of nearly the same name")

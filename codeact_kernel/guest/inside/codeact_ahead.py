@@ -272,14 +272,19 @@ def _one(wanted: Any) -> Generator[Any, Any, Any]:
 
 def _key(name: str, arguments: Mapping[str, Any], line: int) -> tuple[str, Any]:
     _, sent, _ = call = prepare(name, arguments, line)
-    return f"{name} {json.dumps(sent, sort_keys=True)}", call
+    return _text(name, sent), call
+
+
+def _text(name: str, arguments: Mapping[str, Any]) -> str:
+    """Equal for equal calls: the order of the arguments means nothing, the order inside them may."""
+    return f"{name} {json.dumps({key: arguments[key] for key in sorted(arguments)})}"
 
 
 def taken(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
     """The answer to a call, where it was made ahead."""
     if not _open or name not in _reads:
         return None
-    key = f"{name} {json.dumps(arguments, sort_keys=True)}"
+    key = _text(name, arguments)
     return next((found for calls in reversed(_open) if (found := calls.taken(key)) is not None), None)
 
 
