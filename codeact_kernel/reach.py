@@ -8,6 +8,7 @@ returns (if anything) is called with the program's value after it. What the gues
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
@@ -110,6 +111,10 @@ class Reach:
     def outputs(self) -> Mapping[str, object]:
         """What the last program handed back."""
         return dict(self._data.received)
+
+    def hold_changes(self) -> AbstractAsyncContextManager[None]:
+        """While it is entered, no program changes a mounted file."""
+        return self._files.hold.hold()
 
     def close(self) -> None:
         """Let go of what was mounted."""

@@ -23,7 +23,7 @@ from ..errors import UserError
 from .place import Entry, Kind, Parts, check_new, refused, speakable
 from .quota import Quota
 
-__all__ = ["BY_HANDLE", "ENTRIES", "HostFolder"]
+__all__ = ["BY_HANDLE", "ENTRIES", "HostFile", "HostFolder"]
 
 BY_HANDLE = {os.open, os.stat, os.mkdir, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd
 """Whether this system opens relative to a folder's handle."""

@@ -11,7 +11,7 @@ import binascii
 import errno
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
@@ -21,7 +21,8 @@ from ..errors import ProgramError, UserError
 from ..import_guard import allow_writes_to
 from ..settings import Limits
 from ..values import JSONObject, JSONValue, OutputFile, Serve
-from .folder import HostFolder
+from .folder import HostFile, HostFolder
+from .hold import ChangeHold
 from .outputs import Outputs
 from .place import MODES, Entry, OpenFile, Parts, Place, parts_of, refused
 from .quota import Quota
@@ -40,6 +41,7 @@ FIRST = 1 << 16
 """A file shorter than this comes with the step that opens it."""
 _FARTHEST = 1 << 53  # what JSON carries exactly everywhere
 
+_CHANGES = frozenset({"open", "mkdir", "remove", "rmdir", "rename"})
 _PLAIN = bytes(range(32, 127)) + b"\t\n\r"
 
 _Operation: TypeAlias = Callable[[JSONObject], JSONValue]
@@ -56,6 +58,7 @@ class Files:
 
     Attributes:
         name, told, services: of the room.
+        hold: holds back what programs change in mounted folders.
 
     Raises:
         UserError: two mounts are at one path, or a folder is not there any more.
@@ -70,7 +73,10 @@ class Files:
         limits: Limits,
     ) -> None:
         self.told: JSONObject = {}
-        self.services: Mapping[str, Serve] = {name: self._service(serve) for name, serve in self._operations().items()}
+        self.hold = ChangeHold()
+        self.services: Mapping[str, Serve] = {
+            name: self._service(name, serve) for name, serve in self._operations().items()
+        }
         self._piece = max(1, min(PIECE, limits.answer_bytes // 3))  # as JSON it takes up to 2.5 times as much
         self._outputs = Outputs(limits.output)
         self._places: dict[Parts, Place] = {("output",): self._outputs}
@@ -165,11 +171,22 @@ class Files:
             "rename": lambda arguments: self._tree.rename(arguments.get("path"), arguments.get("to")),
         }
 
-    def _service(self, operation: _Operation) -> Serve:
+    def _service(self, name: str, operation: _Operation) -> Serve:
         async def serve(arguments: JSONObject) -> JSONValue:
-            return await asyncio.to_thread(self._answer, operation, arguments)  # a disk may be far away
+            async with self.hold.change() if self._changes_mount(name, arguments) else nullcontext():
+                return await asyncio.to_thread(self._answer, operation, arguments)  # a disk may be far away
 
         return serve
+
+    def _changes_mount(self, name: str, arguments: JSONObject) -> bool:
+        """Whether an operation may change something in a mounted folder."""
+        if name in ("write", "truncate"):
+            handle = arguments.get("handle")
+            return type(handle) is int and isinstance(self._open.get(handle), HostFile)
+        if name not in _CHANGES or (name == "open" and arguments.get("mode") == "r"):
+            return False
+        paths = [str(arguments.get("path")), str(arguments.get("to"))]
+        return any(f"{path}/".startswith(f"{at}/") for path in paths for at in self._mounted)
 
     def _answer(self, operation: _Operation, arguments: JSONObject) -> JSONValue:
         """What an operation gives, or an error that the guest half raises as Python would."""
