@@ -7,11 +7,10 @@ import json
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence, Set
-from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
 from .approval import Desk, Question, needs_person
-from .bridge.strict_json import to_text
 from .events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
 from .limits import sized
 from .preflight import Site
@@ -20,6 +19,7 @@ from .sandbox.process import RunClock
 from .settings import Settings
 from .tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
 from .values import Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
+from .weight import take_beginning, weigh
 
 __all__ = ["Calls", "Stopwatch"]
 
@@ -80,7 +80,8 @@ class Calls:
         self._lines: Sequence[str] = ()
         self._sites: Sequence[Site] = ()
         self._untrusted = ""
-        self._kept = 0
+        self._arguments_weight = 0
+        self._results_weight = 0
         self._invoked: Counter[str] = Counter()
         self._places: dict[str, asyncio.Semaphore] = {}
 
@@ -113,22 +114,24 @@ class Calls:
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
-        self._kept += len(to_text(dict(call.arguments)))
-        if too_much := self._kept > self._limits.turn_arguments_bytes:
+        self._arguments_weight += weigh(dict(call.arguments))
+        if too_much := self._arguments_weight > self._limits.turn_arguments_bytes:
             call = replace(call, arguments={})  # what is over the limit must not be kept for the result either
         self._emit(CallOpened(run=self.run, call=call))
         run, started = self.run, 0.0
+        # What a user is asked about may name a file: no program changes one until the call that was approved is over.
+        held = AsyncExitStack()
         decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
             if too_much:
                 most = sized(self._limits.turn_arguments_bytes)
-                raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
+                raise ToolCallError(f"the arguments of one turn's calls may take {most} of memory: pass less")
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._bound(call, direct)
             call = replace(call, version=bound.tool.spec.version)
             self._count(call, bound)
             asked = time.monotonic()
-            decision = await self._decide(call, bound)
+            decision = await self._decide(call, bound, held)
             self._emit(CallDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
             if decision.allowed:
                 async with self._place(bound.tool.spec):
@@ -145,6 +148,8 @@ class Calls:
         except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
             self._tools.last_error = error
             answer = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
+        finally:
+            await held.aclose()
         self._record(run, call, decision, answer, started)
         return answer
 
@@ -164,8 +169,19 @@ class Calls:
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: Answer, started: float) -> None:
         took = time.monotonic() - started if started else 0.0
+        answer = self._fit_record(answer)
         self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
         self._emit(CallAnswered(run=run, call=call, answer=answer, took=took))
+
+    def _fit_record(self, answer: Answer) -> Answer:
+        """Keep only the beginning of a result once the results of the turn take too much memory."""
+        if isinstance(answer, Raised) or answer.kept is not None:
+            return answer
+        self._results_weight += (weight := weigh(answer.value))
+        if self._results_weight <= self._limits.result_bytes:
+            return answer
+        self._results_weight -= weight
+        return Returned(value=take_beginning(answer.value), is_cut=True)
 
     def _count(self, call: ToolCall, bound: BoundCall) -> None:
         """What a turn may do in all.
@@ -178,7 +194,7 @@ class Calls:
             raise ToolCallError(f"{call.name} may be called {most_calls} times in a turn, and was")
         self._invoked[call.name] += 1
 
-    async def _decide(self, call: ToolCall, bound: BoundCall) -> Decision:
+    async def _decide(self, call: ToolCall, bound: BoundCall, held: AsyncExitStack) -> Decision:
         spec = bound.tool.spec
         # What is ours is allowed by what it reaches, a host for example, and not by its name.
         allow = frozenset[str]() if call.name in self._reach.tools else self._allow
@@ -188,6 +204,7 @@ class Calls:
         question = self._question(call, bound)
         if (known := self._desk.known(question)) is not None:
             return known
+        await held.enter_async_context(self._reach.hold_changes())
         self._emit(CallAsked(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
             return await self._desk.decide(question)

@@ -38,7 +38,7 @@ class ShowLimits:
     title_characters: int = 300
     """Of a title; the rest is cut."""
     text_characters: int = 50_000
-    """Of one text or Markdown: hostile Markdown of this size takes two seconds to read."""
+    """Of one text or Markdown. Markdown of more than 20,000 characters is shown as it is."""
     json_bytes: int = 1 * MIB
     """Of one value."""
     table_bytes: int = 4 * MIB

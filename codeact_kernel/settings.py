@@ -42,7 +42,7 @@ class Limits:
     arguments_bytes: int = 1 * MIB
     """Arguments of one call, as JSON."""
     turn_arguments_bytes: int = 64 * MIB
-    """Arguments of all calls of one turn: they are kept for the result."""
+    """Memory of the arguments of all calls of one turn, which are kept for the result."""
     answer_bytes: int = 6 * MIB
     """What one call gives to a program, as JSON."""
     value_bytes: int = 4 * MIB
@@ -50,7 +50,8 @@ class Limits:
     kept_bytes: int = 4 * MIB
     """A tool's result that is larger stays in the kernel; the program fetches what it looks at."""
     result_bytes: int = 256 * MIB
-    """About the size of a tool's result at all, and of those that stayed in the kernel in one turn."""
+    """A tool's result as JSON; and the memory of one turn's results, those that are recorded and those that stay in the
+    kernel, each for itself. Beyond it only the beginning of a result is recorded."""
     value_in_bytes: int = 64 * MIB
     """JSON of a variable that a prompt is given and that is no table."""
     outputs_bytes: int = 256 * MIB

@@ -127,10 +127,17 @@ class Kept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Returned:
-    """A tool's result, already JSON. Where `kept` is there, `value` is only the beginning of it, for people."""
+    """A tool's result, already JSON.
+
+    Attributes:
+        value: the result; only its beginning where `kept` is there, or where `is_cut`.
+        kept: what the program fetches the whole result from, where that was too large to be sent.
+        is_cut: whether the program got more than is recorded: the results of the turn took too much memory.
+    """
 
     value: JSONValue
     kept: Kept | None = None
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

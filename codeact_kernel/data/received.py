@@ -15,6 +15,7 @@ from ..bridge.strict_json import loads
 from ..errors import BridgeError, ProgramError
 from ..limits import sized
 from ..values import JSONObject, JSONValue
+from ..weight import weigh
 from .columns import NO_TIME
 
 __all__ = ["Frame", "Receiving", "for_notebook"]
@@ -137,7 +138,7 @@ def _are_names(names: JSONValue) -> bool:
 def _read(piece: JSONObject) -> tuple[Any, int]:
     kind, data = piece.get("as"), piece.get("data")
     if kind == "json" and isinstance(data, list):
-        return data, _weight(data)
+        return data, weigh(data)
     if not isinstance(data, str):
         raise ProgramError("a piece without data")
     if kind == "text":
@@ -160,19 +161,6 @@ def _times(numbers: Sequence[int], utc: bool) -> list[datetime | None]:
         return [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
     except OverflowError:
         raise ProgramError("a time that no calendar has") from None
-
-
-def _weight(data: list[JSONValue]) -> int:
-    """About the bytes that it takes in memory: small things take more than they have characters."""
-    size, todo = 0, list[JSONValue](data)
-    while todo:
-        one = todo.pop()
-        size += 64 + (len(one) if isinstance(one, str) else 0)
-        if isinstance(one, list):
-            todo += one
-        elif isinstance(one, dict):
-            todo += [*one, *one.values()]
-    return size
 
 
 def _joined(pieces: list[Any]) -> Sequence[Any]:

@@ -19,11 +19,12 @@ from ..limits import sized
 from ..settings import Limits
 from ..tools import to_json
 from ..values import JSONObject, JSONValue, Kept, Serve
+from ..weight import take_beginning, weigh
 from .columns import Column
 from .inputs import Input
 from .preview import described, outputs_wanted
 from .received import Frame, Receiving
-from .tables import Table, column_of, from_rows, table_of
+from .tables import Table, column_of, from_rows, memory_of, table_of
 
 __all__ = ["Data", "Progress"]
 
@@ -89,21 +90,21 @@ class Data:
             table = None if column_of(value) is not None else table_of(value)
             if table is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
                 table = cast("Table", table_of(_copied(value)))
-                return self._kept_result(table, table.rows * len(table.columns) * 8)
+                return self._kept_result(table, memory_of(value))
         plain = to_json(value, limits=replace(limits, answer_bytes=limits.result_bytes))
-        if (size := _size(plain, limits.result_bytes)) <= limits.kept_bytes:
+        if _size(plain, limits.kept_bytes) <= limits.kept_bytes:
             return plain
-        return self._kept_result(from_rows(plain) if isinstance(plain, list) else plain, size)
+        return self._kept_result(from_rows(plain) if isinstance(plain, list) else plain, weigh(plain))
 
     def _kept_result(self, value: Table | Column | JSONValue, size: int) -> Kept:
         self._size += size
         if self._size > self._limits.result_bytes:
             most = sized(self._limits.result_bytes)
-            raise ProgramError(f"the results of one turn may have {most} in all: ask for less")
+            raise ProgramError(f"the large results of one turn may take {most} of memory: ask for less")
         if isinstance(value, Table):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
-            sample, length = _beginning(value), len(value) if isinstance(value, list | dict | str) else 1
+            sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
             sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
         return Kept(told=self._keep("", value), sample=sample, length=length)
@@ -183,17 +184,6 @@ class Data:
         if self._progress is not None and now - self._told_at > _TELL_EVERY:
             self._told_at = now
             self._progress(name, min(self._went[name], total), total)
-
-
-def _beginning(value: JSONValue) -> JSONValue:
-    """What people are shown of a value that is large, and what shows its shape."""
-    if isinstance(value, str):
-        return value[:200]
-    if isinstance(value, list):
-        return [_beginning(one) for one in value[:3]]
-    if isinstance(value, dict):
-        return {name: _beginning(one) for name, one in list(value.items())[:50]}
-    return value
 
 
 def _copied(value: object) -> object:

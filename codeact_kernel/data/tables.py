@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..tools.frames import is_a, says_something
 from .columns import Column, Kind, Listed, Numbers, kind_of
 
-__all__ = ["Table", "column_of", "from_rows", "table_of"]
+__all__ = ["Table", "column_of", "from_rows", "memory_of", "table_of"]
 
 _LOOKED_AT = 1_000
 """Values of a column that tell what it holds, where its type does not."""
@@ -70,6 +70,18 @@ def column_of(value: object) -> Column | None:
     if is_a(value, "numpy", "ndarray") and value.ndim == 1:
         return _from_numpy("value", value)
     return None
+
+
+def memory_of(value: Any) -> int:
+    """Return the bytes that a DataFrame or an array takes in memory, the texts in it counted where its library can."""
+    if is_a(value, "pandas", "DataFrame"):
+        return int(value.memory_usage(deep=True).sum())
+    if is_a(value, "pandas", "Series"):
+        return int(value.memory_usage(deep=True))
+    if is_a(value, "polars", "DataFrame"):
+        return int(value.estimated_size())
+    table = table_of(value)
+    return int(getattr(value, "nbytes", 0) or (table.rows * len(table.columns) * 8 if table is not None else 0))
 
 
 def from_rows(rows: Sequence[object]) -> Table | Column:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 from ..values import JSONObject, JSONValue, Shown
+from ..weight import take_beginning
 from .html import table_html
 from .parts import Table, table_of, value_block
 from .prose import prose_html
 from .safe import clip, for_html, one_line, plain
 from .text import table_lines
 
-__all__ = ["Bundle", "shown_bundle", "title_bundle"]
+__all__ = ["Bundle", "shown_bundle", "text_bundle", "title_bundle"]
 
 Bundle: TypeAlias = "tuple[dict[str, Any], dict[str, Any]]"
 """Data and metadata, by media type."""
 
 _ROWS, _ROWS_OF_TEXT = 200, 20
+_MARKDOWN = 20_000
+"""Characters of Markdown; a longer text is shown as it is. Hostile Markdown of this size takes a fifth of a second."""
+_TEXT = 2_000
 _VEGA = "application/vnd.vegalite.v5+json"
 # A page's renderer is told: plain tooltips (its own become HTML), expressions by an interpreter and not as JavaScript,
 # and a menu that saves the picture but does not hand the data to a web site.
@@ -49,10 +54,20 @@ def shown_bundle(item: Shown, picture: str = "") -> Bundle:
                 "application/json": {"expanded": True}
             }
         case "text":
-            text = str(item.data)
-            # As HTML too, since a page makes links of what looks like an address in plain text.
-            html = f'<pre style="white-space:pre-wrap;background:none;margin:0">{for_html(text)}</pre>'
-            return {"text/plain": plain(text), "text/html": html}, {}
+            return _text(str(item.data))
+
+
+def text_bundle(item: Shown) -> Bundle:
+    """Show the beginning of `item` as text, in milliseconds: for a program whose items take too long to draw."""
+    match item.kind:
+        case "table":
+            data = cast("dict[str, Any]", item.data)
+            text = "\n".join(table_lines(table_of(data["columns"], data["rows"], data["total"], _ROWS_OF_TEXT)))
+        case "image" | "chart":
+            text = f"(the {item.kind} is in _codeact.shown)"
+        case _:
+            text = item.data if isinstance(item.data, str) else json.dumps(take_beginning(item.data))
+    return _text(clip(text, _TEXT))
 
 
 def title_bundle(item: Shown) -> Bundle | None:
@@ -61,6 +76,12 @@ def title_bundle(item: Shown) -> Bundle | None:
         return None
     title = one_line(item.title)
     return {"text/plain": title, "text/html": f'<div style="font-weight:bold">{for_html(title)}</div>'}, {}
+
+
+def _text(text: str) -> Bundle:
+    # As HTML too, since a page makes links of what looks like an address in plain text.
+    html = f'<pre style="white-space:pre-wrap;background:none;margin:0">{for_html(text)}</pre>'
+    return {"text/plain": plain(text), "text/html": html}, {}
 
 
 def _table(item: Shown) -> Bundle:
@@ -75,6 +96,8 @@ def _table(item: Shown) -> Bundle:
 
 def _markdown(item: Shown) -> Bundle:
     text = str(item.data)
+    if len(text) > _MARKDOWN:
+        return _text(text)
     bundle: dict[str, Any] = {"text/plain": plain(text)}
     if (html := prose_html(text)) is not None:
         bundle["text/html"] = html

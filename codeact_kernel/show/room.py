@@ -10,10 +10,13 @@ from typing import get_args
 from ..errors import ProgramError
 from ..limits import ShowLimits, sized
 from ..values import JSONObject, JSONValue, Serve, Shown, ShownKind
+from ..weight import weigh
 from .content import checked, most_bytes
 
 __all__ = ["Show"]
 
+_MEMORY = 8
+"""How many times its size in bytes a turn's items may take in memory; most take three to five times as much."""
 _KINDS: tuple[ShownKind, ...] = get_args(ShownKind)
 
 
@@ -36,6 +39,7 @@ class Show:
         self._size = 0
         self._items = 0
         self._bytes = 0
+        self._weight = 0
 
     def begin(self) -> None:
         """What a run before began to send is forgotten; what it showed counts."""
@@ -68,6 +72,9 @@ class Show:
 
     def _show(self, kind: ShownKind, title: str, text: str) -> None:
         item = Shown(kind=kind, title=title, data=checked(kind, text, self._limits))
+        self._weight += weigh(item.data)
+        if self._weight > _MEMORY * self._limits.turn_bytes:
+            raise ProgramError("what this turn shows takes too much memory: show less")
         self._items += 1
         self._bytes += len(text)
         self._on_item(item)

@@ -63,6 +63,10 @@ class Screen(Protocol):
         """Bring the cell up to date; called when there is something new to show, and every tick."""
         ...
 
+    def end(self) -> None:
+        """The turn is being stopped: draw nothing more that takes time. From any thread."""
+        ...
+
     def close(self) -> None:
         """The turn is over; the last drawing."""
         ...
@@ -139,6 +143,7 @@ class Cell:
     def stop(self) -> None:
         """The person wants it to end. From any thread; what is running on the main thread is torn by `on_main`."""
         self._interrupts += 1
+        self._screen.end()
         self._cancel()
         self._waiter.wake()
 
@@ -265,6 +270,7 @@ class Cell:
                 return  # the job ended by itself just now
         else:
             self._interrupts += 1
+            self._screen.end()
             self._cancel()
         if job is not None:
             job.torn = True

@@ -109,6 +109,9 @@ class _Probe:
     def redraw(self) -> None:
         """The card does not change."""
 
+    def end(self) -> None:
+        """Nothing here takes time to draw."""
+
     def close(self) -> None:
         if self._card is not None:
             self._card.close({"text/plain": ""})

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, cast
 
 from IPython.display import display
 
-from codeact_kernel.render.shown import shown_bundle, title_bundle
+from codeact_kernel.render.shown import shown_bundle, text_bundle, title_bundle
 from codeact_kernel.show import picture
 from codeact_kernel.values import JSONObject, Shown
 
 __all__ = ["Items"]
 
 _GONE = {"text/plain": ""}
+_SECONDS = 3.0
+"""Processor time for the items of a turn; after that they are shown as text. Honest ones take milliseconds each."""
 
 
 class Items:
@@ -31,11 +34,18 @@ class Items:
         self._pictures = pictures
         self._handles: list[Any] = []
         self._failed = False
+        self._seconds = 0.0
 
     def show(self, item: Shown) -> None:
         """Display it now."""
-        drawn = picture(cast("JSONObject", item.data)) if item.kind == "chart" and self._pictures else ""
-        for bundle in (title_bundle(item), shown_bundle(item, drawn)):
+        before = time.thread_time()
+        if self._seconds < _SECONDS:
+            drawn = picture(cast("JSONObject", item.data)) if item.kind == "chart" and self._pictures else ""
+            bundles = (title_bundle(item), shown_bundle(item, drawn))
+        else:
+            bundles = (title_bundle(item), text_bundle(item))
+        self._seconds += time.thread_time() - before
+        for bundle in bundles:
             if bundle is not None:
                 data, metadata = bundle
                 handle = display(data, metadata=metadata, raw=True, display_id=self._redraws or None)

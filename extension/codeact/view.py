@@ -79,6 +79,8 @@ class View:
         self._known: set[str] = set()
         self._started = time.monotonic()
         self._told_time = 0.0
+        self._is_ending = False
+        self._left_out = 0
 
     # The screen of a turn, on the main thread
 
@@ -104,6 +106,8 @@ class View:
         match event:
             case ModelAsked() if self._mode == "terminal":
                 print(f"Asking {plain(self.transcript.model)}…", flush=True)
+            case ItemShown() if self._is_ending:
+                self._left_out += 1
             case ItemShown(item=item) if self._mode != "quiet":
                 self._draw_first()
                 self._items.show(item)
@@ -113,6 +117,10 @@ class View:
                 self._items.mended()
             case _:
                 pass
+
+    def end(self) -> None:
+        """Stop drawing what programs show: the turn is being stopped. From any thread, and from a signal handler."""
+        self._is_ending = True
 
     def _draw_first(self) -> None:
         """What stands below the card must not come before it."""
@@ -141,6 +149,9 @@ class View:
     def close(self) -> None:
         """Draw how it ended, and keep that."""
         card, self._card = self._card, None
+        if self._left_out:
+            what = "1 thing" if self._left_out == 1 else f"{self._left_out} things"
+            self.transcript.notices.append(f"Stopped before {what} could be shown: see _codeact.shown.")
         if card is not None:
             if self.transcript.ask:
                 self._draw_card(card)  # a page that was reloaded keeps this

@@ -5,6 +5,8 @@ import time
 import psutil
 import pytest
 
+from ..escape.attempts import attempt
+
 SLEEPS = 60
 QUICKLY = 10
 """Far more than an interrupt needs, far less than what is interrupted takes."""
@@ -175,3 +177,42 @@ def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
             nb.do("_s.Settings = _old")
     nb.wait_for(nb.send("while not cleaned: time.sleep(0.05)\nprint('clean')"), "clean")
     assert_next_cell_works(nb)
+
+
+HOSTILE_ITEMS = "for n in range(50): show('![[' * 6_000 + str(n), kind='markdown')\n'all'"
+"""Each takes a tenth of a second and more to draw, and a program sends them faster than that."""
+
+
+@attempt("F11.stop", "shows fifty items that take long to draw, so that a stop has to wait for them")
+def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
+    nb.script(f"```python\n{HOSTILE_ITEMS}\n```")
+    sent = nb.send("%%codeact\nGo.")
+    nb.wait(lambda: sum("![[" in str(content) for _, content in nb._outputs[sent]) >= 2)
+    started = time.monotonic()
+    nb.interrupt()
+    cell = nb.finished(sent)
+    assert time.monotonic() - started < QUICKLY
+    drawn = sum("![[" in content["data"].get("text/plain", "") for content in cell.of("display_data"))
+    assert drawn < 40
+    assert (
+        f"Stopped before {nb.get('len(_codeact.shown)') - drawn} things could be shown: see _codeact.shown."
+        in cell.text
+    )
+    assert nb.ask("1 + 1").status == "ok"
+
+
+@attempt("F11.slow", "shows fifty items that take long to draw, and lets them be drawn")
+def test_items_that_take_long_to_draw_are_shown_as_text_after_a_few_seconds(nb):
+    nb.do("import codeact.shown; codeact.shown._SECONDS = 0.3")
+    try:
+        cell = nb.ask(HOSTILE_ITEMS)
+    finally:
+        nb.do("codeact.shown._SECONDS = 3.0")
+    assert cell.status == "ok", cell.errors
+    shown = [content["data"] for content in cell.of("display_data") if "![[" in content["data"].get("text/plain", "")]
+    assert len(shown) == 50
+    as_text = ["<pre" in data["text/html"] for data in shown]
+    assert as_text == sorted(as_text), "from some item on"
+    assert as_text[0] is False
+    assert as_text[-1] is True
+    assert "characters left out" in shown[-1]["text/plain"]
