@@ -6,8 +6,6 @@ import sys
 
 from . import import_guard
 
-__all__ = ["main"]
-
 _CONNECTION = ("-f=", "--f=", "--IPKernelApp.connection_file")
 
 

@@ -37,9 +37,13 @@ LATE = {
     ("extension/codeact/magics.py", "verbs"): "likewise",
     ("extension/codeact/cells.py", "tools"): "likewise",
     ("extension/codeact/checkup.py", "card"): "widgets, as in the view",
+    ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
+    ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",
+    ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
+    ("codeact_kernel/__main__.py", "jupyter"): "likewise",
     **{
-        ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs: the kernel starts from here"
-        for name in ("kernel", "headless", "specs", "configuration", "doctor", "errors", "session", "settings")
+        ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs"
+        for name in ("headless", "specs", "configuration", "doctor", "errors", "session", "settings")
     },
 }
 

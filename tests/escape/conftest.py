@@ -8,7 +8,6 @@ has leaked into what a person, a model or a file gets.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import re
 import secrets
@@ -36,28 +35,9 @@ from codeact_kernel.values import TurnResult
 from ..sandbox.conftest import BACKENDS, EMULATED
 from .attempts import Attempt
 
-RECORD = "TEST_CODEACT_ESCAPES"
-"""The file to which each attempt adds a line of JSON."""
 LIMITS = Limits(run_seconds=60 if EMULATED else 20, memory_bytes=(64 if EMULATED else 128) << 20)
 SELDOM = 6 if EMULATED else 1
 """Of so many attempts one is followed by another prompt; in between the next attempt is that. A prompt takes seconds there."""
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "attempt(id, tries): counts in the table of attempts")
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any]:
-    report = (yield).get_result()
-    mark, file = item.get_closest_marker("attempt"), os.environ.get(RECORD)
-    if mark is None or file is None or report.skipped or (call.when != "call" and report.passed):
-        return
-    params = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-    where = params.get("programs", params.get("kernel", params.get("backend", "kernel")))
-    line = {"id": mark.args[0], "tries": mark.args[1], "where": str(where), "contained": report.passed}
-    with open(file, "a", encoding="utf-8") as out:
-        out.write(json.dumps(line) + "\n")
 
 
 @dataclass

@@ -183,12 +183,12 @@ def use_everything(nb: Notebook, endpoint: FakeEndpoint, server: Server) -> None
     nb.run("_codeact")
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", KERNELS)
 @attempt(
     "K6.every-import", "plants, in the working folder and during the turn, a module of each name that is looked for"
 )
-def test_no_import_of_our_code_finds_a_module_of_the_working_folder(opened, endpoint, server, kernel):
-    nb, folder = opened(kernel)
+def test_no_import_of_our_code_finds_a_module_of_the_working_folder(opened, endpoint, server, name):
+    nb, folder = opened(name)
     nb.do(PLANTS)
     use_everything(nb, endpoint, server)
     asked = set(nb.get("sorted(set(Plants.asked))"))
@@ -215,10 +215,10 @@ show('# hello', kind='markdown')
 """
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", KERNELS)
 @attempt("B9.module", "writes a module of the kernel's into the working folder, mounted rw, and has the kernel want it")
-def test_a_module_that_a_program_writes_into_the_working_folder_is_not_imported(opened, endpoint, kernel):
-    nb, folder = opened(kernel)
+def test_a_module_that_a_program_writes_into_the_working_folder_is_not_imported(opened, endpoint, name):
+    nb, folder = opened(name)
     answer(endpoint, ESCAPE)
     cell = nb.run("%%codeact --mount .:/w:rw\nGo.")
     assert cell.status == "ok", cell.everything
@@ -231,13 +231,13 @@ def test_a_module_that_a_program_writes_into_the_working_folder_is_not_imported(
     assert ran(folder) == ["markdown_it"]
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("name", KERNELS)
 @attempt("K6.fresh", "sends a folder with modules of ours, of installed and of missing packages, and a first prompt")
-def test_a_first_prompt_in_a_strangers_folder_runs_none_of_its_modules(opened, endpoint, kernel):
+def test_a_first_prompt_in_a_strangers_folder_runs_none_of_its_modules(opened, endpoint, name):
     names = ("codeact_kernel", "openai", "h11", "anyio", "httpx", "httpx2", "anywidget", "ipywidgets", "markdown_it",
              "mdurl", "pandas", "numpy", "pygments", "pydantic", "brotli", "zstandard", "socksio", "h2", "orjson")  # fmt: skip
     leaves = {name: f"open('ran-{name}', 'w').close()\nraise ImportError\n" for name in names}
-    nb, folder = opened(kernel, **leaves)
+    nb, folder = opened(name, **leaves)
     answer(endpoint, "show('# hello', kind='markdown')\n1")
     cell = nb.run("%%codeact\nSay hello.", answers=[])
     assert cell.status == "ok", cell.everything
@@ -271,12 +271,12 @@ def test_our_commands_import_nothing_of_the_folder_they_are_started_in(tmp_path,
     assert (folder / "n.html").exists()
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_the_users_own_imports_work_as_in_the_stock_kernel(opened, endpoint, kernel):
+@pytest.mark.parametrize("name", KERNELS)
+def test_the_users_own_imports_work_as_in_the_stock_kernel(opened, endpoint, name):
     """From a cell, from a tool of each kind, from a thread, reloaded; and a module that hides an installed one."""
     files = {name: f"value = {name!r}" for name in ("mine", "lazily", "awaited", "threaded", "started", "mdurl")}
     nb, folder = opened(
-        kernel, **files, helper="def find():\n    import nested\n    return nested.value", nested="value = 1"
+        name, **files, helper="def find():\n    import nested\n    return nested.value", nested="value = 1"
     )
     nb.do(USERS)
     answer(endpoint, "[first(), second(), third(), fourth()]")
