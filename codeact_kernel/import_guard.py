@@ -96,10 +96,12 @@ def trusted_path(path: Iterable[str] | None = None) -> list[str]:
 @cache
 def _filter_path(path: tuple[str, ...], working: str, written: frozenset[str]) -> tuple[str, ...]:
     def is_trusted(entry: str) -> bool:
+        if not os.path.isabs(entry):
+            return False
         real = os.path.realpath(entry)
-        if not os.path.isabs(entry) or not (real == working or any(_is_inside(real, folder) for folder in written)):
-            return os.path.isabs(entry)
-        return any(_is_inside(real, folder) for folder in protected_folders())
+        if any(_is_inside(real, folder) for folder in protected_folders()):
+            return True
+        return not (_is_same(real, working) or any(_is_inside(real, folder) for folder in written))
 
     return tuple(entry for entry in path if is_trusted(entry))
 
@@ -147,6 +149,13 @@ def _is_library(file: object) -> bool:
         return True
     real = os.path.realpath(file) if os.path.isabs(file) else ""
     return any(_is_inside(real, folder) for folder in protected_folders())
+
+
+def _is_same(path: str, other: str) -> bool:
+    try:
+        return path == other or os.path.samefile(path, other)  # in a file system that takes A for a, for example
+    except OSError:
+        return False
 
 
 def _is_inside(path: str, folder: str) -> bool:

@@ -31,6 +31,8 @@ NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
 """Variables with our prefix that choose something else: where the cache lies."""
 
 _DEFAULT: Final = Settings()
+_SENTENCE = 1_000
+"""Characters of a sentence about a value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +93,7 @@ class Option:
         try:
             return self.read(given)
         except UserError as error:
-            raise UserError(f"{where}: {error}") from None
+            raise UserError(f"{where}: {shown(error, _SENTENCE)}") from None  # it may quote what a folder's file says
         except (LookupError, OverflowError, TypeError, ValueError):
             raise UserError(f"{where}: {shown(given)!r} is not {self.kind}.") from None
 

@@ -6,7 +6,7 @@ from codeact.form import edited, form_of
 from codeact_kernel.approval import Question
 from codeact_kernel.render import CallRow
 from codeact_kernel.render.parts import call_text
-from codeact_kernel.render.safe import escaped, strictly
+from codeact_kernel.render.safe import arguments_text, escaped, strictly
 from codeact_kernel.values import ToolCall
 
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
@@ -111,6 +111,14 @@ def test_a_call_is_brief_only_where_its_row_shows_every_value_whole(count):
             row = call_text(CallRow(asked.call))
             assert [value for value in arguments.values() if f'"{value}"' not in row] == []
             assert len(row) <= 90
+
+
+def test_a_call_whose_text_is_short_can_have_a_row_that_leaves_some_of_it_out():
+    """The control: the length of the whole text, which this went by before, does not say what the row shows."""
+    asked = question(to="acct-111122223333EVIL5555", **{f"a{number}": number for number in range(8)})
+    assert len(f"f({arguments_text(asked.call.arguments, 10_000)})") <= 90
+    assert "acct-111122223333EVIL5555" not in call_text(CallRow(asked.call))
+    assert not form_of(asked)["brief"]
 
 
 def test_a_short_call_of_few_arguments_is_brief():

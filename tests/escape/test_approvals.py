@@ -448,6 +448,8 @@ async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
             TRIED + f"seen = [tried(lambda: steps({plans[1]})), tried(lambda: steps({plans[0]}))]", approver=again
         )
     assert got == [["backup", "drop", "a", "b"]] * 3, turn.seen
+    first, other = (dict(question.call.arguments) for question in person.asked[:2])
+    assert json.dumps(first, sort_keys=True) == json.dumps(other, sort_keys=True), "the control: sorted, they are equal"
     assert (len(person.asked), len(again.asked)) == (3, 1)
     await denied(kernel, turn)
 
@@ -502,9 +504,7 @@ seen
             program, direct=True, approver=Person("allow_once", meanwhile=look),
             file_mounts=(file_mount((tmp_path / "scripts", "s:rw")),),
         )  # fmt: skip
-    assert read == ["harmless", "harmless"], turn.seen
-    assert turn.result.value == ["harmless", ["a.py"]], turn.seen
-    assert script.read_text() == "EVIL", "the change came through when the call was over"
+    return turn, read
 
 
 @attempt("E4.other-tool", "uses a permission for one tool on another of nearly the same name")
