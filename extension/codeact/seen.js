@@ -4,6 +4,7 @@
 // when it is drawn, whenever its box changes its size (another tab, a narrower page, zoom) and when it is scrolled.
 
 const FITS = 2; // pixels by which a box may be smaller than its text: browsers round
+const EDGE = 6; // pixels of a box around its text: its border and padding
 
 class SeenText {
   // `rows`: how far a textarea grows by itself; 0 leaves its size. `changed` is called when an answer may have changed.
@@ -17,7 +18,7 @@ class SeenText {
     this.width = this.height = 0;
     new ResizeObserver(() => this.measure()).observe(node);
     this.enters = new IntersectionObserver((entries) => this.enter(entries[entries.length - 1]), {
-      threshold: [0, 0.25, 0.5, 0.75, 0.95, 1],
+      threshold: [0, 0.25, 0.5, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.98, 1],
     });
     this.enters.observe(node);
     node.addEventListener("scroll", () => this.measure());
@@ -69,9 +70,11 @@ class SeenText {
     this.enters.observe(this.node); // which reports where it is now
   }
 
-  enter({ intersectionRatio, intersectionRect, rootBounds }) {
+  enter({ boundingClientRect, intersectionRect, isIntersecting, rootBounds }) {
+    const { height, width } = boundingClientRect;
+    const fits = height - intersectionRect.height <= EDGE && width - intersectionRect.width <= EDGE;
     const fills = rootBounds && intersectionRect.height > 0.8 * rootBounds.height;
-    if (intersectionRatio < 0.95 && !fills) return;
+    if (!isIntersecting || !(fits || fills)) return;
     this.wasOnScreen = true;
     this.changed(false);
   }

@@ -33,6 +33,13 @@ def asked(front: Front, program: str, *more: str) -> None:
     front.state("waiting for you", 2)
 
 
+def read_to_the_end(front: Front) -> None:
+    """Scroll the longest text of the card's questions, which is larger than the window."""
+    front.card(2).locator(".ca-ask textarea").evaluate_all(
+        "nodes => nodes.forEach(node => { node.scrollTop = node.scrollHeight; })"
+    )
+
+
 def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
     program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
     asked(front, program)
@@ -324,6 +331,8 @@ def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
     expect(front.card(2).get_by_role("button", name="Deny")).to_be_enabled()
     front.shot("long-folded")
     front.click("Show all 50,003 characters before you decide", 2)
+    expect(front.card(2).get_by_role("button", name="Allow once")).to_be_disabled()
+    read_to_the_end(front)
     front.click("Allow once", 2)
     front.done(2)
     assert front.get("len(dropped[0][0])") == "50003"
@@ -338,6 +347,7 @@ def test_several_calls_are_not_allowed_together_before_the_long_texts_among_them
     expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
     expect(desk.get_by_role("button", name="Deny")).to_be_enabled()
     front.click("Show all 5,000 characters before you decide", 2)
+    read_to_the_end(front)
     front.click("Allow once", 2, desk)
     front.done(2)
     assert front.get("sorted(len(one[0]) for one in dropped)") == "[1, 5000]"

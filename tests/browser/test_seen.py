@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, expect
 
 from ..escape.attempts import attempt
 from .conftest import Front
-from .test_card import LAB, asked, prepared
+from .test_card import LAB, asked, prepared, read_to_the_end
 
 HIDDEN = "SELECT name FROM customers;" + "\\n" * 25 + "DROP TABLE customers;"
 WIDE = "customers " * 55 + "AND ALL OTHERS"
@@ -126,8 +126,7 @@ def test_a_text_that_does_not_fit_when_it_is_opened_has_to_be_scrolled_to_its_en
     front.click("Show all 603 characters before you decide", 2)
     expect(front.card(2).locator("div.ca-all")).to_have_text("Scroll to the end of this text before you decide")
     expect(allow(front)).to_be_disabled()
-    area = front.card(2).get_by_label("table")
-    area.evaluate("node => { node.scrollTop = node.scrollHeight; }")
+    read_to_the_end(front)
     expect(allow(front)).to_be_enabled()
     front.click("Allow once", 2)
     front.done(2)
