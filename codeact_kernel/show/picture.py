@@ -12,6 +12,8 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from ..errors import ProgramError
@@ -23,6 +25,7 @@ __all__ = ["picture"]
 
 _SECONDS = 20.0
 """It takes less than one, and 90 MB."""
+_TICK = 0.1
 _ENVIRONMENT = ("TZ", "SYSTEMROOT")
 # Joined here: neither of the two modules knows the other.
 _PROGRAM = """
@@ -32,13 +35,19 @@ main(confine_renderer)
 """
 
 
-def picture(chart: JSONObject, limits: ShowLimits | None = None) -> str:
-    """A checked chart as a PNG in base64; nothing where it cannot be drawn. Waits for the child."""
+def picture(
+    chart: JSONObject, limits: ShowLimits | None = None, *, should_stop: Callable[[], bool] = lambda: False
+) -> str:
+    """Draw a checked chart as a PNG in base64; nothing where it cannot be drawn. Waits for the child.
+
+    Args:
+        should_stop: looked at again and again while the child draws, from another thread; a yes ends the child.
+    """
     limits = limits or ShowLimits()
     if find_spec("vl_convert") is None:
         return ""
     try:
-        png = _draw(json.dumps(chart).encode(), limits.image_bytes + 1)
+        png = _draw(json.dumps(chart).encode(), limits.image_bytes + 1, should_stop)
         mime, width, height = image_size(png)
     except (OSError, ProgramError):
         return ""
@@ -46,7 +55,7 @@ def picture(chart: JSONObject, limits: ShowLimits | None = None) -> str:
     return base64.b64encode(png).decode() if small and mime == "image/png" else ""
 
 
-def _draw(chart: bytes, max_bytes: int) -> bytes:
+def _draw(chart: bytes, max_bytes: int, should_stop: Callable[[], bool] = lambda: False) -> bytes:
     """Return what the child writes, up to `max_bytes`. It has ended by then, whatever it was doing.
 
     Raises:
@@ -64,16 +73,23 @@ def _draw(chart: bytes, max_bytes: int) -> bytes:
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
         start_new_session=True,  # an interrupt of the notebook is not for it
     )
-    timer = threading.Timer(_SECONDS, child.kill)  # ends the waits below as well
-    timer.daemon = True
+    is_done = threading.Event()
+
+    def watch() -> None:
+        until = time.monotonic() + _SECONDS
+        while not is_done.wait(_TICK):
+            if should_stop() or time.monotonic() > until:
+                child.kill()  # which ends the waits below as well
+                return
+
     with child:
         try:
-            timer.start()
+            threading.Thread(target=watch, name="codeact picture", daemon=True).start()
             assert child.stdin is not None
             assert child.stdout is not None
             with child.stdin:
                 child.stdin.write(chart)
             return child.stdout.read(max_bytes)
         finally:
-            timer.cancel()
+            is_done.set()
             child.kill()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any, cast
 
 from IPython.display import display
@@ -19,6 +20,8 @@ __all__ = ["Items"]
 _GONE = {"text/plain": ""}
 _SECONDS = 3.0
 """Processor time for the items of a turn; after that they are shown as text. Honest ones take milliseconds each."""
+_PICTURE_SECONDS = 60.0
+"""Time for the pictures of a turn's charts; after that the charts have none."""
 
 
 class Items:
@@ -27,21 +30,22 @@ class Items:
     Args:
         redraws: whether the front end can change what it has shown.
         pictures: whether nobody sees the cell now, and charts need a picture for the file. A page makes it by itself.
+        should_stop: whether the turn is being stopped. Asked from another thread.
     """
 
-    def __init__(self, *, redraws: bool, pictures: bool) -> None:
+    def __init__(self, *, redraws: bool, pictures: bool, should_stop: Callable[[], bool] = lambda: False) -> None:
         self._redraws = redraws
         self._pictures = pictures
         self._handles: list[Any] = []
         self._failed = False
-        self._seconds = 0.0
+        self._seconds = self._picture_seconds = 0.0
+        self._should_stop = should_stop
 
     def show(self, item: Shown) -> None:
         """Display it now."""
         before = time.thread_time()
         if self._seconds < _SECONDS:
-            drawn = picture(cast("JSONObject", item.data)) if item.kind == "chart" and self._pictures else ""
-            bundles = (title_bundle(item), shown_bundle(item, drawn))
+            bundles = (title_bundle(item), shown_bundle(item, self._picture(item)))
         else:
             bundles = (title_bundle(item), text_bundle(item))
         self._seconds += time.thread_time() - before
@@ -50,6 +54,14 @@ class Items:
                 data, metadata = bundle
                 handle = display(data, metadata=metadata, raw=True, display_id=self._redraws or None)
                 self._handles += [handle] if self._redraws else []
+
+    def _picture(self, item: Shown) -> str:
+        if item.kind != "chart" or not self._pictures or self._picture_seconds > _PICTURE_SECONDS:
+            return ""
+        before = time.monotonic()
+        drawn = picture(cast("JSONObject", item.data), should_stop=self._should_stop)
+        self._picture_seconds += time.monotonic() - before
+        return drawn
 
     def run_over(self, *, failed: bool) -> None:
         """A program is over; what it showed stays, unless the next one is to do better."""

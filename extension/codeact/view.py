@@ -74,12 +74,12 @@ class View:
         self._alive: asyncio.Future[bool] | None = None
         self._handle: Any = None
         self._drawn: dict[str, str] = {}
-        self._items = Items(redraws=self._mode == "static", pictures=not card)
+        self._is_ending = False
+        self._items = Items(redraws=self._mode == "static", pictures=not card, should_stop=lambda: self._is_ending)
         self._next = 0.0
         self._known: set[str] = set()
         self._started = time.monotonic()
         self._told_time = 0.0
-        self._is_ending = False
         self._left_out = 0
 
     # The screen of a turn, on the main thread

@@ -485,6 +485,14 @@ def test_a_child_that_does_not_read_is_ended_in_time(program, monkeypatch):
     assert time.monotonic() - started < 10
 
 
+def test_a_stop_ends_the_child_while_it_draws(monkeypatch):
+    monkeypatch.setattr(MODULE, "_PROGRAM", "import time; time.sleep(60)")
+    looked = iter([False, True])
+    started = time.monotonic()
+    assert picture(CHART, should_stop=lambda: next(looked)) == ""
+    assert time.monotonic() - started < MODULE._SECONDS / 2
+
+
 def test_a_chart_that_is_never_done_is_ended_in_time(in_python, monkeypatch):
     monkeypatch.setattr(MODULE, "_SECONDS", 2.0)
     endless = {
