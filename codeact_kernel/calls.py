@@ -125,7 +125,7 @@ class Calls:
         try:
             if too_much:
                 most = sized(self._limits.turn_arguments_bytes)
-                raise ToolCallError(f"the arguments of one turn's calls may take {most} of memory: pass less")
+                raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._bound(call, direct)
             call = replace(call, version=bound.tool.spec.version)

@@ -191,7 +191,7 @@ async def test_a_tool_is_called_at_most_as_often_as_it_allows(session):
 async def test_the_arguments_of_all_calls_of_a_turn_are_bounded(session):
     settings = Settings(max_retries=0, limits=Limits(turn_arguments_bytes=1 << 20))
     result, _, _ = await ask(session, ["for i in range(20): look_up('x' * 100_000)"], settings=settings)
-    assert "may take 1 MiB of memory" in result.error.message
+    assert "1 MiB of arguments in all" in result.error.message
     assert len(result.calls) == 11
 
 

@@ -100,7 +100,7 @@ class Data:
         self._size += size
         if self._size > self._limits.result_bytes:
             most = sized(self._limits.result_bytes)
-            raise ProgramError(f"the large results of one turn may take {most} of memory: ask for less")
+            raise ProgramError(f"the results of one turn may have {most} in all: ask for less")
         if isinstance(value, Table):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):

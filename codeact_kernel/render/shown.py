@@ -96,12 +96,8 @@ def _table(item: Shown) -> Bundle:
 
 def _markdown(item: Shown) -> Bundle:
     text = str(item.data)
-    if len(text) > _MARKDOWN:
-        return _text(text)
-    bundle: dict[str, Any] = {"text/plain": plain(text)}
-    if (html := prose_html(text)) is not None:
-        bundle["text/html"] = html
-    return bundle, {}
+    html = prose_html(text) if len(text) <= _MARKDOWN else None
+    return _text(text) if html is None else ({"text/plain": plain(text), "text/html": html}, {})
 
 
 def _chart(item: Shown, picture: str) -> Bundle:
