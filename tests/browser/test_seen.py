@@ -75,6 +75,7 @@ def test_so_it_is_in_jupyterlab_when_another_tab_was_in_front(front: Front):
     front.page.wait_for_selector(".jp-Notebook .jp-Cell")
     front.until(lambda: front.status == "idle")
     front.run(2)
+    expect(front.card(2).locator(".ca-head")).to_be_visible()  # a card that no page has shown would ask with input()
     front.menu("File", "New Launcher")
     expect(front.page.locator(".jp-Launcher")).to_be_visible()
     front.page.wait_for_function("() => document.querySelector('.ca-row .ca-ask .ca-allow')")
