@@ -81,12 +81,16 @@ class Cells:
     Args:
         magics: knows what is chosen, and opens the door.
         switches: the options of `%%codeact` that take no value.
+        flags: all its options.
     """
 
-    def __init__(self, magics: CodeAct, shell: InteractiveShell, switches: Collection[str]) -> None:
+    def __init__(
+        self, magics: CodeAct, shell: InteractiveShell, switches: Collection[str], flags: Collection[str]
+    ) -> None:
         self._magics = magics
         self._shell = shell
         self._switches = switches
+        self._flags = flags
         self._warmed = False
         # Before IPython's own: those take a ? at the end of a prompt for a question about an object.
         shell.input_transformers_cleanup.insert(0, self.transform)
@@ -115,7 +119,7 @@ class Cells:
         told by their first character."""
         cell = _BLANK.sub("", "".join(lines))
         if cell[:1] == ">":
-            prompt = prompts.read(cell, self._switches)
+            prompt = prompts.read(cell, self._switches, self._flags)
             wanted = ("marker", "auto")
         elif cell[:1].isupper() and prompts.is_prose(cell):
             prompt, wanted = prompts.PromptCell("", cell.strip()), ("auto",)

@@ -26,6 +26,7 @@ from .cells import Cells
 from .choices import Choices, cell_layer, cell_options, configured, flags_of, parsed
 from .completion import Completion
 from .help import HELP, VERB_NAMES
+from .prompts import find_option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -135,6 +136,11 @@ class CodeAct(Choices):
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
             )
+        if flag := find_option(cell.strip(), flags_of(self.codeact.parser)):
+            raise UsageError(
+                f"The prompt begins with the option {flag}, which would have no effect there: write it with two hyphens "
+                "into the first line, behind %%codeact or >."
+            )
         try:
             resolved = self.resolved(cell_layer(options))
             outputs = self.door.outputs(options.outputs or [])
@@ -166,9 +172,12 @@ class CodeAct(Choices):
                 known(verb, VERB_NAMES, "%codeact")
             except UserError as error:
                 raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
-        from .verbs import VERBS  # they use the engine
+        from .verbs import ALONE, VERBS  # they use the engine
 
-        VERBS[verb](self, rest.strip())
+        rest = rest.strip()
+        if verb in ALONE and rest and not rest.startswith("#"):
+            raise UsageError(f"%codeact {verb} takes nothing more, so {rest[:60]!r} would have no effect: leave it out.")
+        VERBS[verb](self, rest)
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         for name in cfg.get("CodeAct", {}):  # traitlets only warns
@@ -187,7 +196,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
     parser = CodeAct.codeact.parser
-    magics.cells = Cells(magics, shell, flags_of(parser, switches=True))
+    magics.cells = Cells(magics, shell, flags_of(parser, switches=True), flags_of(parser))
     magics.completion = Completion(magics, shell, flags_of(parser))
 
 

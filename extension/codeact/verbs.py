@@ -32,7 +32,7 @@ from .door import Door
 if TYPE_CHECKING:
     from .magics import CodeAct
 
-__all__ = ["VERBS"]
+__all__ = ["ALONE", "VERBS"]
 
 _KERNELS = {
     "python": "every cell is Python; %%codeact asks the model.",
@@ -223,6 +223,9 @@ def _kernel(magics: CodeAct, rest: str) -> None:
     for mode, rule in _KERNELS.items():
         print(f"{'→' if mode == chosen else ' '} {mode:7} {rule}")
 
+
+ALONE = frozenset({"status", "tools", "traceback", "reset"})
+"""Those that nothing may follow."""
 
 VERBS: Mapping[str, Callable[[CodeAct, str], None]] = {
     "status": _status,
