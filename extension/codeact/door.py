@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -28,7 +29,7 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 from codeact_kernel.values import ProgramFailure, TurnResult
 
-from .ask import Ladder, StdinApprover, shows_once, somebody_is_there
+from .ask import Ladder, StdinApprover, is_captured, shows_once, somebody_is_there
 from .cell import TurnLeft
 from .live import Live, LoopThread
 from .view import View
@@ -36,7 +37,17 @@ from .view import View
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Door"]
+__all__ = ["Door", "KeptDoor"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptDoor:
+    """What the user chose behind one door, for the next one of the same shell; the attributes are those of `Door`."""
+
+    model: ModelClient | None
+    grants: Grants
+    record: RecordedModel | None
+    told: set[str]
 
 
 class Door:
@@ -45,6 +56,7 @@ class Door:
     Args:
         shell: IPython.
         resolved: says what is chosen now.
+        kept: what was chosen before the extension was loaded once more.
 
     Attributes:
         session: the engine's; it lives on `thread`.
@@ -53,15 +65,23 @@ class Door:
         told: sentences that are said once.
     """
 
-    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved]) -> None:
+    def __init__(
+        self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptDoor | None = None
+    ) -> None:
         self.shell = shell
         self.thread = LoopThread()
         self.live = Live(self.thread, getattr(shell, "kernel", None))
-        self.session = Session(grants=Grants(own_file()))
-        self.record: RecordedModel | None = None
-        self.told: set[str] = set()
+        self.session = Session(grants=kept.grants if kept else Grants(own_file()))
+        self.session.model = kept.model if kept else None
+        self.record: RecordedModel | None = kept.record if kept else None
+        self.told: set[str] = kept.told if kept else set()
         self._resolved = resolved
         _pretty_print_results(shell)
+
+    @property
+    def kept(self) -> KeptDoor:
+        """What the next door has to know, if the extension is loaded once more."""
+        return KeptDoor(model=self.session.model, grants=self.session.grants, record=self.record, told=self.told)
 
     @property
     def settings(self) -> Settings:
@@ -96,7 +116,14 @@ class Door:
         """
         present = somebody_is_there(self.shell)
         card = present and chosen.values["approval_ui"] != "stdin"
-        view = View(self.thread.loop, once=shows_once(self.shell), card=card, quiet=quiet, told=self.told)
+        view = View(
+            self.thread.loop,
+            once=shows_once(self.shell),
+            captured=is_captured(self.shell),
+            card=card,
+            quiet=quiet,
+            told=self.told,
+        )
         settings = chosen.settings
         if not quiet:
             self._tell_once(chosen, view)

@@ -59,9 +59,8 @@ class Page(Notebook):
         elif kind == "comm_close":
             self.cards.pop(content["comm_id"], None)
         elif kind == "display_data" and (view := content["data"].get("application/vnd.jupyter.widget-view+json")):
-            (comm,) = [one for one in self.cards if one == view["model_id"]]
-            if self.says_hello:
-                self.send_up({"kind": "hello"}, comm)
+            if self.says_hello and view["model_id"] in self.cards:  # and no other widget's
+                self.send_up({"kind": "hello"}, view["model_id"])
         super()._take(message)
 
     @property

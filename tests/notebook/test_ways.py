@@ -1,0 +1,103 @@
+"""Ways in which people run prompts: in Output widgets, in callbacks, after a reload, in the debugger, from another loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from .page import Page
+
+CALL = "get_ipython().run_cell_magic('codeact', {options!r}, 'Go.')"
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    page = Page(tmp_path_factory.mktemp("ways"))
+    try:
+        page.do("%load_ext codeact\nfrom codeact import tool\nimport ipywidgets as w")
+        yield page
+    finally:
+        page.close()
+
+
+def shown(cell):
+    """What an Output widget has: it takes what is displayed or printed, and no updates."""
+    return "\n".join(
+        [content["data"].get("text/plain", "") for content in cell.of("display_data")] + [cell.stdout, *cell.errors]
+    )
+
+
+@pytest.mark.parametrize(
+    "captured",
+    [
+        "with w.Output(): {call}",
+        "w.Output().capture()(lambda: {call})()",
+        "w.interact_manual(lambda n: {call}, n=[1]).widget.update()",
+        "w.interactive(lambda n: {call}, n=[1]).update()",
+        "with w.Output(), w.Output(): {call}",
+    ],
+)
+def test_in_an_output_widget_the_answer_is_shown_when_it_is_there(nb, captured):
+    nb.script("```python\nshow([{'a': 7}])\n6 * 7\n```")
+    cell = nb.do(captured.format(call=CALL.format(options="")))
+    assert "42" in shown(cell)
+    assert "6 * 7" in shown(cell)
+    assert "[running]" not in shown(cell)
+    assert not cell.of("update_display_data")
+
+
+ASKS = '''
+sent = []
+
+@tool(approval_mode="always_require")
+def send(to: str) -> str:
+    """Send a mail."""
+    sent.append(to)
+    return "sent to " + to
+%config CodeAct.approval_ui = "auto"
+'''
+
+
+def test_in_an_output_widget_the_card_is_followed_by_the_form_that_stays(nb):
+    nb.do(ASKS)
+    nb.script("```python\nsend(to='Ada')\n```")
+    sent = nb.send(f"with w.Output(): {CALL.format(options='')}", allow_stdin=True)
+    (question,) = nb.wait_for_questions()
+    nb.decide(question, "allow_once")
+    cell = nb.finished(sent)
+    assert "sent to Ada" in shown(cell)
+    assert not cell.of("update_display_data")
+    assert nb.cards == {}
+
+
+def test_a_file_that_is_saved_while_a_card_is_open_says_that_it_does_not_have_all(nb):
+    nb.do(ASKS)
+    nb.script("```python\nsend(to='Ada')\n```")
+    sent = nb.send("%%codeact\nGo.", allow_stdin=True)
+    (question,) = nb.wait_for_questions()
+    nb.decide(question, "allow_once")
+    cell = nb.finished(sent)
+    saved, *_ = cell.of("display_data")
+    for text in ("text/plain", "text/markdown", "text/html"):
+        assert "Saved while it was running" in saved["data"][text]
+        assert "Saved while it was running" not in cell.shown[text]
+    assert "sent to Ada" in cell.text
+
+
+def test_a_reload_of_the_extension_keeps_all_that_was_chosen(nb):
+    nb.do(ASKS)
+    nb.do(
+        "%config CodeAct.review = True\n%config CodeAct.timeout = 7\nimport codeact\n"
+        "codeact.use(codeact.ScriptedModel(['hi'], name='mine'))\n"
+        "_d = get_ipython()._codeact.door; _d.session.grants.session.add(('send', '1'))"
+    )
+    for cell in ("%reload_ext codeact", "%reload_ext codeact", "%unload_ext codeact\n%load_ext codeact"):
+        nb.do(cell)
+        chosen = {line.split()[0]: line.split()[1:] for line in nb.do("%codeact config").stdout.splitlines() if line}
+        assert (chosen["review"], chosen["timeout"]) == (["true", "the", "notebook"], ["7", "the", "notebook"])
+    assert "mine" in nb.do("%codeact model").stdout
+    assert nb.get("sorted(get_ipython()._codeact.door.session.grants.session)") == [("send", "1")]
+    assert nb.get("list(get_ipython()._codeact.door.session.tools)") == ["send"]
+    nb.do("%config CodeAct.review = None\n%reload_ext codeact")
+    assert "review" not in nb.get("get_ipython()._codeact.said")
