@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from codeact_kernel.errors import CodeActError, UserError
+from codeact_kernel.errors import CodeActError, ProgramError, UserError
 
 from . import prompts
 
@@ -136,6 +136,8 @@ class Cells:
         asked = cell is not None and len(cell.split()) > 2 and cell.rstrip().endswith("?")
         if cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
             self._hint(cell)
+        if isinstance(result.error_in_exec, ProgramError) and result.error_in_exec.__cause__ is not None:
+            _set_last_error(result.error_in_exec.__cause__)
         if not self._warmed and "codeact_kernel.tools" in sys.modules:  # somebody has a tool, and will have a prompt
             self._warmed = True
             threading.Thread(target=self._warm, name="codeact-warm", daemon=True).start()
@@ -150,3 +152,15 @@ class Cells:
     def _warm(self) -> None:
         with suppress(CodeActError):  # the prompt will tell it
             self._magics.warm()
+
+
+def _set_last_error(error: BaseException) -> None:
+    """Let `%debug` and `%tb` be about `error`, which a tool raised, from the tool's own frame on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("codeact_kernel."):
+        trace = trace.tb_next
+    if trace is None:  # raised by us: there is no frame of the user's
+        return
+    error = error.with_traceback(trace)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    sys.last_exc = error

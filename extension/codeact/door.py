@@ -76,6 +76,7 @@ class Door:
         self.record: RecordedModel | None = kept.record if kept else None
         self.told: set[str] = kept.told if kept else set()
         self._resolved = resolved
+        self._last_error: BaseException | None = None
         _pretty_print_results(shell)
 
     @property
@@ -143,6 +144,7 @@ class Door:
                 on_main=on_main,
             )
 
+        self._last_error = self.session.tools.last_error
         try:
             return self.live.run(turn, view)
         except TurnLeft:
@@ -202,6 +204,11 @@ class Door:
         reason = one_line(str(error))[:300]
         where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
         return f"The program failed for good ({reason}). {where}"
+
+    def cause(self, error: ProgramFailure) -> BaseException | None:
+        """What a tool of the last turn raised, if that is why it came to nothing: `%debug` is to open its frame."""
+        raised = self.session.tools.last_error
+        return raised if error.kind == "ToolFailed" and raised is not self._last_error else None
 
     async def model(self, settings: Settings) -> ModelClient:
         """The model for an ask, or the record where none is configured.

@@ -178,7 +178,7 @@ class CodeAct(Choices):
         if result is None:
             return
         if result.error is not None:
-            raise ProgramError(self.door.failure(result.error))
+            raise ProgramError(self.door.failure(result.error)) from self.door.cause(result.error)
         self.door.bind(result, outputs)
 
     @no_var_expand

@@ -101,3 +101,43 @@ def test_a_reload_of_the_extension_keeps_all_that_was_chosen(nb):
     assert nb.get("list(get_ipython()._codeact.door.session.tools)") == ["send"]
     nb.do("%config CodeAct.review = None\n%reload_ext codeact")
     assert "review" not in nb.get("get_ipython()._codeact.said")
+
+
+def test_the_debugger_opens_the_frame_in_which_a_tool_raised(nb):
+    nb.do(
+        "def look_up(key):\n    table = {'a': 1}\n    return table[key]\n"
+        "@tool\ndef find(name: str) -> int:\n    'Find it.'\n    return look_up(name)\n"
+        "@tool\nasync def find_later(name: str) -> int:\n    'Find it.'\n    return look_up(name)\n"
+        "@tool(thread_safe=True)\ndef find_apart(name: str) -> int:\n    'Find it.'\n    return look_up(name)"
+    )
+    for name in ("find", "find_later", "find_apart"):
+        failed = nb.ask(f"{name}('b')", options="--max-retries 0")
+        assert "KeyError" in failed.text
+        assert "look_up" not in "".join(failed.errors)
+        seen = nb.run("%debug", answers=["p key, sorted(table)", "up", "p name", "q"])
+        assert "('b', ['a'])" in seen.stdout
+        assert "'b'\n" in seen.stdout
+
+
+def test_tokens_are_counted_of_an_answer_that_is_stopped_or_breaks_off(nb):
+    nb.do(
+        "import asyncio, codeact\nfrom codeact_kernel.model.base import Delta\nfrom codeact_kernel import ModelError\n"
+        "class Stops:\n    name, note = 'stops', ''\n    def __init__(self, said, ends): self.said, self.ends = said, ends\n"
+        "    async def stream(self, messages):\n"
+        "        for text in self.said: yield Delta(text=text)\n        print('said', flush=True)\n"
+        "        if self.ends: raise ModelError('The stream broke.')\n        await asyncio.sleep(600)"
+    )
+    tokens = "(_codeact.usage.prompt_tokens > 50, _codeact.usage.completion_tokens, _codeact.usage.estimated)"
+    for said, ends, expected in (
+        ([], False, (True, 0, True)),
+        (["12345678"], False, (True, 2, True)),
+        (["12345678"], True, (True, 2, True)),
+        ([], True, (False, 0, False)),
+    ):
+        nb.do(f"codeact.use(Stops({said}, {ends}))")
+        sent = nb.send("%%codeact\nGo.")
+        if not ends:
+            nb.wait_for(sent, "said")
+            nb.interrupt()
+        assert nb.finished(sent).status == "error"
+        assert nb.get(tokens) == expected
