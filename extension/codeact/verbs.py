@@ -68,7 +68,10 @@ def _named(model: ModelClient) -> str:
 def _status(magics: CodeAct, rest: str) -> None:
     door = magics.door
     settings = door.settings
-    boundary = door.thread.submit(_boundary(door, settings)).result()
+    try:
+        boundary = door.thread.submit(_boundary(door, settings)).result()
+    except CodeActError as error:  # all else is still worth knowing
+        boundary = f"none: {plain(str(error))}"
     model = door.thread.submit(_model_in_words(door, settings)).result()
     allowed = sorted({name for name, _ in door.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")

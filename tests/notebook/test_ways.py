@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
+from codeact_kernel.sandbox.backends import compiled
+
+from .conftest import Notebook
 from .page import Page
 
 CALL = "get_ipython().run_cell_magic('codeact', {options!r}, 'Go.')"
@@ -141,3 +146,24 @@ def test_tokens_are_counted_of_an_answer_that_is_stopped_or_breaks_off(nb):
             nb.interrupt()
         assert nb.finished(sent).status == "error"
         assert nb.get(tokens) == expected
+
+
+@pytest.mark.skipif(os.name != "posix", reason="homes of other systems are elsewhere")
+def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
+    """The compiled guest is put where a first start would put it, which takes ten seconds."""
+    cache = tmp_path / f"codeact-kernel-{os.getuid()}"
+    compiled.make_folder(cache)
+    shutil.copy(compiled.path(), cache)
+    nowhere = dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME"), "")
+    notebook = Notebook(tmp_path, HOME="/dev/null", TMPDIR=str(tmp_path), **nowhere)
+    try:
+        notebook.do("%load_ext codeact\nfrom codeact import tool")
+        notebook.do("@tool(approval_mode='always_require')\ndef send(to: str) -> str:\n    'Send.'\n    return 'to ' + to")
+        assert "WebAssembly" in notebook.do("%codeact status").stdout
+        cell = notebook.ask("[send('a'), send('b')]", answers=["s"])
+        assert cell.status == "ok", cell.errors
+        assert cell.of("stream") == []
+        assert notebook.get("_codeact.value") == ["to a", "to b"]
+        assert "send: for this session" in notebook.do("%codeact approvals").stdout
+    finally:
+        notebook.close()
