@@ -42,9 +42,10 @@ def cache_folder() -> Path:
 
 def is_writable(folder: Path) -> bool:
     """Say whether files can be put into `folder`, which is made if it does not exist."""
-    for place in (folder, *folder.parents):
-        if os.path.lexists(place):
-            return os.path.isdir(place) and os.access(place, os.W_OK | os.X_OK)
+    with suppress(OSError):  # what cannot even be looked at cannot be written
+        for place in (folder, *folder.parents):
+            if os.path.lexists(place):
+                return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
     return False
 
 

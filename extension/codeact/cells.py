@@ -163,4 +163,5 @@ def _set_last_error(error: BaseException) -> None:
         return
     error = error.with_traceback(trace)
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
-    sys.last_exc = error
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error

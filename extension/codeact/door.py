@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -27,6 +28,7 @@ from codeact_kernel.render.safe import escaped, one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
+from codeact_kernel.tools.loops import standing_still
 from codeact_kernel.values import ProgramFailure, TurnResult
 
 from .ask import Ladder, StdinApprover, is_captured, shows_once, somebody_is_there
@@ -65,9 +67,7 @@ class Door:
         told: sentences that are said once.
     """
 
-    def __init__(
-        self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptDoor | None = None
-    ) -> None:
+    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptDoor | None = None) -> None:
         self.shell = shell
         self.thread = LoopThread()
         self.live = Live(self.thread, getattr(shell, "kernel", None))
@@ -126,6 +126,7 @@ class Door:
             told=self.told,
         )
         settings = chosen.settings
+        cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
         if not quiet:
             self._tell_once(chosen, view)
 
@@ -133,16 +134,17 @@ class Door:
             model = await self.model(settings)
             model = RecordingModel(model, Path(record), asks=[ask]) if record else model
             approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
-            return await self.session.ask(
-                ask,
-                inputs=inputs,
-                outputs=outputs,
-                model=model,
-                settings=settings,
-                approver=approver,
-                emit=emit,
-                on_main=on_main,
-            )
+            with standing_still(cells):
+                return await self.session.ask(
+                    ask,
+                    inputs=inputs,
+                    outputs=outputs,
+                    model=model,
+                    settings=settings,
+                    approver=approver,
+                    emit=emit,
+                    on_main=on_main,
+                )
 
         self._last_error = self.session.tools.last_error
         try:

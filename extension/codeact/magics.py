@@ -160,8 +160,8 @@ class CodeAct(Choices):
             )
         if flag := find_option(cell.strip(), flags_of(self.codeact.parser)):
             raise UsageError(
-                f"The prompt begins with the option {flag}, which would have no effect there: write it with two hyphens "
-                "into the first line, behind %%codeact or >."
+                f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
+                "hyphens into the first line, behind %%codeact or >."
             )
         try:
             resolved = self.resolved(cell_layer(options))
@@ -198,7 +198,9 @@ class CodeAct(Choices):
 
         rest = rest.strip()
         if verb in ALONE and rest and not rest.startswith("#"):
-            raise UsageError(f"%codeact {verb} takes nothing more, so {rest[:60]!r} would have no effect: leave it out.")
+            raise UsageError(
+                f"%codeact {verb} takes nothing more, so {rest[:60]!r} would have no effect: leave it out."
+            )
         VERBS[verb](self, rest)
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:

@@ -206,7 +206,7 @@ class View:
     def _saved_while_running(self) -> dict[str, str]:
         """The static form beside the live card: what a file has that is saved before the turn ends.
 
-        A page that was reloaded never takes another form in, so this one must not read as if nothing had happened since.
+        A page that was reloaded never takes another form in, so this one must say that more may have happened.
         """
         self.transcript.notices.append(_SAVED)
         try:

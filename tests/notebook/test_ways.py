@@ -158,7 +158,9 @@ def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
     notebook = Notebook(tmp_path, HOME="/dev/null", TMPDIR=str(tmp_path), **nowhere)
     try:
         notebook.do("%load_ext codeact\nfrom codeact import tool")
-        notebook.do("@tool(approval_mode='always_require')\ndef send(to: str) -> str:\n    'Send.'\n    return 'to ' + to")
+        notebook.do(
+            "@tool(approval_mode='always_require')\ndef send(to: str) -> str:\n    'Send.'\n    return 'to ' + to"
+        )
         assert "WebAssembly" in notebook.do("%codeact status").stdout
         cell = notebook.ask("[send('a'), send('b')]", answers=["s"])
         assert cell.status == "ok", cell.errors
@@ -167,3 +169,87 @@ def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
         assert "send: for this session" in notebook.do("%codeact approvals").stdout
     finally:
         notebook.close()
+
+
+ASYNC = """
+import asyncio, sqlite3, threading
+ev, bound, box = asyncio.Event(), asyncio.Event(), {"queue": asyncio.Queue()}
+database = sqlite3.connect(":memory:")
+kernels = asyncio.get_running_loop()
+
+@tool
+async def wait_ready() -> str:
+    "Wait."
+    await ev.wait()
+    return "ready"
+
+@tool
+async def take() -> str:
+    "Take the next one."
+    return await box["queue"].get()
+
+@tool
+async def use_bound() -> str:
+    "Wait for an event that the notebook has waited for."
+    await bound.wait()
+    return "ready"
+
+@tool
+async def there() -> str:
+    "Do it on the notebook's loop."
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(asyncio.sleep(0, "slept"), kernels))
+
+@tool
+async def read() -> int:
+    "Read the database."
+    return database.execute("select 1").fetchone()[0]
+
+@tool(thread_safe=True)
+def read_apart() -> int:
+    "Read the database."
+    return database.execute("select 1").fetchone()[0]
+
+@tool
+def nest() -> str:
+    "Run a loop in a loop."
+    waiting = asyncio.sleep(0, "slept")
+    try:
+        return asyncio.run(waiting)
+    finally:
+        waiting.close()
+
+@tool
+async def own() -> str:
+    "Make all that it needs."
+    done = asyncio.Event()
+    asyncio.get_running_loop().call_later(2.5, done.set)
+    await done.wait()
+    return "done"
+
+async def later(seconds, do):
+    await asyncio.sleep(seconds)
+    do()
+
+waiting = asyncio.create_task(bound.wait())
+setting = asyncio.create_task(later(60, ev.set))
+await asyncio.sleep(0)
+"""
+
+
+def test_an_async_tool_that_needs_the_notebooks_loop_gets_one_sentence_and_never_hangs(nb):
+    nb.do(ASYNC)
+    where = "async tools run on an event loop and a thread of their own, so open clients, connections, queues"
+    for name, says in (
+        ("wait_ready", "wait_ready: it waits for something that only a task of the notebook could do"),
+        ("take", "take: it waits for something that only a task of the notebook could do"),
+        ("there", "there: it waits for something that only a task of the notebook could do"),
+        ("use_bound", f"is bound to a different event loop: {where}"),
+        ("read", where),
+        ("read_apart", "this tool runs in another thread, so open the connection inside it"),
+        ("nest", "make the tool async def, and use await in the place of asyncio.run"),
+    ):
+        cell = nb.ask(f"{name}()", options="--max-retries 0")
+        assert says in cell.text, cell.text
+    assert nb.ask("own()").status == "ok"
+    nb.do("setting.cancel(); waiting.cancel(); ev.set(); box['queue'].put_nowait('next')")
+    assert nb.ask("[wait_ready(), take()]").status == "ok"
