@@ -9,7 +9,7 @@ import string
 import pytest
 from codeact.choices import flags_of, parsed
 from codeact.magics import CodeAct
-from codeact.prompts import PromptCell, find_option, is_prose, read, words_of_prose
+from codeact.prompts import PromptCell, find_late_prompt, find_option, is_prose, read, words_of_prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
@@ -216,3 +216,21 @@ def test_with_auto_no_python_with_one_mistake_is_a_prompt(cell, data):
 )
 def test_a_hint_is_for_words(cell, prose):
     assert words_of_prose(cell) is prose
+
+
+@pytest.mark.parametrize(
+    ("cell", "late"),
+    [
+        ("# note\n%%codeact --quiet\nAdd.", "%%codeact"),
+        ("x = 1\n%%codeact\nAdd.", "%%codeact"),
+        ("  %%codeact\nAdd.", "%%codeact"),
+        ("# note\n\n> Add.", ">"),
+        ("  > Add.", ">"),
+        ("> Add.\n%%codeactor", ""),
+        ("%%codeact\nAdd.", ""),
+        ("x = (1\n  > 2\ny =", ""),
+        ("x = 1\n# %%codeact", ""),
+    ],
+)
+def test_a_prompt_that_does_not_begin_its_cell_is_found(cell, late):
+    assert find_late_prompt(cell) == late

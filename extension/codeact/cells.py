@@ -13,6 +13,8 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
+from IPython.core.error import UsageError
+
 from codeact_kernel.errors import CodeActError, ProgramError, UserError
 
 from . import prompts
@@ -134,13 +136,23 @@ class Cells:
         cell = result.info.raw_cell if result.info is not None else None
         # A question is no error for IPython: it looks for help on the last word.
         asked = cell is not None and len(cell.split()) > 2 and cell.rstrip().endswith("?")
-        if cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
+        if cell and (late := self._late_prompt(cell, result)):
+            print(prompts.HINT_FIRST.format(late), file=sys.stderr)
+        elif cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
             self._hint(cell)
         if isinstance(result.error_in_exec, ProgramError) and result.error_in_exec.__cause__ is not None:
             _set_last_error(result.error_in_exec.__cause__)
         if not self._warmed and "codeact_kernel.tools" in sys.modules:  # somebody has a tool, and will have a prompt
             self._warmed = True
             threading.Thread(target=self._warm, name="codeact-warm", daemon=True).start()
+
+    def _late_prompt(self, cell: str, result: ExecutionResult) -> str:
+        """What would be a prompt in the first line and column of a cell that failed for not having it there."""
+        is_unknown = isinstance(result.error_in_exec, UsageError) and "%%codeact" in str(result.error_in_exec)
+        if not is_unknown and not isinstance(result.error_before_exec, SyntaxError):
+            return ""
+        late = prompts.find_late_prompt(cell)
+        return "" if late == ">" and self.mode == "python" else late
 
     def _hint(self, cell: str) -> None:
         mode, marked = self.mode, cell.startswith("> ")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["Door", "KeptDoor"]
+
+_BRACED = re.compile(r"\{([^\W\d]\w{0,99})\}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +131,7 @@ class Door:
         settings = chosen.settings
         cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
         if not quiet:
-            self._tell_once(chosen, view)
+            self._tell_once(chosen, view, ask, [one.name for one in inputs])
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await self.model(settings)
@@ -254,7 +257,7 @@ class Door:
         finally:
             self.thread.close()
 
-    def _tell_once(self, chosen: Resolved, view: View) -> None:
+    def _tell_once(self, chosen: Resolved, view: View, ask: str, given: Sequence[str]) -> None:
         notices: list[str] = []
         if chosen.refused:
             wanted = ", ".join(map(one_line, chosen.refused))
@@ -263,9 +266,12 @@ class Door:
                 "%codeact config shows it, %codeact config trust gives it."
             )
         if not len(self.session.tools):
-            notices.append(
-                "No tools are offered: mark a function with @tool. A program sees none of the notebook's variables."
-            )
+            sees = "only the variables that --in names" if given else "none of the notebook's variables"
+            notices.append(f"No tools are offered: mark a function with @tool. A program sees {sees}.")
+        braced = [name for name in dict.fromkeys(_BRACED.findall(ask)) if name in self.shell.user_ns]
+        if braced := [name for name in braced if name not in given and name not in self.session.tools]:
+            names = ", ".join(f"{{{name}}}" for name in braced)
+            notices.append(f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values.")
         for text in notices:
             if text not in self.told:
                 self.told.add(text)

@@ -12,9 +12,20 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-__all__ = ["HINT", "HINT_ELSEWHERE", "PromptCell", "find_option", "is_prose", "read", "words_of_prose"]
+__all__ = [
+    "HINT",
+    "HINT_ELSEWHERE",
+    "HINT_FIRST",
+    "PromptCell",
+    "find_late_prompt",
+    "find_option",
+    "is_prose",
+    "read",
+    "words_of_prose",
+]
 
 HINT = "To ask the model, begin the cell with > and a space."
+HINT_FIRST = "What asks the model has to be the first thing in its cell: move what stands before {} into another cell."
 HINT_ELSEWHERE = "To ask the model here, begin the cell with %%codeact; %codeact kernel marker makes > do it, too."
 
 _WORD = r"(?:\d+[.,]\d+|[^\W_]+(?:['’-][^\W_]+)*)"
@@ -85,6 +96,20 @@ def find_option(text: str, flags: Collection[str]) -> str:
     found = _DASHED.match(text)
     flag = f"--{found[1].lower()}" if found else ""
     return flag if flag in flags else ""
+
+
+def find_late_prompt(cell: str) -> str:
+    """What begins a prompt further down in the cell, or further right: `%%codeact` or `>`; nothing if neither does."""
+    only_comments = True
+    for number, line in enumerate(cell.strip("\n").split("\n")):
+        text = line.lstrip()
+        is_late = number > 0 or text != line
+        if is_late and (text + " ").startswith("%%codeact "):
+            return "%%codeact"
+        if is_late and only_comments and text.startswith("> "):
+            return ">"
+        only_comments = only_comments and text[:1] in ("", "#")
+    return ""
 
 
 def words_of_prose(cell: str) -> bool:

@@ -76,6 +76,8 @@ def _status(magics: CodeAct, rest: str) -> None:
     allowed = sorted({name for name, _ in door.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")
     print(f"model     {model}")
+    if door.record is not None:
+        print(f"record    answers of {plain(door.record.name)}, for where no model is configured")
     print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
     print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
     root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
@@ -148,7 +150,13 @@ def _model(magics: CodeAct, rest: str) -> None:
 def _recorded(magics: CodeAct, rest: str) -> None:
     if not rest:
         raise UsageError("%codeact recorded FILE: which file?")
-    magics.door.record = RecordedModel.load(Path(rest))
+    door = magics.door
+    door.record = RecordedModel.load(Path(rest))
+    try:
+        model = door.thread.submit(door.session.choose(door.settings)).result()
+    except CodeActError:  # none is configured, or none that can be asked: the prompt will say which
+        return
+    print(f"{_named(model)} is configured, so it is asked all the same: a record answers only where no model is.")
 
 
 def _traceback(magics: CodeAct, rest: str) -> None:

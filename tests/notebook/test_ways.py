@@ -253,3 +253,50 @@ def test_an_async_tool_that_needs_the_notebooks_loop_gets_one_sentence_and_never
     assert nb.ask("own()").status == "ok"
     nb.do("setting.cancel(); waiting.cancel(); ev.set(); box['queue'].put_nowait('next')")
     assert nb.ask("[wait_ready(), take()]").status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("cell", "late"),
+    [
+        ("# note\n%%codeact\nafter a comment", "%%codeact"),
+        ("x = 1\n%%codeact", "%%codeact"),
+        ("# note\n> Add them.", ">"),
+        ("  > Add them.", ">"),
+    ],
+)
+def test_a_prompt_that_does_not_begin_its_cell_is_told_where_it_has_to_stand(nb, cell, late):
+    nb.do("%codeact kernel marker")
+    failed = nb.run(cell)
+    assert failed.status == "error"
+    assert f"has to be the first thing in its cell: move what stands before {late} into another cell" in failed.stream(
+        "stderr"
+    )
+    assert "begin the cell with > and a space" not in failed.stream("stderr")
+    assert "first thing" not in nb.run("x = (1\n  > 2\ny =").stream("stderr")
+
+
+def test_a_cell_is_told_what_a_program_sees_and_what_braces_do_not_do(nb):
+    nb.do("n, m, tables = 5, 6, {}")
+    cell = nb.ask("n", options="--in n", prompt="The top {n} of {m} in {words}, as {'a': 1}.")
+    assert "A program sees only the variables that --in names." in cell.text
+    assert "In the prompt {m} is sent as it is written: --in m gives the values." in cell.text
+    assert "{n} is sent" not in cell.text
+    assert "{words} is sent" not in cell.text
+    again = nb.ask("1", prompt="The top {m} again.")
+    assert "{m} is sent" not in again.text
+
+
+def test_a_record_beside_a_model_says_that_the_model_is_asked(nb):
+    nb.script("```python\n1\n```")
+    nb.do("%%codeact --record one.json\nGo.")
+    told = nb.do("%codeact recorded one.json").stdout
+    assert "scripted is configured, so it is asked all the same: a record answers only where no model is." in told
+    assert "record    answers of scripted" in nb.do("%codeact status").stdout
+    nb.do("import codeact; codeact.use(None)")
+    assert nb.do("%codeact recorded one.json").stdout == ""
+
+
+@pytest.mark.parametrize("line", ["status --json", "tools all", "reset now", "traceback 2"])
+def test_what_a_verb_does_not_take_is_an_error(nb, line):
+    (error,) = nb.run(f"%codeact {line}").errors
+    assert "takes nothing more" in error
