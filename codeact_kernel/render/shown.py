@@ -115,7 +115,7 @@ def _chart(item: Shown, picture: str) -> Bundle:
 
 
 def _alternative(text: str) -> dict[str, str]:
-    """The metadata of a picture with its text for people who do not see it; a page's own picture of a chart takes it."""
+    """The metadata of a picture, with a text for those who do not see it; a page's own picture of a chart takes it."""
     return {"alt": clip(text, 300)}
 
 

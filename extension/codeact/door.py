@@ -119,15 +119,7 @@ class Door:
             TurnInterrupted: the person stopped it.
         """
         present = somebody_is_there(self.shell)
-        card = present and chosen.values["approval_ui"] != "stdin"
-        view = View(
-            self.thread.loop,
-            once=shows_once(self.shell),
-            captured=is_captured(self.shell),
-            card=card,
-            quiet=quiet,
-            told=self.told,
-        )
+        view = self._view(card=present and chosen.values["approval_ui"] != "stdin", quiet=quiet)
         settings = chosen.settings
         cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
         if not quiet:
@@ -157,6 +149,11 @@ class Door:
         finally:
             if view.transcript.result is not None:  # nothing is lost
                 self.shell.user_ns["_codeact"] = view.transcript.result
+
+    def _view(self, *, card: bool, quiet: bool) -> View:
+        """Make the output of the cell that is running."""
+        once, captured = shows_once(self.shell), is_captured(self.shell)
+        return View(self.thread.loop, once=once, captured=captured, card=card, quiet=quiet, told=self.told)
 
     def inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
         """The notebook's variables that `--in` names, as they are now.
