@@ -300,3 +300,24 @@ def test_a_record_beside_a_model_says_that_the_model_is_asked(nb):
 def test_what_a_verb_does_not_take_is_an_error(nb, line):
     (error,) = nb.run(f"%codeact {line}").errors
     assert "takes nothing more" in error
+
+
+def test_in_a_widgets_callback_the_answer_is_shown_and_nobody_is_asked(nb):
+    nb.do(ASKS)
+    nb.do(
+        "out, button = w.Output(), w.Button()\n"
+        f"def clicked(_):\n    with out:\n        {CALL.format(options='--max-retries 0')}\n"
+        "button.on_click(clicked)"
+    )
+    for program, expected in (("6 * 7", "42"), ("send('Ada')", "ToolDenied")):
+        nb.script(f"```python\n{program}\n```")
+        content = {
+            "comm_id": nb.get("button.comm.comm_id"),
+            "data": {"method": "custom", "content": {"event": "click"}},
+        }
+        sent = nb.client.session.msg("comm_msg", content)
+        nb.client.shell_channel.send(sent)
+        cell = nb.ended(sent["header"]["msg_id"])
+        assert expected in shown(cell)
+        assert not cell.of("update_display_data")
+    assert nb.get("sent") == []
