@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import types
 import typing
@@ -104,6 +105,9 @@ class Notes:
             for part in args if issubclass(kind, Iterable) and not issubclass(kind, str | bytes | Enum) else ():
                 self.read(part, place, argument=argument, nesting=nesting, each="each ")
             return
+        about = vars(kind).get("__doc__")
+        if isinstance(about, str) and not about.startswith(f"{kind.__name__}("):  # which a dataclass gets by itself
+            self._say(place, [inspect.cleandoc(about)], argument, "")
         self._open.append(kind)
         for name, (hint, notes) in fields.items():
             inner = f"{place}{' ' if place == RESULT else '.'}{show_name(name)}"

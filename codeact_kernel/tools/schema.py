@@ -131,9 +131,10 @@ class Contract:
         values = {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
         if "$defs" in self.schema:  # there may be models, which ignore keys that they do not know
             parts = cast("dict[str, JSONValue]", json.loads(arguments))
-            unknown = [place for name in parts for place in find_unknown_keys(parts[name], values[name], (name,))]
+            unknown = [found for name in parts for found in find_unknown_keys(parts[name], values[name], (name,))]
             if unknown:
-                raise self._refusal([{"loc": place, "type": "extra_forbidden"} for place in unknown])
+                errors = [{"loc": place, "type": "extra_forbidden", "names": names} for place, names in unknown]
+                raise self._refusal(errors)
         return {p.name: values[p.name] for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field}
 
     def _refusal(self, errors: Sequence[Mapping[str, Any]]) -> ProgramError:
@@ -316,7 +317,7 @@ def _complaint(error: Mapping[str, Any], schema: JSONObject) -> str:
     place, kind = error["loc"], error["type"]
     if kind == "extra_forbidden":
         there = f" in {_place(place[:-1])}" if place[1:] else ""
-        near = suggest(str(place[-1]), names_at(schema, place[:-1]))
+        near = suggest(str(place[-1]), names_at(schema, place[:-1]) or error.get("names", ()))
         return f"there is no argument {str(place[-1])[:60]!r}{there}{near}"
     if kind == "missing":
         return f"argument {_place(place)} is missing"

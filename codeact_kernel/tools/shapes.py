@@ -119,7 +119,7 @@ class Shape:
     def _names(self, levels: int) -> Iterable[str]:
         for count, (name, shape) in enumerate((self.fields or {}).items()):
             if count == NAMES_SHOWN:
-                yield "..."
+                yield f"... {len(self.fields or {}) - count} more"
                 return
             text = shape._text(levels)
             yield show_name(name) + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")

@@ -24,8 +24,8 @@ LIKENESS = 0.5
 """`quantity` is as much like `qty`."""
 
 
-def find_unknown_keys(given: JSONValue, value: object, place: Place = ()) -> Iterator[Place]:
-    """Find the keys of `given` that became no part of `value`, which pydantic made of it and ignored them.
+def find_unknown_keys(given: JSONValue, value: object, place: Place = ()) -> Iterator[tuple[Place, list[str]]]:
+    """Find the keys of `given` that became no part of `value`, which pydantic made of it: each with the known ones.
 
     A model that says itself what happens to other keys, or that reads them before pydantic does, is left alone.
     """
@@ -40,7 +40,7 @@ def find_unknown_keys(given: JSONValue, value: object, place: Place = ()) -> Ite
             if key in known:
                 yield from find_unknown_keys(part, known[key], (*place, key))
             elif not _takes_any_key(value):
-                yield (*place, key)
+                yield (*place, key), list(known)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -78,6 +78,8 @@ def _parts_of(value: object, given: Mapping[str, JSONValue]) -> Mapping[str, obj
         names = [field.name for field in dataclasses.fields(value)]
         keys = {name: keys_of(name, infos[name], {}) if name in infos else [name] for name in names}
         return {key: getattr(value, name, None) for name in names for key in (*keys[name], name)}
+    if isinstance(value, tuple) and hasattr(cast(object, value), "_asdict"):
+        return cast("Mapping[str, object]", cast(Any, value)._asdict())
     if isinstance(value, dict):
         entries = cast("Mapping[object, object]", value)
         known = {str(key.value if isinstance(key, Enum) else key): part for key, part in entries.items()}

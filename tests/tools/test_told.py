@@ -195,6 +195,25 @@ def test_what_fields_say_of_themselves_is_told_at_any_depth_and_once() -> None:
     ]
 
 
+def test_what_a_class_says_of_itself_is_told_where_it_is_used() -> None:
+    class Price(BaseModel):
+        """Without tax,
+        in cents.
+        """
+
+        amount: int
+
+    def quote(prices: list[Price]) -> Price: ...  # type: ignore[empty-body]
+
+    quote.__annotations__.update(prices=list[Price], **{"return": Price})
+    assert notes(quote) == ["prices, ->: Without tax, in cents."]
+
+
+def test_of_very_many_fields_the_first_are_told_and_how_many_more_there_are() -> None:
+    wide = dataclasses.make_dataclass("wide", [f"f{n}" for n in range(60)])
+    assert str(declared(wide)).endswith("f23, ... 36 more}")
+
+
 def test_a_note_on_the_whole_result_is_told() -> None:
     def price() -> Annotated[float, "in cents"]: ...  # type: ignore[empty-body]
 
@@ -312,6 +331,19 @@ class Open(BaseModel, extra="allow"):
     name: str
 
 
+class Lax(BaseModel, extra="ignore"):
+    row: Annotated[int, Field(alias="Row")]
+
+
+class Camel(BaseModel, alias_generator=lambda name: name.title()):
+    first: int = 0
+
+
+class Pair(NamedTuple):
+    item: Item
+    count: int = 1
+
+
 class Renamed(BaseModel):
     amount: int = Field(0, validation_alias=AliasChoices("Amount", "sum"))
     note: str = Field("", alias="Note")
@@ -342,9 +374,11 @@ def order(
     by: dict[int, Item] | None = None,
     cart: Cart | None = None,
     renamed: Renamed | None = None,
-    any_of: Open | ByBoth | Old | None = None,
+    any_of: Open | ByBoth | Old | Lax | None = None,
+    camel: Camel | None = None,
+    pair: Pair | None = None,
 ) -> Any:
-    return item, items, by, cart, renamed, any_of
+    return item, items, by, cart, renamed, any_of, camel, pair
 
 
 LAMP: dict[str, JSONValue] = {"name": "lamp"}
@@ -363,6 +397,9 @@ FLIGHT: dict[str, JSONValue] = {"number": "HAT001", "seats": []}
         ({"cart": {"flight": {**FLIGHT, "prize": 1}}}, "'prize' in cart['flight'] (did you mean 'price'?)"),
         ({"cart": {"items": [{**LAMP, "qyt": 1}]}}, "'qyt' in cart['items'][0] (did you mean 'qty'?)"),
         ({"renamed": {"amount": 3}}, "'amount' in renamed (did you mean 'Amount'?)"),
+        ({"camel": {"first": 3}}, "'first' in camel (did you mean 'First'?)"),
+        ({"pair": {"item": {**LAMP, "qyt": 1}}}, "'qyt' in pair['item'] (did you mean 'qty'?)"),
+        ({"pair": [{**LAMP, "qyt": 1}, 2]}, "'qyt' in pair[0] (did you mean 'qty'?)"),
         ({"itms": []}, "'itms' (did you mean 'items'?)"),
         ({"item": {**LAMP, "x" * 50_000: 1}}, f"'{'x' * 60}' in item (it takes 'qty', 'parts', 'name')"),
     ],
@@ -379,6 +416,9 @@ def test_a_key_that_a_model_does_not_have_is_refused_with_the_nearest_right_one(
         {"item": {**LAMP, "qty": 2, "parts": [LAMP]}},
         {"by": {"1": LAMP, "02": LAMP}},
         {"any_of": {"name": "x", "other": 1}},
+        {"any_of": {"Row": 1, "other": 2}},
+        {"camel": {"First": 1}},
+        {"pair": {"item": LAMP, "count": 2}},
         {"any_of": {"note": "x"}},
         {"any_of": {"Note": "x"}},
         {"renamed": {"sum": 3, "Note": "x"}},
