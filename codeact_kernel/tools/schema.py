@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -131,8 +132,8 @@ class Contract:
         values = {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
         if "$defs" in self.schema:  # there may be models, which ignore keys that they do not know
             parts = cast("dict[str, JSONValue]", json.loads(arguments))
-            unknown = [found for name in parts for found in find_unknown_keys(parts[name], values[name], (name,))]
-            if unknown:
+            found = (one for name in parts for one in find_unknown_keys(parts[name], values[name], (name,)))
+            if unknown := list(islice(found, COMPLAINTS)):
                 errors = [{"loc": place, "type": "extra_forbidden", "names": names} for place, names in unknown]
                 raise self._refusal(errors)
         return {p.name: values[p.name] for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field}
