@@ -161,7 +161,7 @@ class _Turn:
 
     async def write(self, messages: list[Message], early: Early | None, sandbox: Sandbox) -> str | Feedback | None:
         """The model's next program, what it has to be told instead, or `None` when it answers in words."""
-        tally, reader = self.tally, Reader(self.settings.limits.program_bytes, self.checks.tools.specs())
+        tally, reader = self.tally, Reader(self.settings.limits.program_bytes, {*self.checks.tools, *self.reach.tools})
         usage, finish, text, shown_as_program = None, None, "", False
         tally.model_turns += 1
         self.emit(ModelAsked(number=tally.model_turns))

@@ -22,12 +22,12 @@ _MANY = 100
 _TRIES = 4
 """Ends of an element, and beginnings of JSON, that are tried."""
 _ELEMENT = re.compile(
-    r"[ \t]*+(?:<\|(?P<special>python_tag|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
-    r"|<(?P<name>execute(?:_\w{1,20})?|code|tool_code|python|tool_calls?|function_calls?|tool_use|parameter)"
-    r"(?P<of>(?:=|[ \t]+name=)[\"']?(?P<parameter>\w{1,30})[\"']?|[ \t]+lang(?:uage)?=[\"']?python[\"']?)?>)",
+    r"[ \t]*+(?:<pre>)?(?:<\|(?P<special>python_tag|python_start|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
+    r"|<(?P<name>execute(?:_code|_i?python)?|code|tool_code|python|tool_calls?|function_calls?|tool_use|parameter)"
+    r"(?P<of>(?:=|[ \t]+name=)[\"']?(?P<parameter>\w{1,30})[\"']?|[ \t]+(?:lang|language|class)=[\"']?(?:language-)?python[\"']?)?>)",
     re.IGNORECASE,
 )
-_SPECIAL = re.compile(r"<\|(?P<special>python_tag)\|>(?P<name>)(?P<parameter>)")
+_SPECIAL = re.compile(r"<\|(?P<special>python_tag|python_start)\|>(?P<name>)(?P<parameter>)")
 _STRONG = frozenset({"execute", "tool_code", "python", "parameter"})
 _CALLS = frozenset({"tool_call", "tool_calls", "function_call", "function_calls", "tool_use"})
 _BODIES = re.compile(r"<parameter(?:=|[ \t]+name=)[\"']?(?:code|program|script)[\"']?>(.*?)</parameter>", re.DOTALL)
@@ -69,7 +69,9 @@ class Blocks:
     def _walk(self, lines: Sequence[str]) -> Iterator[Block]:
         at = found = 0
         while at < len(lines) and found < _MANY:
-            block = read_fence(lines, at, self._parser, self._longest) or self._element(lines, at) or self._json(lines, at)
+            block = (
+                read_fence(lines, at, self._parser, self._longest) or self._element(lines, at) or self._json(lines, at)
+            )
             if block is None:
                 at += 1
                 continue
@@ -118,6 +120,7 @@ class Blocks:
 
     def _made(self, name: str, body: list[str], start: int, end: int, *, closed: bool = True, rest: str = "") -> Block:
         text = "\n".join(body).strip("\n").rstrip()
+        text = text if "\n" in text else text.strip()
         label: Label = "python" if name in _STRONG or name.startswith(("execute_", "python")) else "plain"
         if name in _CALLS or not name:
             found = self._call(text)

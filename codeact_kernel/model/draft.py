@@ -14,8 +14,12 @@ from .reasoning import PARTIAL, TAG, TAG_CHARACTERS, find_tag, is_closing
 
 __all__ = ["Draft", "Piece"]
 
-MAYBE_OPENING = re.compile(r"(?:[ \t]*+>)*+[ \t]*+(?:(?:[-*+]|\d{1,3}[.)]?)[ \t]*+)?+(?:`{0,2}|~{0,2}|(?:`{3,}+|~{3,}+)[^\n]*)")
+MAYBE_OPENING = re.compile(
+    r"(?:[ \t]*+>)*+[ \t]*+(?:(?:[-*+]|\d{1,3}[.)]?)[ \t]*+)?+(?:`{0,2}|~{0,2}|(?:`{3,}+|~{3,}+)[^\n]*)"
+)
 MAYBE_SPECIAL = re.compile(rf"[ \t>]*+(?:`*|~*|(?:`{{3,}}+|~{{3,}}+)[^\n]*|[<\[◁][^\n]{{0,{TAG_CHARACTERS}}})")
+_UNDECIDED = re.compile(rf"`{{1,2}}(?:{TAG.pattern})\Z", re.IGNORECASE)
+"""A tag of which the next character tells whether it is inline code."""
 _QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
 
 
@@ -71,12 +75,14 @@ class Draft:
         return pieces
 
     def _skip_reasoning(self) -> None:
-        end = next((tag for tag in TAG.finditer(self._held) if is_closing(tag)), None)
-        if end is None:
-            self._held = self._held[-TAG_CHARACTERS:]
-        else:
-            self._held, self._thinking = self._held[end.end() :], False
-            self._in_line, self._line = False, ""
+        opened = 0
+        for tag in TAG.finditer(self._held):
+            if is_closing(tag):
+                self._held, self._thinking = self._held[tag.end() :], False
+                self._in_line, self._line = False, ""
+                return
+            opened = tag.end()
+        self._held = self._held[max(opened, len(self._held) - TAG_CHARACTERS) :]
 
     def _read_line(self, final: bool) -> list[Piece]:
         end = self._held.find("\n") + 1
@@ -101,11 +107,12 @@ class Draft:
             if opening is not None and not self._is_one_line(opening):
                 self._take(part)
                 return self._open(opening, part)
-        tag = find_tag(part)
-        if tag is not None and (whole or tag.end() < len(part) or part[tag.start() - 1 : tag.start()] != "`"):
+        undecided = None if whole else _UNDECIDED.search(part)
+        tag = find_tag(part[: undecided.start()] if undecided else part)
+        if tag is not None:
             return self._meet(tag, part)
         if not whole:
-            partial = PARTIAL.search(part)
+            partial = undecided or PARTIAL.search(part)
             part = part[: partial.start()] if partial else part
             if not part:
                 return []

@@ -101,9 +101,14 @@ def _after_words(lines: Sequence[str], start: int, parser: Parser, longest: int)
     words, mark, info = lines[start].partition("```")
     if not mark or "`" in words:
         return None
-    if "`" in info.lstrip("`"):
-        found = _one_line(info.lstrip("`"), mark, start)
-        return found and Block(label="other", text=found.text, start=start, end=start + 1, inline=True)
+    inside, is_closed, rest = info.partition(mark)
+    if is_closed:
+        first, _, code = inside.partition(" ")
+        if label_of(first) != "python" or not code.strip():
+            return None
+        is_all = words.rstrip().endswith(":") and not rest.strip()
+        label: Label = "python" if is_all else "other"
+        return Block(label=label, text=code.strip(), start=start, end=start + 1, inline=True, rest=rest)
     opening = OPENING.fullmatch(mark + info)
     if opening is None or label_of(opening["info"]) != "python":
         return None
@@ -127,9 +132,7 @@ def _one_line(info: str, mark: str, start: int) -> Block | None:
 class _Body:
     """What stands between two fences: looks for the second one."""
 
-    def __init__(
-        self, lines: Sequence[str], start: int, opening: re.Match[str], parser: Parser, longest: int
-    ) -> None:
+    def __init__(self, lines: Sequence[str], start: int, opening: re.Match[str], parser: Parser, longest: int) -> None:
         self._lines = lines
         self._start = start
         self._mark = opening["mark"]
@@ -145,7 +148,11 @@ class _Body:
         first: Block | None = None
         tried = 0
         begin = self._start + 1
-        if label == "plain" and self._lines[begin : begin + 1] and _PYTHON.fullmatch(self._lines[begin].strip().lower()):
+        if (
+            label == "plain"
+            and self._lines[begin : begin + 1]
+            and _PYTHON.fullmatch(self._lines[begin].strip().lower())
+        ):
             label, begin = "python", begin + 1  # its label stands on a line of its own
         for at in range(begin, len(self._lines)):
             self._parser.lines_left -= 1
@@ -172,6 +179,8 @@ class _Body:
             elif label != "python":
                 if text.startswith(self._mark) and _opens_python(text.lstrip(self._mark[0])):
                     return self._block(label, at)
+            elif text.startswith(self._mark) and not any(self._body) and _opens_python(text.lstrip(self._mark[0])):
+                return self._block(label, at)  # opened twice
             elif len(self._others) < _OTHER_ENDINGS:
                 self._maybe_end(text, line, at)
             else:

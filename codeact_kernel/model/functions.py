@@ -15,8 +15,21 @@ __all__ = ["FunctionCall", "get_field", "read_call", "unwrap"]
 
 _NAME, _ARGUMENTS = 64, 1 << 20
 _RUNNERS = frozenset(
-    "execute_code execute_python execute_ipython run_code run_python run_program python python_interpreter "
-    "code_interpreter python_repl python_exec ipython exec_python".split()
+    [
+        "execute_code",
+        "execute_python",
+        "execute_ipython",
+        "run_code",
+        "run_python",
+        "run_program",
+        "python",
+        "python_interpreter",
+        "code_interpreter",
+        "python_repl",
+        "python_exec",
+        "ipython",
+        "exec_python",
+    ]
 )
 """Names of the functions by which models were trained to run code."""
 _CODE = ("code", "program", "source", "script", "python", "__arg1")
@@ -106,8 +119,12 @@ def read_call(value: object, tools: Collection[str]) -> str | None:
         value = cast("list[object]", value)[0]
     inner = get_field(value, "function")
     value = inner if isinstance(inner, dict) else value
-    name = next((get_field(value, key) for key in ("name", "tool", "tool_name", "function") if get_field(value, key)), "")
-    found = next((get_field(value, key) for key in ("arguments", "parameters", "args", "input") if get_field(value, key)), {})
+    name = next(
+        (get_field(value, key) for key in ("name", "tool", "tool_name", "function") if get_field(value, key)), ""
+    )
+    found = next(
+        (get_field(value, key) for key in ("arguments", "parameters", "args", "input") if get_field(value, key)), {}
+    )
     if not isinstance(name, str) or (name not in tools and name not in _RUNNERS):
         return None
     arguments = _arguments(found)

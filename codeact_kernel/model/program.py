@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+import textwrap
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from .blocks import Blocks, drop_reasoning
-from .fences import END_TOKENS, OPEN_STRING, Block
+from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
 from .functions import unwrap
-from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data
+from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data, statements_of
 from .reasoning import TAG
 
 __all__ = ["ONE_BLOCK", "Found", "find_program"]
@@ -23,8 +26,10 @@ _CODE_LINE = re.compile(
     r"(?:[A-Za-z_][\w.]*+(?:\(|\[|[ \t]*(?:=|[-+*/|&]=|:[^\n]{0,80}=)|,)|(?:import|from|def|class|for|while|if|with|async"
     r"|await|return|print|try|assert|raise)\b|[@#({\[]|[rbf]?['\"])"
 )
+_INDENTED = re.compile(r"(?:^(?: {4}|\t)[^\n]*+\n?|^\n)++", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CODE_SIGNS = re.compile(r"\w\(|[=\[\]{}]|\w\.\w+\(")
+_PROMPT = re.compile(r"(?:>>> |\.\.\. |[-*>] |\d{1,3}[.)] |In \[\d{1,4}\]: )")
 _WRAPPER = re.compile(r"\s*</?(?:answer|final|final_answer|response|output)>\s*", re.IGNORECASE)
 _LABEL_LINE = re.compile(r"(?:python3?|py|tool_code)\n", re.IGNORECASE)
 
@@ -91,7 +96,7 @@ class _Finder:
 
     def _unfinished(self, found: Found, cut: str, alone: bool) -> Found:
         """Of an answer whose reasoning has no end: what stands in it is never run, and words in it may be the answer."""
-        inner = self.find(TAG.sub("", cut, count=1))
+        inner = self.find(TAG.sub("", cut))
         if inner.program is not None or inner.problem:
             return Found(prose=found.prose, problem=f"The answer ended inside its reasoning: {ONE_BLOCK}.")
         return found if alone else Found(prose=f"{found.prose} {cut}".strip())
@@ -105,15 +110,21 @@ class _Finder:
         inner = unwrap(block.text, parsed.tree, self._tools if block.label != "other" else ())
         if inner is None:
             return _Part(block, parsed)
-        return _Part(replace(block, label="python"), self._parse(inner))
+        return _Part(replace(block, label="python"), self._parse(self._without_fence(inner)))
+
+    def _without_fence(self, code: str) -> str:
+        """The program that was put in a fence and then in a call."""
+        block = read_fence(code.strip().split("\n"), 0, self._parser, self._longest)
+        return code if block is None else block.text
 
     def _whole(self, text: str) -> str | None:
         """The answer as a program without any block."""
         text = text.strip()
+        text = text[label.end() :] if (label := _LABEL_LINE.match(text)) else text
         parsed = self._parse(text)
         inner = unwrap(text, parsed.tree, self._tools)
         if inner is not None:
-            return inner
+            return self._without_fence(inner)
         return text if does_something(parsed) else None
 
     # -- with blocks ---------------------------------------------------------------------------------------------------
@@ -121,17 +132,19 @@ class _Finder:
     def _from_blocks(self, parts: Sequence[_Part], lines: Sequence[str]) -> Found | None:
         labelled = [part for part in parts if part.block.label == "python"]
         others = [part for part in parts if part.block.label == "plain" and self._counts(part, lines)]
-        chosen = _without_repeats(_without_data(labelled)) or _without_repeats(others)
+        doing = [part for part in labelled if part.text.strip() and not is_data(part.parsed)]
+        filled = [part for part in labelled if part.text.strip()] or labelled[:1]
+        chosen = _without_repeats(doing or others or filled)
         if not chosen:
             return None
         prose = "\n".join(lines[: chosen[0].block.start]).strip()
-        around = sorted([*chosen, *others], key=lambda part: part.block.start) if labelled else chosen
-        around = _without_repeats(around)
+        around = _without_repeats(sorted([*doing, *others], key=lambda part: part.block.start))
         if len(around) > len(chosen) and self._are_one(around):
             chosen = around
-        if len(chosen) > 1 and not self._are_one(chosen):
-            said = f"The answer holds {len(chosen)} programs: write all of it in one ```python block."
-            return Found(prose=prose, problem=said)
+        if (len(chosen) > 1 and not self._are_one(chosen)) or self._goes_on_outside(chosen, parts, lines):
+            return Found(
+                prose=prose, problem="The answer holds more than one program: write all of it in one ```python block."
+            )
         last = chosen[-1].block
         after = "\n".join([last.rest, *lines[last.end :]])
         if hint := self._broken_string(chosen, after):
@@ -144,12 +157,19 @@ class _Finder:
             notice=self._notice(chosen, around),
         )
 
+    def _goes_on_outside(self, chosen: Sequence[_Part], parts: Sequence[_Part], lines: Sequence[str]) -> bool:
+        """Whether there is code among the words that goes on with what the blocks made."""
+        blocks = [part.parsed for part in chosen]
+        runs = [parsed for _, _, parsed in self._runs(_outside(parts, lines))]
+        return any(are_one_program([*blocks, run], self._tools) for run in runs)
+
     def _counts(self, part: _Part, lines: Sequence[str]) -> bool:
         """Whether a block without a label is a program: it does something, or calls a tool and has a mistake in it."""
-        if part.block.inline and any(lines[: part.block.start] + lines[part.block.end :]):
-            return False
+        around = [*lines[: part.block.start], part.block.rest, *lines[part.block.end :]] if part.block.inline else []
+        if any(line.strip() for line in around):
+            return False  # code in words
         if part.parsed.tree is None:
-            return any(re.search(rf"\b{re.escape(name)}\(", part.text) for name in self._tools)
+            return self._names_call(part.text)
         return does_something(part.parsed)
 
     def _are_one(self, parts: Sequence[_Part]) -> bool:
@@ -181,29 +201,45 @@ class _Finder:
             bare = self._bare(text)
             if bare is not None:
                 return bare
-        for part in parts:
-            is_call = unwrap(part.text, part.parsed.tree, self._tools) is not None
-            if is_call or self._calls(part.parsed) or self._has_calls(part.text.split("\n")):
-                return self._refused(text)
-        inside = {at for part in parts for at in range(part.block.start, part.block.end)}
-        outside = ["" if at in inside else line for at, line in enumerate(lines)]
-        if self._has_calls(outside):
-            return self._refused(text)
+        blocks = [part for part in parts if not (part.block.inline and part.block.label == "plain")]
+        has_code = any(self._is_code(part.text) for part in blocks) or self._is_code("\n".join(_outside(parts, lines)))
+        if has_code:
+            said = f"The answer has code that is not in a ```python block: {ONE_BLOCK}."
+            return Found(prose=text.strip(), problem=said)
         return Found(prose=text.strip())
 
-    def _refused(self, text: str) -> Found:
-        return Found(prose=text.strip(), problem=f"The answer has code that is not in a ```python block: {ONE_BLOCK}.")
+    def _is_code(self, text: str) -> bool:
+        """Whether a text, or a run of its lines, is code that calls an offered tool."""
+        parsed = self._parse(text.strip())
+        if self._calls(parsed) or unwrap(text, parsed.tree, self._tools) is not None:
+            return True
+        lines = [_PROMPT.sub("", line) for line in text.split("\n")]
+        if any(self._calls(run) for _, _, run in self._runs(lines)) or self._is_code_in_json(text):
+            return True
+        return self._names_call(text) and all(
+            _CODE_LINE.match(line) for line in lines if line.strip() and line[0] not in " \t)]}"
+        )
+
+    def _is_code_in_json(self, text: str) -> bool:
+        try:
+            value: object = json.loads(text, strict=False) if text.lstrip().startswith("{") else None
+        except (ValueError, RecursionError):
+            return False
+        values = cast("dict[str, object]", value).values() if isinstance(value, dict) else ()
+        return any(isinstance(one, str) and self._calls(self._parse(one)) for one in values)
+
+    def _names_call(self, text: str) -> bool:
+        return any(f"{name}(" in text for name in self._tools)
 
     def _bare(self, text: str) -> Found | None:
         """A program among words, or alone."""
         text = END_TOKENS.sub("", text).strip()
         text = _WRAPPER.sub("\n", text).strip()
-        text = text[label.end() :] if (label := _LABEL_LINE.match(text)) else text
         whole = self._whole(text)
         if whole is not None:
             return Found(program=whole)
         lines = text.split("\n")
-        runs = self._runs(lines)
+        runs = self._runs(lines) or self._runs(lines := _without_margins(lines))
         if len(runs) != 1:
             return None
         start, end, parsed = runs[0]
@@ -211,9 +247,6 @@ class _Finder:
         if not (self._calls(parsed) or _is_plainly_code(parsed)) or not all(_are_words(line) for line in words):
             return None
         return Found(program=parsed.text, prose="\n".join(lines[:start]).strip())
-
-    def _has_calls(self, lines: Sequence[str]) -> bool:
-        return any(self._calls(parsed) for _, _, parsed in self._runs(lines))
 
     def _runs(self, lines: Sequence[str]) -> list[tuple[int, int, Parsed]]:
         """Runs of lines that are Python and do something: where each begins and ends."""
@@ -245,14 +278,28 @@ class _Finder:
         return end, parsed
 
 
-def _without_data(parts: Sequence[_Part]) -> list[_Part]:
-    """Without examples of data and empty blocks, where there is more."""
-    more = [part for part in parts if not is_data(part.parsed) and part.text.strip()]
-    return more or [part for part in parts if part.text.strip()] or list(parts[:1])
+def _outside(parts: Sequence[_Part], lines: Sequence[str]) -> list[str]:
+    """The lines that are in no block; those that are, are empty."""
+    inside = {at for part in parts for at in range(part.block.start, part.block.end)}
+    return ["" if at in inside else line for at, line in enumerate(lines)]
 
 
 def _without_repeats(parts: Sequence[_Part]) -> list[_Part]:
-    return list({part.text: part for part in reversed(parts)}.values())[::-1]
+    """Without those that another one has in it, statement by statement."""
+    if len(parts) < 2:
+        return list(parts)
+    by_statements = {statements_of(part.parsed) or part.text: part for part in reversed(parts)}
+    said = [key for key in by_statements if isinstance(key, frozenset)]
+    kept = [
+        part for key, part in by_statements.items() if isinstance(key, str) or not any(key < other for other in said)
+    ]
+    return sorted(kept, key=lambda part: part.block.start)
+
+
+def _without_margins(lines: Sequence[str]) -> list[str]:
+    """With every group of indented lines moved to the left: Markdown's other kind of block."""
+    text = "\n".join(lines)
+    return _INDENTED.sub(lambda group: textwrap.dedent(group[0]), text).split("\n")
 
 
 def _is_plainly_code(parsed: Parsed) -> bool:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Parsed", "Parser", "are_one_program", "calls_of", "does_something", "is_data"]
+__all__ = ["Parsed", "Parser", "are_one_program", "calls_of", "does_something", "is_data", "statements_of"]
 
 _DOING = (
     ast.Assign | ast.AugAssign | ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -119,6 +119,11 @@ def calls_of(tree: ast.AST, names: Collection[str]) -> set[str]:
             if target.id in ("call_tool", "call_tool_async") and isinstance(first, ast.Constant):
                 found.add(str(first.value))
     return found & set(names)
+
+
+def statements_of(parsed: Parsed) -> frozenset[str]:
+    """Its statements, in a form in which the same ones are equal however they are spaced."""
+    return frozenset() if parsed.tree is None else frozenset(ast.dump(node) for node in parsed.tree.body)
 
 
 def are_one_program(parts: Sequence[Parsed], tools: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Reasoning in an answer: what stands in tags such as `<think>`, and all before a closing tag that nothing opened. Pure.
+"""Reasoning in an answer: text in tags such as `<think>`, and all before a closing tag that nothing opened. Pure.
 
 Endpoints differ in where they put a model's reasoning. Some leave it in the answer with both tags, and some with the
 closing tag alone, because the prompt itself ended with the opening one.
@@ -19,29 +19,28 @@ _NAMES = (
     "|antthinking"
 )
 TAG = re.compile(
-    rf"<(?P<close>/?)(?:[a-z]{{1,12}}:)?(?:{_NAMES})(?:\s[^<>\n]{{0,60}})?>"
-    r"|\[(?P<bracket>/?)THINK\]|◁(?P<triangle>/?)think▷"
-    r"|<\|(?P<named>begin|end)_of_thought\|>|<\|(?P<pipe>/?)think(?:ing)?\|>"
-    r"|<\|channel\|>(?P<channel>analysis|commentary|final)[^<\n]{0,40}<\|message\|>",
+    rf"</?(?:[a-z]{{1,12}}:)?(?:{_NAMES})(?:\s[^<>\n]{{0,60}})?>"
+    r"|\[/?THINK\]|◁/?think▷"
+    r"|<\|(?:begin|end)_of_thought\|>|<\|/?think(?:ing)?\|>"
+    r"|<\|channel\|>(?:analysis|commentary|final)[^<\n]{0,40}<\|message\|>",
     re.IGNORECASE,
 )
 """One tag of reasoning, opening or closing."""
-PARTIAL = re.compile(rf"(?:<\|channel\|>[^\n]{{0,60}}|`?[<\[◁][^<>\[\n]{{0,{TAG_CHARACTERS}}}|`)\Z")
+_CLOSING = ("</", "[/", "◁/", "<|/", "<|end_", "<|channel|>final")
+PARTIAL = re.compile(rf"(?:<\|channel\|>[^\n]{{0,60}}|`{{0,2}}[<\[◁][^<>\[\n]{{0,{TAG_CHARACTERS}}}|`{{1,2}})\Z")
 """The end of a text that may become a tag."""
 
 
 def is_closing(tag: re.Match[str]) -> bool:
     """Whether a match of `TAG` ends the reasoning."""
-    groups = tag.groupdict()
-    if groups["named"] or groups["channel"]:
-        return (groups["named"] or groups["channel"]).lower() in ("end", "final")
-    return any(groups[name] for name in ("close", "bracket", "triangle", "pipe"))
+    return tag[0].lower().startswith(_CLOSING)
 
 
 def is_tag(tag: re.Match[str]) -> bool:
     """Whether a match of `TAG` is meant as a tag: not as inline code, and not empty (`<think/>`)."""
     text, start, end = tag.string, tag.start(), tag.end()
-    quoted = text[start - 1 : start] == "`" and text[end : end + 1] in ("`", "")
+    before = text[max(start - 2, 0) : start]
+    quoted = before.endswith("`") and before != "``" and text[end : end + 1] in ("`", "")
     return not quoted and not tag[0].endswith("/>")
 
 
