@@ -24,13 +24,14 @@ _TRIES = 4
 _ELEMENT = re.compile(
     r"[ \t]*+(?:<pre>)?(?:<\|(?P<special>python_tag|python_start|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
     r"|<(?P<name>execute(?:_code|_i?python)?|code|tool_code|python|tool_calls?|function_calls?|tool_use|parameter)"
-    r"(?P<of>(?:=|[ \t]+name=)[\"']?(?P<parameter>\w{1,30})[\"']?|[ \t]+(?:lang|language|class)=[\"']?(?:language-)?python[\"']?)?>)",
+    r"(?:(?:=|[ \t]+name=)[\"']?(?P<parameter>\w{1,30})[\"']?"
+    r"|[ \t]+(?:lang|language|class)=[\"']?(?:language-)?python[\"']?)?>)",
     re.IGNORECASE,
 )
 _SPECIAL = re.compile(r"<\|(?P<special>python_tag|python_start)\|>(?P<name>)(?P<parameter>)")
 _STRONG = frozenset({"execute", "tool_code", "python", "parameter"})
 _CALLS = frozenset({"tool_call", "tool_calls", "function_call", "function_calls", "tool_use"})
-_BODIES = re.compile(r"<parameter(?:=|[ \t]+name=)[\"']?(?:code|program|script)[\"']?>(.*?)</parameter>", re.DOTALL)
+_CODE = re.compile(r"<parameter(?:=|[ \t]+name=)[\"']?(?:code|program|script)[\"']?>")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,9 +131,9 @@ class Blocks:
 
     def _call(self, text: str) -> str | None:
         """The one call that an element has in it; several are none."""
-        codes = _BODIES.findall(text)
-        if codes:
-            return str(codes[0]).strip("\n").rstrip() if len(codes) == 1 else None
+        if (code := _CODE.search(text)) is not None:
+            body, _, rest = text[code.end() :].partition("</parameter>")
+            return body.strip("\n").rstrip() if _CODE.search(rest) is None else None
         try:
             return read_call(json.loads(text, strict=False), self._tools)
         except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What can be shown of an answer while it is written: a first reading, line by line, that may turn out to be wrong. Pure.
+"""What can be shown of an answer while it is written: a first reading that may turn out to be wrong. Pure.
 
 The program is what the whole answer says it is. Until then the first block that is labelled as Python is taken for it.
 """
@@ -122,9 +122,9 @@ class Draft:
         if whole and len(line) <= FENCE_CHARACTERS and "```" in line:
             words, mark, info = line.rstrip("\n").partition("```")
             opening = OPENING.fullmatch(mark + info)
-            if words.strip() and "`" not in words and opening and "`" not in opening["info"]:
-                if label_of(opening["info"]) == "python":
-                    self._open(opening, "")
+            is_open = words.strip() and "`" not in words and opening is not None and "`" not in opening["info"]
+            if is_open and opening is not None and label_of(opening["info"]) == "python":
+                self._open(opening, "")
         return pieces
 
     @staticmethod

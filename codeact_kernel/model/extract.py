@@ -8,8 +8,8 @@ The answer is read to its end, since only then is it known what was meant, and t
 3. A block that is labelled as Python is the program: a fence (see `fences`), `<execute>`, `<|python_tag|>`, or a call
    of `execute_code` and the like as JSON. A block that holds nothing but literals is an example of data, where another
    one does more.
-4. Without one, a block without a label is, also ```` ```code ```` and `<code>`, if it is Python that does something. Beside a
-   labelled one it is not run, and the user is told if it calls a tool.
+4. Without one, a block without a label is, also ```` ```code ```` and `<code>`, if it is Python that does something.
+   Beside a labelled one it is not run, and the user is told if it calls a tool.
 5. Several blocks are one program if each one after the first reads what those before it made, and none makes it anew,
    repeats a statement or calls the same tool: they are joined, with a notice. Blocks that are the same count once. Any
    others are drafts, corrections or alternatives: none is run, and the model is asked for one block.

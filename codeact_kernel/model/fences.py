@@ -30,7 +30,8 @@ _OTHER_ENDINGS = 20
 """Lines that may close one in another form and are tried."""
 
 OPENING = re.compile(
-    r"(?P<quote>(?:[ \t]*+>)*+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)(?P<mark>`{3,}+|~{3,}+)(?P<info>[^\n]*)"
+    r"(?P<quote>(?:[ \t]*+>)*+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)"
+    r"(?P<mark>`{3,}+|~{3,}+)(?P<info>[^\n]*)"
 )
 END_TOKENS = re.compile(r"(?:<\|[a-z_]{1,30}\|>|</s>|<(?:end_of_turn|end_code|eot|eos)>)", re.IGNORECASE)
 _AFTER = re.compile(rf"[ \t]*+(?:(?:{END_TOKENS.pattern}|{TAG.pattern})[ \t]*+)?", re.IGNORECASE)

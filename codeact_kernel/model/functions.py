@@ -103,7 +103,8 @@ def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str
             return read_call(_literal(written), tools)
         case [ast.Expr(ast.Call(ast.Name(name), arguments, keywords))] if name in _RUNNERS and name not in tools:
             given = {str(one.arg): _literal(one.value) for one in keywords}
-            given.update({"code": _literal(value) for value in arguments[:1]})
+            if arguments:
+                given["code"] = _literal(arguments[0])
             return _code_in(given)
         case _:
             return None
@@ -115,16 +116,12 @@ def read_call(value: object, tools: Collection[str]) -> str | None:
     Args:
         tools: names that can be called; the call of one of these is a program too.
     """
-    if isinstance(value, list) and len(cast("list[object]", value)) == 1:
-        value = cast("list[object]", value)[0]
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    value = items[0] if len(items) == 1 else cast("object", value)
     inner = get_field(value, "function")
-    value = inner if isinstance(inner, dict) else value
-    name = next(
-        (get_field(value, key) for key in ("name", "tool", "tool_name", "function") if get_field(value, key)), ""
-    )
-    found = next(
-        (get_field(value, key) for key in ("arguments", "parameters", "args", "input") if get_field(value, key)), {}
-    )
+    call = cast("object", inner if isinstance(inner, dict) else value)
+    name = _first_field(call, "name", "tool", "tool_name", "function")
+    found = _first_field(call, "arguments", "parameters", "args", "input")
     if not isinstance(name, str) or (name not in tools and name not in _RUNNERS):
         return None
     arguments = _arguments(found)
@@ -133,7 +130,13 @@ def read_call(value: object, tools: Collection[str]) -> str | None:
     return _code_in({"code": found} if arguments is None else arguments)
 
 
+def _first_field(call: object, *names: str) -> object:
+    return next((value for name in names if (value := get_field(call, name))), None)
+
+
 def _arguments(found: object) -> dict[str, object] | None:
+    if found is None:
+        return {}
     if isinstance(found, str):
         try:
             found = json.loads(found, strict=False)

@@ -23,14 +23,14 @@ _PARSED = 16
 _STARTS = 20
 """Lines at which code without a block may begin, and are tried."""
 _CODE_LINE = re.compile(
-    r"(?:[A-Za-z_][\w.]*+(?:\(|\[|[ \t]*(?:=|[-+*/|&]=|:[^\n]{0,80}=)|,)|(?:import|from|def|class|for|while|if|with|async"
-    r"|await|return|print|try|assert|raise)\b|[@#({\[]|[rbf]?['\"])"
+    r"(?:[A-Za-z_][\w.]*+(?:\(|\[|[ \t]*(?:=|[-+*/|&]=|:[^\n]{0,80}=)|,)"
+    r"|(?:import|from|def|class|for|while|if|with|async|await|return|print|try|assert|raise)\b|[@#({\[]|[rbf]?['\"])"
 )
 _INDENTED = re.compile(r"(?:^(?: {4}|\t)[^\n]*+\n?|^\n)++", re.MULTILINE)
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _CODE_SIGNS = re.compile(r"\w\(|[=\[\]{}]|\w\.\w+\(")
-_PROMPT = re.compile(r"(?:>>> |\.\.\. |[-*>] |\d{1,3}[.)] |In \[\d{1,4}\]: )")
-_WRAPPER = re.compile(r"\s*</?(?:answer|final|final_answer|response|output)>\s*", re.IGNORECASE)
+_LINE_PREFIX = re.compile(r"(?:>>> |\.\.\. |[-*>] |\d{1,3}[.)] |In \[\d{1,4}\]: )")
+_WRAPPER = re.compile(r"</?(?:answer|final|final_answer|response|output)>", re.IGNORECASE)
 _LABEL_LINE = re.compile(r"(?:python3?|py|tool_code)\n", re.IGNORECASE)
 
 
@@ -95,7 +95,7 @@ class _Finder:
         return self._unfinished(found, spoken.cut, spoken.alone)
 
     def _unfinished(self, found: Found, cut: str, alone: bool) -> Found:
-        """Of an answer whose reasoning has no end: what stands in it is never run, and words in it may be the answer."""
+        """Read reasoning that has no end: nothing in it is ever run, and words in it may be the answer."""
         inner = self.find(TAG.sub("", cut))
         if inner.program is not None or inner.problem:
             return Found(prose=found.prose, problem=f"The answer ended inside its reasoning: {ONE_BLOCK}.")
@@ -213,7 +213,7 @@ class _Finder:
         parsed = self._parse(text.strip())
         if self._calls(parsed) or unwrap(text, parsed.tree, self._tools) is not None:
             return True
-        lines = [_PROMPT.sub("", line) for line in text.split("\n")]
+        lines = [_LINE_PREFIX.sub("", line) for line in text.split("\n")]
         if any(self._calls(run) for _, _, run in self._runs(lines)) or self._is_code_in_json(text):
             return True
         return self._names_call(text) and all(
