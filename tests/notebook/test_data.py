@@ -85,7 +85,7 @@ def test_what_cannot_go_in_or_out_is_said_before_the_model_is_asked(data, option
     assert cell.status == "error"
     assert why in cell.errors[0]
     assert data.asked == []
-    data.do("%codeact tools remove nb_tool")
+    data.do("%codeact forget nb_tool")
 
 
 def test_a_dry_run_shows_what_of_the_data_would_be_sent(data):
@@ -109,7 +109,7 @@ def test_a_large_result_of_a_tool_is_named_as_what_it_is(data):
     assert data.get("_codeact.value") == [100_000, 99_999]
     assert "… 100,000 in all, kept in the notebook" in cell.text
     assert len(cell.text) < 3_000
-    data.do("%codeact tools remove all_rows")
+    data.do("%codeact forget all_rows")
 
 
 # -- direct tools --------------------------------------------------------------------------------------------------------
@@ -129,7 +129,7 @@ def send_mail(to: str, text: str) -> str:
 def mail(data):
     data.do(SEND.format(""))
     yield data
-    data.do("%codeact tools remove send_mail")
+    data.do("%codeact forget send_mail")
 
 
 def test_the_model_calls_a_direct_tool_itself_with_what_a_program_found(mail):
