@@ -39,7 +39,7 @@ _written: set[str] = set()
 
 
 class GuardedPathFinder(PathFinder):
-    """`PathFinder`, but an import of ours is searched for in `trusted_path()` only."""
+    """Search like `PathFinder`, but for an import that our code makes look only in `trusted_path()`."""
 
     @classmethod
     def find_spec(

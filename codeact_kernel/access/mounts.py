@@ -165,7 +165,7 @@ def _refused() -> Iterator[Path]:
 
 
 def _ours(path: Path) -> str:
-    """Name what lies in `path` that a program could change to take over the kernel; empty where nothing does.
+    """Name what lies in `path` that a program could change to take over the kernel; empty if nothing does.
 
     A project may well have its virtual environment in it: `files` keeps that read-only inside the mount.
     """

@@ -113,7 +113,7 @@ class Grants:
     def _alone(self) -> Generator[None]:
         """Let no other kernel change the file between our reading and writing it: it could bring back what was revoked.
 
-        Where there is no lock (on Windows, or in a home that cannot be written) the last writer wins.
+        Without a lock (on Windows, or in a home that cannot be written) the last writer wins.
         """
         try:
             if self._file is None or sys.platform == "win32":

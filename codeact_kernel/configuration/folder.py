@@ -31,7 +31,7 @@ PARTS = 32
 LOOKED_AT = 3
 """Files of other tools on the way up that have a key of our name, and have to be parsed to see if it is our table."""
 _READ = 1 << 20
-"""Bytes that are read, so that a table of ours is seen in a file that is too long."""
+"""Bytes that are read: enough to find our table in a file that is too long to be parsed."""
 _PART = rb"""(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')"""
 # A key begins a line, a header or an inline table, or follows a comma there. Strings and comments are not told apart:
 # no sentence looks like this.
@@ -116,7 +116,7 @@ def find(start: Path) -> FolderFile | None:
     """The nearest file, from `start` upwards to the root of the repository, but never of the home or above it.
 
     Raises:
-        UserError: if a file that is there cannot be read: what it narrows must not be lost in silence. Or if more
+        UserError: if a file that is there cannot be read: what it narrows must not be ignored silently. Or if more
             files would have to be parsed than a project has.
     """
     start, own = Path(os.path.realpath(start)), Path(os.path.realpath(home()))
@@ -200,7 +200,7 @@ def _refuse_costly(name: str, text: bytes) -> None:
 
 
 def _read(path: Path) -> bytes | None:
-    """Read the file, up to a length that no such file has; `None` where there is no file."""
+    """Read the beginning of the file, `_READ` bytes at most; return `None` if there is no file."""
     try:
         # A FIFO would wait for a writer.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:

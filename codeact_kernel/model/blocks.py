@@ -184,7 +184,7 @@ def drop_reasoning(text: str, parser: Parser, longest: int) -> Spoken:
 
 
 class _Reasoning:
-    """Reads lines, and keeps those that are no reasoning."""
+    """Read lines, and keep those that are not reasoning."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines

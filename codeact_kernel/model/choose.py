@@ -132,7 +132,7 @@ async def ollama_models(url: str) -> list[str] | None:
 async def get(url: SplitResult) -> bytes:
     """Read a page without following redirects, and without proxies: they cannot reach this machine.
 
-    There is no thread in it, so a timeout of the caller ends all of it, however slowly the page comes.
+    It uses no thread, so a timeout of the caller ends it however slowly the page arrives.
 
     Raises:
         OSError: if there is no connection, or the answer is not a page.

@@ -10,9 +10,10 @@ The answer is read to its end, since only then is it known what was meant, and t
    one does more.
 4. Without one, a block without a label is, also ```` ```code ```` and `<code>`, if it is Python that does something.
    Beside a labelled one it is not run, and the user is told if it calls a tool.
-5. Several blocks are one program if each one after the first reads what those before it made, and none makes it anew,
-   repeats a statement or calls the same tool: they are joined, with a notice. Blocks that are the same count once. Any
-   others are drafts, corrections or alternatives: none is run, and the model is asked for one block.
+5. Several blocks are one program if each one after the first reads what those before it assigned, and none
+   assigns it again, repeats a statement or calls the same tool: they are joined, with a notice. Blocks that
+   are the same count once. Any others are drafts, corrections or alternatives: none is run, and the
+   model is asked for one block.
 6. Without any block, one run of lines among words is the program if it is Python and calls an offered tool, imports,
    defines or prints.
 7. Other code that calls an offered tool is sent back once more, and never shown as an answer in words.
