@@ -28,6 +28,21 @@ async def odd(value: int) -> int:
 TOOLS: dict[str, Callable[..., Any]] = {"slow": slow, "odd": odd}
 
 
+def meeting(count: int) -> Callable[..., Any]:
+    """Return the tool `slow`, which here answers only when `count` of its calls are in flight together."""
+    came, all_came = 0, asyncio.Event()
+
+    async def slow(value: Any = None, times: int = 1) -> Any:
+        nonlocal came
+        came += 1
+        if came == count:
+            all_came.set()
+        await asyncio.wait_for(all_came.wait(), PATIENCE)
+        return value * times
+
+    return slow
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
@@ -47,17 +62,7 @@ async def test_map_makes_a_call_for_each_item_and_gives_the_values_in_order(prog
 
 
 async def test_calls_of_a_map_are_in_flight_together(programs):
-    came, all_came = 0, asyncio.Event()
-
-    async def meet(value: int) -> int:
-        nonlocal came
-        came += 1
-        if came == 12:
-            all_came.set()
-        await asyncio.wait_for(all_came.wait(), PATIENCE)
-        return value
-
-    run = await programs.run("meet.map(value=list(range(12)))", tools={"meet": meet})
+    run = await programs.run("slow.map(value=list(range(12)))", tools={"slow": meeting(12)})
     assert run.value == list(range(12))
     assert run.most_open == 12
 
@@ -82,7 +87,7 @@ async def test_a_submitted_call_is_under_way_while_the_program_goes_on(programs)
         print("on its way")
         [second.result(), first.result(), first.result()]
         """),
-        tools=TOOLS,
+        tools={"slow": meeting(2)},
     )
     assert run.value == ["bb", "a", "a"]
     assert run.most_open == 2
@@ -118,7 +123,7 @@ async def test_submitted_calls_can_be_awaited_alone_and_gathered(programs):
         values = await asyncio.gather(early, slow.submit("y"), call_tool_async("slow", value="z"), double(4))
         [values, await early, early.result()]
         """),
-        tools=TOOLS,
+        tools={"slow": meeting(4)},
     )
     assert run.value == [["x", "y", "z", 8], "x", "x"]
     assert run.most_open == 4
