@@ -18,7 +18,7 @@ from .reach import Reach
 from .sandbox.process import RunClock
 from .settings import Settings
 from .tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
-from .values import Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
+from .values import STOPPED, Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
 from .weight import take_beginning, weigh
 
 __all__ = ["Calls", "Stopwatch"]
@@ -143,7 +143,7 @@ class Calls:
             answer = Raised(kind="ToolFailed", message=str(error))
         except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
             effects = "it may have had effects" if started else "it had not begun"
-            self._record(run, call, decision, Raised(kind="ToolFailed", message=f"stopped; {effects}"), started)
+            self._record(run, call, decision, Raised(kind="ToolFailed", message=f"{STOPPED}{effects}"), started)
             raise
         except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
             self._tools.last_error = error

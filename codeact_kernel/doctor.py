@@ -19,6 +19,7 @@ from .model.base import Message, ModelClient
 from .model.scripted import ScriptedModel
 from .places import cache_folder
 from .render.safe import one_line
+from .sandbox.advice import explain_start
 from .sandbox.backends import AUTO, BOUNDARIES, compiled
 from .session import Session
 from .settings import Settings
@@ -77,7 +78,8 @@ async def examine(
             found = check()
             yield await found if isinstance(found, Awaitable) else found
         except Exception as error:  # what is broken must not keep the rest from being looked at
-            yield Finding(about, "problem", f"{type(error).__name__}: {error}", "Install codeact-kernel again.")
+            advice = explain_start() or "Install codeact-kernel again."
+            yield Finding(about, "problem", f"{type(error).__name__}: {error}", advice)
 
 
 def _python() -> Finding:
@@ -107,8 +109,8 @@ async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> F
             results = [await probe.ask("?", settings=replace(settings, backend=name, review=False)) for _ in range(2)]
         except CodeActError as error:
             state: State = "problem" if wanted or (name == "embedded" and not reached) else "warning"
-            advice = "Install codeact-kernel again."
-            if wanted:
+            advice = explain_start() or "Install codeact-kernel again."
+            if wanted and not explain_start():
                 advice = "Choose another with CODEACT_BACKEND=auto, or %codeact backend auto."
             elif name == "hyperlight":
                 advice = "You need do nothing: programs run as WebAssembly in a locked-down process instead."

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["cache_folder", "data_folder", "home", "is_private"]
+__all__ = ["cache_folder", "data_folder", "home", "is_private", "is_writable"]
 
 _NAME = "codeact-kernel"
 
@@ -20,14 +22,31 @@ def data_folder() -> Path:
 
 
 def cache_folder() -> Path:
-    """What can be made again. `CODEACT_CACHE` chooses another place for it."""
+    """What can be made again. `CODEACT_CACHE` chooses another place for it.
+
+    Where the home cannot be written, as that of a container's random user, it is a folder for temporary files: of this
+    user's own, and what others put there first is not trusted (`is_private`).
+    """
     if chosen := os.environ.get("CODEACT_CACHE"):  # a folder of ours in it: the chosen one may be shared
         return Path(chosen).resolve() / _NAME
     if sys.platform == "win32":
         return _local() / _NAME
     if sys.platform == "darwin":
-        return home() / "Library" / "Caches" / _NAME
-    return _chosen("XDG_CACHE_HOME", ".cache") / _NAME
+        usual = home() / "Library" / "Caches" / _NAME
+    else:
+        usual = _chosen("XDG_CACHE_HOME", ".cache") / _NAME
+    if is_writable(usual) or _has_files(usual):  # a folder that was filled before it became read-only is good as it is
+        return usual
+    return Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
+
+
+def is_writable(folder: Path) -> bool:
+    """Say whether files can be put into `folder`, which is made if it does not exist."""
+    with suppress(OSError):  # what cannot even be looked at cannot be written
+        for place in (folder, *folder.parents):
+            if os.path.lexists(place):
+                return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    return False
 
 
 def is_private(file: Path) -> bool:
@@ -46,16 +65,23 @@ def is_private(file: Path) -> bool:
     return all(state.st_uid == os.getuid() and not state.st_mode & 0o022 for state in states)
 
 
+def _has_files(folder: Path) -> bool:
+    with suppress(OSError):
+        return any(folder.iterdir())
+    return False
+
+
 def _local() -> Path:
     return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
 
 
 def home() -> Path:
     """The person's home; where there is none, a folder that is not there, so that nothing is read from it or kept."""
-    try:
-        return Path.home()
-    except RuntimeError:
-        return Path(os.sep, "nonexistent")
+    with suppress(RuntimeError):
+        found = Path.home()
+        if found.is_absolute():  # another one would lie in somebody's project
+            return found
+    return Path(os.path.abspath(os.sep), "nonexistent")
 
 
 def _chosen(variable: str, *parts: str) -> Path:

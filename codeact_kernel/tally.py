@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 
 from .calls import Calls, Stopwatch
 from .errors import UserError
 from .events import Emit, Notice, OutputWritten
-from .model.base import ModelClient
+from .model.base import Delta, Message, ModelClient
+from .model.usage import estimate
 from .reach import Reach
 from .settings import Limits
 from .values import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
@@ -43,6 +45,34 @@ class Tally:
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._this_run = ""
         self._files: Sequence[OutputFile] = ()
+
+    @contextmanager
+    def counting(self, messages: Sequence[Message]) -> Generator[Callable[[Delta], None]]:
+        """Count the tokens of one answer, also of an answer that is stopped or breaks off: the prompt was sent.
+
+        Args:
+            messages: what the model is asked.
+
+        Yields:
+            What takes each piece of the answer.
+        """
+        usage: Usage | None = None
+        texts: list[str] = []
+        begun, was_read = False, True
+
+        def take(delta: Delta) -> None:
+            nonlocal usage, begun
+            usage, begun = delta.usage or usage, True
+            texts.append(delta.text)
+
+        try:
+            yield take
+        except Exception:
+            was_read = begun  # else the model was not reached, or refused
+            raise
+        finally:
+            if was_read:
+                self.usage += usage or estimate(messages, "".join(texts))
 
     def begin_run(self, isolation: Isolation) -> None:
         """A program starts."""

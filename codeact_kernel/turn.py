@@ -40,7 +40,6 @@ from .events import (
 )
 from .model.base import Message, ModelClient
 from .model.extract import Reader
-from .model.usage import estimate
 from .prompt import Feedback
 from .reach import Reach
 from .sandbox.pool import Pool, Sandbox
@@ -157,24 +156,23 @@ class _Turn:
     async def write(self, messages: list[Message], early: Early | None) -> str | Feedback | None:
         """The model's next program, what it has to be told instead, or `None` when it answers in words."""
         tally, reader = self.tally, Reader(self.settings.limits.program_bytes)
-        usage, finish, text = None, None, ""
+        finish = None
         tally.model_turns += 1
         self.emit(ModelAsked(number=tally.model_turns))
-        with tally.model_time.running():
+        with tally.model_time.running(), tally.counting(messages) as count:
             functions = prompt.functions(self.checks.direct().values())
             # A client of somebody's own need not know of functions.
             answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
             async with aclosing(answer) as stream:
                 async for delta in stream:
-                    text += delta.text
-                    usage, finish = delta.usage or usage, delta.finish or finish
+                    count(delta)
+                    finish = delta.finish or finish
                     for piece in reader.feed(delta.text):
                         self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
                         if early is not None and piece.kind == "program":
                             early.grow(piece.text)
                     if reader.done:
                         break
-        tally.usage += usage or estimate(messages, text)
         written = reader.finish(finish)
         if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)

@@ -177,6 +177,10 @@ class Usage:
         )
 
 
+STOPPED = "stopped; "
+"""What the message of a call begins with that the end of the turn has cut off, or kept from beginning."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
     """Seconds of a turn. `tools` and `waiting` (for a decision) count overlapping calls once."""

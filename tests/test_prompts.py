@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import re
 import string
 
 import pytest
-from codeact.prompts import PromptCell, is_prose, read, words_of_prose
+from codeact.choices import flags_of, parsed
+from codeact.magics import CodeAct
+from codeact.prompts import PromptCell, find_late_prompt, find_option, is_prose, read, words_of_prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from IPython.core.error import UsageError
 
 SWITCHES = ("--review", "--dry-run", "--quiet")
 
@@ -41,6 +45,61 @@ SWITCHES = ("--review", "--dry-run", "--quiet")
 )
 def test_a_cell_that_begins_with_the_marker_is_a_prompt_with_its_options(cell, options, text):
     assert read(cell, SWITCHES) == PromptCell(options, text)
+
+
+PARSER = CodeAct.codeact.parser
+FLAGS = flags_of(PARSER)
+
+
+def _options(cell):
+    prompt = read(cell, flags_of(PARSER, switches=True), FLAGS)
+    return {name: value for name, value in vars(parsed(PARSER, prompt.options)).items() if value}, prompt.text
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "text"),
+    [
+        ("> --in orders, rates --dry-run\nTax?", {"inputs": ["orders,rates"], "dry_run": True}, "Tax?"),
+        ("> --in orders:schema, rates --review\nTax?", {"inputs": ["orders:schema,rates"], "review": True}, "Tax?"),
+        ("> --allow send ,archive --dry-run\nTax?", {"allow": ["send,archive"], "dry_run": True}, "Tax?"),
+        ("> --in=orders , rates Total tax?", {"inputs": ["orders,rates"]}, "Total tax?"),
+        ("> --out a,\tb, --quiet Go.", {"outputs": ["a,b,"], "quiet": True}, "Go."),
+        ("> What does `--dry-run` do, and '--in'?", {}, "What does `--dry-run` do, and '--in'?"),
+    ],
+)
+def test_a_list_goes_on_after_a_comma_and_no_option_behind_it_is_lost(cell, options, text):
+    assert _options(cell) == (options, text)
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        ("> --in orders rates --dry-run\nTax?", "'rates' among the options"),
+        ("> What's the total --dry-run", "'Whats' among the options"),
+        ("> Total --review tax?", "'Total' among the options"),
+        ("> --Model x hi", "The option --Model is not known: did you mean --model?"),
+        ("> --dry_run x", "The option --dry_run is not known: did you mean --dry-run?"),
+    ],
+)
+def test_an_option_that_would_become_a_part_of_the_prompt_is_an_error(cell, says):
+    with pytest.raises(UsageError, match=re.escape(says)):
+        _options(cell)
+
+
+@pytest.mark.parametrize(
+    ("text", "flag"),
+    [
+        ("--dry-run\nTotal?", "--dry-run"),
+        ("—dry-run Total?", "--dry-run"),
+        ("–Review", "--review"),
+        ("-in orders Total?", "--in"),
+        ("- in which year?", ""),
+        ("--nothing of ours", ""),
+        ("Total --in words", ""),
+    ],
+)
+def test_a_prompt_that_begins_with_an_option_is_told_from_any_other(text, flag):
+    assert find_option(text, FLAGS) == flag
 
 
 @pytest.mark.parametrize(
@@ -157,3 +216,21 @@ def test_with_auto_no_python_with_one_mistake_is_a_prompt(cell, data):
 )
 def test_a_hint_is_for_words(cell, prose):
     assert words_of_prose(cell) is prose
+
+
+@pytest.mark.parametrize(
+    ("cell", "late"),
+    [
+        ("# note\n%%codeact --quiet\nAdd.", "%%codeact"),
+        ("x = 1\n%%codeact\nAdd.", "%%codeact"),
+        ("  %%codeact\nAdd.", "%%codeact"),
+        ("# note\n\n> Add.", ">"),
+        ("  > Add.", ">"),
+        ("> Add.\n%%codeactor", ""),
+        ("%%codeact\nAdd.", ""),
+        ("x = (1\n  > 2\ny =", ""),
+        ("x = 1\n# %%codeact", ""),
+    ],
+)
+def test_a_prompt_that_does_not_begin_its_cell_is_found(cell, late):
+    assert find_late_prompt(cell) == late

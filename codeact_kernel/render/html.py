@@ -5,7 +5,7 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 
 from __future__ import annotations
 
-from ..values import Raised
+from ..values import STOPPED, Raised
 from .code import highlighted
 from .files import files_html
 from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
@@ -85,14 +85,17 @@ def _calls(calls: list[CallRow]) -> str:
     rows = [_call(row) for row in calls[:_MAX_CALLS]]
     if len(calls) > _MAX_CALLS:
         rows.append(f"<tr>{_tag('td', 'text-align:left', f'… {len(calls) - _MAX_CALLS:,} more calls')}</tr>")
-    failed = sum(isinstance(row.answer, Raised) for row in calls)
+    raised = [row.answer for row in calls if isinstance(row.answer, Raised)]
+    stopped = sum(answer.message.startswith(STOPPED) for answer in raised)
+    failed = len(raised) - stopped
     words = _count(len(calls)) + (f", {failed} failed or denied" if failed else "")
+    words += f", {stopped} stopped" if stopped else ""
     return _tag(
         "details",
         "padding:2px 10px",
         _tag("summary", f"{_DIM};cursor:pointer", words),
         _tag("table", f"border-collapse:collapse;width:100%;margin:2px 0;{_MONO}", *rows),
-        more=" open" if len(calls) <= 8 or failed else "",
+        more=" open" if len(calls) <= 8 or raised else "",
     )
 
 

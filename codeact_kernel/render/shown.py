@@ -106,7 +106,13 @@ def _chart(item: Shown, picture: str) -> Bundle:
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
     if picture:
         bundle["image/png"] = picture
-    return bundle, {_VEGA: {"embed_options": _EMBED}}
+    title, *_ = bundle["text/plain"].split("\n")
+    return bundle, {_VEGA: {"embed_options": _EMBED}, "image/png": _alternative(title)}
+
+
+def _alternative(text: str) -> dict[str, str]:
+    """The metadata of a picture, with a text for those who do not see it; a page's own picture of a chart takes it."""
+    return {"alt": clip(text, 300)}
 
 
 def _chart_text(spec: JSONObject) -> str:
@@ -141,7 +147,7 @@ def _image(item: Shown) -> Bundle:
     mime, size = data["mime"], len(data["base64"]) * 3 // 4
     form = "PNG" if mime == "image/png" else "JPEG"
     text = f"{form} picture, {data['width']:,} × {data['height']:,} pixels, {size / 1024:,.0f} KiB"
-    return {mime: data["base64"], "text/plain": text}, {}
+    return {mime: data["base64"], "text/plain": text}, {mime: _alternative(one_line(item.title) or text)}
 
 
 def _harmless(value: JSONValue) -> Any:

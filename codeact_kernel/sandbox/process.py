@@ -18,6 +18,7 @@ from ..errors import BridgeError, SandboxError
 from ..settings import Limits
 from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
 from . import backends
+from .advice import explain_start
 from .backends import compiled
 from .child import Child, apart, python
 from .clock import RunClock
@@ -48,7 +49,8 @@ async def prepare(say: Callable[[str], None]) -> None:
         raise
     if process.returncode or not compiled.trusted(target):
         detail = errors.decode(errors="replace").strip().splitlines()[-1:]
-        raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {' '.join(detail)}")
+        reason = ". ".join(filter(None, [" ".join(" ".join(detail).split()), explain_start()]))
+        raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
 
 
 def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
@@ -272,9 +274,12 @@ class Worker:
         said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
-        last = " ".join(said)[:500]
+        last = " ".join(" ".join(said)[:500].split())
         if code == GAVE_UP:
             return last
         by_itself = f"the sandbox's process ended by itself ({code})."
         # What was ended by a signal has last words of a library's, for its developers.
-        return by_itself if code is not None and code < 0 else f"{by_itself} {last}".strip()
+        if code is not None and code < 0:
+            return by_itself
+        advice = explain_start()
+        return f"{by_itself} {last}{'. ' if last and advice else ''}{advice}".strip()

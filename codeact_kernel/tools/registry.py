@@ -15,6 +15,7 @@ from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
 from ..values import JSONValue, Kept
 from .failures import clipped, told
+from .loops import BlockedWait, await_tool, explain
 from .reporting import Report, reporting
 from .results import to_json
 from .shapes import ANY, Shape, merge, seen
@@ -176,7 +177,7 @@ class Registry:
         result = run() if tool.spec.is_async else await where(run)
         if inspect.isawaitable(result):
             with _told(name, limits, on_loop=True), reporting(report):
-                result = await result
+                result = await await_tool(result)
             result = _answer(name, result, limits, convert)
         return cast("JSONValue | Kept", result)
 
@@ -254,8 +255,14 @@ def _told(name: str, limits: Limits, *, on_loop: bool = False) -> Generator[None
         raise ToolCallError(told(name, error, limits.error_characters)) from error
     except SystemExit as error:
         raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.") from error
+    except BlockedWait as error:
+        raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters)) from error
     except BaseException as error:  # a tool is any code: what it raises must end the call, not the turn or the kernel
-        raise ToolCallError(told(name, error, limits.error_characters)) from error
+        text = told(name, error, limits.error_characters)
+        on_main = threading.current_thread() is threading.main_thread()
+        if advice := explain(text, on_loop=on_loop, on_main=on_main):
+            text = f"{clipped(text, max(0, limits.error_characters - len(advice) - 2))}: {advice}"
+        raise ToolCallError(text) from error
 
 
 default_registry = Registry()

@@ -27,7 +27,7 @@ from .form import edited, form_of
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["CardApprover", "Ladder", "StdinApprover", "shows_once", "somebody_is_there"]
+__all__ = ["CardApprover", "Ladder", "StdinApprover", "is_captured", "shows_once", "somebody_is_there"]
 
 _ONE_QUESTION = 1_000
 """Characters of arguments that fit into the question's own line."""
@@ -301,6 +301,22 @@ def shows_once(shell: InteractiveShell) -> bool:
     """
     kernel: Any = getattr(shell, "kernel", None)
     return kernel is None or (somebody_is_there(shell) and not _request(kernel, "metadata").get("cellId"))
+
+
+def is_captured(shell: InteractiveShell) -> bool:
+    """Say whether an Output widget takes what the cell shows: under `with out:`, or in a callback of `interact`.
+
+    Such a widget takes in new outputs and applies no updates to them.
+    """
+    widgets, kernel = sys.modules.get("ipywidgets"), getattr(shell, "kernel", None)
+    request = _request(kernel, "header").get("msg_id")
+    if widgets is None or not request:
+        return False
+    base = sys.modules.get("ipywidgets.widgets.widget")
+    instances: Any = getattr(base, "_instances", None)
+    if instances is None:  # ipywidgets 7
+        instances = getattr(widgets.Widget, "widgets", {})
+    return any(isinstance(one, widgets.Output) and one.msg_id == request for one in list(instances.values()))
 
 
 def _request(kernel: Any, part: str) -> dict[str, Any]:

@@ -98,9 +98,13 @@ class Card:
             return self._hello.is_set()
         return True
 
-    def close(self, static: Mapping[str, str]) -> Any:
-        """Put `static` in its place, for good; the handle of that output, if there is one."""
-        if self._handle is not None:
+    def close(self, static: Mapping[str, str] | None) -> Any:
+        """Put `static` in its place, for good; the handle of that output, if there is one.
+
+        Args:
+            static: `None` where the output cannot be updated: there the card just goes.
+        """
+        if self._handle is not None and static is not None:
             self._handle.update(dict(static), raw=True)
         if self._views < 2:  # a page that was reloaded does not hear of the update: it keeps the card
             self._widget.close()

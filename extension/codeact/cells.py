@@ -13,7 +13,9 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal
 
-from codeact_kernel.errors import CodeActError, UserError
+from IPython.core.error import UsageError
+
+from codeact_kernel.errors import CodeActError, ProgramError, UserError
 
 from . import prompts
 
@@ -81,12 +83,16 @@ class Cells:
     Args:
         magics: knows what is chosen, and opens the door.
         switches: the options of `%%codeact` that take no value.
+        flags: all its options.
     """
 
-    def __init__(self, magics: CodeAct, shell: InteractiveShell, switches: Collection[str]) -> None:
+    def __init__(
+        self, magics: CodeAct, shell: InteractiveShell, switches: Collection[str], flags: Collection[str]
+    ) -> None:
         self._magics = magics
         self._shell = shell
         self._switches = switches
+        self._flags = flags
         self._warmed = False
         # Before IPython's own: those take a ? at the end of a prompt for a question about an object.
         shell.input_transformers_cleanup.insert(0, self.transform)
@@ -115,7 +121,7 @@ class Cells:
         told by their first character."""
         cell = _BLANK.sub("", "".join(lines))
         if cell[:1] == ">":
-            prompt = prompts.read(cell, self._switches)
+            prompt = prompts.read(cell, self._switches, self._flags)
             wanted = ("marker", "auto")
         elif cell[:1].isupper() and prompts.is_prose(cell):
             prompt, wanted = prompts.PromptCell("", cell.strip()), ("auto",)
@@ -130,11 +136,23 @@ class Cells:
         cell = result.info.raw_cell if result.info is not None else None
         # A question is no error for IPython: it looks for help on the last word.
         asked = cell is not None and len(cell.split()) > 2 and cell.rstrip().endswith("?")
-        if cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
+        if cell and (late := self._late_prompt(cell, result)):
+            print(prompts.HINT_FIRST.format(late), file=sys.stderr)
+        elif cell and (asked or isinstance(result.error_before_exec, SyntaxError)) and prompts.words_of_prose(cell):
             self._hint(cell)
+        if isinstance(result.error_in_exec, ProgramError) and result.error_in_exec.__cause__ is not None:
+            _set_last_error(result.error_in_exec.__cause__)
         if not self._warmed and "codeact_kernel.tools" in sys.modules:  # somebody has a tool, and will have a prompt
             self._warmed = True
             threading.Thread(target=self._warm, name="codeact-warm", daemon=True).start()
+
+    def _late_prompt(self, cell: str, result: ExecutionResult) -> str:
+        """What would be a prompt in the first line and column of a cell that failed for not having it there."""
+        is_unknown = isinstance(result.error_in_exec, UsageError) and "%%codeact" in str(result.error_in_exec)
+        if not is_unknown and not isinstance(result.error_before_exec, SyntaxError):
+            return ""
+        late = prompts.find_late_prompt(cell)
+        return "" if late == ">" and self.mode == "python" else late
 
     def _hint(self, cell: str) -> None:
         mode, marked = self.mode, cell.startswith("> ")
@@ -146,3 +164,16 @@ class Cells:
     def _warm(self) -> None:
         with suppress(CodeActError):  # the prompt will tell it
             self._magics.warm()
+
+
+def _set_last_error(error: BaseException) -> None:
+    """Let `%debug` and `%tb` be about `error`, which a tool raised, from the tool's own frame on."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__name__", "").startswith("codeact_kernel."):
+        trace = trace.tb_next
+    if trace is None:  # raised by us: there is no frame of the user's
+        return
+    error = error.with_traceback(trace)
+    sys.last_type, sys.last_value, sys.last_traceback = type(error), error, trace
+    if sys.version_info >= (3, 12):
+        sys.last_exc = error

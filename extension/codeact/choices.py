@@ -16,7 +16,7 @@ from IPython.core.magic import Magics
 from IPython.core.magic_arguments import argument
 from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.configuration import OPTIONS, Layer, Option, known, layer
+from codeact_kernel.configuration import OPTIONS, Layer, Option, known, layer, shown
 from codeact_kernel.errors import UserError
 
 __all__ = ["Choices", "cell_layer", "cell_options", "configured", "flags_of", "parsed"]
@@ -80,17 +80,23 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
     """The options in a cell's first line.
 
     Raises:
-        UsageError: one that there is not, with the nearest; or one without its value.
+        UsageError: one that there is not, with the nearest; one without its value; or words that are none.
     """
     words = shlex.shlex(line, posix=True)  # quotation marks group, and are no part of the value
     words.whitespace_split, words.commenters = True, ""
     words.escape = ""  # a path may have backslashes
     try:
-        argv = list(words)
+        argv = _join_lists(list(words))
     except ValueError:
         raise UsageError("A quotation mark in the options has no other one: add that, or remove this one.") from None
     try:
-        return parser.parse_args(argv)
+        options, left = parser.parse_known_args(argv)
+        if left and not left[0].startswith("--"):
+            raise UsageError(
+                f"The first line has {shown(left[0])!r} among the options, where it is none of them: options come "
+                "first, and the prompt after them. Put the name of an option that belongs to the prompt in quotes."
+            )
+        return parser.parse_args(argv) if left else options
     except UsageError:
         flags = flags_of(parser)
         for word in argv:
@@ -101,6 +107,17 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
                 except UserError as error:
                     raise UsageError(str(error)) from None
         raise
+
+
+def _join_lists(words: Sequence[str]) -> list[str]:
+    """The words of the options with every list as one word: a list goes on after a comma, also after a blank."""
+    argv: list[str] = []
+    for word in words:
+        if argv and not word.startswith("--") and (argv[-1].endswith(",") or word.startswith(",")):
+            argv[-1] += word
+        else:
+            argv.append(word)
+    return argv
 
 
 def cell_layer(options: Namespace) -> Layer:

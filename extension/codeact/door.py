@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -26,9 +29,10 @@ from codeact_kernel.render.safe import escaped, one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
+from codeact_kernel.tools.loops import standing_still
 from codeact_kernel.values import ProgramFailure, TurnResult
 
-from .ask import Ladder, StdinApprover, shows_once, somebody_is_there
+from .ask import Ladder, StdinApprover, is_captured, shows_once, somebody_is_there
 from .cell import TurnLeft
 from .live import Live, LoopThread
 from .view import View
@@ -36,7 +40,19 @@ from .view import View
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Door"]
+__all__ = ["Door", "KeptDoor"]
+
+_BRACED = re.compile(r"\{([^\W\d]\w{0,99})\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KeptDoor:
+    """What the user chose behind one door, for the next one of the same shell; the attributes are those of `Door`."""
+
+    model: ModelClient | None
+    grants: Grants
+    record: RecordedModel | None
+    told: set[str]
 
 
 class Door:
@@ -45,6 +61,7 @@ class Door:
     Args:
         shell: IPython.
         resolved: says what is chosen now.
+        kept: what was chosen before the extension was loaded once more.
 
     Attributes:
         session: the engine's; it lives on `thread`.
@@ -53,15 +70,22 @@ class Door:
         told: sentences that are said once.
     """
 
-    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved]) -> None:
+    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptDoor | None = None) -> None:
         self.shell = shell
         self.thread = LoopThread()
         self.live = Live(self.thread, getattr(shell, "kernel", None))
-        self.session = Session(grants=Grants(own_file()))
-        self.record: RecordedModel | None = None
-        self.told: set[str] = set()
+        self.session = Session(grants=kept.grants if kept else Grants(own_file()))
+        self.session.model = kept.model if kept else None
+        self.record: RecordedModel | None = kept.record if kept else None
+        self.told: set[str] = kept.told if kept else set()
         self._resolved = resolved
+        self._last_error: BaseException | None = None
         _pretty_print_results(shell)
+
+    @property
+    def kept(self) -> KeptDoor:
+        """What the next door has to know, if the extension is loaded once more."""
+        return KeptDoor(model=self.session.model, grants=self.session.grants, record=self.record, told=self.told)
 
     @property
     def settings(self) -> Settings:
@@ -95,27 +119,29 @@ class Door:
             TurnInterrupted: the person stopped it.
         """
         present = somebody_is_there(self.shell)
-        card = present and chosen.values["approval_ui"] != "stdin"
-        view = View(self.thread.loop, once=shows_once(self.shell), card=card, quiet=quiet, told=self.told)
+        view = self._view(card=present and chosen.values["approval_ui"] != "stdin", quiet=quiet)
         settings = chosen.settings
+        cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
         if not quiet:
-            self._tell_once(chosen, view)
+            self._tell_once(chosen, view, ask, [one.name for one in inputs])
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await self.model(settings)
             model = RecordingModel(model, Path(record), asks=[ask]) if record else model
             approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
-            return await self.session.ask(
-                ask,
-                inputs=inputs,
-                outputs=outputs,
-                model=model,
-                settings=settings,
-                approver=approver,
-                emit=emit,
-                on_main=on_main,
-            )
+            with standing_still(cells):
+                return await self.session.ask(
+                    ask,
+                    inputs=inputs,
+                    outputs=outputs,
+                    model=model,
+                    settings=settings,
+                    approver=approver,
+                    emit=emit,
+                    on_main=on_main,
+                )
 
+        self._last_error = self.session.tools.last_error
         try:
             return self.live.run(turn, view)
         except TurnLeft:
@@ -123,6 +149,11 @@ class Door:
         finally:
             if view.transcript.result is not None:  # nothing is lost
                 self.shell.user_ns["_codeact"] = view.transcript.result
+
+    def _view(self, *, card: bool, quiet: bool) -> View:
+        """Make the output of the cell that is running."""
+        once, captured = shows_once(self.shell), is_captured(self.shell)
+        return View(self.thread.loop, once=once, captured=captured, card=card, quiet=quiet, told=self.told)
 
     def inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
         """The notebook's variables that `--in` names, as they are now.
@@ -176,6 +207,11 @@ class Door:
         where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
         return f"The program failed for good ({reason}). {where}"
 
+    def cause(self, error: ProgramFailure) -> BaseException | None:
+        """What a tool of the last turn raised, if that is why it came to nothing: `%debug` is to open its frame."""
+        raised = self.session.tools.last_error
+        return raised if error.kind == "ToolFailed" and raised is not self._last_error else None
+
     async def model(self, settings: Settings) -> ModelClient:
         """The model for an ask, or the record where none is configured.
 
@@ -218,7 +254,7 @@ class Door:
         finally:
             self.thread.close()
 
-    def _tell_once(self, chosen: Resolved, view: View) -> None:
+    def _tell_once(self, chosen: Resolved, view: View, ask: str, given: Sequence[str]) -> None:
         notices: list[str] = []
         if chosen.refused:
             wanted = ", ".join(map(one_line, chosen.refused))
@@ -227,9 +263,12 @@ class Door:
                 "%codeact config shows it, %codeact config trust gives it."
             )
         if not len(self.session.tools):
-            notices.append(
-                "No tools are offered: mark a function with @tool. A program sees none of the notebook's variables."
-            )
+            sees = "only the variables that --in names" if given else "none of the notebook's variables"
+            notices.append(f"No tools are offered: mark a function with @tool. A program sees {sees}.")
+        braced = [name for name in dict.fromkeys(_BRACED.findall(ask)) if name in self.shell.user_ns]
+        if braced := [name for name in braced if name not in given and name not in self.session.tools]:
+            names = ", ".join(f"{{{name}}}" for name in braced)
+            notices.append(f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values.")
         for text in notices:
             if text not in self.told:
                 self.told.add(text)

@@ -88,7 +88,9 @@ class Live:
             TurnLeft: the person ran the cell again.
         """
         if threading.current_thread() is not threading.main_thread():
-            raise UserError("%%codeact runs in the notebook's main thread only: run it in a cell, not in a thread.")
+            raise UserError(
+                "%%codeact runs in the notebook's main thread only: run it in a cell, not in a thread or a subshell."
+            )
         if self._running:
             raise UserError("A %%codeact cell is running already: a tool cannot start another one.")
         self._running = True

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -26,17 +27,31 @@ from .cells import Cells
 from .choices import Choices, cell_layer, cell_options, configured, flags_of, parsed
 from .completion import Completion
 from .help import HELP, VERB_NAMES
+from .prompts import find_option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .door import Door
+    from .door import Door, KeptDoor
 
 __all__ = ["CodeAct", "load", "of", "unload"]
 
 
 _IN = "variables that the program gets: df,params; with df:schema the first prompt has none of its values"
 _OUT = "variables that the program has to assign, with commas between them"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Kept:
+    """What outlives `%reload_ext`: all that the user chose in this notebook.
+
+    Attributes:
+        said: the options, by name.
+        door: what was chosen behind the door, if it was ever opened.
+    """
+
+    said: dict[str, Any]
+    door: KeptDoor | None
 
 
 @magics_class
@@ -48,12 +63,15 @@ class CodeAct(Choices):
         own_kernel: whether this is the CodeAct kernel.
         seen_file: the folder's file as `%codeact config` has shown it: only that can be trusted.
         cells, completion: what the extension does elsewhere in the shell.
+
+    Args:
+        kept: what the magics before these had, if the extension is loaded once more.
     """
 
     cells: Cells
     completion: Completion
 
-    def __init__(self, shell: InteractiveShell) -> None:
+    def __init__(self, shell: InteractiveShell, kept: Kept | None = None) -> None:
         self.said: dict[str, Any] = {}
         # As it was when the extension was first loaded: %config writes into the shell's configuration too.
         if not hasattr(shell, "_codeact_configuration"):
@@ -66,6 +84,9 @@ class CodeAct(Choices):
         self._door: Door | None = None
         self._opening = threading.RLock()  # a sandbox may be warmed up in the background
         self._closed = False
+        self._kept = kept.door if kept is not None else None
+        for name, value in kept.said.items() if kept is not None else ():
+            setattr(self, name, value)
 
     @property
     def door(self) -> Door:
@@ -76,7 +97,7 @@ class CodeAct(Choices):
             if self._door is None:
                 from .door import Door  # takes longer to import than a whole kernel that is not asked anything
 
-                self._door = Door(self.shell, self.resolved)
+                self._door = Door(self.shell, self.resolved, self._kept)
                 atexit.register(self._door.close)
             return self._door
 
@@ -107,14 +128,16 @@ class CodeAct(Choices):
         layers += [environment(), layer("the notebook", self.said), *([cell] if cell is not None else [])]
         return resolve(layers)
 
-    def close(self) -> None:
-        """Kill what runs."""
+    def close(self) -> Kept:
+        """Kill what runs; what the user chose is kept for the magics that may come next."""
         with self._opening:
             self._closed = True
             door, self._door = self._door, None
         if door is not None:
             atexit.unregister(door.close)
             door.close()
+            self._kept = door.kept
+        return Kept(said=dict(self.said), door=self._kept)
 
     @no_var_expand
     @magic_arguments("%codeact")
@@ -135,6 +158,11 @@ class CodeAct(Choices):
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
             )
+        if flag := find_option(cell.strip(), flags_of(self.codeact.parser)):
+            raise UsageError(
+                f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
+                "hyphens into the first line, behind %%codeact or >."
+            )
         try:
             resolved = self.resolved(cell_layer(options))
             outputs = self.door.outputs(options.outputs or [])
@@ -150,7 +178,7 @@ class CodeAct(Choices):
         if result is None:
             return
         if result.error is not None:
-            raise ProgramError(self.door.failure(result.error))
+            raise ProgramError(self.door.failure(result.error)) from self.door.cause(result.error)
         self.door.bind(result, outputs)
 
     @no_var_expand
@@ -166,9 +194,14 @@ class CodeAct(Choices):
                 known(verb, VERB_NAMES, "%codeact")
             except UserError as error:
                 raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
-        from .verbs import VERBS  # they use the engine
+        from .verbs import ALONE, VERBS  # they use the engine
 
-        VERBS[verb](self, rest.strip())
+        rest = rest.strip()
+        if verb in ALONE and rest and not rest.startswith("#"):
+            raise UsageError(
+                f"%codeact {verb} takes nothing more, so {rest[:60]!r} would have no effect: leave it out."
+            )
+        VERBS[verb](self, rest)
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         for name in cfg.get("CodeAct", {}):  # traitlets only warns
@@ -177,17 +210,20 @@ class CodeAct(Choices):
             except UserError as error:
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
+        for name, value in cfg.get("CodeAct", {}).items():
+            if value is None:  # chosen no longer; traitlets sets a value that has changed once more when all are set
+                self.said.pop(name, None)
 
 
 def load(shell: InteractiveShell) -> None:
     """Register the magics once."""
     if getattr(shell, "_codeact", None) is not None:
         return
-    magics = CodeAct(shell)
+    magics = CodeAct(shell, getattr(shell, "_codeact_kept", None))
     shell.register_magics(magics)
     shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
     parser = CodeAct.codeact.parser
-    magics.cells = Cells(magics, shell, flags_of(parser, switches=True))
+    magics.cells = Cells(magics, shell, flags_of(parser, switches=True), flags_of(parser))
     magics.completion = Completion(magics, shell, flags_of(parser))
 
 
@@ -204,7 +240,7 @@ def unload(shell: InteractiveShell) -> None:
         configurables.remove(magics)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("codeact", None)
-    magics.close()
+    shell._codeact_kept = magics.close()  # type: ignore[attr-defined]  # %reload_ext forgets no choice
 
 
 def of(shell: InteractiveShell | None) -> CodeAct:

@@ -32,7 +32,7 @@ from .door import Door
 if TYPE_CHECKING:
     from .magics import CodeAct
 
-__all__ = ["VERBS"]
+__all__ = ["ALONE", "VERBS"]
 
 _KERNELS = {
     "python": "every cell is Python; %%codeact asks the model.",
@@ -68,11 +68,16 @@ def _named(model: ModelClient) -> str:
 def _status(magics: CodeAct, rest: str) -> None:
     door = magics.door
     settings = door.settings
-    boundary = door.thread.submit(_boundary(door, settings)).result()
+    try:
+        boundary = door.thread.submit(_boundary(door, settings)).result()
+    except CodeActError as error:  # all else is still worth knowing
+        boundary = f"none: {plain(str(error))}"
     model = door.thread.submit(_model_in_words(door, settings)).result()
     allowed = sorted({name for name, _ in door.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")
     print(f"model     {model}")
+    if door.record is not None:
+        print(f"record    answers of {plain(door.record.name)}, for where no model is configured")
     print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
     print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
     root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
@@ -145,7 +150,13 @@ def _model(magics: CodeAct, rest: str) -> None:
 def _recorded(magics: CodeAct, rest: str) -> None:
     if not rest:
         raise UsageError("%codeact recorded FILE: which file?")
-    magics.door.record = RecordedModel.load(Path(rest))
+    door = magics.door
+    door.record = RecordedModel.load(Path(rest))
+    try:
+        model = door.thread.submit(door.session.choose(door.settings)).result()
+    except CodeActError:  # none is configured, or none that can be asked: the prompt will say which
+        return
+    print(f"{_named(model)} is configured, so it is asked all the same: a record answers only where no model is.")
 
 
 def _traceback(magics: CodeAct, rest: str) -> None:
@@ -223,6 +234,9 @@ def _kernel(magics: CodeAct, rest: str) -> None:
     for mode, rule in _KERNELS.items():
         print(f"{'→' if mode == chosen else ' '} {mode:7} {rule}")
 
+
+ALONE = frozenset({"status", "tools", "traceback", "reset"})
+"""Those that nothing may follow."""
 
 VERBS: Mapping[str, Callable[[CodeAct, str], None]] = {
     "status": _status,

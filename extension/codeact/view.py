@@ -40,6 +40,10 @@ _ELAPSED = 5.0
 _NO_CARD = (
     "This ipykernel gives a running cell no clicks, so questions are asked with input(): try another version of it."
 )
+_SAVED = (
+    "Saved while it was running: what was allowed and done after its first moment is not in this file, and there may "
+    "have been calls with effects. As long as the kernel runs, _codeact has all of it."
+)
 
 Mode = Literal["quiet", "terminal", "static"]
 
@@ -49,6 +53,7 @@ class View:
 
     Args:
         once: whether the front end cannot redraw: there the cell shows only how it ended, and what is asked about.
+        captured: whether an Output widget takes the cell's outputs: it applies no updates, but can show the card.
         loop: where the turn runs.
         card: whether to show the live card, if that is possible.
         quiet: show nothing; the result is in `_codeact`.
@@ -61,13 +66,14 @@ class View:
         *,
         once: bool,
         card: bool,
+        captured: bool = False,
         quiet: bool = False,
         told: set[str] | None = None,
     ) -> None:
         self.transcript = Transcript()
         self._loop = loop
-        self._mode: Mode = "quiet" if quiet else "terminal" if once else "static"
-        self._wants_card = card and self._mode == "static"
+        self._mode: Mode = "quiet" if quiet else "terminal" if once or captured else "static"
+        self._wants_card = card and not quiet and not once
         self._told = set[str]() if told is None else told
         self._card: Card | None = None
         self._asks: CardApprover | None = None
@@ -104,7 +110,7 @@ class View:
         """Take an event in; `redraw` brings it to the screen."""
         self.transcript.apply(event)
         match event:
-            case ModelAsked() if self._mode == "terminal":
+            case ModelAsked() if self._mode == "terminal" and self._card is None:
                 print(f"Asking {plain(self.transcript.model)}…", flush=True)
             case ItemShown() if self._is_ending:
                 self._left_out += 1
@@ -155,7 +161,10 @@ class View:
         if card is not None:
             if self.transcript.ask:
                 self._draw_card(card)  # a page that was reloaded keeps this
-            card.close(bundle(self.transcript))
+            captured = self._mode == "terminal"
+            card.close(None if captured else bundle(self.transcript))
+            if captured and self.transcript.result:
+                self._draw_static()
         elif self.transcript.ask and (self._mode == "static" or (self._mode == "terminal" and self.transcript.result)):
             self._draw_static()
 
@@ -172,7 +181,8 @@ class View:
         """On the main thread, before a question with `input()`: nobody decides about a program they have not seen."""
         if self._card is not None:  # no page shows it
             card, self._card = self._card, None
-            self._handle = card.close(bundle(self.transcript))
+            handle = card.close(bundle(self.transcript))
+            self._handle = handle if self._mode == "static" else None
         if self._mode == "static":
             self._draw_static()
         else:
@@ -181,7 +191,7 @@ class View:
     def _draw_card(self, card: Card) -> None:
         assert self._asks is not None
         if not card.shown:
-            card.show(bundle(self.transcript))
+            card.show(self._saved_while_running() if self._mode == "static" else {})
         elapsed = time.monotonic() - self._started
         if elapsed - self._told_time >= _ELAPSED or self.transcript.result is not None:
             self._told_time = elapsed
@@ -192,6 +202,17 @@ class View:
         parts["review"] = self._asks.program
         sent = card.draw(parts)
         self._next = time.monotonic() + max(_TICK, sent / _BYTES_PER_SECOND)
+
+    def _saved_while_running(self) -> dict[str, str]:
+        """The static form beside the live card: what a file has that is saved before the turn ends.
+
+        A page that was reloaded never takes another form in, so this one must say that more may have happened.
+        """
+        self.transcript.notices.append(_SAVED)
+        try:
+            return bundle(self.transcript)
+        finally:
+            self.transcript.notices.pop()
 
     def _draw_static(self) -> None:
         shown = bundle(self.transcript)

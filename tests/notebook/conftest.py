@@ -189,6 +189,11 @@ class Notebook:
         self.wait(lambda: sent in self._replies and sent in self._idle)
         return Cell(self._replies[sent], self._outputs[sent], self._questions[sent])
 
+    def ended(self, sent: str) -> Cell:
+        """What a message has shown that is not replied to, once the kernel is idle again."""
+        self.wait(lambda: sent in self._idle)
+        return Cell({}, self._outputs[sent], self._questions[sent])
+
     def wait_for(self, sent: str, text: str) -> None:
         """Until the cell has shown `text`: a print, a line of its card, or a question."""
 

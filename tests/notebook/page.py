@@ -58,10 +58,10 @@ class Page(Notebook):
             self.cards[content["comm_id"]].update(content["data"]["state"])
         elif kind == "comm_close":
             self.cards.pop(content["comm_id"], None)
-        elif kind == "display_data" and (view := content["data"].get("application/vnd.jupyter.widget-view+json")):
-            (comm,) = [one for one in self.cards if one == view["model_id"]]
-            if self.says_hello:
-                self.send_up({"kind": "hello"}, comm)
+        elif kind == "display_data" and self.says_hello:
+            view = content["data"].get("application/vnd.jupyter.widget-view+json", {})
+            if view.get("model_id") in self.cards:  # and no other widget's
+                self.send_up({"kind": "hello"}, view["model_id"])
         super()._take(message)
 
     @property

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from codeact_kernel import places
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.sandbox.backends import compiled
 from codeact_kernel.sandbox.process import Worker, prepare
@@ -99,6 +103,55 @@ def test_the_name_of_the_file_depends_on_all_that_went_into_it(monkeypatch):
         seen.add(compiled.path.__wrapped__())
     assert len(seen) == 5
     assert compiled.path.__wrapped__() == compiled.path()
+
+
+@pytest.mark.parametrize("home", ["/dev/null", "/dev/null/below", ".", "{file}"])
+def test_without_a_home_that_can_be_written_the_cache_is_a_private_temporary_folder(home, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HOME", home.format(file=tmp_path / "file"))
+    for name in ("CODEACT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    if home == ".":  # root could make a folder in /, which stands for no home
+        monkeypatch.setattr(places, "is_writable", lambda folder: False)
+    folder = places.cache_folder()
+    assert folder == tmp_path / f"codeact-kernel-{os.getuid()}"
+    compiled.store(b"native code", folder / "guest-1.cwasm")
+    assert compiled.trusted(folder / "guest-1.cwasm")
+
+
+def test_a_temporary_folder_that_somebody_else_put_there_is_not_taken(tmp_path):
+    (tmp_path / "theirs").mkdir(mode=0o777)
+    (tmp_path / "ours").symlink_to(tmp_path / "theirs")
+    with pytest.raises(NotADirectoryError, match="is a link"):
+        compiled.store(b"native code", tmp_path / "ours" / "guest-1.cwasm")
+
+
+def test_a_full_cache_that_became_read_only_is_used_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("CODEACT_CACHE", raising=False)
+    compiled.store(b"native code", tmp_path / "codeact-kernel" / "guest-1.cwasm")
+    monkeypatch.setattr(places, "is_writable", lambda folder: False)
+    assert places.cache_folder() == tmp_path / "codeact-kernel"
+
+
+async def test_a_cache_that_cannot_be_written_is_an_error_that_names_the_way_out(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("CODEACT_CACHE", str(tmp_path / "file"))
+    compiled.path.cache_clear()
+    with pytest.raises(SandboxError, match="set CODEACT_CACHE to a folder that you can write"):
+        await prepare(lambda said: None)
+    compiled.path.cache_clear()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems reserve addresses for a process as they like")
+def test_a_limit_of_addresses_is_named_where_no_sandbox_starts():
+    code = (
+        "import resource, runpy; resource.setrlimit(resource.RLIMIT_AS, (4_000_000_000,) * 2)\n"
+        "runpy.run_module('codeact_kernel.sandbox.prepare', run_name='__main__')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, "embedded"], capture_output=True, text=True)
+    assert "may have only 3.7 GiB of addresses (ulimit -v), and the sandbox needs 8" in ended.stderr
 
 
 async def test_a_worker_does_not_load_a_compiled_guest_that_others_can_write(cache_in):

@@ -54,6 +54,8 @@ def trusted(file: Path) -> bool:
 def make_folder(folder: Path) -> None:
     """See that the folder is there, and that nobody else can write it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.is_symlink():  # in a folder for temporary files anybody can have put it there
+        raise NotADirectoryError(f"{folder} is a link: remove it")
     folder.chmod(0o700)
 
 
