@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .model.base import Message
-from .tools import ToolSpec
+from .tools import ToolSpec, join_stubs
 from .values import Answer, CallRecord, JSONObject, ProgramFailure, Raised, RunOutcome
 
 __all__ = ["Feedback", "called", "first", "functions", "observed", "refused", "rejected", "repair", "unusable"]
@@ -62,8 +62,8 @@ def first(ask: str, tools: Iterable[ToolSpec], reach: str = "") -> list[Message]
         reach: lines about what else a program can touch.
     """
     offered = list(tools)
-    stubs = "\n".join(spec.stub for spec in offered if not spec.direct) or "(none)"
-    own = "\n".join(spec.stub for spec in offered if spec.direct)
+    stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
+    own = join_stubs(spec for spec in offered if spec.direct)
     parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", reach, f"Task:\n{ask}"]
     return [Message("system", _RULES + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
 
@@ -157,7 +157,7 @@ def rejected(comment: str) -> Feedback:
 
 
 def _reminder(tools: Iterable[ToolSpec]) -> str:
-    stubs = "\n".join(spec.stub for spec in tools)
+    stubs = join_stubs(tools)
     return f"The tools it uses, with what they return:\n{stubs}\n" if stubs else ""
 
 

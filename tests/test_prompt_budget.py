@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import bpe_openai
 import pandas as pd
@@ -19,7 +20,7 @@ from codeact_kernel import prompt
 from codeact_kernel.data import Data, taken, wanted
 from codeact_kernel.model.base import Message
 from codeact_kernel.settings import Limits
-from codeact_kernel.tools import ToolOptions, ToolSpec, as_tool
+from codeact_kernel.tools import ToolOptions, ToolSpec, as_tool, join_stubs
 from codeact_kernel.values import ProgramFailure, RunOutcome
 
 tokenizer = bpe_openai.get_encoding("o200k_base")
@@ -104,6 +105,43 @@ def test_the_headline_task_keeps_to_its_tokens(headline):
     written = cost(Message("assistant", headline.program))
     print(f"\nprompt {sent}, program {written}")
     assert sum(sent) + written <= 770
+
+
+def shop() -> Iterator[ToolSpec]:
+    """Sixteen tools of a shop, whose parameters are described as those of tau-bench are: each time again."""
+    notes = {
+        "order_id": "The order id, such as '#W0000000'. Be careful there is a '#' symbol at the beginning of the id.",
+        "item_ids": "The item ids, each such as '1008292230'. There could be duplicate items in the list.",
+        "payment_id": "The payment method, such as 'gift_card_0000000', from the user or order details.",
+        "user_id": "The user id, such as 'sara_doe_496'.",
+        "address": "The whole address with city, state and country, such as '123 Main St, Apt 1, San Francisco, CA, USA'.",
+    }
+    for number in range(16):
+        names = [name for place, name in enumerate(notes) if number % 5 in (place, (place + 2) % 5, (place + 3) % 5)]
+
+        def serve() -> str:
+            return ""
+
+        serve.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[str, notes[name]])
+                for name in names
+            ],
+            return_annotation=str,
+        )
+        about = f"Change number {number} of an order. Explain the details and ask the user for a confirmation first."
+        yield as_tool(serve, name=f"change_{number}", description=about).spec
+
+
+def test_a_note_that_many_tools_have_is_paid_for_once():
+    specs = list(shop())
+    apart, together = tokens("\n".join(spec.stub for spec in specs)), tokens(join_stubs(specs))
+    print(f"\n16 tools: {apart} tokens with each note where it belongs, {together} with each note once")
+    assert together <= 0.76 * apart
+
+
+def test_tools_that_repeat_nothing_cost_what_they_cost_alone(headline):
+    assert join_stubs(headline.tools) == "\n".join(spec.stub for spec in headline.tools)
 
 
 def test_what_comes_first_is_the_same_whatever_is_asked_and_offered(headline):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .decorator import RESERVED, as_tool, tool
+from .joining import join_stubs
 from .registry import MARK, Registry, default_registry
 from .reporting import progress
 from .results import to_json
@@ -22,6 +23,7 @@ __all__ = [
     "ToolSpec",
     "as_tool",
     "default_registry",
+    "join_stubs",
     "progress",
     "to_json",
     "tool",

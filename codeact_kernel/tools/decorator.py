@@ -16,6 +16,8 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any, TypeVar, overload
 
+from pydantic.fields import FieldInfo
+
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, LONGEST_NAME, Contract, contract_of
@@ -125,7 +127,7 @@ def as_tool(
     _check_options(options, is_async)
     name = _checked(getattr(function, "__name__", "") if name is None else name, reserved)
     text = (inspect.getdoc(function) or "" if description is None else description).strip()
-    contract = contract_of(function, name=name, description=text[:DOCSTRING_CHARACTERS])
+    contract = contract_of(function, name=name, description=text)
     spec = ToolSpec(
         name=name,
         description=contract.description,
@@ -190,6 +192,12 @@ def _checked(name: object, reserved: bool) -> str:
 
 def _warn_of_gaps(contract: Contract) -> None:
     untyped = [parameter.name for parameter in contract.parameters if not parameter.typed]
+    if contract.left_out:
+        message = (
+            f"Shorten the docstring of the tool {contract.name}: the model is not told {contract.left_out:,} "
+            f"characters from its middle, since it is longer than {DOCSTRING_CHARACTERS:,}."
+        )
+        warnings.warn(message, UserWarning, stacklevel=_frames_of_ours())
     gaps = ["a docstring"] if not contract.description else []
     if untyped:
         gaps.append(f"type hints for {', '.join(untyped)}")
@@ -226,10 +234,17 @@ def _is_all_in_its_source(function: Callable[..., object]) -> bool:
         return False
     defaults = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
     try:
-        json.dumps(defaults)
+        json.dumps(defaults, default=_plain_default)
     except (TypeError, ValueError):
         return False
     return not getattr(function, "__closure__", None)
+
+
+def _plain_default(default: object) -> object:
+    """What a `Field(...)` gives, where its source says all of it."""
+    if isinstance(default, FieldInfo) and default.default_factory in (None, list, dict):
+        return None if default.is_required() or default.default_factory else default.default
+    raise TypeError
 
 
 def _bytecode(code: Any) -> str:

@@ -27,6 +27,8 @@ __all__ = ["MARK", "Registry", "default_registry", "marked"]
 MARK = "codeact_tool"
 DEFAULT_LIMITS = Limits()
 NAMES_LISTED = 20
+LOOKS = 10
+"""Results of a tool that are looked at to see whether the text in them is JSON."""
 
 
 def marked(function: Callable[..., object]) -> Tool:
@@ -54,6 +56,7 @@ class Registry:
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
         self._seen: dict[str, Shape] = {}
+        self._looks: dict[str, int] = {}
         self.last_error: BaseException | None = None
 
     def add(self, function: Callable[..., object]) -> None:
@@ -65,7 +68,7 @@ class Registry:
         tool = marked(function)
         before = self._tools.get(tool.spec.name)
         if before is not None and before.spec.version != tool.spec.version:
-            self._seen.pop(tool.spec.name, None)
+            self._forget(tool.spec.name)
         self._tools[tool.spec.name] = tool
 
     def remove(self, name: str) -> None:
@@ -76,11 +79,12 @@ class Registry:
         """
         if self._tools.pop(name, None) is None:
             raise UserError(f"There is no tool {name!r} to remove. {self._listed()}")
-        self._seen.pop(name, None)
+        self._forget(name)
 
     def clear(self) -> None:
         self._tools.clear()
         self._seen.clear()
+        self._looks.clear()
         self.last_error = None
 
     def __iter__(self) -> Iterator[str]:
@@ -183,11 +187,20 @@ class Registry:
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name
-        if tool.contract.returns.vague and self._tools.get(name) is tool:
+        returns = tool.contract.returns
+        if self._tools.get(name) is not tool:
+            return
+        looks = self._looks[name] = self._looks.get(name, 0) + 1
+        if returns.vague or (returns.may_be_json and looks <= LOOKS):
             self._seen[name] = merge(self._seen.get(name, ANY), seen(answer))
 
+    def _forget(self, name: str) -> None:
+        self._seen.pop(name, None)
+        self._looks.pop(name, None)
+
     def _spec(self, tool: Tool) -> ToolSpec:
-        return replace(tool.spec, stub=tool.contract.stub(self._seen.get(tool.spec.name, ANY)))
+        shape = self._seen.get(tool.spec.name)
+        return tool.spec if shape is None else replace(tool.spec, stub=tool.contract.stub(shape))
 
     def _listed(self) -> str:
         names = list(self._tools)

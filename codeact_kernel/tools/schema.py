@@ -9,6 +9,7 @@ import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -17,16 +18,20 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
-from ..values import JSONObject
+from ..values import JSONObject, JSONValue
 from .failures import clean_beginning
-from .shapes import ANY, Shape, declared, settled
+from .field_defaults import Factory, default_of
+from .json_schema import describe, names_at, values_at
+from .notes import RESULT, Notes, make_printable, shorten
+from .shapes import ANY, Shape, add_json, declared, settled
+from .unknown_keys import find_unknown_keys, suggest
 
 __all__ = ["Contract", "Parameter", "contract_of"]
 
 LONGEST_NAME = 64
 """Of a tool, and of each parameter."""
-DOCSTRING_CHARACTERS = 1_000
-NOTE_CHARACTERS = 300
+DOCSTRING_CHARACTERS = 2_000
+EXPECTED_CHARACTERS = 200
 LONGEST_DEFAULT = 40
 COMPLAINTS = 3
 
@@ -37,13 +42,22 @@ SHOWN.maxlevel = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """One argument of a tool. `hint` is resolved; `default` is `inspect.Parameter.empty` where there is none."""
+    """One argument of a tool.
+
+    Attributes:
+        hint: resolved, with what a `Field(...)` in place of the default says.
+        default: `inspect.Parameter.empty` where there is none; `...` where `factory` makes it.
+        factory: makes the default from the arguments before it, by their positions.
+        is_from_field: whether the default is that of a `Field(...)`, which the function itself does not know.
+    """
 
     name: str
     hint: object
     default: object = inspect.Parameter.empty
     keyword_only: bool = False
     description: str = ""
+    factory: Factory | None = None
+    is_from_field: bool = False
 
     @property
     def required(self) -> bool:
@@ -80,6 +94,8 @@ class Contract:
         schema: the JSON schema of the arguments.
         returns: the shape of the result, as far as the return annotation tells it.
         model: the pydantic model behind `bind`; its field names are the positions in `parameters`.
+        notes: a line each on parameters, and on fields inside them and inside the result.
+        left_out: characters of the docstring that the model is not told.
     """
 
     name: str
@@ -88,6 +104,8 @@ class Contract:
     returns: Shape
     model: type[BaseModel]
     schema: JSONObject
+    notes: tuple[str, ...] = ()
+    left_out: int = 0
 
     def bind(self, arguments: str) -> dict[str, object]:
         """The keyword arguments for the function, made from the JSON text of an object.
@@ -98,13 +116,33 @@ class Contract:
             ProgramError: an argument is missing, unknown or of another type; the sentence says which and why.
         """
         try:
-            checked = self.model.model_validate_json(arguments, strict=True)
+            return self._validate(arguments)
         except ValidationError as error:
-            complaints = [_complaint(cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
-            told = "; ".join(complaints[:COMPLAINTS])
-            raise ProgramError(f"{self.name}: {told}. Its signature: {self}") from None
+            errors = error.errors(include_url=False)
+        # A default is shown, so it may be written, also where it is not of its own type.
+        given = cast("dict[str, JSONValue]", json.loads(arguments))
+        same = {p.name: p.default for p in self.parameters if p.name in given and _is_same(given[p.name], p.default)}
+        if any(one["loc"] and one["loc"][0] in same for one in errors):
+            return self.bind(json.dumps({name: given[name] for name in given if name not in same})) | same
+        raise self._refusal(cast("Sequence[Mapping[str, Any]]", errors))
+
+    def _validate(self, arguments: str) -> dict[str, object]:
+        checked = self.model.model_validate_json(arguments, strict=True)
         given = checked.model_fields_set
-        return {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters) if _field(i) in given}
+        values = {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
+        if "$defs" in self.schema:  # there may be models, which ignore keys that they do not know
+            parts = cast("dict[str, JSONValue]", json.loads(arguments))
+            found = (one for name in parts for one in find_unknown_keys(parts[name], values[name], (name,)))
+            if unknown := list(islice(found, COMPLAINTS)):
+                errors = [{"loc": place, "type": "extra_forbidden", "names": names} for place, names in unknown]
+                raise self._refusal(errors)
+        return {p.name: values[p.name] for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field}
+
+    def _refusal(self, errors: Sequence[Mapping[str, Any]]) -> ProgramError:
+        # A factory that reads the arguments before it fails wherever one of those does.
+        causes = [one for one in errors if one["type"] != "default_factory_not_called"] or errors
+        told = "; ".join(_complaint(one, self.schema) for one in causes[:COMPLAINTS])
+        return ProgramError(f"{self.name}: {told}. Its signature: {self}")
 
     def __str__(self) -> str:
         return self._signature(map(str, self.parameters), self.returns.annotation)
@@ -113,11 +151,11 @@ class Contract:
         """For the prompt: `name(key: int) -> {what: str}  # The description.`, and indented below it what else there is
         to say. `seen` is the shape of the results so far.
         """
-        returns = settled(seen) if self.returns.vague else self.returns
+        returns = settled(seen) if self.returns.vague else add_json(self.returns, settled(seen))
         line = self._signature((one.told for one in self.parameters), str(returns) or self.returns.annotation)
-        text = _printable(self.description)[:DOCSTRING_CHARACTERS]
+        text = make_printable(self.description)
         about, *more = [part.rstrip() for part in text.splitlines() if part.strip()] or [""]
-        more += [note for parameter in self.parameters if (note := _note(parameter))]
+        more += self.notes
         return "\n".join([f"{line}  # {about}" if about else line, *(f"    {part}" for part in more)])
 
     def _signature(self, parameters: Iterable[str], returns: str) -> str:
@@ -136,7 +174,8 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     """
     signature = _signature(function, name)
     scope: Mapping[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-    parameters = tuple(_parameter(name, one, scope) for one in signature.parameters.values())
+    names = tuple(signature.parameters)
+    parameters = tuple(_parameter(name, one, scope, names) for one in signature.parameters.values())
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
@@ -144,13 +183,27 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
         json.dumps(schema)  # a default may be an integer that is too long to be written
     except Exception as error:  # foreign types run their own code while a schema is made
         raise _no_schema(name, parameters, error) from error
+    notes = Notes()
+    for parameter in parameters:
+        notes.read(parameter.hint, parameter.name, argument=True)
+    for place, text in notes.descriptions.items():
+        describe(schema, place.split("."), text)
     try:
-        returns = declared(_resolved(signature.return_annotation, scope))
+        hint = _resolved(signature.return_annotation, scope)
+        returns = declared(hint)
+        notes.read(hint, RESULT, argument=False)
     except Exception:  # a hint that cannot be resolved tells nothing, and only the shape in the stub needs it
         returns = ANY
     schema.pop("title", None)
     return Contract(
-        name=name, description=description, parameters=parameters, returns=returns, model=model, schema=schema
+        name=name,
+        description=shorten(description, DOCSTRING_CHARACTERS),
+        parameters=parameters,
+        returns=returns,
+        model=model,
+        schema=schema,
+        notes=tuple(notes.lines()),
+        left_out=max(0, len(description) - DOCSTRING_CHARACTERS),
     )
 
 
@@ -174,7 +227,7 @@ def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
     return signature
 
 
-def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object]) -> Parameter:
+def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object], names: Sequence[str]) -> Parameter:
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         raise ToolDefinitionError(
             f"{tool}({parameter}): a program passes every argument by its name: "
@@ -192,12 +245,17 @@ def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, obje
             f"{tool}: the type of parameter {parameter.name!r}, {parameter.annotation!r}, cannot be resolved "
             f"({error}): define or import it before the tool, outside of functions."
         ) from None
+    if isinstance(parameter.default, FieldInfo):
+        hint = Annotated[Any if hint is parameter.empty else hint, parameter.default]
+    default, factory = default_of(parameter.default, hint, names)
     return Parameter(
         name=parameter.name,
         hint=hint,
-        default=parameter.default,
+        default=default,
         keyword_only=parameter.kind is parameter.KEYWORD_ONLY,
         description=_described(hint),
+        factory=factory,
+        is_from_field=default is not parameter.default,
     )
 
 
@@ -215,7 +273,8 @@ def _resolved(annotation: object, scope: Mapping[str, object]) -> object:
 def _described(hint: object) -> str:
     if typing.get_origin(hint) is not Annotated:
         return ""
-    texts = (note.description if isinstance(note, FieldInfo) else note for note in typing.get_args(hint)[1:])
+    notes = typing.get_args(hint)[1:]
+    texts = (one.description if isinstance(one, FieldInfo) else getattr(one, "documentation", one) for one in notes)
     return next((text for text in texts if isinstance(text, str)), "")
 
 
@@ -226,11 +285,19 @@ def _field(position: int) -> str:
 
 def _model_field(parameter: Parameter) -> tuple[object, object]:
     hint: object = parameter.hint if parameter.typed else Any
+    base, *notes = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
     if parameter.default is None:
         # `limit: int = None`: the stub shows None, so None may be passed. Not every hint knows `|`.
-        hint = cast(object, typing.Optional[cast(Any, hint)])  # noqa: UP045
+        hint = cast(object, typing.Optional[cast(Any, base)])  # noqa: UP045
+        hint = cast(object, Annotated[(cast(Any, hint), *notes)]) if notes else hint
     facts: dict[str, Any] = {"validation_alias": parameter.name, "description": parameter.description or None}
-    return hint, Field(**facts) if parameter.required else Field(default=parameter.default, **facts)
+    if parameter.factory is not None:
+        facts["default_factory"] = parameter.factory
+    elif any(isinstance(note, FieldInfo) and note.default_factory is not None for note in notes):
+        facts["default_factory"] = lambda: parameter.default  # pydantic wants no default beside it
+    elif not parameter.required:
+        facts["default"] = parameter.default
+    return hint, Field(**facts)
 
 
 def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> ToolDefinitionError:
@@ -247,14 +314,19 @@ def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> 
     return ToolDefinitionError(f"{tool}: its parameters have no JSON schema ({type(error).__name__}): simplify them.")
 
 
-def _complaint(error: Mapping[str, Any]) -> str:
-    place, kind, came = error["loc"], error["type"], error["input"]
+def _complaint(error: Mapping[str, Any], schema: JSONObject) -> str:
+    place, kind = error["loc"], error["type"]
     if kind == "extra_forbidden":
-        return f"there is no argument {str(place[-1])[:60]!r}" + (f" in {_place(place[:-1])}" if place[1:] else "")
+        there = f" in {_place(place[:-1])}" if place[1:] else ""
+        near = suggest(str(place[-1]), names_at(schema, place[:-1]) or error.get("names", ()))
+        return f"there is no argument {str(place[-1])[:60]!r}{there}{near}"
     if kind == "missing":
         return f"argument {_place(place)} is missing"
     # A validator is the user's code, so its message is cleaned as an error of the tool is.
-    expected = clean_beginning(str(error["msg"]))[:200].removeprefix("Input ")
+    expected, came = clean_beginning(str(error["msg"])).removeprefix("Input "), error["input"]
+    if len(expected) > EXPECTED_CHARACTERS:
+        near = suggest(came, values_at(schema, place)) if isinstance(came, str) else ""
+        expected = f"{expected[:EXPECTED_CHARACTERS]}...{near}"
     return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
 
 
@@ -271,10 +343,5 @@ def _literal(default: object) -> str:
     return text if 0 < len(text) <= LONGEST_DEFAULT else "..."
 
 
-def _note(parameter: Parameter) -> str:
-    text = _printable(parameter.description).replace("\n", " ")
-    return f"{parameter.name}: {text[:NOTE_CHARACTERS]}" if text else ""
-
-
-def _printable(text: str) -> str:
-    return "".join(letter for letter in text if letter.isprintable() or letter == "\n")
+def _is_same(given: JSONValue, default: object) -> bool:
+    return type(given) is type(default) and isinstance(default, str | int | float) and given == default

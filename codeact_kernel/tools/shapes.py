@@ -7,11 +7,12 @@ is told in the guest's terms, where everything is JSON: a dataclass is a dict th
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -24,8 +25,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from ..values import JSONValue
+from .choices import tell_choices
+from .model_keys import key_of
 
-__all__ = ["ANY", "Shape", "declared", "merge", "seen", "settled"]
+__all__ = ["ANY", "Shape", "add_json", "declared", "merge", "seen", "settled", "show_name"]
 
 NESTING = 5
 """Levels looked into; recursive types end here."""
@@ -36,13 +39,16 @@ NAMES_SEEN_SHOWN = 12
 LONGEST_NAME = 32
 LONGEST_FIELD = 64
 """Of a declared name, which may be any text where it is an alias. The rest is left out, as `...`."""
-LONGEST_CHOICES = 1_000
-"""Of the values of a Literal or an Enum: where they are longer, only their types are shown."""
 LONGEST_TEXT = 700
 LONGEST_ANNOTATION = 1_500
+LONGEST_JSON = 1 << 22
+"""Characters of a text that are read to see whether it is JSON."""
 
 # A key is data from outside, and it ends up in a prompt: a few plain words at most, no punctuation that could say more.
 HARMLESS = re.compile(r"[^\W\d]\w*(?:[ .-]\w+){0,2}")
+
+JSON_BEGINS = frozenset({"[[", "{{", *(space + sign for space in " \t\r\n" for sign in "[{")})
+"""The first letter of a text and the first that is no space: of a list or an object as JSON."""
 
 TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> as results give it, as an argument is written
     date: ("str (ISO date)", "str (ISO date)"),
@@ -62,6 +68,7 @@ class Shape:
         item: what a list holds.
         fields: what an object with fixed names holds; `optional` are the names that may be missing.
         entry: what an object holds whose keys are data.
+        text: what the JSON holds that a text is.
     """
 
     kinds: tuple[str, ...] = ()
@@ -69,17 +76,18 @@ class Shape:
     fields: Mapping[str, Shape] | None = None
     optional: frozenset[str] = field(default=frozenset())
     entry: Shape | None = None
+    text: Shape | None = None
 
     def __str__(self) -> str:
         """In full, with as many levels of fields as a line can hold."""
-        texts = (self._text(levels) for levels in (3, 2, 1))
-        return next((text for text in texts if len(text) <= LONGEST_TEXT), self.annotation)
+        texts = ((self._text(levels), most) for levels, most in TEXTS)
+        return next((text for text, most in texts if len(text) <= most), self.annotation)
 
     @property
     def annotation(self) -> str:
-        """As a Python annotation, `list[dict]`; empty when nothing is known, or when it is too long to be shown."""
+        """As a Python annotation, `list[dict]`; empty when nothing is known, `...` when it is too long to be shown."""
         text = self._text(0)
-        return text if len(text) <= LONGEST_ANNOTATION else ""
+        return text if len(text) <= LONGEST_ANNOTATION else "..."
 
     @property
     def vague(self) -> bool:
@@ -87,8 +95,17 @@ class Shape:
         inner = self.item if self.item is not None else self.entry
         return self == ANY or (inner is not None and inner.vague)
 
+    @property
+    def may_be_json(self) -> bool:
+        """There is text in it, of which a look at a result would say whether it is JSON."""
+        inner = [self.item, self.entry, *(self.fields or {}).values()]
+        return "str" in self.kinds or any(part is not None and part.may_be_json for part in inner)
+
     def _text(self, levels: int) -> str:
         parts = [kind if levels else kind.partition(" (")[0] if kind in TAGGED else kind for kind in self.kinds]
+        if self.text is not None:
+            parts = [part for part in parts if part != "str"]
+            parts.append(f"str (JSON: {self.text._text(levels)}{', or other text' * ('str' in self.kinds)})")
         if self.item is not None:
             inner = self.item._text(levels)
             parts.append("list" + (f" of {inner}" if "{" in inner else f"[{inner}]" if inner else ""))
@@ -102,19 +119,21 @@ class Shape:
     def _names(self, levels: int) -> Iterable[str]:
         for count, (name, shape) in enumerate((self.fields or {}).items()):
             if count == NAMES_SHOWN:
-                yield "..."
+                yield f"... {len(self.fields or {}) - count} more"
                 return
             text = shape._text(levels)
-            yield _shown_name(name) + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")
+            yield show_name(name) + (f": {text}" if text else "") + (" (optional)" if name in self.optional else "")
 
 
-def _shown_name(name: str) -> str:
+def show_name(name: str) -> str:
     """Write the name of a field on one line, with escapes where it does not show as it is, and cut if it is long."""
     text = name[:LONGEST_FIELD] + "..." if len(name) > LONGEST_FIELD else name
     return text if text.isprintable() else repr(text)
 
 
 ANY = Shape()
+TEXTS = ((3, LONGEST_TEXT), (2, LONGEST_TEXT), (1, LONGEST_ANNOTATION))
+"""Levels of fields that are shown, and how long the text may be with them."""
 TAGGED = {text for pair in TAGS.values() for text in pair}
 
 
@@ -135,7 +154,7 @@ def merge(left: Shape, right: Shape) -> Shape:
     entry = _either(left.entry, right.entry)
     if fields is not None and (entry is not None or len(fields) > NAMES_KEPT):
         fields, optional, entry = None, frozenset[str](), reduce(merge, fields.values(), entry or ANY)
-    return Shape(kinds, _either(left.item, right.item), fields, optional, entry)
+    return Shape(kinds, _either(left.item, right.item), fields, optional, entry, _either(left.text, right.text))
 
 
 def _either(left: Shape | None, right: Shape | None) -> Shape | None:
@@ -154,23 +173,54 @@ def seen(value: JSONValue, nesting: int = NESTING) -> Shape:
             return Shape(entry=ANY)
         fields = {key[: LONGEST_NAME + 1]: seen(item, nesting - 1) for key, item in value.items()}
         return merge(ANY, Shape(fields=fields))
+    if isinstance(value, str) and nesting and (inner := _read_json(value)) is not None:
+        return Shape(text=seen(inner, nesting - 1))
     return Shape((type(value).__name__ if value is not None else "None",))
+
+
+def _read_json(text: str) -> JSONValue:
+    """Read a text that is a JSON list or object; any other text gives None."""
+    if len(text) > LONGEST_JSON or text[:1] + text.lstrip()[:1] not in JSON_BEGINS:
+        return None
+    try:
+        return cast(JSONValue, json.loads(text))
+    except (ValueError, RecursionError):
+        return None
+
+
+def add_json(promised: Shape, shown: Shape) -> Shape:
+    """Add to a declared shape what results have shown of the JSON in its texts; the rest of it stays as declared."""
+
+    def inner(part: Shape | None, other: Shape | None) -> Shape | None:
+        return part if part is None or other is None else add_json(part, other)
+
+    made = promised
+    if "str" in promised.kinds and shown.text is not None:
+        kinds = tuple(kind for kind in promised.kinds if kind != "str" or "str" in shown.kinds)
+        made = replace(made, kinds=kinds, text=shown.text)
+    known = shown.fields or {}
+    fields = promised.fields
+    if fields is not None:
+        fields = {name: add_json(part, known.get(name, ANY)) for name, part in fields.items()}
+    entry = inner(made.entry, reduce(merge, known.values(), shown.entry or ANY))
+    return replace(made, item=inner(made.item, shown.item), fields=fields, entry=entry)
 
 
 def settled(shape: Shape) -> Shape:
     """`shape` as it may be shown: keys that look like data are not names."""
     item = None if shape.item is None else settled(shape.item)
     entry = None if shape.entry is None else settled(shape.entry)
+    text = None if shape.text is None else settled(shape.text)
     if shape.fields is None:
-        return Shape(shape.kinds, item, entry=entry)
+        return Shape(shape.kinds, item, entry=entry, text=text)
     fields = {name: settled(inner) for name, inner in shape.fields.items()}
     if fields and _are_data(shape):
-        return Shape(shape.kinds, item, entry=reduce(merge, fields.values()))
+        return Shape(shape.kinds, item, entry=reduce(merge, fields.values()), text=text)
     names = [name for name in fields if _is_harmless(name)][:NAMES_SEEN_SHOWN]
     shown = {name: fields[name] for name in names}
     if len(names) < len(fields):
         shown["..."] = ANY
-    return Shape(shape.kinds, item, shown, shape.optional)
+    return Shape(shape.kinds, item, shown, shape.optional, text=text)
 
 
 def _are_data(shape: Shape) -> bool:
@@ -180,7 +230,7 @@ def _are_data(shape: Shape) -> bool:
     if len(fields) <= NAMES_SEEN_SHOWN:
         return False
     values = reduce(merge, fields.values())
-    structures = sum(part is not None for part in (values.item, values.fields, values.entry))
+    structures = sum(part is not None for part in (values.item, values.fields, values.entry, values.text))
     return structures + len([kind for kind in values.kinds if kind != "None"]) <= 1
 
 
@@ -198,9 +248,9 @@ def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) ->
     if origin is typing.Annotated:
         return declared(args[0], argument=argument, nesting=nesting)
     if origin is Literal:
-        return Shape(_literal(args))
+        return Shape(tell_choices(args))
     if origin in (typing.Union, types.UnionType):
-        parts = [declared(arg, argument=argument, nesting=nesting) for arg in args]
+        parts = _parts_of_union(args, lambda arg: declared(arg, argument=argument, nesting=nesting))
         return ANY if ANY in parts else reduce(merge, parts)
     if hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):  # NewType, `type X = ...`
         alias = cast(Any, hint)
@@ -231,7 +281,7 @@ def _scalar(kind: type[Any], argument: bool) -> Shape:
     if kind is type(None):
         return Shape(("None",))
     if issubclass(kind, Enum):
-        return Shape(_literal(list(kind)))
+        return Shape(tell_choices(list(kind)))
     if kind in TAGS:
         return Shape((TAGS[kind][argument],))
     base = next((base for base in (bool, int, float, str) if _is(kind, base)), None)
@@ -240,13 +290,13 @@ def _scalar(kind: type[Any], argument: bool) -> Shape:
     return Shape(("str",)) if _is(kind, UUID, PurePath, bytes) else ANY
 
 
-def _literal(choices: Sequence[object]) -> tuple[str, ...]:
-    values = [choice.value if isinstance(choice, Enum) else choice for choice in choices]
-    if all(value is None or isinstance(value, str | int) for value in values) and 0 < len(values) <= NAMES_SHOWN:
-        text = f"Literal[{', '.join(map(repr, values))}]"
-        if len(text) <= LONGEST_CHOICES:
-            return (text,)
-    return tuple(dict.fromkeys(type(value).__name__[:LONGEST_NAME] for value in values))
+def _parts_of_union(args: Sequence[object], inner: Callable[[object], Shape]) -> list[Shape]:
+    """The choices of several Literals are told together."""
+    choices = [choice for arg in args if typing.get_origin(arg) is Literal for choice in typing.get_args(arg)]
+    parts = [inner(arg) for arg in args if typing.get_origin(arg) is not Literal]
+    if choices:
+        parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), Shape(tell_choices(choices)))
+    return parts
 
 
 def _foreign(kind: type[Any]) -> Shape | None:
@@ -263,7 +313,7 @@ def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], froz
     """Names with their hints, and the names that may be missing: a default fills those of a result, not of a dict."""
     if _is(kind, BaseModel):
         infos: dict[str, FieldInfo] = kind.model_fields
-        names = {name: info.alias if argument and info.alias else name for name, info in infos.items()}
+        names = {name: key_of(name, info) if argument else name for name, info in infos.items()}
         hints: dict[str, object] = {names[name]: info.annotation for name, info in infos.items()}
         defaults = {names[name] for name, info in infos.items() if not info.is_required()}
     elif dataclasses.is_dataclass(kind):

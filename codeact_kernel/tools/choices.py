@@ -1,0 +1,44 @@
+"""The values of a Literal or an Enum, as a model is told of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from enum import Enum
+from typing import Any
+
+__all__ = ["tell_choices"]
+
+LONGEST_CHOICES = 1_000
+"""Where the values are longer than this, the first of them are told, and how many more there are."""
+CHOICES_TOLD = 24
+LONGEST_NAME = 32
+LARGEST_INTEGER = 1 << 64
+TYPES: tuple[type[Any], ...] = (str, int, float, bool, type(None))
+
+
+def tell_choices(choices: Sequence[object]) -> tuple[str, ...]:
+    """Write the values as `Literal['a', 'b']`, or give the names of their types where JSON cannot hold one of them."""
+    values = [choice.value if isinstance(choice, Enum) else choice for choice in choices]
+    if not values or not all(type(value) in TYPES for value in values):
+        return tuple(dict.fromkeys(type(value).__name__[:LONGEST_NAME] for value in values))
+    texts = [repr(value) for value in values if _is_short(value)]
+    if len(texts) < len(values) or len(", ".join(texts)) > LONGEST_CHOICES:
+        texts = _take_first(texts[:CHOICES_TOLD], LONGEST_CHOICES)
+        texts.append(f"... {len(values) - len(texts)} more")
+    return (f"Literal[{', '.join(texts)}]",)
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, int):
+        return abs(value) <= LARGEST_INTEGER  # Python writes no integer at all from some length on
+    return not isinstance(value, str) or len(value) <= LONGEST_CHOICES
+
+
+def _take_first(texts: Iterable[str], most: int) -> list[str]:
+    """Take as many of `texts` as have at most `most` characters together; one that is too long is passed over."""
+    taken: list[str] = []
+    for text in texts:
+        if len(text) + 2 <= most:
+            taken.append(text)
+            most -= len(text) + 2
+    return taken
