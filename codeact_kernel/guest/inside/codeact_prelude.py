@@ -146,8 +146,13 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 # -- the importer: what the stock guest lacks comes from the host's pack ---
 
 
-# The guest has no sockets: what waits on one, or asks through one, asks the host instead.
-_FOLLOWED = {"asyncio": "codeact_aio", "urllib.request": "codeact_urllib"}
+# The guest has neither sockets nor threads: what waits on one, or asks through one, asks the host instead.
+_FOLLOWED = {
+    "asyncio": "codeact_aio",
+    "concurrent.futures": "codeact_threads",
+    "threading": "codeact_threading",
+    "urllib.request": "codeact_urllib",
+}
 
 
 class PackImporter:

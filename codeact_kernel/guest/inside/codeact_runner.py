@@ -15,6 +15,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import codeact_ahead
+import codeact_awaits
 import codeact_early
 from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
 from codeact_prelude import before_sleep, host
@@ -114,6 +115,9 @@ def run() -> None:
     _observed.clear()
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
+    namespace.update(
+        {codeact_awaits.AWAITABLE: codeact_awaits.awaitable, codeact_awaits.STARTING: codeact_awaits.starting}
+    )
     namespace.update(ToolDenied=ToolDenied, ToolFailed=ToolFailed)
     outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
     try:
