@@ -10,6 +10,7 @@ import socket
 import pytest
 
 from codeact_kernel.guest import modules
+from codeact_kernel.values import JSONValue
 
 from .conftest import EMULATED, LIMITS, Run, answers, program
 
@@ -196,7 +197,76 @@ async def test_a_value_that_is_no_json_comes_as_its_repr(programs, text, shown):
     assert (run.value, run.outcome.is_json, run.outcome.text) == (None, False, shown)
 
 
-@pytest.mark.parametrize("text", ["", "# nothing", "x = 1", "None", "for x in range(3): x", "print('x')", "def f(): 1"])
+ENDINGS: dict[str, tuple[str, JSONValue]] = {
+    "assignment": ("result = add(1, 2)", 3),
+    "annotated assignment": ("result: int = add(1, 2)", 3),
+    "augmented assignment": ("total = 1\ntotal += 2", 3),
+    "several names": ("a, (b, *c) = 1, (2, 3, 4)", [1, [2, [3, 4]]]),
+    "one value for two names": ("a = b = 3", 3),
+    "an item": ("report = {'n': 1}\nreport['total'] = 2", {"n": 1, "total": 2}),
+    "a branch": ("if add(1, 2) > 2:\n    'big'\nelse:\n    'small'", "big"),
+    "another branch": ("if add(1, 2) > 5:\n    'big'\nelif add(1) == 2:\n    found = 'small'", "small"),
+    "no branch": ("'before'\nif add(1, 2) > 5:\n    'big'", None),
+    "try": ("try:\n    {'total': add(1)}\nexcept ToolFailed as error:\n    f'no: {error}'", {"total": 2}),
+    "except": ("try:\n    fail('why')\nexcept ToolFailed as error:\n    f'no: {error}'", "no: ValueError: why"),
+    "else": ("try:\n    found = 1\nexcept KeyError:\n    0\nelse:\n    found + 1\nfinally:\n    print('end')", 2),
+    "except*": ("try:\n    raise ExceptionGroup('', [KeyError()])\nexcept* KeyError:\n    'key'", "key"),
+    "with": (
+        "import contextlib\nwith contextlib.suppress(KeyError):\n    with contextlib.nullcontext():\n        3",
+        3,
+    ),
+    "match": ("match add(1, 2):\n    case 3: 'yes'\n    case _: 'no'", "yes"),
+    "main guard": ("def main():\n    return add(1, 2)\nif __name__ == '__main__':\n    main()", 3),
+    "main guard of a coroutine": ("async def main():\n    return add(1, 2)\nif __name__ == '__main__':\n    main()", 3),
+    "coroutine": ("async def main():\n    return await add(1, 2)\nmain()", 3),
+    "assigned coroutine": ("async def main():\n    return await add(1, 2)\nresult = main()", 3),
+    "coroutine in an async program": ("one = await add(0)\nasync def f():\n    return await add(one)\nf()", 2),
+    "coroutines": ("async def f(n):\n    return await add(n)\n[f(1), f(2)]", [2, 3]),
+    "coroutines in a dict": ("async def f(n):\n    return await add(n)\n{'a': f(1), 'b': f(2)}", {"a": 2, "b": 3}),
+    "async generator": ("async def f():\n    yield await add(1)\n    yield 5\nf()", [2, 5]),
+    "submitted calls": ("[add.submit(n) for n in (1, 2)]", [2, 3]),
+    "map": ("map(lambda n: add(n), [1, 2])", [2, 3]),
+    "generator": ("(add(n) for n in [1, 2])", [2, 3]),
+    "assigned generator": ("found = (add(n) for n in [1, 2])", [2, 3]),
+    "filter": ("filter(None, [0, 1])", [1]),
+    "zip": ("zip('ab', [1, 2])", [["a", 1], ["b", 2]]),
+    "enumerate": ("enumerate('ab')", [[0, "a"], [1, "b"]]),
+    "reversed": ("reversed([1, 2])", [2, 1]),
+    "groupby": ("import itertools\nitertools.groupby('aab')", [["a", ["a", "a"]], ["b", ["b"]]]),
+    "inside a dict": ("{'ids': map(int, '12'), 'n': [zip('a', 'b')]}", {"ids": [1, 2], "n": [[["a", "b"]]]}),
+    "views of a dict": ("[{'a': 1}.items(), {'a': map(int, '1')}.values()]", [[["a", 1]], [[1]]]),
+    "range": ("[range(3), range(0, 9, 4)]", [[0, 1, 2], [0, 4, 8]]),
+    "path": ("from pathlib import Path\n{'at': Path('/input/a.csv')}", {"at": "/input/a.csv"}),
+    "mapping proxy": ("import types\ntypes.MappingProxyType({'a': range(1)})", {"a": [0]}),
+    "user dict": ("from collections import UserDict, UserList\nUserDict(a=UserList([1]))", {"a": [1]}),
+    "chain map": ("from collections import ChainMap\nChainMap({'a': 1}, {'b': 2})", {"b": 2, "a": 1}),
+    "rows of a csv": ("import csv\ncsv.DictReader(['a,b', '1,2'])", [{"a": "1", "b": "2"}]),
+    "a comment after it": ("3\n# that is all", 3),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), ENDINGS.values(), ids=ENDINGS)
+async def test_the_value_is_that_of_the_last_statement_and_never_a_lazy_one(programs, text, value):
+    run = await programs.run(text)
+    assert run.value == value
+    assert run.outcome.is_json or value is None
+
+
+@pytest.mark.parametrize(
+    "text", ["import itertools\nitertools.count()", "range(10**9)", "[iter(int, 1), iter(int, 1)]"]
+)
+async def test_a_value_without_end_is_read_in_part_and_says_so(programs, text):
+    run = await programs.run(text)
+    assert 10_000 <= len(str(run.value)) < 100_000
+    assert run.stderr == "(The value has more items: the first 10,000 are shown.)\n"
+
+
+async def test_an_error_in_a_lazy_value_is_one_of_the_program(programs):
+    run = await programs.run("rows = [1, 0]\n(1 / row for row in rows)")
+    assert (run.error, run.outcome.failure.line) == ("ZeroDivisionError: division by zero", 2)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing", "_ = 1", "None", "for x in range(3): x", "print('x')", "def f(): 1"])
 async def test_a_program_without_a_last_value_has_none(programs, text):
     run = await programs.run(text)
     assert (run.value, run.outcome.text, run.outcome.is_json) == (None, None, False)

@@ -17,12 +17,12 @@ from typing import Any
 import codeact_ahead
 import codeact_awaits
 import codeact_early
+import codeact_ending
 from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
 from codeact_prelude import before_sleep, host
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80
-_VALUE = "__codeact_value__"
 _FLUSH_AT = 4_096
 _FLUSH_EVERY = 0.05
 _LINES_UNSEEN = 4
@@ -123,7 +123,8 @@ def run() -> None:
     try:
         rooms = [import_module(f"codeact_{name}").begin(told, namespace) for name, told in job["rooms"].items()]
         namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
-        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace)
+        wanted = job["rooms"].get("data", {}).get("outputs")  # then an assignment is for the notebook, and no value
+        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace, assigned=not wanted)
         for end in filter(None, rooms):
             end(value, bool(_observed))
         outcome.update(_value(value))
@@ -134,47 +135,62 @@ def run() -> None:
     _report({**outcome, "observed": list(_observed)})
 
 
-def _finished(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+def _finished(source: str, filename: str, namespace: dict[str, Any], *, assigned: bool) -> Any:
     """The value of a program that came to its end, or ended itself and says that all is well."""
     try:
-        return _in_pieces(source, filename, namespace)
+        return _in_pieces(source, filename, namespace, assigned)
     except SystemExit as error:
         if error.code in (None, 0):
             return None
         raise
 
 
-def _in_pieces(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: bool) -> Any:
     """The value of a program of which more may come while it runs."""
-    value, done = _execute(source, filename, namespace, 0)
+    done = _execute(source, filename, namespace, 0)
     while (piece := codeact_early.more()) is not None:
         source += piece
         if piece.strip():
-            value, done = _execute(source, filename, namespace, done)
+            done = _execute(source, filename, namespace, done)
+    value = codeact_ending.taken(namespace, assigned=assigned)
+    if codeact_ending.waits(value):
+        value = _run_async(codeact_ending.awaited(value))
+    value = codeact_ending.listed(value)
     if value is not None:
         namespace["_"] = value
     return value
 
 
-def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> tuple[Any, int]:
-    """Run what follows the first `done` statements: its value, and how many statements there are now."""
+def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> int:
+    """Run what follows the first `done` statements; how many statements there are now."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     tree = codeact_ahead.rewritten(source, filename, again=done > 0)
     count = len(tree.body)
     tree.body = tree.body[done:]
-    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
-        target = ast.copy_location(ast.Name(_VALUE, ast.Store()), last)
-        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+    if not tree.body:
+        return count
+    codeact_ending.keep_value(tree.body)
     code: CodeType = compile(tree, filename, "exec", flags=_TOP_LEVEL_AWAIT, dont_inherit=True)
-    namespace.pop(_VALUE, None)
+    codeact_ending.taken(namespace, assigned=False)
     if code.co_flags & _COROUTINE:
-        import asyncio
-
-        asyncio.run(eval(code, namespace))
+        _run_async(_until_there(eval(code, namespace), namespace))
     else:
         exec(code, namespace)
-    value = namespace.pop(_VALUE, None)
-    return value, count
+    return count
+
+
+async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
+    """Await a program, and its value while the event loop is there."""
+    await program
+    for name in (codeact_ending.VALUE, codeact_ending.ASSIGNED):
+        if codeact_ending.waits(value := namespace.get(name)):
+            namespace[name] = await codeact_ending.awaited(value)
+
+
+def _run_async(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
 
 
 def _value(value: Any) -> dict[str, Any]:
