@@ -70,6 +70,10 @@ class OwnTool(Protocol):
         ...
 
 
+_CHANGES = frozenset({"data.put", "files.mkdir", "files.remove", "files.rename", "files.rmdir", "files.write"})
+"""Services that change files, or hand something back to the notebook."""
+
+
 class Reach:
     """The rooms of one turn.
 
@@ -85,6 +89,7 @@ class Reach:
         tools: those that are ours, by name.
         names: what is in the guest before a program runs.
         limits: what results of tools are kept by.
+        has_changes: whether a program changed files, or began to hand something back.
     """
 
     def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
@@ -106,6 +111,7 @@ class Reach:
             self.names |= frozenset(network.names)
         self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
         self.limits = settings.limits
+        self.has_changes = False
 
     @property
     def outputs(self) -> Mapping[str, object]:
@@ -170,6 +176,7 @@ class Reach:
             serve = self._services.get(call.name)
             if serve is None:
                 return Raised(kind="ToolFailed", message="there is no such service")
+            self.has_changes = self.has_changes or call.name in _CHANGES
             try:
                 return Returned(value=await serve(dict(call.arguments)))
             except ProgramError as error:
