@@ -21,6 +21,7 @@ from .settings import Limits, Settings
 from .show import Show
 from .tools import BoundCall, ToolSpec
 from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, Shown, ToolCall
+from .zone import local_zone
 
 __all__ = ["OUTPUT_FOLDER", "OwnTool", "Reach", "Room"]
 
@@ -162,7 +163,7 @@ class Reach:
             self.shown.clear()
         for room in self._rooms:
             room.begin()
-        return {room.name: room.told for room in self._rooms}
+        return {"zone": local_zone(), **{room.name: room.told for room in self._rooms}}
 
     def answering(self, answer: Callable[[ToolCall], Awaitable[Answer]]) -> Callable[[ToolCall], Awaitable[Answer]]:
         """`answer` for tools, a service for what has a dot in its name.

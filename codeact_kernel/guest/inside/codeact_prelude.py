@@ -151,7 +151,9 @@ _FOLLOWED = {
     "asyncio": "codeact_aio",
     "concurrent.futures": "codeact_threads",
     "threading": "codeact_threading",
+    "traceback": "codeact_traceback",
     "urllib.request": "codeact_urllib",
+    "zoneinfo": "codeact_tzdata",
 }
 
 

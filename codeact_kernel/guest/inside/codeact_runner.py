@@ -4,6 +4,7 @@ The program comes as data (op `job`) and its outcome goes as data (op `result`);
 """
 
 import ast
+import codecs
 import io
 import json
 import linecache
@@ -47,6 +48,16 @@ class Stream(io.TextIOBase):
         self._sent = 0.0
         self._lines = 0
         self._stride = 1
+        self._buffer: Buffer | None = None
+
+    @property
+    def buffer(self) -> "Buffer":  # type: ignore[override]
+        if self._buffer is None:
+            self._buffer = Buffer(self)
+        return self._buffer
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing of it can be changed."""
 
     def writable(self) -> bool:
         return True
@@ -86,6 +97,25 @@ class Stream(io.TextIOBase):
                 host("write", stream=self.name, text=part.encode(errors="backslashreplace").decode())
 
 
+class Buffer(io.RawIOBase):
+    """What a stream has below it: bytes of UTF-8 are written as text."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        data = bytes(data)
+        self._stream.write(self._decoder.decode(data))
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 _out, _err = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
@@ -108,6 +138,7 @@ def observe(value: Any) -> None:
 def run() -> None:
     """Fetch the job, run it, report its outcome. Never raises."""
     job = host("job")
+    sys.argv = ["program"]
     sys.stdout = sys.__stdout__ = _out
     sys.stderr = sys.__stderr__ = _err
     sys.modules["__main__"] = _main
