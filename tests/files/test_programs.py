@@ -325,3 +325,25 @@ async def test_a_large_file_arrives_as_it_is_and_the_kernel_holds_none_of_it(fil
     assert run.value == [digest, size]
     assert most - before < 24 << 20
     assert len(run.calls) < size / (1 << 19) + 10  # who reads on and on gets pieces of a megabyte
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("with tempfile.TemporaryDirectory() as at:\n    p = os.path.join(at, 'a', 'b.txt')\n    os.mkdir(os.path.dirname(p))\n"
+         "    open(p, 'w').write('text')\n    found = open(p).read(), at.startswith('/tmp/')\n[*found, os.path.exists(at)]", ["text", True, False]),
+        ("with tempfile.NamedTemporaryFile('w+', suffix='.csv') as f:\n    f.write('a,b')\n    f.flush()\n    f.seek(0)\n"
+         "    found = f.read(), open(f.name).read()\n[*found, os.path.exists(f.name)]", ["a,b", "a,b", False]),
+        ("with tempfile.TemporaryFile() as f:\n    f.write(b'ab')\n    f.seek(0)\n    list(f.read())", [97, 98]),
+        ("with tempfile.SpooledTemporaryFile(max_size=2) as f:\n    f.write(b'abc')\n    f.seek(0)\n    f.read().decode()", "abc"),
+        ("fd, path = tempfile.mkstemp(suffix='.txt')\nwith os.fdopen(fd, 'w') as f:\n    f.write('x')\n[open(path).read(), path[-4:]]", ["x", ".txt"]),
+        ("fd, path = tempfile.mkstemp()\nos.close(fd)\nopen(path, 'w').write('x')\nos.remove(path)\nos.listdir('/tmp')", []),
+        ("os.path.isdir(tempfile.mkdtemp())", True),
+        ("tempfile.gettempdir()", "/tmp"),
+    ],
+)  # fmt: skip
+async def test_temporary_files_work_and_are_not_kept(filed: Filed, text: str, value: object):
+    async with filed.turn() as turn:
+        run = await turn.run(f"import os, tempfile\n{text}")
+        assert run.value == value
+        assert not turn.files.outputs

@@ -150,6 +150,7 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 _FOLLOWED = {
     "asyncio": "codeact_aio",
     "concurrent.futures": "codeact_threads",
+    "tempfile": "codeact_tempfile",
     "threading": "codeact_threading",
     "traceback": "codeact_traceback",
     "urllib.request": "codeact_urllib",

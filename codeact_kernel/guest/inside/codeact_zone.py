@@ -104,7 +104,8 @@ def date_fromtimestamp(cls: Any, timestamp: float, /) -> Any:
 
 
 def _use() -> None:
-    for function in (localtime, mktime, asctime, ctime, strftime):
+    functions: tuple[Any, ...] = (localtime, mktime, asctime, ctime, strftime)
+    for function in functions:
         setattr(time, function.__name__, staticmethod(function))  # a class that keeps one does not make it a method
     time.timezone, time.altzone, time.daylight = _told["timezone"], _told["altzone"], _told["daylight"]  # type: ignore[misc]
     time.tzname = tuple(_told["names"])  # type: ignore[misc]
