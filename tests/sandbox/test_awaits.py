@@ -79,6 +79,7 @@ TOGETHER = {
         import asyncio
         sorted([await one for one in asyncio.as_completed([slow(n) for n in (1, 2, 3)])])
         """,
+    "run of gather": "import asyncio\nasyncio.run(asyncio.gather(*[slow(n) for n in (1, 2, 3)]))",
     "a loop": """
         import asyncio
         loop = asyncio.get_event_loop()
@@ -126,8 +127,9 @@ TOGETHER = {
 
 
 @pytest.mark.parametrize("text", TOGETHER.values(), ids=TOGETHER)
-async def test_calls_that_are_awaited_together_are_made_once_and_in_flight_together(programs, text: str):
-    run = await programs.run(program(text), tools={"slow": slow})
+@pytest.mark.parametrize("reads", [(), ("slow",)], ids=["acts", "reads"])
+async def test_calls_that_are_awaited_together_are_made_once_and_in_flight_together(programs, text: str, reads):
+    run = await programs.run(program(text), tools={"slow": slow}, reads=reads)
     assert run.value == [1, 2, 3]
     assert sorted(call.arguments["value"] for call in run.calls) == [1, 2, 3]
     assert run.most_open > 1

@@ -164,6 +164,15 @@ def _taking_several(function: Callable[..., Any]) -> Callable[..., Any]:
     return taking
 
 
+def _gathering(*values: Any, **options: Any) -> Awaitable[Any]:
+    """`asyncio.gather`; without an event loop, as inside `asyncio.run(...)`, it begins when it is awaited."""
+
+    async def later() -> Any:
+        return await _gather(*map(awaitable, values), **options)
+
+    return later() if asyncio._get_running_loop() is None else _gather(*map(awaitable, values), **options)
+
+
 def _replace(name: str, made: Callable[..., Any]) -> None:
     setattr(asyncio, name, made)
     setattr(asyncio.tasks, name, made)
@@ -174,7 +183,7 @@ for _name in ("ensure_future", "wait_for", "shield"):
     _replace(_name, _taking_one(getattr(asyncio, _name)))
 for _name in ("wait", "as_completed"):
     _replace(_name, _taking_several(getattr(asyncio, _name)))
-_replace("gather", lambda *values, **options: _gather(*map(awaitable, values), **options))
+_replace("gather", _gathering)
 asyncio.to_thread = _to_thread  # type: ignore[assignment]
 asyncio.Runner.run = lambda self, coro, **options: _run(self, _coroutine(coro), **options)  # type: ignore[assignment]
 
