@@ -34,6 +34,7 @@ __all__ = ["Embedded", "compile_guest"]
 # alone takes longer than all of these.
 _BOOT = """
 import codeact_runner, codeact_ahead, codeact_early, codeact_data, codeact_files, codeact_open, codeact_os, codeact_show
+import codeact_zone
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
 _RUN = "codeact_runner.run()"
