@@ -169,6 +169,8 @@ ONCE: dict[str, tuple[str, Any]] = {
         [11, 22],
     ),
     "functions in threads of asyncio": ("import asyncio\nawait asyncio.to_thread(lambda n: slow(n) + 1, 7)", 8),
+    "a timeout that a tool gives": ("import asyncio\nawait asyncio.wait_for(slow(7), slow(5))", 7),
+    "a timeout by name": ("from asyncio import wait_for as w\nawait w(fut=slow(7), timeout=slow(5))", 7),
     "exceptions as results": ("import asyncio\nawait asyncio.gather(slow(7), return_exceptions=True)", [7]),
 }
 

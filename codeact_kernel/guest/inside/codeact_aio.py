@@ -150,18 +150,22 @@ async def _to_thread(func: Callable[..., Any], /, *args: Any, **arguments: Any) 
     return value if started is func else await value
 
 
-def _taking_one(function: Callable[..., Any]) -> Callable[..., Any]:
-    def taking(value: Any, *args: Any, **options: Any) -> Any:
-        return function(awaitable(value), *args, **options)
+def _taking(name: str, parameter: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    function = getattr(asyncio, name)
 
+    def taking(*args: Any, **options: Any) -> Any:
+        if args:
+            args = (change(args[0]), *args[1:])
+        elif parameter in options:
+            options[parameter] = change(options[parameter])
+        return function(*args, **options)
+
+    taking.__name__ = taking.__qualname__ = name
     return taking
 
 
-def _taking_several(function: Callable[..., Any]) -> Callable[..., Any]:
-    def taking(values: Iterable[Any], *args: Any, **options: Any) -> Any:
-        return function([asyncio.ensure_future(one) for one in values], *args, **options)
-
-    return taking
+def _futures(values: Iterable[Any]) -> list[Any]:
+    return [asyncio.ensure_future(one) for one in values]
 
 
 def _gathering(*values: Any, **options: Any) -> Awaitable[Any]:
@@ -179,10 +183,10 @@ def _replace(name: str, made: Callable[..., Any]) -> None:
 
 
 _gather, _run = asyncio.gather, asyncio.Runner.run
-for _name in ("ensure_future", "wait_for", "shield"):
-    _replace(_name, _taking_one(getattr(asyncio, _name)))
+for _name, _parameter in (("ensure_future", "coro_or_future"), ("wait_for", "fut"), ("shield", "arg")):
+    _replace(_name, _taking(_name, _parameter, awaitable))
 for _name in ("wait", "as_completed"):
-    _replace(_name, _taking_several(getattr(asyncio, _name)))
+    _replace(_name, _taking(_name, "fs", _futures))
 _replace("gather", _gathering)
 asyncio.to_thread = _to_thread  # type: ignore[assignment]
 asyncio.Runner.run = lambda self, coro, **options: _run(self, _coroutine(coro), **options)  # type: ignore[assignment]

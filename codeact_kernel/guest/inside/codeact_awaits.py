@@ -23,6 +23,8 @@ _TAKES = frozenset({
     "as_completed", "create_task", "ensure_future", "gather", "run", "run_until_complete", "shield", "wait", "wait_for",
 })  # fmt: skip
 """Functions of asyncio, and methods of its loops, runners and groups, whose arguments are awaited."""
+_PARAMETERS = frozenset({"arg", "aws", "coro", "coro_or_future", "fs", "fut", "future", "main"})
+"""What these are called there; the others are timeouts, names and the like."""
 _RUNS = frozenset({"run", "run_until_complete"})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef, ast.GeneratorExp)
 _ASYNC = (ast.Await, ast.AsyncFor, ast.AsyncWith)
@@ -69,14 +71,16 @@ class _Rewriter(ast.NodeTransformer):
     def __init__(self, tree: ast.Module) -> None:
         self._depth = 0
         self._modules: set[str] = set()
-        self._functions: set[str] = set()
+        self._functions: dict[str, str] = {}
         self._makers: set[str] = set()
         for node in ast.walk(tree):
             match node:
                 case ast.Import():
                     self._modules |= {one.asname or "asyncio" for one in node.names if one.name == "asyncio"}
                 case ast.ImportFrom(module="asyncio"):
-                    self._functions |= {one.asname or one.name for one in node.names if one.name in _TAKES}
+                    self._functions.update(
+                        {one.asname or one.name: one.name for one in node.names if one.name in _TAKES}
+                    )
                     self._makers |= {one.asname or one.name for one in node.names}
                 case _:
                     pass
@@ -104,6 +108,11 @@ class _Rewriter(ast.NodeTransformer):
             case _:
                 return False
 
+    def _meant(self, function: ast.expr) -> str:
+        """The name that a function has in asyncio."""
+        name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        return self._functions.get(name, name) if isinstance(function, ast.Name) else name
+
     def takes(self, function: ast.AST) -> bool:
         """Whether what this function gets is awaited."""
         match function:
@@ -126,10 +135,12 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if self.takes(node.func):
-            node.args = [self.started(one) for one in node.args]
+            several = self._meant(node.func) == "gather"
+            node.args = [self.started(one) if several or not index else one for index, one in enumerate(node.args)]
             for keyword in node.keywords:
-                keyword.value = self.started(keyword.value)
-        runs = self._is_async and not self._depth and self.takes(node.func) and _name(node.func) in _RUNS
+                if keyword.arg in _PARAMETERS:
+                    keyword.value = self.started(keyword.value)
+        runs = self._is_async and not self._depth and self.takes(node.func) and self._meant(node.func) in _RUNS
         self.generic_visit(node)
         if runs and node.args:  # the program's own event loop runs already, and no other can run inside of it
             return ast.copy_location(ast.Await(_call(AWAITABLE, node.args[0])), node)
@@ -274,10 +285,6 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
         yield part
         if not isinstance(part, _FUNCTIONS):
             yield from _outside_functions(part)
-
-
-def _name(function: ast.expr) -> str:
-    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
 
 
 def _call(name: str, value: ast.expr) -> ast.expr:
