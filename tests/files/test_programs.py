@@ -66,7 +66,7 @@ async def test_files_are_read(filed: Filed, data: Path, text: str, value: object
     ("text", "value"),
     [
         ("sorted(os.listdir('/input/data'))", ["a.txt", "facts.json", "latin.txt", "rows.csv", "sub"]),
-        ("os.listdir('/'), os.listdir('/input')", [["input", "output"], ["data"]]),
+        ("os.listdir('/'), os.listdir('/input')", [["input", "output", "tmp"], ["data"]]),
         ("[test('/input/data') for test in (os.path.exists, os.path.isdir, os.path.isfile)]", [True, True, False]),
         ("os.path.exists('/input/data/no'), os.path.isfile('/input/data/a.txt')", [False, True]),
         ("os.path.getsize('/input/data/sub/bytes.bin')", 256),
@@ -251,7 +251,7 @@ async def test_a_link_is_known_as_one(filed: Filed, data: Path):
 
 async def test_a_program_without_mounts_is_told_that_there_is_nothing_to_read(filed: Filed):
     run = await filed.run("import os\nprint(os.listdir('/'), os.path.exists('/input'))\nopen('/input/a.csv')")
-    assert run.stdout == "['output'] False\n"
+    assert run.stdout == "['output', 'tmp'] False\n"
     assert run.error.startswith("FileNotFoundError: [Errno 44] there is no such file: nothing is mounted below /input")
 
 
