@@ -18,6 +18,7 @@ class Tries:
     repairs: int = 0
     looks: int = 0
     calls: int = 0
+    told_nothing: bool = False
 
     @property
     def last_repair(self) -> bool:
@@ -28,6 +29,11 @@ class Tries:
     def last(self) -> bool:
         """Whether no program can follow the next one, so that nothing need be kept for it."""
         return self.last_repair and self.looks >= self.settings.limits.observations
+
+    def may_tell_of_nothing(self) -> bool:
+        """Whether the model is told that its program ended with nothing: once in a turn, if it may write another."""
+        told, self.told_nothing = self.told_nothing, True
+        return not told and not self.last_repair
 
     @property
     def too_many_calls(self) -> str:

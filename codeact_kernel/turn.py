@@ -240,7 +240,7 @@ class _Turn:
             return prompt.repair(outcome, self.calls.records, tally.printed, self.checks.specs_named(), most=most)
         if outcome.observed:
             return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
-        return None
+        return prompt.no_value() if tally.is_empty and self.tries.may_tell_of_nothing() else None
 
     async def start(self, program: str, sandbox: Sandbox, early: Early | None = None) -> RunOutcome:
         """Run a program, or the first statements of one that is still being written."""

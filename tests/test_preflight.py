@@ -54,6 +54,11 @@ WRONG = {
     "x = 1\nreturn x": ("Line 2", "returns outside a function", "expression"),
     "if True:\n    break": ("Line 2", "'break' outside loop"),
     "def f():\n    await g\ng = f": ("Line 2", "outside async function"),
+    # what would fail only after the call
+    "users = await list_users": ("Line 1 awaits `list_users` without calling it", "Call it: list_users()."),
+    "async for user in list_users():\n    print(user)": ("Line 1 loops over `list_users(...)`", "plain `for`"),
+    "[user async for user in list_users()]": ("Line 1 loops over `list_users(...)`", "plain `for`"),
+    "async def f():\n    async with search('a') as found:\n        return found": ("Line 2 uses `search(...)`",),
     # rebinding
     "\n\ndef get_orders(user_id):\n    return []": ("Line 3 defines `get_orders` itself", "a tool", "do not define it"),
     "async def get_orders(user_id): ...": ("Line 1 defines `get_orders`",),

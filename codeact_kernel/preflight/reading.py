@@ -98,6 +98,7 @@ class Reading(ast.NodeVisitor):
         self.imports: list[Import] = []
         self.returns: list[int] = []
         self.members: list[tuple[str, str, int]] = []
+        self.awaited: list[tuple[str, ast.expr, Scope]] = []
         self.guards = 0
         self.loops = 0
 
@@ -127,7 +128,22 @@ class Reading(ast.NodeVisitor):
 
     visit_While = visit_repeated
 
+    def visit_Await(self, node: ast.Await) -> None:
+        self.awaited.append(("await", node.value, self.scope))
+        self.generic_visit(node)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.awaited += [("async with", item.context_expr, self.scope) for item in node.items]
+        self.generic_visit(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        if node.is_async:
+            self.awaited.append(("async for", node.iter, self.scope))
+        self.generic_visit(node)
+
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        if isinstance(node, ast.AsyncFor):
+            self.awaited.append(("async for", node.iter, self.scope))
         self.visit(node.target)
         self.visit(node.iter)
         self.loops += 1

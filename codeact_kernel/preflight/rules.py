@@ -41,6 +41,7 @@ def find_problems(
     yield _wrong_imports(reading, tools, library, known)
     yield _rebound_tools(reading, tools, library)
     yield _wrong_calls(reading, tools, direct)
+    yield _wrong_awaits(reading, tools)
     yield _undefined_names(reading, tools, library, known, direct)
     yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
 
@@ -142,6 +143,24 @@ def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts], direct: Colle
         elif call.name == "input":
             remedy = "Take the value from a tool or write it in the program."
             yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
+
+
+def _wrong_awaits(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+    """What would fail only after the tool was called. A plain `await tool(...)` works."""
+    for word, node, scope in reading.awaited:
+        match word, node:
+            case "await", ast.Name(id=name):
+                fault, remedy = f"awaits {quote(name)} without calling it", f"Call it: {_usage(name, tools)}."
+            case "async for", ast.Call(func=ast.Name(id=name)):
+                fault = f"loops over {quote(f'{name}(...)')} with `async for`, but a tool gives its value at once"
+                remedy = "Use a plain `for`."
+            case "async with", ast.Call(func=ast.Name(id=name)):
+                fault = f"uses {quote(f'{name}(...)')} in `async with`, but a tool gives a plain value"
+                remedy = "Assign it to a variable."
+            case _:
+                continue
+        if name in tools and name not in reading.module.bound and scope.means_global(name):
+            yield Problem.at(node.lineno, fault, remedy)
 
 
 def _wrong_call_tool(call: Call, reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:

@@ -47,7 +47,10 @@ def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
 
 
 def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
-    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`."""
+    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`.
+
+    Before there is an event loop nothing is sent: the call is made when it is awaited, as by `asyncio.run`.
+    """
     from codeact_aio import start  # asyncio takes a while to import: only where it is wanted
 
     return start(name, arguments)
@@ -188,9 +191,16 @@ def as_function(name: str, parameters: list[str]) -> Any:
     def tool(*args: Any, **arguments: Any) -> Any:
         return call_and_wait(name, named(name, args, arguments))
 
+    def submitted(together: int, /, *args: Any, **arguments: Any) -> Pending:
+        return Pending(name, named(name, args, arguments), together)
+
+    def started(*args: Any, **arguments: Any) -> Awaitable[Any]:
+        return call_tool_async(name, **named(name, args, arguments))
+
     function: Any = tool
-    function.submit = lambda *args, **arguments: Pending(name, named(name, args, arguments))  # type: ignore[misc]
+    function.submit = lambda *args, **arguments: submitted(1, *args, **arguments)  # type: ignore[misc]
     function.map = lambda *args, **arguments: call_each(name, named(name, args, arguments))  # type: ignore[misc]
+    function.__codeact_start__, function.__codeact_submit__ = started, submitted
     _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."

@@ -146,8 +146,16 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 # -- the importer: what the stock guest lacks comes from the host's pack ---
 
 
-# The guest has no sockets: what waits on one, or asks through one, asks the host instead.
-_FOLLOWED = {"asyncio": "codeact_aio", "urllib.request": "codeact_urllib"}
+# The guest has neither sockets nor threads: what waits on one, or asks through one, asks the host instead.
+_FOLLOWED = {
+    "asyncio": "codeact_aio",
+    "concurrent.futures": "codeact_threads",
+    "tempfile": "codeact_tempfile",
+    "threading": "codeact_threading",
+    "traceback": "codeact_traceback",
+    "urllib.request": "codeact_urllib",
+    "zoneinfo": "codeact_tzdata",
+}
 
 
 class PackImporter:
