@@ -28,7 +28,12 @@ TOOLS = {
         Tool("search", ("text", "limit"), ("text",)),
     )
 }
-MODULES = frozenset({"asyncio", "collections", "concurrent", "concurrent.futures", "json", "math", "os", "statistics"})
+# fmt: off
+MODULES = frozenset({
+    "asyncio", "builtins", "collections", "concurrent", "concurrent.futures", "contextlib", "importlib", "importlib.util",
+    "json", "math", "os", "statistics", "sys", "typing",
+})
+# fmt: on
 
 
 def examine(program: str) -> Report:
@@ -83,7 +88,15 @@ WRONG = {
     "import numpy.linalg": ("`numpy.linalg`", "not in the sandbox"),
     "import concurrent.processes": ("`concurrent.processes`", "not in the sandbox"),
     "from . import helper": ("Line 1", "package of its own"),
-    "def f():\n    import requests": ("Line 2", "`requests`"),
+    "def f():\n    import requests\nf()": ("Line 2", "`requests`"),
+    "def g():\n    import requests\ndef f():\n    return g\nprint(f())": ("Line 2", "`requests`"),
+    "class A:\n    def __init__(self):\n        import requests\nA()": ("Line 3", "`requests`"),
+    "if not TYPE_CHECKING:\n    import requests": ("Line 2", "`requests`"),
+    "if __name__ == '__main__':\n    import requests": ("Line 2", "`requests`"),
+    "try:\n    import ujson as json\nexcept ImportError:\n    import orjson as json": ("Line 4", "`orjson`"),
+    "import matplotlib.pyplot as plt": ("Line 1", "`matplotlib.pyplot`", "`show(rows, chart='bar'"),
+    "from plotly import express": ("`plotly`", "`show(rows, chart='bar'"),
+    "plt.plot([1, 2])": ("`plt`", "`show(rows, chart='bar'"),
     "try:\n    import requests\nexcept ValueError: pass": ("Line 2", "`requests`"),
     "try: pass\nexcept ImportError:\n    import requests": ("Line 3", "`requests`"),
     "from tools import get_orders\nget_orders(1)": ("Line 1", "no import", "get_orders(user_id) directly"),
@@ -100,11 +113,16 @@ WRONG = {
     "print(1)\nweather('Oslo')": ("Line 2", "`weather`", "not defined", "The tools are list_users"),
     "json.dumps(1)": ("`json`", "`import json`"),
     "display(1)": ("`display`", "Print"),
+    "def f(a):\n    if a:\n        get_order(a)\nf(1)": ("Line 3", "the tool get_orders(user_id)?"),
+    "def f(a):\n    if a:\n        helper(a)\n    helper(a)\nf(1)": ("Line 4", "`helper`", "not defined"),
     # arguments
     "get_orders(id=1)": ("Line 1", "`id`", "`user_id` missing", "get_orders(user_id)"),
     "get_orders()": ("`user_id` missing", "get_orders(user_id)"),
     "get_orders(1, 2)": ("2 positional arguments", "takes 1", "get_orders(user_id)"),
     "get_orders(1, user_id=1)": ("`user_id` given twice",),
+    "get_orders(1, 2, 3)": ("3 positional arguments where it takes 1",),
+    "list_users(1)": ("Line 1", "1 positional argument where it takes none"),
+    "list_users(1, 2)": ("2 positional arguments where it takes none",),
     "search('x', max=3)": ("`max`", "search(text, limit=...)"),
     "search(limit=3, *[])\nlist_users(1)": ("Line 2", "list_users()"),
     "call_tool('get_orders', user=1)": ("`user`", "get_orders(user_id)"),
@@ -145,7 +163,42 @@ RIGHT = [
     "lambda weather: weather()",
     "def input(text): return text\ninput('x')",
     "try:\n    get_orders(1)\nexcept (ToolDenied, ToolFailed) as error:\n    print(error)",
+    "try:\n    get_orders(1)\nexcept ToolError as error:\n    print(error)",
     "observe(1)\n__name__",
+    # imports that are never made, or whose failure is handled
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd\n1",
+    "import typing as t\nif t.TYPE_CHECKING:\n    import pandas\nelse:\n    pandas = None",
+    "if False:\n    import pandas\n1",
+    "while 0:\n    import pandas",
+    "if __name__ != '__main__' and False:\n    import pandas",
+    "import importlib.util\nif importlib.util.find_spec('pandas'):\n    import pandas\n1",
+    "from importlib.util import find_spec\nif find_spec('pandas') is None:\n    1\nelse:\n    import pandas",
+    "from importlib.util import find_spec\nthere = find_spec('pandas') is not None\nif there:\n    import pandas.api",
+    "from importlib.util import find_spec\ndef has(name):\n    return find_spec(name)\nif has('numpy'):\n    import numpy",
+    "import sys\nif 'numpy' in sys.modules:\n    import numpy",
+    "try:\n    import numpy\n    FAST = True\nexcept ImportError:\n    FAST = False\nif FAST:\n    import numpy.linalg",
+    "import contextlib\nwith contextlib.suppress(ImportError):\n    import numpy\n1",
+    "from contextlib import suppress\nwith suppress(KeyError, ModuleNotFoundError):\n    import numpy",
+    "import builtins\ntry:\n    import numpy\nexcept builtins.ImportError:\n    numpy = None",
+    "MISSING = (ImportError, OSError)\ntry:\n    import numpy\nexcept MISSING:\n    numpy = None",
+    "try:\n    import numpy\nexcept ImportError:\n    pass\nelse:\n    import numpy.linalg",
+    "try:\n    import json\nexcept ImportError:\n    import simplejson as json",
+    "def f():\n    import pandas\n1",
+    "def f():\n    import pandas\ndef g():\n    f()\n1",
+    "class A:\n    def frame(self):\n        import pandas\nA()",
+    "def load():\n    import pandas\ntry:\n    load()\nexcept ImportError:\n    pass",
+    # names in a branch that is not taken, that are never looked up, or whose absence is handled
+    "def f(a, b):\n    if a > b: swap(a, b)\n    return b\nf(1, 2)",
+    "1 if True else helper()",
+    "True or helper()",
+    "try:\n    1\nexcept ValueError:\n    helper()",
+    "match 1:\n    case 1: pass\n    case _: helper()",
+    "if 1 > 2:\n    sys.exit()",
+    "try:\n    helper(1)\nexcept NameError:\n    pass",
+    "from contextlib import suppress\nwith suppress(NameError):\n    helper(1)",
+    "def f():\n    return helper()\n1",
+    "def f(day: math.Foo, n: List[int] = 1) -> collections.Bar():\n    x: json = 1\n    return day\nf(1)",
+    "def f():\n    return input('n')\n1",
     "def f():\n    return 1",
     "async def f():\n    async with f() as x:\n        return await x",
 ]
