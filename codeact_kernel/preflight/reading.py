@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
+
 __all__ = ["CALLERS", "Binding", "Call", "Import", "Reading", "Scope", "Use"]
 
 CALLERS = frozenset({"call_tool", "call_tool_async"})
-IMPORT_FAILURES = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
-NAME_FAILURES = frozenset({"NameError", "UnboundLocalError"})
-PROBES = frozenset({"find_spec", "TYPE_CHECKING"})
 
 Kind: TypeAlias = Literal["module", "function", "class", "comprehension"]
 Verb: TypeAlias = Literal["defines", "imports", "binds"]
@@ -132,46 +131,14 @@ class Reading(ast.NodeVisitor):
         self.members: list[tuple[str, str, int]] = []
         self.attributes: list[Use] = []
         self.functions: list[Scope] = []
-        self.probed: set[str] = set()
-        self.flags: set[str] = set()
-        self.import_failures = set(IMPORT_FAILURES)
+        self.probes = Probes()
         self.guards = self.name_guards = 0
         self.loops = self.branches = 0
         self.instead_of: tuple[Import, ...] = ()
 
     def visit_Module(self, node: ast.Module) -> None:
-        for part in ast.walk(node):
-            self._note_probe(part)
+        self.probes = Probes(node)
         self.generic_visit(node)
-
-    def _note_probe(self, node: ast.AST) -> None:
-        """What the program asks about modules before it imports them, and the names that hold the answers."""
-        match node:
-            case ast.Call(args=[ast.Constant(value=str(module)), *_]) if self._asks(node.func):
-                self.probed.add(module.partition(".")[0])
-            case ast.Assign(targets=targets, value=value):
-                names = {target.id for target in targets if isinstance(target, ast.Name)}
-                if _name_of(value) in IMPORT_FAILURES or _any_of(value, IMPORT_FAILURES):
-                    self.import_failures |= names
-                if any(map(self._asks, ast.walk(value))):
-                    self.flags |= names
-            case ast.NamedExpr(target=ast.Name(name), value=value) if any(map(self._asks, ast.walk(value))):
-                self.flags.add(name)
-            case ast.FunctionDef(name=name) if any(map(self._asks, ast.walk(node))):
-                self.flags.add(name)
-            case ast.Try() if any(_catches(one, self.import_failures) for one in node.handlers):
-                parts = [part for statement in (*node.body, *node.orelse) for part in ast.walk(statement)]
-                if any(isinstance(part, ast.Import | ast.ImportFrom) for part in parts):
-                    self.flags |= {
-                        part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)
-                    }
-            case _:
-                pass
-
-    def _asks(self, node: ast.AST) -> bool:
-        """Whether this asks if a module is there, or has the answer."""
-        name = _name_of(node)
-        return name in PROBES or name in self.flags or (name == "modules" and isinstance(node, ast.Attribute))
 
     def bind(self, name: str, line: int, verb: Verb = "binds") -> None:
         scope = self.module if name in self.scope.globals else self.scope
@@ -224,7 +191,7 @@ class Reading(ast.NodeVisitor):
         self.loops -= 1
 
     def visit_While(self, node: ast.While) -> None:
-        never = _truth(node.test) is False
+        never = truth_of(node.test) is False
         self.visit(node.test)
         self.loops += 1
         self.visit_each(node.body, guard=never, name_guard=never)
@@ -232,7 +199,7 @@ class Reading(ast.NodeVisitor):
         self.visit_each(node.orelse)
 
     def visit_If(self, node: ast.If) -> None:
-        truth, asks = _truth(node.test), any(map(self._asks, ast.walk(node.test)))
+        truth, asks = truth_of(node.test), any(map(self.probes.asks, ast.walk(node.test)))
         self.visit(node.test)
         for part, runs in ((node.body, True), (node.orelse, False)):
             never = truth is (not runs)
@@ -251,8 +218,8 @@ class Reading(ast.NodeVisitor):
         self.visit_each([node.guard, *node.body], branch=True)
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
-        guard = any(_handles(item.context_expr, self.import_failures) for item in node.items)
-        name_guard = any(_handles(item.context_expr, NAME_FAILURES) for item in node.items)
+        guard = any(handles(item.context_expr, self.probes.failures) for item in node.items)
+        name_guard = any(handles(item.context_expr, NAME_FAILURES) for item in node.items)
         self.visit_each(node.items)
         self.visit_each(node.body, guard=guard, name_guard=name_guard)
 
@@ -363,8 +330,8 @@ class Reading(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
-        guard = any(_catches(one, self.import_failures) for one in node.handlers)
-        name_guard = any(one.type is not None and _catches(one, NAME_FAILURES) for one in node.handlers)
+        guard = any(catches(one, self.probes.failures) for one in node.handlers)
+        name_guard = any(one.type is not None and catches(one, NAME_FAILURES) for one in node.handlers)
         before = len(self.imports)
         self.visit_each(node.body, guard=guard, name_guard=name_guard)
         self.visit_each(node.orelse, guard=guard)
@@ -385,7 +352,7 @@ class Reading(ast.NodeVisitor):
     def _import(
         self, node: ast.Import | ast.ImportFrom, module: str, names: tuple[str, ...] = (), relative: bool = False
     ) -> None:
-        guarded = self.guards > 0 or module.partition(".")[0] in self.probed
+        guarded = self.guards > 0 or module.partition(".")[0] in self.probes.modules
         self.imports.append(Import(node.lineno, module, names, relative, guarded, self.scope, self.instead_of))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
@@ -393,43 +360,3 @@ class Reading(ast.NodeVisitor):
         self._import(node, node.module or "", names, node.level > 0)
         for alias in node.names:
             self.bind(alias.asname or alias.name, node.lineno, "imports")
-
-
-def _name_of(node: ast.AST) -> str:
-    """The name, or the last part of a dotted one; empty for anything else."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
-
-
-def _any_of(node: ast.AST, names: Collection[str]) -> bool:
-    return isinstance(node, ast.Tuple | ast.List) and any(_name_of(one) in names for one in node.elts)
-
-
-def _catches(handler: ast.ExceptHandler, names: Collection[str]) -> bool:
-    """Whether the handler is for one of these exceptions, or for all there are."""
-    return handler.type is None or _name_of(handler.type) in names or _any_of(handler.type, names)
-
-
-def _handles(manager: ast.expr, names: Collection[str]) -> bool:
-    """Whether the `with` block of `manager` is one like `suppress(ImportError)`."""
-    return isinstance(manager, ast.Call) and any(_name_of(one) in names or _any_of(one, names) for one in manager.args)
-
-
-def _truth(test: ast.expr) -> bool | None:
-    """What a condition is, where the text says so."""
-    match test:
-        case ast.Constant(value=value):
-            return bool(value)
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            known = _truth(operand)
-            return None if known is None else not known
-        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
-            return True
-        case ast.BoolOp(op=operator, values=values):
-            decides = isinstance(operator, ast.Or)
-            return decides if any(_truth(value) is decides for value in values) else None
-        case _:
-            return False if _name_of(test) == "TYPE_CHECKING" else None

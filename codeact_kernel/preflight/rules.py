@@ -17,9 +17,7 @@ __all__ = ["find_problems"]
 RESERVED = CALLERS | {"observe"}
 EXCEPTIONS = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
 # IPython and the CodeAct kernel add names to the host's builtins that the guest does not have.
-PRESENT = (
-    frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | EXCEPTIONS
-)
+PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | EXCEPTIONS
 # A program that uses one of these may make names in ways that cannot be read.
 NAMESPACES = frozenset({"exec", "globals", "locals", "vars"})
 ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
