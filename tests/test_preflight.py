@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeact_kernel.preflight import Report, check
+from codeact_kernel.preflight import Cleaned, Report, check, fingerprint, without_needless_imports
 
 
 @dataclass(frozen=True)
@@ -338,3 +338,85 @@ def test_without_the_network_its_functions_are_told_as_off_and_not_as_unknown():
 def test_a_client_of_the_web_is_answered_with_the_one_that_is_there():
     (problem,) = check("import requests\nrequests.get('https://example.org')", {}, MODULES, {"http_get"}).problems[:1]
     assert "Call `http_get(url)`" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("program", "cleaned"),
+    [
+        ("from tools import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("from get_orders import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("from functions import get_orders, search\nsearch('x')", "\nsearch('x')"),
+        ("from __main__ import get_orders, ToolError\nget_orders(1)", "\nget_orders(1)"),
+        ("from codeact import call_tool, ToolFailed  # it is there", "pass  # it is there"),
+        ("from api.orders import get_orders as orders\norders(1)", "orders = get_orders\norders(1)"),
+        ("from . import get_orders\nfrom .tools import search", "\n"),
+        ("from tools import *\nget_orders(1)", "\nget_orders(1)"),
+        ("import json, get_orders\njson.dumps(get_orders(1))", "import json\njson.dumps(get_orders(1))"),
+        ("import get_orders as g; g(1)", "g = get_orders; g(1)"),
+        (
+            "def f():\n    from tools import search\n    return search('é')",
+            "def f():\n    pass\n    return search('é')",
+        ),
+        (
+            "try:\n    from tools import search\nexcept ImportError:\n    pass",
+            "try:\n    pass\nexcept ImportError:\n    pass",
+        ),
+        ("x = 'é'; from tools import search; search(x)", "x = 'é'; pass; search(x)"),
+        (
+            "from tools import (\n    get_orders,\n    search as find,\n)\nfind('x')",
+            "find = search \\\n\\\n\\\n \nfind('x')",
+        ),
+        ("from tools import (get_orders,\n  search); get_orders(1)", "pass \\\n ; get_orders(1)"),
+        ("import tools\ntools.get_orders(1)", "\nget_orders(1)"),
+        ("import tools\nimport tools\ntools.search('x')", "\n\nsearch('x')"),
+        ("import functions as f\n'é', f.search('x'), f.ToolError", "\n'é', search('x'), ToolError"),
+    ],
+)
+def test_an_import_of_what_is_there_is_taken_out_and_the_lines_keep_their_numbers(program: str, cleaned: str) -> None:
+    found = without_needless_imports(program, TOOLS, MODULES)
+    assert found.program == cleaned
+    assert found.names
+    assert cleaned.count("\n") == program.count("\n")
+    assert examine(cleaned).problems == ()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import json\nfrom math import *",
+        "from tools import get_orders, helper",  # who knows what the helper is
+        "from requests import search\nsearch('https://example.org')",  # means that library
+        "from json import search",
+        "import get_orders\nget_orders.get_order(1)",
+        "import tools\nprint(tools)",
+        "import tools\ntools.helper(1)",
+        "import helper",
+        "from numpy import *",
+        "from tools import get_orders\nthis is no program",
+        "import\0",
+        "print('from tools import get_orders')",
+    ],
+)
+def test_any_other_import_is_left_to_preflight(program: str) -> None:
+    assert without_needless_imports(program, TOOLS, MODULES) == Cleaned(program)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(st.characters()), st.lists(WORDS, max_size=40).map(" ".join)))
+def test_no_text_makes_the_cleaning_raise(program: str) -> None:
+    cleaned = without_needless_imports(f"import tools\n{program}", TOOLS, MODULES).program
+    assert cleaned.count("\n") == program.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "other", ["x=1\ny = [ 2,\n 3]", "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n", "x = 1; y = [2, 3]"]
+)
+def test_programs_are_the_same_whatever_their_spaces_and_comments(other: str) -> None:
+    assert fingerprint(other) == fingerprint("x = 1\ny = [2, 3]")
+    assert fingerprint(other) != fingerprint("x = 1\ny = [2, 4]")
+
+
+def test_programs_that_cannot_be_parsed_are_compared_line_by_line() -> None:
+    assert fingerprint("x = (\n\n  1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
+    assert fingerprint("\ud800") != fingerprint("\0")

@@ -99,8 +99,8 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     assert (result.attempts, result.model_turns) == (2, 2)
     told = model.asked[1][-1].content
     assert 'File "<program 1>", line 2' in told
-    assert "KeyError: 'color'" in told
-    assert 'look_up(key="a") returned' in told
+    assert "KeyError: 'color'\nThe keys there are 'colour', 'size'.\n" in told
+    assert '- look_up with key "a" returned a result\n' in told
     assert "-> {colour: str, size: int}" in told
     assert "variables are still there" in told
     assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["KeyError: 'color'"]
@@ -172,6 +172,48 @@ async def test_an_answer_that_cannot_be_used_is_mended_like_a_program(session):
     result = await session.ask("Do it.", model=model)
     assert (result.value, result.model_turns) == (2, 2)
     assert "empty" in model.asked[1][-1].content
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "row = look_up('a')\nrow['color']",
+        "rows = [look_up('a')]\n'é', rows[0]['color']",
+        "rows = {'x': [look_up('a')]}\nfor i in range(1):\n    print(rows['x'][i]['color'] + 1)",
+        "look_up('a')['color']",
+        "[look_up(key)['color'] for key in 'ab']",
+        "max([look_up('a')], key=lambda row: row['color'])",
+        "from operator import itemgetter\nrows = [look_up('a')]\nsorted(rows, key=itemgetter('color'))",
+        "row = look_up('a')\nrow.pop('color')",
+        "row = look_up('a')\ndel row['color']",
+        "row = look_up('a')\nrow['color'] += 1",
+        "row = look_up('a')\nf'{row[\"color\"]}'",
+        "row = look_up('a')\n'{color}'.format(**row)",
+        "def name(row):\n    return (\n        row\n        ['color']\n    )\nname(look_up('a'))",
+    ],
+)
+async def test_a_key_that_is_not_there_is_answered_with_those_that_are(session, text):
+    _, _, model = await ask(session, [text, "1"])
+    assert "The keys there are 'colour', 'size'." in model.asked[1][-1].content
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("d = {f'k{i}': i for i in range(1000)}\nd['x']", "'k18', 'k19', and more."),
+        ("d = {'k' * 100_000: 1}\nd['x']", f"are '{'k' * 59}…."),
+        ("d = {}\nd['x']", None),
+        ("raise KeyError('x')", None),
+        ("{1: 2}[3]", None),
+        ("class D(dict):\n    def __missing__(self, key): raise KeyError('no', 1)\nD()['x']", None),
+        ("class K:\n    def __repr__(self): raise ValueError\nd = {K(): 1}\nd['x']", None),
+    ],
+)
+async def test_the_keys_that_are_listed_are_bounded_and_none_are_invented(session, text, said):
+    result, _, model = await ask(session, [text, "1"])
+    assert result.value == 1
+    told = model.asked[1][-1].content
+    assert (said in told) if said else ("The keys" not in told)
 
 
 async def test_nobody_there_means_denied_with_a_sentence_and_allow_means_allowed(session):

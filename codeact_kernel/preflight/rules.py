@@ -12,7 +12,7 @@ from .reading import CALLERS, Call, Import, Reading, Use
 from .report import Problem, ToolFacts, quote
 from .running import CallGraph
 
-__all__ = ["find_problems"]
+__all__ = ["EXCEPTIONS", "RESERVED", "TOOL_MODULES", "find_problems", "is_known_library"]
 
 RESERVED = CALLERS | {"observe"}
 EXCEPTIONS = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
@@ -24,6 +24,16 @@ ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
 TOOL_MODULES = frozenset({"codeact", "codeact_kernel", "functions", "hyperlight", "tool", "tools"})
 # Third-party modules whose nearest name in the standard library is no substitute.
 OTHERS = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
+# Who imports a name from one of these means that library, also where a tool has the same name.
+# fmt: off
+LIBRARIES = frozenset({
+    "IPython", "PIL", "boto3", "bs4", "click", "cv2", "dask", "dateutil", "django", "duckdb", "fastapi", "flask",
+    "geopandas", "google", "ibis", "jinja2", "keras", "mcp", "mysql", "networkx", "nltk", "numpy", "openai", "openpyxl",
+    "pandas", "polars", "psycopg2", "pyarrow", "pydantic", "pymongo", "pytest", "pytz", "redis", "rich", "scipy",
+    "scrapy", "selenium", "sklearn", "spacy", "sqlalchemy", "statsmodels", "sympy", "tabulate", "tensorflow", "torch",
+    "tqdm", "transformers", "yaml", "yfinance",
+})
+# fmt: on
 NETWORK = frozenset({"http_get", "http_get_async", "http_post", "http_request"})
 NAMES_SHOWN = 12
 NAMES_COMPARED = 50
@@ -48,6 +58,11 @@ def find_problems(
     yield _wrong_calls(reading, graph, tools, direct)
     yield _undefined_names(reading, graph, tools, library, known, direct)
     yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
+
+
+def is_known_library(module: str) -> bool:
+    """Whether everybody knows the module of this first name, though the sandbox has no such module."""
+    return any(module in names for names in (OTHERS, LIBRARIES, CHARTS, CLIENTS))
 
 
 class _Library:
