@@ -390,6 +390,7 @@ def test_an_import_of_what_is_there_is_taken_out_and_the_lines_keep_their_number
         "from json import search",
         "import get_orders\nget_orders.get_order(1)",
         "import tools\nprint(tools)",
+        "import __main__\n__main__.get_orders(1)",
         "import tools\ntools.helper(1)",
         "import helper",
         "from numpy import *",

@@ -124,15 +124,14 @@ class _Needless:
         renamed: list[ast.alias] = []
         for alias in node.names:
             owner = alias.asname or alias.name.partition(".")[0]
-            if not self._is_missing(alias.name) or alias.name == "__main__":
-                kept.append(alias)
-            elif alias.name in self._tools and owner not in self._members:
+            if alias.name in self._tools and alias.name not in self._modules and owner not in self._members:
                 renamed.append(alias)
-            elif not self._is_module_of_tools(alias, owner):
+            elif not self._is_missing(alias.name) or not self._is_module_of_tools(alias, owner):
                 kept.append(alias)
         if len(kept) == len(node.names):
             return
-        self.names += [alias.name for alias in node.names if alias not in kept]
+        stay = set(map(id, kept))
+        self.names += [alias.name for alias in node.names if id(alias) not in stay]
         imports = [ast.unparse(ast.Import(kept))] if kept else []
         names = _renamed(renamed)
         self.changes.append(_Change(node, "; ".join([*imports, *([names] if names != "pass" else [])]) or "pass"))
