@@ -150,7 +150,9 @@ async def test_the_next_turn_starts_with_a_clean_guest(session):
 async def test_a_program_finds_no_names_but_its_own(session):
     result, _, _ = await ask(session, ["sorted(name for name in globals() if not name.startswith('__'))"])
     tools = ["add", "look_up", "pay", "slow"]
-    assert result.value == sorted([*tools, "ToolDenied", "ToolFailed", "call_tool", "call_tool_async", "observe", "show"])
+    assert result.value == sorted(
+        [*tools, "ToolDenied", "ToolFailed", "call_tool", "call_tool_async", "observe", "show"]
+    )
 
 
 async def test_variables_of_a_failed_turn_are_not_seen_by_the_next_one(session):

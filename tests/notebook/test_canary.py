@@ -86,7 +86,12 @@ def answer(endpoint: FakeEndpoint, *programs: str) -> None:
 def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, tmp_path):
     answer(endpoint, LOOKS_AROUND)
     assert nb.run("%%codeact --record answers.jsonl\nLook around.").status == "ok"
-    answer(endpoint, "fails(n=1)", "try:\n    fails(n=2)\nexcept ToolFailed as error:\n    observe(str(error))", "fine(n=2)")
+    answer(
+        endpoint,
+        "fails(n=1)",
+        "try:\n    fails(n=2)\nexcept ToolFailed as error:\n    observe(str(error))",
+        "fine(n=2)",
+    )
     assert nb.run("%%codeact\nMend it.").status == "ok"
     answer(endpoint, "gated(n=1)")
     nb.run("%%codeact --max-retries 0\nAsk.", answers=["s"])
