@@ -18,7 +18,7 @@ from .tables import Table, column_of, table_of
 __all__ = ["Input", "Wanted", "checked", "taken", "wanted"]
 
 
-_THERE = frozenset({"ToolDenied", "ToolFailed", "http_get", "http_get_async", "http_post"})
+_THERE = frozenset({"ToolDenied", "ToolError", "ToolFailed", "http_get", "http_get_async", "http_post"})
 
 
 @dataclass(frozen=True, slots=True)

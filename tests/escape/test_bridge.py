@@ -584,7 +584,9 @@ async def test_of_a_tools_error_neither_path_nor_secret_crosses(kernel, shape):
 
     with offering(kernel, fails):
         turn = await kernel.turn(TRIED + "seen = tried(fails)", "1", max_retries=1)
-        repaired = await kernel.turn("fails()", "seen = 1", max_retries=1, direct=True)
+        again = "try:\n    fails()\nexcept ToolFailed as error:\n    raise ValueError(str(error)) from error"
+        repaired = await kernel.turn(again, "seen = 1", max_retries=1, direct=True)
+    assert repaired.result.attempts == 2
     assert isinstance(turn.result.value, str)
     assert turn.result.value.startswith("ToolFailed: fails raised "), turn.seen
     for one in (turn, repaired):

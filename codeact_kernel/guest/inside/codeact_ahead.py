@@ -195,7 +195,8 @@ class _Prefetch:
     def _environment(self) -> dict[str, Any]:
         """What the shadows see: copies of the variables that they read."""
         library = {name: value for name, value in vars(sys.modules["builtins"]).items() if name in BUILTINS}
-        known: dict[str, Any] = {"__builtins__": library, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
+        kinds = {"ToolError": ToolError, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
+        known: dict[str, Any] = {"__builtins__": library, **kinds}
         known |= {ONE: _one, FEW: _few}
         for variables in (self._frame.f_globals, self._frame.f_locals):
             for name in self._shadows.names:

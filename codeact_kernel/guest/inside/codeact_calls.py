@@ -1,14 +1,18 @@
 """Runs in the guest as `codeact_calls`: tool calls, and what a value becomes on its way out."""
 
+import builtins
 import sys
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any, cast
 
 from codeact_prelude import host
 
 PROGRAM = "<program"
+KEYS = 20
+"""Keys of a dict that an error lists."""
 _ROWS = 20_000
 """Of a table, as a value or an argument: what is more is meant to be looked at in the program."""
 
@@ -28,10 +32,15 @@ class ToolDenied(ToolError):
     """The call was not allowed."""
 
 
+for _kind in (ToolError, ToolFailed, ToolDenied):
+    setattr(builtins, _kind.__name__, _kind)  # every program has them, also a module or a function that it makes
+
 flushes: list[Callable[[], object]] = []
 before_send: list[Callable[[str], object]] = []
 under_way: dict[int, str] = {}
 """The names of submitted calls that nobody has waited for yet."""
+last_keys: tuple[Any, ...] = ()
+"""The keys of the last result, or of its first row: the first of them, for an error about one that is not there."""
 before_call: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
 """Look for the answer to a call that somebody has made already (`codeact_ahead`)."""
 
@@ -127,8 +136,12 @@ def _is_one(value: Any) -> bool:
 
 
 def _value(answer: Any) -> Any:
+    global last_keys
     if isinstance(answer, ToolError):
         raise answer
+    row = answer[0] if type(answer) is list and answer else answer
+    if type(row) is dict:
+        last_keys = tuple(islice(row, KEYS + 1))
     return answer
 
 

@@ -252,6 +252,8 @@ def _failure(error: BaseException) -> dict[str, Any]:
         message = str(error)
     except BaseException:
         message = "(its text cannot be shown)"
+    if isinstance(error, KeyError):
+        import_module("codeact_hints").note_keys(error)
     return _failed(type(error).__name__, message, _traceback(error), error)
 
 
