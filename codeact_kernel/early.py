@@ -3,7 +3,7 @@
 Complete statements go to the guest as they come. What changes nothing happens at once: calls of tools that only read
 and need nobody's consent, and looking at the notebook's data. Everything else waits until the program is whole and
 passed preflight: other calls, files, what is shown and printed. A program that is refused then is thrown away with its
-guest, and nothing was done.
+guest, and nothing was done. So is a draft: a block of Python in what turns out to be the model's reasoning.
 """
 
 from __future__ import annotations
@@ -63,13 +63,14 @@ class Early:
         self._more = asyncio.Event()
         self._whole = asyncio.Event()
         self._held = False
+        self._over = False
         self._printed: list[tuple[Stream, str]] = []
         self._write: Write | None = None
         self._run: asyncio.Task[RunOutcome] | None = None
 
     def grow(self, text: str) -> None:
         """The model wrote more of it."""
-        if not self._statements.feed(text) or not self._worth() or not self._passes(self._beginning()):
+        if self._over or not self._statements.feed(text) or not self._worth() or not self._passes(self._beginning()):
             return
         piece = self._statements.text[self._sent : self._statements.complete]
         self._sent = self._statements.complete
@@ -81,15 +82,12 @@ class Early:
             self._more.set()
 
     async def finish(self, program: str) -> RunOutcome | None:
-        """The program is whole and may run: its outcome, or `None` where the run has not begun.
+        """The program is whole and may run: its outcome, or `None` where this has not begun, and another one may have.
 
         Raises:
             SandboxError: no sandbox came up.
         """
-        if self._run is None:
-            return None
-        if not program.startswith(self._statements.text[: self._sent].rstrip()):
-            await self.discard()
+        if self._run is None or not program.startswith(self._statements.text[: self._sent].rstrip()):
             return None
         self._whole.set()
         if self._write is not None:
@@ -104,7 +102,8 @@ class Early:
             self._run = None
 
     async def discard(self) -> bool:
-        """Throw it away; whether there was anything. Its guest is killed."""
+        """Throw it away; whether there was anything. Its guest is killed, and nothing begins any more."""
+        self._over = True
         run, self._run = self._run, None
         if run is None:
             return False

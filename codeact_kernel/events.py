@@ -31,6 +31,7 @@ __all__ = [
     "ProgramChecked",
     "ProgramDelta",
     "ProgramReady",
+    "ProgramWithdrawn",
     "RepairStarted",
     "ReviewAsked",
     "ReviewDecided",
@@ -95,6 +96,11 @@ class ProgramReady(Event):
 
     program: str
     attempt: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramWithdrawn(Event):
+    """What the model wrote since it was asked is not its program: it was a draft in its reasoning, or words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

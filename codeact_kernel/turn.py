@@ -29,6 +29,7 @@ from .events import (
     Notice,
     ProgramDelta,
     ProgramReady,
+    ProgramWithdrawn,
     RepairStarted,
     ReviewAsked,
     ReviewDecided,
@@ -39,7 +40,7 @@ from .events import (
     TurnStarted,
 )
 from .model.base import Message, ModelClient
-from .model.extract import Reader
+from .model.extract import Piece, Reader
 from .prompt import Feedback
 from .reach import Reach
 from .sandbox.pool import Pool, Sandbox
@@ -123,7 +124,7 @@ class _Turn:
     async def answer(self, messages: list[Message], sandbox: Sandbox) -> None:
         while True:
             async with self.beginning(sandbox) as early:
-                written = await self.next(messages, early)
+                written = await self.next(messages, early, sandbox)
                 if written is None:
                     feedback, said = self.ask_for_call(), self.tally.answer[:_SAID]
                 elif isinstance(written, Feedback):
@@ -135,10 +136,10 @@ class _Turn:
                 return
             messages += [Message("assistant", said), feedback.message]
 
-    async def next(self, messages: list[Message], early: Early | None) -> str | Feedback | None:
+    async def next(self, messages: list[Message], early: Early | None, sandbox: Sandbox) -> str | Feedback | None:
         """As `write`. Where the model only was to think again about its words, these stay when nothing better comes."""
         try:
-            return await self.write(messages, early)
+            return await self.write(messages, early, sandbox)
         except ModelError:
             if not self.tally.answer:
                 raise
@@ -183,14 +184,18 @@ class _Turn:
         try:
             yield early
         finally:
-            if await early.discard():
-                await sandbox.close(broken=True)
-                self.emit(Notice(text="What had begun of a program was stopped: it had only read."))
+            await self.discard(early, sandbox)
 
-    async def write(self, messages: list[Message], early: Early | None) -> str | Feedback | None:
+    async def discard(self, early: Early | None, sandbox: Sandbox) -> None:
+        """Stop what has begun of a program, if anything has, with the guest that it left."""
+        if early is not None and await early.discard():
+            await sandbox.close(broken=True)
+            self.emit(Notice(text="What had begun of a program was stopped: it had only read."))
+
+    async def write(self, messages: list[Message], early: Early | None, sandbox: Sandbox) -> str | Feedback | None:
         """The model's next program, what it has to be told instead, or `None` when it answers in words."""
-        tally, reader = self.tally, Reader(self.settings.limits.program_bytes)
-        finish = None
+        tally, reader = self.tally, Reader(self.settings.limits.program_bytes, {*self.checks.tools, *self.reach.tools})
+        finish, shown_as_program = None, False
         tally.model_turns += 1
         self.emit(ModelAsked(number=tally.model_turns))
         with tally.model_time.running(), tally.counting(messages) as count:
@@ -202,9 +207,8 @@ class _Turn:
                     count(delta)
                     finish = delta.finish or finish
                     for piece in reader.feed(delta.text):
-                        self.emit((ProgramDelta if piece.kind == "program" else TextDelta)(text=piece.text))
-                        if early is not None and piece.kind == "program":
-                            early.grow(piece.text)
+                        await self.show(piece, early, sandbox)
+                        shown_as_program = piece.kind == "program" or (shown_as_program and piece.kind == "prose")
                     if reader.done:
                         break
         written = reader.finish(finish)
@@ -216,15 +220,29 @@ class _Turn:
         if written.problem:
             return prompt.unusable(written.problem)
         if written.program is None:
+            if shown_as_program:
+                await self.show(Piece("withdrawn", ""), early, sandbox)
             tally.answer, tally.error = written.prose, None
             return None
         tally.attempts += 1
         if self.checks.direct_call(written.program) is None:
             tally.program = written.program
         self.emit(ProgramReady(program=written.program, attempt=tally.attempts))
-        if written.extra_blocks:
-            self.emit(Notice(text="The model wrote a second program: only the first is run."))
+        if written.notice:
+            self.emit(Notice(text=written.notice))
         return written.program
+
+    async def show(self, piece: Piece, early: Early | None, sandbox: Sandbox) -> None:
+        """Show what the model wrote, and begin with a program; or take both back, when it was only a draft."""
+        if piece.kind == "withdrawn":
+            await self.discard(early, sandbox)
+            self.emit(ProgramWithdrawn())
+        elif piece.kind == "prose":
+            self.emit(TextDelta(text=piece.text))
+        else:
+            self.emit(ProgramDelta(text=piece.text))
+            if early is not None:
+                early.grow(piece.text)
 
     async def reviewed(self, program: str, refused: Feedback | None) -> tuple[str, Feedback | None]:
         """The program as it will run, and what the model has to be told instead of running it."""
@@ -266,6 +284,7 @@ class _Turn:
         self.calls.read(program, self.checks.sites)
         outcome = await early.finish(program) if early is not None else None
         if outcome is None:
+            await self.discard(early, sandbox)  # what has begun is not the beginning of this
             outcome = await self.start(program, sandbox)
         tally.outcome, tally.error = outcome, outcome.failure
         self.emit(RunFinished(run=tally.attempts, outcome=outcome))

@@ -133,6 +133,30 @@ async def test_a_program_that_is_refused_in_the_end_has_done_nothing(session, wo
     assert "was not run" in model.asked[1][-1].content
 
 
+async def test_what_had_begun_of_a_draft_is_discarded_with_it(session, world):
+    draft = ["left = read(1)\nprint('draft')\nchange(9)\nx = 1\n", world.was_read, "```\nNo.\n</think>\n"]
+    result, events = await ask(
+        session, Writer([*draft, "```python\nchange(2)\n('left' in globals(), 'x' in globals())"])
+    )
+    assert (result.value, result.stdout, world.changes) == ([False, False], "", [2])
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "What had begun of a program was stopped: it had only read."
+    ]
+
+
+async def test_what_has_begun_of_the_first_of_two_blocks_goes_on_with_the_second(session, world):
+    model = Writer(["one = read(1)\ntwo = read(2)\n", world.was_read, "```\nand\n```python\n[one, two]"])
+    result, _ = await ask(session, model)
+    assert result.value == [2, 3]
+    assert len(result.calls) == 2
+
+
+async def test_what_has_begun_of_two_programs_that_are_not_one_is_stopped(session, world):
+    two = ["one = read(1)\nchange(one)\n", world.was_read, "```\nor\n```python\nchange(3)"]
+    result, _ = await ask(session, Writer(two, ["'one' in globals()"]))
+    assert (result.value, world.changes) == (False, [])
+
+
 async def test_what_is_printed_is_shown_when_the_program_is_whole(session, world):
     result, events = await ask(session, Writer(["print('before')\nread()\nx = 1\n", world.was_read, "print('after')"]))
     kinds = [type(event) for event in events if isinstance(event, OutputWritten | ProgramReady)]

@@ -34,7 +34,7 @@ from codeact_kernel.render import Transcript, to_text
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
-from codeact_kernel.values import Decision, Raised
+from codeact_kernel.values import Decision, Raised, TurnResult, Usage
 
 
 def program(text: str) -> str:
@@ -81,6 +81,11 @@ async def ask(session: Session, answers: Sequence[str], **options) -> tuple[obje
     model, events = ScriptedModel([program(text) for text in answers]), []
     result = await session.ask("Do it.", model=model, emit=events.append, **options)
     return result, events, model
+
+
+async def ask_raw(session: Session, answers: Sequence[str]) -> tuple[TurnResult, list[Event]]:
+    events: list[Event] = []
+    return await session.ask("Do it.", model=ScriptedModel(answers), emit=events.append), events
 
 
 async def test_a_turn_is_one_model_turn_when_the_program_works(session):
@@ -414,22 +419,76 @@ async def test_a_cancelled_turn_ends_with_a_result_that_says_so(session):
     assert result.value == 2
 
 
-async def test_reading_stops_when_the_model_chats_on_after_its_program(session):
+async def test_reading_stops_when_the_model_repeats_itself_after_its_program(session):
     class Chatty:
         name, note = "chatty", ""
         said = 0
 
         async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
             yield Delta(text=program("add(20, 22)"))
-            for _ in range(1000):
+            while True:
                 self.said += 1
                 yield Delta(text="\nAnd another thing.")
 
     model = Chatty()
     result = await session.ask("x", model=model)
     assert result.value == 42
-    assert model.said < 5
+    assert model.said < 200
     assert result.usage.estimated
+
+
+async def test_an_answer_is_read_to_its_end_for_the_tokens_that_the_endpoint_counted(session):
+    class Counted:
+        name, note = "counted", ""
+
+        async def stream(self, messages: Sequence[Message]) -> AsyncGenerator[Delta, None]:
+            yield Delta(text=program("add(20, 22)"))
+            yield Delta(text="\nIt adds two numbers.")
+            yield Delta(usage=Usage(prompt_tokens=7, completion_tokens=5), finish="stop")
+
+    result = await session.ask("x", model=Counted())
+    assert result.value == 42
+    assert result.usage == Usage(prompt_tokens=7, completion_tokens=5)
+
+
+async def test_a_draft_in_reasoning_has_no_effect_and_is_not_on_the_card(session):
+    answer = f"First idea:\n{program('slow(30)')}\nNo.\n</think>\n{program('add(20, 22)')}"
+    result, events = await ask_raw(session, [answer])
+    assert (result.value, result.program) == (42, "add(20, 22)")
+    assert [record.call.name for record in result.calls] == ["add"]
+    card = Transcript()
+    for event in events:
+        card.apply(event)
+    assert [attempt.program for attempt in card.attempts] == ["add(20, 22)"]
+
+
+async def test_words_after_a_draft_are_the_answer_and_the_draft_is_not_on_the_card(session):
+    result, events = await ask_raw(session, [f"{program('add(1, 2)')}\nNo.\n</think>\nNothing to add."])
+    assert (result.answer, result.program, result.calls) == ("Nothing to add.", None, ())
+    card = Transcript()
+    for event in events:
+        card.apply(event)
+    assert (card.attempts, card.words) == ([], "Nothing to add.")
+
+
+async def test_two_programs_cost_one_retry_and_neither_is_run(session):
+    both = f"{program('add(1, 2)')}\nor\n{program('add(1, 3)')}"
+    result, events = await ask_raw(session, [both, program("add(1, 4)")])
+    assert (result.value, result.model_turns, len(result.calls)) == (5, 2, 1)
+    assert any("more than one program" in event.reason for event in events if isinstance(event, RepairStarted))
+
+
+async def test_a_program_in_two_blocks_is_run_as_one_with_a_notice(session):
+    result, events = await ask_raw(session, [f"{program('x = add(1, 2)')}\nthen\n{program('x * 2')}"])
+    assert (result.value, result.program) == (6, "x = add(1, 2)\n\nx * 2")
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        "The model wrote its program in 2 blocks: they are run as one."
+    ]
+
+
+async def test_code_that_cannot_be_taken_is_asked_for_again_and_is_no_answer(session):
+    result, _ = await ask_raw(session, ["```text\nadd(1, 2)\n```", program("add(1, 2)")])
+    assert (result.value, result.model_turns, result.answer) == (3, 2, "")
 
 
 async def test_braces_and_dollars_in_a_prompt_reach_the_model_word_for_word(session):

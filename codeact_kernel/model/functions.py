@@ -1,14 +1,38 @@
-"""Function calls of an endpoint, read as what a model without them would have written: a block with one call in it."""
+"""Function calls, of an endpoint or written as text, read as what a model without them would have written: one call.
+
+A model that was trained to run code by a function (`execute_code` and the like) has put its program into an argument.
+"""
 
 from __future__ import annotations
 
+import ast
 import json
 import keyword
+from collections.abc import Collection
 from typing import cast
 
-__all__ = ["FunctionCall", "get_field"]
+__all__ = ["FunctionCall", "get_field", "read_call", "unwrap"]
 
 _NAME, _ARGUMENTS = 64, 1 << 20
+_RUNNERS = frozenset(
+    [
+        "execute_code",
+        "execute_python",
+        "execute_ipython",
+        "run_code",
+        "run_python",
+        "run_program",
+        "python",
+        "python_interpreter",
+        "code_interpreter",
+        "python_repl",
+        "python_exec",
+        "ipython",
+        "exec_python",
+    ]
+)
+"""Names of the functions by which models were trained to run code."""
+_CODE = ("code", "program", "source", "script", "python", "__arg1")
 
 
 class FunctionCall:
@@ -50,15 +74,91 @@ class FunctionCall:
         except (ValueError, RecursionError):
             arguments = None
         name = self._name[:_NAME] if self._name.isidentifier() else "unknown_tool"
+        if name in _RUNNERS and not isinstance(arguments, dict):
+            return f"{name}(code={self._arguments!r})"
         if not isinstance(arguments, dict):
             return repr({"name": name, "arguments": self._arguments[:1_000]})
-        named = cast("dict[str, object]", arguments)
-        pairs = named.items()
-        if not all(key.isidentifier() and not keyword.iskeyword(key) for key in named):
-            return repr({"name": name, "arguments": named})
-        return f"{name}({', '.join(f'{key}={value!r}' for key, value in pairs)})"
+        return _write_call(name, cast("dict[str, object]", arguments))
 
 
 def get_field(value: object, name: str) -> object:
     """Return a field of a JSON object; `None` where there is no such field, or no object."""
     return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+
+
+def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str | None:
+    """The program that `program` hands to a function which would run it, or the call of a tool that it describes.
+
+    Returns:
+        `None` if it is a program of its own.
+    """
+    text = program.strip()
+    if text.startswith(("{", "[")):
+        try:
+            return read_call(json.loads(text, strict=False), tools)
+        except (ValueError, RecursionError):
+            pass
+    match tree.body if tree is not None else []:
+        case [ast.Expr(ast.Dict() as written)]:
+            return read_call(_literal(written), tools)
+        case [ast.Expr(ast.Call(ast.Name(name), arguments, keywords))] if name in _RUNNERS and name not in tools:
+            given = {str(one.arg): _literal(one.value) for one in keywords}
+            if arguments:
+                given["code"] = _literal(arguments[0])
+            return _code_in(given)
+        case _:
+            return None
+
+
+def read_call(value: object, tools: Collection[str]) -> str | None:
+    """The program of a call as JSON: `{"name": "execute_code", "arguments": {"code": "..."}}`, in any spelling.
+
+    Args:
+        tools: names that can be called; the call of one of these is a program too.
+    """
+    items = cast("list[object]", value) if isinstance(value, list) else []
+    value = items[0] if len(items) == 1 else cast("object", value)
+    inner = get_field(value, "function")
+    call = cast("object", inner if isinstance(inner, dict) else value)
+    name = _first_field(call, "name", "tool", "tool_name", "function")
+    found = _first_field(call, "arguments", "parameters", "args", "input")
+    if not isinstance(name, str) or (name not in tools and name not in _RUNNERS):
+        return None
+    arguments = _arguments(found)
+    if name in tools:
+        return _write_call(name, arguments) if arguments is not None else None
+    return _code_in({"code": found} if arguments is None else arguments)
+
+
+def _first_field(call: object, *names: str) -> object:
+    return next((value for name in names if (value := get_field(call, name))), None)
+
+
+def _arguments(found: object) -> dict[str, object] | None:
+    if found is None:
+        return {}
+    if isinstance(found, str):
+        try:
+            found = json.loads(found, strict=False)
+        except (ValueError, RecursionError):
+            return None
+    return cast("dict[str, object]", found) if isinstance(found, dict) else None
+
+
+def _code_in(arguments: dict[str, object]) -> str | None:
+    code = next((value for key in _CODE if isinstance(value := arguments.get(key), str) and value.strip()), None)
+    # JSON can hold half a character, which no program can.
+    return None if code is None else code.encode("utf-8", "replace").decode()
+
+
+def _write_call(name: str, arguments: dict[str, object]) -> str:
+    if not all(key.isidentifier() and not keyword.iskeyword(key) for key in arguments):
+        return repr({"name": name, "arguments": arguments})
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+
+
+def _literal(node: ast.expr) -> object:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None

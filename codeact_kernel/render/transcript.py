@@ -17,6 +17,7 @@ from ..events import (
     OutputWritten,
     ProgramDelta,
     ProgramReady,
+    ProgramWithdrawn,
     RepairStarted,
     ReviewAsked,
     ReviewDecided,
@@ -158,6 +159,11 @@ class Transcript:
             case ProgramReady(program=program):
                 self._current().program = program
                 self._writing, self._answered = False, True
+            case ProgramWithdrawn():
+                self.phase, self.prose = "writing program", ""
+                if self._writing:
+                    del self.attempts[-1]
+                self._writing = False
             case ReviewAsked(program=program, problem=problem):
                 self.review = (program, problem)
             case ReviewDecided(program=program):
@@ -217,7 +223,7 @@ class Transcript:
 
     def has_row(self, run: object, call: object) -> bool:
         """Whether the call is the present run's, and was seen to be opened."""
-        return run == self.run and call in self.attempts[-1].rows
+        return run == self.run and bool(self.attempts) and call in self.attempts[-1].rows
 
     def _current(self) -> Attempt:
         if not self._writing:

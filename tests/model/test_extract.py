@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -7,11 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codeact_kernel.model.extract import ANSWER_CHARACTERS, Extracted, Reader
+from codeact_kernel.model.reasoning import TAG
+
+TOOLS = ("get_orders", "send_mail")
 
 
 def extract(text: str, reason: str | None = "stop", size: int = 0, limit: int = 64 << 10) -> Extracted:
     """Read `text` as a whole or in pieces of `size`, to its end."""
-    reader = Reader(limit)
+    reader = Reader(limit, TOOLS)
     for start in range(0, len(text), size or len(text) or 1):
         reader.feed(text[start : start + (size or len(text))])
     return reader.finish(reason)
@@ -22,7 +26,10 @@ def shown(reader: Reader, text: str, size: int) -> dict[str, str]:
     display = {"prose": "", "program": ""}
     for start in range(0, len(text), size):
         for piece in reader.feed(text[start : start + size]):
-            display[piece.kind] += piece.text
+            if piece.kind == "withdrawn":
+                display = {"prose": "", "program": ""}
+            else:
+                display[piece.kind] += piece.text
     return display
 
 
@@ -79,8 +86,18 @@ def test_a_shorter_or_other_fence_does_not_close_a_longer_one() -> None:
     assert extract(f"````python\n{body}\n````\n").program == body
 
 
-def test_backticks_at_a_line_start_inside_a_string_end_the_block_as_in_markdown() -> None:
-    assert extract('```python\nx = """\n```\n"""\n```').program == 'x = """'
+@pytest.mark.parametrize(
+    "body", ['x = """\n```\n"""', 'x = """\n```\ncode\n```\n"""\nlen(x)', "f('''\n```json\n{}\n```\n''')"]
+)
+def test_backticks_at_a_line_start_inside_a_string_do_not_end_the_program(body: str) -> None:
+    assert extract(f"```python\n{body}\n```\nThat is it.").program == body
+
+
+def test_backticks_in_a_string_that_break_the_program_are_named_as_the_reason() -> None:
+    found = extract('```python\nx = """\n```\ncode\n"""\nlen(x]\n```')
+    assert found.program is None
+    assert "closed the code block" in found.problem
+    assert "four backticks" in found.problem
 
 
 def test_the_indentation_of_the_program_is_kept() -> None:
@@ -116,8 +133,15 @@ def test_an_answer_cut_off_inside_the_program_gives_no_program() -> None:
     assert "cut off" in found.problem
 
 
-def test_an_answer_cut_off_after_the_program_still_gives_it() -> None:
-    assert extract("```python\nprint(1)\n```\nThis pri", "length") == Extracted(program="print(1)", prose="")
+@pytest.mark.parametrize("end", ["", "\n\n", "\nAnd another thing." * 200])
+def test_an_answer_cut_off_where_nothing_more_would_come_still_gives_the_program(end: str) -> None:
+    assert extract(f"```python\nprint(1)\n```{end}", "length") == Extracted(program="print(1)", prose="")
+
+
+def test_an_answer_cut_off_among_words_may_be_reasoning_and_gives_no_program() -> None:
+    found = extract("```python\nprint(1)\n```\nNo, that would pri", "length")
+    assert found.program is None
+    assert "cut off" in found.problem
 
 
 def test_words_that_were_cut_off_are_a_problem_too() -> None:
@@ -142,15 +166,6 @@ def test_a_program_whose_end_nobody_confirmed_is_not_taken(text: str) -> None:
     found = extract(text, None)
     assert found.program is None
     assert "broke off" in found.problem
-
-
-def test_of_two_blocks_the_first_is_taken_and_the_second_is_reported() -> None:
-    found = extract("```python\na()\n```\nor\n```python\nb()\n```")
-    assert found == Extracted(program="a()", prose="", extra_blocks=True)
-
-
-def test_a_block_of_output_after_the_program_is_no_second_program() -> None:
-    assert not extract("```python\na()\n```\n```output\n3\n```").extra_blocks
 
 
 @pytest.mark.parametrize(
@@ -187,18 +202,35 @@ def test_a_leading_thought_is_neither_prose_nor_program() -> None:
     assert extract(text) == Extracted(program="yes()", prose="So:")
 
 
-def test_a_later_mention_of_think_is_text() -> None:
-    text = "I <think> it is </think> fine."
-    assert extract(text).prose == text
-
-
-def test_reading_ends_when_the_model_chats_on_after_the_program() -> None:
-    assert read_until_done("```python\na()\n```\n\n\nThis program prints") == "```python\na()\n```\n\n\nT"
-
-
-def test_reading_goes_on_through_blank_text_after_the_program() -> None:
-    text = "```python\na()\n```\n\n  \n"
+def test_reading_goes_on_to_the_end_since_only_then_it_is_known_what_was_a_draft() -> None:
+    text = "```python\na()\n```\nThis program prints the orders. " + "No, it should be another one, because x > 2. " * 9
     assert read_until_done(text) == text
+
+
+def test_reading_ends_when_the_text_after_the_program_repeats_itself() -> None:
+    reader, said = Reader(), 0
+    reader.feed("```python\na()\n```")
+    while not reader.done:
+        said += len("\nAnd another thing.")
+        reader.feed("\nAnd another thing.")
+    assert said < 3_000
+    assert reader.finish(None) == Extracted(program="a()", prose="")
+
+
+@pytest.mark.parametrize("size", [0, 1, 1_000])
+def test_an_endless_text_after_the_program_is_read_to_a_limit_and_may_be_reasoning(size: int) -> None:
+    chance = random.Random(7)
+    words = " ".join("".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(20_000))
+    text = f"```python\na()\n```\n{words}"
+    reader = Reader()
+    for start in range(0, len(text), size or len(text)):
+        reader.feed(text[start : start + (size or len(text))])
+        if reader.done:
+            break
+    assert reader.done
+    found = reader.finish(None)
+    assert found.program is None
+    assert "went on for 32,000 characters after its program" in found.problem
 
 
 def test_a_block_of_another_language_does_not_end_the_reading() -> None:
@@ -247,8 +279,44 @@ def test_an_endless_answer_is_read_to_a_limit(start: str) -> None:
     assert len(found.prose) <= ANSWER_CHARACTERS
 
 
-MARKS = ["```", "````", "~~~", "`", "~", "\n", "\r\n", "\r", " ", "   ", "    ", "\t", "<think>", "</think>", "<"]
-WORDS = ["python", "json", "x = 1", "f()", "word", "é", "\ud83d", "\ude00"]
+MARKS = [
+    "> ",
+    "- ",
+    "<code>",
+    "</code>",
+    "</thinking>",
+    "<|python_tag|>",
+    "```python\n",
+    "\n```\n",
+    "```",
+    "````",
+    "~~~",
+    "`",
+    "~",
+    "\n",
+    "\r\n",
+    "\r",
+    " ",
+    "   ",
+    "    ",
+    "\t",
+    "<think>",
+    "</think>",
+    "<",
+]
+WORDS = [
+    "get_orders(1)",
+    "x",
+    '{"name": "execute_code", "arguments": "f()"}',
+    "python",
+    "json",
+    "x = 1",
+    "f()",
+    "word",
+    "é",
+    "\ud83d",
+    "\ude00",
+]
 TEXTS = st.lists(st.sampled_from([*MARKS, *WORDS]), max_size=30).map("".join)
 
 
@@ -259,12 +327,10 @@ def test_how_the_answer_is_cut_makes_no_difference(text: str, size: int, reason:
 
 
 @given(TEXTS)
-def test_what_was_shown_is_the_beginning_of_what_is_found(text: str) -> None:
+def test_words_that_were_shown_are_the_beginning_of_what_is_found(text: str) -> None:
     reader = Reader()
     display = shown(reader, text, 1)
     found = reader.finish("stop")
-    if found.program is not None and display["program"]:
-        assert found.program.startswith(display["program"].rstrip())
-    if found.program is None:
+    if TAG.search(text) is None and found.program is None and not found.problem and not display["program"]:
         assert found.prose.startswith(display["prose"].strip())
     assert not re.search("\r", display["prose"] + display["program"])

@@ -1,0 +1,247 @@
+"""The lines between which a model puts its program: fences of Markdown in all forms that models write. Pure.
+
+Three or more backticks or tildes open a block, at any depth of indentation, in a list, behind the `>` of a quotation,
+or after words on the same line if they are labelled as Python. A line of at least as many closes it.
+
+One ambiguity is Markdown's own: a line of only backticks inside a Python string closes the block as well. It does so
+only if the program is Python up to there, or stays none up to the next such lines.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .python_text import Parsed, Parser
+from .reasoning import TAG
+
+__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "label_of", "read_fence"]
+
+Label = Literal["python", "plain", "other"]
+
+FENCE_CHARACTERS = 200
+"""A longer line is no fence while an answer is written: this bounds what is held back."""
+_ENDINGS = 8
+"""Lines that close one block and are tried."""
+_OTHER_ENDINGS = 20
+"""Lines that may close one in another form and are tried."""
+
+OPENING = re.compile(
+    r"(?P<quote>(?:[ \t]*+>)*+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)"
+    r"(?P<mark>`{3,}+|~{3,}+)(?P<info>[^\n]*)"
+)
+END_TOKENS = re.compile(r"(?:<\|[a-z_]{1,30}\|>|</s>|<(?:end_of_turn|end_code|eot|eos)>)", re.IGNORECASE)
+_AFTER = re.compile(rf"[ \t]*+(?:(?:{END_TOKENS.pattern}|{TAG.pattern})[ \t]*+)?", re.IGNORECASE)
+"""What may follow a fence that stands at the end of a line of code."""
+_QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
+_SIGNS = re.compile(r"[{}\[\]()\".,:;=#|/\\'<>\s]+")
+_PYTHON = re.compile(r"(?:x-)?(?:i?python|py)[-_]?(?:\d+[a-z]?)?(?:[-_](?:code|script|program|exec|run|cell|block))?")
+_WRAPPERS = frozenset({"code-cell", "code-block", "code", "sourcecode", "lang", "language", "text/x-python"})
+_TRAINED = frozenset({"tool_code", "tool-code", "toolcode", "execute_code", "codeact", "pyodide"})
+_ATTRIBUTE = re.compile(r"[\w-]+=(?![=\s])")
+OPEN_STRING = "unterminated triple-quoted"
+"""How Python's error begins where a string goes on to the end of the text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """A part of an answer that stands apart from its words.
+
+    Attributes:
+        label: what its author says it is: Python, nothing, or something else.
+        text: what is in it.
+        start: its first line.
+        end: the line after its last one.
+        closed: whether its end was written.
+        inline: whether it is one line, opened and closed.
+        rest: what stands on the line of its end, after it.
+    """
+
+    label: Label
+    text: str
+    start: int
+    end: int
+    closed: bool = True
+    inline: bool = False
+    rest: str = ""
+
+
+def label_of(info: str) -> Label:
+    """What the words after a fence say that the block is."""
+    words = [word.removeprefix("language-").removeprefix("lang-") for word in _SIGNS.split(info.lower()) if word]
+    first = next((word for word in words if word not in _WRAPPERS), None)
+    if first is None:
+        return "plain"
+    file = info.split()[0].lower().strip("{}")
+    return "python" if _PYTHON.fullmatch(first) or first in _TRAINED or file.endswith(".py") else "other"
+
+
+def read_fence(lines: Sequence[str], start: int, parser: Parser, longest: int) -> Block | None:
+    """The block that begins in line `start`, or `None` where none does.
+
+    Args:
+        longest: a longer program (UTF-8) is not parsed.
+    """
+    line = lines[start]
+    if not parser.may_look:
+        return None
+    opening = OPENING.fullmatch(line)
+    if opening is None:
+        return _after_words(lines, start, parser, longest)
+    mark, info = opening["mark"], opening["info"]
+    if mark in info or (mark[0] == "`" and "`" in info):
+        return _one_line(info, mark, start)
+    return _Body(lines, start, opening, parser, longest).read(label_of(info))
+
+
+def _after_words(lines: Sequence[str], start: int, parser: Parser, longest: int) -> Block | None:
+    """The block whose opening fence stands after words."""
+    words, mark, info = lines[start].partition("```")
+    if not mark or "`" in words:
+        return None
+    inside, is_closed, rest = info.partition(mark)
+    if is_closed:
+        first, _, code = inside.partition(" ")
+        if label_of(first) != "python" or not code.strip():
+            return None
+        is_all = words.rstrip().endswith(":") and not rest.strip()
+        label: Label = "python" if is_all else "other"
+        return Block(label=label, text=code.strip(), start=start, end=start + 1, inline=True, rest=rest)
+    opening = OPENING.fullmatch(mark + info)
+    if opening is None or label_of(opening["info"]) != "python":
+        return None
+    return _Body(lines, start, opening, parser, longest).read("python")
+
+
+def _one_line(info: str, mark: str, start: int) -> Block | None:
+    """A block that is opened and closed in one line: code in words, unless its label says more."""
+    inside = END_TOKENS.sub("", info).rstrip()
+    if not inside.endswith(mark):
+        return None
+    inside = inside[: -len(mark)].rstrip("`")
+    if mark in inside:
+        return None
+    first, _, code = inside.strip().partition(" ")
+    if label_of(first) == "python" and code.strip():
+        return Block(label="python", text=code.strip(), start=start, end=start + 1, inline=True)
+    return Block(label="plain", text=inside.strip(), start=start, end=start + 1, inline=True)
+
+
+class _Body:
+    """What stands between two fences: looks for the second one."""
+
+    def __init__(self, lines: Sequence[str], start: int, opening: re.Match[str], parser: Parser, longest: int) -> None:
+        self._lines = lines
+        self._start = start
+        self._mark = opening["mark"]
+        self._quoted = bool(opening["quote"])
+        self._indent = len(opening["indent"])
+        self._info = opening["info"]
+        self._parser = parser
+        self._longest = longest
+        self._body: list[str] = []
+        self._others: list[tuple[Parsed, Block]] = []
+
+    def read(self, label: Label) -> Block:
+        first: Block | None = None
+        tried = 0
+        begin = self._start + 1
+        if (
+            label == "plain"
+            and self._lines[begin : begin + 1]
+            and _PYTHON.fullmatch(self._lines[begin].strip().lower())
+        ):
+            label, begin = "python", begin + 1  # its label stands on a line of its own
+        for at in range(begin, len(self._lines)):
+            self._parser.lines_left -= 1
+            line = self._lines[at]
+            if self._quoted:
+                quote = _QUOTE.match(line)
+                if quote is None:
+                    return self._block(label, at, rest="")
+                line = line[quote.end() :]
+            text = line.strip()
+            if text.startswith(self._mark) and not text.strip(self._mark[0]):
+                block = self._block(label, at + 1)
+                if label != "python":
+                    return block
+                parsed = self._parsed(block)
+                first = first or block
+                tried += 1
+                if parsed.tree is not None:
+                    return block
+                if (other := self._other()) is not None:
+                    return other
+                if not parsed.error.startswith(OPEN_STRING) or tried == _ENDINGS:
+                    return first
+            elif label != "python":
+                if text.startswith(self._mark) and _opens_python(text.lstrip(self._mark[0])):
+                    return self._block(label, at)
+            elif text.startswith(self._mark) and not any(self._body) and _opens_python(text.lstrip(self._mark[0])):
+                return self._block(label, at)  # opened twice
+            elif len(self._others) < _OTHER_ENDINGS:
+                self._maybe_end(text, line, at)
+            else:
+                return self._other() or self._others[0][1]
+            self._body.append(line)
+        return first or self._other() or self._last(label)
+
+    def _maybe_end(self, text: str, line: str, at: int) -> None:
+        """Remember an end in another form than a line of its own."""
+        if text.startswith(self._mark):
+            rest = text.lstrip(self._mark[0])
+            opens = _opens_python(rest)
+            block = self._block("python", at if opens else at + 1, rest="" if opens else rest)
+        elif END_TOKENS.fullmatch(text):
+            block = self._block("python", at + 1)
+        else:
+            code, found, rest = line.rpartition(self._mark)
+            if not found or not _AFTER.fullmatch(rest):
+                return
+            block = self._block("python", at + 1, last=code.rstrip(self._mark[0]), rest=rest)
+        self._others.append((self._parsed(block), block))
+
+    def _other(self) -> Block | None:
+        """The first end in another form up to which the block is Python."""
+        return next((block for parsed, block in self._others if parsed.tree is not None and parsed.tree.body), None)
+
+    def _last(self, label: Label) -> Block:
+        """The block where no line closes it."""
+        if self._others:
+            end = self._others[0][1]
+            if end.end >= len(self._lines) or not any(line.strip() for line in self._lines[end.end :]) or end.rest:
+                return end
+        return self._block(label, len(self._lines), closed=False)
+
+    def _parsed(self, block: Block) -> Parsed:
+        if len(block.text.encode()) > self._longest:
+            return Parsed(block.text)
+        return self._parser.parse(block.text)
+
+    def _block(self, label: Label, end: int, *, last: str = "", closed: bool = True, rest: str = "") -> Block:
+        body = [*self._body, last] if last else self._body
+        return Block(
+            label=label,
+            text=self._text(label, body),
+            start=self._start,
+            end=end,
+            closed=closed,
+            rest=rest,
+        )
+
+    def _text(self, label: Label, body: list[str]) -> str:
+        lines = [line[min(len(line) - len(line.lstrip()), self._indent) :] for line in body]
+        text = "\n".join(lines)
+        begins = self._info.strip().partition(" ")[2].strip()
+        if label == "python" and "(" in begins and not _ATTRIBUTE.match(begins):
+            text = f"{begins}\n{text}"
+        if next((line for line in lines if line.strip()), "").startswith((" ", "\t")):
+            text = textwrap.dedent(text)
+        return text.rstrip()
+
+
+def _opens_python(info: str) -> bool:
+    return "`" not in info and label_of(info) == "python"
