@@ -16,6 +16,7 @@ from ..errors import BridgeError, ProgramError
 from ..limits import sized
 from ..values import JSONObject, JSONValue
 from ..weight import weigh
+from ..wire.codeact_jsonable import untag_floats
 from .columns import NO_TIME
 
 __all__ = ["Frame", "Receiving", "for_notebook"]
@@ -95,7 +96,8 @@ class Receiving:
         """
         if self._names is None:
             try:
-                return loads("".join(self._pieces[0]).encode(), limit=self._most, depth=_DEPTH)
+                text = "".join(self._pieces[0]).encode()
+                return untag_floats(loads(text, limit=self._most, depth=_DEPTH))
             except (BridgeError, ValueError) as error:
                 raise ProgramError(f"{self.name} cannot be handed to the notebook: {error}") from None
         if any(length != self._rows for length in self._lengths):
@@ -138,7 +140,7 @@ def _are_names(names: JSONValue) -> bool:
 def _read(piece: JSONObject) -> tuple[Any, int]:
     kind, data = piece.get("as"), piece.get("data")
     if kind == "json" and isinstance(data, list):
-        return data, weigh(data)
+        return untag_floats(data), weigh(data)
     if not isinstance(data, str):
         raise ProgramError("a piece without data")
     if kind == "text":

@@ -19,6 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from ..errors import ProgramError, ToolDefinitionError
 from ..values import JSONObject
 from .failures import clean_beginning
+from .inverse import keep_whole_numbers, rewrite_times
 from .shapes import ANY, Shape, declared, settled
 
 __all__ = ["Contract", "Parameter", "contract_of"]
@@ -92,19 +93,25 @@ class Contract:
     def bind(self, arguments: str) -> dict[str, object]:
         """The keyword arguments for the function, made from the JSON text of an object.
 
-        Nothing is converted but what JSON has no type for: dates, Decimal, Enum, tuples and sets.
+        Nothing is converted but what JSON has no type for: dates, durations, Decimal, Enum, tuples and sets. A whole
+        number stays one for a `float`.
 
         Raises:
             ProgramError: an argument is missing, unknown or of another type; the sentence says which and why.
         """
+        checked = self._validated(arguments)
+        given = checked.model_fields_set
+        return {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters) if _field(i) in given}
+
+    def _validated(self, arguments: str, *, again: bool = True) -> BaseModel:
         try:
-            checked = self.model.model_validate_json(arguments, strict=True)
+            return self.model.model_validate_json(arguments, strict=True)
         except ValidationError as error:
+            if again and (text := rewrite_times(arguments, error.errors(include_url=False))) is not None:
+                return self._validated(text, again=False)
             complaints = [_complaint(cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
             told = "; ".join(complaints[:COMPLAINTS])
             raise ProgramError(f"{self.name}: {told}. Its signature: {self}") from None
-        given = checked.model_fields_set
-        return {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters) if _field(i) in given}
 
     def __str__(self) -> str:
         return self._signature(map(str, self.parameters), self.returns.annotation)
@@ -140,6 +147,7 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
+        keep_whole_numbers(model)
         schema = model.model_json_schema(schema_generator=_Schema)
         json.dumps(schema)  # a default may be an integer that is too long to be written
     except Exception as error:  # foreign types run their own code while a schema is made

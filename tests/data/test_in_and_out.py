@@ -62,7 +62,8 @@ ROWS = [
 )  # fmt: skip
 async def test_a_data_frame_of_any_library_is_a_table_of_the_same_rows(programs, frame):
     run, _ = await given(programs, "[type(t).__name__, len(t), t.columns, list(t), t.rows[1]]", {"t": frame})
-    assert run.value == ["Table", 4, list(ROWS[0]), ROWS, ROWS[1]]
+    seen = json.loads(json.dumps(run.value).replace("NaN", "null"))  # floats that are missing
+    assert seen == ["Table", 4, list(ROWS[0]), ROWS, ROWS[1]]
 
 
 async def test_columns_have_the_values_that_python_has(programs):
@@ -86,7 +87,7 @@ async def test_columns_have_the_values_that_python_has(programs):
     [
         (np.array([1, -(2**62), 3], "int64"), [1, -(2**62), 3]),
         (np.array([1, 2], "uint8"), [1, 2]),
-        (np.array([2**64 - 1, 0], "uint64"), [str(2**64 - 1), 0]),
+        (np.array([2**64 - 1, 0], "uint64"), [2**64 - 1, 0]),
         (np.array([0.5, 1e300], "float64"), [0.5, 1e300]),
         (np.array([0.5, 2], "float16"), [0.5, 2]),
         (np.array([True, False]), [True, False]),

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from codeact_calls import plain, service
+from codeact_calls import sendable, service
 
 _PIECE = 32_768
 """Values of a column that go to the host at once."""
@@ -56,7 +56,7 @@ def _put_text(name: str, value: Any) -> None:
     import json
 
     try:
-        text = json.dumps(plain(value), ensure_ascii=False)
+        text = json.dumps(sendable(value), ensure_ascii=False)
     except TypeError as error:
         raise TypeError(f"{name} cannot be handed to the notebook: {error}") from None
     service("data.put", name=name, columns=None, rows=0)
@@ -108,7 +108,7 @@ def _encoded(values: Any) -> dict[str, Any]:
         elif {kind.__name__ for kind in kinds} - {"NoneType"} == {"datetime"} and (times := _times(values)):
             return times
         else:
-            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else plain(values)}
+            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else sendable(values)}
     return {"as": values.typecode, "data": _base64(values)}
 
 

@@ -79,9 +79,13 @@ def column_of(table: Any, name: Any) -> list[Any]:
 def cell(value: Any) -> Any:
     """One cell as JSON; what has no form there as its text."""
     try:
-        return plain(value)
+        return plain(value, non_finite=_leave_out)
     except TypeError:
         return str(value)
+
+
+def _leave_out(value: float) -> None:
+    """A picture or a cell has no place for infinity and NaN."""
 
 
 def _text(kind: str, value: Any) -> str:
@@ -106,4 +110,4 @@ def _text(kind: str, value: Any) -> str:
         from codeact_charts import completed
 
         value = completed(value)
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(plain(value, non_finite=_leave_out), ensure_ascii=False, separators=(",", ":"))
