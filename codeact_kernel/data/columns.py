@@ -1,6 +1,7 @@
 """Values of one column, a piece at a time: numbers and times as bytes, text as codes where it repeats, else JSON.
 
-    {"as": "q" | "d" | "b", "data": base64}        64-bit integers, floats, truth values, little-endian
+    {"as": "q" | "d" | "b", "data": base64}        64-bit integers, floats, truth values, little-endian; with "gaps"
+                                                   a NaN among the floats is `None`
     {"as": "us", "utc": bool, "data": base64}      microseconds since 1970; the smallest integer is no time
     {"as": "I text", "texts": [...], "data": ...}  32-bit places in `texts`
     {"as": "json", "data": [...]}                  anything else
@@ -42,6 +43,7 @@ class Numbers:
 
     Args:
         make: gives a one-dimensional numpy array of `q`, `d` or `?`, or of `q` that count microseconds.
+        gaps: NaN stands for what is missing, and is `None` for the program.
     """
 
     name: str
@@ -49,6 +51,7 @@ class Numbers:
     length: int
     make: Callable[[], Any]
     utc: bool = False
+    gaps: bool = False
 
     def piece(self, start: int, count: int) -> tuple[JSONObject, int]:
         """At most `count` values from `start`, at least one if there is one; and how many they are."""
@@ -56,11 +59,15 @@ class Numbers:
         code = {"int": "q", "float": "d", "bool": "b", "time": "us"}[self.kind]
         dtype = {"q": "<i8", "d": "<f8", "b": "i1", "us": "<i8"}[code]
         piece: JSONObject = {"as": code, "data": _base64(values.astype(dtype, copy=False).tobytes())}
+        if self.gaps:
+            piece["gaps"] = True
         return ({**piece, "utc": self.utc} if code == "us" else piece), len(values)
 
     def values(self, start: int, count: int) -> list[object]:
         """The same as Python's values."""
         found = self.make()[start : start + count]
+        if self.gaps:
+            return [None if value != value else value for value in found.tolist()]
         if self.kind != "time":
             return cast("list[object]", found.tolist())
         times: list[datetime | None] = found.view("datetime64[us]").tolist()

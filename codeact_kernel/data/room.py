@@ -10,21 +10,20 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
-from typing import cast
 
-from ..errors import ProgramError, UserError
+from ..errors import ProgramError
 from ..limits import sized
 from ..settings import Limits
 from ..tools import to_json
+from ..tools.frames import cells
 from ..values import JSONObject, JSONValue, Kept, Serve
 from ..weight import take_beginning, weigh
 from .columns import Column
 from .inputs import Input
 from .preview import described, outputs_wanted
 from .received import Frame, Receiving
-from .tables import Table, column_of, from_rows, memory_of, table_of
+from .tables import Table, from_rows, memory_of, result_of
 
 __all__ = ["Data", "Progress"]
 
@@ -85,11 +84,9 @@ class Data:
         Raises:
             ProgramError: it has no JSON form, or is too large for the notebook as well.
         """
-        with suppress(UserError):  # names that are there twice: the rule for smaller results says it as well
-            # A Series is what it is as a small one, a list or a dict, whatever its size.
-            table = None if column_of(value) is not None else table_of(value)
-            if table is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
-                table = cast("Table", table_of(_copied(value)))
+        if 8 * cells(value) > limits.kept_bytes:
+            table = result_of(_copied(value))
+            if table is not None:
                 return self._kept_result(table, memory_of(value))
         plain = to_json(value, limits=replace(limits, answer_bytes=limits.result_bytes))
         if _size(plain, limits.kept_bytes) <= limits.kept_bytes:
@@ -107,7 +104,10 @@ class Data:
             sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
             sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
-        return Kept(told=self._keep("", value), sample=sample, length=length)
+        told = self._keep("", value)
+        # The program gets what a smaller result is: a list, of rows or of anything else.
+        told["kind"] = {"table": "rows", "column": "list"}.get(str(told["kind"]), told["kind"])
+        return Kept(told=told, sample=sample, length=length)
 
     def _keep(self, name: str, value: Table | Column | JSONValue) -> JSONObject:
         number = len(self._kept)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
 from ..errors import UserError
-from ..tools.frames import is_a, says_something
+from ..settings import Limits
+from ..tools import to_json
+from ..tools.frames import indexed_columns, is_a, present, says_something
 from .columns import Column, Kind, Listed, Numbers, kind_of
 
-__all__ = ["Table", "column_of", "from_rows", "memory_of", "table_of"]
+__all__ = ["Table", "column_of", "from_rows", "memory_of", "result_of", "table_of"]
 
+_LIMITS = Limits(answer_bytes=1 << 40)
+"""Of a part of a column, which is measured once it is a piece."""
 _LOOKED_AT = 1_000
 """Values of a column that tell what it holds, where its type does not."""
 _KINDS: dict[str, Kind] = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "time", "m": "float"}
@@ -57,6 +61,37 @@ def table_of(value: object) -> Table | None:
     if is_a(value, "numpy", "ndarray") and value.dtype.names:
         return _table([(name, value[name]) for name in value.dtype.names], _from_numpy)
     return None
+
+
+def result_of(value: object) -> Table | None:
+    """The table that a tool's result is, with the values that `tools.results` gives the rows of a smaller one.
+
+    Raises:
+        ProgramError: two columns would have one name.
+    """
+    if is_a(value, "pandas", "DataFrame"):
+        named = indexed_columns(value)
+    elif is_a(value, "polars", "DataFrame"):
+        named = [(name, value.get_column(name)) for name in value.columns]
+    elif is_a(value, "pyarrow", "RecordBatch", "Table"):
+        named = list(zip(value.column_names, value.columns, strict=True))
+    else:
+        return None
+    return _table(named, _result_column)
+
+
+def _result_column(name: str, values: Any) -> Column:
+    dtype = values.dtype if hasattr(values, "dtype") else None
+    if is_a(dtype, "numpy", "dtype") and dtype.kind in "iufb" and dtype.itemsize <= 8:
+        column = _from_numpy(name, values.to_numpy())
+        gaps = dtype.kind == "f" and bool(values.isna().any())
+        return replace(column, gaps=gaps) if isinstance(column, Numbers) else column
+
+    def cut(start: int, end: int) -> list[Any]:
+        part = values.iloc[start:end] if hasattr(values, "iloc") else values.slice(start, end - start)
+        return cast("list[Any]", to_json(present(part) if hasattr(part, "iloc") else part, limits=_LIMITS))
+
+    return _listed(name, len(values), cut)
 
 
 def column_of(value: object) -> Column | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, cast
 
 from ..errors import ProgramError
 
-__all__ = ["cells", "indexed_columns", "is_a", "name_column", "plain", "says_something"]
+__all__ = ["cells", "indexed_columns", "is_a", "name_column", "plain", "present", "says_something"]
 
 _ARROW = ("Table", "RecordBatch", "Array", "ChunkedArray")
 
@@ -53,7 +53,7 @@ def plain(value: object) -> object:
     if is_a(value, "pandas", "MultiIndex"):
         return [list(labels) for labels in value.tolist()]
     if is_a(value, "pandas", "Series", "Index"):
-        return _present(value)
+        return present(value)
     if is_a(value, "pandas.api.extensions", "ExtensionArray"):
         return value.tolist()
     return value
@@ -162,11 +162,11 @@ def _rows(columns: Sequence[tuple[str, Any]]) -> list[object]:
     names = [name for name, _ in columns]
     if len(set(names)) < len(names):
         raise ProgramError("two columns of the table have one name: rename one of them.")
-    listed = [_present(values) for _, values in columns]
+    listed = [present(values) for _, values in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
 
 
-def _present(values: Any) -> list[object]:
+def present(values: Any) -> list[object]:
     """The values of a column or an index, with `None` for what is missing."""
     if not is_a(values, "pandas", "Series", "Index"):
         return values.to_pylist()
@@ -181,4 +181,4 @@ def _labelled(series: Any) -> object:
         return _rows(indexed_columns(series.to_frame("value" if series.name is None else series.name)))
     if not series.index.is_unique:
         raise ProgramError("a label of the Series is there twice: return series.reset_index() or series.tolist().")
-    return dict(zip(_present(series.index), _present(series), strict=True))
+    return dict(zip(present(series.index), present(series), strict=True))

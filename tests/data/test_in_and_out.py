@@ -377,7 +377,7 @@ async def test_a_large_result_stays_with_the_host_and_reads_as_a_list(programs):
         limits=KEPT,
     )
     assert run.value == [
-        "Table", MANY, {"i": MANY - 1, "name": "n9"}, sum(range(MANY)),
+        "Rows", MANY, {"i": MANY - 1, "name": "n9"}, sum(range(MANY)),
         [{"i": 5, "name": "n5"}, {"i": 6, "name": "n6"}], MANY // 10, "n0", "n2", ["i", "name"],
     ]  # fmt: skip
 

@@ -210,8 +210,11 @@ def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[
 
 class _GuestCopier(Copier):
     def reduce_foreign(self, value: object) -> object:
-        is_column = type(value).__module__ in ("codeact_table", "codeact_columns")
-        if is_column and isinstance(value, Sequence) and not isinstance(value, list) and len(value) > _ROWS:
+        module = type(value).__module__
+        is_data = module in ("codeact_table", "codeact_columns") or (
+            module == "codeact_rows" and isinstance(value, list) and not cast("Any", value).is_whole
+        )
+        if is_data and isinstance(value, Sequence) and len(value) > _ROWS:
             raise Unsendable(f"{len(value):,} rows or values are too many here: take a part, or sum them up")
         return value
 

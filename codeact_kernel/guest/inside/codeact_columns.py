@@ -229,6 +229,8 @@ def _decoded(piece: dict[str, Any]) -> Any:
     numbers.frombytes(binascii.a2b_base64(data))
     if kind == "us":
         return Times(numbers, piece["utc"])
+    if piece.get("gaps"):  # NaN stands for what is missing
+        return [None if number != number else number for number in numbers]
     if kind == "b":
         return [number == 1 for number in numbers]
     if kind == "I text":

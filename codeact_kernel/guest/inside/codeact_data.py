@@ -67,6 +67,8 @@ def _put_text(name: str, value: Any) -> None:
 
 def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     """The columns of what is a table: a Table, or a list of dicts."""
+    if type(value).__module__ == "codeact_rows" and not value.is_whole:
+        value = value.table()
     if type(value).__module__ == "codeact_table" and hasattr(value, "columns"):
         return {name: value[name] for name in value.columns}
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):

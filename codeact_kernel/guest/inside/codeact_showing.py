@@ -69,7 +69,7 @@ def rows_of(table: Any, most: int, names: list[Any]) -> list[list[Any]]:
 
 def column_of(table: Any, name: Any) -> list[Any]:
     """One column of a table; of one that the notebook gave no other is fetched."""
-    if type(table).__module__ == "codeact_table":
+    if type(table).__module__ in ("codeact_table", "codeact_rows"):
         return [cell(value) for value in table[name]]
     at = names_of(table).index(name)
     rows = table if isinstance(table, (list, tuple)) else table.rows
