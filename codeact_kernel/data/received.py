@@ -7,9 +7,10 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from ..bridge.strict_json import loads
 from ..errors import BridgeError, ProgramError
@@ -21,7 +22,7 @@ from .columns import NO_TIME
 
 __all__ = ["Frame", "Receiving", "for_notebook"]
 
-_COLUMNS, _NAME, _ROWS, _DEPTH = 2_000, 1_000, 10_000_000, 32
+_COLUMNS, _NAME, _ROWS, _DEPTH, _ZONE = 2_000, 1_000, 10_000_000, 32, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +155,25 @@ def _read(piece: JSONObject) -> tuple[Any, int]:
         raise ProgramError("a piece that is no base64 of whole numbers") from None
     if sys.byteorder == "big":
         numbers.byteswap()
-    return (_times(numbers, piece.get("utc") is True) if kind == "us" else numbers), 8 * len(numbers)
+    return (_times(numbers, piece.get("utc") is True, piece.get("zone")) if kind == "us" else numbers), 8 * len(numbers)
 
 
-def _times(numbers: Sequence[int], utc: bool) -> list[datetime | None]:
+def _times(numbers: Sequence[int], utc: bool, zone: JSONValue) -> list[datetime | None]:
     start = datetime(1970, 1, 1, tzinfo=UTC if utc else None)
+    home = _zone(zone) if utc and isinstance(zone, str) and zone not in ("", "UTC") else None
     try:
-        return [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
+        times = [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
+        return times if home is None else [time and time.astimezone(home) for time in times]
     except OverflowError:
         raise ProgramError("a time that no calendar has") from None
+
+
+def _zone(name: str) -> tzinfo:
+    """A zone that a program names; UTC where there is none of that name here."""
+    try:
+        return ZoneInfo(name[:_ZONE])
+    except (KeyError, ValueError, OSError):  # not found, or no name at all
+        return UTC
 
 
 def _joined(pieces: list[Any]) -> Sequence[Any]:

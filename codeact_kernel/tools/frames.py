@@ -39,6 +39,8 @@ def plain(value: object) -> object:
         return _plain_numpy(value)
     if _is_arrow(value) and (found := _plain_arrow(value)) is not value:
         return found
+    if is_a(value, "shapely", "Geometry") or is_a(value, "shapely.geometry.base", "BaseGeometry"):
+        return value.wkt
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return value
@@ -68,14 +70,15 @@ def is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
 def says_something(index: Any) -> bool:
     """Whether the index of a frame or series is data, and not just the numbers of the rows.
 
-    Numbers of rows are a RangeIndex, or what a filter left of one: in order, and not much larger than there are rows.
+    Numbers of rows are a range, or what a filter left of one: in order, and not much larger than there are rows. Labels
+    such as 1001 and 1002 are a range for pandas, too.
     """
     if index.inferred_type != "integer" or any(name is not None for name in index.names):
         return True
-    if is_a(index, "pandas", "RangeIndex") or len(index) == 0:
+    if len(index) == 0:
         return False
-    in_order = bool(index.is_monotonic_increasing and index.is_unique)
-    return not (in_order and index[0] >= 0 and index[-1] <= 2 * len(index))
+    in_order = is_a(index, "pandas", "RangeIndex") or bool(index.is_monotonic_increasing and index.is_unique)
+    return not (in_order and min(index[0], index[-1]) >= 0 and max(index[0], index[-1]) <= 2 * len(index))
 
 
 def indexed_columns(frame: Any) -> list[tuple[str, Any]]:

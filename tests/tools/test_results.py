@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import numpy
 import pandas
+import polars
+import pyarrow
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -223,9 +225,34 @@ def test_numpy_values_become_numbers_and_lists(value: object, expected: JSONValu
         (pandas.Categorical(["a"]), ["a"]),
         (pandas.array([1, None], dtype="Int64"), [1, None]),
         (pandas.DataFrame({"a": []}), []),
+        (pandas.Series({1001: 50.0, 1002: 75.5}), {"1001": 50.0, "1002": 75.5}),
+        (pandas.DataFrame.from_dict({1001: {"a": 1}, 1002: {"a": 2}}, orient="index"),
+         [{"index": 1001, "a": 1}, {"index": 1002, "a": 2}]),
+        (pandas.Series([3, 3, 1, 5, 3]).value_counts(), {"3": 3, "1": 1, "5": 1}),
+        (pandas.Series([1.0, 2.0, 3.0]).quantile([0.25, 0.5]), {"0.25": 1.5, "0.5": 2.0}),
+        (pandas.Series([1, 2], index=["a", None]), {"a": 1, "null": 2}),
+        (pandas.cut(pandas.Series([1, 2]), [0, 1, 3]).value_counts(), {"(0, 1]": 1, "(1, 3]": 1}),
+        (pandas.DataFrame({"k": ["a"], "v": [1]}).groupby("k").agg({"v": ["sum", "max"]}),
+         [{"k": "a", "v_sum": 1, "v_max": 1}]),
+        (pandas.DataFrame({"k": ["a"], "l": [1], "v": [2]}).groupby(["k", "l"])["v"].sum(), [{"k": "a", "l": 1, "v": 2}]),
+        (pandas.DataFrame({"a": [1, 2]}).set_index("a", drop=False), [{"a": 1}, {"a": 2}]),
+        (pandas.DataFrame({"a": [1]}, index=pandas.MultiIndex.from_tuples([("x", 1)])), [{"level_0": "x", "level_1": 1, "a": 1}]),
+        (pandas.DataFrame({"x": [math.inf, math.nan]}), [{"x": math.inf}, {"x": None}]),
+        (pandas.Interval(0, 1), "(0, 1]"),
+        (pandas.DataFrame({"a": [1, 2]}).iloc[1:], [{"a": 2}]),
+        (polars.DataFrame({"a": [1, None], "l": [[1], []], "d": [dt.date(2026, 1, 2)] * 2}),
+         [{"a": 1, "l": [1], "d": "2026-01-02"}, {"a": None, "l": [], "d": "2026-01-02"}]),
+        (polars.LazyFrame({"s": [{"a": 1}], "p": [Decimal("1.5")], "t": [dt.timedelta(seconds=90)]}),
+         [{"s": {"a": 1}, "p": 1.5, "t": 90.0}]),
+        (polars.Series([1, None]), [1, None]),
+        (pyarrow.table({"a": [1, None], "p": [Decimal("1.5")] * 2}), [{"a": 1, "p": 1.5}, {"a": None, "p": 1.5}]),
+        (pyarrow.RecordBatch.from_pylist([{"s": {"a": [1]}}]), [{"s": {"a": [1]}}]),
+        (pyarrow.array([dt.datetime(2024, 5, 31, 22, 30)], pyarrow.timestamp("us", "Europe/Berlin")),
+         ["2024-06-01T00:30:00+02:00"]),
+        ({"inside": polars.DataFrame({"a": [1]})}, {"inside": [{"a": 1}]}),
     ],
-)
-def test_pandas_values_become_json(value: object, expected: JSONValue) -> None:
+)  # fmt: skip
+def test_values_of_tables_become_json(value: object, expected: JSONValue) -> None:
     assert as_json(value) == expected
 
 
@@ -271,6 +298,11 @@ def test_an_index_with_a_meaning_is_part_of_the_rows_and_a_leftover_one_is_not()
         ([10**5000], "more than 4,000 digits cannot be sent"),
         (pandas.DataFrame([[1, 2]], columns=["a", "a"]), "two columns of the DataFrame have one name"),
         (pandas.DataFrame({"a": [1]}, index=pandas.Index([3], name="a")), "the index and a column are both named 'a'"),
+        (
+            pandas.DataFrame({"v": [1]}, index=pandas.MultiIndex.from_tuples([(1, 2)], names=["g", "g"])),
+            "two levels of the index have one name, 'g'",
+        ),
+        (pyarrow.table([[1], [2]], names=["a", "a"]), "two columns of the table have one name"),
         (pandas.Series([1, 2], index=["a", "a"]), r"return series.reset_index\(\)"),
     ],
 )

@@ -118,11 +118,13 @@ def _times(values: Sequence[Any]) -> dict[str, Any] | None:
     import datetime
 
     zones = {value.tzinfo for value in values if value is not None}
-    if zones not in ({None}, {datetime.UTC}):
+    names = {zone and str(getattr(zone, "key", zone)) for zone in zones}
+    if len(names) != 1 or ((name := names.pop()) not in (None, "UTC") and "/" not in name):
         return None
-    start, step = datetime.datetime(1970, 1, 1, tzinfo=zones.pop()), datetime.timedelta(microseconds=1)
+    start = datetime.datetime(1970, 1, 1, tzinfo=None if name is None else datetime.UTC)
+    step = datetime.timedelta(microseconds=1)
     numbers = array("q", [-(2**63) if value is None else (value - start) // step for value in values])
-    return {"as": "us", "utc": start.tzinfo is not None, "data": _base64(numbers)}
+    return {"as": "us", "utc": name is not None, "data": _base64(numbers), "zone": name or ""}
 
 
 def _base64(numbers: Any) -> str:
