@@ -160,6 +160,14 @@ async def test_a_number_that_python_does_not_write_is_still_named():
     assert result.text.startswith("<an integer of 19,053 bits")
 
 
+async def test_rows_that_are_handed_back_have_enums_by_value():
+    program = f"```python\n{STATUS}rows = [{{Status.CLOSED: 1, 'who': Status.CLOSED}}] * 2\nshow(rows)\n```"
+    async with Session(tools=[], model=ScriptedModel([program])) as session:
+        result = await session.ask("Go.", outputs=["rows"])
+    assert result.outputs["rows"].records() == [{"closed": 1, "who": "closed"}] * 2
+    assert result.shown[0].data == {"columns": ["closed", "who"], "rows": [[1, "closed"]] * 2, "total": 2}
+
+
 async def test_infinity_is_handed_back_as_what_it_was():
     program = (
         "```python\na = [1.0, float('inf')]\nb = {'max': -a[1]}\nrows = [{'x': float('inf'), 'y': [a[1]]}] * 2\n```"

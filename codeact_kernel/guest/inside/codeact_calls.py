@@ -227,6 +227,14 @@ def plain(value: Any, depth: int = 30, non_finite: Callable[[float], Any] | None
     return _GuestCopier(depth, non_finite).copy(value)
 
 
+def key_text(label: Any) -> str:
+    """The text that a key of a dict, or the name of a column, becomes.
+
+    Raises TypeError where it has none.
+    """
+    return _GuestCopier(1).copy_key(label)
+
+
 def sendable(value: Any) -> Any:
     """`value` as plain data that the bridge carries: infinity and NaN have their tags.
 

@@ -3,9 +3,10 @@
 import binascii
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
-from codeact_calls import sendable, service
+from codeact_calls import key_text, sendable, service
 
 _PIECE = 32_768
 """Values of a column that go to the host at once."""
@@ -45,7 +46,7 @@ def _put(name: str, value: Any) -> None:
     if not columns:
         return _put_text(name, value)
     rows = len(value)
-    service("data.put", name=name, columns=[str(label) for label in columns], rows=rows)
+    service("data.put", name=name, columns=[key_text(label) for label in columns], rows=rows)
     for number, column in enumerate(columns.values()):
         for piece in _pieces(column):
             service("data.part", name=name, column=number, piece=piece)
@@ -74,7 +75,7 @@ def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
         return None
     names = dict.fromkeys(name for row in value for name in row)
-    if not all(isinstance(name, str) for name in names):
+    if not all(isinstance(name, (str, Enum)) for name in names) or len(set(map(key_text, names))) < len(names):
         return None
     return {name: [row.get(name) for row in value] for name in names}
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from codeact_calls import flushes, plain, service
+from codeact_calls import flushes, key_text, plain, service
 from codeact_show import most
 
 _PIECE = 200_000
@@ -84,6 +84,14 @@ def cell(value: Any) -> Any:
         return str(value)
 
 
+def _name(label: Any) -> str:
+    """The name of a column; what has no form as a key as its text."""
+    try:
+        return key_text(label)
+    except TypeError:
+        return str(label)
+
+
 def _leave_out(value: float) -> None:
     """A picture or a cell has no place for infinity and NaN."""
 
@@ -102,7 +110,7 @@ def _text(kind: str, value: Any) -> str:
             raise ValueError("show() takes a table as a list of dicts")
         names = names_of(value)
         value = {
-            "columns": [str(name) for name in names],
+            "columns": [_name(name) for name in names],
             "rows": rows_of(value, most["table_rows"], names),
             "total": length_of(value),
         }
