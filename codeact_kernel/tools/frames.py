@@ -17,14 +17,14 @@ _ARROW = ("Table", "RecordBatch", "Array", "ChunkedArray")
 
 
 def cells(value: object) -> int:
-    """How many values are in an array, a frame or a series; 0 for what is none."""
+    """How many values are in an array, a frame, a series or a range; 0 for what is none."""
     if _is_numpy(value) or is_a(value, "pandas", "DataFrame", "Series", "Index"):
         return value.size
     if is_a(value, "polars", "DataFrame"):
         return value.height * value.width
     if is_a(value, "pyarrow", "Table", "RecordBatch"):
         return value.num_rows * value.num_columns
-    if is_a(value, "polars", "Series") or is_a(value, "pyarrow", *_ARROW):
+    if isinstance(value, range) or is_a(value, "polars", "Series") or is_a(value, "pyarrow", *_ARROW):
         return len(value)
     return 0
 

@@ -334,7 +334,15 @@ def test_depth_is_allowed_up_to_the_limit_and_not_beyond() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["x" * 1001, ["x" * 100] * 10, {"k" * 600: "v" * 400}, "\x00" * 200, [None] * 300, numpy.broadcast_to(0, 10**12)],
+    [
+        "x" * 1001,
+        ["x" * 100] * 10,
+        {"k" * 600: "v" * 400},
+        "\x00" * 200,
+        [None] * 300,
+        numpy.broadcast_to(0, 10**12),
+        range(10**12),
+    ],
 )
 def test_a_result_larger_than_the_limit_is_refused(value: object) -> None:
     with pytest.raises(ProgramError, match="larger than 1,000 bytes of JSON: return less"):
