@@ -14,7 +14,7 @@ from typing import Protocol
 
 from .data import Data, Input
 from .errors import ProgramError
-from .events import DataMoved, Emit, ItemShown
+from .events import DataMoved, Emit, ItemShown, Notice
 from .files import Files
 from .network import Network
 from .settings import Limits, Settings
@@ -97,7 +97,10 @@ class Reach:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataMoved(name=name, done=done, total=total))
 
-        self._data = Data(inputs, outputs, settings.limits, progress)
+        def notify(text: str) -> None:
+            emit(Notice(text=text))
+
+        self._data = Data(inputs, outputs, settings.limits, progress, notify)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
         self._rooms: list[Room] = [self._data, self._files, self._show]

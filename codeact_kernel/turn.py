@@ -93,6 +93,8 @@ async def run_turn(
     checks = Checks(tools, reach, settings, emit)
     turn = _Turn(model, checks, reach, desk, calls, tally, emit, settings, Tries(settings))
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
+    for text in [text for one in inputs for text in one.notices]:
+        emit(Notice(text=text))
     try:
         async with sandboxes.checkout() as sandbox:
             await turn.answer(prompt.first(ask, tools.specs().values(), reach.prompt), sandbox)

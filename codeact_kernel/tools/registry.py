@@ -221,12 +221,11 @@ def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) ->
         text = json.dumps(
             {key: arguments[key] for key in sorted(arguments)},
             ensure_ascii=False,
-            allow_nan=False,
             separators=(",", ":"),
         )
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError):
-        raise ToolCallError(f"{name}: an argument is not JSON: pass plain, finite data.") from None
+        raise ToolCallError(f"{name}: an argument is not JSON: pass plain data.") from None
     if size > limits.arguments_bytes:
         raise ToolCallError(f"{name}: the arguments are larger than {limits.arguments_bytes:,} bytes: pass less.")
     return text

@@ -151,8 +151,11 @@ async def test_a_flood_of_short_lines_on_both_streams_is_bounded_and_keeps_both_
         ("{3, 1, 2}", [1, 2, 3]),
         ("{'b': 1}.keys()", ["b"]),
         ("2 ** 62", 2**62),
-        ("2 ** 70", str(2**70)),
-        ("[float('nan'), float('inf')]", [None, None]),
+        ("2 ** 70", 2**70),
+        ("[float('nan'), float('inf'), -float('inf')]", [math.nan, math.inf, -math.inf]),
+        ("from enum import Enum\nclass S(str, Enum):\n    A = 'a'\n[S.A, {S.A: 1}]", ["a", {"a": 1}]),
+        ("from pathlib import Path\n[Path('/a/b'), range(3), b'text']", ["/a/b", [0, 1, 2], "text"]),
+        ("class A(str):\n    def __str__(self):\n        raise KeyError\nA('x')", "x"),
         ("from decimal import Decimal\n[Decimal('1.5'), Decimal('0.1000000000000000000001')]", None),
         ("import datetime as d\nd.datetime(2026, 1, 2, 3, 4, 5, tzinfo=d.timezone.utc)", "2026-01-02T03:04:05+00:00"),
         ("import datetime as d\n[d.date(2026, 1, 2), d.time(3, 4), d.timedelta(minutes=2)]", None),
@@ -183,7 +186,7 @@ async def test_the_value_of_the_last_expression_comes_as_json(programs, text, va
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("b'\\x00abc'", "b'\\x00abc'"),
+        ("b'\\xffabc'", "b'\\xffabc'"),
         ("object", "<class 'object'>"),
         ("{(1, 2): 3}", "{(1, 2): 3}"),
         ("circle = []\ncircle.append(circle)\ncircle", "[[...]]"),
@@ -193,8 +196,6 @@ async def test_the_value_of_the_last_expression_comes_as_json(programs, text, va
             "class A:\n    def __repr__(self):\n        raise KeyboardInterrupt\nA()",
             "<A whose repr raises KeyboardInterrupt>",
         ),
-        ("class A(str):\n    def __str__(self):\n        raise KeyError\nA('x')", "'x'"),
-        ("class A(dict):\n    def items(self):\n        raise KeyError\nA(x=1)", "{'x': 1}"),
     ],
 )
 async def test_a_value_that_is_no_json_comes_as_its_repr(programs, text, shown):
@@ -870,8 +871,8 @@ async def test_an_answer_of_the_largest_size_arrives_whole(programs):
 
 
 async def test_an_answer_that_no_frame_can_hold_is_a_failed_call_and_the_program_goes_on(programs):
-    tools = {"big": lambda: "x" * (9 << 20), "odd": lambda: math.nan, "lone": lambda: "\ud800", "add": lambda a: a}
-    for name in ("big", "odd", "lone"):
+    tools = {"big": lambda: "x" * (9 << 20), "lone": lambda: "\ud800", "add": lambda a: a}
+    for name in ("big", "lone"):
         run = await programs.run(
             f"try:\n    {name}()\nexcept ToolFailed as error:\n    print(error)\nadd(7)", tools=tools
         )

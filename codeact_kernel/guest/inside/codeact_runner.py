@@ -19,7 +19,17 @@ import codeact_ahead
 import codeact_awaits
 import codeact_early
 import codeact_ending
-from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
+from codeact_calls import (
+    PROGRAM,
+    ToolDenied,
+    ToolFailed,
+    as_function,
+    call_tool,
+    call_tool_async,
+    flushes,
+    plain,
+    sendable,
+)
 from codeact_prelude import before_sleep, host
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
@@ -228,7 +238,7 @@ def _value(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     try:
-        data = plain(value)
+        data = sendable(value)
         json.dumps(data, ensure_ascii=False).encode()
     except Exception:  # it has no JSON form, or runs code of its own that raises
         return {"text": _cut(_repr(value), _TEXT)}
@@ -304,6 +314,8 @@ def _repr(value: Any) -> str:
     try:
         return _encodable(repr(value))
     except BaseException as error:
+        if isinstance(value, int):  # more digits than Python writes
+            return f"<an integer of {value.bit_length():,} bits: {error}>"
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
