@@ -20,6 +20,7 @@ MAYBE_OPENING = re.compile(
 MAYBE_SPECIAL = re.compile(rf"[ \t>]*+(?:`*|~*|(?:`{{3,}}+|~{{3,}}+)[^\n]*|[<\[◁][^\n]{{0,{TAG_CHARACTERS}}})")
 _UNDECIDED = re.compile(rf"`{{1,2}}(?:{TAG.pattern})\Z", re.IGNORECASE)
 """A tag of which the next character tells whether it is inline code."""
+_AT_ONCE = 1_000
 _QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
 
 
@@ -55,8 +56,11 @@ class Draft:
 
     def feed(self, text: str) -> list[Piece]:
         """Read the next characters, with all line ends as `\\n`; return what can be shown now."""
-        self._held += text
-        return self._read(final=False)
+        pieces: list[Piece] = []
+        for start in range(0, len(text), _AT_ONCE):  # each tag on a line cuts what is held
+            self._held += text[start : start + _AT_ONCE]
+            pieces += self._read(final=False)
+        return pieces
 
     def finish(self) -> list[Piece]:
         """Read what was held back."""

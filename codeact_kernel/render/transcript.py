@@ -150,8 +150,7 @@ class Transcript:
             case Notice(text=text):
                 self.notices.append(text)
             case ModelAsked():
-                self.phase, self.prose = "writing program", ""
-                self._writing = self._answered = False
+                self._begin_answer()
             case TextDelta(text=text):
                 self.prose = _bounded(self.prose + text)
             case ProgramDelta(text=text):
@@ -160,10 +159,7 @@ class Transcript:
                 self._current().program = program
                 self._writing, self._answered = False, True
             case ProgramWithdrawn():
-                self.phase, self.prose = "writing program", ""
-                if self._writing:
-                    del self.attempts[-1]
-                self._writing = False
+                self._withdraw()
             case ReviewAsked(program=program, problem=problem):
                 self.review = (program, problem)
             case ReviewDecided(program=program):
@@ -224,6 +220,15 @@ class Transcript:
     def has_row(self, run: object, call: object) -> bool:
         """Whether the call is the present run's, and was seen to be opened."""
         return run == self.run and bool(self.attempts) and call in self.attempts[-1].rows
+
+    def _begin_answer(self) -> None:
+        self.phase, self.prose = "writing program", ""
+        self._writing = self._answered = False
+
+    def _withdraw(self) -> None:
+        if self._writing:
+            del self.attempts[-1]
+        self._begin_answer()
 
     def _current(self) -> Attempt:
         if not self._writing:

@@ -131,8 +131,8 @@ def url_target(data: bytes) -> None:
 def answer_target(data: bytes) -> None:
     """What a model answers: how it is cut into pieces changes nothing; its program is judged and never raises."""
     text = data.decode("utf-8", "surrogateescape")
-    found = _read([text])
-    assert found == _read([text[at : at + 3] for at in range(0, len(text), 3)])
+    found, display = _read([text])
+    assert (found, display) == _read([text[at : at + 3] for at in range(0, len(text), 3)])
     assert found.program is None or not found.problem
     for program in (found.program, text):
         if program is None:
@@ -198,11 +198,16 @@ def _is_sound(url: Any) -> None:
     assert not other.fragment
 
 
-def _read(pieces: list[str]) -> Extracted:
-    reader = Reader(_MOST)
-    for piece in pieces:
-        reader.feed(piece)
-    return reader.finish("stop")
+def _read(pieces: list[str]) -> tuple[Extracted, dict[str, str]]:
+    """What is found, and what the display has before the end."""
+    reader, display = Reader(_MOST, _SPECS), dict[str, str]()
+    for text in pieces:
+        for piece in reader.feed(text):
+            if piece.kind == "withdrawn":
+                display.clear()
+            else:
+                display[piece.kind] = display.get(piece.kind, "") + piece.text
+    return reader.finish("stop"), display
 
 
 _made: dict[str, Any] = {}

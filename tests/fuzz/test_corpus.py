@@ -12,7 +12,7 @@ import pytest
 from codeact_kernel.bridge import messages, protocol, strict_json
 from codeact_kernel.data import received
 from codeact_kernel.files import tree
-from codeact_kernel.model import extract
+from codeact_kernel.model import draft
 from codeact_kernel.network import policy
 from codeact_kernel.render import card, html, prose
 from codeact_kernel.sandbox import hostfunction, steps
@@ -74,7 +74,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     ("files", "any path", tree, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
     ("url", "any host", policy, "granted", lambda domains, method, url: replace(domains[0], methods=None)),
     ("url", "any text", policy, "quote", lambda text, safe: text),
-    ("answer", "fences by halves", extract, "MAYBE_OPENING", extract.OPENING),
+    ("answer", "fences by halves", draft, "MAYBE_OPENING", draft.OPENING),
     ("arguments", "others than asked for", registry, "_canonical", lambda name, arguments, limits: '{"number": 1}'),
 ]
 
