@@ -154,7 +154,7 @@ class _Turn:
             return program, feedback
         program, feedback = await self.reviewed(program, self.refused(program))
         feedback = feedback or await self.run(program, sandbox, early)
-        if feedback is not None:
+        if feedback is not None and (feedback.counts != "repair" or self.tally.error is not None):
             self.checks.remember(program, feedback)
         return program, feedback
 
