@@ -18,13 +18,26 @@ from .reach import Reach
 from .sandbox.process import RunClock
 from .settings import Settings
 from .tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
-from .values import STOPPED, Answer, CallRecord, Decision, JSONValue, Kept, Raised, Returned, ToolCall
+from .values import (
+    STOPPED,
+    Answer,
+    CallRecord,
+    Decision,
+    JSONValue,
+    Kept,
+    ProgramFailure,
+    Raised,
+    Returned,
+    ToolCall,
+)
 from .weight import take_beginning, weigh
 
 __all__ = ["Calls", "Stopwatch"]
 
 _BRIEF = 100
 """Characters of a call where it is only named."""
+_COMPARED = 400
+"""Characters by which the message of a program's exception is known to be that of a call."""
 _THREADS = 32
 """Calls at a time of a tool that runs in threads and says nothing of its own about it."""
 
@@ -112,6 +125,17 @@ class Calls:
             and not self._asks(spec, self._allow)
         )
 
+    def is_final(self, failure: ProgramFailure) -> bool:
+        """Whether a program failed with a call that no other program can make better: nobody was there to allow it, or
+        the tool raised for a reason of its own. One that caught that, and failed with something else, is not meant."""
+        return any(
+            isinstance(answer := record.answer, Raised)
+            and answer.is_final
+            and answer.kind == failure.kind
+            and answer.message[:_COMPARED] == failure.message[:_COMPARED]
+            for record in self.records
+        )
+
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
         self._arguments_weight += weigh(dict(call.arguments))
@@ -138,9 +162,10 @@ class Calls:
                     started = time.monotonic()
                     answer = await self._run(run, call, bound, decision)
             else:
-                answer = Raised(kind="ToolDenied", message=decision.reason or f"the person denied {call.name}")
+                message = decision.reason or f"the person denied {call.name}"
+                answer = Raised(kind="ToolDenied", message=message, is_final=decision.by == "nobody")
         except ToolCallError as error:
-            answer = Raised(kind="ToolFailed", message=str(error))
+            answer = Raised(kind="ToolFailed", message=str(error), is_final=error.is_final)
         except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
             effects = "it may have had effects" if started else "it had not begun"
             self._record(run, call, decision, Raised(kind="ToolFailed", message=f"{STOPPED}{effects}"), started)

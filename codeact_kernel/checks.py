@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import preflight, prompt
-from .events import Emit, ProgramChecked
+from .events import Emit, Notice, ProgramChecked
 from .guest import modules
+from .model.extract import Extracted
 from .prompt import Feedback
 from .reach import Reach
 from .settings import Settings
@@ -16,6 +17,8 @@ from .tools import Registry, ToolSpec
 from .values import RunOutcome
 
 __all__ = ["Checks"]
+
+_NAMED = 5
 
 
 @dataclass(slots=True)
@@ -33,6 +36,10 @@ class Checks:
     sites: Sequence[preflight.Site] = ()
     _defined: set[str] = field(default_factory=set[str])
     """Names that programs before left in the guest, as far as their text tells."""
+    _failed: dict[str, str] = field(default_factory=dict[str, str])
+    """Why programs failed or were refused, by their fingerprints: all since the last one that came to its end."""
+    _repeated: set[str] = field(default_factory=set[str])
+    """Those of them that the model wrote again, and was told so."""
 
     def callable(self) -> dict[str, ToolSpec]:
         """The tools that a program can call, by name."""
@@ -45,6 +52,33 @@ class Checks:
     def direct_call(self, program: str) -> preflight.DirectCall | None:
         """The call of such a tool that the program is, and nothing else."""
         return preflight.direct_call(program, self.direct())
+
+    def clean(self, written: Extracted) -> Extracted:
+        """The answer without the imports that its program does not need."""
+        if written.program is None:
+            return written
+        cleaned = preflight.without_needless_imports(written.program, self.callable(), modules(), self.reach.names)
+        if not cleaned.names:
+            return written
+        names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
+        self.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
+        return replace(written, program=cleaned.program)
+
+    def repeated(self, program: str) -> Feedback | None:
+        """What the model is told instead of running a program that failed before in the same words."""
+        same = preflight.fingerprint(program)
+        if same not in self._failed:
+            return None
+        again = same in self._repeated
+        self._repeated.add(same)
+        return prompt.repeated(self._failed[same], again=again, most=self.settings.limits.shown_to_model)
+
+    def remember(self, program: str, feedback: Feedback) -> None:
+        """What came of the program, so that it is not run again where it would fail again."""
+        if feedback.counts == "repair":
+            self._failed[preflight.fingerprint(program)] = feedback.reason
+        elif feedback.counts in ("look", "call"):  # what it failed with may be different now
+            self._failed.clear()
 
     def check(self, program: str) -> Feedback | None:
         """What is refused, before anything has happened."""
@@ -59,6 +93,9 @@ class Checks:
 
     def passes(self, beginning: str) -> bool:
         """Whether there is nothing against the beginning of a program."""
+        callable, there = self.callable(), self.reach.names
+        if preflight.without_needless_imports(beginning, callable, modules(), there).names:
+            return False  # the text that runs in the end will be another one
         return not self._report(beginning).problems
 
     def ran(self, program: str, outcome: RunOutcome) -> None:

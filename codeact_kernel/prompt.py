@@ -14,7 +14,20 @@ from .model.base import Message
 from .tools import ToolSpec, join_stubs
 from .values import Answer, CallRecord, JSONObject, ProgramFailure, Raised, RunOutcome
 
-__all__ = ["Feedback", "called", "first", "functions", "observed", "refused", "rejected", "repair", "unusable"]
+__all__ = [
+    "Feedback",
+    "called",
+    "first",
+    "functions",
+    "no_call",
+    "no_value",
+    "observed",
+    "refused",
+    "rejected",
+    "repair",
+    "repeated",
+    "unusable",
+]
 
 _RULES = """\
 Solve the task with ONE short Python program: one ```python block, nothing else.
@@ -85,19 +98,44 @@ class Feedback:
 
     Attributes:
         reason: the same for the person.
-        counts: as a repair, as a look at data, as a call of its own, or as nothing where the person sent it.
+        counts: as a repair, as a look at data, as a call of its own, as the one question after words, as a repair of a
+            program that the model wrote again, as the end where it did so twice, or as nothing where the person sent it.
         line: of the program, which the reason is about.
     """
 
     message: Message
     reason: str
-    counts: Literal["repair", "look", "call", "nothing"]
+    counts: Literal["repair", "look", "call", "words", "repeat", "end", "nothing"]
     line: int | None = None
 
 
 def unusable(problem: str) -> Feedback:
     """The answer held neither a program nor words."""
     return Feedback(Message("user", problem), problem, "repair")
+
+
+def no_call() -> Feedback:
+    """The model answered in words, though it has tools and called none of them."""
+    text = (
+        "You called no tool. If the task needs data or an action, write the program: one ```python block that calls the "
+        "tools. If it needs none, give your answer in words again."
+    )
+    return Feedback(Message("user", text), "no tool was called", "words")
+
+
+def repeated(reason: str, *, again: bool, most: int) -> Feedback:
+    """The program is one that failed before, and was not run a second time.
+
+    Args:
+        reason: what it failed with.
+        again: the model was told so already.
+        most: characters of the quoted part.
+    """
+    text = (
+        "That is the same program again. It was not run, since it fails in the same way:\n"
+        f"{_quoted(reason, most)}\nChange the part that fails, and write the whole program."
+    )
+    return Feedback(Message("user", text), "the same program again, which was not run", "end" if again else "repeat")
 
 
 def refused(problems: Sequence[str], line: int | None = None) -> Feedback:
@@ -140,6 +178,15 @@ def observed(values: Sequence[str], printed: str, *, most: int) -> Feedback:
     return Feedback(Message("user", "\n".join(parts)), "the program asked to see data", "look")
 
 
+def no_value() -> Feedback:
+    """The program ended without an error, and without anything that the user could see."""
+    text = (
+        "The program ended with nothing: no value, no output and no call."
+        " Write the whole program again, and end it with the expression that answers the task."
+    )
+    return Feedback(Message("user", text), "the program ended with nothing", "repair")
+
+
 def called(name: str, answer: Answer, *, most: int) -> Feedback:
     """What came of a call that the model made itself."""
     if isinstance(answer, Raised):
@@ -169,10 +216,17 @@ def _list_of(calls: Sequence[CallRecord]) -> str:
 
 
 def _line_of(record: CallRecord) -> str:
+    """One call in words: a call that stands there as code is copied as a program."""
     ran = record.call.arguments if record.decision.arguments is None else record.decision.arguments
-    arguments = ", ".join(f"{name}={_cut(json.dumps(value, ensure_ascii=False), 100)}" for name, value in ran.items())
-    end = f"{record.answer.kind}: {record.answer.message}" if isinstance(record.answer, Raised) else "returned"
-    return f"{record.call.name}({arguments}) {end}"
+    arguments = " and ".join(
+        f"{name} {_cut(json.dumps(value, ensure_ascii=False), 100)}" for name, value in ran.items()
+    )
+    answer = record.answer
+    if isinstance(answer, Raised):
+        end = f"{'was denied' if answer.kind == 'ToolDenied' else 'failed'}: {' '.join(answer.message.split())}"
+    else:
+        end = "returned a result"
+    return f"- {record.call.name}{f' with {arguments}' if arguments else ''} {end}"
 
 
 def _quoted(text: str, most: int) -> str:

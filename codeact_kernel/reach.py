@@ -14,13 +14,14 @@ from typing import Protocol
 
 from .data import Data, Input
 from .errors import ProgramError
-from .events import DataMoved, Emit, ItemShown
+from .events import DataMoved, Emit, ItemShown, Notice
 from .files import Files
 from .network import Network
 from .settings import Limits, Settings
 from .show import Show
 from .tools import BoundCall, ToolSpec
 from .values import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, Shown, ToolCall
+from .zone import local_zone
 
 __all__ = ["OUTPUT_FOLDER", "OwnTool", "Reach", "Room"]
 
@@ -70,6 +71,10 @@ class OwnTool(Protocol):
         ...
 
 
+_CHANGES = frozenset({"data.put", "files.mkdir", "files.remove", "files.rename", "files.rmdir", "files.write"})
+"""Services that change files, or hand something back to the notebook."""
+
+
 class Reach:
     """The rooms of one turn.
 
@@ -85,13 +90,17 @@ class Reach:
         tools: those that are ours, by name.
         names: what is in the guest before a program runs.
         limits: what results of tools are kept by.
+        has_changes: whether a program changed files, or began to hand something back.
     """
 
     def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataMoved(name=name, done=done, total=total))
 
-        self._data = Data(inputs, outputs, settings.limits, progress)
+        def notify(text: str) -> None:
+            emit(Notice(text=text))
+
+        self._data = Data(inputs, outputs, settings.limits, progress, notify)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
         self._rooms: list[Room] = [self._data, self._files, self._show]
@@ -106,6 +115,7 @@ class Reach:
             self.names |= frozenset(network.names)
         self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
         self.limits = settings.limits
+        self.has_changes = False
 
     @property
     def outputs(self) -> Mapping[str, object]:
@@ -156,7 +166,7 @@ class Reach:
             self.shown.clear()
         for room in self._rooms:
             room.begin()
-        return {room.name: room.told for room in self._rooms}
+        return {"zone": local_zone(), **{room.name: room.told for room in self._rooms}}
 
     def answering(self, answer: Callable[[ToolCall], Awaitable[Answer]]) -> Callable[[ToolCall], Awaitable[Answer]]:
         """`answer` for tools, a service for what has a dot in its name.
@@ -170,6 +180,7 @@ class Reach:
             serve = self._services.get(call.name)
             if serve is None:
                 return Raised(kind="ToolFailed", message="there is no such service")
+            self.has_changes = self.has_changes or call.name in _CHANGES
             try:
                 return Returned(value=await serve(dict(call.arguments)))
             except ProgramError as error:

@@ -90,6 +90,12 @@ class Tally:
         """What the present run printed, as far as a repair prompt needs it."""
         return self._this_run
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the turn's programs came to nothing that the user can see, and called nothing."""
+        seen = self._calls.records or self._reach.shown or self._reach.has_changes
+        return not (seen or self._printed["stdout"] or self._printed["stderr"] or self.outcome.text)
+
     def keep_files(self) -> None:
         """The turn is over: what was written for the person is put where they find it."""
         try:

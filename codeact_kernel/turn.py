@@ -52,6 +52,9 @@ from .values import ProgramFailure, Raised, RunOutcome, ToolCall, TurnResult
 
 __all__ = ["run_turn"]
 
+_SAID = 4_000
+"""Characters of an answer in words that the model is shown again."""
+
 
 async def run_turn(
     ask: str,
@@ -90,6 +93,8 @@ async def run_turn(
     checks = Checks(tools, reach, settings, emit)
     turn = _Turn(model, checks, reach, desk, calls, tally, emit, settings, Tries(settings))
     emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(tools)))
+    for text in [text for one in inputs for text in one.notices]:
+        emit(Notice(text=text))
     try:
         async with sandboxes.checkout() as sandbox:
             await turn.answer(prompt.first(ask, tools.specs().values(), reach.prompt), sandbox)
@@ -121,17 +126,48 @@ class _Turn:
     async def answer(self, messages: list[Message], sandbox: Sandbox) -> None:
         while True:
             async with self.beginning(sandbox) as early:
-                written = await self.write(messages, early, sandbox)
+                written = await self.next(messages, early, sandbox)
                 if written is None:
-                    return
-                if isinstance(written, Feedback):
+                    feedback, said = self.ask_for_call(), self.tally.answer[:_SAID]
+                elif isinstance(written, Feedback):
                     feedback, said = written, "(an answer that could not be used)"
                 else:
-                    program, feedback = await self.reviewed(written, self.refused(written))
-                    feedback, said = feedback or await self.run(program, sandbox, early), f"```python\n{program}\n```"
+                    program, feedback = await self.run_or_reject(written, sandbox, early)
+                    said = f"```python\n{program}\n```"
             if feedback is None or not self.goes_on(feedback):
                 return
             messages += [Message("assistant", said), feedback.message]
+
+    async def next(self, messages: list[Message], early: Early | None, sandbox: Sandbox) -> str | Feedback | None:
+        """As `write`. Where the model only was to think again about its words, these stay when nothing better comes."""
+        try:
+            return await self.write(messages, early, sandbox)
+        except ModelError:
+            if not self.tally.answer:
+                raise
+            return None
+
+    async def run_or_reject(self, program: str, sandbox: Sandbox, early: Early | None) -> tuple[str, Feedback | None]:
+        """The program as it was run, or would have been, and what the model has to know to go on."""
+        self.tally.answer = ""
+        if (feedback := self.checks.repeated(program)) is not None:
+            return program, feedback
+        program, feedback = await self.reviewed(program, self.refused(program))
+        feedback = feedback or await self.run(program, sandbox, early)
+        if feedback is not None and (feedback.counts != "repair" or self.tally.error is not None):
+            self.checks.remember(program, feedback)
+        return program, feedback
+
+    def ask_for_call(self) -> Feedback | None:
+        """What the model is asked that answered in words, though it has tools and called none of them."""
+        tally = self.tally
+        if not len(self.checks.tools) or self.calls.records:
+            return None
+        tokens = tally.usage.prompt_tokens + tally.usage.completion_tokens
+        if not self.calls.run and self.tries.may_ask_for_call(tally.answer, tokens):
+            return prompt.no_call()
+        self.emit(Notice(text="No tool was called: the answer is in the model's own words."))
+        return None
 
     @asynccontextmanager
     async def beginning(self, sandbox: Sandbox) -> AsyncGenerator[Early | None]:
@@ -178,6 +214,7 @@ class _Turn:
                     if reader.done:
                         break
         written = reader.finish(finish)
+        written = self.checks.clean(written)
         if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)
         if written.problem and self.tries.last_repair:
@@ -255,11 +292,14 @@ class _Turn:
         self.emit(RunFinished(run=tally.attempts, outcome=outcome))
         self.checks.ran(program, outcome)
         if outcome.failure is not None:
+            if self.calls.is_final(outcome.failure):
+                self.emit(Notice(text="The model was not asked again: no other program can change that."))
+                return None
             most = limits.shown_to_model
             return prompt.repair(outcome, self.calls.records, tally.printed, self.checks.specs_named(), most=most)
         if outcome.observed:
             return prompt.observed(outcome.observed, tally.printed, most=limits.shown_to_model)
-        return None
+        return prompt.no_value() if tally.is_empty and self.tries.may_tell_of_nothing() else None
 
     async def start(self, program: str, sandbox: Sandbox, early: Early | None = None) -> RunOutcome:
         """Run a program, or the first statements of one that is still being written."""
@@ -310,4 +350,6 @@ class _Turn:
             self.tally.error = ProgramFailure(kind="NoAnswer", message=why_not)
         if may:
             self.emit(RepairStarted(attempt=self.tally.attempts + 1, reason=feedback.reason))
+        elif feedback.counts in ("repeat", "end"):
+            self.emit(Notice(text="The model wrote the same program again, which was not run."))
         return may

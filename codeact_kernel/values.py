@@ -142,10 +142,15 @@ class Returned:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Raised:
-    """A call that did not give a result. The guest raises the exception named by `kind`."""
+    """A call that did not give a result. The guest raises the exception named by `kind`.
+
+    Attributes:
+        is_final: whether no other program could have avoided it. Never told to the guest.
+    """
 
     kind: Literal["ToolFailed", "ToolDenied"]
     message: str
+    is_final: bool = False
 
 
 Answer: TypeAlias = Returned | Raised

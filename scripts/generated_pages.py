@@ -38,8 +38,8 @@ no pip, no numpy, no pandas. (This page is written by `scripts/generated_pages.p
 Below them, {len(below)} submodules (and the encodings): {", ".join(f"`{name}`" for name in below)}.
 
 Not to be had, because the guest has no operating system under it: threads and processes (`threading` imports, but no
-thread can start), sockets, `ssl`, `ctypes`, `bz2`, `lzma`, `curses`, `tkinter`. `zoneinfo` imports but has no zone
-data: use `datetime.timezone.utc`.
+thread can start), sockets, `ssl`, `ctypes`, `bz2`, `lzma`, `curses`, `tkinter`. A
+`ThreadPoolExecutor` works without threads: calls of tools go off together, and other functions run one after another.
 """
 
 

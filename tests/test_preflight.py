@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from codeact_kernel.preflight import Report, check
+from codeact_kernel.preflight import Cleaned, Report, check, fingerprint, without_needless_imports
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,12 @@ TOOLS = {
         Tool("search", ("text", "limit"), ("text",)),
     )
 }
-MODULES = frozenset({"asyncio", "collections", "concurrent", "concurrent.futures", "json", "math", "os", "statistics"})
+# fmt: off
+MODULES = frozenset({
+    "asyncio", "builtins", "collections", "concurrent", "concurrent.futures", "contextlib", "importlib", "importlib.util",
+    "json", "math", "os", "statistics", "sys", "typing",
+})
+# fmt: on
 
 
 def examine(program: str) -> Report:
@@ -54,6 +59,11 @@ WRONG = {
     "x = 1\nreturn x": ("Line 2", "returns outside a function", "expression"),
     "if True:\n    break": ("Line 2", "'break' outside loop"),
     "def f():\n    await g\ng = f": ("Line 2", "outside async function"),
+    # what would fail only after the call
+    "users = await list_users": ("Line 1 awaits `list_users` without calling it", "Call it: list_users()."),
+    "async for user in list_users():\n    print(user)": ("Line 1 loops over `list_users(...)`", "plain `for`"),
+    "[user async for user in list_users()]": ("Line 1 loops over `list_users(...)`", "plain `for`"),
+    "async def f():\n    async with search('a') as found:\n        return found": ("Line 2 uses `search(...)`",),
     # rebinding
     "\n\ndef get_orders(user_id):\n    return []": ("Line 3 defines `get_orders` itself", "a tool", "do not define it"),
     "async def get_orders(user_id): ...": ("Line 1 defines `get_orders`",),
@@ -83,7 +93,15 @@ WRONG = {
     "import numpy.linalg": ("`numpy.linalg`", "not in the sandbox"),
     "import concurrent.processes": ("`concurrent.processes`", "not in the sandbox"),
     "from . import helper": ("Line 1", "package of its own"),
-    "def f():\n    import requests": ("Line 2", "`requests`"),
+    "def f():\n    import requests\nf()": ("Line 2", "`requests`"),
+    "def g():\n    import requests\ndef f():\n    return g\nprint(f())": ("Line 2", "`requests`"),
+    "class A:\n    def __init__(self):\n        import requests\nA()": ("Line 3", "`requests`"),
+    "if not TYPE_CHECKING:\n    import requests": ("Line 2", "`requests`"),
+    "if __name__ == '__main__':\n    import requests": ("Line 2", "`requests`"),
+    "try:\n    import ujson as json\nexcept ImportError:\n    import orjson as json": ("Line 4", "`orjson`"),
+    "import matplotlib.pyplot as plt": ("Line 1", "`matplotlib.pyplot`", "`show(rows, chart='bar'"),
+    "from plotly import express": ("`plotly`", "`show(rows, chart='bar'"),
+    "plt.plot([1, 2])": ("`plt`", "`show(rows, chart='bar'"),
     "try:\n    import requests\nexcept ValueError: pass": ("Line 2", "`requests`"),
     "try: pass\nexcept ImportError:\n    import requests": ("Line 3", "`requests`"),
     "from tools import get_orders\nget_orders(1)": ("Line 1", "no import", "get_orders(user_id) directly"),
@@ -100,11 +118,16 @@ WRONG = {
     "print(1)\nweather('Oslo')": ("Line 2", "`weather`", "not defined", "The tools are list_users"),
     "json.dumps(1)": ("`json`", "`import json`"),
     "display(1)": ("`display`", "Print"),
+    "def f(a):\n    if a:\n        get_order(a)\nf(1)": ("Line 3", "the tool get_orders(user_id)?"),
+    "def f(a):\n    if a:\n        helper(a)\n    helper(a)\nf(1)": ("Line 4", "`helper`", "not defined"),
     # arguments
     "get_orders(id=1)": ("Line 1", "`id`", "`user_id` missing", "get_orders(user_id)"),
     "get_orders()": ("`user_id` missing", "get_orders(user_id)"),
     "get_orders(1, 2)": ("2 positional arguments", "takes 1", "get_orders(user_id)"),
     "get_orders(1, user_id=1)": ("`user_id` given twice",),
+    "get_orders(1, 2, 3)": ("3 positional arguments where it takes 1",),
+    "list_users(1)": ("Line 1", "1 positional argument where it takes none"),
+    "list_users(1, 2)": ("2 positional arguments where it takes none",),
     "search('x', max=3)": ("`max`", "search(text, limit=...)"),
     "search(limit=3, *[])\nlist_users(1)": ("Line 2", "list_users()"),
     "call_tool('get_orders', user=1)": ("`user`", "get_orders(user_id)"),
@@ -145,7 +168,42 @@ RIGHT = [
     "lambda weather: weather()",
     "def input(text): return text\ninput('x')",
     "try:\n    get_orders(1)\nexcept (ToolDenied, ToolFailed) as error:\n    print(error)",
+    "try:\n    get_orders(1)\nexcept ToolError as error:\n    print(error)",
     "observe(1)\n__name__",
+    # imports that are never made, or whose failure is handled
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas as pd\n1",
+    "import typing as t\nif t.TYPE_CHECKING:\n    import pandas\nelse:\n    pandas = None",
+    "if False:\n    import pandas\n1",
+    "while 0:\n    import pandas",
+    "if __name__ != '__main__' and False:\n    import pandas",
+    "import importlib.util\nif importlib.util.find_spec('pandas'):\n    import pandas\n1",
+    "from importlib.util import find_spec\nif find_spec('pandas') is None:\n    1\nelse:\n    import pandas",
+    "from importlib.util import find_spec\nthere = find_spec('pandas') is not None\nif there:\n    import pandas.api",
+    "from importlib.util import find_spec\ndef has(name):\n    return find_spec(name)\nif has('numpy'):\n    import numpy",
+    "import sys\nif 'numpy' in sys.modules:\n    import numpy",
+    "try:\n    import numpy\n    FAST = True\nexcept ImportError:\n    FAST = False\nif FAST:\n    import numpy.linalg",
+    "import contextlib\nwith contextlib.suppress(ImportError):\n    import numpy\n1",
+    "from contextlib import suppress\nwith suppress(KeyError, ModuleNotFoundError):\n    import numpy",
+    "import builtins\ntry:\n    import numpy\nexcept builtins.ImportError:\n    numpy = None",
+    "MISSING = (ImportError, OSError)\ntry:\n    import numpy\nexcept MISSING:\n    numpy = None",
+    "try:\n    import numpy\nexcept ImportError:\n    pass\nelse:\n    import numpy.linalg",
+    "try:\n    import json\nexcept ImportError:\n    import simplejson as json",
+    "def f():\n    import pandas\n1",
+    "def f():\n    import pandas\ndef g():\n    f()\n1",
+    "class A:\n    def frame(self):\n        import pandas\nA()",
+    "def load():\n    import pandas\ntry:\n    load()\nexcept ImportError:\n    pass",
+    # names in a branch that is not taken, that are never looked up, or whose absence is handled
+    "def f(a, b):\n    if a > b: swap(a, b)\n    return b\nf(1, 2)",
+    "1 if True else helper()",
+    "True or helper()",
+    "try:\n    1\nexcept ValueError:\n    helper()",
+    "match 1:\n    case 1: pass\n    case _: helper()",
+    "if 1 > 2:\n    sys.exit()",
+    "try:\n    helper(1)\nexcept NameError:\n    pass",
+    "from contextlib import suppress\nwith suppress(NameError):\n    helper(1)",
+    "def f():\n    return helper()\n1",
+    "def f(day: math.Foo, n: List[int] = 1) -> collections.Bar():\n    x: json = 1\n    return day\nf(1)",
+    "def f():\n    return input('n')\n1",
     "def f():\n    return 1",
     "async def f():\n    async with f() as x:\n        return await x",
 ]
@@ -285,3 +343,86 @@ def test_without_the_network_its_functions_are_told_as_off_and_not_as_unknown():
 def test_a_client_of_the_web_is_answered_with_the_one_that_is_there():
     (problem,) = check("import requests\nrequests.get('https://example.org')", {}, MODULES, {"http_get"}).problems[:1]
     assert "Call `http_get(url)`" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("program", "cleaned"),
+    [
+        ("from tools import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("from get_orders import get_orders\nget_orders(1)", "\nget_orders(1)"),
+        ("from functions import get_orders, search\nsearch('x')", "\nsearch('x')"),
+        ("from __main__ import get_orders, ToolError\nget_orders(1)", "\nget_orders(1)"),
+        ("from codeact import call_tool, ToolFailed  # it is there", "pass  # it is there"),
+        ("from api.orders import get_orders as orders\norders(1)", "orders = get_orders\norders(1)"),
+        ("from . import get_orders\nfrom .tools import search", "\n"),
+        ("from tools import *\nget_orders(1)", "\nget_orders(1)"),
+        ("import json, get_orders\njson.dumps(get_orders(1))", "import json\njson.dumps(get_orders(1))"),
+        ("import get_orders as g; g(1)", "g = get_orders; g(1)"),
+        (
+            "def f():\n    from tools import search\n    return search('é')",
+            "def f():\n    pass\n    return search('é')",
+        ),
+        (
+            "try:\n    from tools import search\nexcept ImportError:\n    pass",
+            "try:\n    pass\nexcept ImportError:\n    pass",
+        ),
+        ("x = 'é'; from tools import search; search(x)", "x = 'é'; pass; search(x)"),
+        (
+            "from tools import (\n    get_orders,\n    search as find,\n)\nfind('x')",
+            "find = search \\\n\\\n\\\n \nfind('x')",
+        ),
+        ("from tools import (get_orders,\n  search); get_orders(1)", "pass \\\n ; get_orders(1)"),
+        ("import tools\ntools.get_orders(1)", "\nget_orders(1)"),
+        ("import tools\nimport tools\ntools.search('x')", "\n\nsearch('x')"),
+        ("import functions as f\n'é', f.search('x'), f.ToolError", "\n'é', search('x'), ToolError"),
+    ],
+)
+def test_an_import_of_what_is_there_is_taken_out_and_the_lines_keep_their_numbers(program: str, cleaned: str) -> None:
+    found = without_needless_imports(program, TOOLS, MODULES)
+    assert found.program == cleaned
+    assert found.names
+    assert cleaned.count("\n") == program.count("\n")
+    assert examine(cleaned).problems == ()
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import json\nfrom math import *",
+        "from tools import get_orders, helper",  # who knows what the helper is
+        "from requests import search\nsearch('https://example.org')",  # means that library
+        "from json import search",
+        "import get_orders\nget_orders.get_order(1)",
+        "import tools\nprint(tools)",
+        "import __main__\n__main__.get_orders(1)",
+        "import tools\ntools.helper(1)",
+        "import helper",
+        "from numpy import *",
+        "from tools import get_orders\nthis is no program",
+        "import\0",
+        "print('from tools import get_orders')",
+    ],
+)
+def test_any_other_import_is_left_to_preflight(program: str) -> None:
+    assert without_needless_imports(program, TOOLS, MODULES) == Cleaned(program)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(st.characters()), st.lists(WORDS, max_size=40).map(" ".join)))
+def test_no_text_makes_the_cleaning_raise(program: str) -> None:
+    cleaned = without_needless_imports(f"import tools\n{program}", TOOLS, MODULES).program
+    assert cleaned.count("\n") == program.count("\n") + 1
+
+
+@pytest.mark.parametrize(
+    "other", ["x=1\ny = [ 2,\n 3]", "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n", "x = 1; y = [2, 3]"]
+)
+def test_programs_are_the_same_whatever_their_spaces_and_comments(other: str) -> None:
+    assert fingerprint(other) == fingerprint("x = 1\ny = [2, 3]")
+    assert fingerprint(other) != fingerprint("x = 1\ny = [2, 4]")
+
+
+def test_programs_that_cannot_be_parsed_are_compared_line_by_line() -> None:
+    assert fingerprint("x = (\n\n  1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
+    assert fingerprint("\ud800") != fingerprint("\0")

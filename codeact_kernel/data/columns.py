@@ -1,7 +1,10 @@
 """Values of one column, a piece at a time: numbers and times as bytes, text as codes where it repeats, else JSON.
 
-    {"as": "q" | "d" | "b", "data": base64}        64-bit integers, floats, truth values, little-endian
-    {"as": "us", "utc": bool, "data": base64}      microseconds since 1970; the smallest integer is no time
+    {"as": "q" | "d" | "b", "data": base64}        64-bit integers, floats, truth values, little-endian; with "gaps"
+                                                   a NaN among the floats is `None`
+    {"as": "us", "utc": bool, "data": base64}      microseconds since 1970; the smallest integer is no time. In a zone
+                                                   also "zone" and "offsets" from UTC in seconds, and where these are
+                                                   several the 32-bit "places" of each time's among them
     {"as": "I text", "texts": [...], "data": ...}  32-bit places in `texts`
     {"as": "json", "data": [...]}                  anything else
 
@@ -16,7 +19,7 @@ import sys
 from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from ..errors import ProgramError
@@ -24,7 +27,7 @@ from ..settings import Limits
 from ..tools import to_json
 from ..values import JSONObject, JSONValue
 
-__all__ = ["Column", "Kind", "Listed", "Numbers", "encoded", "kind_of"]
+__all__ = ["Column", "Kind", "Listed", "Numbers", "encoded", "kind_of", "zone_of"]
 
 Kind: TypeAlias = Literal["int", "float", "bool", "text", "time", "json"]
 NO_TIME: Final = -(2**63)
@@ -42,6 +45,9 @@ class Numbers:
 
     Args:
         make: gives a one-dimensional numpy array of `q`, `d` or `?`, or of `q` that count microseconds.
+        gaps: NaN stands for what is missing, and is `None` for the program.
+        zone: where times with an offset are at home.
+        offsets: gives a numpy array of each time's seconds from UTC.
     """
 
     name: str
@@ -49,6 +55,9 @@ class Numbers:
     length: int
     make: Callable[[], Any]
     utc: bool = False
+    gaps: bool = False
+    zone: str = ""
+    offsets: Callable[[], Any] | None = None
 
     def piece(self, start: int, count: int) -> tuple[JSONObject, int]:
         """At most `count` values from `start`, at least one if there is one; and how many they are."""
@@ -56,15 +65,31 @@ class Numbers:
         code = {"int": "q", "float": "d", "bool": "b", "time": "us"}[self.kind]
         dtype = {"q": "<i8", "d": "<f8", "b": "i1", "us": "<i8"}[code]
         piece: JSONObject = {"as": code, "data": _base64(values.astype(dtype, copy=False).tobytes())}
-        return ({**piece, "utc": self.utc} if code == "us" else piece), len(values)
+        if self.gaps:
+            piece["gaps"] = True
+        if code != "us":
+            return piece, len(values)
+        offsets = cast(
+            "list[int]", [] if self.offsets is None else self.offsets()[start : start + len(values)].tolist()
+        )
+        return {**piece, "utc": self.utc, **_zoned(self.zone, offsets)}, len(values)
 
     def values(self, start: int, count: int) -> list[object]:
         """The same as Python's values."""
         found = self.make()[start : start + count]
+        if self.gaps:
+            return [None if value != value else value for value in found.tolist()]
         if self.kind != "time":
             return cast("list[object]", found.tolist())
         times: list[datetime | None] = found.view("datetime64[us]").tolist()
-        return [time and time.replace(tzinfo=UTC) for time in times] if self.utc else list(times)
+        if not self.utc:
+            return list(times)
+        offsets = [0] * count if self.offsets is None else self.offsets()[start : start + count].tolist()
+        zones = {offset: timezone(timedelta(seconds=offset)) for offset in offsets}
+        return [
+            time and time.replace(tzinfo=UTC).astimezone(zones[offset])
+            for time, offset in zip(times, offsets, strict=False)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +100,7 @@ class Listed:
     kind: Kind
     length: int
     cut: Callable[[int, int], list[Any]]
+    zone: str = ""
 
     def piece(self, start: int, count: int) -> tuple[JSONObject, int]:
         """At most `count` values from `start`, at least one if there is one; and how many they are.
@@ -126,8 +152,32 @@ def encoded(values: Sequence[Any]) -> JSONObject:
     if kind == "time" and len(aware := {value.utcoffset() is not None for value in values if value is not None}) == 1:
         start = datetime(1970, 1, 1, tzinfo=UTC if True in aware else None)
         numbers = [NO_TIME if value is None else (value - start) // _STEP for value in values]
-        return {"as": "us", "utc": start.tzinfo is not None, "data": _packed("q", numbers)}
+        piece: JSONObject = {"as": "us", "utc": start.tzinfo is not None, "data": _packed("q", numbers)}
+        offsets = [0 if value is None else _seconds_from_utc(value) for value in values] if True in aware else []
+        return {**piece, **_zoned(zone_of(values), offsets)}
     return {"as": "json", "data": _json(values)}
+
+
+def _zoned(zone: str, offsets: Sequence[int]) -> JSONObject:
+    """What a piece of times tells of their zone; nothing where that is UTC."""
+    distinct = list(dict.fromkeys(offsets))
+    if distinct in ([], [0]):
+        return {}
+    places = {offset: place for place, offset in enumerate(distinct)}
+    told: JSONObject = {"zone": zone, "offsets": list(distinct)}
+    return told if len(distinct) == 1 else {**told, "places": _packed("I", [places[offset] for offset in offsets])}
+
+
+def _seconds_from_utc(time: datetime) -> int:
+    offset = time.utcoffset()
+    return 0 if offset is None else offset // timedelta(seconds=1)
+
+
+def zone_of(values: Sequence[Any]) -> str:
+    """The name of the zone that the first of these times is in; empty where they are none, or have no zone."""
+    first = next((value for value in values if value is not None), None)
+    zone = first.tzinfo if isinstance(first, datetime) else None
+    return "" if zone is None else str(getattr(zone, "key", None) or getattr(zone, "zone", None) or zone)[:60]
 
 
 def kind_of(values: Sequence[Any]) -> Kind:
@@ -144,7 +194,8 @@ def kind_of(values: Sequence[Any]) -> Kind:
     there = kinds - {type(None)}
     if there == {str}:
         return "text"
-    return "time" if there == {datetime} else "json"
+    are_times = there and all(issubclass(kind, datetime) and kind.__name__ != "NaTType" for kind in there)
+    return "time" if are_times else "json"
 
 
 def _json(values: Sequence[Any]) -> JSONValue:

@@ -13,12 +13,14 @@ from ..settings import Limits
 from ..tools import RESERVED, to_json
 from ..values import JSONValue
 from .columns import Column
-from .tables import Table, column_of, table_of
+from .tables import Table, column_of, sendable_columns, table_of
 
-__all__ = ["Input", "Wanted", "checked", "taken", "wanted"]
+__all__ = ["Input", "Wanted", "checked", "left_out", "taken", "wanted"]
 
 
-_THERE = frozenset({"ToolDenied", "ToolFailed", "http_get", "http_get_async", "http_post"})
+_LOOKED_AT = 1_000
+"""Values of each column that are tried before a table goes in."""
+_THERE = frozenset({"ToolDenied", "ToolError", "ToolFailed", "http_get", "http_get_async", "http_post"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +37,13 @@ class Input:
 
     Attributes:
         schema_only: whether the model sees no values.
+        notices: what of it did not go in, for the user.
     """
 
     name: str
     value: Table | Column | JSONValue
     schema_only: bool = False
+    notices: Sequence[str] = ()
 
 
 def wanted(given: Sequence[str]) -> list[Wanted]:
@@ -77,6 +81,14 @@ def checked(name: str, option: str) -> str:
     return name
 
 
+def left_out(whose: str, column: str) -> str:
+    """Say that a column was left out, and how to include it."""
+    return (
+        f"{whose}: the column {column[:60]!r} was left out, because its values are no plain data. "
+        "To include it, make it text first, for example with .astype(str)."
+    )
+
+
 def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
     """The variable as a program gets it.
 
@@ -89,8 +101,11 @@ def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
         if made is None:
             plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
             return Input(wanted.name, plain, wanted.schema_only)
-        for column in made.columns if isinstance(made, Table) else [made]:
-            column.piece(0, 3)  # what the model is shown of it can go in, or it is told now
+        if isinstance(made, Table):  # what the model is shown of it can go in, or it is told now
+            made, refused = sendable_columns(made, _LOOKED_AT)
+            notices = [left_out(f"--in {wanted.name}", name) for name in refused]
+            return Input(wanted.name, made, wanted.schema_only, notices)
+        made.piece(0, _LOOKED_AT)
     except UserError as error:
         raise UserError(f"--in {wanted.name}: {error}") from None
     except ProgramError as error:

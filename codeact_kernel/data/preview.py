@@ -63,7 +63,7 @@ def outputs_wanted(names: Sequence[str]) -> str:
 def _described(one: Input) -> str:
     if isinstance(one.value, Table):
         table = one.value
-        columns = ", ".join(f"{_key(column.name)}: {_TYPES[column.kind]}" for column in table.columns[:_COLUMNS])
+        columns = ", ".join(f"{_key(column.name)}: {_type(column)}" for column in table.columns[:_COLUMNS])
         more = f", … {len(table.columns) - _COLUMNS} more" if len(table.columns) > _COLUMNS else ""
         rows = "" if one.schema_only else "".join(f"  {_line(row)},\n" for row in table.sample(_ROWS))
         return f"{one.name} = [  # Table of {table.rows:,} rows: {columns}{more}\n{rows}]\n"
@@ -71,7 +71,11 @@ def _described(one: Input) -> str:
         return f"{one.name}: {_shape(one.value) if one.schema_only else _value(one.value)}\n"
     column: Column = one.value
     first = "" if one.schema_only else f", first {_text(column.values(0, _ROWS))}"
-    return f"{one.name}: list of {column.length:,} values ({_TYPES[column.kind]}){first}\n"
+    return f"{one.name}: list of {column.length:,} values ({_type(column)}){first}\n"
+
+
+def _type(column: Column) -> str:
+    return _TYPES[column.kind] + (f" in {_cut(column.zone, _NAME)}" if column.zone else "")
 
 
 def _line(row: dict[str, object]) -> str:

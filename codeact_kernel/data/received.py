@@ -7,20 +7,22 @@ import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from ..bridge.strict_json import loads
 from ..errors import BridgeError, ProgramError
 from ..limits import sized
 from ..values import JSONObject, JSONValue
 from ..weight import weigh
+from ..wire.codeact_jsonable import untag_floats
 from .columns import NO_TIME
 
 __all__ = ["Frame", "Receiving", "for_notebook"]
 
-_COLUMNS, _NAME, _ROWS, _DEPTH = 2_000, 1_000, 10_000_000, 32
+_COLUMNS, _NAME, _ROWS, _DEPTH, _ZONE = 2_000, 1_000, 10_000_000, 32, 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,8 @@ class Receiving:
         """
         if self._names is None:
             try:
-                return loads("".join(self._pieces[0]).encode(), limit=self._most, depth=_DEPTH)
+                text = "".join(self._pieces[0]).encode()
+                return untag_floats(loads(text, limit=self._most, depth=_DEPTH))
             except (BridgeError, ValueError) as error:
                 raise ProgramError(f"{self.name} cannot be handed to the notebook: {error}") from None
         if any(length != self._rows for length in self._lengths):
@@ -138,7 +141,7 @@ def _are_names(names: JSONValue) -> bool:
 def _read(piece: JSONObject) -> tuple[Any, int]:
     kind, data = piece.get("as"), piece.get("data")
     if kind == "json" and isinstance(data, list):
-        return data, weigh(data)
+        return untag_floats(data), weigh(data)
     if not isinstance(data, str):
         raise ProgramError("a piece without data")
     if kind == "text":
@@ -152,15 +155,25 @@ def _read(piece: JSONObject) -> tuple[Any, int]:
         raise ProgramError("a piece that is no base64 of whole numbers") from None
     if sys.byteorder == "big":
         numbers.byteswap()
-    return (_times(numbers, piece.get("utc") is True) if kind == "us" else numbers), 8 * len(numbers)
+    return (_times(numbers, piece.get("utc") is True, piece.get("zone")) if kind == "us" else numbers), 8 * len(numbers)
 
 
-def _times(numbers: Sequence[int], utc: bool) -> list[datetime | None]:
+def _times(numbers: Sequence[int], utc: bool, zone: JSONValue) -> list[datetime | None]:
     start = datetime(1970, 1, 1, tzinfo=UTC if utc else None)
+    home = _zone(zone) if utc and isinstance(zone, str) and zone not in ("", "UTC") else None
     try:
-        return [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
+        times = [None if one == NO_TIME else start + timedelta(microseconds=one) for one in numbers]
+        return times if home is None else [time and time.astimezone(home) for time in times]
     except OverflowError:
         raise ProgramError("a time that no calendar has") from None
+
+
+def _zone(name: str) -> tzinfo:
+    """A zone that a program names; UTC where there is none of that name here."""
+    try:
+        return ZoneInfo(name[:_ZONE])
+    except (KeyError, ValueError, OSError):  # not found, or no name at all
+        return UTC
 
 
 def _joined(pieces: list[Any]) -> Sequence[Any]:

@@ -9,22 +9,21 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
-from ..errors import ProgramError, UserError
+from ..errors import ProgramError
 from ..limits import sized
 from ..settings import Limits
 from ..tools import to_json
+from ..tools.frames import cells
 from ..values import JSONObject, JSONValue, Kept, Serve
 from ..weight import take_beginning, weigh
 from .columns import Column
-from .inputs import Input
+from .inputs import Input, left_out
 from .preview import described, outputs_wanted
 from .received import Frame, Receiving
-from .tables import Table, column_of, from_rows, memory_of, table_of
+from .tables import Table, from_rows, memory_of, result_of, sendable_columns
 
 __all__ = ["Data", "Progress"]
 
@@ -33,6 +32,8 @@ Progress = Callable[[str, int, int], None]
 
 _TEXT_PIECE = 1 << 19
 _TELL_EVERY = 0.5
+_LOOKED_AT = 1_000
+"""Values of each column of a large result that are tried before the program gets it."""
 
 
 class Data:
@@ -42,12 +43,18 @@ class Data:
         inputs: what the program gets.
         outputs: the names that it has to assign.
         progress: is told of large inputs while they go in.
+        notify: is told what of a tool's result did not go in.
     """
 
     name = "data"
 
     def __init__(
-        self, inputs: Sequence[Input], outputs: Sequence[str], limits: Limits, progress: Progress | None = None
+        self,
+        inputs: Sequence[Input],
+        outputs: Sequence[str],
+        limits: Limits,
+        progress: Progress | None = None,
+        notify: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.services: Mapping[str, Serve] = {
             "column": self._column,
@@ -58,6 +65,7 @@ class Data:
         }
         self._limits = limits
         self._progress = progress
+        self._notify = notify
         self._kept: list[tuple[str, Table | Column | str]] = []
         self._size = 0
         self._told_at = 0.0
@@ -85,16 +93,34 @@ class Data:
         Raises:
             ProgramError: it has no JSON form, or is too large for the notebook as well.
         """
-        with suppress(UserError):  # names that are there twice: the rule for smaller results says it as well
-            # A Series is what it is as a small one, a list or a dict, whatever its size.
-            table = None if column_of(value) is not None else table_of(value)
-            if table is not None and table.rows * len(table.columns) * 8 > limits.kept_bytes:
-                table = cast("Table", table_of(_copied(value)))
+        if 8 * cells(value) > limits.kept_bytes:
+            table = result_of(_copied(value))
+            if table is not None:
+                table, refused = sendable_columns(table, _LOOKED_AT)
+                self._tell_left_out(refused)
                 return self._kept_result(table, memory_of(value))
-        plain = to_json(value, limits=replace(limits, answer_bytes=limits.result_bytes))
+        plain = self._plain(value, replace(limits, answer_bytes=limits.result_bytes))
         if _size(plain, limits.kept_bytes) <= limits.kept_bytes:
             return plain
         return self._kept_result(from_rows(plain) if isinstance(plain, list) else plain, weigh(plain))
+
+    def _plain(self, value: object, limits: Limits) -> JSONValue:
+        try:
+            return to_json(value, limits=limits)
+        except ProgramError:
+            table = result_of(value)
+            if table is None:
+                raise
+            table, refused = sendable_columns(table, table.rows)
+            if not refused:  # that was not why
+                raise
+            plain = to_json(table.sample(table.rows), limits=limits)
+            self._tell_left_out(refused)
+            return plain
+
+    def _tell_left_out(self, columns: Iterable[str]) -> None:
+        for name in columns:
+            self._notify(left_out("A tool's result", name))
 
     def _kept_result(self, value: Table | Column | JSONValue, size: int) -> Kept:
         self._size += size
@@ -107,7 +133,10 @@ class Data:
             sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
             sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
-        return Kept(told=self._keep("", value), sample=sample, length=length)
+        told = self._keep("", value)
+        # The program gets what a smaller result is: a list, of rows or of anything else.
+        told["kind"] = {"table": "rows", "column": "list"}.get(str(told["kind"]), told["kind"])
+        return Kept(told=told, sample=sample, length=length)
 
     def _keep(self, name: str, value: Table | Column | JSONValue) -> JSONObject:
         number = len(self._kept)

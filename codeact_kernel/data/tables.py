@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from ..errors import UserError
-from ..tools.frames import is_a, says_something
-from .columns import Column, Kind, Listed, Numbers, kind_of
+from ..errors import ProgramError, UserError
+from ..settings import Limits
+from ..tools import to_json
+from ..tools.frames import indexed_columns, is_a, present, says_something
+from .columns import Column, Kind, Listed, Numbers, kind_of, zone_of
 
-__all__ = ["Table", "column_of", "from_rows", "memory_of", "table_of"]
+__all__ = ["Table", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
 
+_LIMITS = Limits(answer_bytes=1 << 40)
+"""Of a part of a column, which is measured once it is a piece."""
 _LOOKED_AT = 1_000
 """Values of a column that tell what it holds, where its type does not."""
 _KINDS: dict[str, Kind] = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "time", "m": "float"}
@@ -40,12 +44,12 @@ def table_of(value: object) -> Table | None:
     """The table that a DataFrame of pandas, polars, pyarrow or of anything with Arrow's interface is; else `None`.
 
     Raises:
-        UserError: two columns would have one name.
+        ProgramError, UserError: two columns would have one name.
     """
     if is_a(value, "pandas", "DataFrame"):
         return _from_pandas(value)
     if is_a(value, "pandas", "Series") and says_something(value.index):
-        return _from_pandas(value.reset_index())
+        return _from_pandas(value.to_frame("value" if value.name is None else value.name))
     if is_a(value, "polars", "LazyFrame"):
         value = value.collect()
     if is_a(value, "polars", "DataFrame"):
@@ -57,6 +61,61 @@ def table_of(value: object) -> Table | None:
     if is_a(value, "numpy", "ndarray") and value.dtype.names:
         return _table([(name, value[name]) for name in value.dtype.names], _from_numpy)
     return None
+
+
+def result_of(value: object) -> Table | None:
+    """The table that a tool's result is, with the values that `tools.results` gives the rows of a smaller one.
+
+    Raises:
+        ProgramError: two columns would have one name.
+    """
+    if is_a(value, "pandas", "DataFrame"):
+        named = indexed_columns(value)
+    elif is_a(value, "polars", "DataFrame"):
+        named = [(name, value.get_column(name)) for name in value.columns]
+    elif is_a(value, "pyarrow", "RecordBatch", "Table"):
+        named = list(zip(value.column_names, value.columns, strict=True))
+    else:
+        return None
+    return _table(named, _result_column)
+
+
+def _result_column(name: str, values: Any) -> Column:
+    dtype = values.dtype if hasattr(values, "dtype") else None
+    if is_a(dtype, "numpy", "dtype") and dtype.kind in "iufb" and dtype.itemsize <= 8:
+        column = _from_numpy(name, values.to_numpy())
+        gaps = dtype.kind == "f" and bool(values.isna().any())
+        return replace(column, gaps=gaps) if isinstance(column, Numbers) else column
+
+    def cut(start: int, end: int) -> list[Any]:
+        part = values.iloc[start:end] if hasattr(values, "iloc") else values.slice(start, end - start)
+        return cast("list[Any]", to_json(present(part) if hasattr(part, "iloc") else part, limits=_LIMITS))
+
+    try:
+        return _listed(name, len(values), cut)
+    except ProgramError:  # that is said where the column is read
+        return Listed(name, "json", len(values), cut)
+
+
+def sendable_columns(table: Table, count: int) -> tuple[Table, dict[str, str]]:
+    """The table without the columns that have no form as plain data, by their first values; and why, by their names.
+
+    Raises:
+        ProgramError: no column would be left.
+    """
+    kept: list[Column] = []
+    refused: dict[str, str] = {}
+    for column in table.columns:
+        try:
+            _, at = column.piece(0, count)
+            while at < min(count, column.length):
+                at += column.piece(at, count - at)[1]
+            kept.append(column)
+        except ProgramError as error:
+            if not kept and column is table.columns[-1]:
+                raise
+            refused[column.name] = str(error)
+    return Table(kept, table.rows), refused
 
 
 def column_of(value: object) -> Column | None:
@@ -109,27 +168,13 @@ def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Colum
 
 
 def _from_pandas(frame: Any) -> Table:
-    if says_something(frame.index):
-        try:
-            frame = frame.reset_index()
-        except ValueError:
-            raise UserError("The index and a column of the DataFrame have one name: rename one of them.") from None
-    named = [
-        (_joined(cast("tuple[object, ...]", name)) if isinstance(name, tuple) else name, frame.iloc[:, at])
-        for at, name in enumerate(frame.columns)
-    ]
-    return _table(named, _pandas_column)
-
-
-def _joined(name: tuple[object, ...]) -> str:
-    return " ".join(str(part) for part in name if part != "")
+    return _table(indexed_columns(frame), _pandas_column)
 
 
 def _pandas_column(name: str, series: Any) -> Column:
     dtype = series.dtype
     if hasattr(dtype, "tz"):
-        utc = series.dt.tz_convert("UTC").dt.tz_localize(None)
-        return _numbers(name, "time", len(series), lambda: utc.to_numpy(), utc=True)
+        return _zoned_times(name, series, str(dtype.tz))
     kind = str(dtype.kind) if hasattr(dtype, "kind") else "O"
     extension = not is_a(dtype, "numpy", "dtype")
     if kind in _KINDS and not (extension and (hasattr(dtype, "categories") or bool(series.isna().any()))):
@@ -142,6 +187,18 @@ def _pandas_column(name: str, series: Any) -> Column:
         return part.tolist() if bool(there.all()) else part.astype(object).where(there, None).tolist()
 
     return _listed(name, len(series), cut)
+
+
+def _zoned_times(name: str, series: Any, zone: str) -> Column:
+    utc = series.dt.tz_convert("UTC").dt.tz_localize(None)
+
+    @cache
+    def offsets() -> Any:
+        local = series.dt.tz_localize(None)
+        return (local - utc).dt.total_seconds().fillna(0).astype("int64").to_numpy()
+
+    times = _numbers(name, "time", len(series), lambda: utc.to_numpy())
+    return replace(times, utc=True, zone=zone[:60], offsets=offsets)
 
 
 def _from_numpy(name: str, values: Any) -> Column:
@@ -175,7 +232,7 @@ def _from_arrow(name: str, values: Any) -> Column:
     return _listed(name, len(values), lambda start, end: values.slice(start, end - start).to_pylist())
 
 
-def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any], *, utc: bool = False) -> Numbers:
+def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> Numbers:
     @cache
     def made() -> Any:
         array = values()
@@ -187,11 +244,12 @@ def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any], *, u
             return seconds
         return array
 
-    return Numbers(name, kind, length, made, utc)
+    return Numbers(name, kind, length, made)
 
 
 def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> Listed:
-    return Listed(name, kind_of(cut(0, min(length, _LOOKED_AT))), length, cut)
+    first = cut(0, min(length, _LOOKED_AT))
+    return Listed(name, kind_of(first), length, cut, zone_of(first))
 
 
 def _arrow(value: Any) -> Any:

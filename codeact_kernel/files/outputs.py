@@ -1,4 +1,4 @@
-"""What programs write to /output: held in memory for one turn, so that nothing is on the disk that nobody wanted."""
+"""What programs write to /output and /tmp: held in memory for one turn, so that nothing is on the disk unasked."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ class _Held:
 
 
 class Outputs:
-    """The files of /output."""
+    """The files of a folder that programs write to: /output, which is kept for the user, or /tmp, which is not."""
 
-    def __init__(self, limits: OutputLimits) -> None:
+    def __init__(self, limits: OutputLimits, at: str = "/output") -> None:
         self._limits = limits
+        self._at = at
         self._entries: dict[Parts, _Held | None] = {}  # a folder has nothing
 
     @property
     def files(self) -> dict[str, bytes]:
-        """A copy of every file, by its path below /output."""
+        """A copy of every file, by its path below the folder."""
         return {"/".join(parts): bytes(held.data) for parts, held in self._entries.items() if held is not None}
 
     def open(self, parts: Parts, mode: str) -> Writing:
@@ -72,14 +73,14 @@ class Outputs:
     def rmdir(self, parts: Parts) -> None:
         self._check_folder(parts)
         if not parts:
-            raise refused(errno.EBUSY, "/output stays")
+            raise refused(errno.EBUSY, f"{self._at} stays")
         if self.list(parts):
             raise refused(errno.ENOTEMPTY, "the folder is not empty")
         del self._entries[parts]
 
     def rename(self, parts: Parts, to: Parts) -> None:
         if not parts or not to or to[: len(parts)] == parts != to:
-            raise refused(errno.EINVAL, "a folder cannot be moved into itself, and /output stays")
+            raise refused(errno.EINVAL, f"a folder cannot be moved into itself, and {self._at} stays")
         if not self._is_folder(parts):
             self._held(parts)  # or there is none
         replaced = self._entries.get(to)
@@ -115,9 +116,9 @@ class Outputs:
         if more <= 0:
             return
         if end > self._limits.file_bytes:
-            raise refused(errno.EFBIG, f"a file in /output has at most {sized(self._limits.file_bytes)}")
+            raise refused(errno.EFBIG, f"a file in {self._at} has at most {sized(self._limits.file_bytes)}")
         if more + sum(len(other.data) for other in self._entries.values() if other) > self._limits.all_bytes:
-            raise refused(errno.ENOSPC, f"/output holds at most {sized(self._limits.all_bytes)} in all")
+            raise refused(errno.ENOSPC, f"{self._at} holds at most {sized(self._limits.all_bytes)} in all")
         held.data.extend(bytes(more))
 
     def _drop(self, held: _Held) -> None:
@@ -142,16 +143,16 @@ class Outputs:
         self._check_folder(parts[:-1])
         check_new(parts[-1])
         if len(parts) > self._limits.depth:
-            raise refused(errno.ENAMETOOLONG, f"a path below /output has at most {self._limits.depth} parts")
+            raise refused(errno.ENAMETOOLONG, f"a path below {self._at} has at most {self._limits.depth} parts")
         if len(self._entries) >= self._limits.files:
-            raise refused(errno.ENOSPC, f"/output holds at most {self._limits.files} files and folders")
+            raise refused(errno.ENOSPC, f"{self._at} holds at most {self._limits.files} files and folders")
         folded = _folded(parts)
         if any(_folded(other) == folded for other in self._entries):
             raise refused(errno.EEXIST, "there is one whose name differs only in case: some disks take them for one")
 
 
 class Writing:
-    """An open file of /output."""
+    """An open file of /output or /tmp."""
 
     def __init__(self, held: _Held, outputs: Outputs) -> None:
         self._held = held

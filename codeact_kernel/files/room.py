@@ -79,7 +79,10 @@ class Files:
         }
         self._piece = max(1, min(PIECE, limits.answer_bytes // 3))  # as JSON it takes up to 2.5 times as much
         self._outputs = Outputs(limits.output)
-        self._places: dict[Parts, Place] = {("output",): self._outputs}
+        self._places: dict[Parts, Place] = {
+            ("output",): self._outputs,
+            ("tmp",): Outputs(limits.output, "/tmp"),  # no folder of the host: for `tempfile`
+        }
         self._mounted: dict[str, bool] = {}
         self._open: dict[int, OpenFile] = {}
         self._numbers = count(1)

@@ -77,7 +77,7 @@ class Tree:
     def missing(self, path: object) -> str:
         """Why there is nothing at `path`, and what there is instead."""
         parts = parts_of(path)
-        if parts[:1] not in (("input",), ("output",)):
+        if parts[:1] not in (("input",), ("output",), ("tmp",)):
             return "there is no such file in the sandbox: programs read below /input and write to /output"
         for end in range(len(parts) - 1, 0, -1):
             folder = "/" + "/".join(parts[:end])

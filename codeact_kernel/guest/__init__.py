@@ -21,6 +21,7 @@ PACK = Path(__file__).with_name("stdlib.zip")
 LIBRARY = "/python/lib/python3.14/"
 """Where the guest's own modules say they come from; `stock.py` compiles with the same."""
 PYC_HEADER = 16
+_ZONES = "zones/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Pack:
         self._paths: Mapping[str, str] = {
             _module_name(path): path for path in archive.namelist() if path.startswith("lib/") and path.endswith(".py")
         }
+        self._zones = frozenset(path.removeprefix(_ZONES) for path in archive.namelist() if path.startswith(_ZONES))
 
     @classmethod
     def open(cls, path: Path = PACK) -> Pack:
@@ -78,6 +80,14 @@ class Pack:
         """The source text of `name`, or `None` when the pack has no such module."""
         path = self._paths.get(name)
         return None if path is None else self._archive.read(path).decode()
+
+    def zone(self, name: str) -> bytes | None:
+        """The rules of the time zone `name`, or `None` when the pack has none."""
+        return self._archive.read(f"{_ZONES}{name}") if name in self._zones else None
+
+    def zones(self) -> list[str]:
+        """The names of all time zones, sorted."""
+        return sorted(self._zones)
 
     def names(self) -> frozenset[str]:
         """The full names of all modules in the pack, private ones too."""

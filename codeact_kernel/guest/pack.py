@@ -9,6 +9,7 @@ speaks another one.
     recipe.json                              what the pack was made from
     modules.json                             what the guest can import; what it cannot, and why
     lib/<path>.py, lib/<path>.pyc            a pair for each module
+    zones/<name>                             the rules of a time zone, as `zoneinfo` reads them
 
 The build hook uses this file before the package is installed: beside `stock.py` it imports nothing of ours.
 """
@@ -37,7 +38,7 @@ else:
 
 __all__ = ["PackError", "build", "find_library", "is_current", "recipe"]
 
-INGREDIENTS = ("componentize-py", "hyperlight-sandbox-python-guest", "wasmtime")
+INGREDIENTS = ("componentize-py", "hyperlight-sandbox-python-guest", "tzdata", "wasmtime")
 NEEDED = ("asyncio", "csv", "datetime", "decimal", "hashlib", "json", "math", "re", "statistics", "traceback")
 GUESTS_OWN = ("componentize_py", "sandbox_executor", "wit_world")
 ZSTD_FRAME = b"\x28\xb5\x2f\xfd"
@@ -47,7 +48,7 @@ LEFT_OUT = {
     **dict.fromkeys(("__hello__", "__phello__", "antigravity", "idlelib", "this", "turtledemo"), "not for programs"),
     **dict.fromkeys(("ensurepip", "venv"), "nothing can be installed in the sandbox"),
     **dict.fromkeys(("_aix_support", "_android_support", "_apple_support", "_ios_support", "_osx_support"), "not WASI"),
-    **dict.fromkeys(("_py_abc", "_pydatetime", "_pydecimal", "_pyio"), "the guest has the C version"),
+    **dict.fromkeys(("_py_abc", "_pydatetime", "_pyio"), "the guest has the C version"),
     "multiprocessing": "the sandbox has no processes",
     "pydoc_data": "large, and only for help('topic')",
 }
@@ -56,6 +57,7 @@ NOTICES = f"""\
 This archive holds modules of the standard library of CPython {PYTHON}: their source, unchanged, and the bytecode
 compiled from it. They were taken from the wheel of componentize-py.
 Copyright (c) 2001 Python Software Foundation; All Rights Reserved. The licence is LICENSE.txt beside this file.
+The folder zones holds the time zone database of IANA, which is in the public domain, from the package tzdata.
 """
 
 
@@ -143,6 +145,13 @@ def _sources(library: Mapping[str, bytes]) -> dict[str, Source]:
     return sources
 
 
+def _zones() -> dict[str, bytes]:
+    """The time zones, by name."""
+    folder = folder_of("tzdata")
+    names = folder.joinpath("zones").read_text(encoding="utf-8").split()
+    return {name: folder.joinpath("zoneinfo", *name.split("/")).read_bytes() for name in names}
+
+
 def _public(name: str) -> bool:
     private = any(part.startswith("_") for part in parts(name)) and name != "__future__"
     return not private and not name.startswith(GUESTS_OWN)
@@ -163,6 +172,7 @@ def _write(target: Path, licence: bytes, sources: Mapping[str, Source], trial: T
         if name not in trial.failed:
             files[f"lib/{source.path}"] = source.text.encode()
             files[f"lib/{source.path}c"] = header + binascii.a2b_base64(source.code)
+    files.update({f"zones/{name}": data for name, data in _zones().items()})
     beside = target.with_name(f"{target.name}.{os.getpid()}")
     try:
         with zipfile.ZipFile(beside, "w") as pack:

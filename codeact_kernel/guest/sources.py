@@ -1,4 +1,7 @@
-"""Our own code for the guest, as text. The host hands it in and never runs it."""
+"""Our own code for the guest, as text. The host hands it in and never runs what is in `inside`.
+
+What is in `wire` belongs to both ends: it is code of the host that is also sent.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["own_module", "prelude_source", "read_all"]
 
-_INSIDE = Path(__file__).with_name("inside")
+_FOLDERS = (Path(__file__).with_name("inside"), Path(__file__).parents[1] / "wire")
 
 
 def read_all() -> None:
@@ -32,9 +35,14 @@ def own_module(name: str) -> str | None:
 
 @cache
 def _names() -> frozenset[str]:
-    return frozenset(path.stem for path in _INSIDE.glob("codeact_*.py"))
+    return frozenset(_files())
+
+
+@cache
+def _files() -> dict[str, Path]:
+    return {path.stem: path for folder in _FOLDERS for path in folder.glob("codeact_*.py")}
 
 
 @cache
 def _read(name: str) -> str:
-    return _INSIDE.joinpath(f"{name}.py").read_text(encoding="utf-8")
+    return _files()[name].read_text(encoding="utf-8")

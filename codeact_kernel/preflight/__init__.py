@@ -10,17 +10,31 @@ import ast
 import re
 import warnings
 from collections.abc import Collection, Container, Iterable, Mapping
+from hashlib import sha256
 from itertools import islice
 
 from ..settings import Limits
 from .direct import DirectCall, direct_call
+from .needless import Cleaned, without_needless_imports
 from .reading import Reading
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
 from .statements import Statements
 from .syntax import describe, may_be_newer
 
-__all__ = ["DirectCall", "Problem", "Report", "Site", "Statements", "ToolFacts", "check", "direct_call"]
+__all__ = [
+    "Cleaned",
+    "DirectCall",
+    "Problem",
+    "Report",
+    "Site",
+    "Statements",
+    "ToolFacts",
+    "check",
+    "direct_call",
+    "fingerprint",
+    "without_needless_imports",
+]
 
 MANY = 10
 PROGRAM_BYTES = Limits().program_bytes
@@ -83,6 +97,17 @@ def _check(
         Site(use.name, use.line, use.repeated) for use in uses if use.name in tools and use.scope.means_global(use.name)
     )
     return Report(tuple(problems[:MANY]), _once(site.name for site in sites), sites)
+
+
+def fingerprint(program: str) -> str:
+    """The same text for programs that differ only in spaces, blank lines and comments."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            text = ast.dump(ast.parse(program))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # one for the guest alone, or a wrong one
+            text = "\n".join(line.strip() for line in program.splitlines() if line.strip())
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _refused(message: str) -> Report:

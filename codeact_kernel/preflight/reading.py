@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
+
 __all__ = ["CALLERS", "Binding", "Call", "Import", "Reading", "Scope", "Use"]
 
 CALLERS = frozenset({"call_tool", "call_tool_async"})
-IMPORT_FAILURES = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 Kind: TypeAlias = Literal["module", "function", "class", "comprehension"]
 Verb: TypeAlias = Literal["defines", "imports", "binds"]
@@ -19,12 +20,27 @@ Verb: TypeAlias = Literal["defines", "imports", "binds"]
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """Where a name lives. `bound` are the names bound here, `globals` those declared `global` here."""
+    """Where a name lives. `bound` are the names bound here, `globals` those declared `global` here.
+
+    Attributes:
+        function: the name of the function that it is the body of; empty for a lambda, and for all else.
+        is_decorated: whether somebody else than the program's own calls may call it.
+    """
 
     kind: Kind
     parent: Scope | None = None
     bound: set[str] = field(default_factory=set[str])
     globals: set[str] = field(default_factory=set[str])
+    function: str = ""
+    is_decorated: bool = False
+
+    @property
+    def owner(self) -> Scope | None:
+        """The innermost named function around what stands here, or `None` at the top level."""
+        scope: Scope | None = self
+        while scope is not None and not scope.function:
+            scope = scope.parent
+        return scope
 
     def means_global(self, name: str) -> bool:
         """Whether `name`, used here, is the global (or a tool, or a builtin) and not a variable of a function."""
@@ -50,7 +66,15 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A name that is read; `quoted` when it is the text in `call_tool("name")`, `repeated` in a loop or a function."""
+    """A name that is read.
+
+    Attributes:
+        quoted: it is the text in `call_tool("name")`.
+        repeated: in a loop or a function.
+        in_branch: perhaps it is never read, since it stands in one of several branches.
+        is_harmless: that the name is missing is handled by the program, or never noticed.
+        guarded: an import that fails while this is evaluated is handled by the program.
+    """
 
     name: str
     line: int
@@ -58,6 +82,9 @@ class Use:
     scope: Scope
     quoted: bool = False
     repeated: bool = False
+    in_branch: bool = False
+    is_harmless: bool = False
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +104,8 @@ class Import:
         module: empty in `from . import x`.
         names: what `from module import ...` asks for.
         guarded: the program itself handles that the module is missing.
+        scope: where it stands.
+        instead_of: the imports of the `try` in whose handler this one is: it is made only if one of them fails.
     """
 
     line: int
@@ -84,6 +113,8 @@ class Import:
     names: tuple[str, ...] = ()
     relative: bool = False
     guarded: bool = False
+    scope: Scope = field(default_factory=lambda: Scope("module"))
+    instead_of: tuple[Import, ...] = ()
 
 
 class Reading(ast.NodeVisitor):
@@ -98,8 +129,17 @@ class Reading(ast.NodeVisitor):
         self.imports: list[Import] = []
         self.returns: list[int] = []
         self.members: list[tuple[str, str, int]] = []
-        self.guards = 0
-        self.loops = 0
+        self.awaited: list[tuple[str, ast.expr, Scope]] = []
+        self.attributes: list[Use] = []
+        self.functions: list[Scope] = []
+        self.probes = Probes()
+        self.guards = self.name_guards = 0
+        self.loops = self.branches = 0
+        self.instead_of: tuple[Import, ...] = ()
+
+    def visit_Module(self, node: ast.Module) -> None:
+        self.probes = Probes(node)
+        self.generic_visit(node)
 
     def bind(self, name: str, line: int, verb: Verb = "binds") -> None:
         scope = self.module if name in self.scope.globals else self.scope
@@ -113,11 +153,37 @@ class Reading(ast.NodeVisitor):
         yield
         self.scope = outer
 
-    def enter(self, kind: Kind, node: ast.AST) -> None:
-        with self.within(Scope(kind, self.scope)):
+    def enter(self, kind: Kind, node: ast.AST, function: str = "", *, is_decorated: bool = False) -> None:
+        with self.within(Scope(kind, self.scope, function=function, is_decorated=is_decorated)):
+            if function:
+                self.functions.append(self.scope)
             for parameter in getattr(node, "type_params", ()):  # Python 3.12
                 self.bind(parameter.name, parameter.lineno)
-            self.visit_repeated(node)
+            returns = getattr(node, "returns", None)
+            self.loops += 1
+            for child in ast.iter_child_nodes(node):
+                # Python 3.14 evaluates no annotation before somebody asks for it.
+                self.visit_each([child], name_guard=child is returns)
+            self.loops -= 1
+
+    def visit_each(
+        self,
+        nodes: Iterable[ast.AST | None],
+        *,
+        guard: bool = False,
+        name_guard: bool = False,
+        branch: bool = False,
+    ) -> None:
+        """Visit nodes where a failing import or a missing name is handled, or that stand in a branch."""
+        self.guards += guard
+        self.name_guards += name_guard
+        self.branches += branch
+        for node in nodes:
+            if node is not None:
+                self.visit(node)
+        self.guards -= guard
+        self.name_guards -= name_guard
+        self.branches -= branch
 
     def visit_repeated(self, node: ast.AST) -> None:
         """What stands in `node` may happen any number of times."""
@@ -125,9 +191,55 @@ class Reading(ast.NodeVisitor):
         self.generic_visit(node)
         self.loops -= 1
 
-    visit_While = visit_repeated
+    def visit_While(self, node: ast.While) -> None:
+        never = truth_of(node.test) is False
+        self.visit(node.test)
+        self.loops += 1
+        self.visit_each(node.body, guard=never, name_guard=never)
+        self.loops -= 1
+        self.visit_each(node.orelse)
+
+    def visit_If(self, node: ast.If) -> None:
+        truth, asks = truth_of(node.test), any(map(self.probes.asks, ast.walk(node.test)))
+        self.visit(node.test)
+        for part, runs in ((node.body, True), (node.orelse, False)):
+            never = truth is (not runs)
+            self.visit_each(part, guard=never or (truth is None and asks), name_guard=never, branch=truth is None)
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.visit(node.test)
+        self.visit_each((node.body, node.orelse), branch=True)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        self.visit(node.values[0])
+        self.visit_each(node.values[1:], branch=True)
+
+    def visit_match_case(self, node: ast.match_case) -> None:
+        self.visit(node.pattern)
+        self.visit_each([node.guard, *node.body], branch=True)
+
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> None:
+        guard = any(handles(item.context_expr, self.probes.failures) for item in node.items)
+        name_guard = any(handles(item.context_expr, NAME_FAILURES) for item in node.items)
+        self.visit_each(node.items)
+        self.visit_each(node.body, guard=guard, name_guard=name_guard)
+
+    def visit_Await(self, node: ast.Await) -> None:
+        self.awaited.append(("await", node.value, self.scope))
+        self.generic_visit(node)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.awaited += [("async with", item.context_expr, self.scope) for item in node.items]
+        self.visit_With(node)
+
+    def visit_comprehension(self, node: ast.comprehension) -> None:
+        if node.is_async:
+            self.awaited.append(("async for", node.iter, self.scope))
+        self.generic_visit(node)
 
     def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        if isinstance(node, ast.AsyncFor):
+            self.awaited.append(("async for", node.iter, self.scope))
         self.visit(node.target)
         self.visit(node.iter)
         self.loops += 1
@@ -141,13 +253,16 @@ class Reading(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.bind(node.name, node.lineno, "defines")
-        self.enter("function", node)
+        # Whoever decorates it may call it, and so may the methods that a class inherits.
+        decorated = bool(node.decorator_list) or (self.scope.kind == "class" and self.scope.is_decorated)
+        dunder = self.scope.kind == "class" and node.name.startswith("__")
+        self.enter("function", node, node.name, is_decorated=decorated or dunder)
 
     visit_AsyncFunctionDef = visit_FunctionDef
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.bind(node.name, node.lineno, "defines")
-        self.enter("class", node)
+        self.enter("class", node, is_decorated=bool(node.bases or node.keywords or node.decorator_list))
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
         self.enter("function", node)
@@ -167,13 +282,29 @@ class Reading(ast.NodeVisitor):
 
     def visit_arg(self, node: ast.arg) -> None:
         self.bind(node.arg, node.lineno)
-        self.generic_visit(node)
+        self.visit_each([node.annotation], name_guard=True)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        self.visit_each([node.annotation], name_guard=True)
+        self.visit_each([node.target, node.value])
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
-            self.uses.append(Use(node.id, node.lineno, node.col_offset, self.scope, repeated=self.loops > 0))
+            self.uses.append(self._use(node.id, node))
         else:
             self.bind(node.id, node.lineno)
+
+    def _use(self, name: str, node: ast.expr) -> Use:
+        return Use(
+            name,
+            node.lineno,
+            node.col_offset,
+            self.scope,
+            repeated=self.loops > 0,
+            in_branch=self.branches > 0,
+            is_harmless=self.name_guards > 0,
+            guarded=self.guards > 0,
+        )
 
     def visit_optional_name(self, node: ast.ExceptHandler | ast.MatchAs | ast.MatchStar) -> None:
         if node.name:
@@ -196,6 +327,7 @@ class Reading(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
+        self.attributes.append(self._use(node.attr, node))
         if isinstance(node.value, ast.Name):
             self.members.append((node.value.id, node.attr, node.lineno))
         self.generic_visit(node)
@@ -212,35 +344,33 @@ class Reading(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
-        guard = any(map(_expects_missing_module, node.handlers))
-        self.guards += guard
-        for statement in node.body:
-            self.visit(statement)
-        self.guards -= guard
-        for part in (*node.handlers, *node.orelse, *node.finalbody):
-            self.visit(part)
+        guard = any(catches(one, self.probes.failures) for one in node.handlers)
+        name_guard = any(one.type is not None and catches(one, NAME_FAILURES) for one in node.handlers)
+        before = len(self.imports)
+        self.visit_each(node.body, guard=guard, name_guard=name_guard)
+        self.visit_each(node.orelse, guard=guard)
+        outer = self.instead_of
+        if guard and len(self.imports) > before:
+            self.instead_of = tuple(self.imports[before:])
+        self.visit_each(node.handlers, branch=True)
+        self.instead_of = outer
+        self.visit_each(node.finalbody)
 
     visit_TryStar = visit_Try
 
     def visit_Import(self, node: ast.Import) -> None:
         for alias in node.names:
-            self.imports.append(Import(node.lineno, alias.name, guarded=self.guards > 0))
+            self._import(node, alias.name)
             self.bind(alias.asname or alias.name.partition(".")[0], node.lineno, "imports")
+
+    def _import(
+        self, node: ast.Import | ast.ImportFrom, module: str, names: tuple[str, ...] = (), relative: bool = False
+    ) -> None:
+        guarded = self.guards > 0 or module.partition(".")[0] in self.probes.modules
+        self.imports.append(Import(node.lineno, module, names, relative, guarded, self.scope, self.instead_of))
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         names = tuple(alias.name for alias in node.names)
-        self.imports.append(Import(node.lineno, node.module or "", names, node.level > 0, self.guards > 0))
+        self._import(node, node.module or "", names, node.level > 0)
         for alias in node.names:
             self.bind(alias.asname or alias.name, node.lineno, "imports")
-
-
-def _expects_missing_module(handler: ast.ExceptHandler) -> bool:
-    match handler.type:
-        case None:
-            return True
-        case ast.Tuple(elts=types):
-            return any(isinstance(one, ast.Name) and one.id in IMPORT_FAILURES for one in types)
-        case ast.Name(id=name):
-            return name in IMPORT_FAILURES
-        case _:
-            return False

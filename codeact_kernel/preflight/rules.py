@@ -8,23 +8,38 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import cast
 
-from .reading import CALLERS, Call, Import, Reading
+from .reading import CALLERS, Call, Import, Reading, Use
 from .report import Problem, ToolFacts, quote
+from .running import CallGraph
 
-__all__ = ["find_problems"]
+__all__ = ["EXCEPTIONS", "RESERVED", "TOOL_MODULES", "find_problems", "is_known_library"]
 
 RESERVED = CALLERS | {"observe"}
+EXCEPTIONS = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
 # IPython and the CodeAct kernel add names to the host's builtins that the guest does not have.
-PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | {"ToolDenied", "ToolFailed"}
+PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | EXCEPTIONS
 # A program that uses one of these may make names in ways that cannot be read.
 NAMESPACES = frozenset({"exec", "globals", "locals", "vars"})
 ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
 TOOL_MODULES = frozenset({"codeact", "codeact_kernel", "functions", "hyperlight", "tool", "tools"})
 # Third-party modules whose nearest name in the standard library is no substitute.
 OTHERS = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
+# Who imports a name from one of these means that library, also where a tool has the same name.
+# fmt: off
+LIBRARIES = frozenset({
+    "IPython", "PIL", "boto3", "bs4", "click", "cv2", "dask", "dateutil", "django", "duckdb", "fastapi", "flask",
+    "geopandas", "google", "ibis", "jinja2", "keras", "mcp", "mysql", "networkx", "nltk", "numpy", "openai", "openpyxl",
+    "pandas", "polars", "psycopg2", "pyarrow", "pydantic", "pymongo", "pytest", "pytz", "redis", "rich", "scipy",
+    "scrapy", "selenium", "sklearn", "spacy", "sqlalchemy", "statsmodels", "sympy", "tabulate", "tensorflow", "torch",
+    "tqdm", "transformers", "yaml", "yfinance",
+})
+# fmt: on
 NETWORK = frozenset({"http_get", "http_get_async", "http_post", "http_request"})
 NAMES_SHOWN = 12
 NAMES_COMPARED = 50
+CHARTS = frozenset({"altair", "bokeh", "matplotlib", "plotly", "plotnine", "pylab", "pyplot", "seaborn"})
+CHART_NAMES = frozenset({"alt", "plt", "px", "sns"})
+SHOW = "To draw a chart, call `show(rows, chart='bar', x=..., y=...)`, which needs no import."
 CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
@@ -36,13 +51,19 @@ def find_problems(
     direct: Collection[str],
 ) -> Iterator[Iterator[Problem]]:
     """The problems of each rule in turn. A rule may yield many: take a few."""
-    library = _Library(modules)
+    library, graph = _Library(modules), CallGraph(reading)
     yield _direct_tools(reading, direct)
     yield _wrong_imports(reading, tools, library, known)
     yield _rebound_tools(reading, tools, library)
-    yield _wrong_calls(reading, tools, direct)
-    yield _undefined_names(reading, tools, library, known, direct)
+    yield _wrong_calls(reading, graph, tools, direct)
+    yield _wrong_awaits(reading, tools)
+    yield _undefined_names(reading, graph, tools, library, known, direct)
     yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
+
+
+def is_known_library(module: str) -> bool:
+    """Whether everybody knows the module of this first name, though the sandbox has no such module."""
+    return any(module in names for names in (OTHERS, LIBRARIES, CHARTS, CLIENTS))
 
 
 class _Library:
@@ -66,7 +87,11 @@ class _Library:
 def _wrong_imports(
     reading: Reading, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
 ) -> Iterator[Problem]:
+    graph = CallGraph(reading, counts=lambda use: not use.guarded)
     for found in filter(library.lacks, reading.imports):
+        # A handler runs only where an import of its `try` failed.
+        if not graph.runs(found.scope) or (found.instead_of and not any(map(library.lacks, found.instead_of))):
+            continue
         top = found.module.partition(".")[0]
         wanted = [name for name in (*found.names, top) if name in tools or name in RESERVED]
         if wanted:
@@ -82,7 +107,9 @@ def _wrong_imports(
         else:
             near = None if top in OTHERS else _near(found.module, library.listed, 0.8)
             remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
-            if top in CLIENTS and "http_get" in known:
+            if top in CHARTS:
+                remedy = SHOW
+            elif top in CLIENTS and "http_get" in known:
                 remedy = "Call `http_get(url)` or `http_post(url, json=...)`, which need no import."
             yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
 
@@ -131,7 +158,9 @@ def _rebound_tools(reading: Reading, tools: Mapping[str, ToolFacts], library: _L
             yield Problem.at(bound.line, fault, f"Choose another name, for example {quote(name + '_result')}.")
 
 
-def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts], direct: Collection[str]) -> Iterator[Problem]:
+def _wrong_calls(
+    reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
+) -> Iterator[Problem]:
     for call in reading.calls:
         if call.name in reading.module.bound or not call.scope.means_global(call.name):
             continue
@@ -139,9 +168,27 @@ def _wrong_calls(reading: Reading, tools: Mapping[str, ToolFacts], direct: Colle
             yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
         elif call.name in CALLERS and _named(call) not in direct:
             yield from _wrong_call_tool(call, reading, tools)
-        elif call.name == "input":
+        elif call.name == "input" and graph.runs(call.scope):
             remedy = "Take the value from a tool or write it in the program."
             yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
+
+
+def _wrong_awaits(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+    """What would fail only after the tool was called. A plain `await tool(...)` works."""
+    for word, node, scope in reading.awaited:
+        match word, node:
+            case "await", ast.Name(id=name):
+                fault, remedy = f"awaits {quote(name)} without calling it", f"Call it: {_usage(name, tools)}."
+            case "async for", ast.Call(func=ast.Name(id=name)):
+                fault = f"loops over {quote(f'{name}(...)')} with `async for`, but a tool gives its value at once"
+                remedy = "Use a plain `for`."
+            case "async with", ast.Call(func=ast.Name(id=name)):
+                fault = f"uses {quote(f'{name}(...)')} in `async with`, but a tool gives a plain value"
+                remedy = "Assign it to a variable."
+            case _:
+                continue
+        if name in tools and name not in reading.module.bound and scope.means_global(name):
+            yield Problem.at(node.lineno, fault, remedy)
 
 
 def _wrong_call_tool(call: Call, reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
@@ -172,7 +219,7 @@ def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool
     faults = [f"the unknown argument {quote(keyword)}" for keyword in unknown[:3]]
     faults += [f"{quote(keyword)} given twice" for keyword in twice[:3]]
     if not unpacks and len(positional) > len(tool.parameters):
-        faults.append(f"{len(positional)} positional arguments where it takes {len(tool.parameters)}")
+        faults.append(_too_many(len(positional), len(tool.parameters)))
     if missing:
         faults.append(f"{', '.join(map(quote, missing[:3]))} missing")
     if faults:
@@ -182,24 +229,41 @@ def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool
         yield Problem.at(node.lineno, fault, f"The tool is {_usage(name, {name: tool})}: write {name}({correct}).")
 
 
+def _too_many(given: int, taken: int) -> str:
+    arguments = "argument" if given == 1 else "arguments"
+    return f"{given} positional {arguments} where it takes {taken or 'none'}"
+
+
 def _undefined_names(
     reading: Reading,
+    graph: CallGraph,
     tools: Mapping[str, ToolFacts],
     library: _Library,
     known: Container[str],
     direct: Collection[str],
 ) -> Iterator[Problem]:
-    uses = {use.name: use for use in reversed(reading.uses) if not use.quoted}
-    if "*" in reading.bound or any(name in uses for name in NAMESPACES):
+    may_fail = [use for use in reading.uses if not (use.quoted or use.is_harmless) and graph.runs(use.scope)]
+    if "*" in reading.bound or any(use.name in NAMESPACES for use in reading.uses):
         return
+    # The first place that is reached for certain, or else the first in a branch.
+    uses: dict[str, Use] = {}
+    for use in sorted(may_fail, key=lambda use: use.in_branch):
+        uses.setdefault(use.name, use)
     called = {call.name for call in reading.calls}
     owners = {owner: member for owner, member, _ in reading.members if member in tools or member in RESERVED}
     present = (reading.bound, PRESENT, tools, known, direct)
     undefined = [use for use in uses.values() if not any(use.name in names for names in present)]
     for use in sorted(undefined, key=lambda use: use.line)[:NAMES_COMPARED]:
         remedy = _remedy(use.name, tools, library, owners)
+        # A tool that does not exist is not waited for. Anything else in a branch may never be reached.
+        if use.in_branch and not _is_meant_for_tool(use.name, tools, owners):
+            continue
         if remedy or use.name in called:
             yield Problem.at(use.line, f"uses {quote(use.name)}, which is not defined", remedy or _listing(tools))
+
+
+def _is_meant_for_tool(name: str, tools: Mapping[str, ToolFacts], owners: Mapping[str, str]) -> bool:
+    return name in NETWORK or name == "display" or name in owners or bool(_near(name, tools))
 
 
 def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
@@ -209,6 +273,8 @@ def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners
         return "Print the value, or make it the last line."
     if name in owners:
         return f"Call {_usage(owners[name], tools)} directly."
+    if name in CHART_NAMES:
+        return SHOW
     if name in library.modules:
         return f"Add {quote(f'import {name}')}."
     near = _near(name, tools)

@@ -33,7 +33,7 @@ from .steps import Refused, Steps
 
 __all__ = ["HostFunction"]
 
-_LIBRARY = ("module", "source")
+_LIBRARY = ("module", "source", "zone")
 
 
 class HostFunction:
@@ -60,6 +60,7 @@ class HostFunction:
             "sleep": self._sleep,
             "module": self._module,
             "source": self._source,
+            "zone": self._zone,
             "result": self._result,
         }
 
@@ -166,6 +167,12 @@ class HostFunction:
 
     def _source(self, operation: JSONObject) -> JSONValue:
         return self._pack.source(_text(operation, "name"))
+
+    def _zone(self, operation: JSONObject) -> JSONValue:
+        if operation.get("name") is None:
+            return [*self._pack.zones()]
+        rules = self._pack.zone(_text(operation, "name"))
+        return None if rules is None else base64.b64encode(rules).decode()
 
     def _result(self, operation: JSONObject) -> JSONValue:
         fields = {name: value for name, value in operation.items() if name != "op"}

@@ -16,7 +16,8 @@ from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, T
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
 from ..settings import Limits
-from ..values import Answer, Isolation, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
+from ..values import Answer, Isolation, JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
+from ..wire.codeact_jsonable import tag_floats, untag_floats
 from . import backends
 from .advice import explain_start
 from .backends import compiled
@@ -51,6 +52,13 @@ async def prepare(say: Callable[[str], None]) -> None:
         detail = errors.decode(errors="replace").strip().splitlines()[-1:]
         reason = ". ".join(filter(None, [" ".join(" ".join(detail).split()), explain_start()]))
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
+
+
+def _as_sent(message: CallTool) -> JSONObject:
+    """The arguments as the program sent them; services, whose names have a dot, take neither infinity nor NaN."""
+    if "." in message.name:
+        return message.arguments
+    return {name: untag_floats(value) for name, value in message.arguments.items()}
 
 
 def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
@@ -218,7 +226,7 @@ class Worker:
                 run.context.run(run.write, stream, text)
             case Finished(outcome=outcome):
                 self._run, self._ready = None, loop.create_future()
-                self._finished.set_result(outcome)
+                self._finished.set_result(replace(outcome, value=untag_floats(outcome.value)))
                 self._busy_since = loop.time()
             case Ready(layers=layers, missing=missing):
                 self.isolation = replace(self.isolation, layers=tuple(layers), missing=tuple(missing))
@@ -231,7 +239,7 @@ class Worker:
         call = ToolCall(
             id=message.call,
             name=message.name,
-            arguments=message.arguments,
+            arguments=_as_sent(message),
             line=message.line or None,
             together=min(max(1, message.together), self._limits.calls_per_run),
         )
@@ -245,10 +253,16 @@ class Worker:
                     self._send(ToolRaised(call.id, kind, text))
                 case _:
                     kept = result.kept
-                    self._send(ToolReturned(call.id, kept.told if kept else result.value, kept is not None))
+                    self._send_result(call.id, kept.told if kept else result.value, kept is not None)
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         run.calls.pop(call.id, None)
+
+    def _send_result(self, call: int, value: JSONValue, kept: bool) -> None:
+        try:
+            self._send(ToolReturned(call, value, kept))
+        except BridgeError:  # it holds infinity or NaN, or is too large: that is then said again
+            self._send(ToolReturned(call, tag_floats(value), kept))
 
     def _send(self, message: Message) -> None:
         self._process.write(self._connection.send(message))

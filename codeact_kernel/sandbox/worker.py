@@ -48,6 +48,7 @@ class A:
 f(2, 3, "x", y=0), f(1), json.loads(json.dumps(A().rows)), "a b".split(), bytearray(1 << 18), list(range(9_999))
 for name in [name for name in globals() if not name.startswith("__")]:
     del globals()[name]
+del name
 """
 
 

@@ -10,12 +10,14 @@ import base64
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
-__all__ = ["cleaned", "clipped", "told", "without_secrets"]
+from ..values import JSONValue
+
+__all__ = ["cleaned", "clipped", "is_tools_own", "told", "without_secrets"]
 
 LONGEST_READ = 4_000
 """Characters of a message that are read: a program is told 500."""
@@ -46,6 +48,11 @@ SECRETS = re.compile(
 )
 ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]+File \"[^\n]*\", line \d+", re.MULTILINE)
+WORD = re.compile(r"\w{4,}")
+MANY_GIVEN = 200
+"""Values in a call's arguments that are looked for in the tool's error."""
+LONGEST_GIVEN = 300
+MARK = re.compile(r"\x00(\d{1,6})\x00")
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{6,}")
 
 # Between quotes a path may hold spaces, and the other quotes; bounded, or hostile text takes seconds.
@@ -66,27 +73,69 @@ PATHS = re.compile(
 )
 
 
-def told(name: str, error: BaseException, characters: int) -> str:
+def told(name: str, error: BaseException, characters: int, arguments: str = "{}") -> str:
     """Say what `error`, raised by the tool `name`, may tell the program.
 
     Args:
         characters: the longest text that is returned.
+        arguments: of the call, as JSON: the program knows the paths in it, so they are not masked.
     """
     try:
-        message = clean_beginning(str(error))
+        message = clean_beginning(str(error), _values(arguments))
     except BaseException:  # the exception's own __str__ is broken, or wants to end the kernel
         message = ""
     text, kind = message.strip(), cleaned(without_secrets(type(error).__name__)[:LONGEST_TYPE])
     return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
 
 
-def clean_beginning(text: str) -> str:
-    """Clean the first LONGEST_READ characters of a text of any length, and leave the rest out."""
+def is_tools_own(error: BaseException, arguments: str) -> bool:
+    """Whether a tool raised `error` for a reason of its own, so that no other program can avoid it.
+
+    The arguments are the reason only where there are some, and either the exception is a ValueError, which is how
+    Python says that an argument is wrong, or its text names an argument, its value, or a word of it.
+    """
+    values = _values(arguments)
+    if not values:
+        return True
+    if isinstance(error, ValueError):
+        return False
+    try:
+        message = str.__getitem__(str(error), slice(LONGEST_READ)).casefold()
+    except BaseException:  # as above
+        return True
+    said = set(re.findall(r"\w+", message))
+    given = {value.casefold() for value in values}
+    words = {word for value in given for word in WORD.findall(value)}
+    return not (said & (given | words) or any(len(value) > 1 and value in message for value in given))
+
+
+def _values(arguments: str) -> list[str]:
+    """The names, texts and numbers in the arguments of a call, as text: the first of them."""
+    todo: list[JSONValue] = [json.loads(arguments)]
+    values: list[str] = []
+    while todo and len(values) < MANY_GIVEN:
+        value = todo.pop()
+        if isinstance(value, dict):
+            todo += value.values()
+            values += value
+        elif isinstance(value, list):
+            todo += value
+        elif value is not None and not isinstance(value, bool):
+            values.append(str(value))
+    return values[:MANY_GIVEN]
+
+
+def clean_beginning(text: str, known: Collection[str] = ()) -> str:
+    """Clean the first LONGEST_READ characters of a text of any length, and leave the rest out.
+
+    Args:
+        known: paths that stay, since the program has them.
+    """
     # A subclass of str may run its own code when it is sliced.
     searched = str.__getitem__(text, slice(LONGEST_SEARCHED))
     # Known secrets are removed before the cut: a secret that is cut is not recognized any more.
     whole = without_secrets(searched)
-    message = cleaned(whole[:LONGEST_READ])
+    message = cleaned(whole[:LONGEST_READ], known)
     if len(whole) <= LONGEST_READ and str.__len__(text) <= LONGEST_SEARCHED:
         return message
     # The end may be the beginning of a secret, too short to be recognized; not if it was replaced, though.
@@ -96,17 +145,45 @@ def clean_beginning(text: str) -> str:
     return message[: max(replaced, len(message) - partial)]
 
 
-def cleaned(message: str) -> str:
-    """`message` without tracebacks, absolute paths, addresses in memory and what is known or looks like a secret."""
+def cleaned(message: str, known: Collection[str] = ()) -> str:
+    """`message` without tracebacks, absolute paths, addresses in memory and what is known or looks like a secret.
+
+    Args:
+        known: paths that stay, where they stand as a whole.
+    """
     # What is known goes first, as it stands: cut or replaced in part, it would not be known any more.
     message = without_secrets(message)
     if (cut := TRACEBACK.search(message)) is not None:
         message = message[: cut.start()]
     message = IN_A_URL.sub("<secret>@", ENVIRONMENT.sub("<environment>", message))
+    message, kept = _with_marks(message, known)
     for place in _known_places():  # they may hold spaces
         message = re.sub(rf"(?<![\w.]){re.escape(place)}(?![\w-])", "/~", message)
     message = ADDRESS.sub("", PATHS.sub("<path>", message))
-    return SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}<secret>", message)
+    message = SECRETS.sub(lambda found: f"{next(filter(None, found.groups()), '')}<secret>", message)
+    return MARK.sub(lambda found: kept[int(found[1])], message) if kept else message
+
+
+def _with_marks(message: str, known: Collection[str]) -> tuple[str, list[str]]:
+    """Put a mark in the place of each path that is known, so that it is not masked: the text, and what the marks mean.
+
+    A path that only begins like a known one is another path, and is masked.
+    """
+    paths = {path for path in known if 1 < len(path) <= LONGEST_GIVEN and not SECRETS.search(path)}
+    paths |= {repr(path)[1:-1] for path in paths}
+    kept: list[str] = []
+    if not paths or "\0" in message:
+        return message, kept
+
+    def mark(found: re.Match[str]) -> str:
+        text = found[0]
+        path = text.strip("'\"`‘’“”").rstrip(".!?")
+        if path not in paths:
+            return text
+        kept.append(path)
+        return text.replace(path, f"\0{len(kept) - 1}\0", 1)
+
+    return PATHS.sub(mark, message), kept
 
 
 def without_secrets(message: str) -> str:

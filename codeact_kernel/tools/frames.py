@@ -1,44 +1,62 @@
-"""Values of numpy and pandas as plain Python, one level deep. The libraries are found in `sys.modules`, never imported:
-a value of a library can only be there when the library is.
+"""Values of numpy, pandas, polars and pyarrow as plain Python, one level deep.
+
+The libraries are found in `sys.modules`, never imported: a value of a library can only be there when the library is.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any, TypeGuard
+from collections.abc import Sequence
+from typing import Any, TypeGuard, cast
 
 from ..errors import ProgramError
 
-__all__ = ["cells", "is_a", "plain", "says_something"]
+__all__ = ["cells", "indexed_columns", "is_a", "name_column", "plain", "present", "says_something"]
+
+_ARROW = ("Table", "RecordBatch", "Array", "ChunkedArray")
 
 
 def cells(value: object) -> int:
-    """How many values are in an array, a frame or a series; 0 for what is none."""
+    """How many values are in an array, a frame, a series or a range; 0 for what is none."""
     if _is_numpy(value) or is_a(value, "pandas", "DataFrame", "Series", "Index"):
         return value.size
+    if is_a(value, "polars", "DataFrame"):
+        return value.height * value.width
+    if is_a(value, "pyarrow", "Table", "RecordBatch"):
+        return value.num_rows * value.num_columns
+    if isinstance(value, range) or is_a(value, "polars", "Series") or is_a(value, "pyarrow", *_ARROW):
+        return len(value)
     return 0
 
 
 def plain(value: object) -> object:
-    """`value` of numpy or pandas by the rule of `results`; anything else as it is.
+    """`value` of one of these libraries by the rule of `results`; anything else as it is.
 
     Raises:
         ProgramError: two columns or labels would become one key.
     """
     if _is_numpy(value):
         return _plain_numpy(value)
+    if _is_arrow(value) and (found := _plain_arrow(value)) is not value:
+        return found
+    if is_a(value, "shapely", "Geometry") or is_a(value, "shapely.geometry.base", "BaseGeometry"):
+        return value.wkt
     pandas = sys.modules.get("pandas")
     if pandas is None:
         return value
     if any(value is getattr(pandas, name, None) for name in ("NaT", "NA")):
         return None
-    if is_a(value, "pandas", "Period"):
+    if is_a(value, "pandas", "Period", "Interval"):
         return str(value)
     if is_a(value, "pandas", "DataFrame"):
-        return _rows(value)
+        return _rows(indexed_columns(value))
     if is_a(value, "pandas", "Series") and says_something(value.index):
         return _labelled(value)
-    if is_a(value, "pandas", "Series", "Index") or is_a(value, "pandas.api.extensions", "ExtensionArray"):
+    if is_a(value, "pandas", "MultiIndex"):
+        return [list(labels) for labels in value.tolist()]
+    if is_a(value, "pandas", "Series", "Index"):
+        return present(value)
+    if is_a(value, "pandas.api.extensions", "ExtensionArray"):
         return value.tolist()
     return value
 
@@ -50,8 +68,58 @@ def is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
 
 
 def says_something(index: Any) -> bool:
-    """Whether the index of a frame or series is data, and not just the numbers of the rows."""
-    return index.inferred_type != "integer" or any(name is not None for name in index.names)
+    """Whether the index of a frame or series is data, and not just the numbers of the rows.
+
+    Numbers of rows are a range, or what a filter left of one: in order, and not much larger than there are rows. Labels
+    such as 1001 and 1002 are a range for pandas, too.
+    """
+    if index.inferred_type != "integer" or any(name is not None for name in index.names):
+        return True
+    if len(index) == 0:
+        return False
+    in_order = is_a(index, "pandas", "RangeIndex") or bool(index.is_monotonic_increasing and index.is_unique)
+    return not (in_order and min(index[0], index[-1]) >= 0 and max(index[0], index[-1]) <= 2 * len(index))
+
+
+def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
+    """Name the columns of a DataFrame of pandas, first those of an index that says something.
+
+    Raises:
+        ProgramError: two columns would have one name.
+    """
+    columns = [(name_column(label), frame.iloc[:, at]) for at, label in enumerate(frame.columns)]
+    levels = _levels(frame.index) if says_something(frame.index) else []
+    named = dict(columns)
+    for name, values in list(levels):
+        if name in named and list(values) == list(named[name]):  # of `set_index(name, drop=False)`
+            levels = [level for level in levels if level[0] != name]
+        elif name in named:
+            raise ProgramError(f"the index and a column are both named {name[:60]!r}: rename one of them.")
+    names = [name for name, _ in [*levels, *columns]]
+    if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
+        where = "levels of the index" if any(name == twice for name, _ in levels) else "columns of the DataFrame"
+        raise ProgramError(f"two {where} have one name, {twice[:60]!r}: rename one of them.")
+    return [*levels, *columns]
+
+
+def _levels(index: Any) -> list[tuple[str, Any]]:
+    several = index.nlevels > 1
+    return [
+        (
+            name_column(name) if name is not None else f"level_{at}" if several else "index",
+            index.get_level_values(at).to_series(index=range(len(index))),
+        )
+        for at, name in enumerate(index.names)
+    ]
+
+
+def name_column(label: object) -> str:
+    """Return the text of a column's label; the parts of one that has several are joined, as in `total_sum`."""
+    if isinstance(label, tuple):
+        return "_".join(name_column(part) for part in cast("tuple[object, ...]", label) if part != "")
+    if hasattr(label, "isoformat"):
+        return str(cast("Any", label).isoformat())
+    return str(label)
 
 
 def _is_numpy(value: object) -> TypeGuard[Any]:
@@ -66,20 +134,54 @@ def _plain_numpy(value: Any) -> object:
     return value.tolist()
 
 
-def _rows(frame: Any) -> list[object]:
-    if says_something(frame.index):
-        try:
-            frame = frame.reset_index()
-        except ValueError:
-            raise ProgramError("the index and a column of the DataFrame have one name: rename one of them.") from None
-    if not frame.columns.is_unique:
-        raise ProgramError("two columns of the DataFrame have one name: rename one of them.")
-    names = list(frame.columns)
-    columns = [frame.iloc[:, position].tolist() for position in range(len(names))]
-    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+def _is_arrow(value: object) -> bool:
+    return type(value).__module__.partition(".")[0] in ("polars", "pyarrow") or hasattr(value, "__arrow_c_stream__")
 
 
-def _labelled(series: Any) -> dict[object, object]:
+def _plain_arrow(value: Any) -> object:
+    if is_a(value, "polars", "LazyFrame"):
+        value = value.collect()
+    if is_a(value, "polars", "DataFrame"):
+        return value.to_dicts()
+    if is_a(value, "polars", "Series"):
+        return value.to_list()
+    if is_a(value, "pyarrow", "Scalar"):
+        return value.as_py()
+    if is_a(value, "pyarrow", "Array", "ChunkedArray"):
+        return value.to_pylist()
+    if is_a(value, "pandas", "DataFrame", "Series"):
+        return value
+    if hasattr(value, "__arrow_c_stream__") and not is_a(value, "pyarrow", *_ARROW):
+        pyarrow: Any = sys.modules.get("pyarrow")
+        if pyarrow is None:
+            return value
+        value = pyarrow.table(value)
+    if is_a(value, "pyarrow", "Table", "RecordBatch"):
+        return _rows(list(zip(value.column_names, value.columns, strict=True)))
+    return value
+
+
+def _rows(columns: Sequence[tuple[str, Any]]) -> list[object]:
+    names = [name for name, _ in columns]
+    if len(set(names)) < len(names):
+        raise ProgramError("two columns of the table have one name: rename one of them.")
+    listed = [present(values) for _, values in columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
+
+
+def present(values: Any) -> list[object]:
+    """The values of a column or an index, with `None` for what is missing."""
+    if not is_a(values, "pandas", "Series", "Index"):
+        return values.to_pylist()
+    there = values.notna()
+    if bool(there.all()):
+        return values.tolist()
+    return [value if present else None for value, present in zip(values.tolist(), there.tolist(), strict=True)]
+
+
+def _labelled(series: Any) -> object:
+    if series.index.nlevels > 1:
+        return _rows(indexed_columns(series.to_frame("value" if series.name is None else series.name)))
     if not series.index.is_unique:
         raise ProgramError("a label of the Series is there twice: return series.reset_index() or series.tolist().")
-    return dict(zip(series.index.tolist(), series.tolist(), strict=True))
+    return dict(zip(present(series.index), present(series), strict=True))

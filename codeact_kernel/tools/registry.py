@@ -14,7 +14,7 @@ from typing import cast
 from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
 from ..values import JSONValue, Kept
-from .failures import clipped, told
+from .failures import clipped, is_tools_own, told
 from .loops import BlockedWait, await_tool, explain
 from .reporting import Report, reporting
 from .results import to_json
@@ -168,21 +168,21 @@ class Registry:
     async def _run(
         self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None, convert: Convert
     ) -> JSONValue | Kept:
-        tool, name = bound.tool, bound.tool.spec.name
+        tool = bound.tool
         _check_unchanged(tool)
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
 
         def run() -> object:
-            with _told(name, limits), reporting(report):
+            with _told(bound, limits), reporting(report):
                 value = tool.function(**arguments)
-            return value if inspect.isawaitable(value) else _answer(name, value, limits, convert)
+            return value if inspect.isawaitable(value) else _answer(bound, value, limits, convert)
 
         where = in_thread if tool.spec.thread_safe else on_main
         result = run() if tool.spec.is_async else await where(run)
         if inspect.isawaitable(result):
-            with _told(name, limits, on_loop=True), reporting(report):
+            with _told(bound, limits, on_loop=True), reporting(report):
                 result = await await_tool(result)
-            result = _answer(name, result, limits, convert)
+            result = _answer(bound, result, limits, convert)
         return cast("JSONValue | Kept", result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
@@ -211,7 +211,9 @@ class Registry:
 
 def _check_unchanged(tool: Tool) -> None:
     if not tool.unchanged:
-        raise ToolCallError(f"{tool.spec.name} was changed since it was offered: its cell has to be run again.")
+        raise ToolCallError(
+            f"{tool.spec.name} was changed since it was offered: its cell has to be run again.", is_final=True
+        )
 
 
 def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) -> str:
@@ -219,19 +221,18 @@ def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) ->
         text = json.dumps(
             {key: arguments[key] for key in sorted(arguments)},
             ensure_ascii=False,
-            allow_nan=False,
             separators=(",", ":"),
         )
         size = len(text.encode())
     except (TypeError, ValueError, RecursionError):
-        raise ToolCallError(f"{name}: an argument is not JSON: pass plain, finite data.") from None
+        raise ToolCallError(f"{name}: an argument is not JSON: pass plain data.") from None
     if size > limits.arguments_bytes:
         raise ToolCallError(f"{name}: the arguments are larger than {limits.arguments_bytes:,} bytes: pass less.")
     return text
 
 
 def _arguments(bound: BoundCall, limits: Limits) -> dict[str, object]:
-    with _told(bound.tool.spec.name, limits):  # validators are the person's code and may raise anything
+    with _told(bound, limits, is_checking=True):  # validators are the person's code and may raise anything
         try:
             return bound.tool.contract.bind(bound.arguments)
         except ProgramError as error:
@@ -242,8 +243,9 @@ def _to_json(value: object, limits: Limits) -> JSONValue:
     return to_json(value, limits=limits)
 
 
-def _answer(name: str, value: object, limits: Limits, convert: Convert) -> JSONValue | Kept:
-    with _told(name, limits):  # so may the attributes of what it returned
+def _answer(bound: BoundCall, value: object, limits: Limits, convert: Convert) -> JSONValue | Kept:
+    name = bound.tool.spec.name
+    with _told(bound, limits):  # so may the attributes of what it returned
         try:
             return convert(value, limits)
         except ProgramError as error:
@@ -251,7 +253,24 @@ def _answer(name: str, value: object, limits: Limits, convert: Convert) -> JSONV
 
 
 @contextmanager
-def _told(name: str, limits: Limits, *, on_loop: bool = False) -> Generator[None]:
+def _told(bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checking: bool = False) -> Generator[None]:
+    """Turn whatever the user's code raises into what the program may know of it.
+
+    Args:
+        is_checking: the code checks the arguments, so that these are the reason.
+
+    Raises:
+        ToolCallError: it raised.
+    """
+    name = bound.tool.spec.name
+
+    def failed(error: BaseException) -> ToolCallError:
+        text = told(name, error, limits.error_characters, bound.arguments)
+        on_main = threading.current_thread() is threading.main_thread()
+        if advice := explain(text, on_loop=on_loop, on_main=on_main):
+            text = f"{clipped(text, max(0, limits.error_characters - len(advice) - 2))}: {advice}"
+        return ToolCallError(text, is_final=not is_checking and is_tools_own(error, bound.arguments))
+
     try:
         yield
     except ToolCallError:
@@ -260,22 +279,18 @@ def _told(name: str, limits: Limits, *, on_loop: bool = False) -> Generator[None
         # The main thread knows whether a person did it; elsewhere it would end the loop.
         if not on_loop and threading.current_thread() is threading.main_thread():
             raise
-        raise ToolCallError(told(name, error, limits.error_characters)) from error
+        raise failed(error) from error
     except asyncio.CancelledError as error:
         task = asyncio.current_task() if on_loop else None
         if task is not None and task.cancelling():
             raise
-        raise ToolCallError(told(name, error, limits.error_characters)) from error
+        raise failed(error) from error
     except SystemExit as error:
-        raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.") from error
+        raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.", is_final=True) from error
     except BlockedWait as error:
-        raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters)) from error
+        raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters), is_final=True) from error
     except BaseException as error:  # a tool is any code: what it raises must end the call, not the turn or the kernel
-        text = told(name, error, limits.error_characters)
-        on_main = threading.current_thread() is threading.main_thread()
-        if advice := explain(text, on_loop=on_loop, on_main=on_main):
-            text = f"{clipped(text, max(0, limits.error_characters - len(advice) - 2))}: {advice}"
-        raise ToolCallError(text) from error
+        raise failed(error) from error
 
 
 default_registry = Registry()

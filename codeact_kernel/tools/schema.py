@@ -21,6 +21,7 @@ from ..errors import ProgramError, ToolDefinitionError
 from ..values import JSONObject, JSONValue
 from .failures import clean_beginning
 from .field_defaults import Factory, default_of
+from .inverse import keep_whole_numbers, rewrite_times
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
 from .shapes import ANY, Shape, add_json, declared, settled
@@ -107,10 +108,11 @@ class Contract:
     notes: tuple[str, ...] = ()
     left_out: int = 0
 
-    def bind(self, arguments: str) -> dict[str, object]:
+    def bind(self, arguments: str, *, again: bool = True) -> dict[str, object]:
         """The keyword arguments for the function, made from the JSON text of an object.
 
-        Nothing is converted but what JSON has no type for: dates, Decimal, Enum, tuples and sets.
+        Nothing is converted but what JSON has no type for: dates, durations, Decimal, Enum, tuples and sets. A whole
+        number stays one for a `float`.
 
         Raises:
             ProgramError: an argument is missing, unknown or of another type; the sentence says which and why.
@@ -119,6 +121,8 @@ class Contract:
             return self._validate(arguments)
         except ValidationError as error:
             errors = error.errors(include_url=False)
+        if again and (text := rewrite_times(arguments, errors)) is not None:
+            return self.bind(text, again=False)
         # A default is shown, so it may be written, also where it is not of its own type.
         given = cast("dict[str, JSONValue]", json.loads(arguments))
         same = {p.name: p.default for p in self.parameters if p.name in given and _is_same(given[p.name], p.default)}
@@ -179,6 +183,7 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
+        keep_whole_numbers(model)
         schema = model.model_json_schema(schema_generator=_Schema)
         json.dumps(schema)  # a default may be an integer that is too long to be written
     except Exception as error:  # foreign types run their own code while a schema is made

@@ -35,7 +35,15 @@ Convert: TypeAlias = "Callable[[object, Limits], JSONValue | Kept]"
 
 
 class ToolCallError(ProgramError):
-    """A call that gave no result. The text is for the program; `__cause__` is the tool's own error, for the person."""
+    """A call that gave no result. The text is for the program; `__cause__` is the tool's own error, for the person.
+
+    Attributes:
+        is_final: whether no other program could have avoided it, so that the model need not be asked for one.
+    """
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

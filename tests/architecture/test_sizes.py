@@ -156,6 +156,7 @@ WITHOUT_ALL = {
     "codeact_kernel/model/__init__.py",
     "codeact_kernel/sandbox/__init__.py",
     "codeact_kernel/sandbox/prepare.py",
+    "codeact_kernel/wire/__init__.py",
 }
 
 

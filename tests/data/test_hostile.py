@@ -210,9 +210,11 @@ def test_a_hostile_name_stays_on_its_line():
     [
         (object(), "--in v: a value of type object cannot be sent"),
         (pd.Series([1, 2], index=pd.Index(["a", "b"], name="s"), name="s"), "--in v: "),
-        (pd.DataFrame({"a": [b"x"]}), "--in v: column 'a': a value of type bytes cannot be sent"),
-        (b"bytes", "--in v: a value of type bytes cannot be sent"),
-        (pd.DataFrame([[1, 2]], columns=["a", "a"]), "--in v: Two columns are named 'a': rename one of them."),
+        (b"\xff", "--in v: a value of type bytes cannot be sent"),
+        (
+            pd.DataFrame([[1, 2]], columns=["a", "a"]),
+            "--in v: two columns of the DataFrame have one name, 'a': rename one of them.",
+        ),
         ("x" * (70 << 20), "--in v: it is larger than"),
     ],
 )

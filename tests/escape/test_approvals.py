@@ -677,8 +677,9 @@ async def test_questions_that_are_open_together_are_few(kernel):
 @attempt("E7.repairs", "asks again from each repaired program")
 async def test_a_repaired_program_has_no_new_questions(kernel):
     person = Person("reject")
-    program = "for n in range(2):\n    try:\n        destroy(str(n))\n    except Exception:\n        pass\n1 / 0"
-    turn = await kernel.turn(*[program] * 4, approver=person, max_retries=3, direct=True)
+    program = "for n in range(2):\n    try:\n        destroy(str(n))\n    except Exception:\n        pass\n"
+    programs = [f"{program}{n} / 0" for n in range(4)]
+    turn = await kernel.turn(*programs, approver=person, max_retries=3, direct=True)
     assert turn.result.attempts == 4
     assert len(person.asked) == 3
     await denied(kernel, turn)

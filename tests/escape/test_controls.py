@@ -176,7 +176,7 @@ async def test_without_the_cleaning_of_errors_secrets_and_paths_cross(kernel, mo
 
     with offering(kernel, fails):
         before = await kernel.turn(TRIED + "seen = tried(fails)")
-        monkeypatch.setattr(registry, "told", lambda name, error, characters: str(error))
+        monkeypatch.setattr(registry, "told", lambda name, error, *_: str(error))
         after = await kernel.turn(TRIED + "seen = tried(fails)")
     assert kernel.token not in before.told
     assert kernel.token in after.told

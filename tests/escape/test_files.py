@@ -78,7 +78,7 @@ for folder in ("/", ".", "/home", "/etc", "/var", "~"):
     except OSError as error:
         seen.append(type(error).__name__)
 """,
-        reached=r"^\[\['output'\], \['output'\], 'FileNotFoundError', 'FileNotFoundError', 'FileNotFoundError', 'FileNotFoundError'\]",
+        reached=r"^\[\['output', 'tmp'\], \['output', 'tmp'\], 'FileNotFoundError', 'FileNotFoundError', 'FileNotFoundError', 'FileNotFoundError'\]",
         gets_out="passwd",
     ),
     Attempt(

@@ -192,11 +192,11 @@ async def test_an_order_in_a_web_page_meets_the_same_question(kernel, site: str)
 
 @attempt("I2.exception", "puts an order into the text of a tool's exception, which the repair prompt quotes")
 async def test_an_order_in_a_tools_exception_meets_the_same_question(kernel):
-    def fails() -> None:
+    def fails(n: int) -> None:
         """Fails."""
         raise ValueError(ORDER)
 
-    model = Obedient("fails()")
+    model = Obedient("fails(1)")
     with offering(kernel, fails):
         await asks(kernel, model)
     assert labelled(model)

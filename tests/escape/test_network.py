@@ -243,7 +243,7 @@ places = ("~/.local/share/jupyter/runtime", "~/.jupyter", "/run/user/*/jupyter",
 seen = [glob.glob(os.path.expanduser(place) + "/*") for place in places]
 seen += [sys.argv, [name for name in os.environ if "JPY" in name or "JUPYTER" in name], sys.orig_argv]
 """,
-        reached=r"^\[\[\], \[\], \[\], \[\], \[''\]|^\[\[\], \[\], \[\], \[\], \[\]",
+        reached=r"^\[\[\], \[\], \[\], \[\], \['program'\]",
     ),
     Attempt(
         id="C2.no_room",

@@ -199,7 +199,7 @@ async def test_there_is_nothing_but_input_and_output(data: Path, serving: Servin
     assert (await ask.error("open", path=path, mode="r")).startswith("ENOENT: there is no such file")
     if not path.startswith("/input/data/"):
         assert (await ask.error("open", path=path, mode="w")).startswith(("EACCES: ", "ENOENT: "))
-    assert [entry[0] for entry in await ask("list", path="/")] == ["input", "output"]
+    assert [entry[0] for entry in await ask("list", path="/")] == ["input", "output", "tmp"]
 
 
 async def test_a_new_name_has_only_what_can_be_seen(data: Path, serving: Serving):

@@ -66,7 +66,7 @@ async def test_files_are_read(filed: Filed, data: Path, text: str, value: object
     ("text", "value"),
     [
         ("sorted(os.listdir('/input/data'))", ["a.txt", "facts.json", "latin.txt", "rows.csv", "sub"]),
-        ("os.listdir('/'), os.listdir('/input')", [["input", "output"], ["data"]]),
+        ("os.listdir('/'), os.listdir('/input')", [["input", "output", "tmp"], ["data"]]),
         ("[test('/input/data') for test in (os.path.exists, os.path.isdir, os.path.isfile)]", [True, True, False]),
         ("os.path.exists('/input/data/no'), os.path.isfile('/input/data/a.txt')", [False, True]),
         ("os.path.getsize('/input/data/sub/bytes.bin')", 256),
@@ -251,7 +251,7 @@ async def test_a_link_is_known_as_one(filed: Filed, data: Path):
 
 async def test_a_program_without_mounts_is_told_that_there_is_nothing_to_read(filed: Filed):
     run = await filed.run("import os\nprint(os.listdir('/'), os.path.exists('/input'))\nopen('/input/a.csv')")
-    assert run.stdout == "['output'] False\n"
+    assert run.stdout == "['output', 'tmp'] False\n"
     assert run.error.startswith("FileNotFoundError: [Errno 44] there is no such file: nothing is mounted below /input")
 
 
@@ -325,3 +325,25 @@ async def test_a_large_file_arrives_as_it_is_and_the_kernel_holds_none_of_it(fil
     assert run.value == [digest, size]
     assert most - before < 24 << 20
     assert len(run.calls) < size / (1 << 19) + 10  # who reads on and on gets pieces of a megabyte
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("with tempfile.TemporaryDirectory() as at:\n    p = os.path.join(at, 'a', 'b.txt')\n    os.mkdir(os.path.dirname(p))\n"
+         "    open(p, 'w').write('text')\n    found = open(p).read(), at.startswith('/tmp/')\n[*found, os.path.exists(at)]", ["text", True, False]),
+        ("with tempfile.NamedTemporaryFile('w+', suffix='.csv') as f:\n    f.write('a,b')\n    f.flush()\n    f.seek(0)\n"
+         "    found = f.read(), open(f.name).read()\n[*found, os.path.exists(f.name)]", ["a,b", "a,b", False]),
+        ("with tempfile.TemporaryFile() as f:\n    f.write(b'ab')\n    f.seek(0)\n    list(f.read())", [97, 98]),
+        ("with tempfile.SpooledTemporaryFile(max_size=2) as f:\n    f.write(b'abc')\n    f.seek(0)\n    f.read().decode()", "abc"),
+        ("fd, path = tempfile.mkstemp(suffix='.txt')\nwith os.fdopen(fd, 'w') as f:\n    f.write('x')\n[open(path).read(), path[-4:]]", ["x", ".txt"]),
+        ("fd, path = tempfile.mkstemp()\nos.close(fd)\nopen(path, 'w').write('x')\nos.remove(path)\nos.listdir('/tmp')", []),
+        ("os.path.isdir(tempfile.mkdtemp())", True),
+        ("tempfile.gettempdir()", "/tmp"),
+    ],
+)  # fmt: skip
+async def test_temporary_files_work_and_are_not_kept(filed: Filed, text: str, value: object):
+    async with filed.turn() as turn:
+        run = await turn.run(f"import os, tempfile\n{text}")
+        assert run.value == value
+        assert not turn.files.outputs

@@ -21,9 +21,9 @@ import os
 from codeact import tool
 %config CodeAct.approval_ui = 'stdin'
 @tool
-def fails() -> None:
+def fails(n: int) -> None:
     "Raises with the key in its text."
-    raise RuntimeError(f"401 for {os.environ['OPENAI_API_KEY']} at /home/me/secret/file.py")
+    raise ValueError(f"401 for {os.environ['OPENAI_API_KEY']} at /home/me/secret/file.py")
 @tool
 def fine(n: int) -> int:
     "n."
@@ -86,7 +86,12 @@ def answer(endpoint: FakeEndpoint, *programs: str) -> None:
 def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, tmp_path):
     answer(endpoint, LOOKS_AROUND)
     assert nb.run("%%codeact --record answers.jsonl\nLook around.").status == "ok"
-    answer(endpoint, "fails()", "try:\n    fails()\nexcept ToolFailed as error:\n    observe(str(error))", "fine(n=2)")
+    answer(
+        endpoint,
+        "fails(n=1)",
+        "try:\n    fails(n=2)\nexcept ToolFailed as error:\n    observe(str(error))",
+        "fine(n=2)",
+    )
     assert nb.run("%%codeact\nMend it.").status == "ok"
     answer(endpoint, "gated(n=1)")
     nb.run("%%codeact --max-retries 0\nAsk.", answers=["s"])
@@ -118,9 +123,9 @@ def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, 
 
 
 def test_a_tool_that_raises_with_the_key_is_told_without_it(nb, endpoint, key):
-    answer(endpoint, "fails()")
+    answer(endpoint, "fails(n=1)")
     cell = nb.run("%%codeact --max-retries 0\nGo.")
     assert "401 for <secret> at <path>" in cell.everything
     traceback = nb.run("%codeact traceback").stdout
-    assert "RuntimeError: 401 for <secret> at /home/me/secret/file.py" in traceback
+    assert "ValueError: 401 for <secret> at /home/me/secret/file.py" in traceback
     assert key not in cell.everything + traceback

@@ -422,7 +422,7 @@ def test_a_repair_sees_the_traceback_and_the_calls_and_keeps_the_variables(nb):
         "line 3",
         "share = 1 / (len(orders) - 2)",
         "so far",
-        "get_orders(user_id=1) returned",
+        "get_orders with user_id 1 returned",
     ):
         assert part in message
     assert "still there" in message

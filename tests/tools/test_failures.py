@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codeact_kernel.tools.failures import LONGEST_READ, LONGEST_SEARCHED, cleaned, told
+from codeact_kernel.tools.failures import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, told
 
 KEY = "ab\"c\\d/e+f='\n1234567890"
 """With everything in it that is written otherwise where it is quoted."""
@@ -232,3 +232,69 @@ def test_what_a_long_message_begins_with_is_told() -> None:
 
 def test_the_name_of_an_exceptions_type_is_bounded() -> None:
     assert len(told("f", type("E" * 1_000_000, (Exception,), {})("x"), 500)) < 250
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        ({"path": "/output/data.csv"}, KeyError("/output/data.csv"), "f raised KeyError: '/output/data.csv'"),
+        (
+            {"path": "/a b/c.csv"},
+            FileNotFoundError(2, "No such file", "/a b/c.csv"),
+            "[Errno 2] No such file: '/a b/c.csv'",
+        ),
+        ({"paths": [{"at": "/srv/x"}]}, OSError("cannot read /srv/x."), "cannot read /srv/x."),
+        ({"path": "C:\\data\\x"}, OSError(2, "No", "C:\\data\\x"), "No: 'C:\\\\data\\\\x'"),
+        (
+            {"path": "/srv/x"},
+            OSError("/srv/x is a link to /srv/x2, /srv/x/y and /srv"),
+            "/srv/x is a link to <path>, <path> and <path>",
+        ),
+        ({"path": "/srv"}, OSError(2, "No", "/srv/a b/secret"), "No: <path>"),
+        ({"path": "/srv/canary-one"}, OSError(2, "No", "/srv/canary-one"), "No: <path>"),
+        ({"path": "/srv/sk-abcdefgh12345678"}, OSError(2, "No", "/srv/sk-abcdefgh12345678"), "No: <path>"),
+        ({"path": "/"}, OSError(2, "No", "/etc/passwd"), "No: <path>"),
+        ({"path": "/srv/x"}, OSError("\x000\x00 /srv/x"), "<path>"),
+    ],
+)
+def test_a_path_that_the_call_gave_is_told_and_no_other(arguments: dict, error: OSError, said: str) -> None:
+    assert said in told("f", error, 500, json.dumps(arguments))
+
+
+def test_a_path_of_the_working_folder_that_the_call_gave_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / "x.csv")
+    assert path in told("f", KeyError(path), 500, json.dumps({"path": path}))
+    assert str(tmp_path) not in told("f", KeyError(path), 500, json.dumps({"path": "x.csv"}))
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments"),
+    [
+        (KeyError("amount_due"), {"user": 7}),
+        (RuntimeError("the database is down"), {"user": "Bob"}),
+        (ZeroDivisionError("division by zero"), {"rows": [1, 2]}),
+        (AttributeError("'NoneType' object has no attribute 'get'"), {"flag": True}),
+        (ValueError("not a number: 'n/a'"), {}),
+        (OSError(), {"user": "Bob"}),
+    ],
+)
+def test_an_error_that_has_nothing_to_do_with_the_arguments_is_the_tools_own(error: Exception, arguments: dict) -> None:
+    assert is_tools_own(error, json.dumps(arguments))
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments"),
+    [
+        (ValueError("no such thing"), {"user": 7}),
+        (KeyError("/output/data.csv"), {"path": "/output/data.csv"}),
+        (LookupError("there is no user 7"), {"user": 7}),
+        (RuntimeError("no such column: revenue"), {"sql": "select REVENUE from orders"}),
+        (RuntimeError("the amount is too large"), {"amount": 5.5}),
+        (PermissionError("Bob may not"), {"names": [["Alice", "Bob"]]}),
+    ],
+)
+def test_an_error_about_an_argument_is_for_the_model(error: Exception, arguments: dict) -> None:
+    assert not is_tools_own(error, json.dumps(arguments))

@@ -79,7 +79,11 @@ def bind(hint: object, value: JSONValue) -> object:
     ("hint", "value", "expected"),
     [
         (int, 3, 3),
-        (float, 3, 3.0),
+        (float, 3, 3),
+        (float, 2.5, 2.5),
+        (float, float("inf"), float("inf")),
+        (Optional[float], 3, 3),  # noqa: UP045
+        (int, 15 * 10**20, 15 * 10**20),
         (Optional[int], None, None),  # noqa: UP045 - what people write
         (list[int], [1], [1]),
         (dict[str, float], {"a": 1}, {"a": 1.0}),
@@ -88,6 +92,14 @@ def bind(hint: object, value: JSONValue) -> object:
         (dt.date, "2026-01-31", dt.date(2026, 1, 31)),
         (dt.datetime, "2026-01-31T12:00:00", dt.datetime(2026, 1, 31, 12)),
         (dt.timedelta, "PT90S", dt.timedelta(seconds=90)),
+        (dt.timedelta, 90.5, dt.timedelta(seconds=90.5)),
+        (dt.timedelta, -90, dt.timedelta(seconds=-90)),
+        (list[dt.timedelta], [60, "PT90S"], [dt.timedelta(seconds=60), dt.timedelta(seconds=90)]),
+        (dt.timedelta | None, 60, dt.timedelta(seconds=60)),
+        (dt.date, "2026-01-31T00:00:00", dt.date(2026, 1, 31)),
+        (dt.date, "2026-01-31T00:00:00+02:00", dt.date(2026, 1, 31)),
+        (dt.datetime, "2026-01-31", dt.datetime(2026, 1, 31)),
+        (dt.date | dt.datetime, "2026-01-31T00:00:00", dt.datetime(2026, 1, 31)),
         (Decimal, "0.10", Decimal("0.10")),
         (Decimal, 2.5, Decimal("2.5")),
         (Region, "EU", Region.EU),
@@ -105,6 +117,15 @@ def test_json_becomes_the_type_that_the_hint_names(hint: object, value: JSONValu
     result = bind(hint, value)
     assert result == expected
     assert type(result) is type(expected)
+
+
+def test_a_whole_number_stays_one_where_a_float_is_wanted() -> None:
+    assert [type(one) for one in bind(list[float], [5, 2.5])] == [int, float]
+    assert type(bind(Annotated[float, Field(gt=0)], 500)) is int
+    assert bind(dict[str, float], {"a": 500}) == {"a": 500}
+    assert type(bind(Customer, {"name": "Ann"})) is Customer
+    with pytest.raises(ProgramError, match="greater than 0"):
+        bind(Annotated[float, Field(gt=0)], -5)
 
 
 @pytest.mark.parametrize(

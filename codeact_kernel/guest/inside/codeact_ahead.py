@@ -16,6 +16,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+import codeact_awaits
 import codeact_calls
 from codeact_calls import ToolDenied, ToolError, ToolFailed, named, prepare, submit, wait
 from codeact_copies import Copies, Unfit, listed
@@ -57,13 +58,13 @@ def rewritten(source: str, filename: str, *, again: bool = False) -> ast.Module:
     with warnings.catch_warnings():
         if again:
             warnings.simplefilter("ignore")
-        tree = ast.parse(source, filename)
+        tree = _parsed(source, filename)
     if not any(name in source for name in _reads):
         return tree
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            made = Shadows(ast.parse(source, filename), filename, _reads, _tools)
+            made = Shadows(_parsed(source, filename), filename, _reads, _tools)
             code = compile(ast.fix_missing_locations(made.text), "<codeact shadows>", "exec", dont_inherit=True)
             changed = ast.fix_missing_locations(made.tree)
             compile(changed, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
@@ -71,6 +72,13 @@ def rewritten(source: str, filename: str, *, again: bool = False) -> ast.Module:
             return tree
     _loops.update((place, (made, code)) for place in made.covers)
     return changed
+
+
+def _parsed(source: str, filename: str) -> ast.Module:
+    tree = ast.parse(source, filename)
+    if "await" not in source and "asyncio" not in source:
+        return tree
+    return codeact_awaits.rewrite(tree)
 
 
 def ahead(place: str, *values: Any, through: Any = None, **options: Any) -> Iterable[Any]:
@@ -187,7 +195,8 @@ class _Prefetch:
     def _environment(self) -> dict[str, Any]:
         """What the shadows see: copies of the variables that they read."""
         library = {name: value for name, value in vars(sys.modules["builtins"]).items() if name in BUILTINS}
-        known: dict[str, Any] = {"__builtins__": library, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
+        kinds = {"ToolError": ToolError, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
+        known: dict[str, Any] = {"__builtins__": library, **kinds}
         known |= {ONE: _one, FEW: _few}
         for variables in (self._frame.f_globals, self._frame.f_locals):
             for name in self._shadows.names:

@@ -6,11 +6,13 @@ worker to wait: for the answers of open calls, or for time to pass.
 
 import asyncio
 import asyncio.events
+import asyncio.tasks
 import selectors
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
+from codeact_awaits import awaitable, starting
 from codeact_calls import ToolError, flushes, prepare, submit, wait
 
 _ready: list[tuple[asyncio.Future[Any], Any]] = []
@@ -54,6 +56,15 @@ class Loop(asyncio.SelectorEventLoop):
         _pending.clear()  # calls that were left open are no business of the next loop
         super().close()
 
+    def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        return super().create_task(_coroutine(coro), **options)
+
+    def run_until_complete(self, future: Any) -> Any:
+        return super().run_until_complete(awaitable(future))
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        return self.create_task(_to_thread(func, *args))
+
     def _make_self_pipe(self) -> None: ...
     def _close_self_pipe(self) -> None: ...
     def _write_to_self(self) -> None: ...
@@ -63,8 +74,8 @@ class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-def
     _loop: asyncio.AbstractEventLoop | None = None
 
     def get_event_loop(self) -> asyncio.AbstractEventLoop:
-        if self._loop is None:
-            raise RuntimeError("there is no running event loop: use `await` at the top level, or asyncio.run(...)")
+        if self._loop is None or self._loop.is_closed():
+            self._loop = Loop()
         return self._loop
 
     def set_event_loop(self, loop: asyncio.AbstractEventLoop | None) -> None:
@@ -74,15 +85,24 @@ class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-def
         return Loop()
 
 
-def start(name: str, arguments: Mapping[str, Any]) -> asyncio.Future[Any]:
-    """Make a call; the future is done when its answer comes.
+def start(name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]:
+    """Make a call; the future is done when its answer comes. Without an event loop it is made when it is awaited.
 
     It is sent off together with all others that the program makes before it waits, so that the person sees how many
     there are.
     """
+    prepared = prepare(name, arguments)
+    return _later(prepared) if asyncio._get_running_loop() is None else _started(prepared)
+
+
+def _started(prepared: Any) -> asyncio.Future[Any]:
     future = asyncio.get_running_loop().create_future()
-    _ready.append((future, prepare(name, arguments)))
+    _ready.append((future, prepared))
     return future
+
+
+async def _later(prepared: Any) -> Any:
+    return await _started(prepared)
 
 
 def adopted(call: int) -> asyncio.Future[Any]:
@@ -110,6 +130,66 @@ def _send_ready() -> bool:
             future.set_exception(error)
             failed = True
     return failed
+
+
+# -- what asyncio takes as awaitable: also the values that tools gave already, as when a helper called them ------------
+
+
+def _coroutine(value: Any) -> Any:
+    return value if asyncio.iscoroutine(value) or callable(value) else _awaited(awaitable(value))
+
+
+async def _awaited(value: Awaitable[Any]) -> Any:
+    return await value
+
+
+async def _to_thread(func: Callable[..., Any], /, *args: Any, **arguments: Any) -> Any:
+    """There are no threads: a tool's call goes off without waiting, and another function runs at once."""
+    started = starting(func)
+    value = started(*args, **arguments)
+    return value if started is func else await value
+
+
+def _taking(name: str, parameter: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+    function = getattr(asyncio, name)
+
+    def taking(*args: Any, **options: Any) -> Any:
+        if args:
+            args = (change(args[0]), *args[1:])
+        elif parameter in options:
+            options[parameter] = change(options[parameter])
+        return function(*args, **options)
+
+    taking.__name__ = taking.__qualname__ = name
+    return taking
+
+
+def _futures(values: Iterable[Any]) -> list[Any]:
+    return [asyncio.ensure_future(one) for one in values]
+
+
+def _gathering(*values: Any, **options: Any) -> Awaitable[Any]:
+    """`asyncio.gather`; without an event loop, as inside `asyncio.run(...)`, it begins when it is awaited."""
+
+    async def later() -> Any:
+        return await _gather(*map(awaitable, values), **options)
+
+    return later() if asyncio._get_running_loop() is None else _gather(*map(awaitable, values), **options)
+
+
+def _replace(name: str, made: Callable[..., Any]) -> None:
+    setattr(asyncio, name, made)
+    setattr(asyncio.tasks, name, made)
+
+
+_gather, _run = asyncio.gather, asyncio.Runner.run
+for _name, _parameter in (("ensure_future", "coro_or_future"), ("wait_for", "fut"), ("shield", "arg")):
+    _replace(_name, _taking(_name, _parameter, awaitable))
+for _name in ("wait", "as_completed"):
+    _replace(_name, _taking(_name, "fs", _futures))
+_replace("gather", _gathering)
+asyncio.to_thread = _to_thread  # type: ignore[assignment]
+asyncio.Runner.run = lambda self, coro, **options: _run(self, _coroutine(coro), **options)  # type: ignore[assignment]
 
 
 flushes.append(_send_ready)  # a call that waits does not overtake those made before it

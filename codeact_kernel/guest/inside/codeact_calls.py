@@ -1,14 +1,17 @@
 """Runs in the guest as `codeact_calls`: tool calls, and what a value becomes on its way out."""
 
+import builtins
 import sys
 from collections.abc import Awaitable, Callable, Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
-from enum import Enum
+from itertools import islice
 from typing import Any, cast
 
+from codeact_jsonable import Copier, Unsendable, tag_float
 from codeact_prelude import host
 
 PROGRAM = "<program"
+KEYS = 20
+"""Keys of a dict that an error lists."""
 _ROWS = 20_000
 """Of a table, as a value or an argument: what is more is meant to be looked at in the program."""
 
@@ -28,10 +31,15 @@ class ToolDenied(ToolError):
     """The call was not allowed."""
 
 
+for _kind in (ToolError, ToolFailed, ToolDenied):
+    setattr(builtins, _kind.__name__, _kind)  # every program has them, also a module or a function that it makes
+
 flushes: list[Callable[[], object]] = []
 before_send: list[Callable[[str], object]] = []
 under_way: dict[int, str] = {}
 """The names of submitted calls that nobody has waited for yet."""
+last_keys: tuple[Any, ...] = ()
+"""The keys of the last result, or of its first row: the first of them, for an error about one that is not there."""
 before_call: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
 """Look for the answer to a call that somebody has made already (`codeact_ahead`)."""
 
@@ -47,7 +55,10 @@ def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
 
 
 def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
-    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`."""
+    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`.
+
+    Before there is an event loop nothing is sent: the call is made when it is awaited, as by `asyncio.run`.
+    """
     from codeact_aio import start  # asyncio takes a while to import: only where it is wanted
 
     return start(name, arguments)
@@ -124,8 +135,12 @@ def _is_one(value: Any) -> bool:
 
 
 def _value(answer: Any) -> Any:
+    global last_keys
     if isinstance(answer, ToolError):
         raise answer
+    row = answer[0] if type(answer) is list and answer else answer
+    if type(row) is dict:
+        last_keys = tuple(islice(row, KEYS + 1))
     return answer
 
 
@@ -149,7 +164,7 @@ def _plain_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, value in arguments.items():
         try:
-            made[key] = plain(value)
+            made[key] = sendable(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}(): the argument {key} cannot be sent to a tool: {error}") from None
     return made
@@ -188,9 +203,16 @@ def as_function(name: str, parameters: list[str]) -> Any:
     def tool(*args: Any, **arguments: Any) -> Any:
         return call_and_wait(name, named(name, args, arguments))
 
+    def submitted(together: int, /, *args: Any, **arguments: Any) -> Pending:
+        return Pending(name, named(name, args, arguments), together)
+
+    def started(*args: Any, **arguments: Any) -> Awaitable[Any]:
+        return call_tool_async(name, **named(name, args, arguments))
+
     function: Any = tool
-    function.submit = lambda *args, **arguments: Pending(name, named(name, args, arguments))  # type: ignore[misc]
+    function.submit = lambda *args, **arguments: submitted(1, *args, **arguments)  # type: ignore[misc]
     function.map = lambda *args, **arguments: call_each(name, named(name, args, arguments))  # type: ignore[misc]
+    function.__codeact_start__, function.__codeact_submit__ = started, submitted
     _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
@@ -209,75 +231,39 @@ def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[
     return positional | dict(arguments)
 
 
-def plain(value: Any, depth: int = 30) -> Any:
-    """`value` as what JSON can carry, by the rule that holds for tools' results as well.
+class _GuestCopier(Copier):
+    def reduce_foreign(self, value: object) -> object:
+        module = type(value).__module__
+        is_data = module in ("codeact_table", "codeact_columns") or (
+            module == "codeact_rows" and isinstance(value, list) and not cast("Any", value).is_whole
+        )
+        if is_data and isinstance(value, Sequence) and len(value) > _ROWS:
+            raise Unsendable(f"{len(value):,} rows or values are too many here: take a part, or sum them up")
+        return value
+
+
+def plain(value: Any, depth: int = 30, non_finite: Callable[[float], Any] | None = None) -> Any:
+    """`value` as plain data, by the rule that holds for tools' results as well (`codeact_jsonable`).
 
     Raises TypeError for what has no such form.
     """
-    if value is None or isinstance(value, (bool, str)):
-        return value if type(value) in (type(None), bool, str) else str(value)
-    if isinstance(value, Enum):
-        return plain(value.value, depth)
-    if isinstance(value, int):
-        return int(value) if -(2**63) <= value < 2**63 else str(int(value))
-    if isinstance(value, float):
-        return float(value) if value - value == 0 else None
-    if depth <= 0:
-        raise TypeError("nested too deeply, or in a circle")
-    if isinstance(value, dict):
-        made = {_key(key): plain(item, depth - 1) for key, item in value.items()}
-        if len(made) != len(value):
-            raise TypeError("a dict with two keys that are the same text has no JSON form")
-        return made
-    if isinstance(value, tuple) and (as_dict := getattr(value, "_asdict", None)):
-        return plain(as_dict(), depth)
-    if isinstance(value, (set, frozenset)):
-        items = [plain(item, depth - 1) for item in value]
-        try:
-            return sorted(items)
-        except TypeError:
-            return items
-    if isinstance(value, (list, tuple, type({}.keys()), type({}.values()), type({}.items()))):
-        return [plain(item, depth - 1) for item in value]
-    if type(value).__module__ in ("codeact_table", "codeact_columns"):
-        if len(value) > _ROWS:
-            raise TypeError(f"{len(value):,} rows or values are too many here: take a part, or sum them up")
-        return [plain(item, depth - 1) for item in value]
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields(value)}
-    return _by_type(value, depth)
+    return _GuestCopier(depth, non_finite).copy(value)
 
 
-def _by_type(value: Any, depth: int) -> Any:
-    kind = type(value)
-    match kind.__module__, kind.__name__:
-        case "datetime", "datetime" | "date" | "time":
-            return value.isoformat()
-        case "datetime", "timedelta":
-            return value.total_seconds()
-        case "decimal", "Decimal":
-            if not value.is_finite():
-                return None
-            number = float(value)
-            return number if value == kind(repr(number)) else str(value)
-        case "uuid", "UUID":
-            return str(value)
-        case "collections", "deque":
-            return [plain(item, depth - 1) for item in value]
-        case _:
-            raise TypeError(f"a {kind.__name__} has no JSON form; turn it into lists, dicts, text and numbers")
+def key_text(label: Any) -> str:
+    """The text that a key of a dict, or the name of a column, becomes.
+
+    Raises TypeError where it has none.
+    """
+    return _GuestCopier(1).copy_key(label)
 
 
-def _key(key: Any) -> str:
-    if isinstance(key, str):
-        return str(key)
-    if key is None or isinstance(key, bool):
-        return {None: "null", True: "true", False: "false"}[key]
-    if isinstance(key, (int, float)):
-        return str(key)
-    if isinstance(key, tuple) or type(key).__module__ not in ("datetime", "enum", "decimal", "uuid", "__main__"):
-        raise TypeError(f"a dict with a {type(key).__name__} as key has no JSON form; use text keys")
-    return str(plain(key))
+def sendable(value: Any) -> Any:
+    """`value` as plain data that the bridge carries: infinity and NaN have their tags.
+
+    Raises TypeError for what has no such form.
+    """
+    return plain(value, non_finite=tag_float)
 
 
 def _line() -> int:

@@ -187,29 +187,39 @@ class Picked(Values):
 
 
 class Times(Sequence[Any]):
-    """Microseconds since 1970, seen as datetimes."""
+    """Microseconds since 1970, seen as datetimes; with a zone, each as the local time that it is there."""
 
-    def __init__(self, numbers: Any, utc: bool) -> None:
+    def __init__(self, numbers: Any, utc: bool, zone: str = "", offsets: Any = None) -> None:
         import datetime
 
         self._numbers, self._delta = numbers, datetime.timedelta
         self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
+        self._offsets: Any = offsets or array("i", bytes(4 * len(numbers)))
+        zones = {offset: datetime.timezone(self._delta(seconds=offset), zone) for offset in set(self._offsets) if zone}
+        self._starts = {
+            offset: datetime.datetime(1970, 1, 1, tzinfo=tz) + self._delta(seconds=offset)
+            for offset, tz in zones.items()
+        }
 
     def __len__(self) -> int:
         return len(self._numbers)
 
-    def _time(self, number: int) -> Any:
-        return None if number == -(2**63) else self._start + self._delta(microseconds=number)
+    def _time(self, number: int, offset: int) -> Any:
+        if number == -(2**63):
+            return None
+        return self._starts.get(offset, self._start) + self._delta(microseconds=number)
 
     def __iter__(self) -> Iterator[Any]:
-        return map(self._time, self._numbers)
+        return map(self._time, self._numbers, self._offsets)
 
     def __getitem__(self, at: Any) -> Any:
-        found = self._numbers[at]
-        return [self._time(number) for number in found] if isinstance(at, slice) else self._time(found)
+        found, offsets = self._numbers[at], self._offsets[at]
+        return list(map(self._time, found, offsets)) if isinstance(at, slice) else self._time(found, offsets)
 
     def __add__(self, other: "Times") -> "Times":
         self._numbers.extend(other._numbers)
+        self._offsets.extend(other._offsets)
+        self._starts |= other._starts
         return self
 
 
@@ -228,13 +238,27 @@ def _decoded(piece: dict[str, Any]) -> Any:
     numbers = array("q" if kind == "us" else kind[0])
     numbers.frombytes(binascii.a2b_base64(data))
     if kind == "us":
-        return Times(numbers, piece["utc"])
+        return Times(numbers, piece["utc"], piece.get("zone", ""), _offsets(piece, len(numbers)))
+    if piece.get("gaps"):  # NaN stands for what is missing
+        return [None if number != number else number for number in numbers]
     if kind == "b":
         return [number == 1 for number in numbers]
     if kind == "I text":
         texts = piece["texts"]
         return [texts[number] for number in numbers]
     return numbers
+
+
+def _offsets(piece: dict[str, Any], count: int) -> Any:
+    """The seconds from UTC of each time of a piece."""
+    distinct = piece.get("offsets")
+    if distinct is None or "places" not in piece:
+        return distinct and array("i", distinct) * count
+    import binascii
+
+    places = array("I")
+    places.frombytes(binascii.a2b_base64(piece["places"]))
+    return array("i", [distinct[place] for place in places])
 
 
 def _joined(pieces: Iterable[Any]) -> Sequence[Any]:

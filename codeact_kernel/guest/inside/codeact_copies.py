@@ -12,6 +12,7 @@ _VALUES = {
     *(("decimal", "Decimal"), ("fractions", "Fraction"), ("re", "Pattern")),
 }
 """Types, beside the plainest, whose values never change."""
+_TABLES = {("codeact_table", "Table"), ("codeact_rows", "Rows")}
 _SETTING = frozenset({"getcontext", "localcontext", "purge", "setcontext"})
 """Functions that change how a module works for everybody."""
 
@@ -30,7 +31,7 @@ def listed(values: Any, most: int = 20_000) -> Sequence[Any]:
         return values
     if kind in (list, tuple, set, frozenset, dict, str, type({}.keys()), type({}.values()), type({}.items())):
         return list(values)
-    if kind.__module__ == "codeact_table" and kind.__name__ == "Table" and len(values) <= most:
+    if (kind.__module__, kind.__name__) in _TABLES and len(values) <= most:
         return list(values)
     raise Unfit
 

@@ -3,9 +3,10 @@
 import binascii
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
 from typing import Any
 
-from codeact_calls import plain, service
+from codeact_calls import key_text, sendable, service
 
 _PIECE = 32_768
 """Values of a column that go to the host at once."""
@@ -45,7 +46,7 @@ def _put(name: str, value: Any) -> None:
     if not columns:
         return _put_text(name, value)
     rows = len(value)
-    service("data.put", name=name, columns=[str(label) for label in columns], rows=rows)
+    service("data.put", name=name, columns=[key_text(label) for label in columns], rows=rows)
     for number, column in enumerate(columns.values()):
         for piece in _pieces(column):
             service("data.part", name=name, column=number, piece=piece)
@@ -56,7 +57,7 @@ def _put_text(name: str, value: Any) -> None:
     import json
 
     try:
-        text = json.dumps(plain(value), ensure_ascii=False)
+        text = json.dumps(sendable(value), ensure_ascii=False)
     except TypeError as error:
         raise TypeError(f"{name} cannot be handed to the notebook: {error}") from None
     service("data.put", name=name, columns=None, rows=0)
@@ -67,12 +68,14 @@ def _put_text(name: str, value: Any) -> None:
 
 def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     """The columns of what is a table: a Table, or a list of dicts."""
+    if type(value).__module__ == "codeact_rows" and not value.is_whole:
+        value = value.table()
     if type(value).__module__ == "codeact_table" and hasattr(value, "columns"):
         return {name: value[name] for name in value.columns}
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
         return None
     names = dict.fromkeys(name for row in value for name in row)
-    if not all(isinstance(name, str) for name in names):
+    if not all(isinstance(name, (str, Enum)) for name in names) or len(set(map(key_text, names))) < len(names):
         return None
     return {name: [row.get(name) for row in value] for name in names}
 
@@ -108,7 +111,7 @@ def _encoded(values: Any) -> dict[str, Any]:
         elif {kind.__name__ for kind in kinds} - {"NoneType"} == {"datetime"} and (times := _times(values)):
             return times
         else:
-            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else plain(values)}
+            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else sendable(values)}
     return {"as": values.typecode, "data": _base64(values)}
 
 
@@ -116,11 +119,13 @@ def _times(values: Sequence[Any]) -> dict[str, Any] | None:
     import datetime
 
     zones = {value.tzinfo for value in values if value is not None}
-    if zones not in ({None}, {datetime.UTC}):
+    names = {zone and str(getattr(zone, "key", zone)) for zone in zones}
+    if len(names) != 1 or ((name := names.pop()) not in (None, "UTC") and "/" not in name):
         return None
-    start, step = datetime.datetime(1970, 1, 1, tzinfo=zones.pop()), datetime.timedelta(microseconds=1)
+    start = datetime.datetime(1970, 1, 1, tzinfo=None if name is None else datetime.UTC)
+    step = datetime.timedelta(microseconds=1)
     numbers = array("q", [-(2**63) if value is None else (value - start) // step for value in values])
-    return {"as": "us", "utc": start.tzinfo is not None, "data": _base64(numbers)}
+    return {"as": "us", "utc": name is not None, "data": _base64(numbers), "zone": name or ""}
 
 
 def _base64(numbers: Any) -> str:

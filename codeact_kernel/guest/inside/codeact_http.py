@@ -77,7 +77,7 @@ def _arguments(method: str, url: str, params: Any, headers: Any, json: Any = Non
     headers = {str(name): str(value) for name, value in dict(headers or {}).items()}
     kind = ""
     if json is not None:
-        data, kind = dumps(plain(json), ensure_ascii=False), "application/json"
+        data, kind = dumps(plain(json), ensure_ascii=False, allow_nan=False), "application/json"
     elif isinstance(data, Mapping):
         data, kind = _form(data), "application/x-www-form-urlencoded"
     if kind and not any(name.lower() == "content-type" for name in headers):

@@ -53,12 +53,22 @@ def _ask(operation: dict[str, Any]) -> Any:
     text.encode()  # refuses lone surrogates, on which the guest would trap
     answer = _dispatch(text) if WHOLE else _in_pieces(text)
     if answer[0] == "=":
-        return _value_at(answer, 1)[0]
+        return _with_floats(_value_at(answer, 1)[0], answer)
     pieces = [answer[1:]]
     while answer[0] == "+":
         answer = _dispatch('{"more": true}')
         pieces.append(answer[1:])
-    return json.loads("".join(pieces))
+    whole = "".join(pieces)
+    return _with_floats(json.loads(whole), whole)
+
+
+def _with_floats(value: Any, text: str) -> Any:
+    """The value of a JSON text, with the infinity and NaN that it may tell of."""
+    if '"codeact:float"' not in text:
+        return value
+    from codeact_jsonable import untag_floats
+
+    return untag_floats(value)
 
 
 def _as_text(value: dict[str, Any]) -> str:
@@ -146,8 +156,16 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 # -- the importer: what the stock guest lacks comes from the host's pack ---
 
 
-# The guest has no sockets: what waits on one, or asks through one, asks the host instead.
-_FOLLOWED = {"asyncio": "codeact_aio", "urllib.request": "codeact_urllib"}
+# The guest has neither sockets nor threads: what waits on one, or asks through one, asks the host instead.
+_FOLLOWED = {
+    "asyncio": "codeact_aio",
+    "concurrent.futures": "codeact_threads",
+    "tempfile": "codeact_tempfile",
+    "threading": "codeact_threading",
+    "traceback": "codeact_traceback",
+    "urllib.request": "codeact_urllib",
+    "zoneinfo": "codeact_tzdata",
+}
 
 
 class PackImporter:

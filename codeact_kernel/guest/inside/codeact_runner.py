@@ -4,6 +4,7 @@ The program comes as data (op `job`) and its outcome goes as data (op `result`);
 """
 
 import ast
+import codecs
 import io
 import json
 import linecache
@@ -15,13 +16,24 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 import codeact_ahead
+import codeact_awaits
 import codeact_early
-from codeact_calls import PROGRAM, ToolDenied, ToolFailed, as_function, call_tool, call_tool_async, flushes, plain
+import codeact_ending
+from codeact_calls import (
+    PROGRAM,
+    ToolDenied,
+    ToolFailed,
+    as_function,
+    call_tool,
+    call_tool_async,
+    flushes,
+    plain,
+    sendable,
+)
 from codeact_prelude import before_sleep, host
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80
-_VALUE = "__codeact_value__"
 _FLUSH_AT = 4_096
 _FLUSH_EVERY = 0.05
 _LINES_UNSEEN = 4
@@ -46,6 +58,16 @@ class Stream(io.TextIOBase):
         self._sent = 0.0
         self._lines = 0
         self._stride = 1
+        self._buffer: Buffer | None = None
+
+    @property
+    def buffer(self) -> "Buffer":  # type: ignore[override]
+        if self._buffer is None:
+            self._buffer = Buffer(self)
+        return self._buffer
+
+    def reconfigure(self, **_: Any) -> None:
+        """Nothing of it can be changed."""
 
     def writable(self) -> bool:
         return True
@@ -85,6 +107,25 @@ class Stream(io.TextIOBase):
                 host("write", stream=self.name, text=part.encode(errors="backslashreplace").decode())
 
 
+class Buffer(io.RawIOBase):
+    """What a stream has below it: bytes of UTF-8 are written as text."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        data = bytes(data)
+        self._stream.write(self._decoder.decode(data))
+        return len(data)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+
 _out, _err = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
@@ -107,6 +148,7 @@ def observe(value: Any) -> None:
 def run() -> None:
     """Fetch the job, run it, report its outcome. Never raises."""
     job = host("job")
+    sys.argv = ["program"]
     sys.stdout = sys.__stdout__ = _out
     sys.stderr = sys.__stderr__ = _err
     sys.modules["__main__"] = _main
@@ -114,12 +156,16 @@ def run() -> None:
     _observed.clear()
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
+    namespace.update(
+        {codeact_awaits.AWAITABLE: codeact_awaits.awaitable, codeact_awaits.STARTING: codeact_awaits.starting}
+    )
     namespace.update(ToolDenied=ToolDenied, ToolFailed=ToolFailed)
     outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
     try:
         rooms = [import_module(f"codeact_{name}").begin(told, namespace) for name, told in job["rooms"].items()]
         namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
-        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace)
+        wanted = job["rooms"].get("data", {}).get("outputs")  # then an assignment is for the notebook, and no value
+        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace, assigned=not wanted)
         for end in filter(None, rooms):
             end(value, bool(_observed))
         outcome.update(_value(value))
@@ -130,54 +176,69 @@ def run() -> None:
     _report({**outcome, "observed": list(_observed)})
 
 
-def _finished(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+def _finished(source: str, filename: str, namespace: dict[str, Any], *, assigned: bool) -> Any:
     """The value of a program that came to its end, or ended itself and says that all is well."""
     try:
-        return _in_pieces(source, filename, namespace)
+        return _in_pieces(source, filename, namespace, assigned)
     except SystemExit as error:
         if error.code in (None, 0):
             return None
         raise
 
 
-def _in_pieces(source: str, filename: str, namespace: dict[str, Any]) -> Any:
+def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: bool) -> Any:
     """The value of a program of which more may come while it runs."""
-    value, done = _execute(source, filename, namespace, 0)
+    done = _execute(source, filename, namespace, 0)
     while (piece := codeact_early.more()) is not None:
         source += piece
         if piece.strip():
-            value, done = _execute(source, filename, namespace, done)
+            done = _execute(source, filename, namespace, done)
+    value = codeact_ending.taken(namespace, assigned=assigned)
+    if codeact_ending.waits(value):
+        value = _run_async(codeact_ending.awaited(value))
+    value = codeact_ending.listed(value)
     if value is not None:
         namespace["_"] = value
     return value
 
 
-def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> tuple[Any, int]:
-    """Run what follows the first `done` statements: its value, and how many statements there are now."""
+def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> int:
+    """Run what follows the first `done` statements; how many statements there are now."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     tree = codeact_ahead.rewritten(source, filename, again=done > 0)
     count = len(tree.body)
     tree.body = tree.body[done:]
-    if tree.body and isinstance(last := tree.body[-1], ast.Expr):
-        target = ast.copy_location(ast.Name(_VALUE, ast.Store()), last)
-        tree.body[-1] = ast.copy_location(ast.Assign([target], last.value), last)
+    if not tree.body:
+        return count
+    codeact_ending.keep_value(tree.body)
     code: CodeType = compile(tree, filename, "exec", flags=_TOP_LEVEL_AWAIT, dont_inherit=True)
-    namespace.pop(_VALUE, None)
+    codeact_ending.taken(namespace, assigned=False)
     if code.co_flags & _COROUTINE:
-        import asyncio
-
-        asyncio.run(eval(code, namespace))
+        _run_async(_until_there(eval(code, namespace), namespace))
     else:
         exec(code, namespace)
-    value = namespace.pop(_VALUE, None)
-    return value, count
+    return count
+
+
+async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
+    """Await a program, and its value while the event loop is there."""
+    await program
+    for name in (codeact_ending.VALUE, codeact_ending.ASSIGNED):
+        if codeact_ending.waits(value := namespace.get(name)):
+            namespace[name] = await codeact_ending.awaited(value)
+
+
+def _run_async(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
 
 
 def _value(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     try:
-        data = plain(value)
+        data = sendable(value)
         json.dumps(data, ensure_ascii=False).encode()
     except Exception:  # it has no JSON form, or runs code of its own that raises
         return {"text": _cut(_repr(value), _TEXT)}
@@ -201,6 +262,8 @@ def _failure(error: BaseException) -> dict[str, Any]:
         message = str(error)
     except BaseException:
         message = "(its text cannot be shown)"
+    if isinstance(error, KeyError):
+        import_module("codeact_hints").note_keys(error)
     return _failed(type(error).__name__, message, _traceback(error), error)
 
 
@@ -251,6 +314,8 @@ def _repr(value: Any) -> str:
     try:
         return _encodable(repr(value))
     except BaseException as error:
+        if isinstance(value, int):  # more digits than Python writes
+            return f"<an integer of {value.bit_length():,} bits: {error}>"
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 

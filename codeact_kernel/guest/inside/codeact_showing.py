@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from codeact_calls import flushes, plain, service
+from codeact_calls import flushes, key_text, plain, service
 from codeact_show import most
 
 _PIECE = 200_000
@@ -69,7 +69,7 @@ def rows_of(table: Any, most: int, names: list[Any]) -> list[list[Any]]:
 
 def column_of(table: Any, name: Any) -> list[Any]:
     """One column of a table; of one that the notebook gave no other is fetched."""
-    if type(table).__module__ == "codeact_table":
+    if type(table).__module__ in ("codeact_table", "codeact_rows"):
         return [cell(value) for value in table[name]]
     at = names_of(table).index(name)
     rows = table if isinstance(table, (list, tuple)) else table.rows
@@ -79,9 +79,21 @@ def column_of(table: Any, name: Any) -> list[Any]:
 def cell(value: Any) -> Any:
     """One cell as JSON; what has no form there as its text."""
     try:
-        return plain(value)
+        return plain(value, non_finite=_leave_out)
     except TypeError:
         return str(value)
+
+
+def _name(label: Any) -> str:
+    """The name of a column; what has no form as a key as its text."""
+    try:
+        return key_text(label)
+    except TypeError:
+        return str(label)
+
+
+def _leave_out(value: float) -> None:
+    """A picture or a cell has no place for infinity and NaN."""
 
 
 def _text(kind: str, value: Any) -> str:
@@ -98,7 +110,7 @@ def _text(kind: str, value: Any) -> str:
             raise ValueError("show() takes a table as a list of dicts")
         names = names_of(value)
         value = {
-            "columns": [str(name) for name in names],
+            "columns": [_name(name) for name in names],
             "rows": rows_of(value, most["table_rows"], names),
             "total": length_of(value),
         }
@@ -106,4 +118,4 @@ def _text(kind: str, value: Any) -> str:
         from codeact_charts import completed
 
         value = completed(value)
-    return json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(plain(value, non_finite=_leave_out), ensure_ascii=False, separators=(",", ":"))

@@ -204,8 +204,14 @@ def made(told: dict[str, Any]) -> Any:
     if told["kind"] == "table":
         names, rows = told["columns"], told["rows"]
         return Table({name: Column(told["id"], number, rows) for number, name in enumerate(names)}, rows)
+    if told["kind"] == "rows":
+        from codeact_rows import Rows
+
+        return Rows(made({**told, "kind": "table"}))
     if told["kind"] == "column":
         return Column(told["id"], 0, told["rows"])
+    if told["kind"] == "list":
+        return list(Column(told["id"], 0, told["rows"]))
     import json
 
     pieces: list[str] = []

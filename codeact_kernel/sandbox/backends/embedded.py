@@ -23,7 +23,10 @@ from ..base import Dispatch
 from . import compiled, shipped
 from .denied_http import add_denied_http
 from .randomness import add_randomness
-from .textual import add_textual
+from .textual import add_textual, ffi
+
+if sys.platform != "win32":
+    import resource
 
 __all__ = ["Embedded", "compile_guest"]
 
@@ -31,16 +34,36 @@ __all__ = ["Embedded", "compile_guest"]
 # alone takes longer than all of these.
 _BOOT = """
 import codeact_runner, codeact_ahead, codeact_early, codeact_data, codeact_files, codeact_open, codeact_os, codeact_show
+import codeact_zone
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
 _RUN = "codeact_runner.run()"
+_SMALL_STACK, _LARGE_STACK, _FOR_US = 1 << 20, 96 << 20, 16 << 20
+"""Bytes of the stack that a guest may use: where it cannot grow, and where it can; and what is left for the host. Linux
+leaves 128 MiB free below the first stack of a process, whatever its limit is."""
 
 
-def engine() -> Engine:
-    """The engine that guests are compiled and run with. What is set here is part of `compiled.OPTIONS`."""
+def engine(stack: int = _SMALL_STACK) -> Engine:
+    """The engine that guests are compiled and run with. What decides the machine code is in `compiled.OPTIONS`, too."""
     config = Config()
-    config.max_wasm_stack = 1 << 20  # so that the guest's parser raises MemoryError on deep input, and does not trap
+    ffi.wasmtime_config_async_stack_size_set(config.ptr(), stack + (1 << 20))  # unused, but it has to be the larger one
+    config.max_wasm_stack = stack  # so that deep input and recursion end with an exception, and do not trap
     return Engine(config)
+
+
+def _grown_stack() -> int:
+    """Let this thread's stack grow where that is possible, and say how much of it the guest may use.
+
+    The guest's Python ends recursion with a RecursionError by its own count. Below its C code, each step takes more of
+    the stack here than it counts, so with a small one the guest would trap first.
+    """
+    if sys.platform != "linux":
+        return _SMALL_STACK
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = _LARGE_STACK + _FOR_US if hard == resource.RLIM_INFINITY else min(_LARGE_STACK + _FOR_US, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
+    return max(_SMALL_STACK, wanted - _FOR_US)
 
 
 def compile_guest(target: Path) -> None:
@@ -61,7 +84,7 @@ class Embedded:
             raise SandboxError("The compiled guest can be written by others: it is not loaded.")
         self._function = function
         self._limits = limits
-        self._engine = engine()
+        self._engine = engine(_grown_stack())
         self._component = wasm.Component.deserialize_file(self._engine, str(file))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()

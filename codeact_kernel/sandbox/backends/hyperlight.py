@@ -24,7 +24,7 @@ import_module("hyperlight_sandbox_backend_wasm")  # Sandbox would do it, but lat
 # All of this is in the snapshot, so it costs a program nothing.
 _BOOT = """
 import codeact_runner, codeact_ahead, codeact_early, codeact_files, codeact_open, codeact_os, codeact_table
-import codeact_data, codeact_net, codeact_http, codeact_show, codeact_showing
+import codeact_data, codeact_net, codeact_http, codeact_show, codeact_showing, codeact_zone
 import asyncio, base64, bisect, calendar, collections, contextlib, copy, csv, dataclasses, datetime
 import decimal, difflib, enum, fractions, functools, hashlib, heapq, html, io, itertools, json, math, operator, pprint
 import random, re, statistics, string, textwrap, traceback, typing, urllib.parse, uuid

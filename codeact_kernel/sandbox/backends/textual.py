@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import wasmtime
 from wasmtime import component as wasm
 
-__all__ = ["Textual", "add_bytes", "add_textual"]
+__all__ = ["Textual", "add_bytes", "add_textual", "ffi"]
 
 Textual: TypeAlias = Callable[[bytes, bytes], tuple[bool, str]]
 """Takes two texts in UTF-8; gives whether all is well, and the answer or the error."""

@@ -1,0 +1,103 @@
+"""Runs in the guest as `codeact_hints`: what an error says in addition, so that the next program need not guess.
+
+Imported only where a program failed with a KeyError.
+"""
+
+import ast
+import linecache
+from types import FrameType, TracebackType
+from typing import Any
+
+import codeact_calls
+from codeact_calls import KEYS, PROGRAM
+
+_KEY_CHARACTERS = 60
+_NAMES, _ROWS = 20, 100
+"""Names in the failing expression that are looked at, and rows of each."""
+_NOTHING: Any = object()
+
+
+def note_keys(error: KeyError) -> None:
+    """Add to a KeyError of the program which keys there are, where the dict can be found. Never raises."""
+    try:
+        keys = _keys(error)
+        if keys:
+            more = "" if len(keys) <= KEYS else ", and more"
+            error.add_note(f"The keys there are {', '.join(map(_short, keys[:KEYS]))}{more}.")
+    except BaseException:  # a key whose repr raises, or no memory left: then without
+        return
+
+
+def _short(key: Any) -> str:
+    text = repr(key)
+    return text if len(text) <= _KEY_CHARACTERS else f"{text[:_KEY_CHARACTERS]}…"
+
+
+def _keys(error: KeyError) -> list[Any]:
+    step, last, inner = error.__traceback__, None, ""
+    while step is not None:
+        inner = step.tb_frame.f_code.co_filename
+        if inner.startswith(PROGRAM):
+            last = step
+        step = step.tb_next
+    # A table of ours says by itself which columns it has.
+    if last is None or len(error.args) != 1 or inner.startswith("<codeact"):
+        return []
+    node = ast.parse(f"({_text(last)}\n)", mode="eval").body
+    found = _failing(node, last.tb_frame, error.args[0])
+    return list(dict.keys(found))[: KEYS + 1] if found is not None else _of_last_call(node, error.args[0])
+
+
+def _text(step: TracebackType) -> str:
+    """The expression that failed."""
+    first, last, start, end = list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
+    if first is None or last is None or start is None or end is None:
+        return ""
+    lines = [line.encode() for line in linecache.getlines(step.tb_frame.f_code.co_filename)[first - 1 : last]]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    return b"".join(lines).decode()
+
+
+def _failing(node: ast.expr, frame: FrameType, key: Any) -> "dict[Any, Any] | None":
+    """The dict in which the expression did not find the key."""
+    match node:
+        case ast.Subscript(value=value) | ast.Call(func=ast.Attribute(value=value, attr="pop" | "__getitem__")):
+            found = _lacking(_value(value, frame), key)
+            if found is not None:
+                return found
+        case _:
+            pass
+    # What sorts or formats rows by a key, for example, names them somewhere.
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    return next(filter(None, (_lacking(_value(name, frame), key) for name in names[:_NAMES])), None)
+
+
+def _lacking(value: Any, key: Any) -> "dict[Any, Any] | None":
+    """`value`, or the first of its rows that has no such key."""
+    rows = value[:_ROWS] if type(value) in (list, tuple) else [value]
+    return next((row for row in rows if isinstance(row, dict) and key not in dict.keys(row)), None)
+
+
+def _value(node: ast.expr, frame: FrameType) -> Any:
+    """What an expression gives, without running anything of the program's."""
+    match node:
+        case ast.Constant(value=value):
+            return value
+        case ast.Name(id=name) | ast.NamedExpr(target=ast.Name(id=name)):
+            return frame.f_locals.get(name, frame.f_globals.get(name, _NOTHING))
+        case ast.Subscript(value=base, slice=index):
+            whole, at = _value(base, frame), _value(index, frame)
+            if type(whole) in (list, tuple) and type(at) is int and -len(whole) <= at < len(whole):
+                return whole[at]
+            return dict.get(whole, at, _NOTHING) if type(whole) is dict and type(at) in (str, int) else _NOTHING
+        case _:
+            return _NOTHING
+
+
+def _of_last_call(node: ast.expr, key: Any) -> list[Any]:
+    """The keys of what the last call gave, where the expression is about that."""
+    while isinstance(node, ast.Subscript):
+        node = node.value
+    called = isinstance(node, ast.Call)
+    return list(codeact_calls.last_keys) if called and key not in codeact_calls.last_keys else []
