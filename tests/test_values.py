@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import enum
+import ipaddress
 import math
 from collections.abc import AsyncGenerator
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +22,15 @@ got: list[Any] = []
 
 class Status(str, enum.Enum):  # noqa: UP042 - what people write
     CLOSED = "closed"
+
+
+class Corner(enum.Enum):
+    START = (0, 0)
+    DAY = dt.date(2026, 1, 2)
+
+
+class Level(enum.Enum):
+    LOW = 1
 
 
 def take(value: Any = None) -> str:
@@ -66,6 +78,22 @@ def raw(data: bytes) -> int:
     return len(data)
 
 
+def go(to: Corner, seen: list[Corner] = []) -> str:  # noqa: B006 - nobody changes it
+    return f"{to.name} {len(seen)}"
+
+
+def curve(points: dict[float, float], levels: dict[Level, int] | None = None, days: dict[dt.date, int] | None = None):
+    return [repr([points, levels]), *(day.isoformat() for day in days or {})]
+
+
+def split(share: Fraction) -> Fraction:
+    return share
+
+
+def reach(address: ipaddress.IPv4Address) -> ipaddress.IPv4Address:
+    return address
+
+
 def give(name: str) -> Any:
     return RESULTS[name]
 
@@ -77,9 +105,13 @@ RESULTS: dict[str, Any] = {
     "bytes": b"caf\xc3\xa9",
     "range": range(3),
     "path": Path("/a/b"),
+    "fractions": [Fraction(1, 2), Fraction(1, 3)],
+    "text": collections.UserString("x"),
+    "address": ipaddress.ip_address("10.0.0.1"),
+    "corner": Corner.START,
 }
 
-TOOLS = [take, set_status, wei, pay, price, how_long, wait_for, day, at, read, raw, give]
+TOOLS = [take, set_status, wei, pay, price, how_long, wait_for, day, at, read, raw, go, curve, split, reach, give]
 
 
 async def ask(*programs: str) -> AsyncGenerator[TurnResult]:
@@ -117,6 +149,13 @@ ARRIVING = [
     ("give('status')", {"closed": "closed"}),
     ("import math\na, b, c = give('floats')\n[a == math.inf, b < 0, math.isnan(c['x'])]", [True, True, True]),
     ("max([1.0, float('inf')])", math.inf),
+    ("go(give('corner'), seen=['2026-01-02', [0, 0]])", "START 2"),
+    ("curve({0.5: 1, 2: 3.5}, levels={1: 2})", ["[{0.5: 1, 2: 3.5}, {<Level.LOW: 1>: 2}]"]),
+    (DATES + "curve({'1e-3': 1}, days={date(2026, 1, 2): 1})", ["[{0.001: 1}, None]", "2026-01-02"]),
+    ("from fractions import Fraction\n[split(Fraction(1, 3)), split(Fraction(3, 4)), split(give('fractions')[1])]",
+     ["1/3", 0.75, "1/3"]),
+    ("import ipaddress\nreach(ipaddress.ip_address('10.0.0.1')) + reach(give('address'))", "10.0.0.110.0.0.1"),
+    ("import collections\ntake([collections.UserString('x'), collections.deque([1])])", "list"),
 ]
 REFUSED = [
     ("pay(float('nan'))", "argument amount should be a valid integer, not nan"),
@@ -124,6 +163,7 @@ REFUSED = [
     ("raw(b'\\xff')", "bytes that are no UTF-8 text have no JSON form; pass text, for example base64"),
     ("take({(1, 2): 3})", "a dict with a tuple as key has no JSON form"),
     ("take({'codeact:float': 'inf'})", "a dict with the only key 'codeact:float'"),
+    ("curve({'a': 1})", "argument points['a']['[key]'] should be a valid number, not 'a' (str)"),
     ("take(map(str, [1]))", "a map has no JSON form; pass list(...) of it"),
     (DATES + "day(datetime(2026, 1, 2, 3))", "argument day should be a valid date"),
 ]
@@ -142,6 +182,7 @@ async def test_what_a_tool_returns_it_gets_back():
     async for result in ask(*(f"take(give({name!r}))" for name in RESULTS)):
         name = next(names)
         plain = {"status": {"closed": "closed"}, "bytes": "café", "range": [0, 1, 2], "path": "/a/b"}
+        plain |= {"fractions": [0.5, "1/3"], "text": "x", "address": "10.0.0.1", "corner": [0, 0]}
         assert (result.error, repr(got)) == (None, repr([plain.get(name, RESULTS[name])]))
 
 

@@ -6,19 +6,22 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Any
 
-__all__ = ["tell_choices"]
+from ..wire.codeact_jsonable import Copier, Unsendable
+
+__all__ = ["form_of", "tell_choices"]
 
 LONGEST_CHOICES = 1_000
 """Where the values are longer than this, the first of them are told, and how many more there are."""
 CHOICES_TOLD = 24
 LONGEST_NAME = 32
 LARGEST_INTEGER = 1 << 64
+DEPTH = 8
 TYPES: tuple[type[Any], ...] = (str, int, float, bool, type(None))
 
 
 def tell_choices(choices: Sequence[object]) -> tuple[str, ...]:
     """Write the values as `Literal['a', 'b']`, or give the names of their types where JSON cannot hold one of them."""
-    values = [choice.value if isinstance(choice, Enum) else choice for choice in choices]
+    values = [form_of(choice) if isinstance(choice, Enum) else choice for choice in choices]
     if not values or not all(type(value) in TYPES for value in values):
         return tuple(dict.fromkeys(type(value).__name__[:LONGEST_NAME] for value in values))
     texts = [repr(value) for value in values if _is_short(value)]
@@ -26,6 +29,14 @@ def tell_choices(choices: Sequence[object]) -> tuple[str, ...]:
         texts = _take_first(texts[:CHOICES_TOLD], LONGEST_CHOICES)
         texts.append(f"... {len(values) - len(texts)} more")
     return (f"Literal[{', '.join(texts)}]",)
+
+
+def form_of(member: Enum) -> object:
+    """Give what a member becomes as plain data, or its value where that has no such form."""
+    try:
+        return Copier(DEPTH).copy(member)
+    except Unsendable:
+        return member.value
 
 
 def _is_short(value: object) -> bool:

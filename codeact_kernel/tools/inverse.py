@@ -2,7 +2,8 @@
 
 A result that is a duration comes as seconds, so a parameter that is a duration takes seconds; a date passes for the
 datetime at its midnight and back. A whole number stays one where a `float` is wanted, as it does in any call in Python:
-500 and 500.0 are not the same once they are text.
+500 and 500.0 are not the same once they are text. Keys of a dict come as text, so a key may be what its text says, and
+a member of an Enum is found by what its value becomes.
 """
 
 from __future__ import annotations
@@ -10,19 +11,28 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeAlias, cast
 
 from pydantic import BaseModel
-from pydantic_core import ErrorDetails, SchemaValidator, core_schema
+from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_schema
 
-__all__ = ["keep_whole_numbers", "rewrite_times"]
+from .choices import form_of
+
+__all__ = ["take_back_results", "rewrite_times"]
+
+Check: TypeAlias = "Callable[[object], object]"
 
 _CONTENT = frozenset({"metadata", "default", "config", "serialization", "cls", "expected"})
 """Parts of a schema that hold no schema."""
+_KEYS = frozenset({"float", "literal", "enum"})
+"""Types that pydantic does not read from the text that a key is."""
 
 
-def keep_whole_numbers(model: type[BaseModel]) -> None:
-    """Let the validator of `model` leave whole numbers what they are, also in lists, dicts and dataclasses.
+def take_back_results(model: type[BaseModel]) -> None:
+    """Let the validator of `model` take what results become, also in lists, dicts and dataclasses.
+
+    Whole numbers stay what they are, keys may be no text, and members of an Enum may have any value.
 
     Pydantic models that are nested in it follow their own rules.
     """
@@ -48,13 +58,50 @@ def _extended(node: Any) -> Any:
     if kind == "model":
         return parts
     if kind == "float":
-        return core_schema.no_info_wrap_validator_function(_keep_whole, cast("Any", parts))
-    return {name: part if name in _CONTENT else _extended(part) for name, part in parts.items()}
+        return _wrapped(_keep_whole, parts)
+    if kind == "enum":
+        members = [(form_of(member), member) for member in parts["members"]]
+        others = [(form, member) for form, member in members if type(form) is not type(member.value)]
+        return _wrapped(partial(_find_member, others), parts) if others else parts
+    extended = {name: part if name in _CONTENT else _extended(part) for name, part in parts.items()}
+    if kind == "dict" and parts.get("keys_schema", {}).get("type") in _KEYS:
+        extended["keys_schema"] = _wrapped(_read_key, extended["keys_schema"])
+    return extended
 
 
-def _keep_whole(value: object, check: Callable[[object], object]) -> object:
+def _wrapped(function: Callable[[Any, Check], object], schema: Mapping[str, Any]) -> Any:
+    inner = {name: part for name, part in schema.items() if name != "ref"}
+    return core_schema.no_info_wrap_validator_function(function, cast("Any", inner), ref=schema.get("ref"))
+
+
+def _keep_whole(value: object, check: Check) -> object:
     checked = check(value)
     return value if type(value) is int else checked
+
+
+def _find_member(members: Sequence[tuple[object, object]], value: object, check: Check) -> object:
+    try:
+        return check(value)
+    except ValidationError:
+        for form, member in members:
+            if form == value:
+                return member
+        raise
+
+
+def _read_key(key: str, check: Check) -> object:
+    try:
+        return check(key)
+    except ValidationError as error:
+        refused = error
+    try:
+        value: object = json.loads(key)
+    except (ValueError, RecursionError):
+        raise refused from None
+    try:
+        return check(value)
+    except ValidationError:
+        raise refused from None
 
 
 def rewrite_times(arguments: str, errors: Iterable[ErrorDetails]) -> str | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from .model_keys import key_of
@@ -98,6 +98,11 @@ class Notes:
                 self._read_class(kind, args, place, argument, nesting - 1)
 
     def _read_class(self, kind: type[Any], args: Sequence[object], place: str, argument: bool, nesting: int) -> None:
+        if issubclass(kind, RootModel):
+            root = cast("FieldInfo", cast(Any, kind).model_fields["root"])
+            self._say(place, [root], argument, "")
+            self.read(root.annotation, place, argument=argument, nesting=nesting)
+            return
         fields = _fields_of(kind, argument)
         if fields is None:
             if issubclass(kind, Mapping):

@@ -3,17 +3,18 @@
     the tool returns                        the program gets
     None, bool, str                         the same; a lone surrogate in text becomes U+FFFD
     int                                     the same, up to 4,000 digits
-    float, Decimal                          a float, also NaN and infinity; text for a Decimal no float says exactly
+    float, Decimal, Fraction                a float, also NaN and infinity; text where no float says it exactly
     datetime, date, time, pandas Timestamp  ISO 8601 text
     timedelta                               seconds
     Enum                                    its value, by this rule
-    UUID, Path, pandas Period and Interval  text
+    UUID, Path, IP address, UserString      text
+    pandas Period, Interval, type of column text
     bytes                                   their UTF-8 text
     list, tuple, range, other sequences     a list
     set, frozenset                          a list, sorted
     dict, other mappings                    an object; int, float, bool, None, date, Enum keys become text: `1`, `true`
     dataclass, NamedTuple, pydantic model   an object of its fields (a model by its `model_dump()`)
-    numpy scalar, array                     a number, text or ISO text; a list (of lists)
+    numpy scalar, array                     a number, text or ISO text; a list (of lists); a record as an object
     DataFrame of pandas, polars, pyarrow    a list of row objects
     Series of these                         a list; by label when the index of a pandas one says something
     pandas NaT, NA, NaN in pandas           null
@@ -21,7 +22,7 @@
 The rule for everything that is not of a library is `wire.codeact_jsonable`, which programs follow for what they pass.
 
 A pandas index says something unless it only counts the rows, or is what a filter left of such a count; then the rows
-of a DataFrame carry it as their first fields (`"index"` when it has no name).
+of a DataFrame carry it as their first fields (`"index"` when it has no name). That of `value_counts()` always does.
 
 Everything not in the table is refused by a sentence that names the type, and so are a structure that contains itself,
 one nested deeper than `Limits.depth`, one larger than `Limits.answer_bytes`, and two keys or columns that would be one.

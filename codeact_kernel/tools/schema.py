@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import reprlib
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,9 +20,10 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
 from ..values import JSONObject, JSONValue
+from ..wire.codeact_jsonable import Copier
 from .failures import clean_beginning
 from .field_defaults import Factory, default_of
-from .inverse import keep_whole_numbers, rewrite_times
+from .inverse import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
 from .shapes import ANY, Shape, add_json, declared, settled
@@ -34,7 +36,10 @@ LONGEST_NAME = 64
 DOCSTRING_CHARACTERS = 2_000
 EXPECTED_CHARACTERS = 200
 LONGEST_DEFAULT = 40
+DEFAULT_DEPTH = 4
 COMPLAINTS = 3
+SUBJECT = re.compile(r"(Input|[A-Z][a-z]+)( input)? (?=should )")
+"""What pydantic calls the argument at the beginning of a complaint."""
 
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
@@ -183,7 +188,7 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
-        keep_whole_numbers(model)
+        take_back_results(model)
         schema = model.model_json_schema(schema_generator=_Schema)
         json.dumps(schema)  # a default may be an integer that is too long to be written
     except Exception as error:  # foreign types run their own code while a schema is made
@@ -321,14 +326,15 @@ def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> 
 
 def _complaint(error: Mapping[str, Any], schema: JSONObject) -> str:
     place, kind = error["loc"], error["type"]
-    if kind == "extra_forbidden":
-        there = f" in {_place(place[:-1])}" if place[1:] else ""
-        near = suggest(str(place[-1]), names_at(schema, place[:-1]) or error.get("names", ()))
-        return f"there is no argument {str(place[-1])[:60]!r}{there}{near}"
-    if kind == "missing":
+    if kind in ("extra_forbidden", "unexpected_keyword_argument"):
+        there, name = f" in {_place(place[:-1])}" if place[1:] else "", str(place[-1])
+        names = names_at(schema, place[:-1]) or error.get("names", ())
+        near = suggest(name, [other for other in names if other != name])  # which another part of a union has
+        return f"there is no argument {name[:60]!r}{there}{near}"
+    if kind in ("missing", "missing_argument"):
         return f"argument {_place(place)} is missing"
     # A validator is the user's code, so its message is cleaned as an error of the tool is.
-    expected, came = clean_beginning(str(error["msg"])).removeprefix("Input "), error["input"]
+    expected, came = SUBJECT.sub("", clean_beginning(str(error["msg"]))), error["input"]
     if len(expected) > EXPECTED_CHARACTERS:
         near = suggest(came, values_at(schema, place)) if isinstance(came, str) else ""
         expected = f"{expected[:EXPECTED_CHARACTERS]}...{near}"
@@ -344,7 +350,10 @@ def _literal(default: object) -> str:
     if type(value) is int and abs(value) >= 10**LONGEST_DEFAULT:  # from some length on Python writes no integer at all
         return "..."
     simple = value is None or type(value) in (bool, int, float, str) or value in ([], {}, ())
-    text = repr(value) if simple else ""
+    try:  # as a program may pass it
+        text = repr(value if simple else Copier(DEFAULT_DEPTH).copy(value))
+    except Exception:  # it has no such form, or it is of a class that runs its own code
+        text = ""
     return text if 0 < len(text) <= LONGEST_DEFAULT else "..."
 
 

@@ -21,7 +21,7 @@ from pathlib import PurePath
 from typing import Any, Literal, cast
 from uuid import UUID
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from ..values import JSONValue
@@ -260,6 +260,8 @@ def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) ->
 
 
 def _of_class(kind: type[Any], args: Sequence[object], inner: Callable[[object], Shape], argument: bool) -> Shape:
+    if _is(kind, RootModel):
+        return inner(kind.model_fields["root"].annotation)
     fields = _fields(kind, argument)
     if fields is not None:
         names, optional = fields
@@ -311,7 +313,7 @@ def _foreign(kind: type[Any]) -> Shape | None:
 
 def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], frozenset[str]] | None:
     """Names with their hints, and the names that may be missing: a default fills those of a result, not of a dict."""
-    if _is(kind, BaseModel):
+    if _is(kind, BaseModel) and not _is(kind, RootModel):
         infos: dict[str, FieldInfo] = kind.model_fields
         names = {name: key_of(name, info) if argument else name for name, info in infos.items()}
         hints: dict[str, object] = {names[name]: info.annotation for name, info in infos.items()}

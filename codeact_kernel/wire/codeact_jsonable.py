@@ -31,6 +31,14 @@ _BITS = 13_288
 """The length of 10**4000."""
 _PLAIN = (type(None), bool, int, float, str, list, dict)
 _BINARY = (bytes, bytearray, memoryview)
+_TEXTS = {
+    "uuid": ("UUID",),
+    "pathlib": ("PurePath",),
+    "collections": ("UserString",),
+    "zoneinfo": ("ZoneInfo",),
+    "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
+}
+"""Types whose `str` says all that they are, by their modules."""
 _KEY_WORDS: dict[object, str] = {None: "null", True: "true", False: "false"}
 
 
@@ -164,7 +172,9 @@ def _reduce_scalar(value: object) -> object:
         return cast("Any", value).total_seconds()
     if _is_a(value, "decimal", "Decimal"):
         return _number(value)
-    if _is_a(value, "uuid", "UUID") or _is_a(value, "pathlib", "PurePath"):
+    if _is_a(value, "fractions", "Fraction"):
+        return _float_or_text(value)
+    if any(_is_a(value, module, *names) for module, names in _TEXTS.items()):
         return str(value)
     return value
 
@@ -190,10 +200,17 @@ def _reduce_container(value: object) -> object:
 
 
 def _number(value: Any) -> float | str:
-    """A Decimal as a float where that says it exactly, else as text."""
+    """A Decimal as a float where one is written like it, else as text."""
     if not value.is_finite():
         return math.nan if value.is_nan() else math.copysign(math.inf, value)
-    near = float(value)
+    return _float_or_text(value)
+
+
+def _float_or_text(value: Any) -> float | str:
+    try:
+        near = float(value)
+    except OverflowError:
+        return str(value)
     return near if type(value)(repr(near)) == value else str(value)
 
 
