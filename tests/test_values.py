@@ -152,8 +152,10 @@ ARRIVING = [
     ("go(give('corner'), seen=['2026-01-02', [0, 0]])", "START 2"),
     ("curve({0.5: 1, 2: 3.5}, levels={1: 2})", ["[{0.5: 1, 2: 3.5}, {<Level.LOW: 1>: 2}]"]),
     (DATES + "curve({'1e-3': 1}, days={date(2026, 1, 2): 1})", ["[{0.001: 1}, None]", "2026-01-02"]),
-    ("from fractions import Fraction\n[split(Fraction(1, 3)), split(Fraction(3, 4)), split(give('fractions')[1])]",
-     ["1/3", 0.75, "1/3"]),
+    (
+        "from fractions import Fraction\n[split(Fraction(1, 3)), split(Fraction(3, 4)), split(give('fractions')[1])]",
+        ["1/3", 0.75, "1/3"],
+    ),
     ("import ipaddress\nreach(ipaddress.ip_address('10.0.0.1')) + reach(give('address'))", "10.0.0.110.0.0.1"),
     ("import collections\ntake([collections.UserString('x'), collections.deque([1])])", "list"),
 ]

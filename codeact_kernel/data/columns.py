@@ -174,10 +174,10 @@ def _seconds_from_utc(time: datetime) -> int:
 
 
 def zone_of(values: Sequence[Any]) -> str:
-    """The name of the zone that the first of these times is in; empty where they are none, or have no zone."""
-    first = next((value for value in values if value is not None), None)
-    zone = first.tzinfo if isinstance(first, datetime) else None
-    return "" if zone is None else str(getattr(zone, "key", None) or getattr(zone, "zone", None) or zone)[:60]
+    """The name of the zone that these times are in; empty where they are none, or in no zone or in several."""
+    zones = {id(value.tzinfo): value.tzinfo for value in values if isinstance(value, datetime)}
+    names = {str(getattr(zone, "key", None) or getattr(zone, "zone", None) or zone)[:60] for zone in zones.values()}
+    return names.pop() if len(names) == 1 and None not in zones.values() else ""
 
 
 def kind_of(values: Sequence[Any]) -> Kind:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ..errors import ProgramError, UserError
 from ..settings import Limits
 from ..tools import RESERVED, to_json
+from ..tools.frames import is_a
 from ..values import JSONValue
 from .columns import Column
 from .tables import Table, column_of, sendable_columns, table_of
@@ -81,11 +82,12 @@ def checked(name: str, option: str) -> str:
     return name
 
 
-def left_out(whose: str, column: str) -> str:
-    """Say that a column was left out, and how to include it."""
+def left_out(whose: str, column: str, table: object) -> str:
+    """Say that a column of `table` was left out, and how to include it."""
+    how = ", for example with .astype(str)" if is_a(table, "pandas", "DataFrame", "Series") else ""
     return (
         f"{whose}: the column {column[:60]!r} was left out, because its values are no plain data. "
-        "To include it, make it text first, for example with .astype(str)."
+        f"To include it, make it text first{how}."
     )
 
 
@@ -103,7 +105,7 @@ def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
             return Input(wanted.name, plain, wanted.schema_only)
         if isinstance(made, Table):  # what the model is shown of it can go in, or it is told now
             made, refused = sendable_columns(made, _LOOKED_AT)
-            notices = [left_out(f"--in {wanted.name}", name) for name in refused]
+            notices = [left_out(f"--in {wanted.name}", name, value) for name in refused]
             return Input(wanted.name, made, wanted.schema_only, notices)
         made.piece(0, _LOOKED_AT)
     except UserError as error:

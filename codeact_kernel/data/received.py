@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import binascii
+import re
 import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from importlib import import_module
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -22,6 +23,7 @@ from .columns import NO_TIME
 
 __all__ = ["Frame", "Receiving", "for_notebook"]
 
+_FIXED = re.compile(r"UTC([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 _COLUMNS, _NAME, _ROWS, _DEPTH, _ZONE = 2_000, 1_000, 10_000_000, 32, 60
 
 
@@ -169,7 +171,10 @@ def _times(numbers: Sequence[int], utc: bool, zone: JSONValue) -> list[datetime 
 
 
 def _zone(name: str) -> tzinfo:
-    """A zone that a program names; UTC where there is none of that name here."""
+    """A zone that a program names, or its distance from UTC; UTC where there is none of that name here."""
+    if fixed := _FIXED.fullmatch(name):
+        sign, hours, minutes = fixed.groups()
+        return timezone(int(f"{sign}1") * timedelta(hours=int(hours), minutes=int(minutes)))
     try:
         return ZoneInfo(name[:_ZONE])
     except (KeyError, ValueError, OSError):  # not found, or no name at all

@@ -97,7 +97,7 @@ class Data:
             table = result_of(_copied(value))
             if table is not None:
                 table, refused = sendable_columns(table, _LOOKED_AT)
-                self._tell_left_out(refused)
+                self._tell_left_out(refused, value)
                 return self._kept_result(table, memory_of(value))
         plain = self._plain(value, replace(limits, answer_bytes=limits.result_bytes))
         if _size(plain, limits.kept_bytes) <= limits.kept_bytes:
@@ -115,12 +115,12 @@ class Data:
             if not refused:  # that was not why
                 raise
             plain = to_json(table.sample(table.rows), limits=limits)
-            self._tell_left_out(refused)
+            self._tell_left_out(refused, value)
             return plain
 
-    def _tell_left_out(self, columns: Iterable[str]) -> None:
+    def _tell_left_out(self, columns: Iterable[str], table: object) -> None:
         for name in columns:
-            self._notify(left_out("A tool's result", name))
+            self._notify(left_out("A tool's result", name, table))
 
     def _kept_result(self, value: Table | Column | JSONValue, size: int) -> Kept:
         self._size += size

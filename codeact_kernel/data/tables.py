@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
-from ..errors import ProgramError, UserError
+from ..errors import ProgramError
 from ..settings import Limits
 from ..tools import to_json
-from ..tools.frames import indexed_columns, is_a, present, says_something
+from ..tools.frames import indexed_columns, is_a, is_labelled, present
 from .columns import Column, Kind, Listed, Numbers, kind_of, zone_of
 
 __all__ = ["Table", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
@@ -44,12 +44,13 @@ def table_of(value: object) -> Table | None:
     """The table that a DataFrame of pandas, polars, pyarrow or of anything with Arrow's interface is; else `None`.
 
     Raises:
-        ProgramError, UserError: two columns would have one name.
+        ProgramError: two columns would have one name.
     """
     if is_a(value, "pandas", "DataFrame"):
         return _from_pandas(value)
-    if is_a(value, "pandas", "Series") and says_something(value.index):
-        return _from_pandas(value.to_frame("value" if value.name is None else value.name))
+    if is_a(value, "pandas", "Series") and is_labelled(value):
+        labelled = value if value.index.nlevels > 1 or value.index.name is not None else value.rename_axis("index")
+        return _from_pandas(labelled.to_frame("value" if value.name is None else value.name))
     if is_a(value, "polars", "LazyFrame"):
         value = value.collect()
     if is_a(value, "polars", "DataFrame"):
@@ -163,7 +164,7 @@ def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Colum
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
-        raise UserError(f"Two columns are named {twice[:60]!r}: rename one of them.")
+        raise ProgramError(f"two columns are named {twice[:60]!r}: rename one of them.")
     return Table(columns, columns[0].length if columns else 0)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import Enum
+from enum import Enum, Flag
 from typing import Any
 
 from ..wire.codeact_jsonable import Copier, Unsendable
 
-__all__ = ["form_of", "tell_choices"]
+__all__ = ["form_of", "tell_choices", "tell_flags"]
 
 LONGEST_CHOICES = 1_000
 """Where the values are longer than this, the first of them are told, and how many more there are."""
@@ -24,11 +24,21 @@ def tell_choices(choices: Sequence[object]) -> tuple[str, ...]:
     values = [form_of(choice) if isinstance(choice, Enum) else choice for choice in choices]
     if not values or not all(type(value) in TYPES for value in values):
         return tuple(dict.fromkeys(type(value).__name__[:LONGEST_NAME] for value in values))
-    texts = [repr(value) for value in values if _is_short(value)]
-    if len(texts) < len(values) or len(", ".join(texts)) > LONGEST_CHOICES:
+    return (f"Literal[{_listed([repr(value) for value in values if _is_short(value)], len(values))}]",)
+
+
+def tell_flags(kind: type[Flag]) -> tuple[str, ...]:
+    """Write the members of a Flag, any of which may be in a value, as `int (sum of READ=1, WRITE=2)`."""
+    members = list(kind)
+    texts = [f"{member.name}={member.value}" for member in members if _is_short(member.value)]
+    return (f"int (sum of {_listed(texts, len(members))})",)
+
+
+def _listed(texts: Sequence[str], count: int) -> str:
+    if len(texts) < count or len(", ".join(texts)) > LONGEST_CHOICES:
         texts = _take_first(texts[:CHOICES_TOLD], LONGEST_CHOICES)
-        texts.append(f"... {len(values) - len(texts)} more")
-    return (f"Literal[{', '.join(texts)}]",)
+        texts.append(f"... {count - len(texts)} more")
+    return ", ".join(texts)
 
 
 def form_of(member: Enum) -> object:

@@ -11,9 +11,18 @@ from typing import Any, TypeGuard, cast
 
 from ..errors import ProgramError
 
-__all__ = ["cells", "indexed_columns", "is_a", "name_column", "plain", "present", "says_something"]
+__all__ = ["cells", "indexed_columns", "is_a", "is_labelled", "name_column", "plain", "present", "says_something"]
 
 _ARROW = ("Table", "RecordBatch", "Array", "ChunkedArray")
+
+
+_TYPES = {
+    "numpy": ("dtype",),
+    "pandas.api.extensions": ("ExtensionDtype",),
+    "polars": ("DataType",),
+    "pyarrow": ("DataType",),
+}
+"""Types of columns, as `df.dtypes` gives them."""
 
 
 def cells(value: object) -> int:
@@ -39,6 +48,8 @@ def plain(value: object) -> object:
         return _plain_numpy(value)
     if _is_arrow(value) and (found := _plain_arrow(value)) is not value:
         return found
+    if any(is_a(value, module, *names) for module, names in _TYPES.items()):
+        return str(value)
     if is_a(value, "shapely", "Geometry") or is_a(value, "shapely.geometry.base", "BaseGeometry"):
         return value.wkt
     pandas = sys.modules.get("pandas")
@@ -50,7 +61,7 @@ def plain(value: object) -> object:
         return str(value)
     if is_a(value, "pandas", "DataFrame"):
         return _rows(indexed_columns(value))
-    if is_a(value, "pandas", "Series") and says_something(value.index):
+    if is_a(value, "pandas", "Series") and is_labelled(value):
         return _labelled(value)
     if is_a(value, "pandas", "MultiIndex"):
         return [list(labels) for labels in value.tolist()]
@@ -77,8 +88,24 @@ def says_something(index: Any) -> bool:
         return True
     if len(index) == 0:
         return False
+    if _are_given(index):
+        return True
     in_order = is_a(index, "pandas", "RangeIndex") or bool(index.is_monotonic_increasing and index.is_unique)
     return not (in_order and min(index[0], index[-1]) >= 0 and max(index[0], index[-1]) <= 2 * len(index))
+
+
+def _are_given(labels: Any) -> bool:
+    """Whether labels in even steps, such as 1, 2, 3, cannot be what a filter left: pandas 3 keeps that a range."""
+    if is_a(labels, "pandas", "RangeIndex") or int(sys.modules["pandas"].__version__.partition(".")[0]) < 3:
+        return False
+    steps = set((labels[1:] - labels[:-1]).unique().tolist())
+    return len(steps) <= 1 and (labels[0], steps or {1}) != (0, {1})
+
+
+def is_labelled(series: Any) -> bool:
+    """Whether the labels of a series are data: those of `value_counts()` always are, whatever was counted."""
+    is_count = series.name in ("count", "proportion") and not is_a(series.index, "pandas", "RangeIndex")
+    return is_count or says_something(series.index)
 
 
 def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
@@ -129,9 +156,16 @@ def _is_numpy(value: object) -> TypeGuard[Any]:
 def _plain_numpy(value: Any) -> object:
     if str(value.dtype).endswith("[ns]"):  # Python's own dates have no nanoseconds: numpy would give bare integers
         value = value.astype(f"{value.dtype.kind}8[us]")
+    if value.dtype.names:
+        return [_of_record(row) for row in value] if value.ndim else _of_record(value)
     if value.dtype.char == "g":  # a long double has no Python type: numpy gives itself back
         value = value.astype(float)
     return value.tolist()
+
+
+def _of_record(record: Any) -> object:
+    """A record as an object of its fields, as a NamedTuple is; the rows of an array of several dimensions as arrays."""
+    return record if record.ndim else {name: record[name] for name in record.dtype.names}
 
 
 def _is_arrow(value: object) -> bool:

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails, SchemaValidator, ValidationError, core_s
 
 from .choices import form_of
 
-__all__ = ["take_back_results", "rewrite_times"]
+__all__ = ["rewrite_times", "take_back_results"]
 
 Check: TypeAlias = "Callable[[object], object]"
 

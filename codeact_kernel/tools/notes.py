@@ -100,7 +100,7 @@ class Notes:
     def _read_class(self, kind: type[Any], args: Sequence[object], place: str, argument: bool, nesting: int) -> None:
         if issubclass(kind, RootModel):
             root = cast("FieldInfo", cast(Any, kind).model_fields["root"])
-            self._say(place, [root], argument, "")
+            self._say(place, [*_doc_of(cast("type[Any]", kind)), root], argument, "")
             self.read(root.annotation, place, argument=argument, nesting=nesting)
             return
         fields = _fields_of(kind, argument)
@@ -110,9 +110,7 @@ class Notes:
             for part in args if issubclass(kind, Iterable) and not issubclass(kind, str | bytes | Enum) else ():
                 self.read(part, place, argument=argument, nesting=nesting, each="each ")
             return
-        about = vars(kind).get("__doc__")
-        if isinstance(about, str) and not about.startswith(f"{kind.__name__}("):  # which a dataclass gets by itself
-            self._say(place, [inspect.cleandoc(about)], argument, "")
+        self._say(place, _doc_of(kind), argument, "")
         self._open.append(kind)
         for name, (hint, notes) in fields.items():
             inner = f"{place}{' ' if place == RESULT else '.'}{show_name(name)}"
@@ -132,6 +130,13 @@ class Notes:
             text = f"{text} ({', '.join(bounds)})" if text else ", ".join(bounds)
         if text and each + text not in self._texts.get(place, ()):
             self._texts.setdefault(place, []).append(each + text)
+
+
+def _doc_of(kind: type[Any]) -> list[str]:
+    about = vars(kind).get("__doc__")
+    if not isinstance(about, str) or about.startswith(f"{kind.__name__}("):  # which a dataclass gets by itself
+        return []
+    return [inspect.cleandoc(about)]
 
 
 def _listed(places: Sequence[str]) -> str:

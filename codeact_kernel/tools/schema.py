@@ -9,7 +9,6 @@ import reprlib
 import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from itertools import islice
 from typing import Annotated, Any, cast
 
@@ -130,8 +129,9 @@ class Contract:
             return self.bind(text, again=False)
         # A default is shown, so it may be written, also where it is not of its own type.
         given = cast("dict[str, JSONValue]", json.loads(arguments))
-        same = {p.name: p.default for p in self.parameters if p.name in given and _is_same(given[p.name], p.default)}
-        if any(one["loc"] and one["loc"][0] in same for one in errors):
+        refused = given.keys() & {one["loc"][0] for one in errors if one["loc"]}
+        same = {p.name: p.default for p in self.parameters if p.name in refused and _is_same(given[p.name], p.default)}
+        if same:
             return self.bind(json.dumps({name: given[name] for name in given if name not in same})) | same
         raise self._refusal(cast("Sequence[Mapping[str, Any]]", errors))
 
@@ -346,16 +346,21 @@ def _place(steps: Sequence[str | int]) -> str:
 
 
 def _literal(default: object) -> str:
-    value = default.value if isinstance(default, Enum) else default
-    if type(value) is int and abs(value) >= 10**LONGEST_DEFAULT:  # from some length on Python writes no integer at all
+    form = _form(default)
+    if form is ... or (type(form) is float and not isinstance(default, float)):  # seconds would read as a mere number
         return "..."
-    simple = value is None or type(value) in (bool, int, float, str) or value in ([], {}, ())
-    try:  # as a program may pass it
-        text = repr(value if simple else Copier(DEFAULT_DEPTH).copy(value))
-    except Exception:  # it has no such form, or it is of a class that runs its own code
-        text = ""
-    return text if 0 < len(text) <= LONGEST_DEFAULT else "..."
+    text = "()" if type(default) is tuple and not default else repr(form)
+    return text if len(text) <= LONGEST_DEFAULT else "..."
 
 
 def _is_same(given: JSONValue, default: object) -> bool:
-    return type(given) is type(default) and isinstance(default, str | int | float) and given == default
+    form = _form(default)
+    return type(given) is type(form) and given == form
+
+
+def _form(default: object) -> object:
+    """A default as a program may pass it; `...` where it has no such form."""
+    try:
+        return Copier(DEFAULT_DEPTH).copy(default)
+    except Exception:  # also of a class that runs its own code
+        return ...

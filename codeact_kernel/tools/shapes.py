@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from enum import Enum
+from enum import Enum, Flag
 from functools import reduce
 from pathlib import PurePath
 from typing import Any, Literal, cast
@@ -25,7 +25,7 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from ..values import JSONValue
-from .choices import tell_choices
+from .choices import tell_choices, tell_flags
 from .model_keys import key_of
 
 __all__ = ["ANY", "Shape", "add_json", "declared", "merge", "seen", "settled", "show_name"]
@@ -282,6 +282,8 @@ def _is(kind: type[Any], *bases: type) -> bool:
 def _scalar(kind: type[Any], argument: bool) -> Shape:
     if kind is type(None):
         return Shape(("None",))
+    if issubclass(kind, Flag):
+        return Shape(tell_flags(kind))
     if issubclass(kind, Enum):
         return Shape(tell_choices(list(kind)))
     if kind in TAGS:

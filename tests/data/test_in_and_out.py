@@ -332,8 +332,27 @@ async def test_offsets_without_a_name_and_gaps_among_times_are_kept(programs):
     for column in (pd.Series([*times, None]), pd.Series([*times, None], dtype=object)):
         run, _ = await given(programs, "[str(one) for one in t]", {"t": column})
         assert run.value == ["2024-01-01 00:00:00+02:00", "2024-01-01 00:00:00-05:00", "None"]
+    several = pd.Series([pd.Timestamp("2024-06-01", tz=zone) for zone in ("UTC", "Asia/Tokyo")], dtype=object)
+    run, _ = await given(programs, "[[str(one), one.tzname()] for one in t]", {"t": several})
+    assert run.value == [["2024-06-01 00:00:00+00:00", "UTC"], ["2024-06-01 00:00:00+09:00", "UTC+09:00"]]
     zoned = pd.Series([*BERLIN, pd.NaT])
     assert (await given(programs, "[t[3], str(t[0])]", {"t": zoned}))[0].value == [None, "2024-03-31 00:30:00+01:00"]
+
+
+async def test_times_at_a_fixed_distance_from_utc_are_handed_back_as_times(programs):
+    text = """
+    from datetime import *
+    t = [{"when": datetime(2024, 6, 1, tzinfo=timezone(-timedelta(hours=3, minutes=30)))}, {"when": None}]
+    named = [{"when": datetime(2024, 6, 1, tzinfo=timezone(timedelta(hours=2), "UTC summer"))}]
+    """
+    _, out = await given(programs, text, outputs=("t", "named"))
+    assert for_notebook(out["t"])["when"][0].isoformat() == "2024-06-01T00:00:00-03:30"
+    assert out["named"].records() == [{"when": "2024-06-01T00:00:00+02:00"}]
+
+
+async def test_rows_whose_keys_are_no_text_are_a_table_as_well(programs):
+    _, out = await given(programs, "t = [{1: 'a', None: 2}] * 2", outputs=("t",))
+    assert out["t"].records() == [{"1": "a", "null": 2}] * 2
 
 
 async def test_gaps_are_one_group_and_one_value(programs):
@@ -463,7 +482,7 @@ async def test_results_of_one_turn_are_bounded_in_all(programs):
         tools={"numbers": lambda: list(range(MANY))}, limits={**KEPT, "result_bytes": 3 * 9 * MANY},
     )  # fmt: skip
     assert run.error.startswith("ToolFailed: ")
-    assert "the large results of one turn may take" in run.error
+    assert "the results of one turn may have 2.6 MiB in all" in run.error
 
 
 async def test_a_large_result_can_be_handed_back_and_shown(programs):
@@ -543,6 +562,20 @@ async def test_so_it_is_in_a_result_and_the_user_hears_of_it(programs, kept):
     assert [str(event.text).partition(" was")[0] for event in seen if isinstance(event, Notice)] == [
         "A tool's result: the column 'z'", "A tool's result: the column 'raw'"
     ]  # fmt: skip
+
+
+async def test_the_advice_is_one_that_the_library_of_the_table_knows(programs):
+    table = pl.DataFrame({"a": [1], "raw": [b"\xff"]})
+    (notice,) = taken(wanted(["t"])[0], table, Limits()).notices
+    assert notice.endswith("To include it, make it text first.")
+
+
+async def test_two_columns_of_one_name_are_refused_by_that_name_in_tables_of_every_library(programs):
+    for table in (pa.table([[1], [2]], names=["a", "a"]), pd.DataFrame([[1, 2]], columns=["a", "a"])):
+        with pytest.raises(UserError, match="--in t: two columns .*'a'.*: rename one of them"):
+            taken(wanted(["t"])[0], table, Limits())
+        run, _ = await given(programs, "make()", tools={"make": lambda table=table: table})
+        assert str(run.error).endswith("rename one of them.")
 
 
 async def test_a_table_of_which_nothing_can_go_in_is_refused(programs):

@@ -236,7 +236,7 @@ def test_a_stub_is_one_line_with_all_that_is_known_in_the_terms_of_the_guest() -
         return []
 
     assert contract(find, "Orders of one user.").stub() == (
-        "find(user_id: int, region: Literal['EU', 'US'] = 'EU', day: str (ISO date) | None = None, price: float = 1.0, "
+        "find(user_id: int, region: Literal['EU', 'US'] = 'EU', day: str (ISO date) | None = None, price: float = ..., "
         "tags: list[str] = (), anything=1, *, only: {product: str, since: str (ISO date), top: int (optional)}, "
         "top: int = 3) -> list of {product: str, qty: int, note: str (optional)}  # Orders of one user."
     )

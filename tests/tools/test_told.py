@@ -12,6 +12,7 @@ import json
 import types
 import warnings
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Annotated, Any, Literal, NamedTuple, NotRequired, Optional
 
 import pytest
@@ -117,6 +118,29 @@ def test_a_default_that_is_shown_may_be_written_also_where_it_is_not_of_its_own_
     assert "valid integer, not True" in refusal(run, count=True)
     assert "valid integer, not 'x'" in refusal(run, unit="N/A", count="x")
 
+    def since(day: str = dt.date(2026, 1, 2), tags: str = ["a"]) -> Any:  # type: ignore[assignment]
+        return day, tags
+
+    assert given(since, day="2026-01-02", tags=["a"]) == ("2026-01-02", ["a"])
+
+
+def test_a_default_is_told_as_a_program_may_pass_it() -> None:
+    def run(
+        day: dt.date = dt.date(2026, 1, 2),
+        wait: dt.timedelta = dt.timedelta(minutes=5),
+        options: dict[str, Any] = {"deep": [1, 2]},  # noqa: B006 - what people write
+        only: set[int] = {2, 1},  # noqa: B006
+        pair: tuple[int, ...] = (),
+        start: Point = Point(1),
+        price: Decimal = Decimal("1.50"),
+        what: Any = print,
+        text: str = "x" * 50,
+    ) -> None: ...
+
+    assert [str(one).partition("=")[2].strip() for one in contract(run).parameters] == [
+        *("'2026-01-02'", "...", "{'deep': [1, 2]}", "[1, 2]", "()", "{'x': 1, 'y': 0}", "...", "...", "...")
+    ]
+
 
 # Bounds, patterns and descriptions
 
@@ -209,6 +233,20 @@ def test_what_a_class_says_of_itself_is_told_where_it_is_used() -> None:
     assert notes(quote) == ["prices, ->: Without tax, in cents."]
 
 
+class Counts(RootModel[dict[str, Annotated[int, Field(ge=0)]]]):
+    """By name."""
+
+
+def test_a_model_that_is_only_its_root_is_told_as_that() -> None:
+    def count(them: Counts, more: list[Counts]) -> Counts: ...  # type: ignore[empty-body]
+
+    assert contract(count).stub().splitlines() == [
+        "count(them: dict[str, int], more: list[dict[str, int]]) -> dict[str, int]",
+        "    them, more: By name.; each >= 0",
+        "    -> By name.",
+    ]
+
+
 def test_of_very_many_fields_the_first_are_told_and_how_many_more_there_are() -> None:
     wide = dataclasses.make_dataclass("wide", [f"f{n}" for n in range(60)])
     assert str(declared(wide)).endswith("f23, ... 36 more}")
@@ -299,6 +337,8 @@ def test_choices_are_told_or_how_many_more_there_are() -> None:
         f"Literal[{first}, ... 276 more]"
     )
     assert str(declared(enum.Enum("Rate", {"low": 0.5, "high": 2}))) == "Literal[0.5, 2]"
+    assert str(declared(enum.Enum("Day", {"first": dt.date(2026, 1, 1)}))) == "Literal['2026-01-01']"
+    assert str(declared(enum.Flag("Right", {"READ": 1, "WRITE": 2}))) == "int (sum of READ=1, WRITE=2)"
     assert str(declared(Literal["a"] | Literal["b"] | None)) == "Literal['a', 'b'] | None"
     assert str(declared(int | Literal["a"] | Literal["b"])) == "int | Literal['a', 'b']"
 
@@ -362,6 +402,22 @@ class Old(BaseModel):
         return {"name": data["title"]} if "title" in data else data
 
 
+class Cat(BaseModel):
+    kind: Literal["cat"]
+    lives: int = 9
+
+
+class Dog(BaseModel):
+    kind: Literal["dog"]
+    bones: int = 0
+
+
+@dataclasses.dataclass
+class Point:
+    x: int
+    y: int = 0
+
+
 class Cart(BaseModel):
     guest: Guest | None = None
     flight: Flight | None = None
@@ -377,8 +433,10 @@ def order(
     any_of: Open | ByBoth | Old | Lax | None = None,
     camel: Camel | None = None,
     pair: Pair | None = None,
+    pet: Cat | Dog | None = None,
+    point: Point | None = None,
 ) -> Any:
-    return item, items, by, cart, renamed, any_of, camel, pair
+    return item, items, by, cart, renamed, any_of, camel, pair, pet, point
 
 
 LAMP: dict[str, JSONValue] = {"name": "lamp"}
@@ -400,6 +458,8 @@ FLIGHT: dict[str, JSONValue] = {"number": "HAT001", "seats": []}
         ({"camel": {"first": 3}}, "'first' in camel (did you mean 'First'?)"),
         ({"pair": {"item": {**LAMP, "qyt": 1}}}, "'qyt' in pair['item'] (did you mean 'qty'?)"),
         ({"pair": [{**LAMP, "qyt": 1}, 2]}, "'qyt' in pair[0] (did you mean 'qty'?)"),
+        ({"pet": {"kind": "dog", "lives": 9}}, "'lives' in pet (it takes 'bones', 'kind')"),
+        ({"point": {"x": 1, "z": 2}}, "'z' in point (it takes 'y', 'x')"),
         ({"itms": []}, "'itms' (did you mean 'items'?)"),
         ({"item": {**LAMP, "x" * 50_000: 1}}, f"'{'x' * 60}' in item (it takes 'qty', 'parts', 'name')"),
     ],

@@ -195,7 +195,11 @@ class Times(Sequence[Any]):
         self._numbers, self._delta = numbers, datetime.timedelta
         self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
         self._offsets: Any = offsets or array("i", bytes(4 * len(numbers)))
-        zones = {offset: datetime.timezone(self._delta(seconds=offset), zone) for offset in set(self._offsets) if zone}
+        names = (zone,) if zone else ()  # without one, the times are of several zones
+        zones = {
+            offset: datetime.timezone(self._delta(seconds=offset), *names)
+            for offset in (set(self._offsets) if utc else ())
+        }
         self._starts = {
             offset: datetime.datetime(1970, 1, 1, tzinfo=tz) + self._delta(seconds=offset)
             for offset, tz in zones.items()

@@ -3,7 +3,6 @@
 import binascii
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 from codeact_calls import key_text, sendable, service
@@ -75,7 +74,11 @@ def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
         return None
     names = dict.fromkeys(name for row in value for name in row)
-    if not all(isinstance(name, (str, Enum)) for name in names) or len(set(map(key_text, names))) < len(names):
+    try:
+        texts = set(map(key_text, names))
+    except TypeError:  # that is said where the value is sent as a whole
+        return None
+    if len(texts) < len(names):
         return None
     return {name: [row.get(name) for row in value] for name in names}
 
@@ -120,12 +123,17 @@ def _times(values: Sequence[Any]) -> dict[str, Any] | None:
 
     zones = {value.tzinfo for value in values if value is not None}
     names = {zone and str(getattr(zone, "key", zone)) for zone in zones}
-    if len(names) != 1 or ((name := names.pop()) not in (None, "UTC") and "/" not in name):
+    if len(names) != 1 or not _is_known(name := names.pop()):
         return None
     start = datetime.datetime(1970, 1, 1, tzinfo=None if name is None else datetime.UTC)
     step = datetime.timedelta(microseconds=1)
     numbers = array("q", [-(2**63) if value is None else (value - start) // step for value in values])
     return {"as": "us", "utc": name is not None, "data": _base64(numbers), "zone": name or ""}
+
+
+def _is_known(zone: str | None) -> bool:
+    """Whether the host can make the zone of its name: none, `UTC`, `UTC+02:00` or `Europe/Berlin`."""
+    return zone in (None, "UTC") or "/" in zone or (zone[:4] in ("UTC+", "UTC-") and len(zone) == len("UTC+02:00"))
 
 
 def _base64(numbers: Any) -> str:
