@@ -74,6 +74,8 @@ async def test_rows_can_be_changed_and_what_is_changed_stays(programs):
         "r += [1]; r[-1]",
         "list(zip(r, range(2)))",
         "[type(r[0]).__name__, type(r[0:1]).__name__]",
+        "from dataclasses import asdict, make_dataclass; asdict(make_dataclass('A', ['rows'])(r))['rows'][1]",
+        "type(r)(row['qty'] for row in r)[:2]",
     ],
 )
 async def test_it_does_what_a_small_list_does(programs, look):

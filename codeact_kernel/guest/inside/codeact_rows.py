@@ -33,7 +33,11 @@ class Rows(list[Any]):
 
     _table: Table | None = None
 
-    def __init__(self, table: Table) -> None:
+    def __new__(cls, table: Any = ()) -> Any:
+        # `type(rows)(...)` of anything else makes a list, for example in `dataclasses.asdict`.
+        return super().__new__(cls) if isinstance(table, Table) else list(table)
+
+    def __init__(self, table: Any = ()) -> None:
         super().__init__()
         self._table = table
 
