@@ -416,13 +416,36 @@ def test_no_text_makes_the_cleaning_raise(program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["x=1\ny = [ 2,\n 3]", "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n", "x = 1; y = [2, 3]"]
+    "other",
+    [
+        "x=1\ny = [ 2,\n 3]",
+        "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n",
+        "x = 1; y = [2, 3]",
+        '"""Said otherwise."""\nx = 1\npass\n"then"\ny = [2, 3]',
+    ],
 )
 def test_programs_are_the_same_whatever_their_spaces_and_comments(other: str) -> None:
     assert fingerprint(other) == fingerprint("x = 1\ny = [2, 3]")
     assert fingerprint(other) != fingerprint("x = 1\ny = [2, 4]")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1\nNone", "None"), ("x = 1\n'a'", "x = 1\n'b'"), ("x = 1\n'a'", "x = 1"), ("f('a')", "f('a ')")],
+)
+def test_programs_with_another_value_are_not_the_same(one: str, other: str) -> None:
+    assert (fingerprint(one) == fingerprint(other)) == (one == "1\nNone")
+
+
+@pytest.mark.parametrize("newer", ["type X = int", "d = {'a': 1}\nprint(f'{d['a']}')", "for x in"])
+def test_programs_that_the_host_cannot_parse_are_compared_without_spaces_and_comments(newer: str) -> None:
+    program = f"{newer}\nif x:\n    f('a b#')\nboom"
+    spaced = f"# said otherwise\n{newer}  # 'one'\n\nif x :\n    # two\n    f( 'a b#' )\nboom\n"
+    assert fingerprint(program) == fingerprint(spaced)
+    assert fingerprint(program) != fingerprint(program.replace("a b", "ab"))
+    assert fingerprint(program) != fingerprint(program.replace("boom", "    boom"))
+
+
 def test_programs_that_cannot_be_parsed_are_compared_line_by_line() -> None:
-    assert fingerprint("x = (\n\n  1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
+    assert fingerprint("x = (\n\n1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
     assert fingerprint("\ud800") != fingerprint("\0")
