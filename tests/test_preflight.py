@@ -31,7 +31,7 @@ TOOLS = {
 # fmt: off
 MODULES = frozenset({
     "asyncio", "builtins", "collections", "concurrent", "concurrent.futures", "contextlib", "importlib", "importlib.util",
-    "json", "math", "os", "statistics", "sys", "typing",
+    "json", "math", "os", "platform", "statistics", "sys", "typing",
 })
 # fmt: on
 
@@ -98,6 +98,9 @@ WRONG = {
     "class A:\n    def __init__(self):\n        import requests\nA()": ("Line 3", "`requests`"),
     "if not TYPE_CHECKING:\n    import requests": ("Line 2", "`requests`"),
     "if __name__ == '__main__':\n    import requests": ("Line 2", "`requests`"),
+    "DEBUG = True\nif DEBUG:\n    import ipdb": ("Line 3", "`ipdb`"),
+    "if list_users():\n    import pandas": ("Line 2", "`pandas`"),
+    "def f(a=1, *, b):\n    if a and b:\n        import pandas\nf(b=1)": ("Line 3", "`pandas`"),
     "try:\n    import ujson as json\nexcept ImportError:\n    import orjson as json": ("Line 4", "`orjson`"),
     "import matplotlib.pyplot as plt": ("Line 1", "`matplotlib.pyplot`", "`show(rows, chart='bar'"),
     "from plotly import express": ("`plotly`", "`show(rows, chart='bar'"),
@@ -192,6 +195,16 @@ RIGHT = [
     "def f():\n    import pandas\ndef g():\n    f()\n1",
     "class A:\n    def frame(self):\n        import pandas\nA()",
     "def load():\n    import pandas\ntry:\n    load()\nexcept ImportError:\n    pass",
+    "import contextlib\nMISSING = (ImportError,)\nwith contextlib.suppress(*MISSING):\n    import numpy",
+    # imports for another machine, or behind a switch that is off
+    "import sys\nif sys.version_info < (3, 11):\n    import tomli\nelse:\n    import math as tomli",
+    "import sys\nif sys.platform.startswith('win'):\n    import winreg",
+    "import os\nif os.name == 'nt':\n    import msvcrt",
+    "import os, platform\nif platform.system() == 'Windows':\n    import winreg",
+    "DEBUG = False\nif DEBUG:\n    import ipdb",
+    "use_pandas: bool = False\nif use_pandas:\n    import pandas as pd",
+    "def report(rows, as_frame=False):\n    if as_frame:\n        import pandas\n    return rows\nreport([])",
+    "def report(rows, *, plot=None):\n    if plot is not None:\n        import matplotlib\n    return rows\nreport([])",
     # names in a branch that is not taken, that are never looked up, or whose absence is handled
     "def f(a, b):\n    if a > b: swap(a, b)\n    return b\nf(1, 2)",
     "1 if True else helper()",
@@ -375,6 +388,7 @@ def test_a_client_of_the_web_is_answered_with_the_one_that_is_there():
         ("from tools import (get_orders,\n  search); get_orders(1)", "pass \\\n ; get_orders(1)"),
         ("import tools\ntools.get_orders(1)", "\nget_orders(1)"),
         ("import tools\nimport tools\ntools.search('x')", "\n\nsearch('x')"),
+        ("import shop_api as api\napi.get_orders(1)", "\nget_orders(1)"),
         ("import functions as f\n'é', f.search('x'), f.ToolError", "\n'é', search('x'), ToolError"),
     ],
 )
@@ -398,6 +412,8 @@ def test_an_import_of_what_is_there_is_taken_out_and_the_lines_keep_their_number
         "import __main__\n__main__.get_orders(1)",
         "import tools\ntools.helper(1)",
         "import helper",
+        "import shop_api\nshop_api.login()\nshop_api.get_orders(1)",
+        "import requests\nrequests.search('https://example.org')",
         "from numpy import *",
         "from tools import get_orders\nthis is no program",
         "import\0",

@@ -101,7 +101,7 @@ def _check(
 
 
 def fingerprint(program: str) -> str:
-    """The same text for programs that differ only in spaces, blank lines, comments and other statements without effect."""
+    """The same text for programs that differ only in spaces, comments, docstrings and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

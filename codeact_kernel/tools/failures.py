@@ -49,6 +49,7 @@ SECRETS = re.compile(
 ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]+File \"[^\n]*\", line \d+", re.MULTILINE)
 WORD = re.compile(r"\w{4,}")
+ABOUT_INPUT = re.compile(r"\b(?:not found|unknown|invalid|unsupported|no such|not exist|must be|should be)\b")
 MANY_GIVEN = 200
 """Values in a call's arguments that are looked for in the tool's error."""
 LONGEST_GIVEN = 300
@@ -91,8 +92,9 @@ def told(name: str, error: BaseException, characters: int, arguments: str = "{}"
 def is_tools_own(error: BaseException, arguments: str) -> bool:
     """Whether a tool raised `error` for a reason of its own, so that no other program can avoid it.
 
-    The arguments are the reason only where there are some, and either the exception is a ValueError, which is how
-    Python says that an argument is wrong, or its text names an argument, its value, or a word of it.
+    The arguments are the reason only where there are some, and the exception is a ValueError, which is how Python says
+    that an argument is wrong, or its text names an argument, its value, or a word of it, or says "not found" or the
+    like, and is not Python's or the system's own.
     """
     values = _values(arguments)
     if not values:
@@ -103,6 +105,8 @@ def is_tools_own(error: BaseException, arguments: str) -> bool:
         message = str.__getitem__(str(error), slice(LONGEST_READ)).casefold()
     except BaseException:  # as above
         return True
+    if not isinstance(error, OSError | ImportError | TypeError) and ABOUT_INPUT.search(message):
+        return False
     said = set(re.findall(r"\w+", message))
     given = {value.casefold() for value in values}
     words = {word for value in given for word in WORD.findall(value)}

@@ -45,12 +45,41 @@ def _keys(error: KeyError) -> list[Any]:
         return []
     node = ast.parse(f"({_text(last)}\n)", mode="eval").body
     found = _failing(node, last.tb_frame, error.args[0])
+    if found is None:
+        rows = _iterated(node, last)
+        found = None if rows is None else _lacking(_value(rows, last.tb_frame), error.args[0])
+        node = node if rows is None else rows
     return list(dict.keys(found))[: KEYS + 1] if found is not None else _of_last_call(node, error.args[0])
+
+
+def _iterated(node: ast.expr, step: TracebackType) -> ast.expr | None:
+    """What the comprehension around `row["key"]` takes its rows from: its variables are gone once it has failed."""
+    match node:
+        case ast.Subscript(value=ast.Name(id=name)) if name not in step.tb_frame.f_locals:
+            pass
+        case _:
+            return None
+    first, last, start, _ = _position(step)
+    program = ast.parse("".join(linecache.getlines(step.tb_frame.f_code.co_filename)))
+    around = [
+        generator.iter
+        for part in ast.walk(program)
+        if isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp)
+        and (part.lineno, part.col_offset) <= (first or 0, start or 0)
+        and (last or 0) <= (part.end_lineno or 0)
+        for generator in part.generators
+        if isinstance(generator.target, ast.Name) and generator.target.id == name
+    ]
+    return around[-1] if around else None
+
+
+def _position(step: TracebackType) -> "tuple[int | None, int | None, int | None, int | None]":
+    return list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
 
 
 def _text(step: TracebackType) -> str:
     """The expression that failed."""
-    first, last, start, end = list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
+    first, last, start, end = _position(step)
     if first is None or last is None or start is None or end is None:
         return ""
     lines = [line.encode() for line in linecache.getlines(step.tb_frame.f_code.co_filename)[first - 1 : last]]
