@@ -7,7 +7,9 @@ from collections.abc import Collection
 
 __all__ = ["NAME_FAILURES", "Probes", "catches", "handles", "truth_of"]
 
-IMPORT_FAILURES = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_FAILURES = frozenset(
+    {"ImportError", "ModuleNotFoundError", "PackageNotFoundError", "Exception", "BaseException"}
+)
 NAME_FAILURES = frozenset({"NameError", "UnboundLocalError"})
 PROBES = frozenset({"find_spec", "TYPE_CHECKING"})
 MACHINE = frozenset({"hexversion", "platform", "version_info"})
@@ -34,6 +36,8 @@ class Probes:
         match node:
             case ast.Call(args=[ast.Constant(value=str(module)), *_]) if self.asks(node.func):
                 self.modules.add(module.partition(".")[0])
+            case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=str(module))):
+                self.modules.add(module.partition(".")[0])  # of `sys`: the program itself makes it, perhaps
             case ast.Assign(targets=targets, value=value):
                 names = {target.id for target in targets if isinstance(target, ast.Name)}
                 if _name_of(value) in IMPORT_FAILURES or _any_of(value, IMPORT_FAILURES):
