@@ -793,10 +793,19 @@ class TestFailuresThatNoProgramCanMend:
             tools.add(function)
         return tools
 
-    @pytest.mark.parametrize("text", ["total(1)", "rates()", "pay(5)", "x = [total(user) for user in (1, 2)]"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "total(1)",
+            "rates()",
+            "pay(5)",
+            "x = [total(user) for user in (1, 2)]",
+            "import asyncio\nasync with asyncio.TaskGroup() as group:\n    group.create_task(total(1))",
+        ],
+    )
     async def test_the_model_is_not_asked_again(self, session, text):
         result, events, model = await ask(session, [text, "1"])
-        assert result.error.kind in ("ToolFailed", "ToolDenied")
+        assert result.error.kind in ("ToolFailed", "ToolDenied", "ExceptionGroup")
         assert (len(model.asked), len(result.calls)) == (1, 1)
         assert "not asked again" in notices(events)
 
@@ -805,6 +814,8 @@ class TestFailuresThatNoProgramCanMend:
         [
             "total(7)",  # about the argument
             "load('/output/data.csv')",
+            "raise ExceptionGroup('both', [ValueError(1), ValueError(2)])",
+            "try:\n    total(1)\nexcept ToolFailed as error:\n    raise ExceptionGroup('both', [error, ValueError(2)])",
             "try:\n    total(1)\nexcept ToolFailed:\n    pass\n1/0",  # caught, and then something else
             "try:\n    pay(1)\nexcept ToolDenied as error:\n    raise ValueError('no money') from error",
         ],
