@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
 from collections.abc import Generator, Mapping, Sequence, Set
@@ -37,6 +38,7 @@ __all__ = ["Calls", "Stopwatch"]
 _BRIEF = 100
 """Characters of a call where it is only named."""
 _COMPARED = 400
+_GROUP = re.compile(r"\((\d{1,6}) sub-exceptions?\)\Z")
 """Characters by which the message of a program's exception is known to be that of a call."""
 _THREADS = 32
 """Calls at a time of a tool that runs in threads and says nothing of its own about it."""
@@ -128,13 +130,13 @@ class Calls:
     def is_final(self, failure: ProgramFailure) -> bool:
         """Whether a program failed with a call that no other program can make better: nobody was there to allow it, or
         the tool raised for a reason of its own. One that caught that, and failed with something else, is not meant."""
-        return any(
-            isinstance(answer := record.answer, Raised)
-            and answer.is_final
-            and answer.kind == failure.kind
-            and answer.message[:_COMPARED] == failure.message[:_COMPARED]
-            for record in self.records
-        )
+        answers = [answer for record in self.records if isinstance(answer := record.answer, Raised) and answer.is_final]
+        said = [(answer.kind, answer.message[:_COMPARED]) for answer in answers]
+        if failure.kind in ("ExceptionGroup", "BaseExceptionGroup"):  # of a TaskGroup: final if all in it are
+            inside = _GROUP.search(failure.message)
+            told = sum(f"{kind}: {message}" in failure.traceback for kind, message in said)
+            return inside is not None and 0 < int(inside[1]) <= told
+        return (failure.kind, failure.message[:_COMPARED]) in said
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""

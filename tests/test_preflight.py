@@ -31,7 +31,7 @@ TOOLS = {
 # fmt: off
 MODULES = frozenset({
     "asyncio", "builtins", "collections", "concurrent", "concurrent.futures", "contextlib", "importlib", "importlib.util",
-    "json", "math", "os", "statistics", "sys", "typing",
+    "json", "math", "os", "platform", "statistics", "sys", "typing",
 })
 # fmt: on
 
@@ -63,7 +63,9 @@ WRONG = {
     "users = await list_users": ("Line 1 awaits `list_users` without calling it", "Call it: list_users()."),
     "async for user in list_users():\n    print(user)": ("Line 1 loops over `list_users(...)`", "plain `for`"),
     "[user async for user in list_users()]": ("Line 1 loops over `list_users(...)`", "plain `for`"),
-    "async def f():\n    async with search('a') as found:\n        return found": ("Line 2 uses `search(...)`",),
+    "async def f():\n    async with search('a') as found:\n        return found\nawait f()": (
+        "Line 2 uses `search(...)`",
+    ),
     # rebinding
     "\n\ndef get_orders(user_id):\n    return []": ("Line 3 defines `get_orders` itself", "a tool", "do not define it"),
     "async def get_orders(user_id): ...": ("Line 1 defines `get_orders`",),
@@ -82,6 +84,8 @@ WRONG = {
     "[search := x for x in [1]]": ("Line 1", "`search`"),
     "del search": ("Line 1", "`search`"),
     "search += 1": ("Line 1", "`search`"),
+    "def main():\n    search = search('x')\n    return search\nmain()": ("Line 2", "`search`", "`search_result`"),
+    "def main():\n    list_users = [u['id'] for u in list_users()]\n    return 1\nmain()": ("Line 2", "`list_users`"),
     "try: pass\nexcept ValueError as search: pass": ("Line 2", "`search`"),
     "match 1:\n    case search: pass": ("Line 2", "`search`"),
     "match {}:\n    case {**search}: pass": ("Line 2", "`search`"),
@@ -98,8 +102,13 @@ WRONG = {
     "class A:\n    def __init__(self):\n        import requests\nA()": ("Line 3", "`requests`"),
     "if not TYPE_CHECKING:\n    import requests": ("Line 2", "`requests`"),
     "if __name__ == '__main__':\n    import requests": ("Line 2", "`requests`"),
+    "DEBUG = True\nif DEBUG:\n    import ipdb": ("Line 3", "`ipdb`"),
+    "if list_users():\n    import pandas": ("Line 2", "`pandas`"),
+    "def f(a=1, *, b):\n    if a and b:\n        import pandas\nf(b=1)": ("Line 3", "`pandas`"),
     "try:\n    import ujson as json\nexcept ImportError:\n    import orjson as json": ("Line 4", "`orjson`"),
     "import matplotlib.pyplot as plt": ("Line 1", "`matplotlib.pyplot`", "`show(rows, chart='bar'"),
+    "from mpl_toolkits.mplot3d import Axes3D": ("`mpl_toolkits.mplot3d`", "`show(rows, chart='bar'"),
+    "from IPython.display import Markdown": ("`IPython.display`", "`show(value)`"),
     "from plotly import express": ("`plotly`", "`show(rows, chart='bar'"),
     "plt.plot([1, 2])": ("`plt`", "`show(rows, chart='bar'"),
     "try:\n    import requests\nexcept ValueError: pass": ("Line 2", "`requests`"),
@@ -192,6 +201,18 @@ RIGHT = [
     "def f():\n    import pandas\ndef g():\n    f()\n1",
     "class A:\n    def frame(self):\n        import pandas\nA()",
     "def load():\n    import pandas\ntry:\n    load()\nexcept ImportError:\n    pass",
+    "try:\n    import numpy\nexcept PackageNotFoundError:\n    numpy = None",
+    "import sys\nsys.modules['helper'] = object()\nimport helper",
+    "import contextlib\nMISSING = (ImportError,)\nwith contextlib.suppress(*MISSING):\n    import numpy",
+    # imports for another machine, or behind a switch that is off
+    "import sys\nif sys.version_info < (3, 11):\n    import tomli\nelse:\n    import math as tomli",
+    "import sys\nif sys.platform.startswith('win'):\n    import winreg",
+    "import os\nif os.name == 'nt':\n    import msvcrt",
+    "import os, platform\nif platform.system() == 'Windows':\n    import winreg",
+    "DEBUG = False\nif DEBUG:\n    import ipdb",
+    "use_pandas: bool = False\nif use_pandas:\n    import pandas as pd",
+    "def report(rows, as_frame=False):\n    if as_frame:\n        import pandas\n    return rows\nreport([])",
+    "def report(rows, *, plot=None):\n    if plot is not None:\n        import matplotlib\n    return rows\nreport([])",
     # names in a branch that is not taken, that are never looked up, or whose absence is handled
     "def f(a, b):\n    if a > b: swap(a, b)\n    return b\nf(1, 2)",
     "1 if True else helper()",
@@ -204,6 +225,11 @@ RIGHT = [
     "def f():\n    return helper()\n1",
     "def f(day: math.Foo, n: List[int] = 1) -> collections.Bar():\n    x: json = 1\n    return day\nf(1)",
     "def f():\n    return input('n')\n1",
+    "def f():\n    return get_orders()\ndef g():\n    return call_tool('weather')\n1",
+    "class A:\n    async def run(self):\n        return [o async for o in list_users()]\nA()",
+    "if False:\n    get_orders()\n1",
+    "def f(search):\n    search = search or 'x'\n    return search\nf(1)",
+    "def f():\n    search = search('x')\n1",
     "def f():\n    return 1",
     "async def f():\n    async with f() as x:\n        return await x",
 ]
@@ -375,6 +401,7 @@ def test_a_client_of_the_web_is_answered_with_the_one_that_is_there():
         ("from tools import (get_orders,\n  search); get_orders(1)", "pass \\\n ; get_orders(1)"),
         ("import tools\ntools.get_orders(1)", "\nget_orders(1)"),
         ("import tools\nimport tools\ntools.search('x')", "\n\nsearch('x')"),
+        ("import shop_api as api\napi.get_orders(1)", "\nget_orders(1)"),
         ("import functions as f\n'é', f.search('x'), f.ToolError", "\n'é', search('x'), ToolError"),
     ],
 )
@@ -398,6 +425,8 @@ def test_an_import_of_what_is_there_is_taken_out_and_the_lines_keep_their_number
         "import __main__\n__main__.get_orders(1)",
         "import tools\ntools.helper(1)",
         "import helper",
+        "import shop_api\nshop_api.login()\nshop_api.get_orders(1)",
+        "import requests\nrequests.search('https://example.org')",
         "from numpy import *",
         "from tools import get_orders\nthis is no program",
         "import\0",
@@ -416,13 +445,36 @@ def test_no_text_makes_the_cleaning_raise(program: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["x=1\ny = [ 2,\n 3]", "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n", "x = 1; y = [2, 3]"]
+    "other",
+    [
+        "x=1\ny = [ 2,\n 3]",
+        "# said otherwise\n\nx = 1  # one\ny = [2, 3]\n",
+        "x = 1; y = [2, 3]",
+        '"""Said otherwise."""\nx = 1\npass\n"then"\ny = [2, 3]',
+    ],
 )
 def test_programs_are_the_same_whatever_their_spaces_and_comments(other: str) -> None:
     assert fingerprint(other) == fingerprint("x = 1\ny = [2, 3]")
     assert fingerprint(other) != fingerprint("x = 1\ny = [2, 4]")
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("1\nNone", "None"), ("x = 1\n'a'", "x = 1\n'b'"), ("x = 1\n'a'", "x = 1"), ("f('a')", "f('a ')")],
+)
+def test_programs_with_another_value_are_not_the_same(one: str, other: str) -> None:
+    assert (fingerprint(one) == fingerprint(other)) == (one == "1\nNone")
+
+
+@pytest.mark.parametrize("newer", ["type X = int", "d = {'a': 1}\nprint(f'{d['a']}')", "for x in"])
+def test_programs_that_the_host_cannot_parse_are_compared_without_spaces_and_comments(newer: str) -> None:
+    program = f"{newer}\nif x:\n    f('a b#')\nboom"
+    spaced = f"# said otherwise\n{newer}  # 'one'\n\nif x :\n    # two\n    f( 'a b#' )\nboom\n"
+    assert fingerprint(program) == fingerprint(spaced)
+    assert fingerprint(program) != fingerprint(program.replace("a b", "ab"))
+    assert fingerprint(program) != fingerprint(program.replace("boom", "    boom"))
+
+
 def test_programs_that_cannot_be_parsed_are_compared_line_by_line() -> None:
-    assert fingerprint("x = (\n\n  1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
+    assert fingerprint("x = (\n\n1") == fingerprint("x = (\n1\n") != fingerprint("x = (\n2")
     assert fingerprint("\ud800") != fingerprint("\0")

@@ -223,6 +223,10 @@ async def test_an_answer_that_cannot_be_used_is_mended_like_a_program(session):
         "rows = {'x': [look_up('a')]}\nfor i in range(1):\n    print(rows['x'][i]['color'] + 1)",
         "look_up('a')['color']",
         "[look_up(key)['color'] for key in 'ab']",
+        "rows = [look_up('a')]\n[row['color'] for row in rows]",
+        "rows = [look_up('a')]\nnames = {\n    row['color']\n    for row in rows\n    if row['size']\n}",
+        "def f():\n    rows = [look_up('a')]\n    return [row['color'] for row in rows]\nf()",
+        "call_tool('look_up', key='a')['color']",
         "max([look_up('a')], key=lambda row: row['color'])",
         "from operator import itemgetter\nrows = [look_up('a')]\nsorted(rows, key=itemgetter('color'))",
         "row = look_up('a')\nrow.pop('color')",
@@ -245,6 +249,12 @@ async def test_a_key_that_is_not_there_is_answered_with_those_that_are(session, 
         ("d = {'k' * 100_000: 1}\nd['x']", f"are '{'k' * 59}…."),
         ("d = {}\nd['x']", None),
         ("raise KeyError('x')", None),
+        ("look_up('a')\ndict(b=1)['x']", None),
+        ("look_up('a')\n(await call_tool_async('look_up', key='b'))['x']", None),
+        ("look_up('a')\ndef f(): return {'b': 1}\nf()['x']", None),
+        ("look_up('a')\n[row['x'] for row in sorted([{'b': 1}], key=str)]", None),
+        ("[row['x'] for row in map(dict, [[('b', 1)]]) if look_up('a')]", None),
+        ("{n: row['x'] for n in look_up('a') for row in [{'b': n}]}", None),
         ("{1: 2}[3]", None),
         ("class D(dict):\n    def __missing__(self, key): raise KeyError('no', 1)\nD()['x']", None),
         ("class K:\n    def __repr__(self): raise ValueError\nd = {K(): 1}\nd['x']", None),
@@ -789,10 +799,19 @@ class TestFailuresThatNoProgramCanMend:
             tools.add(function)
         return tools
 
-    @pytest.mark.parametrize("text", ["total(1)", "rates()", "pay(5)", "x = [total(user) for user in (1, 2)]"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "total(1)",
+            "rates()",
+            "pay(5)",
+            "x = [total(user) for user in (1, 2)]",
+            "import asyncio\nasync with asyncio.TaskGroup() as group:\n    group.create_task(total(1))",
+        ],
+    )
     async def test_the_model_is_not_asked_again(self, session, text):
         result, events, model = await ask(session, [text, "1"])
-        assert result.error.kind in ("ToolFailed", "ToolDenied")
+        assert result.error.kind in ("ToolFailed", "ToolDenied", "ExceptionGroup")
         assert (len(model.asked), len(result.calls)) == (1, 1)
         assert "not asked again" in notices(events)
 
@@ -801,6 +820,8 @@ class TestFailuresThatNoProgramCanMend:
         [
             "total(7)",  # about the argument
             "load('/output/data.csv')",
+            "raise ExceptionGroup('both', [ValueError(1), ValueError(2)])",
+            "try:\n    total(1)\nexcept ToolFailed as error:\n    raise ExceptionGroup('both', [error, ValueError(2)])",
             "try:\n    total(1)\nexcept ToolFailed:\n    pass\n1/0",  # caught, and then something else
             "try:\n    pay(1)\nexcept ToolDenied as error:\n    raise ValueError('no money') from error",
         ],

@@ -10,6 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from .call_text import HEAD, find_calls
 from .fences import END_TOKENS, Block, Label, read_fence
 from .functions import read_call
 from .python_text import Parser
@@ -23,15 +24,17 @@ _TRIES = 4
 """Ends of an element, and beginnings of JSON, that are tried."""
 _ELEMENT = re.compile(
     r"[ \t]*+(?:<pre>)?(?:<\|(?P<special>python_tag|python_start|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
-    r"|<(?P<name>execute(?:_code|_i?python)?|code|tool_code|python|tool_calls?|function_calls?|tool_use|parameter)"
+    r"|<(?P<space>[a-z]{1,12}:)?"
+    r"(?P<name>execute(?:_code|_i?python)?|code|tool_code|python|tool_calls?|function_calls?|tool_use|parameter)"
     r"(?:(?:=|[ \t]+name=)[\"']?(?P<parameter>\w{1,30})[\"']?"
-    r"|[ \t]+(?:lang|language|class)=[\"']?(?:language-)?python[\"']?)?>)",
+    r"|[ \t]+(?:lang|language|class)=[\"']?(?:language-)?(?P<label>python)[\"']?)?>)",
     re.IGNORECASE,
 )
-_SPECIAL = re.compile(r"<\|(?P<special>python_tag|python_start)\|>(?P<name>)(?P<parameter>)")
+_SPECIAL = re.compile(r"<\|(?P<special>python_tag|python_start)\|>(?P<space>)(?P<name>)(?P<parameter>)(?P<label>)")
 _STRONG = frozenset({"execute", "tool_code", "python", "parameter"})
+_RUN = ("execute_", "python")
 _CALLS = frozenset({"tool_call", "tool_calls", "function_call", "function_calls", "tool_use"})
-_CODE = re.compile(r"<parameter(?:=|[ \t]+name=)[\"']?(?:code|program|script)[\"']?>")
+_CODE = re.compile(r"<(?P<name>(?:[a-z]{1,12}:)?parameter)(?:=|[ \t]+name=)[\"']?(?:code|program|script)[\"']?>")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,16 +63,21 @@ class Blocks:
         self._tools = tools
         self._parser = parser
         self._longest = longest
-        self._json_left = _TRIES
+        self._json_left = self._calls_left = _TRIES
 
     def find(self, text: str) -> tuple[list[Block], list[str]]:
         """The blocks, and the lines of `text` as they are counted in them."""
         lines = text.split("\n")
         return list(self._walk(lines)), lines
 
-    def _walk(self, lines: Sequence[str]) -> Iterator[Block]:
+    def _walk(self, lines: list[str]) -> Iterator[Block]:
         at = found = 0
         while at < len(lines) and found < _MANY:
+            if calls := self._calls(lines, at):
+                yield from calls
+                found += len(calls)
+                at = calls[-1].end
+                continue
             block = (
                 read_fence(lines, at, self._parser, self._longest) or self._element(lines, at) or self._json(lines, at)
             )
@@ -83,6 +91,10 @@ class Blocks:
             else:
                 yield block
             at = max(block.end, at + 1)
+            is_in_words = block.inline and block.label == "plain"
+            if block.rest.strip() and not is_in_words:  # another block may begin on the line that ends this one
+                at -= 1
+                lines[at] = block.rest
 
     def _inside(self, block: Block) -> list[Block]:
         """The fences that an element has in it."""
@@ -95,6 +107,26 @@ class Blocks:
         label: Label = "python" if block.label == "python" and inner.label == "plain" else inner.label
         return [replace(inner, label=label, start=block.start, end=block.end, closed=inner.closed or block.closed)]
 
+    def _calls(self, lines: Sequence[str], start: int) -> list[Block]:
+        """Calls in the tokens of a model, the first of which begins in this line."""
+        head = HEAD.search(lines[start])
+        if head is None or not self._calls_left:
+            return []
+        self._calls_left -= 1
+        text = "\n".join([lines[start][head.start() :], *lines[start + 1 :]])
+        found = find_calls(text, self._tools)
+        rest, _, _ = text[found[-1].end :].partition("\n") if found else ("", "", "")
+        return [
+            Block(
+                label="python",
+                text=call.program,
+                start=start,
+                end=start + text.count("\n", 0, found[-1].end) + 1,
+                rest=rest if call is found[-1] else "",
+            )
+            for call in found
+        ]
+
     def _element(self, lines: Sequence[str], start: int) -> Block | None:
         opening = _ELEMENT.match(lines[start]) or _SPECIAL.search(lines[start])
         if opening is None:
@@ -102,7 +134,8 @@ class Blocks:
         name = (opening["special"] or opening["name"] or "").lower()
         if name == "parameter" and (opening["parameter"] or "").lower() not in ("code", "program", "script"):
             return None
-        close = f"</{name}>"
+        close = f"</{(opening['space'] or '').lower()}{name}>"
+        label: Label = "python" if opening["label"] or name in _STRONG or name.startswith(_RUN) else "plain"
         body: list[str] = []
         first: Block | None = None
         tried = 0
@@ -112,17 +145,18 @@ class Blocks:
             cut = ended.start() if ended else line.lower().find(close) if close != "</>" else -1
             if cut >= 0:
                 rest = line[ended.end() if ended else cut + len(close) :]
-                block = self._made(name, [*body, line[:cut]], start, at + 1, rest=rest)
+                block = self._made(name, label, [*body, line[:cut]], start, at + 1, rest=rest.replace("</pre>", ""))
                 first, tried = first or block, tried + 1
                 if block.label == "other" or tried == _TRIES or self._parser.parse(block.text).tree is not None:
                     return block
             body.append(line)
-        return first or self._made(name, body, start, len(lines), closed=False)
+        return first or self._made(name, label, body, start, len(lines), closed=False)
 
-    def _made(self, name: str, body: list[str], start: int, end: int, *, closed: bool = True, rest: str = "") -> Block:
+    def _made(
+        self, name: str, label: Label, body: list[str], start: int, end: int, *, closed: bool = True, rest: str = ""
+    ) -> Block:
         text = "\n".join(body).strip("\n").rstrip()
         text = text if "\n" in text else text.strip()
-        label: Label = "python" if name in _STRONG or name.startswith(("execute_", "python")) else "plain"
         if name in _CALLS or not name:
             found = self._call(text)
             label, text = ("python", found) if found is not None else ("plain", text)
@@ -131,8 +165,11 @@ class Blocks:
 
     def _call(self, text: str) -> str | None:
         """The one call that an element has in it; several are none."""
+        calls = find_calls(text, self._tools)
+        if calls:
+            return calls[0].program if len(calls) == 1 else None
         if (code := _CODE.search(text)) is not None:
-            body, _, rest = text[code.end() :].partition("</parameter>")
+            body, _, rest = text[code.end() :].partition(f"</{code['name']}>")
             return body.strip("\n").rstrip() if _CODE.search(rest) is None else None
         try:
             return read_call(json.loads(text, strict=False), self._tools)

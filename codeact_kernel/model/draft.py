@@ -188,6 +188,8 @@ class Draft:
                 self._thinking = True
                 return []
         self._take(part)
+        if not self._is_program:
+            return self._show("prose", part)
         indent = len(self._fence["indent"])
         return self._show_in_block(line[min(len(line) - len(line.lstrip(" \t")), indent) :])
 

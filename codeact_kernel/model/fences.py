@@ -30,10 +30,12 @@ _OTHER_ENDINGS = 20
 """Lines that may close one in another form and are tried."""
 
 OPENING = re.compile(
-    r"(?P<quote>(?:[ \t]*+>)*+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)"
+    r"(?P<quote>(?:(?:[ \t]*+>)++ ?+)?+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)"
     r"(?P<mark>`{3,}+|~{3,}+)(?P<info>[^\n]*)"
 )
-END_TOKENS = re.compile(r"(?:<\|[a-z_]{1,30}\|>|</s>|<(?:end_of_turn|end_code|eot|eos)>)", re.IGNORECASE)
+END_TOKENS = re.compile(r"(?:<\|/?[a-z_]{1,30}\|>|</s>|<(?:end_of_turn|end_code|eot|eos)>)", re.IGNORECASE)
+_LAST_TOKEN = re.compile(rf"{END_TOKENS.pattern}\Z", re.IGNORECASE)
+_TOKEN_CHARACTERS = 40
 _AFTER = re.compile(rf"[ \t]*+(?:(?:{END_TOKENS.pattern}|{TAG.pattern})[ \t]*+)?", re.IGNORECASE)
 """What may follow a fence that stands at the end of a line of code."""
 _QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
@@ -236,11 +238,25 @@ class _Body:
         lines = [line[min(len(line) - len(line.lstrip()), self._indent) :] for line in body]
         text = "\n".join(lines)
         begins = self._info.strip().partition(" ")[2].strip()
-        if label == "python" and "(" in begins and not _ATTRIBUTE.match(begins):
+        if label == "python" and "(" in begins[1:] and not _ATTRIBUTE.match(begins):
             text = f"{begins}\n{text}"
         if next((line for line in lines if line.strip()), "").startswith((" ", "\t")):
             text = textwrap.dedent(text)
-        return text.rstrip()
+        text = _without_end_tokens(text.rstrip())
+        return text if label == "other" else _without_prompts(text)
+
+
+def _without_end_tokens(text: str) -> str:
+    while (token := _LAST_TOKEN.search(text, max(0, len(text) - _TOKEN_CHARACTERS))) is not None:
+        text = text[: token.start()].rstrip()
+    return text
+
+
+def _without_prompts(text: str) -> str:
+    """The program of a session: what follows the prompts, without what was printed in between."""
+    if not text.lstrip().startswith(">>> "):
+        return text
+    return "\n".join(line[4:] for line in text.lstrip().split("\n") if f"{line} ".startswith((">>> ", "... ")))
 
 
 def _opens_python(info: str) -> bool:

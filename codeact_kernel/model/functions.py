@@ -11,7 +11,7 @@ import keyword
 from collections.abc import Collection
 from typing import cast
 
-__all__ = ["FunctionCall", "get_field", "read_call", "unwrap"]
+__all__ = ["FunctionCall", "get_field", "is_runner", "read_call", "unwrap"]
 
 _NAME, _ARGUMENTS = 64, 1 << 20
 _RUNNERS = frozenset(
@@ -84,6 +84,11 @@ class FunctionCall:
 def get_field(value: object, name: str) -> object:
     """Return a field of a JSON object; `None` where there is no such field, or no object."""
     return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
+
+
+def is_runner(name: str) -> bool:
+    """Whether a function of this name runs code."""
+    return name in _RUNNERS
 
 
 def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str | None:

@@ -11,7 +11,7 @@ from typing import cast
 
 from .blocks import Blocks, drop_reasoning
 from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
-from .functions import unwrap
+from .functions import read_call, unwrap
 from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data, statements_of
 from .reasoning import TAG
 
@@ -31,7 +31,8 @@ _WORD = re.compile(r"[^\W\d_]{2,}")
 _CODE_SIGNS = re.compile(r"\w\(|[=\[\]{}]|\w\.\w+\(")
 _LINE_PREFIX = re.compile(r"(?:>>> |\.\.\. |[-*>] |\d{1,3}[.)] |In \[\d{1,4}\]: )")
 _WRAPPER = re.compile(r"</?(?:answer|final|final_answer|response|output)>", re.IGNORECASE)
-_LABEL_LINE = re.compile(r"(?:python3?|py|tool_code)\n", re.IGNORECASE)
+_LABEL_LINE = re.compile(r"(?:python3?|py|tool_code)\n++", re.IGNORECASE)
+_SPAN = re.compile(r"(``?)([^`\n]+)\1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +122,7 @@ class _Finder:
         """The answer as a program without any block."""
         text = text.strip()
         text = text[label.end() :] if (label := _LABEL_LINE.match(text)) else text
+        text = span[2].strip() if (span := _SPAN.fullmatch(text)) else text
         parsed = self._parse(text)
         inner = unwrap(text, parsed.tree, self._tools)
         if inner is not None:
@@ -221,12 +223,16 @@ class _Finder:
         )
 
     def _is_code_in_json(self, text: str) -> bool:
+        """Whether it is JSON with code in it, or a list of calls."""
         try:
-            value: object = json.loads(text, strict=False) if text.lstrip().startswith("{") else None
+            value: object = json.loads(text, strict=False) if text.lstrip().startswith(("{", "[")) else None
         except (ValueError, RecursionError):
             return False
         values = cast("dict[str, object]", value).values() if isinstance(value, dict) else ()
-        return any(isinstance(one, str) and self._calls(self._parse(one)) for one in values)
+        items = cast("list[object]", value) if isinstance(value, list) else []
+        return any(isinstance(one, str) and self._calls(self._parse(one)) for one in values) or any(
+            read_call(one, self._tools) is not None for one in items
+        )
 
     def _names_call(self, text: str) -> bool:
         return any(f"{name}(" in text for name in self._tools)

@@ -14,26 +14,37 @@ TAG_CHARACTERS = 120
 """A longer text is no tag: this bounds what is held back."""
 
 _NAMES = (
-    "thinking|think|thoughts?|reasoning|reason|reflection|reflect|analysis|analyze|scratchpad|inner_thoughts?"
-    "|(?:inner|internal)_monologue|chain_of_thought|cot|rationale|planning|plan|deliberation|brainstorm|draft"
-    "|antthinking"
+    "(?:[a-z]{1,12}[_-]){0,2}(?:think|thought|reasoning|reflection)[a-z_-]{0,20}"
+    "|reason|reflect|analysis|analyze|scratchpad|(?:inner|internal)_monologue|cot|rationale|planning|plan"
+    "|deliberation|brainstorm|draft|antthinking"
 )
+_BARE_FINAL = "assistantfinal"
+"""What is left of `<|start|>assistant<|channel|>final<|message|>` where an endpoint drops the special tokens."""
 TAG = re.compile(
-    rf"</?(?:[a-z]{{1,12}}:)?(?:{_NAMES})(?:\s[^<>\n]{{0,60}})?>"
+    rf"</? ?(?:[a-z]{{1,12}}:)?(?:{_NAMES})(?:\s[^<>\n]{{0,60}})?>"
     r"|\[/?THINK\]|◁/?think▷"
-    r"|<\|(?:begin|end)_of_thought\|>|<\|/?think(?:ing)?\|>"
-    r"|<\|channel\|>(?:analysis|commentary|final)[^<\n]{0,40}<\|message\|>",
+    r"|<\|/?[a-z_]{0,20}(?:think|thought|reasoning)[a-z_]{0,20}\|>"
+    r"|<unused9[45]>|<\|channel>|<channel\|>"
+    r"|<\|channel\|>(?:analysis|commentary|final)[^<\n]{0,60}(?:<\|constrain\|>[^<\n]{0,20})?<\|message\|>"
+    rf"|(?-i:{_BARE_FINAL})",
     re.IGNORECASE,
 )
 """One tag of reasoning, opening or closing."""
-_CLOSING = ("</", "[/", "◁/", "<|/", "<|end_", "<|channel|>final")
-PARTIAL = re.compile(rf"(?:<\|channel\|>[^\n]{{0,60}}|`{{0,2}}[<\[◁][^<>\[\n]{{0,{TAG_CHARACTERS}}}|`{{1,2}})\Z")
+_CLOSING = re.compile(
+    r"</|\[/|◁/|<\|/|<\|[a-z_]*?end|<unused95|<channel\||<\|channel\|>(?:final|commentary[^<\n]* to=)"
+    rf"|{_BARE_FINAL}",
+    re.IGNORECASE,
+)
+PARTIAL = re.compile(
+    rf"(?:<\|channel\|>[^\n]{{0,{TAG_CHARACTERS}}}|`{{0,2}}[<\[◁][^<>\[\n]{{0,{TAG_CHARACTERS}}}|`{{1,2}}"
+    rf"|{'(?:'.join(_BARE_FINAL)}{')?' * (len(_BARE_FINAL) - 1)})\Z"
+)
 """The end of a text that may become a tag."""
 
 
 def is_closing(tag: re.Match[str]) -> bool:
     """Whether a match of `TAG` ends the reasoning."""
-    return tag[0].lower().startswith(_CLOSING)
+    return _CLOSING.match(tag[0]) is not None
 
 
 def is_tag(tag: re.Match[str]) -> bool:

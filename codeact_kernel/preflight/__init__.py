@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Collection, Container, Iterable, Mapping
 from hashlib import sha256
 from itertools import islice
+from typing import cast
 
 from ..settings import Limits
 from .direct import DirectCall, direct_call
@@ -20,7 +21,7 @@ from .reading import Reading
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
 from .statements import Statements
-from .syntax import describe, may_be_newer
+from .syntax import describe, may_be_newer, without_spaces
 
 __all__ = [
     "Cleaned",
@@ -100,14 +101,30 @@ def _check(
 
 
 def fingerprint(program: str) -> str:
-    """The same text for programs that differ only in spaces, blank lines and comments."""
+    """The same text for programs that differ only in spaces, comments, docstrings and the like."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            text = ast.dump(ast.parse(program))
+            tree = ast.parse(program)
+            _drop_idle_statements(tree)
+            text = ast.dump(tree)
         except (SyntaxError, ValueError, RecursionError, MemoryError):  # one for the guest alone, or a wrong one
-            text = "\n".join(line.strip() for line in program.splitlines() if line.strip())
+            text = without_spaces(program)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _drop_idle_statements(tree: ast.Module) -> None:
+    """Drop `pass`, docstrings and other constants, but for the last statement, which is the value of a program."""
+    for node in ast.walk(tree):
+        body: object = getattr(node, "body", None)
+        if isinstance(body, list):
+            statements = cast("list[ast.stmt]", body)
+            last = statements[-1:] if node is tree else []
+            body[:] = [one for one in statements if one in last or not _is_idle(one)]
+
+
+def _is_idle(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
 def _refused(message: str) -> Report:

@@ -7,17 +7,21 @@ from collections.abc import Collection
 
 __all__ = ["NAME_FAILURES", "Probes", "catches", "handles", "truth_of"]
 
-IMPORT_FAILURES = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+IMPORT_FAILURES = frozenset(
+    {"ImportError", "ModuleNotFoundError", "PackageNotFoundError", "Exception", "BaseException"}
+)
 NAME_FAILURES = frozenset({"NameError", "UnboundLocalError"})
 PROBES = frozenset({"find_spec", "TYPE_CHECKING"})
+MACHINE = frozenset({"hexversion", "platform", "version_info"})
+"""What a program asks about where it runs, before it imports what is only elsewhere."""
 
 
 class Probes:
-    """What a program asks about modules before it imports them.
+    """What a program asks about modules, or about the machine, before it imports them.
 
     Attributes:
         modules: their first names, where the text has them.
-        flags: the names that hold the answers.
+        flags: the names that hold the answers, or that begin as false: what they switch on may be off.
         failures: the names of what an import that fails raises, also those that the program gives to several of them.
     """
 
@@ -32,12 +36,21 @@ class Probes:
         match node:
             case ast.Call(args=[ast.Constant(value=str(module)), *_]) if self.asks(node.func):
                 self.modules.add(module.partition(".")[0])
+            case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=str(module))):
+                self.modules.add(module.partition(".")[0])  # of `sys`: the program itself makes it, perhaps
             case ast.Assign(targets=targets, value=value):
                 names = {target.id for target in targets if isinstance(target, ast.Name)}
                 if _name_of(value) in IMPORT_FAILURES or _any_of(value, IMPORT_FAILURES):
                     self.failures |= names
-                if any(map(self.asks, ast.walk(value))):
+                if any(map(self.asks, ast.walk(value))) or _is_false(value):
                     self.flags |= names
+            case ast.AnnAssign(target=ast.Name(name), value=value) if value is not None and _is_false(value):
+                self.flags.add(name)
+            case ast.arguments():
+                parameters = [*node.posonlyargs, *node.args]
+                given = [*zip(reversed(parameters), reversed(node.defaults), strict=False)]
+                given += [(one, value) for one, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value]
+                self.flags |= {one.arg for one, value in given if _is_false(value)}
             case ast.NamedExpr(target=ast.Name(name), value=value) if any(map(self.asks, ast.walk(value))):
                 self.flags.add(name)
             case ast.FunctionDef(name=name) if any(map(self.asks, ast.walk(node))):
@@ -52,9 +65,13 @@ class Probes:
                 pass
 
     def asks(self, node: ast.AST) -> bool:
-        """Whether this asks if a module is there, or has the answer."""
-        name = _name_of(node)
-        return name in PROBES or name in self.flags or (name == "modules" and isinstance(node, ast.Attribute))
+        """Whether this asks if a module is there or where the program runs, or has the answer."""
+        match node:
+            case ast.Attribute(value=ast.Name(id="os"), attr="name") | ast.Attribute(attr="modules"):
+                return True
+            case _:
+                name = _name_of(node)
+                return name in PROBES or name in MACHINE or name in self.flags
 
 
 def _name_of(node: ast.AST) -> str:
@@ -64,6 +81,10 @@ def _name_of(node: ast.AST) -> str:
             return name
         case _:
             return ""
+
+
+def _is_false(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and not node.value
 
 
 def _any_of(node: ast.AST, names: Collection[str]) -> bool:
@@ -77,7 +98,9 @@ def catches(handler: ast.ExceptHandler, names: Collection[str]) -> bool:
 
 def handles(manager: ast.expr, names: Collection[str]) -> bool:
     """Whether the `with` block of `manager` is one like `suppress(ImportError)`."""
-    return isinstance(manager, ast.Call) and any(_name_of(one) in names or _any_of(one, names) for one in manager.args)
+    given = manager.args if isinstance(manager, ast.Call) else []
+    values = [one.value if isinstance(one, ast.Starred) else one for one in given]
+    return any(_name_of(one) in names or _any_of(one, names) for one in values)
 
 
 def truth_of(test: ast.expr) -> bool | None:

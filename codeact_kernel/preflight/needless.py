@@ -139,9 +139,9 @@ class _Needless:
     def _is_module_of_tools(self, alias: ast.alias, owner: str) -> bool:
         """Whether the module is only used as `tools.get_orders`, which then loses its first part."""
         top = alias.name.partition(".")[0]
-        if top not in TOOL_MODULES and top not in self._tools:
-            return False
         members = self._members.get(owner, [])
+        if top == "__main__" or not (members or top in TOOL_MODULES or top in self._tools):
+            return False
         if (
             len(members) > MANY
             or self._uses[owner] != len(members)

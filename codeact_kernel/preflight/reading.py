@@ -131,6 +131,7 @@ class Reading(ast.NodeVisitor):
         self.members: list[tuple[str, str, int]] = []
         self.awaited: list[tuple[str, ast.expr, Scope]] = []
         self.attributes: list[Use] = []
+        self.unbound: list[Binding] = []
         self.functions: list[Scope] = []
         self.probes = Probes()
         self.guards = self.name_guards = 0
@@ -185,6 +186,13 @@ class Reading(ast.NodeVisitor):
         self.name_guards -= name_guard
         self.branches -= branch
 
+    def visit_branch(self, nodes: Iterable[ast.AST], *, never: bool, guard: bool = False, branch: bool = False) -> None:
+        """Visit nodes that may `never` run: only the names that they bind count then."""
+        calls, awaited = len(self.calls), len(self.awaited)
+        self.visit_each(nodes, guard=guard or never, name_guard=never, branch=branch)
+        if never:
+            del self.calls[calls:], self.awaited[awaited:]
+
     def visit_repeated(self, node: ast.AST) -> None:
         """What stands in `node` may happen any number of times."""
         self.loops += 1
@@ -195,7 +203,7 @@ class Reading(ast.NodeVisitor):
         never = truth_of(node.test) is False
         self.visit(node.test)
         self.loops += 1
-        self.visit_each(node.body, guard=never, name_guard=never)
+        self.visit_branch(node.body, never=never)
         self.loops -= 1
         self.visit_each(node.orelse)
 
@@ -204,7 +212,7 @@ class Reading(ast.NodeVisitor):
         self.visit(node.test)
         for part, runs in ((node.body, True), (node.orelse, False)):
             never = truth is (not runs)
-            self.visit_each(part, guard=never or (truth is None and asks), name_guard=never, branch=truth is None)
+            self.visit_branch(part, never=never, guard=truth is None and asks, branch=truth is None)
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
         self.visit(node.test)
@@ -283,6 +291,14 @@ class Reading(ast.NodeVisitor):
     def visit_arg(self, node: ast.arg) -> None:
         self.bind(node.arg, node.lineno)
         self.visit_each([node.annotation], name_guard=True)
+
+    def visit_Assign(self, node: ast.Assign) -> None:
+        if self.scope.kind == "function":
+            new = {target.id for target in node.targets if isinstance(target, ast.Name)} - self.scope.bound
+            read = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+            for name in sorted(new & read - self.scope.globals):
+                self.unbound.append(Binding(name, node.lineno, "binds", self.scope))
+        self.generic_visit(node)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit_each([node.annotation], name_guard=True)

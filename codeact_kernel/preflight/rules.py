@@ -37,9 +37,15 @@ LIBRARIES = frozenset({
 NETWORK = frozenset({"http_get", "http_get_async", "http_post", "http_request"})
 NAMES_SHOWN = 12
 NAMES_COMPARED = 50
-CHARTS = frozenset({"altair", "bokeh", "matplotlib", "plotly", "plotnine", "pylab", "pyplot", "seaborn"})
+# fmt: off
+CHARTS = frozenset({
+    "altair", "bokeh", "holoviews", "hvplot", "matplotlib", "mpl_toolkits", "plotext", "plotly", "plotnine",
+    "pyecharts", "pygal", "pylab", "pyplot", "seaborn",
+})
+# fmt: on
 CHART_NAMES = frozenset({"alt", "plt", "px", "sns"})
 SHOW = "To draw a chart, call `show(rows, chart='bar', x=..., y=...)`, which needs no import."
+SHOW_ALL = "To show text, a table or a picture, call `show(value)`, which needs no import."
 CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
@@ -54,9 +60,9 @@ def find_problems(
     library, graph = _Library(modules), CallGraph(reading)
     yield _direct_tools(reading, direct)
     yield _wrong_imports(reading, tools, library, known)
-    yield _rebound_tools(reading, tools, library)
+    yield _rebound_tools(reading, graph, tools, library)
     yield _wrong_calls(reading, graph, tools, direct)
-    yield _wrong_awaits(reading, tools)
+    yield _wrong_awaits(reading, graph, tools)
     yield _undefined_names(reading, graph, tools, library, known, direct)
     yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
 
@@ -109,6 +115,8 @@ def _wrong_imports(
             remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
             if top in CHARTS:
                 remedy = SHOW
+            elif top == "IPython":
+                remedy = SHOW_ALL
             elif top in CLIENTS and "http_get" in known:
                 remedy = "Call `http_get(url)` or `http_post(url, json=...)`, which need no import."
             yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
@@ -136,17 +144,21 @@ def _named(call: Call) -> str:
             return ""
 
 
-def _rebound_tools(reading: Reading, tools: Mapping[str, ToolFacts], library: _Library) -> Iterator[Problem]:
+def _rebound_tools(
+    reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts], library: _Library
+) -> Iterator[Problem]:
     seen = set[str]()
+    # `x = x(...)` in a function: there `x` is no tool any more, and has no value yet.
+    lost = {bound for bound in reading.unbound if graph.runs(bound.scope)}
     refused = {found.line for found in reading.imports if library.lacks(found)}
-    for bound in reading.bindings:
+    for bound in (*reading.bindings, *reading.unbound):
         name, kind = bound.name, bound.scope.kind
         if name in seen or not (name in tools or name in RESERVED):
             continue
         if bound.verb == "imports" and bound.line in refused:
             continue
         # A variable of a function hides the tool there only; a function of that name, wherever it is, fakes the tool.
-        if kind != "module" and not (kind == "function" and bound.verb == "defines"):
+        if kind != "module" and not (kind == "function" and bound.verb == "defines") and bound not in lost:
             continue
         seen.add(name)
         what = "a tool" if name in tools else "a function of the sandbox"
@@ -162,18 +174,18 @@ def _wrong_calls(
     reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
 ) -> Iterator[Problem]:
     for call in reading.calls:
-        if call.name in reading.module.bound or not call.scope.means_global(call.name):
+        if call.name in reading.module.bound or not call.scope.means_global(call.name) or not graph.runs(call.scope):
             continue
         if call.name in tools:
             yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
         elif call.name in CALLERS and _named(call) not in direct:
             yield from _wrong_call_tool(call, reading, tools)
-        elif call.name == "input" and graph.runs(call.scope):
+        elif call.name == "input":
             remedy = "Take the value from a tool or write it in the program."
             yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
 
 
-def _wrong_awaits(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+def _wrong_awaits(reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
     """What would fail only after the tool was called. A plain `await tool(...)` works."""
     for word, node, scope in reading.awaited:
         match word, node:
@@ -187,7 +199,7 @@ def _wrong_awaits(reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[
                 remedy = "Assign it to a variable."
             case _:
                 continue
-        if name in tools and name not in reading.module.bound and scope.means_global(name):
+        if name in tools and name not in reading.module.bound and scope.means_global(name) and graph.runs(scope):
             yield Problem.at(node.lineno, fault, remedy)
 
 

@@ -13,7 +13,7 @@ import sys
 
 from .report import Problem, clip, quote
 
-__all__ = ["describe", "may_be_newer"]
+__all__ = ["describe", "may_be_newer", "without_spaces"]
 
 HOST = sys.version_info[:2]
 GUEST = (3, 14)
@@ -26,6 +26,7 @@ LITERAL = re.compile(
           | (?P<single>['"]) (?:\\.|(?!(?P=single))[^\n\\])* (?P=single)? )""",
     re.DOTALL | re.VERBOSE,
 )
+SPACES = re.compile(rf"{LITERAL.pattern} | (?<=\S)[ \t]++", LITERAL.flags)
 # Type parameters and `type X = ...` (3.12), `except A, B:` (3.14).
 STATEMENT = re.compile(r"\b(?:type|def|class)\s+\w+\s*\[|\btype\s+\w+\s*=|\bexcept\b[^:\n(]{0,200},")
 PROSE = re.compile(r"\s*(\w+),?(?: [\w'`]+[,.:!]?){2,}")
@@ -46,6 +47,12 @@ def _is_newer(literal: re.Match[str]) -> bool:
     except SyntaxError:
         return True
     return False
+
+
+def without_spaces(program: str) -> str:
+    """A program without comments and blank lines, and without spaces but in literals and at the beginning of lines."""
+    text = SPACES.sub(lambda found: "" if found[0][0] in "# \t" else found[0], program)
+    return "\n".join(line for line in text.splitlines() if line.strip())
 
 
 def describe(error: SyntaxError, program: str) -> Problem:

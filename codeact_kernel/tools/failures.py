@@ -49,10 +49,12 @@ SECRETS = re.compile(
 ENVIRONMENT = re.compile(r"environ\(\{.*", re.DOTALL)
 TRACEBACK = re.compile(r"Traceback \(most recent call last\)|^[ \t]+File \"[^\n]*\", line \d+", re.MULTILINE)
 WORD = re.compile(r"\w{4,}")
+ABOUT_INPUT = re.compile(r"\b(?:not found|unknown|invalid|unsupported|no such|not exist|must be|should be)\b")
 MANY_GIVEN = 200
 """Values in a call's arguments that are looked for in the tool's error."""
 LONGEST_GIVEN = 300
 MARK = re.compile(r"\x00(\d{1,6})\x00")
+QUOTES = "'\"`‘’“”"
 ADDRESS = re.compile(r" at 0x[0-9A-Fa-f]{6,}")
 
 # Between quotes a path may hold spaces, and the other quotes; bounded, or hostile text takes seconds.
@@ -91,8 +93,9 @@ def told(name: str, error: BaseException, characters: int, arguments: str = "{}"
 def is_tools_own(error: BaseException, arguments: str) -> bool:
     """Whether a tool raised `error` for a reason of its own, so that no other program can avoid it.
 
-    The arguments are the reason only where there are some, and either the exception is a ValueError, which is how
-    Python says that an argument is wrong, or its text names an argument, its value, or a word of it.
+    The arguments are the reason only where there are some, and the exception is a ValueError, which is how Python says
+    that an argument is wrong, or its text names an argument, its value, or a word of it, or says "not found" or the
+    like, and is not Python's or the system's own.
     """
     values = _values(arguments)
     if not values:
@@ -103,6 +106,8 @@ def is_tools_own(error: BaseException, arguments: str) -> bool:
         message = str.__getitem__(str(error), slice(LONGEST_READ)).casefold()
     except BaseException:  # as above
         return True
+    if not isinstance(error, OSError | ImportError | TypeError) and ABOUT_INPUT.search(message):
+        return False
     said = set(re.findall(r"\w+", message))
     given = {value.casefold() for value in values}
     words = {word for value in given for word in WORD.findall(value)}
@@ -169,7 +174,7 @@ def _with_marks(message: str, known: Collection[str]) -> tuple[str, list[str]]:
 
     A path that only begins like a known one is another path, and is masked.
     """
-    paths = {path for path in known if 1 < len(path) <= LONGEST_GIVEN and not SECRETS.search(path)}
+    paths = {path for path in _given_paths(known) if 1 < len(path) <= LONGEST_GIVEN and not SECRETS.search(path)}
     paths |= {repr(path)[1:-1] for path in paths}
     kept: list[str] = []
     if not paths or "\0" in message:
@@ -177,13 +182,24 @@ def _with_marks(message: str, known: Collection[str]) -> tuple[str, list[str]]:
 
     def mark(found: re.Match[str]) -> str:
         text = found[0]
-        path = text.strip("'\"`‘’“”").rstrip(".!?")
+        path = text.strip(QUOTES).rstrip(".!?").removeprefix("file://")
         if path not in paths:
             return text
-        kept.append(path)
-        return text.replace(path, f"\0{len(kept) - 1}\0", 1)
+        kept.append(text)
+        return f"\0{len(kept) - 1}\0"
 
+    for path in paths:
+        if " " in path and PATHS.match(path):  # without quotes around it, it would be taken for a shorter one
+            message = re.sub(rf"(?<![\w./~]){re.escape(path)}(?![\w/\\-]|\.\w)", mark, message)
     return PATHS.sub(mark, message), kept
+
+
+def _given_paths(values: Collection[str]) -> set[str]:
+    """The values of a call, the paths that stand in them, as in SQL, and these in the form that Python gives them."""
+    texts = [value[:LONGEST_READ] for value in values if not PATHS.match(value[:LONGEST_READ])]
+    inside = {path.strip(QUOTES) for text in texts for path in PATHS.findall(text)}
+    paths = {*values, *inside}
+    return paths | {os.path.normpath(path) for path in paths if path.startswith("/")}
 
 
 def without_secrets(message: str) -> str:

@@ -78,6 +78,15 @@ def of_the_known_places() -> Iterable[str]:
     return [rf"(?<![\w.]){re.escape(place)}(?![\w-])" for place in ("/root", "/home/me/my own project", "/a/a/a/a/a/a")]
 
 
+@computed(
+    "codeact_kernel/tools/failures.py",
+    "f'(?<![\\\\w./~]){re.escape(path)}(?![\\\\w/\\\\\\\\-]|\\\\.\\\\w)'",
+    "a path of the call is a literal in it",
+)
+def of_the_given_paths() -> Iterable[str]:
+    return [rf"(?<![\w./~]){re.escape(path)}(?![\w/\\-]|\.\w)" for path in ("/srv/my x.csv", "/a/a /a/a /a")]
+
+
 @computed("codeact_kernel/show/grammar.py", "schema['pattern']", "it stands in the grammar of charts, which is ours")
 def of_the_grammar() -> Iterable[str]:
     def inside(schema: Any) -> Iterator[str]:

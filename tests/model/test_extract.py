@@ -244,6 +244,11 @@ def test_the_display_never_sees_a_fence_or_what_follows_the_program() -> None:
         assert shown(Reader(), text, size) == {"prose": "Now:\n", "program": "x = '``'\n"}
 
 
+def test_a_block_that_is_no_program_is_shown_as_it_stands() -> None:
+    text = "- ````\n - x\n  ````\n> ```json\n>  {}\n"
+    assert shown(Reader(), text, 1)["prose"] == text
+
+
 def test_text_is_shown_as_soon_as_it_cannot_be_a_fence() -> None:
     reader = Reader()
     seen = [

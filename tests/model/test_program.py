@@ -41,6 +41,11 @@ DRAFT = block("send_mail('everybody')")
 GOOD = block(SEND)
 CODE_CALL = '{"name": "execute_code", "arguments": {"code": "orders = get_orders(1)\\nlen(orders)"}}'
 
+MAIL = '{"name": "send_mail", "arguments": {"to": "%s"}}'
+ARGUMENTS, MAILED = '{"to": "bob"}', "send_mail(to='bob')"
+KIMI = "<|tool_call_begin|>functions.%s:0<|tool_call_argument_begin|>%s<|tool_call_end|>"
+DEEPSEEK = "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>%s<｜tool▁call▁end｜><｜tool▁calls▁end｜>"
+
 REASONING = [
     (f"First idea:\n{DRAFT}\nNo, only bob.\n</think>\n{GOOD}", SEND),
     (f"{DRAFT}</think>{GOOD}", SEND),
@@ -64,6 +69,25 @@ REASONING = [
     (f"[THINK]{DRAFT}[/THINK]{GOOD}", SEND),
     (f"◁think▷{DRAFT}◁/think▷{GOOD}", SEND),
     (f"<|channel|>analysis<|message|>{DRAFT}<|end|><|start|>assistant<|channel|>final<|message|>{GOOD}", SEND),
+    *[
+        (f"{opening}\n{DRAFT}\nNo.{closing}\n{GOOD}", SEND)
+        for opening, closing in (
+            ("<thought_process>", "</thought_process>"),
+            ("<inner-thinking>", "</inner-thinking>"),
+            ("<seed:think>", "</ seed:think >"),
+            ("<|START_THINKING|>", "<|END_THINKING|><|START_RESPONSE|>"),
+            ("<|thinking_start|>", "<|thinking_end|>"),
+            ("<|begin_of_thought|>", "<|end_of_thought|>"),
+            ("<unused94>thought", "<unused95>"),
+            ("<|channel>thought", "<channel|>"),
+            ("analysisThe user wants a mail.", "assistantfinal"),
+        )
+    ],
+    (
+        f"<|channel|>analysis<|message|>{DRAFT}<|end|><|channel|>commentary to=python code<|message|>{SEND}<|call|>",
+        SEND,
+    ),
+    (f"{DRAFT}</unknown>{GOOD}", RETRY),
     (f"{GOOD}\n<reflection>This is right.</reflection>", SEND),
     (f"<answer>\n{GOOD}\n</answer>", SEND),
     (f"<think>x</think><answer>{SEND}</answer>", SEND),
@@ -99,7 +123,7 @@ LABELS = [
             ),
             *("{python}", "{.python}", "{.python .numberLines}", "python{1,2}", "python:main.py", "python title=x.py"),
             *("ipython", "ipython3", "tool_code", "code", "", "main.py", "language-python", "python-exec", " python"),
-            *("{code-cell} ipython3", "python # the program", "python\t", "{python echo=FALSE}"),
+            *("{code-cell} ipython3", "python # the program", "python\t", "{python echo=FALSE}", "python (3.14)"),
         )
     ],
     *[(block(CALL, label), RETRY) for label in ("text", "markdown", "md", "bash", "json", "output", "pythonic", "js")],
@@ -139,6 +163,12 @@ SEVERAL = [
     (f"{block('x = 1')}\nlen(str(x))", RETRY),
     (f"{block(SEND, '')}\nor\n{block(CALL, '')}", RETRY),
     (f'<tool_call>{{"name": "get_orders", "arguments": {{}}}}</tool_call>\n<tool_call>{CODE_CALL}</tool_call>', RETRY),
+    (f"{block('rate = 0.2')} then {block('round(100*rate)')}", "rate = 0.2\n\nround(100*rate)"),
+    (f"<execute>{CALL}</execute><execute>{SEND}</execute>", RETRY),
+    (f"{MAIL % 'ann'} {MAIL % 'bob'}", RETRY),
+    (f"[{MAIL % 'ann'}, {MAIL % 'bob'}]", RETRY),
+    ('<function=send_mail>{"to": "ann"}</function><function=send_mail>{"to": "bob"}</function>', RETRY),
+    (f"{KIMI % ('send_mail', ARGUMENTS)}{KIMI % ('send_mail', ARGUMENTS.replace('bob', 'ann'))}", RETRY),
 ]
 
 FORMS = [
@@ -159,6 +189,24 @@ FORMS = [
     (f"<tool_call>{CODE_CALL}", TWO),
     (f"<function_call>{CODE_CALL}</function_call>", TWO),
     (f"[TOOL_CALLS][{CODE_CALL}]", TWO),
+    (f"[TOOL_CALLS]send_mail[ARGS]{ARGUMENTS}", MAILED),
+    ('[TOOL_CALLS]execute_code[ARGS]{"code": "get_orders(1)"}', CALL),
+    (f"<function=send_mail>{ARGUMENTS}</function>", MAILED),
+    (f"<|tool_calls_section_begin|>{KIMI % ('send_mail', ARGUMENTS)}<|tool_calls_section_end|>", MAILED),
+    (DEEPSEEK % 'function<｜tool▁sep｜>execute_code\n```json\n{"code": "get_orders(1)"}\n```', CALL),
+    (DEEPSEEK % f"send_mail<｜tool▁sep｜>{ARGUMENTS}", MAILED),
+    ("<tool_call>send_mail\n<arg_key>to</arg_key>\n<arg_value>bob</arg_value>\n</tool_call>", MAILED),
+    ("<tool_call>\n<function=send_mail>\n<parameter=to>\nbob\n</parameter>\n</function>\n</tool_call>", MAILED),
+    ('<invoke name="get_orders">\n<parameter name="user">1</parameter>\n</invoke>', "get_orders(user=1)"),
+    (
+        '<x:function_calls>\n<x:invoke name="python">\n<x:parameter name="code">get_orders(1)</x:parameter>\n'
+        "</x:invoke>\n</x:function_calls>",
+        CALL,
+    ),
+    (f"<|tool_call|>[{MAIL % 'bob'}]<|/tool_call|>", MAILED),
+    ("<function=execute_code>\n<parameter=code>\n123\n</parameter>\n</function>", "123"),
+    ("<function=unknown>{}</function>", WORDS),
+    (f'<pre><code class="language-python">{CALL}</code></pre>', CALL),
     (block(CODE_CALL, "json"), TWO),
     (block(CODE_CALL, ""), TWO),
     (block(CODE_CALL), TWO),
@@ -179,6 +227,7 @@ FORMS = [
     ('{"name": "execute_code", "arguments": {}}', WORDS),
     (f"> {F}python\n> orders = get_orders(1)\n> len(orders)\n> {F}", TWO),
     (f">{F}python\n>{CALL}\n>{F}\nDone.", CALL),
+    (f"> {F}python\n> for x in [1]:\n>     print(x)\n> {F}", "for x in [1]:\n    print(x)"),
     (f"> Do this:\n> {F}python\n> {CALL}\n\nDone.", CALL),
     (f"1. Do\n\n    {F}python\n    for x in [1]:\n        print(x)\n    {F}", "for x in [1]:\n    print(x)"),
     (f"- {F}python\n  {CALL}\n  {F}", CALL),
@@ -199,6 +248,11 @@ FORMS = [
     (f"{F}python\n{TWO}\n{F} # end", TWO),
     (f"{F}python\n{TWO}\n{F} This counts.", TWO),
     (f"{F}python\n{TWO}\n<end_code>", TWO),
+    (f"{F}python\n{TWO}<end_code>\n{F}", TWO),
+    (
+        f"{F}python\n>>> orders = get_orders(1)\n>>> for x in orders:\n...     x\n...\n[1]\n>>> len(orders)\n1\n{F}",
+        "orders = get_orders(1)\nfor x in orders:\n    x\n\nlen(orders)",
+    ),
     (f"Code:\n{F}py\n{TWO}\n{F}<end_code>", TWO),
     (f"{F}python\n{TWO}", TWO),
     (f"Here it is: {F}python\n{TWO}\n{F}", TWO),
@@ -214,6 +268,7 @@ BARE = [
     (f"Here is the program:\n\n{TWO}\n\nIt counts them.", TWO),
     ("Here:\n\n    orders = get_orders(1)\n    len(orders)\n\nDone, as you see.", TWO),
     (f"python\n{TWO}", TWO),
+    (f"`{CALL}`", CALL),
     (f"{TWO}<|im_end|>", TWO),
     ("The program:\nimport json\njson.dumps([1])", "import json\njson.dumps([1])"),
     ("orders = get_orders(1)\nThen I count.\nlen(get_orders(2))", RETRY),
@@ -270,6 +325,8 @@ UNITS = [
     *("```python\n", "```python\n= =\n", "```bash\n", "x ```python\n= =\n</think>\n", "<think></think>", "<think>\n"),
     *("<code>\n", "```\n", "</think>\n", "{\n", '{"name": ', "> ```python\n", "```x\n", "f (1)\n", "f()\n", "f(\n"),
     *("x = '''\n```\n", "<tool_call>", "a ```b``` ", "`<think>`", "```python\nx = 1\n```\n", "```python f()```\n"),
+    *("<function=get_orders>", "<function=get_orders>{", "<arg_key>a</arg_key>", "<parameter=a>", "<|tool_call_end|>"),
+    *("assistantfina", "<a-", "<a_b_think", "<code>x</code> ", "```python\n>>> ", "<eos>", " <eos"),
     *("<", "`", "<|channel|>", "    x\n", "- ```py\n", "x\n", "x ```python\n", "</code>\n<code>", "'''\n```python\n"),
 ]
 

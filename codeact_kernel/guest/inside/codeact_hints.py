@@ -5,7 +5,7 @@ Imported only where a program failed with a KeyError.
 
 import ast
 import linecache
-from types import FrameType, TracebackType
+from types import FrameType, FunctionType, TracebackType
 from typing import Any
 
 import codeact_calls
@@ -45,12 +45,47 @@ def _keys(error: KeyError) -> list[Any]:
         return []
     node = ast.parse(f"({_text(last)}\n)", mode="eval").body
     found = _failing(node, last.tb_frame, error.args[0])
-    return list(dict.keys(found))[: KEYS + 1] if found is not None else _of_last_call(node, error.args[0])
+    if found is None:
+        rows = _iterated(node, last)
+        found = None if rows is None else _lacking(_value(rows, last.tb_frame), error.args[0])
+        node = node if rows is None else rows
+    if found is not None:
+        return list(dict.keys(found))[: KEYS + 1]
+    keys = codeact_calls.last_keys if _is_result(node, last.tb_frame) else ()
+    return [] if error.args[0] in keys else list(keys)
+
+
+def _iterated(node: ast.expr, step: TracebackType) -> ast.expr | None:
+    """What the comprehension around `row["key"]` takes its rows from: its variables are gone once it has failed."""
+    match node:
+        case ast.Subscript(value=ast.Name(id=name)) if name not in step.tb_frame.f_locals:
+            pass
+        case _:
+            return None
+    first, last, start, _ = _position(step)
+    program = ast.parse("".join(linecache.getlines(step.tb_frame.f_code.co_filename)))
+    around = [
+        generator.iter
+        for part in ast.walk(program)
+        if isinstance(part, ast.ListComp | ast.SetComp | ast.DictComp)
+        and (part.lineno, part.col_offset) <= (first or 0, start or 0)
+        and (last or 0) <= (part.end_lineno or 0)
+        for generator in part.generators
+        if isinstance(generator.target, ast.Name)
+        and generator.target.id == name
+        # Another call of a tool in it may have been the last one.
+        and _calls_in(part, step.tb_frame) == _calls_in(generator.iter, step.tb_frame)
+    ]
+    return around[-1] if around else None
+
+
+def _position(step: TracebackType) -> "tuple[int | None, int | None, int | None, int | None]":
+    return list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
 
 
 def _text(step: TracebackType) -> str:
     """The expression that failed."""
-    first, last, start, end = list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
+    first, last, start, end = _position(step)
     if first is None or last is None or start is None or end is None:
         return ""
     lines = [line.encode() for line in linecache.getlines(step.tb_frame.f_code.co_filename)[first - 1 : last]]
@@ -95,9 +130,21 @@ def _value(node: ast.expr, frame: FrameType) -> Any:
             return _NOTHING
 
 
-def _of_last_call(node: ast.expr, key: Any) -> list[Any]:
-    """The keys of what the last call gave, where the expression is about that."""
-    while isinstance(node, ast.Subscript):
-        node = node.value
-    called = isinstance(node, ast.Call)
-    return list(codeact_calls.last_keys) if called and key not in codeact_calls.last_keys else []
+def _is_result(node: ast.expr, frame: FrameType) -> bool:
+    """Whether an expression is about what a tool gave, and about nothing that the program made of it."""
+    match node:
+        case ast.Subscript(value=inner):
+            return _is_result(inner, frame)
+        case ast.Call(func=ast.Name(id="list" | "reversed" | "sorted" | "tuple"), args=[inner, *_]):
+            return _is_result(inner, frame)
+        case _:
+            return _is_call(node, frame)
+
+
+def _is_call(node: ast.AST, frame: FrameType) -> bool:
+    tool = _value(node.func, frame) if isinstance(node, ast.Call) else None
+    return tool is codeact_calls.call_tool or (type(tool) is FunctionType and "__codeact_start__" in tool.__dict__)
+
+
+def _calls_in(node: ast.AST, frame: FrameType) -> int:
+    return sum(_is_call(part, frame) for part in ast.walk(node))
