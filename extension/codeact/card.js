@@ -555,6 +555,13 @@ function drawEnd(root, end) {
 
 // ---- the card ----------------------------------------------------------------------------------------------------
 
+// Give the keys back to the page: in a notebook the nearest element around the card that takes the focus is the cell.
+function leave(card) {
+  for (let node = card.parentElement; node; node = node.parentElement)
+    if (node.hasAttribute("tabindex")) return node.focus({ preventScroll: true });
+  document.activeElement.blur();
+}
+
 function isTypingElsewhere(card) {
   const focused = document.activeElement;
   if (!focused || card.contains(focused)) return false;
@@ -609,6 +616,7 @@ function render({ model, el }) {
     },
     head() {
       const data = model.get("head");
+      if (data.over && card.contains(document.activeElement)) leave(card); // what is focused goes with the live card
       state.textContent = data.state || "writing program";
       card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
@@ -674,7 +682,7 @@ function render({ model, el }) {
       review = data ? new Review(data, send) : null;
       if (attempts.length) attempts[attempts.length - 1].code.hidden = Boolean(review);
       if (!review) {
-        if (had) card.focus();
+        if (had) leave(card);
         return;
       }
       if (data.problem) review.comment.value = comment;
@@ -689,7 +697,7 @@ function render({ model, el }) {
   const focusOn = (node, had) => {
     if (card.contains(document.activeElement) && document.activeElement !== card) return; // something is being typed
     if (node && !isTypingElsewhere(card)) node.focus();
-    else if (had) card.focus(); // what was focused is gone: stay on the card, not at the top of the page
+    else if (had) leave(card); // nothing is left to decide
   };
 
   card.addEventListener("keydown", (event) => {
