@@ -555,11 +555,11 @@ function drawEnd(root, end) {
 
 // ---- the card ----------------------------------------------------------------------------------------------------
 
-// Give the keys back to the page: in a notebook the nearest element around the card that takes the focus is the cell.
+// Give the keys back to the page: in Jupyter to the cell, which stays when its output is replaced.
 function leave(card) {
-  for (let node = card.parentElement; node; node = node.parentElement)
-    if (node.hasAttribute("tabindex")) return node.focus({ preventScroll: true });
-  document.activeElement.blur();
+  const cell = card.closest(".jp-Cell");
+  if (cell) cell.focus({ preventScroll: true });
+  else if (card.contains(document.activeElement)) document.activeElement.blur();
 }
 
 function isTypingElsewhere(card) {
@@ -582,6 +582,7 @@ function render({ model, el }) {
   const boundary = make("span", "ca-dim");
   const time = make("span", "ca-time");
   const stop = button("ca-stop", "Stop", () => {
+    leave(card); // a button that is disabled would lose the focus
     stop.disabled = true;
     stop.textContent = "Stopping…";
     send({ kind: "stop" });
