@@ -152,9 +152,13 @@ class _Turn:
         self.tally.answer = ""
         if (feedback := self.checks.repeated(program)) is not None:
             return program, feedback
+        calls_before = len(self.calls.records)
         program, feedback = await self.reviewed(program, self.refused(program))
         feedback = feedback or await self.run(program, sandbox, early)
-        if feedback is not None and (feedback.counts != "repair" or self.tally.error is not None):
+        error = self.tally.error
+        # A program whose worker was lost before it made a call has done nothing, and may do better in the next worker.
+        lost = error is not None and error.kind == "WorkerLost" and len(self.calls.records) == calls_before
+        if feedback is not None and (feedback.counts != "repair" or (error is not None and not lost)):
             self.checks.remember(program, feedback)
         return program, feedback
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Token as T
 
+from .colours import coloured
 from .safe import for_html
 
 __all__ = ["Line", "highlighted", "lines_of"]
@@ -34,16 +35,6 @@ _KINDS = (
     (T.Name.Decorator, "builtin"),
 )
 
-# Each stands out from white and from near black alike (4.1 to 4.7 to 1): one page serves both themes.
-_COLOURS = {
-    "comment": "#767676",
-    "string": "#2f8458",
-    "number": "#b8601c",
-    "keyword": "#9355d6",
-    "builtin": "#337ab7",
-}
-
-
 def highlighted(program: str) -> str:
     """`program` as HTML with inline colours, to stand in a `<pre>`."""
     return "\n".join("".join(_span(kind, text) for kind, text in line) for line in lines_of(program))
@@ -66,5 +57,4 @@ def lines_of(program: str) -> list[Line]:
 
 
 def _span(kind: str, text: str) -> str:
-    colour = _COLOURS.get(kind)
-    return f'<span style="color:{colour}">{for_html(text)}</span>' if colour else for_html(text)
+    return f'<span style="{coloured(kind)}">{for_html(text)}</span>' if kind else for_html(text)

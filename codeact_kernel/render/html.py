@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..values import STOPPED, Raised
 from .code import highlighted
+from .colours import VARIABLES, coloured
 from .files import files_html
 from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .safe import clip, escaped, for_html
@@ -23,9 +24,7 @@ _SCROLL = "max-height:30em;overflow:auto"
 _DIM = "opacity:.75;font-size:12px"
 _WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # nothing of a program lies beside its box, out of sight
 _CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_WRAP};{_SCROLL};{_MONO}"
-# As in `code`: colours that can be read on white and on near black.
-_RED, _GREEN, _ORANGE, _BLUE = "#d0454c", "#2f8458", "#b8601c", "#337ab7"
-_STATES = {"done": _GREEN, "failed": _RED, "denied": _RED, "stopped": _ORANGE, "waiting for you": _ORANGE}
+_STATES = {"done": "green", "failed": "red", "denied": "red", "stopped": "orange", "waiting for you": "orange"}
 
 
 def to_html(transcript: Transcript) -> str:
@@ -43,7 +42,7 @@ def to_html(transcript: Transcript) -> str:
     if transcript.result is not None and transcript.result.files:
         body.append(_tag("div", "padding:4px 10px", files_html(transcript.result.files)))
     body.append(_tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(footer(transcript))))
-    return _tag("div", f"border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)
+    return _tag("div", f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)
 
 
 def _tag(name: str, style: str, *content: str, more: str = "") -> str:
@@ -56,12 +55,12 @@ def _notes(transcript: Transcript) -> list[str]:
 
 
 def _header(transcript: Transcript) -> str:
-    colour = _STATES.get(transcript.state, _BLUE)
+    colour = _STATES.get(transcript.state, "blue")
     calls = sum(len(attempt.calls) for attempt in transcript.attempts)
     return _tag(
         "div",
         f"display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px",
-        _tag("span", "", "<b>CodeAct</b> ", _tag("b", f"color:{colour}", for_html(transcript.state))),
+        _tag("span", "", "<b>CodeAct</b> ", _tag("b", coloured(colour), for_html(transcript.state))),
         _tag("span", "opacity:.75", _count(calls) if calls else ""),
     )
 
@@ -101,7 +100,7 @@ def _calls(calls: list[CallRow]) -> str:
 
 def _call(row: CallRow) -> str:
     cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
-    wrong = f";color:{_RED}" if isinstance(row.answer, Raised) else ""
+    wrong = f";{coloured('red')}" if isinstance(row.answer, Raised) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
@@ -125,7 +124,7 @@ def _end(transcript: Transcript) -> str:
     if result is None:
         return ""
     if result.error is not None:
-        line = _tag("div", f"padding:4px 10px;color:{_RED};font-weight:bold", for_html(error_text(result.error)))
+        line = _tag("div", f"padding:4px 10px;{coloured('red')};font-weight:bold", for_html(error_text(result.error)))
         return line + (_pre(traceback_text(result.error)) if result.error.traceback else "")
     table = as_table(result.value)
     if table is not None:

@@ -555,6 +555,13 @@ function drawEnd(root, end) {
 
 // ---- the card ----------------------------------------------------------------------------------------------------
 
+// Give the keys back to the page: in Jupyter to the cell, which stays when its output is replaced.
+function leave(card) {
+  const cell = card.closest(".jp-Cell");
+  if (cell) cell.focus({ preventScroll: true });
+  else if (card.contains(document.activeElement)) document.activeElement.blur();
+}
+
 function isTypingElsewhere(card) {
   const focused = document.activeElement;
   if (!focused || card.contains(focused)) return false;
@@ -575,6 +582,7 @@ function render({ model, el }) {
   const boundary = make("span", "ca-dim");
   const time = make("span", "ca-time");
   const stop = button("ca-stop", "Stop", () => {
+    leave(card); // a button that is disabled would lose the focus
     stop.disabled = true;
     stop.textContent = "Stopping…";
     send({ kind: "stop" });
@@ -609,6 +617,7 @@ function render({ model, el }) {
     },
     head() {
       const data = model.get("head");
+      if (data.over && card.contains(document.activeElement)) leave(card); // what is focused goes with the live card
       state.textContent = data.state || "writing program";
       card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
@@ -674,7 +683,7 @@ function render({ model, el }) {
       review = data ? new Review(data, send) : null;
       if (attempts.length) attempts[attempts.length - 1].code.hidden = Boolean(review);
       if (!review) {
-        if (had) card.focus();
+        if (had) leave(card);
         return;
       }
       if (data.problem) review.comment.value = comment;
@@ -689,7 +698,7 @@ function render({ model, el }) {
   const focusOn = (node, had) => {
     if (card.contains(document.activeElement) && document.activeElement !== card) return; // something is being typed
     if (node && !isTypingElsewhere(card)) node.focus();
-    else if (had) card.focus(); // what was focused is gone: stay on the card, not at the top of the page
+    else if (had) leave(card); // nothing is left to decide
   };
 
   card.addEventListener("keydown", (event) => {

@@ -232,39 +232,50 @@ def test_a_cell_that_is_run_again_while_it_waits_asks_again_where_it_can_be_seen
 
 
 @LAB
-def test_the_card_follows_the_dark_theme(front: Front):
-    prepared(front, "keys = [look_up(key) for key in ('a', 'b')]  # both\ndrop(table='old', rows=3)")
-    front.menu("Settings", "Theme")
-    front.page.get_by_text("JupyterLab Dark", exact=True).first.click()
-    front.until(lambda: front.page.evaluate("document.body.dataset.jpThemeLight") == "false")
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_every_text_of_a_card_can_be_read_in_both_themes_while_it_runs_and_when_it_is_done(front: Front, theme: str):
+    prepared(
+        front, "keys = [look_up(key) for key in ('a', 'b')]  # both\ndrop(table='old', rows=3)\nkeys[3 + len('x')]"
+    )
+    choose_theme(front, theme)
     front.run(2)
     front.state("waiting for you", 2)
-    front.shot("dark")
-    contrasts = front.page.evaluate(CONTRASTS)
+    front.shot(f"{theme}-live".lower())
+    live = front.page.evaluate(CONTRASTS)
     front.click("Allow once", 2)
     front.done(2)
-    front.shot("dark-done")
+    front.shot(f"{theme}-done".lower())
+    done = front.page.evaluate(CONTRASTS)
+    choose_theme(front, "Light")
+    assert len(live) > 10 and len(done) > 5
+    assert {name: value for name, value in (live | done).items() if value < 4.5} == {}
+
+
+def choose_theme(front: Front, name: str) -> None:
     front.menu("Settings", "Theme")
-    front.page.get_by_text("JupyterLab Light", exact=True).first.click()
-    front.until(lambda: front.page.evaluate("document.body.dataset.jpThemeLight") == "true")
-    assert {name: value for name, value in contrasts.items() if value < 3} == {}
+    front.page.get_by_text(f"JupyterLab {name}", exact=True).first.click()
+    is_light = "true" if name == "Light" else "false"
+    front.until(lambda: front.page.evaluate("document.body.dataset.jpThemeLight") == is_light)
 
 
-# The contrast of each text of the card to what lies behind it, by the formula of WCAG 2.
+# The contrast of each text of a card, live or finished, to what lies behind it, by the formula of WCAG 2.
 CONTRASTS = """() => {
-  const rgba = (css) => { const n = css.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
+  const rgba = (css) => { const n = css.match(/[\\d.]+/g).map(Number), unit = css.startsWith("color(") ? 255 : 1;
+    return [n[0] * unit, n[1] * unit, n[2] * unit, n[3] ?? 1]; };
   const over = (top, base) => top.slice(0, 3).map((c, i) => c * top[3] + base[i] * (1 - top[3]));
   const light = (c) => { const v = c.map(x => x / 255).map(x => x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4);
     return .2126 * v[0] + .7152 * v[1] + .0722 * v[2]; };
-  const ground = (node) => { const layers = [];
-    for (let n = node; n; n = n.parentElement) layers.unshift(rgba(getComputedStyle(n).backgroundColor));
-    return layers.reduce((base, layer) => over(layer, base), [255, 255, 255]); };
+  const around = (node) => { const all = []; for (let n = node; n; n = n.parentElement) all.unshift(n); return all; };
   const found = {};
-  for (const node of document.querySelectorAll('.ca *')) {
+  for (const node of document.querySelectorAll('.ca *, .jp-RenderedHTML *')) {
+    if (!node.checkVisibility() || node.disabled) continue;
     if (![...node.childNodes].some(n => n.nodeType === 3 && n.textContent.trim())) continue;
-    const base = ground(node), text = over(rgba(getComputedStyle(node).color), base);
-    const [a, b] = [light(text), light(base)].sort((x, y) => y - x);
-    const value = (a + .05) / (b + .05), name = node.className || node.tagName;
+    const styles = around(node).map(n => getComputedStyle(n));
+    const base = styles.reduce((ground, style) => over(rgba(style.backgroundColor), ground), [255, 255, 255]);
+    const colour = rgba(getComputedStyle(node).color);
+    colour[3] *= styles.reduce((product, style) => product * Number(style.opacity), 1);
+    const [a, b] = [light(over(colour, base)), light(base)].sort((x, y) => y - x);
+    const value = (a + .05) / (b + .05), name = node.className || node.getAttribute("style") || node.tagName;
     found[name] = Math.min(found[name] ?? 99, Math.round(value * 100) / 100);
   }
   return found;
@@ -289,6 +300,34 @@ def test_the_keyboard_is_enough_and_enter_never_approves_by_accident(front: Fron
     front.shot("keyboard")
     front.page.keyboard.press("Space")
     assert "dropped old" in front.done(2)
+
+
+@LAB
+def test_after_the_last_decision_the_keys_are_the_notebooks_again(front: Front):
+    prepared(front, "drop(table='old')\nblock(seconds=0.5)")
+    front.run(2)
+    front.click("Allow once", 2)
+    front.page.wait_for_function(
+        "document.activeElement.closest('.jp-Notebook') && !document.activeElement.closest('.ca')"
+    )
+    front.done(2)
+    cells = front.page.locator(".jp-Notebook .jp-Cell")
+    before = cells.count()
+    front.page.keyboard.press("Escape")
+    front.page.keyboard.press("b")
+    expect(cells).to_have_count(before + 1)
+
+
+@LAB
+def test_after_stop_the_keys_are_the_notebooks_again(front: Front):
+    prepared(front, "while True: look_up(key='a')")
+    front.run(2)
+    front.click("Stop", 2)
+    front.done(2)
+    cells = front.page.locator(".jp-Notebook .jp-Cell")
+    before = cells.count()
+    front.page.keyboard.press("b")
+    expect(cells).to_have_count(before + 1)
 
 
 @LAB

@@ -581,7 +581,7 @@ seen = [raw({"op": op, "name": name}) for name in names for op in ("module", "so
         id="A6.stdio",
         tries="writes to and reads from the streams of the component itself",
         program=tried('[os.write(1, b"left"), os.write(2, b"left"), os.read(0, 100)]', "import os"),
-        reached=r"^\[4, 4, b''\]|\"\[4, 4, b''\]|refused: |Crashed|TimedOut",  # a micro-VM waits there, until it is ended
+        reached=r"^\[4, 4, ''\]|\"\[4, 4, ''\]|refused: |Crashed|TimedOut",  # a micro-VM waits there, until it is ended
     ),
     Attempt(
         id="A6.poll",

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -26,9 +27,14 @@ TABLES = {
     "03_data_in_and_out.ipynb": [
         [["region", "total"], ["South", "15048473.32"], ["East", "10138817.12"], ["North", "20206064.32"],
          ["West", "5013096.61"]],
-        [["product", "count"], ["table", "13563"], ["chair", "13474"], ["lamp", "13356"]],
+        [['{"table":', "13563,", '"chair":', "13474,", '"lamp":', "13356}"]],
     ],
 }  # fmt: skip
+
+
+def to_cents(word: str) -> str:
+    """A sum without the last digits of its float."""
+    return str(round(float(word), 2)) if re.fullmatch(r"\d+\.\d{3,}", word) else word
 
 
 def test_every_example_is_checked():
@@ -54,7 +60,11 @@ def test_an_example_runs_without_a_model_and_shows_the_right_tables(name, tmp_pa
     asks = [cell for cell in notebook.cells if cell.source.startswith("%%codeact")]
     for cell, table in zip(asks, TABLES[name], strict=True):
         card, *shown = [output["data"] for output in cell.outputs if output["output_type"] == "display_data"]
-        words = [line.split() for data in (card, *shown) for line in [*data["text/plain"].splitlines(), ""]]
+        words = [
+            [to_cents(word) for word in line.split()]
+            for data in (card, *shown)
+            for line in [*data["text/plain"].splitlines(), ""]
+        ]
         start = words.index(table[0])
         assert words[start : start + len(table) + 1] == [*table, []]
         for form in ("text/plain", "text/html"):
