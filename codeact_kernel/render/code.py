@@ -35,6 +35,7 @@ _KINDS = (
     (T.Name.Decorator, "builtin"),
 )
 
+
 def highlighted(program: str) -> str:
     """`program` as HTML with inline colours, to stand in a `<pre>`."""
     return "\n".join("".join(_span(kind, text) for kind, text in line) for line in lines_of(program))
