@@ -248,6 +248,25 @@ ENDINGS: dict[str, tuple[str, JSONValue]] = {
     "chain map": ("from collections import ChainMap\nChainMap({'a': 1}, {'b': 2})", {"b": 2, "a": 1}),
     "rows of a csv": ("import csv\ncsv.DictReader(['a,b', '1,2'])", [{"a": "1", "b": "2"}]),
     "a comment after it": ("3\n# that is all", 3),
+    "an attribute": ("import types\nreport = types.SimpleNamespace()\nreport.total = add(1)", 2),
+    "items of one dict": ("d = {}\nd['a'], d['b'] = 1, 2", {"a": 1, "b": 2}),
+    "a list that is sorted": ("rows = [2, 1]\nrows.sort()", [1, 2]),
+    "a dict that is updated": ("found = {}\nfound.update(n=add(1))", {"n": 2}),
+    "else of a for": ("for n in [1, 2]:\n    if n > 5: break\nelse:\n    'none over 5'", "none over 5"),
+    "else of a while": ("n = 0\nwhile n < 2: n += 1\nelse: n", 2),
+    "coroutines beside values": (
+        "async def f(n):\n    return await add(n)\n{'n': [f(1), 5], 'm': 1}",
+        {"n": [2, 5], "m": 1},
+    ),
+    "a map of coroutines": ("async def f(n):\n    return await add(n)\nmap(f, [1, 2])", [2, 3]),
+    "an async generator in a list": ("async def f():\n    yield await add(1)\n[f()]", [[2]]),
+    "futures": (
+        "from concurrent.futures import ThreadPoolExecutor\npool = ThreadPoolExecutor()\n"
+        "{n: pool.submit(add, n) for n in (1, 2)}",
+        {"1": 2, "2": 3},
+    ),
+    "a function that nobody called": ("def main():\n    return add(1)\nmain", None),
+    "a stream": ("import sys\nsys.stdout = sys.__stdout__", None),
 }
 
 

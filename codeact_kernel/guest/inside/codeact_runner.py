@@ -194,9 +194,8 @@ def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: 
         if piece.strip():
             done = _execute(source, filename, namespace, done)
     value = codeact_ending.taken(namespace, assigned=assigned)
-    if codeact_ending.waits(value):
-        value = _run_async(codeact_ending.awaited(value))
-    value = codeact_ending.listed(value)
+    value = codeact_ending.listed(_there(value))
+    value = codeact_ending.listed(_there(value))  # what an iterator gave may be coroutines
     if value is not None:
         namespace["_"] = value
     return value
@@ -220,10 +219,14 @@ def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -
     return count
 
 
+def _there(value: Any) -> Any:
+    return _run_async(codeact_ending.awaited(value)) if codeact_ending.waits(value) else value
+
+
 async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
     """Await a program, and its value while the event loop is there."""
     await program
-    for name in (codeact_ending.VALUE, codeact_ending.ASSIGNED):
+    for name in codeact_ending.PLACES:
         if codeact_ending.waits(value := namespace.get(name)):
             namespace[name] = await codeact_ending.awaited(value)
 

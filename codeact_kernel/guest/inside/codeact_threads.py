@@ -5,7 +5,7 @@ flight together; any other function runs at once, in the order in which it is su
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import _base as base
 from types import ModuleType
 from typing import Any
@@ -49,6 +49,10 @@ class Future(base.Future[Any]):
 
     def cancel(self) -> bool:
         return False  # it was sent off
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.result()
+        yield  # an executor's call is under way already: nothing is gained by an event loop
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         self.settle()
