@@ -204,7 +204,140 @@ async def test_what_fails_in_an_executor_is_raised_where_its_result_is_asked_for
     assert len(run.calls) == 3
 
 
-async def test_a_thread_cannot_be_started_and_says_what_to_use(programs):
-    run = await programs.run("import threading\nthreading.Thread(target=add, args=(1,)).start()")
-    assert "tool.map" in run.error
+THREADS: dict[str, tuple[str, Any]] = {
+    "a function in threads": (
+        """
+        import threading
+        found = {}
+        def fetch(n):
+            found[n] = slow(n)
+        threads = [threading.Thread(target=fetch, args=(n,)) for n in (1, 2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        found
+        """,
+        {"1": 1, "2": 2},
+    ),
+    "a class of threads": (
+        """
+        import threading
+        class Fetch(threading.Thread):
+            def run(self):
+                self.found = slow(int(self.name))
+        threads = [Fetch(name=n) for n in "12"]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        [thread.found for thread in threads]
+        """,
+        [1, 2],
+    ),
+    "a lambda in a loop": (
+        """
+        import threading
+        found = []
+        for n in (1, 2):
+            threading.Thread(target=lambda: found.append(slow(n))).start()
+        found
+        """,
+        [1, 2],
+    ),
+    "workers of a queue": (
+        """
+        import queue, threading
+        todo, found = queue.Queue(), []
+        for n in (1, 2, 3): todo.put(n)
+        def work():
+            while (n := todo.get()) is not None:
+                found.append(slow(n))
+                todo.task_done()
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads: thread.start()
+        todo.join()
+        for _ in threads: todo.put(None)
+        for thread in threads: thread.join()
+        found
+        """,
+        [1, 2, 3],
+    ),
+    "results in a queue": (
+        """
+        import queue, threading
+        found = queue.Queue()
+        for n in (1, 2):
+            threading.Thread(target=lambda n: found.put(slow(n)), args=(n,)).start()
+        [found.get(), found.get()]
+        """,
+        [1, 2],
+    ),
+    "a timer": ("import threading\nthreading.Timer(0.01, slow, args=(2,)).start()\nslow(1)", 1),
+    "a timer that is cancelled": (
+        "import threading\ntimer = threading.Timer(60, slow, args=(2,))\ntimer.start()\nn = slow(1)\ntimer.cancel()\nn",
+        1,
+    ),
+    "an event of a timer": (
+        "import threading\nover = threading.Event()\nthreading.Timer(0.01, over.set).start()\n[slow(1), over.wait(60)]",
+        [1, True],
+    ),
+    "an event loop of its own": (
+        "import asyncio, threading\nfound = []\n"
+        "thread = threading.Thread(target=lambda: found.extend(asyncio.run(asyncio.gather(slow(1), slow(2)))))\n"
+        "thread.start()\nthread.join()\nfound",
+        [1, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), THREADS.values(), ids=THREADS)
+async def test_a_thread_runs_when_it_is_started_and_makes_each_call_once(programs, text: str, value: Any):
+    run = await programs.run(program(text), tools={"slow": slow})
+    assert (run.value, run.stderr) == (value, "")
+    seen = [call.arguments["value"] for call in run.calls]
+    assert seen == sorted(set(seen))
+
+
+async def test_threads_that_run_a_tool_have_their_calls_in_flight_together(programs):
+    run = await programs.run(
+        program("""
+        import threading
+        threads = [threading.Thread(target=slow, kwargs={"value": n}) for n in (1, 2, 3)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        [thread.is_alive() for thread in threads]
+        """),
+        tools={"slow": slow},
+    )
+    assert run.value == [False, False, False]
+    assert (len(run.calls), run.most_open > 1) == (3, True)
+
+
+async def test_an_error_in_a_thread_is_printed_and_the_program_goes_on(programs):
+    run = await programs.run(
+        program("""
+        import threading
+        for target in (fail, lambda reason: fail(reason)):
+            thread = threading.Thread(target=target, args=("why",))
+            thread.start()
+            thread.join()
+        "done"
+        """)
+    )
+    assert run.value == "done"
+    assert run.stderr.count("ToolFailed: ValueError: why") == 2
+    assert "<codeact" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import queue\nqueue.Queue().get()",
+        "import threading\nthreading.Event().wait()",
+        "import threading\nthreading.Barrier(2).wait()",
+        "from concurrent.futures import Future\nFuture().result()",
+        "import queue, threading\nq = queue.Queue()\nthreading.Thread(target=lambda: add(q.get())).start()\nq.put(1)\nq.join()",
+    ],
+)
+async def test_what_waits_for_another_thread_is_told_what_to_use_before_any_call(programs, text: str):
+    run = await programs.run(text)
+    assert "ThreadPoolExecutor().map" in run.error
     assert not run.calls
+    assert not run.outcome.state_lost

@@ -384,7 +384,7 @@ async def test_an_exception_whose_text_raises_is_still_one_failure(programs):
             "EOFError: there is no input in the sandbox: take what you need from the tools",
         ),
         ("def f():\n    return f() + 1\nf()", "RecursionError: maximum recursion depth exceeded"),
-        ("import threading\nthreading.Thread(target=print).start()", "RuntimeError: can't start new thread"),
+        ("import _thread\n_thread.start_new_thread(print, ())", "RuntimeError: can't start new thread"),
         ("raise MemoryError", "MemoryError: out of memory (limit 128 MiB)"),
         ("import select\nselect.select([], [], [], 0.1)", "OSError: not available in the sandbox"),
         ("import select\nselect.poll()", "AttributeError: module 'select' has no attribute 'poll'"),

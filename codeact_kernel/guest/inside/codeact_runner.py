@@ -24,6 +24,7 @@ from codeact_calls import (
     ToolDenied,
     ToolFailed,
     as_function,
+    before_end,
     call_tool,
     call_tool_async,
     flushes,
@@ -193,6 +194,8 @@ def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: 
         source += piece
         if piece.strip():
             done = _execute(source, filename, namespace, done)
+    for finish in before_end:
+        finish()
     value = codeact_ending.taken(namespace, assigned=assigned)
     value = codeact_ending.listed(_there(value))
     value = codeact_ending.listed(_there(value))  # what an iterator gave may be coroutines
