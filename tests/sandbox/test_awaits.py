@@ -46,6 +46,26 @@ TOGETHER = {
         tasks = [asyncio.create_task(slow(n)) for n in (1, 2, 3)]
         [await task for task in tasks]
         """,
+    "extend": "import asyncio\ncalls = []\ncalls.extend(slow(n) for n in (1, 2, 3))\nawait asyncio.gather(*calls)",
+    "added": "import asyncio\ncalls = []\ncalls += [slow(n) for n in (1, 2, 3)]\nawait asyncio.gather(*calls)",
+    "values of a dict": """
+        import asyncio
+        calls = {n: slow(n) for n in (1, 2, 3)}
+        found = dict(zip(calls.keys(), await asyncio.gather(*calls.values())))
+        [found[n] for n in (1, 2, 3)]
+        """,
+    "a dict that is filled": """
+        import asyncio
+        calls = {}
+        for n in (1, 2, 3):
+            calls[n] = slow(n)
+        list(dict(zip(calls, await asyncio.gather(*calls.values()))).values())
+        """,
+    "items of a dict": """
+        calls = {"a": slow(1), "b": slow(2), "c": slow(3)}
+        found = {name: await call for name, call in calls.items()}
+        list(found.values())
+        """,
     "awaited one by one": "import asyncio\ncalls = [slow(n) for n in (1, 2, 3)]\n[await call for call in calls]",
     "a group": """
         import asyncio
