@@ -33,6 +33,7 @@ class ToolDenied(ToolError):
 
 for _kind in (ToolError, ToolFailed, ToolDenied):
     setattr(builtins, _kind.__name__, _kind)  # every program has them, also a module or a function that it makes
+    _kind.__module__ = "builtins"  # so that a traceback names it as programs do
 
 flushes: list[Callable[[], object]] = []
 before_send: list[Callable[[str], object]] = []

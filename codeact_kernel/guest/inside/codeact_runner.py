@@ -51,6 +51,7 @@ class Stream(io.TextIOBase):
 
     encoding = "utf-8"  # type: ignore[assignment]
     errors = "backslashreplace"  # type: ignore[assignment]
+    line_buffering, write_through = True, False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -194,7 +195,7 @@ def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: 
         source += piece
         if piece.strip():
             done = _execute(source, filename, namespace, done)
-    for finish in before_end:
+    for finish in (*before_end, _flush_wrapped):
         finish()
     value = codeact_ending.taken(namespace, assigned=assigned)
     value = codeact_ending.listed(_there(value))
@@ -335,6 +336,13 @@ def _cut(text: str, most: int) -> str:
         if len(text) <= most
         else f"{text[: most // 2]} … {len(text) - most:,} characters left out … {text[-most // 2 :]}"
     )
+
+
+def _flush_wrapped() -> None:
+    """What the program put around the streams may hold text yet, as `io.TextIOWrapper(sys.stdout.buffer)` does."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not _out and stream is not _err and hasattr(stream, "flush"):
+            stream.flush()
 
 
 def _flush() -> None:
