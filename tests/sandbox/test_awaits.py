@@ -191,6 +191,29 @@ ONCE: dict[str, tuple[str, Any]] = {
     "functions in threads of asyncio": ("import asyncio\nawait asyncio.to_thread(lambda n: slow(n) + 1, 7)", 8),
     "a timeout that a tool gives": ("import asyncio\nawait asyncio.wait_for(slow(7), slow(5))", 7),
     "a timeout by name": ("from asyncio import wait_for as w\nawait w(fut=slow(7), timeout=slow(5))", 7),
+    "run inside of a coroutine": (
+        "import asyncio\nasync def f():\n    return asyncio.run(slow(6)) + 1\nasyncio.run(f())",
+        7,
+    ),
+    "run in functions of coroutines": (
+        "import asyncio\ndef g(n):\n    return asyncio.run(slow([n]))\nasync def f(n):\n    await asyncio.sleep(0)\n"
+        "    return g(n)\nawait asyncio.gather(f(1), f(2))",
+        [[1], [2]],
+    ),
+    "gather inside of a coroutine": (
+        "import asyncio\nasync def f():\n    return asyncio.run(asyncio.gather(slow(1), slow(2)))\nasyncio.run(f())",
+        [1, 2],
+    ),
+    "a loop of its own in a coroutine": (
+        "import asyncio\nasync def g():\n    return await slow(7)\nasync def f():\n"
+        "    return asyncio.new_event_loop().run_until_complete(g())\nasyncio.run(f())",
+        7,
+    ),
+    "tasks that nobody awaits": (
+        "import asyncio\nasync def f(n):\n    await slow(n)\n    await slow(n + 1)\ntask = asyncio.create_task(f(1))\n"
+        "endless = asyncio.create_task(asyncio.Event().wait())\nawait slow(7)",
+        7,
+    ),
     "exceptions as results": ("import asyncio\nawait asyncio.gather(slow(7), return_exceptions=True)", [7]),
 }
 
@@ -203,6 +226,25 @@ async def test_an_awaited_call_is_made_exactly_once(programs, text: str, value: 
     seen = [str(call.arguments["value"]) for call in run.calls]
     assert len(seen) == len(set(seen))
     assert seen
+
+
+async def test_a_task_that_nobody_awaits_comes_to_its_end_as_in_a_notebook(programs):
+    run = await programs.run(
+        program("""
+        import asyncio
+        async def both(n):
+            await add(n)
+            await add(n + 1)
+        async def wait_for_ever():
+            while True:
+                await asyncio.sleep(1)
+        tasks = [asyncio.create_task(both(1)), asyncio.create_task(wait_for_ever())]
+        await asyncio.sleep(0)
+        "done"
+        """)
+    )
+    assert run.value == "done"
+    assert [call.arguments["a"] for call in run.calls] == [1, 2]
 
 
 async def test_what_fails_in_an_executor_is_raised_where_its_result_is_asked_for(programs):

@@ -233,6 +233,9 @@ async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
     for name in codeact_ending.PLACES:
         if codeact_ending.waits(value := namespace.get(name)):
             namespace[name] = await codeact_ending.awaited(value)
+    from codeact_aio import rest
+
+    await rest()
 
 
 def _run_async(coroutine: Any) -> Any:
