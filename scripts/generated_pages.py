@@ -38,8 +38,9 @@ no pip, no numpy, no pandas. (This page is written by `scripts/generated_pages.p
 Below them, {len(below)} submodules (and the encodings): {", ".join(f"`{name}`" for name in below)}.
 
 Not to be had, because the guest has no operating system under it: threads and processes, sockets, `ssl`, `ctypes`,
-`bz2`, `lzma`, `curses`, `tkinter`. `ThreadPoolExecutor` and `threading.Thread` work without threads: calls of tools go off
-together, and other functions run from beginning to end, one after another. What waits for another thread is an error.
+`bz2`, `lzma`, `curses`, `tkinter`. `ThreadPoolExecutor` and `threading.Thread` work without threads: calls of tools go
+off together, and other functions run from beginning to end, one after another. What waits for another thread is an
+error.
 """
 
 

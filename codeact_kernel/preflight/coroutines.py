@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import cast
 
 __all__ = ["dropped_coroutines"]
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_TAILS = frozenset({"body", "cases", "handlers"})
+_ONE_OF_THEM = frozenset({"cases", "handlers"})
+_WITHOUT_VALUE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
 
 
 def dropped_coroutines(tree: ast.Module) -> list[tuple[str, int]]:
-    """The names and lines of calls that stand as statements and give coroutines. The value of the program is awaited."""
+    """The names and lines of calls that give coroutines and stand alone. The value of the program is awaited."""
     defined: set[str] = set()
     others: set[str] = set()
     for node in ast.walk(tree):
@@ -27,25 +29,21 @@ def dropped_coroutines(tree: ast.Module) -> list[tuple[str, int]]:
                 others.add(node.asname or node.name)
             case _:
                 pass
-    return list(_dropped(tree.body, defined - others, is_value=True)) if defined else []
+    return list(_dropped(tree, defined - others, is_value=True)) if defined else []
 
 
-def _dropped(body: Sequence[ast.AST], names: set[str], *, is_value: bool) -> Iterator[tuple[str, int]]:
-    for node in body:
-        last = is_value and node is body[-1]
-        match node:
-            case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in names and not last:
-                yield name, node.lineno
-            case _:
-                pass
-        goes_on = last and not isinstance(node, _FUNCTIONS)
-        for field in ("body", "orelse", "finalbody", "handlers", "cases"):
-            inside = getattr(node, field, [])
-            if not isinstance(inside, list):
-                continue  # of a lambda or a conditional expression
-            is_tail = goes_on and field != "finalbody" and (field == "orelse" or not isinstance(node, _LOOPS))
-            if field in ("handlers", "cases"):
-                for part in inside:
-                    yield from _dropped(part.body, names, is_value=is_tail)
-            else:
-                yield from _dropped(inside, names, is_value=is_tail)
+def _dropped(node: ast.AST, names: set[str], *, is_value: bool) -> Iterator[tuple[str, int]]:
+    """Those in `node`, whose last statement gives the value of the program where `is_value` says so."""
+    match node:
+        case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in names and not is_value:
+            yield name, node.lineno
+        case _:
+            pass
+    for field, inside in ast.iter_fields(node):
+        if not isinstance(inside, list):
+            continue
+        parts = cast("list[ast.AST]", inside)
+        is_tail = field == "orelse" or (field in _TAILS and not isinstance(node, _WITHOUT_VALUE))
+        for part in parts:
+            last = part is parts[-1] or field in _ONE_OF_THEM
+            yield from _dropped(part, names, is_value=is_value and is_tail and last)

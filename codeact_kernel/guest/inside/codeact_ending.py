@@ -1,8 +1,8 @@
 """Runs in the guest as `codeact_ending`: which value a program ends with, and what is done to get it.
 
 The value is that of the last statement: of an expression or an assignment, also inside `if`, `try`, `with`, `match` and
-the `else` of a loop. A coroutine is awaited and an iterator is read, so that a program whose last value is lazy does what
-it says.
+the `else` of a loop. A coroutine is awaited and an iterator is read, so that a program whose last value is lazy does
+what it says.
 """
 
 import ast

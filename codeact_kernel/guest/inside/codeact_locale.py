@@ -1,7 +1,7 @@
-"""Runs in the guest as `codeact_locale`, once `locale` is imported: the C library here has one locale, and takes any name.
+"""Runs in the guest as `codeact_locale`, once `locale` is imported: the C library has one locale, and takes any name.
 
-A program that sets another one would go on with wrong numbers and names of days, so it gets the error that Python has for
-a locale that is not installed.
+A program that sets another one would go on with wrong numbers and names of days, so it gets the error that Python has
+for a locale that is not installed.
 """
 
 import locale

@@ -1,7 +1,7 @@
 """Runs in the guest as `codeact_threading`, once `threading` is imported: threads without threads.
 
-What a thread would run is run when it is started, from beginning to end; the call of a tool goes off without waiting, and
-`join` waits for it. A `Timer` waits for `join`, or for the end of the program, so that it can be cancelled.
+What a thread would run is run when it is started, from beginning to end; the call of a tool goes off without waiting,
+and `join` waits for it. A `Timer` waits for `join`, or for the end of the program, so that it can be cancelled.
 
 Nothing can happen while something waits, so what waits for another thread waits forever. A thread that does is ended
 there, as it would be at the end of the program; where threads have called nothing so far, `start` says so instead.
@@ -34,7 +34,7 @@ def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
     thread: Any = run.__self__  # type: ignore[attr-defined]
     if isinstance(thread, threading.Timer):
         _timers.append((thread, run))
-        thread._started.set()
+        thread._started.set()  # type: ignore[attr-defined]
     else:
         _run_now(thread, run)
 
