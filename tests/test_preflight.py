@@ -150,6 +150,7 @@ def test_what_cannot_work_is_said_once_with_its_line_and_its_remedy(program: str
 
 RIGHT = [
     "async def main(): ...\nmain()",
+    "total = 0\nasync def f():\n    global total\n    total += 1\nawait f()\ntotal",
     "async def main(): ...\nif __name__ == '__main__':\n    main()",
     "async def main(): ...\ntry:\n    main()\nfinally:\n    print('end')",
     "async def f(): ...\nf = print\nf()\n1",

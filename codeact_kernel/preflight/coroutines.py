@@ -42,7 +42,7 @@ def _dropped(node: ast.AST, names: set[str], *, is_value: bool) -> Iterator[tupl
     for field, inside in ast.iter_fields(node):
         if not isinstance(inside, list):
             continue
-        parts = cast("list[ast.AST]", inside)
+        parts = [part for part in cast("list[object]", inside) if isinstance(part, ast.AST)]
         is_tail = field == "orelse" or (field in _TAILS and not isinstance(node, _WITHOUT_VALUE))
         for part in parts:
             last = part is parts[-1] or field in _ONE_OF_THEM
