@@ -258,6 +258,15 @@ ENDINGS: dict[str, tuple[str, JSONValue]] = {
         "async def f(n):\n    return await add(n)\n{'n': [f(1), 5], 'm': 1}",
         {"n": [2, 5], "m": 1},
     ),
+    "a dataclass": (
+        "from dataclasses import dataclass\n@dataclass\nclass Row:\n    ids: object\n[Row(map(int, '12')), Row([1])]",
+        [{"ids": [1, 2]}, {"ids": [1]}],
+    ),
+    "a coroutine in a named tuple": (
+        "from collections import namedtuple\nRow = namedtuple('Row', 'a b')\nasync def f():\n    return await add(1)\n"
+        "Row(1, f())",
+        {"a": 1, "b": 2},
+    ),
     "a map of coroutines": ("async def f(n):\n    return await add(n)\nmap(f, [1, 2])", [2, 3]),
     "an async generator in a list": ("async def f():\n    yield await add(1)\n[f()]", [[2]]),
     "futures": (

@@ -116,37 +116,60 @@ def taken(namespace: dict[str, Any], *, assigned: bool) -> Any:
 
 def waits(value: Any) -> bool:
     """Whether the value, or something in it, has to be awaited."""
-    return next(_waiting(value, _DEPTH), None) is not None
+    return next(_waiting(value, _DEPTH, set()), None) is not None
 
 
 async def awaited(value: Any) -> Any:
     """The value when it is there. All that is awaited in lists and dicts is awaited together."""
     import asyncio
 
-    waiting = list(itertools.islice(_waiting(value, _DEPTH), _MOST))
+    waiting = list(itertools.islice(_waiting(value, _DEPTH, set()), _MOST))
     made = await asyncio.gather(*(_first(one) if hasattr(type(one), "__anext__") else one for one in waiting))
     return _with({id(one): result for one, result in zip(waiting, made, strict=True)}, value, _DEPTH)
 
 
-def _waiting(value: Any, depth: int) -> Iterator[Any]:
+def _waiting(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
+    """What has to be awaited of the value. `seen` are the containers that were looked into."""
     kind = type(value)
+    if kind in _FLAT or depth == 0 or id(value) in seen:
+        return
+    seen.add(id(value))
     if hasattr(kind, "__await__") or hasattr(kind, "__anext__"):
         yield value
-    elif depth and (kind in (list, tuple) or issubclass(kind, dict)) and len(value) <= _MOST:
-        for part in value.values() if issubclass(kind, dict) else value:
-            if type(part) not in _FLAT:
-                yield from _waiting(part, depth - 1)
+        return
+    parts = value if isinstance(value, dict) else _fields(value)
+    if parts is not None:
+        parts = parts.values()
+    elif kind in (list, tuple):
+        parts = value
+    else:
+        return
+    if len(parts) <= _MOST:
+        for part in parts:
+            yield from _waiting(part, depth - 1, seen)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass or a named tuple, by their names."""
+    kind = type(value)
+    names = getattr(kind, "_fields", None) if isinstance(value, tuple) else getattr(kind, "__dataclass_fields__", None)
+    return None if names is None else {name: getattr(value, name, None) for name in names}
 
 
 def _with(made: dict[int, Any], value: Any, depth: int) -> Any:
     """The value with what was awaited in the places where it was awaited."""
     if id(value) in made:
         return made[id(value)]
-    if isinstance(value, dict) and depth:
+    if depth == 0:
+        return value
+    if isinstance(value, dict):
         return {key: _with(made, part, depth - 1) for key, part in value.items()}
-    if type(value) in (list, tuple) and depth:
+    if type(value) in (list, tuple):
         return [_with(made, part, depth - 1) for part in value]
-    return value
+    fields = _fields(value)
+    if fields is None or next(_waiting(value, depth, set()), None) is None:
+        return value
+    return {name: _with(made, part, depth - 1) for name, part in fields.items()}
 
 
 async def _first(items: Any) -> list[Any]:
@@ -168,13 +191,23 @@ class _Listing:
     def __init__(self) -> None:
         self._left = _MOST
         self._said = False
+        self._known: dict[int, tuple[Any, Any]] = {}
 
     def of(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind in _FLAT or depth == 0 or kind.__module__.startswith("codeact_"):
             return value
+        known = self._known.get(id(value))
+        if known is None:  # which keeps the value, so that nothing else gets its id
+            known = self._known[id(value)] = value, self._of(value, kind, depth)
+        return known[1]
+
+    def _of(self, value: Any, kind: type, depth: int) -> Any:
         if kind in (list, tuple) or isinstance(value, dict):
             return self._inside(value, depth)
+        if (fields := _fields(value)) is not None:
+            made = self._inside(fields, depth)
+            return value if made is fields else made
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__") and not hasattr(kind, "readline"):
             return self._items(value, depth)
         try:
