@@ -127,6 +127,12 @@ class Calls:
             and not self._asks(spec, self._allow)
         )
 
+    @property
+    def has_acted(self) -> bool:
+        """Whether a call was made that may have changed something."""
+        specs = (self._tools.get(record.call.name) for record in self.records)
+        return any(spec is None or not spec.read_only for spec in specs)
+
     def is_final(self, failure: ProgramFailure) -> bool:
         """Whether a program failed with a call that no other program can make better: nobody was there to allow it, or
         the tool raised for a reason of its own. One that caught that, and failed with something else, is not meant."""

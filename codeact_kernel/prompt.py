@@ -181,7 +181,7 @@ def observed(values: Sequence[str], printed: str, *, most: int) -> Feedback:
 def no_value() -> Feedback:
     """The program ended without an error, and without anything that the user could see."""
     text = (
-        "The program ended with nothing: no value, no output and no call."
+        "The program ended with nothing: no value and no output."
         " Write the whole program again, and end it with the expression that answers the task."
     )
     return Feedback(Message("user", text), "the program ended with nothing", "repair")

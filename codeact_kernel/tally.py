@@ -92,8 +92,8 @@ class Tally:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the turn's programs came to nothing that the user can see, and called nothing."""
-        seen = self._calls.records or self._reach.shown or self._reach.has_changes
+        """Whether the turn's programs came to nothing that the user can see, and changed nothing."""
+        seen = self._calls.has_acted or self._reach.shown or self._reach.has_changes
         return not (seen or self._printed["stdout"] or self._printed["stderr"] or self.outcome.text)
 
     def keep_files(self) -> None:

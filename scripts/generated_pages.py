@@ -37,9 +37,10 @@ no pip, no numpy, no pandas. (This page is written by `scripts/generated_pages.p
 
 Below them, {len(below)} submodules (and the encodings): {", ".join(f"`{name}`" for name in below)}.
 
-Not to be had, because the guest has no operating system under it: threads and processes (`threading` imports, but no
-thread can start), sockets, `ssl`, `ctypes`, `bz2`, `lzma`, `curses`, `tkinter`. A
-`ThreadPoolExecutor` works without threads: calls of tools go off together, and other functions run one after another.
+Not to be had, because the guest has no operating system under it: threads and processes, sockets, `ssl`, `ctypes`,
+`bz2`, `lzma`, `curses`, `tkinter`. `ThreadPoolExecutor` and `threading.Thread` work without threads: calls of tools go
+off together, and other functions run from beginning to end, one after another. What waits for another thread is an
+error.
 """
 
 

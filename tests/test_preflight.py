@@ -66,6 +66,9 @@ WRONG = {
     "async def f():\n    async with search('a') as found:\n        return found\nawait f()": (
         "Line 2 uses `search(...)`",
     ),
+    "async def f():\n    await get_orders(1)\nf()\n'done'": ("Line 3 calls `f`", "`await f(...)`"),
+    "async def f(): ...\nfor n in [1]:\n    f()": ("Line 3 calls `f`",),
+    "async def f(): ...\nasync def main():\n    f()\nmain()": ("Line 3 calls `f`",),
     # rebinding
     "\n\ndef get_orders(user_id):\n    return []": ("Line 3 defines `get_orders` itself", "a tool", "do not define it"),
     "async def get_orders(user_id): ...": ("Line 1 defines `get_orders`",),
@@ -155,6 +158,12 @@ def test_what_cannot_work_is_said_once_with_its_line_and_its_remedy(program: str
 
 
 RIGHT = [
+    "async def main(): ...\nmain()",
+    "total = 0\nasync def f():\n    global total\n    total += 1\nawait f()\ntotal",
+    "async def main(): ...\nif __name__ == '__main__':\n    main()",
+    "async def main(): ...\ntry:\n    main()\nfinally:\n    print('end')",
+    "async def f(): ...\nf = print\nf()\n1",
+    "import asyncio\nasync def f(): ...\nasync def main():\n    await f()\n    found = [f()]\n    return f()\nasyncio.run(main())",
     "",
     "orders = [get_orders(user['id']) for user in list_users()]\norders",
     "import asyncio\nawait asyncio.gather(*[call_tool_async('get_orders', user_id=i) for i in range(3)])",

@@ -66,7 +66,12 @@ def tools() -> Registry:
         """Pay."""
         return f"paid {amount}"
 
-    for function in (add, look_up, slow, pay):
+    @tool(read_only=True)
+    def see(key: int) -> int:
+        """Look."""
+        return key
+
+    for function in (add, look_up, slow, pay, see):
         registry.add(function)
     return registry
 
@@ -112,7 +117,17 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["KeyError: 'color'"]
 
 
-@pytest.mark.parametrize("text", ["x = None", "def main():\n    return add(1, 2)", "for n in [1]:\n    n + 1", "None"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x = None",
+        "def main():\n    return add(1, 2)",
+        "for n in [1]:\n    n + 1",
+        "None",
+        "add",
+        "for n in [1]:\n    see(n)",
+    ],
+)
 async def test_a_program_that_ends_with_nothing_is_written_again_once(session, text: str):
     result, events, model = await ask(session, [text, "add(3, 1)"])
     assert (result.value, result.error, result.model_turns) == (4, None, 2)
@@ -181,7 +196,7 @@ async def test_the_next_turn_starts_with_a_clean_guest(session):
 
 async def test_a_program_finds_no_names_but_its_own(session):
     result, _, _ = await ask(session, ["sorted(name for name in globals() if not name.startswith('__'))"])
-    tools = ["add", "look_up", "pay", "slow"]
+    tools = ["add", "look_up", "pay", "see", "slow"]
     assert result.value == sorted(
         [*tools, "ToolDenied", "ToolFailed", "call_tool", "call_tool_async", "observe", "show"]
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from .coroutines import dropped_coroutines
 from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
 
 __all__ = ["CALLERS", "Binding", "Call", "Import", "Reading", "Scope", "Use"]
@@ -130,6 +131,7 @@ class Reading(ast.NodeVisitor):
         self.returns: list[int] = []
         self.members: list[tuple[str, str, int]] = []
         self.awaited: list[tuple[str, ast.expr, Scope]] = []
+        self.dropped: list[tuple[str, int]] = []
         self.attributes: list[Use] = []
         self.unbound: list[Binding] = []
         self.functions: list[Scope] = []
@@ -140,6 +142,7 @@ class Reading(ast.NodeVisitor):
 
     def visit_Module(self, node: ast.Module) -> None:
         self.probes = Probes(node)
+        self.dropped = dropped_coroutines(node)
         self.generic_visit(node)
 
     def bind(self, name: str, line: int, verb: Verb = "binds") -> None:

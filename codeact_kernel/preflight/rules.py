@@ -186,7 +186,10 @@ def _wrong_calls(
 
 
 def _wrong_awaits(reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
-    """What would fail only after the tool was called. A plain `await tool(...)` works."""
+    """What would fail only after the tool was called, or do nothing. A plain `await tool(...)` works."""
+    for name, line in reading.dropped:
+        fault = f"calls {quote(name)}, which is an `async def`, without `await`, so that nothing happens"
+        yield Problem.at(line, fault, f"Write `await {name}(...)`.")
     for word, node, scope in reading.awaited:
         match word, node:
             case "await", ast.Name(id=name):

@@ -338,6 +338,7 @@ async def test_a_large_file_arrives_as_it_is_and_the_kernel_holds_none_of_it(fil
         ("with tempfile.SpooledTemporaryFile(max_size=2) as f:\n    f.write(b'abc')\n    f.seek(0)\n    f.read().decode()", "abc"),
         ("fd, path = tempfile.mkstemp(suffix='.txt')\nwith os.fdopen(fd, 'w') as f:\n    f.write('x')\n[open(path).read(), path[-4:]]", ["x", ".txt"]),
         ("fd, path = tempfile.mkstemp()\nos.close(fd)\nopen(path, 'w').write('x')\nos.remove(path)\nos.listdir('/tmp')", []),
+        ("fd, path = tempfile.mkstemp()\nos.write(fd, b'a')\nos.write(fd, b'b')\nos.close(fd)\nopen(path).read()", "ab"),
         ("os.path.isdir(tempfile.mkdtemp())", True),
         ("tempfile.gettempdir()", "/tmp"),
     ],

@@ -46,6 +46,26 @@ TOGETHER = {
         tasks = [asyncio.create_task(slow(n)) for n in (1, 2, 3)]
         [await task for task in tasks]
         """,
+    "extend": "import asyncio\ncalls = []\ncalls.extend(slow(n) for n in (1, 2, 3))\nawait asyncio.gather(*calls)",
+    "added": "import asyncio\ncalls = []\ncalls += [slow(n) for n in (1, 2, 3)]\nawait asyncio.gather(*calls)",
+    "values of a dict": """
+        import asyncio
+        calls = {n: slow(n) for n in (1, 2, 3)}
+        found = dict(zip(calls.keys(), await asyncio.gather(*calls.values())))
+        [found[n] for n in (1, 2, 3)]
+        """,
+    "a dict that is filled": """
+        import asyncio
+        calls = {}
+        for n in (1, 2, 3):
+            calls[n] = slow(n)
+        list(dict(zip(calls, await asyncio.gather(*calls.values()))).values())
+        """,
+    "items of a dict": """
+        calls = {"a": slow(1), "b": slow(2), "c": slow(3)}
+        found = {name: await call for name, call in calls.items()}
+        list(found.values())
+        """,
     "awaited one by one": "import asyncio\ncalls = [slow(n) for n in (1, 2, 3)]\n[await call for call in calls]",
     "a group": """
         import asyncio
@@ -171,6 +191,29 @@ ONCE: dict[str, tuple[str, Any]] = {
     "functions in threads of asyncio": ("import asyncio\nawait asyncio.to_thread(lambda n: slow(n) + 1, 7)", 8),
     "a timeout that a tool gives": ("import asyncio\nawait asyncio.wait_for(slow(7), slow(5))", 7),
     "a timeout by name": ("from asyncio import wait_for as w\nawait w(fut=slow(7), timeout=slow(5))", 7),
+    "run inside of a coroutine": (
+        "import asyncio\nasync def f():\n    return asyncio.run(slow(6)) + 1\nasyncio.run(f())",
+        7,
+    ),
+    "run in functions of coroutines": (
+        "import asyncio\ndef g(n):\n    return asyncio.run(slow([n]))\nasync def f(n):\n    await asyncio.sleep(0)\n"
+        "    return g(n)\nawait asyncio.gather(f(1), f(2))",
+        [[1], [2]],
+    ),
+    "gather inside of a coroutine": (
+        "import asyncio\nasync def f():\n    return asyncio.run(asyncio.gather(slow(1), slow(2)))\nasyncio.run(f())",
+        [1, 2],
+    ),
+    "a loop of its own in a coroutine": (
+        "import asyncio\nasync def g():\n    return await slow(7)\nasync def f():\n"
+        "    return asyncio.new_event_loop().run_until_complete(g())\nasyncio.run(f())",
+        7,
+    ),
+    "tasks that nobody awaits": (
+        "import asyncio\nasync def f(n):\n    await slow(n)\n    await slow(n + 1)\ntask = asyncio.create_task(f(1))\n"
+        "endless = asyncio.create_task(asyncio.Event().wait())\nawait slow(7)",
+        7,
+    ),
     "exceptions as results": ("import asyncio\nawait asyncio.gather(slow(7), return_exceptions=True)", [7]),
 }
 
@@ -183,6 +226,25 @@ async def test_an_awaited_call_is_made_exactly_once(programs, text: str, value: 
     seen = [str(call.arguments["value"]) for call in run.calls]
     assert len(seen) == len(set(seen))
     assert seen
+
+
+async def test_a_task_that_nobody_awaits_comes_to_its_end_as_in_a_notebook(programs):
+    run = await programs.run(
+        program("""
+        import asyncio
+        async def both(n):
+            await add(n)
+            await add(n + 1)
+        async def wait_for_ever():
+            while True:
+                await asyncio.sleep(1)
+        tasks = [asyncio.create_task(both(1)), asyncio.create_task(wait_for_ever())]
+        await asyncio.sleep(0)
+        "done"
+        """)
+    )
+    assert run.value == "done"
+    assert [call.arguments["a"] for call in run.calls] == [1, 2]
 
 
 async def test_what_fails_in_an_executor_is_raised_where_its_result_is_asked_for(programs):
@@ -204,7 +266,140 @@ async def test_what_fails_in_an_executor_is_raised_where_its_result_is_asked_for
     assert len(run.calls) == 3
 
 
-async def test_a_thread_cannot_be_started_and_says_what_to_use(programs):
-    run = await programs.run("import threading\nthreading.Thread(target=add, args=(1,)).start()")
-    assert "tool.map" in run.error
+THREADS: dict[str, tuple[str, Any]] = {
+    "a function in threads": (
+        """
+        import threading
+        found = {}
+        def fetch(n):
+            found[n] = slow(n)
+        threads = [threading.Thread(target=fetch, args=(n,)) for n in (1, 2)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        found
+        """,
+        {"1": 1, "2": 2},
+    ),
+    "a class of threads": (
+        """
+        import threading
+        class Fetch(threading.Thread):
+            def run(self):
+                self.found = slow(int(self.name))
+        threads = [Fetch(name=n) for n in "12"]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        [thread.found for thread in threads]
+        """,
+        [1, 2],
+    ),
+    "a lambda in a loop": (
+        """
+        import threading
+        found = []
+        for n in (1, 2):
+            threading.Thread(target=lambda: found.append(slow(n))).start()
+        found
+        """,
+        [1, 2],
+    ),
+    "workers of a queue": (
+        """
+        import queue, threading
+        todo, found = queue.Queue(), []
+        for n in (1, 2, 3): todo.put(n)
+        def work():
+            while (n := todo.get()) is not None:
+                found.append(slow(n))
+                todo.task_done()
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads: thread.start()
+        todo.join()
+        for _ in threads: todo.put(None)
+        for thread in threads: thread.join()
+        found
+        """,
+        [1, 2, 3],
+    ),
+    "results in a queue": (
+        """
+        import queue, threading
+        found = queue.Queue()
+        for n in (1, 2):
+            threading.Thread(target=lambda n: found.put(slow(n)), args=(n,)).start()
+        [found.get(), found.get()]
+        """,
+        [1, 2],
+    ),
+    "a timer": ("import threading\nthreading.Timer(0.01, slow, args=(2,)).start()\nslow(1)", 1),
+    "a timer that is cancelled": (
+        "import threading\ntimer = threading.Timer(60, slow, args=(2,))\ntimer.start()\nn = slow(1)\ntimer.cancel()\nn",
+        1,
+    ),
+    "an event of a timer": (
+        "import threading\nover = threading.Event()\nthreading.Timer(0.01, over.set).start()\n[slow(1), over.wait(60)]",
+        [1, True],
+    ),
+    "an event loop of its own": (
+        "import asyncio, threading\nfound = []\n"
+        "thread = threading.Thread(target=lambda: found.extend(asyncio.run(asyncio.gather(slow(1), slow(2)))))\n"
+        "thread.start()\nthread.join()\nfound",
+        [1, 2],
+    ),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), THREADS.values(), ids=THREADS)
+async def test_a_thread_runs_when_it_is_started_and_makes_each_call_once(programs, text: str, value: Any):
+    run = await programs.run(program(text), tools={"slow": slow})
+    assert (run.value, run.stderr) == (value, "")
+    seen = [call.arguments["value"] for call in run.calls]
+    assert seen == sorted(set(seen))
+
+
+async def test_threads_that_run_a_tool_have_their_calls_in_flight_together(programs):
+    run = await programs.run(
+        program("""
+        import threading
+        threads = [threading.Thread(target=slow, kwargs={"value": n}) for n in (1, 2, 3)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        [thread.is_alive() for thread in threads]
+        """),
+        tools={"slow": slow},
+    )
+    assert run.value == [False, False, False]
+    assert (len(run.calls), run.most_open > 1) == (3, True)
+
+
+async def test_an_error_in_a_thread_is_printed_and_the_program_goes_on(programs):
+    run = await programs.run(
+        program("""
+        import threading
+        for target in (fail, lambda reason: fail(reason)):
+            thread = threading.Thread(target=target, args=("why",))
+            thread.start()
+            thread.join()
+        "done"
+        """)
+    )
+    assert run.value == "done"
+    assert run.stderr.count("ToolFailed: ValueError: why") == 2
+    assert "<codeact" not in run.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import queue\nqueue.Queue().get()",
+        "import threading\nthreading.Event().wait()",
+        "import threading\nthreading.Barrier(2).wait()",
+        "from concurrent.futures import Future\nFuture().result()",
+        "import queue, threading\nq = queue.Queue()\nthreading.Thread(target=lambda: add(q.get())).start()\nq.put(1)\nq.join()",
+    ],
+)
+async def test_what_waits_for_another_thread_is_told_what_to_use_before_any_call(programs, text: str):
+    run = await programs.run(text)
+    assert "ThreadPoolExecutor().map" in run.error
     assert not run.calls
+    assert not run.outcome.state_lost

@@ -19,6 +19,8 @@ _ready: list[tuple[asyncio.Future[Any], Any]] = []
 """Calls that the program has made and nobody has sent off yet."""
 _pending: dict[int, asyncio.Future[Any]] = {}
 """Calls that are under way, by id."""
+_resting: list[asyncio.Future[Any]] = []
+"""Who is told when no call is under way and no task can go on."""
 
 
 class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
@@ -38,6 +40,8 @@ class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+        elif _resting and timeout != 0:
+            _resting.pop().set_result(None)
         elif timeout is None:
             raise RuntimeError("the program waits for something that can never happen")
         elif timeout:
@@ -53,13 +57,16 @@ class Loop(asyncio.SelectorEventLoop):
 
     def close(self) -> None:
         _send_ready()  # a call that was made is made, also when nobody waits for it
-        _pending.clear()  # calls that were left open are no business of the next loop
+        for call in [call for call, future in _pending.items() if future.get_loop() is self]:
+            del _pending[call]  # calls that were left open are no business of another loop
         super().close()
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         return super().create_task(_coroutine(coro), **options)
 
     def run_until_complete(self, future: Any) -> Any:
+        if asyncio._get_running_loop() is not None:
+            return _nested(future)
         return super().run_until_complete(awaitable(future))
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
@@ -68,6 +75,35 @@ class Loop(asyncio.SelectorEventLoop):
     def _make_self_pipe(self) -> None: ...
     def _close_self_pipe(self) -> None: ...
     def _write_to_self(self) -> None: ...
+
+
+def _nested(value: Any) -> Any:
+    """Await `value` in the loop that runs already, as where a coroutine calls a function that calls `asyncio.run`.
+
+    The program has its effects behind it by then, so an error would come too late.
+    """
+    loop: Any = asyncio.get_running_loop()
+    task, steps = asyncio.current_task(loop), len(loop._ready)
+    if task is not None:
+        asyncio.tasks._leave_task(loop, task)
+    try:
+        future = value if asyncio.isfuture(value) else loop.create_task(value)
+        while not future.done():
+            loop._run_once()
+        return future.result()
+    finally:
+        for _ in range(steps - len(loop._ready)):  # the loop counts on those that it had
+            loop.call_soon(int)
+        if task is not None:
+            asyncio.tasks._enter_task(loop, task)
+
+
+def _run_in_runner(self: asyncio.Runner, coro: Any, **options: Any) -> Any:
+    return _run(self, _coroutine(coro), **options) if asyncio._get_running_loop() is None else _nested(coro)
+
+
+def _run_alone(main: Any, **options: Any) -> Any:
+    return _asyncio_run(main, **options) if asyncio._get_running_loop() is None else _nested(main)
 
 
 class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-defined,misc]
@@ -111,6 +147,17 @@ def adopted(call: int) -> asyncio.Future[Any]:
     if future is None:
         future = _pending[call] = asyncio.get_running_loop().create_future()
     return future
+
+
+async def rest() -> None:
+    """Let tasks that nobody awaits go on, as they would in a notebook, while there are calls or steps to wait for."""
+    nothing_left = asyncio.get_running_loop().create_future()
+    _resting.append(nothing_left)
+    try:
+        while not nothing_left.done() and (tasks := asyncio.all_tasks() - {asyncio.current_task()}):
+            await asyncio.wait([*tasks, nothing_left], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        _resting.clear()
 
 
 def busy() -> bool:
@@ -182,14 +229,14 @@ def _replace(name: str, made: Callable[..., Any]) -> None:
     setattr(asyncio.tasks, name, made)
 
 
-_gather, _run = asyncio.gather, asyncio.Runner.run
+_gather, _run, _asyncio_run = asyncio.gather, asyncio.Runner.run, asyncio.run
 for _name, _parameter in (("ensure_future", "coro_or_future"), ("wait_for", "fut"), ("shield", "arg")):
     _replace(_name, _taking(_name, _parameter, awaitable))
 for _name in ("wait", "as_completed"):
     _replace(_name, _taking(_name, "fs", _futures))
 _replace("gather", _gathering)
 asyncio.to_thread = _to_thread  # type: ignore[assignment]
-asyncio.Runner.run = lambda self, coro, **options: _run(self, _coroutine(coro), **options)  # type: ignore[assignment]
+asyncio.Runner.run, asyncio.run = _run_in_runner, _run_alone  # type: ignore[assignment]
 
 
 flushes.append(_send_ready)  # a call that waits does not overtake those made before it

@@ -148,7 +148,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> ast.AST:
         match node:
-            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+            case (
+                ast.Assign(targets=[ast.Name(id=name)])
+                | ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))])
+                | ast.AnnAssign(target=ast.Name(id=name))
+            ):
                 if name in self._awaited_later and node.value is not None:
                     node.value = self.started(node.value)
             case _:
@@ -158,9 +162,15 @@ class _Rewriter(ast.NodeTransformer):
 
     visit_AnnAssign = visit_Assign
 
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        if isinstance(node.target, ast.Name) and node.target.id in self._awaited_later:
+            node.value = self.started(node.value)
+        self.generic_visit(node)
+        return node
+
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         match node.value:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[one]) as call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend"), args=[one]) as call:
                 if name in self._awaited_later:
                     call.args = [self.started(one)]
             case _:
@@ -194,6 +204,10 @@ class _Rewriter(ast.NodeTransformer):
                 node.elts = [self.started(one) for one in node.elts]
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 node.elt = self.started(node.elt)
+            case ast.Dict():
+                node.values = [self.started(one) for one in node.values]
+            case ast.DictComp():
+                node.value = self.started(node.value)
             case ast.IfExp():
                 node.body, node.orelse = self.started(node.body), self.started(node.orelse)
             case _:
@@ -211,6 +225,7 @@ class _AwaitedLater:
         self._seen: Counter[str] = Counter()
         self._fits: Counter[str] = Counter()
         self._awaited: set[str] = set()
+        self._dicts = _dicts(tree)
         loops: list[tuple[str, str]] = []
         for node in ast.walk(tree):
             match node:
@@ -226,13 +241,10 @@ class _AwaitedLater:
                     self._seen[node.asname or node.name] += 1
                 case _:
                     pass
-            match node:
-                case ast.For(target=ast.Name(id=item), iter=ast.Name(id=name)):
-                    loops.append((name, item))
-                case ast.comprehension(target=ast.Name(id=item), iter=ast.Name(id=name)):
-                    loops.append((name, item))
-                case _:
-                    self._look(node, takes)
+            if isinstance(node, (ast.For, ast.comprehension)) and (loop := _over_calls(node.target, node.iter)):
+                loops.append(loop)
+            else:
+                self._look(node, takes)
         self._fits.update(item for _, item in loops)
         items = self._fitting()
         for name in (name for name, item in loops if item in items):
@@ -248,18 +260,30 @@ class _AwaitedLater:
                 self._fits[name] += 1
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if _holds_calls(value):
                 self._fits[name] += 1
+            case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=name))], value=ast.Call()):
+                self._fits[name] += 1
+            case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=value) if _holds_calls(value):
+                self._fits[name] += 1
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[ast.Call()]):
+                self._fits[name] += 1
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="extend"), args=[value]) if _holds_calls(
+                value
+            ):
+                self._fits[name] += 1
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="keys"), args=[]):
                 self._fits[name] += 1
             case ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=name)]):
                 self._fits[name] += 1
+            case ast.Call(func=ast.Name(id="dict" | "list" | "sorted" | "zip"), args=args):
+                self._fits.update(one.id for one in args if isinstance(one, ast.Name) and one.id in self._dicts)
             case ast.Await(value=ast.Name(id=name)):
                 self._await(name)
             case ast.Call() if takes(node.func):
                 for one in (*node.args, *(keyword.value for keyword in node.keywords)):
                     one = one.value if isinstance(one, ast.Starred) else one
                     for part in one.elts if isinstance(one, (ast.List, ast.Tuple, ast.Set)) else [one]:
-                        if isinstance(part, ast.Name):
-                            self._await(part.id)
+                        if name := _all_of(part):
+                            self._await(name)
             case _:
                 pass
 
@@ -268,13 +292,55 @@ class _AwaitedLater:
         self._awaited.add(name)
 
 
+def _all_of(node: ast.expr) -> str:
+    """The variable whose values these are: of a list, or of a dict."""
+    match node:
+        case ast.Name(id=name) | ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="values"), args=[]):
+            return name
+        case _:
+            return ""
+
+
+def _over_calls(target: ast.expr, items: ast.expr) -> tuple[str, str] | None:
+    """The variable whose values a loop goes through, and what the loop calls each of them."""
+    match target, items:
+        case (
+            ast.Tuple(elts=[_, ast.Name(id=item)]),
+            ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="items"), args=[]),
+        ):
+            return name, item
+        case ast.Name(id=item), _ if name := _all_of(items):
+            return name, item
+        case _:
+            return None
+
+
+def _dicts(tree: ast.Module) -> set[str]:
+    """Variables that hold a dict wherever they are assigned: who goes through one gets its keys."""
+    found: dict[str, bool] = {}
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ):
+                found[name] = found.get(name, True) and isinstance(value, (ast.Dict, ast.DictComp))
+            case _:
+                pass
+    return {name for name, always in found.items() if always}
+
+
 def _holds_calls(node: ast.AST) -> bool:
     match node:
-        case ast.Call() | ast.List(elts=[]):
+        case ast.Call() | ast.List(elts=[]) | ast.Dict(values=[]):
+            return True
+        case ast.Dict(values=parts):
+            return all(isinstance(one, ast.Call) for one in parts)
+        case ast.DictComp(value=ast.Call()):
             return True
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
             return all(isinstance(one, ast.Call) for one in parts)
-        case ast.ListComp(elt=ast.Call()) | ast.SetComp(elt=ast.Call()):
+        case ast.ListComp(elt=ast.Call()) | ast.SetComp(elt=ast.Call()) | ast.GeneratorExp(elt=ast.Call()):
             return True
         case _:
             return False

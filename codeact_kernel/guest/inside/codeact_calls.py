@@ -33,9 +33,11 @@ class ToolDenied(ToolError):
 
 for _kind in (ToolError, ToolFailed, ToolDenied):
     setattr(builtins, _kind.__name__, _kind)  # every program has them, also a module or a function that it makes
+    _kind.__module__ = "builtins"  # so that a traceback names it as programs do
 
 flushes: list[Callable[[], object]] = []
 before_send: list[Callable[[str], object]] = []
+before_end: list[Callable[[], object]] = []
 under_way: dict[int, str] = {}
 """The names of submitted calls that nobody has waited for yet."""
 last_keys: tuple[Any, ...] = ()
@@ -217,6 +219,23 @@ def as_function(name: str, parameters: list[str]) -> Any:
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
     return tool
+
+
+def submitting(function: Any) -> Callable[..., Pending] | None:
+    """The function that submits the call of a tool; `None` for what is no tool."""
+    if function is call_tool:
+
+        def named(together: int, name: str, **arguments: Any) -> Pending:
+            return Pending(name, arguments, together)
+
+        return named
+    if type(function).__name__ == "partial" and (start := submitting(function.func)) is not None:
+
+        def partial(together: int, *args: Any, **arguments: Any) -> Pending:
+            return start(together, *function.args, *args, **{**function.keywords, **arguments})
+
+        return partial
+    return getattr(function, "__codeact_submit__", None)
 
 
 def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:

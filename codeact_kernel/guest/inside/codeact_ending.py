@@ -1,20 +1,30 @@
 """Runs in the guest as `codeact_ending`: which value a program ends with, and what is done to get it.
 
-The value is that of the last statement: of an expression or an assignment, also inside `if`, `try`, `with` and `match`.
-A coroutine is awaited and an iterator is read, so that a program whose last value is lazy does what it says.
+The value is that of the last statement: of an expression or an assignment, also inside `if`, `try`, `with`, `match` and
+the `else` of a loop. A coroutine is awaited and an iterator is read, so that a program whose last value is lazy does
+what it says.
 """
 
 import ast
 import itertools
 import sys
-from collections.abc import Iterable, Mapping, Sequence, Set, ValuesView
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesView
+from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-VALUE, ASSIGNED = "__codeact_value__", "__codeact_assigned__"
-"""Where a program leaves the value of its last statement: of an expression, and of an assignment."""
+PLACES = VALUE, ASSIGNED, CHANGED = "__codeact_value__", "__codeact_assigned__", "__codeact_changed__"
+"""Where a program leaves the value of its last statement: of an expression, of an assignment, and what it changed."""
 _MOST = 10_000
 """Items that are read of iterators, ranges and the like, all together."""
 _DEPTH = 6
+_IN_PLACE = frozenset({
+    "add", "append", "appendleft", "extend", "extendleft", "insert", "reverse", "sort", "update",
+})  # fmt: skip
+"""Methods that give nothing and change a container, which is then the value, as it is where an item is assigned."""
+_SAYS_NOTHING = (BuiltinFunctionType, FunctionType, MethodType, ModuleType)
+"""A program that ends with one of these forgot to call it."""
+_CONTAINERS = (dict, list, set, deque)
 _FLAT = {bool, bytes, float, int, str, type(None)}
 
 
@@ -27,8 +37,15 @@ def keep_value(body: list[ast.stmt]) -> None:
         return
     last = body[-1]
     match last:
-        case ast.Expr():
-            body[-1] = _assign(VALUE, last.value, last)
+        case ast.Expr(value=value):
+            body[-1] = _assign(VALUE, value, last)
+            match value:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _IN_PLACE:
+                    body.append(_assign(CHANGED, ast.Name(name, ast.Load()), last))
+                case _:
+                    pass
+        case ast.For(orelse=orelse) | ast.AsyncFor(orelse=orelse) | ast.While(orelse=orelse):
+            keep_value(orelse)
         case (
             ast.Assign(targets=[target, *_])
             | ast.AnnAssign(target=target, value=ast.expr())
@@ -65,9 +82,13 @@ def _loaded(target: ast.expr) -> ast.expr | None:
     match target:
         case ast.Name(id=name):
             return None if name == "_" else ast.Name(name, ast.Load())
+        case ast.Attribute(value=value, attr=name):
+            return ast.Attribute(value, name, ast.Load())
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            loaded = [_loaded(part) for part in parts]
-            return ast.Tuple([one for one in loaded if one is not None], ast.Load()) if any(loaded) else None
+            loaded = {ast.dump(one): one for one in map(_loaded, parts) if one is not None}
+            if len(loaded) == 1 and isinstance(parts[0], ast.Subscript):
+                return next(iter(loaded.values()))  # items of one container
+            return ast.Tuple(list(loaded.values()), ast.Load()) if loaded else None
         case ast.Starred(value=value):
             return _loaded(value)
         case ast.Subscript(value=value):
@@ -82,42 +103,73 @@ def taken(namespace: dict[str, Any], *, assigned: bool) -> Any:
     Args:
         assigned: that of an assignment counts.
     """
-    value, of_assignment = namespace.pop(VALUE, None), namespace.pop(ASSIGNED, None)
-    says_nothing = callable(of_assignment) or type(of_assignment).__name__ == "module"
-    return value if value is not None or not assigned or says_nothing else of_assignment
+    value, of_assignment, changed = (namespace.pop(name, None) for name in PLACES)
+    if of_assignment is None and value is None and isinstance(changed, _CONTAINERS):
+        of_assignment = changed
+    if value is None and assigned and not callable(of_assignment) and not hasattr(of_assignment, "write"):
+        value = of_assignment
+    return None if isinstance(value, _SAYS_NOTHING) else value
 
 
 # -- what is not there yet ---------------------------------------------------------------------------------------------
 
 
 def waits(value: Any) -> bool:
-    """Whether the value has to be awaited."""
-    return _is_awaitable(value) or hasattr(type(value), "__anext__") or bool(_awaitables(value))
+    """Whether the value, or something in it, has to be awaited."""
+    return next(_waiting(value, _DEPTH, set()), None) is not None
 
 
 async def awaited(value: Any) -> Any:
-    """The value when it is there; of several awaitables in a list or a dict, all together."""
-    if _is_awaitable(value):
-        value = await value
-    if hasattr(type(value), "__anext__"):
-        return await _first(value)
-    if inside := _awaitables(value):
-        import asyncio
+    """The value when it is there. All that is awaited in lists and dicts is awaited together."""
+    import asyncio
 
-        made = await asyncio.gather(*inside)
-        return dict(zip(value, made, strict=True)) if isinstance(value, dict) else list(made)
-    return value
+    waiting = list(itertools.islice(_waiting(value, _DEPTH, set()), _MOST))
+    made = await asyncio.gather(*(_first(one) if hasattr(type(one), "__anext__") else one for one in waiting))
+    return _with({id(one): result for one, result in zip(waiting, made, strict=True)}, value, _DEPTH)
 
 
-def _is_awaitable(value: Any) -> bool:
-    return hasattr(type(value), "__await__")
+def _waiting(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
+    """What has to be awaited of the value. `seen` are the containers that were looked into."""
+    kind = type(value)
+    if kind in _FLAT or depth == 0 or id(value) in seen:
+        return
+    seen.add(id(value))
+    if hasattr(kind, "__await__") or hasattr(kind, "__anext__"):
+        yield value
+        return
+    parts = value if isinstance(value, dict) else _fields(value)
+    if parts is not None:
+        parts = parts.values()
+    elif kind in (list, tuple):
+        parts = value
+    else:
+        return
+    if len(parts) <= _MOST:
+        for part in parts:
+            yield from _waiting(part, depth - 1, seen)
 
 
-def _awaitables(value: Any) -> Sequence[Any]:
-    parts = list(value.values()) if type(value) is dict else value
-    if type(parts) not in (list, tuple) or not parts or len(parts) > _MOST or not all(map(_is_awaitable, parts)):
-        return ()
-    return parts
+def _fields(value: Any) -> dict[str, Any] | None:
+    """The fields of a dataclass or a named tuple, by their names."""
+    kind = type(value)
+    names = getattr(kind, "_fields", None) if isinstance(value, tuple) else getattr(kind, "__dataclass_fields__", None)
+    return None if names is None else {name: getattr(value, name, None) for name in names}
+
+
+def _with(made: dict[int, Any], value: Any, depth: int) -> Any:
+    """The value with what was awaited in the places where it was awaited."""
+    if id(value) in made:
+        return made[id(value)]
+    if depth == 0:
+        return value
+    if isinstance(value, dict):
+        return {key: _with(made, part, depth - 1) for key, part in value.items()}
+    if type(value) in (list, tuple):
+        return [_with(made, part, depth - 1) for part in value]
+    fields = _fields(value)
+    if fields is None or next(_waiting(value, depth, set()), None) is None:
+        return value
+    return {name: _with(made, part, depth - 1) for name, part in fields.items()}
 
 
 async def _first(items: Any) -> list[Any]:
@@ -139,13 +191,23 @@ class _Listing:
     def __init__(self) -> None:
         self._left = _MOST
         self._said = False
+        self._known: dict[int, tuple[Any, Any]] = {}
 
     def of(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind in _FLAT or depth == 0 or kind.__module__.startswith("codeact_"):
             return value
+        known = self._known.get(id(value))
+        if known is None:  # which keeps the value, so that nothing else gets its id
+            known = self._known[id(value)] = value, self._of(value, kind, depth)
+        return known[1]
+
+    def _of(self, value: Any, kind: type, depth: int) -> Any:
         if kind in (list, tuple) or isinstance(value, dict):
             return self._inside(value, depth)
+        if (fields := _fields(value)) is not None:
+            made = self._inside(fields, depth)
+            return value if made is fields else made
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__") and not hasattr(kind, "readline"):
             return self._items(value, depth)
         try:

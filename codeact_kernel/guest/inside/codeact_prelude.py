@@ -150,6 +150,7 @@ for _name in ("poll", "epoll"):
         delattr(select, _name)
 select.select = _refuse
 builtins.input = _no_input
+sys.breakpointhook = lambda *_, **__: None  # nobody is there to debug
 sys.stdin = _NoInput()  # type: ignore[assignment]
 
 
@@ -160,6 +161,7 @@ sys.stdin = _NoInput()  # type: ignore[assignment]
 _FOLLOWED = {
     "asyncio": "codeact_aio",
     "concurrent.futures": "codeact_threads",
+    "locale": "codeact_locale",
     "tempfile": "codeact_tempfile",
     "threading": "codeact_threading",
     "traceback": "codeact_traceback",

@@ -24,6 +24,7 @@ from codeact_calls import (
     ToolDenied,
     ToolFailed,
     as_function,
+    before_end,
     call_tool,
     call_tool_async,
     flushes,
@@ -50,6 +51,7 @@ class Stream(io.TextIOBase):
 
     encoding = "utf-8"  # type: ignore[assignment]
     errors = "backslashreplace"  # type: ignore[assignment]
+    line_buffering, write_through = True, False
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -193,10 +195,11 @@ def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: 
         source += piece
         if piece.strip():
             done = _execute(source, filename, namespace, done)
+    for finish in (*before_end, _flush_wrapped):
+        finish()
     value = codeact_ending.taken(namespace, assigned=assigned)
-    if codeact_ending.waits(value):
-        value = _run_async(codeact_ending.awaited(value))
-    value = codeact_ending.listed(value)
+    value = codeact_ending.listed(_there(value))
+    value = codeact_ending.listed(_there(value))  # what an iterator gave may be coroutines
     if value is not None:
         namespace["_"] = value
     return value
@@ -220,12 +223,19 @@ def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -
     return count
 
 
+def _there(value: Any) -> Any:
+    return _run_async(codeact_ending.awaited(value)) if codeact_ending.waits(value) else value
+
+
 async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
     """Await a program, and its value while the event loop is there."""
     await program
-    for name in (codeact_ending.VALUE, codeact_ending.ASSIGNED):
+    for name in codeact_ending.PLACES:
         if codeact_ending.waits(value := namespace.get(name)):
             namespace[name] = await codeact_ending.awaited(value)
+    from codeact_aio import rest
+
+    await rest()
 
 
 def _run_async(coroutine: Any) -> Any:
@@ -329,6 +339,13 @@ def _cut(text: str, most: int) -> str:
         if len(text) <= most
         else f"{text[: most // 2]} … {len(text) - most:,} characters left out … {text[-most // 2 :]}"
     )
+
+
+def _flush_wrapped() -> None:
+    """What the program put around the streams may hold text yet, as `io.TextIOWrapper(sys.stdout.buffer)` does."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not _out and stream is not _err and hasattr(stream, "flush"):
+            stream.flush()
 
 
 def _flush() -> None:

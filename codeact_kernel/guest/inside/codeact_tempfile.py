@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 _module: Any = tempfile
-_close, _fdopen = os.close, os.fdopen
+_close, _fdopen, _write = os.close, os.fdopen, os.write
 _descriptors: dict[int, str] = {}
 _FIRST = 1_000
 
@@ -60,7 +60,14 @@ def _closed(fd: int) -> None:
         _close(fd)
 
 
+def _written(fd: int, data: Any, /) -> int:
+    if fd not in _descriptors:
+        return _write(fd, data)
+    with builtins.open(_descriptors[fd], "ab") as file:
+        return file.write(data)
+
+
 _module.tempdir = "/tmp"  # no folder of the host
 _module.NamedTemporaryFile = _module.TemporaryFile = _named
 _module.mkstemp = _mkstemp
-os.fdopen, os.close = _opened, _closed
+os.fdopen, os.close, os.write = _opened, _closed, _written

@@ -5,12 +5,12 @@ flight together; any other function runs at once, in the order in which it is su
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import _base as base
 from types import ModuleType
 from typing import Any
 
-from codeact_calls import Pending, call_tool
+from codeact_calls import submitting
 
 _package: Any = sys.modules["concurrent.futures"]  # which is no attribute of `concurrent` yet
 
@@ -50,6 +50,10 @@ class Future(base.Future[Any]):
     def cancel(self) -> bool:
         return False  # it was sent off
 
+    def __await__(self) -> Generator[Any, None, Any]:
+        return self.result()
+        yield  # an executor's call is under way already: nothing is gained by an event loop
+
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         self.settle()
         super().add_done_callback(fn)
@@ -80,29 +84,12 @@ class Executor(base.Executor):
     def _submit(self, together: int, fn: Any, args: Any, kwargs: Any) -> Future:
         future = Future()
         self._futures.append(future)
-        start = _submitting(fn)
+        start = submitting(fn)
         if start is None:
             future.run(fn, *args, **kwargs)
         else:
             future.call = start(together, *args, **kwargs)
         return future
-
-
-def _submitting(function: Any) -> Callable[..., Pending] | None:
-    """The function that submits the call of a tool; `None` for what is no tool."""
-    if function is call_tool:
-
-        def named(together: int, name: str, **arguments: Any) -> Pending:
-            return Pending(name, arguments, together)
-
-        return named
-    if type(function).__name__ == "partial" and (start := _submitting(function.func)) is not None:
-
-        def partial(together: int, *args: Any, **arguments: Any) -> Pending:
-            return start(together, *function.args, *args, **{**function.keywords, **arguments})
-
-        return partial
-    return getattr(function, "__codeact_submit__", None)
 
 
 def _settling(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -5,13 +5,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 _module: Any = traceback
+_RUNNER = "<codeact codeact_runner>"
 
 
 def _without_ours(walk: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
     def walking(start: Any) -> Iterator[Any]:
-        return (step for step in walk(start) if not step[0].f_code.co_filename.startswith("<codeact"))
+        for step in walk(start):
+            file = step[0].f_code.co_filename
+            if file == _RUNNER and walk is _walk_stack:
+                return  # below it is what runs the guest
+            if not file.startswith("<codeact"):
+                yield step
 
     return walking
+
+
+_walk_stack = traceback.walk_stack
 
 
 for _name in ("walk_tb", "walk_stack", "_walk_tb_with_full_positions"):

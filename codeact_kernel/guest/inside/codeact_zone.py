@@ -31,7 +31,9 @@ def _zone() -> dates.tzinfo:
 
             _found.append(ZoneInfo(_told["name"]))
         except Exception:  # it has no name, or the pack's data is older than it
-            _found.append(dates.timezone(dates.timedelta(seconds=_told["offset"])))
+            offset = dates.timedelta(seconds=_told["offset"])
+            is_summer = _told["daylight"] and _told["offset"] == -_told["altzone"]
+            _found.append(dates.timezone(offset, _told["names"][bool(is_summer)]))
     return _found[0]
 
 
@@ -50,7 +52,14 @@ def mktime(parts: Any, /) -> float:
     years, month = divmod(month - 1, 12)
     rest = dates.timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
     moment = dates.datetime(year + years, month + 1, 1, tzinfo=_zone()) + rest
-    return moment.replace(fold=int(summer == 0)).timestamp()
+    if summer < 0:
+        return moment.timestamp()
+    readings = [moment, moment.replace(fold=1)]
+    for reading in readings:
+        if bool(reading.dst()) == bool(summer):
+            return reading.timestamp()
+    saved = (moment.dst() or dates.timedelta(seconds=time.altzone - time.timezone)).total_seconds()
+    return moment.timestamp() + saved  # summer time in winter, or the other way round
 
 
 def asctime(parts: Any = None, /) -> str:
@@ -62,7 +71,10 @@ def ctime(seconds: float | None = None, /) -> str:
 
 
 def strftime(form: str, parts: Any = None, /) -> str:
-    return _strftime(form, localtime() if parts is None else parts)
+    parts = localtime() if parts is None else parts
+    if isinstance(form, str) and "%s" in form:  # which the C library counts in UTC
+        form = "%%".join(part.replace("%s", str(int(mktime(parts)))) for part in form.split("%%"))
+    return _strftime(form, parts)
 
 
 # -- the classes of datetime, which Python does not let anybody change -------------------------------------------------
