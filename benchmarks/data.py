@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from codeact_kernel import ScriptedModel, Session, Settings
-from codeact_kernel.data import for_notebook
+from codeact_kernel.capabilities.data import for_notebook
 from codeact_kernel.settings import Limits, parse_memory
 
 COLUMNS, WIDTH = 10, 8

@@ -31,7 +31,7 @@ import openai
 import pandas as pd
 
 from codeact_kernel import Session, Settings, tool
-from codeact_kernel.data import for_notebook
+from codeact_kernel.capabilities.data import for_notebook
 
 MANAGERS = {"North": "Nora", "South": "Saul", "East": "Edda", "West": "Wes"}
 QUESTION = "Group orders by region: how many orders are there of each, and what is the total amount?\n"

@@ -31,8 +31,8 @@ from wasmtime import component as wasm
 
 from codeact_kernel.bridge.messages import Run
 from codeact_kernel.guest import Pack
-from codeact_kernel.sandbox.backends import embedded, shipped
-from codeact_kernel.sandbox.hostfunction import HostFunction
+from codeact_kernel.sandbox.backends import embedded, guest_files
+from codeact_kernel.sandbox.host_function import HostFunction
 from codeact_kernel.settings import Limits
 
 LOADS = {
@@ -132,7 +132,7 @@ class Guest:
 
         file = folder / f"{len(list(folder.iterdir()))}.cwasm"
         start = time.perf_counter()
-        file.write_bytes(bytes(wasm.Component(engine(), shipped.component().read_bytes()).serialize()))
+        file.write_bytes(bytes(wasm.Component(engine(), guest_files.component().read_bytes()).serialize()))
         self.compiled, self.size = time.perf_counter() - start, file.stat().st_size
         file.chmod(0o600)
         limits = Limits(memory_bytes=512 << 20)

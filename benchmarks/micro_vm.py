@@ -62,8 +62,8 @@ class Ours:
         self.pool = Pool("hyperlight", Limits(memory_bytes=memory << 20))
 
     async def run(self, program: str) -> str:
-        from codeact_kernel.sandbox.process import RunClock
-        from codeact_kernel.values import Answer, Returned, ToolCall
+        from codeact_kernel.sandbox.worker_client import RunClock
+        from codeact_kernel.types import Answer, Returned, ToolCall
 
         async def answer(call: ToolCall) -> Answer:
             return Returned(value=call.arguments["value"])

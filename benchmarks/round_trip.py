@@ -28,11 +28,11 @@ from typing import Any
 
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.sandbox.pool import Pool
-from codeact_kernel.sandbox.process import RunClock
+from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools.decorator import tool
-from codeact_kernel.values import Answer, Returned, ToolCall
+from codeact_kernel.types import Answer, Returned, ToolCall
 
 PROGRAM = """
 import time

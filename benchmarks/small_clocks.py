@@ -23,9 +23,9 @@ import time
 from collections.abc import Callable
 
 from codeact_kernel.sandbox.pool import Pool, Sandbox
-from codeact_kernel.sandbox.process import RunClock, Worker
+from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Answer, JSONValue, Returned, ToolCall
+from codeact_kernel.types import Answer, JSONValue, Returned, ToolCall
 
 CPU = {
     "loop of integers": "total = 0\nfor i in range(300_000):\n    total += i * i % 7\ntotal",

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .access import AllowedDomain, FileMount
     from .approval import Approver, AutoApprove, DenyAll, Question, Verdict
+    from .capabilities.data import Frame
     from .configuration import from_environment
-    from .data import Frame
     from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
     from .model.base import Delta, Message, ModelClient
     from .model.scripted import ScriptedModel
     from .session import Session
     from .settings import Limits, Settings
     from .tools import Registry, progress, tool
-    from .values import Decision, OutputFile, Shown, ToolCall, TurnResult
+    from .types import Decision, OutputFile, Shown, ToolCall, TurnResult
 
 __all__ = [
     "AllowedDomain",

@@ -17,13 +17,13 @@ from typing import Literal, TypeAlias
 from .errors import CodeActError
 from .model.base import Message, ModelClient
 from .model.scripted import ScriptedModel
-from .places import cache_folder
-from .render.safe import one_line
-from .sandbox.advice import explain_start
-from .sandbox.backends import AUTO, BOUNDARIES, compiled
+from .paths import cache_folder
+from .render.escaping import one_line
+from .sandbox.backends import AUTO, BOUNDARIES, guest_cache
+from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
-from .values import Isolation
+from .types import Isolation
 
 __all__ = ["Finding", "as_data", "examine", "line", "summary"]
 
@@ -177,12 +177,12 @@ async def _first_token(model: ModelClient) -> bool:
 
 def _cache() -> Finding:
     try:
-        guest = compiled.path()
+        guest = guest_cache.path()
         if not guest.exists():
             return Finding(
                 "compile cache", "warning", f"{guest.parent}: nothing compiled yet", "The first start compiles."
             )
-        if not compiled.trusted(guest):
+        if not guest_cache.trusted(guest):
             advice = "Make the folder your own, and writable by nobody else."
             return Finding("compile cache", "problem", f"{guest.parent} is not trusted", advice)
     except OSError as error:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .values import Answer, Decision, Isolation, RunOutcome, Shown, Stream, Timings, ToolCall, TurnResult, Usage
+from .types import Answer, Decision, Isolation, RunOutcome, Shown, Stream, Timings, ToolCall, TurnResult, Usage
 
 __all__ = [
     "CallAnswered",

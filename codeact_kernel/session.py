@@ -9,18 +9,18 @@ from types import TracebackType
 
 from . import import_guard
 from .approval import Approver, DenyAll, Grants
+from .capabilities.data import Input, checked, taken, wanted
 from .configuration import from_environment
-from .data import Input, checked, taken, wanted
 from .errors import UserError
 from .events import Emit
 from .model.base import ModelClient
-from .model.choose import choose_model
-from .sandbox.choice import Choice
+from .model.discovery import choose_model
+from .sandbox.backend_selector import Choice
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
-from .turn import run_turn
-from .values import TurnResult
+from .turn.turn import run_turn
+from .types import TurnResult
 
 __all__ = ["Session"]
 

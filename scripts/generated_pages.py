@@ -12,7 +12,7 @@ from pathlib import Path
 
 from codeact_kernel import limits, settings
 from codeact_kernel.configuration import OPTIONS, PLACES, Option
-from codeact_kernel.configuration.caps import ELSEWHERE, NAMES
+from codeact_kernel.configuration.limit_options import ELSEWHERE, NAMES
 from codeact_kernel.guest import modules
 
 DOCS = Path(__file__).parents[1] / "docs"

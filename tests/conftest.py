@@ -24,7 +24,7 @@ RECORD = "TEST_CODEACT_ESCAPES"
 def why_no_micro_vm() -> str:
     """Why none starts here, from trying; empty when one does."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.prepare", "hyperlight"], capture_output=True, text=True
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.precompile", "hyperlight"], capture_output=True, text=True
     )
     return (done.stderr or done.stdout).strip() if done.returncode else ""
 

@@ -48,8 +48,8 @@ def test_the_readme_lists_every_option_of_the_magic():
 
 
 def test_the_help_names_every_verb_that_there_is():
+    from codeact.commands import VERBS
     from codeact.help import VERB_NAMES
-    from codeact.verbs import VERBS
 
     assert set(VERB_NAMES) == {*VERBS, "help"}
 

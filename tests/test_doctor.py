@@ -76,7 +76,7 @@ async def test_the_ipykernels_that_are_supported_are_those_that_pip_would_instal
 
 
 async def test_a_backend_that_does_not_start_is_a_problem_only_if_it_is_wanted(monkeypatch):
-    monkeypatch.setattr("codeact_kernel.sandbox.backends.hypervisor.missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.micro_vm_support.missing", lambda: "There is no hypervisor.")
     finding = (await found(Model()))["backend hyperlight"]
     assert (finding.state, "no hypervisor" in finding.found) == ("warning", True)
     finding = (await found(Model(), replace(EMBEDDED, backend="hyperlight")))["backend hyperlight"]
@@ -85,7 +85,7 @@ async def test_a_backend_that_does_not_start_is_a_problem_only_if_it_is_wanted(m
 
 
 async def test_without_any_sandbox_there_is_no_lockdown_to_speak_of(monkeypatch, tmp_path):
-    monkeypatch.setattr("codeact_kernel.sandbox.backends.hypervisor.missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.micro_vm_support.missing", lambda: "There is no hypervisor.")
     monkeypatch.setattr("codeact_kernel.sandbox.backends.find_spec", lambda name: None)
     findings = await found(Model())
     assert findings["backend embedded"].state == findings["lockdown"].state == "problem"
@@ -96,7 +96,7 @@ async def test_what_is_broken_does_not_keep_the_rest_from_being_looked_at(monkey
     def broken():
         raise ImportError("No package metadata was found for wasmtime")
 
-    monkeypatch.setattr("codeact_kernel.sandbox.backends.compiled.path", broken)
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.guest_cache.path", broken)
     monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
     findings = await found(Model())
     assert (findings["compile cache"].state, findings["disk"].state) == ("problem", "ok")
@@ -104,10 +104,10 @@ async def test_what_is_broken_does_not_keep_the_rest_from_being_looked_at(monkey
 
 
 async def test_a_cache_that_is_empty_or_not_to_be_trusted_is_said_to_be(monkeypatch, tmp_path):
-    from codeact_kernel.sandbox.backends import compiled
+    from codeact_kernel.sandbox.backends import guest_cache
 
     file = tmp_path / "guest.cwasm"
-    monkeypatch.setattr(compiled, "path", lambda: file)
+    monkeypatch.setattr(guest_cache, "path", lambda: file)
     monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
     assert (await found(Model()))["compile cache"].state == "warning"
     file.write_bytes(b"x")

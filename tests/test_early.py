@@ -16,10 +16,10 @@ import pytest
 from codeact_kernel.errors import ModelError
 from codeact_kernel.events import CallOpened, Event, Notice, OutputWritten, ProgramReady, RunFinished, RunStarted
 from codeact_kernel.model.base import Delta, Message
-from codeact_kernel.preflight import Statements
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import Registry, tool
+from codeact_kernel.turn.statements import Statements
 
 SOON = 20
 """Seconds after which something that is waited for will not come any more."""

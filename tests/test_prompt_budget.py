@@ -16,12 +16,12 @@ import bpe_openai
 import pandas as pd
 import pytest
 
-from codeact_kernel import prompt
-from codeact_kernel.data import Data, taken, wanted
+from codeact_kernel.capabilities.data import Data, taken, wanted
 from codeact_kernel.model.base import Message
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import ToolOptions, ToolSpec, as_tool, join_stubs
-from codeact_kernel.values import ProgramFailure, RunOutcome
+from codeact_kernel.turn.turn import prompt
+from codeact_kernel.types import ProgramFailure, RunOutcome
 
 tokenizer = bpe_openai.get_encoding("o200k_base")
 

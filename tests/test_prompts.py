@@ -7,9 +7,9 @@ import re
 import string
 
 import pytest
-from codeact.choices import flags_of, parsed
+from codeact.config_traits import flags_of, parsed
 from codeact.magics import CodeAct
-from codeact.prompts import PromptCell, find_late_prompt, find_option, is_prose, read, words_of_prose
+from codeact.prompt_cells import PromptCell, find_late_prompt, find_option, is_prose, read, words_of_prose
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError

@@ -34,7 +34,7 @@ from codeact_kernel.render import Transcript, to_text
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
-from codeact_kernel.values import Decision, Raised, TurnResult, Usage
+from codeact_kernel.types import Decision, Raised, TurnResult, Usage
 
 
 def program(text: str) -> str:

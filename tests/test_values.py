@@ -15,7 +15,7 @@ from typing import Any, Literal
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
-from codeact_kernel.values import TurnResult
+from codeact_kernel.types import TurnResult
 
 got: list[Any] = []
 

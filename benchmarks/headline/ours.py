@@ -19,7 +19,7 @@ from workload import TASK, Kind, Tools, world
 from codeact_kernel import Session, Settings, tool
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.model.openai_client import OpenAIClient
-from codeact_kernel.values import Usage
+from codeact_kernel.types import Usage
 
 
 @cache

@@ -18,8 +18,8 @@ from wasmtime import component as wasm
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from codeact_kernel.sandbox.backends import compiled, embedded
-from codeact_kernel.sandbox.backends.denied_http import add_denied_http
+from codeact_kernel.sandbox.backends import embedded, guest_cache
+from codeact_kernel.sandbox.backends.wasi_http_denied import add_denied_http
 
 
 @dataclass
@@ -37,9 +37,9 @@ class StandIn:
     def __init__(self, **_: Any) -> None:
         self._tools: dict[str, Callable[..., Any]] = {}
         self._engine = embedded.engine()
-        if not compiled.path().exists():
-            embedded.compile_guest(compiled.path())
-        self._component = wasm.Component.deserialize_file(self._engine, str(compiled.path()))
+        if not guest_cache.path().exists():
+            embedded.compile_guest(guest_cache.path())
+        self._component = wasm.Component.deserialize_file(self._engine, str(guest_cache.path()))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()
         add_denied_http(self._linker, self._component, self._engine)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .domains import AllowedDomain, allowed_domain
 from .mounts import FileMount, file_mount, workspace_root
-from .several import allowed_domains, file_mounts
+from .parsing import allowed_domains, file_mounts
 
 __all__ = [
     "AllowedDomain",

@@ -14,7 +14,7 @@ from typing import Literal, TypeAlias
 
 from ..errors import UserError
 from ..import_guard import protected_folders
-from ..places import cache_folder, data_folder, home
+from ..paths import cache_folder, data_folder, home
 
 __all__ = ["FileMount", "FileMountInput", "Mode", "file_mount", "read_only_folders", "workspace_root"]
 

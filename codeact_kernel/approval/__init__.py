@@ -7,8 +7,8 @@ means no: an unknown tool, nobody there, or an approver that fails is a denial.
 from __future__ import annotations
 
 from .approver import Approver, AutoApprove, DenyAll, needs_person
-from .desk import Desk
 from .grants import Grant, Grants
-from .question import Question, Verdict
+from .policy import Desk
+from .request import Question, Verdict
 
 __all__ = ["Approver", "AutoApprove", "DenyAll", "Desk", "Grant", "Grants", "Question", "Verdict", "needs_person"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Set
 from typing import Literal, Protocol
 
-from ..values import Decision
-from .question import Question, Verdict
+from ..types import Decision
+from .request import Question, Verdict
 
 __all__ = ["Approver", "AutoApprove", "DenyAll", "how_to_allow", "needs_person"]
 

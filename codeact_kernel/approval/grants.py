@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import UserError
-from ..places import data_folder, is_private
-from ..values import Decision, JSONValue
-from .question import Question
+from ..paths import data_folder, is_private
+from ..types import Decision, JSONValue
+from .request import Question
 
 __all__ = ["Grant", "Grants", "own_file"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias, cast
 
 from ..errors import BridgeError
-from ..values import JSONObject, JSONValue, ProgramFailure, RunOutcome, Stream
+from ..types import JSONObject, JSONValue, ProgramFailure, RunOutcome, Stream
 
 __all__ = [
     "LAST_LINE",

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import BridgeError
-from ..values import JSONValue
+from ..types import JSONValue
 
 __all__ = ["dumps", "loads", "to_text"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from .folder import FolderFile, find, here
 from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
+from .messages import known, shown, worded
 from .options import OPTIONS, Option
-from .words import known, shown, worded
+from .project_file import FolderFile, find, here
 
 __all__ = [
     "OPTIONS",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings import Settings, parse_memory
-from .caps import limited
+from .limit_options import limited
+from .messages import known, worded
 from .options import NOT_OPTIONS, OPTIONS, PREFIX
-from .words import known, worded
 
 __all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "layer", "resolve"]
 

@@ -9,20 +9,9 @@ from typing import Any, Final
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..settings import Settings, parse_memory
-from .caps import narrows, read_caps
-from .readers import (
-    Read,
-    names,
-    one_of,
-    root,
-    seconds,
-    seconds_or_never,
-    size,
-    switch,
-    text,
-    whole,
-)
-from .words import shown
+from .limit_options import narrows, read_caps
+from .messages import shown
+from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size, switch, text, whole
 
 __all__ = ["OPTIONS", "PREFIX", "Option"]
 

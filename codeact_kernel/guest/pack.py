@@ -29,7 +29,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from .stock import MAGIC, PYTHON, Guest, PackError, Source, Trial, compile_all, folder_of, import_all, parts
+from .build_guest import MAGIC, PYTHON, Guest, PackError, Source, Trial, compile_all, folder_of, import_all, parts
 
 if sys.version_info >= (3, 14):
     from compression import zstd

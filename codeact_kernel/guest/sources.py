@@ -23,7 +23,7 @@ def prelude_source(*, whole: bool) -> str:
     """What runs first in every guest. Named, so that tracebacks can leave it out.
 
     Args:
-        whole: operations of any length go to the host in one message; see `sandbox/steps.py`.
+        whole: operations of any length go to the host in one message; see `sandbox/chunking.py`.
     """
     return f"WHOLE = {whole}\nexec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
 

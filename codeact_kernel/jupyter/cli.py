@@ -75,13 +75,13 @@ def _parser() -> ArgumentParser:
 
 
 def _run(arguments: Namespace) -> int:
-    from .headless import run
+    from .run_notebook import run
 
     return run(arguments.notebook, allow=arguments.allow, html=arguments.html, output=arguments.output)
 
 
 def _demo(arguments: Namespace) -> int:
-    from .headless import demo
+    from .run_notebook import demo
 
     return demo(html=arguments.html)
 
@@ -118,7 +118,7 @@ def _doctor(arguments: Namespace) -> int:
 
 
 def _install(arguments: Namespace) -> int:
-    from .specs import install
+    from .kernelspecs import install
 
     prefix = sys.prefix if arguments.sys_prefix else arguments.prefix
     print(
@@ -128,14 +128,14 @@ def _install(arguments: Namespace) -> int:
 
 
 def _uninstall(arguments: Namespace) -> int:
-    from .specs import uninstall
+    from .kernelspecs import uninstall
 
     print(f"Removed {uninstall(arguments.name)}.")
     return 0
 
 
 def _list(arguments: Namespace) -> int:
-    from .specs import installed
+    from .kernelspecs import installed
 
     found = installed()
     for name, (folder, python) in found.items():

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from ..values import JSONObject, Usage
+from ..types import JSONObject, Usage
 
 __all__ = ["Delta", "Message", "ModelClient"]
 

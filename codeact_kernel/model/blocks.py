@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from .call_text import HEAD, find_calls
 from .fences import END_TOKENS, Block, Label, read_fence
-from .functions import read_call
+from .function_calls import read_call
 from .python_text import Parser
 from .reasoning import TAG, find_tag, is_closing
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from .functions import is_runner, read_call
+from .function_calls import is_runner, read_call
 
 __all__ = ["HEAD", "CallText", "find_calls"]
 

@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 
 from ..errors import ModelError
 from ..settings import Limits
-from ..values import JSONObject
+from ..types import JSONObject
 from .base import Delta, Message
 from .bounded_http import make_client_options
-from .chunks import Tally
-from .failures import Endpoint, Failure, explain, shown_url
-from .functions import get_field
+from .function_calls import get_field
+from .http_errors import Endpoint, Failure, explain, shown_url
+from .stream_accumulator import Tally
 from .usage import estimate
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import cast
 
 from .blocks import Blocks, drop_reasoning
 from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
-from .functions import read_call, unwrap
+from .function_calls import read_call, unwrap
 from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data, statements_of
 from .reasoning import TAG
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from ..errors import ModelError, UserError
-from ..values import JSONObject, Usage
+from ..types import JSONObject, Usage
 from .base import Delta, Message, ModelClient
 from .scripted import stream_text
 from .usage import estimate

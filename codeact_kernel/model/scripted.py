@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import TypeAlias
 
 from ..errors import ModelError
-from ..values import JSONObject, Usage
+from ..types import JSONObject, Usage
 from .base import Delta, Message
 from .usage import estimate
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..values import Usage
+from ..types import Usage
 from .base import Message
 
 __all__ = ["estimate"]

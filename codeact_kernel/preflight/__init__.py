@@ -15,24 +15,19 @@ from itertools import islice
 from typing import cast
 
 from ..settings import Limits
-from .direct import DirectCall, direct_call
-from .needless import Cleaned, without_needless_imports
-from .reading import Reading
+from .needless_imports import Cleaned, without_needless_imports
+from .program_facts import Reading
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
-from .statements import Statements
 from .syntax import describe, may_be_newer, without_spaces
 
 __all__ = [
     "Cleaned",
-    "DirectCall",
     "Problem",
     "Report",
     "Site",
-    "Statements",
     "ToolFacts",
     "check",
-    "direct_call",
     "fingerprint",
     "without_needless_imports",
 ]

@@ -8,9 +8,9 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import cast
 
-from .reading import CALLERS, Call, Import, Reading, Use
+from .program_facts import CALLERS, Call, Import, Reading, Use
+from .reachable import CallGraph
 from .report import Problem, ToolFacts, quote
-from .running import CallGraph
 
 __all__ = ["EXCEPTIONS", "RESERVED", "TOOL_MODULES", "find_problems", "is_known_library"]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..values import TurnResult
-from .brief import brief
-from .card import to_card
+from ..types import TurnResult
+from .card_state import to_card
 from .html import to_html
 from .markdown import to_markdown
+from .progress_summary import brief
 from .text import to_text
 from .transcript import CallRow, Transcript
 

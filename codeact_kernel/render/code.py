@@ -12,7 +12,7 @@ from pygments.lexers import get_lexer_by_name
 from pygments.token import Token as T
 
 from .colours import coloured
-from .safe import for_html
+from .escaping import for_html
 
 __all__ = ["Line", "highlighted", "lines_of"]
 

@@ -5,12 +5,12 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 
 from __future__ import annotations
 
-from ..values import STOPPED, Raised
+from ..types import STOPPED, Raised
 from .code import highlighted
 from .colours import VARIABLES, coloured
-from .files import files_html
-from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
-from .safe import clip, escaped, for_html
+from .escaping import clip, escaped, for_html
+from .file_list import files_html
+from .shared import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]

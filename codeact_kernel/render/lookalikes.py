@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from .safe import clip
+from .escaping import clip
 
 __all__ = ["find_lookalikes"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .files import files_markdown
-from .parts import as_table, call_end, call_text, decided, error_text, footer
-from .safe import clip, escaped, for_markdown, plain
+from .escaping import clip, escaped, for_markdown, plain
+from .file_list import files_markdown
+from .shared import as_table, call_end, call_text, decided, error_text, footer
 from .text import value_lines
 from .transcript import Attempt, CallRow, Transcript
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..values import TurnResult
-from .files import files_text
-from .parts import Table, as_table, call_end, call_text, decided, error_text, footer, value_block
-from .safe import clip, escaped, one_line, plain
+from ..types import TurnResult
+from .escaping import clip, escaped, one_line, plain
+from .file_list import files_text
+from .shared import Table, as_table, call_end, call_text, decided, error_text, footer, value_block
 from .transcript import Attempt, Transcript
 
 __all__ = ["table_lines", "to_text", "value_lines"]

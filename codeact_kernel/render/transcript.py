@@ -27,7 +27,7 @@ from ..events import (
     TurnFinished,
     TurnStarted,
 )
-from ..values import Answer, Decision, Isolation, ToolCall, TurnResult
+from ..types import Answer, Decision, Isolation, ToolCall, TurnResult
 
 __all__ = ["Attempt", "Batch", "CallRow", "Transcript"]
 

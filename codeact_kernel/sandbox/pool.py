@@ -10,9 +10,9 @@ from weakref import WeakSet
 from ..bridge.messages import Run
 from ..errors import SandboxError
 from ..settings import Limits
-from ..values import Isolation, JSONObject, RunOutcome
-from .choice import Choice
-from .process import AnswerCall, RunClock, Worker, Write
+from ..types import Isolation, JSONObject, RunOutcome
+from .backend_selector import Choice
+from .worker_client import AnswerCall, RunClock, Worker, Write
 
 __all__ = ["Pool", "Sandbox"]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from .decorator import RESERVED, as_tool, tool
-from .joining import join_stubs
+from .progress import progress
 from .registry import MARK, Registry, default_registry
-from .reporting import progress
-from .results import to_json
+from .shared_notes import join_stubs
 from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolOptions, ToolSpec
+from .to_json import to_json
 
 __all__ = [
     "MARK",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from ..values import JSONObject
+from ..types import JSONObject
 
 __all__ = ["describe", "names_at", "values_at"]
 

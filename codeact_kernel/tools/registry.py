@@ -13,14 +13,14 @@ from typing import cast
 
 from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
-from ..values import JSONValue, Kept
-from .failures import clipped, is_tools_own, told
-from .loops import BlockedWait, await_tool, explain
-from .reporting import Report, reporting
-from .results import to_json
+from ..types import JSONValue, Kept
+from .event_loops import BlockedWait, await_tool, explain
+from .progress import Report, reporting
+from .redaction import clipped, is_tools_own, told
 from .shapes import ANY, Shape, merge, seen
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
+from .to_json import to_json
 
 __all__ = ["MARK", "Registry", "default_registry", "marked"]
 

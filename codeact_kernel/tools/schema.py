@@ -18,13 +18,13 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
-from ..values import JSONObject, JSONValue
+from ..types import JSONObject, JSONValue
 from ..wire.codeact_jsonable import Copier
-from .failures import clean_beginning
 from .field_defaults import Factory, default_of
-from .inverse import rewrite_times, take_back_results
+from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
+from .redaction import clean_beginning
 from .shapes import ANY, Shape, add_json, declared, settled
 from .unknown_keys import find_unknown_keys, suggest
 

@@ -24,8 +24,8 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from ..values import JSONValue
-from .choices import tell_choices, tell_flags
+from ..types import JSONValue
+from .literals import tell_choices, tell_flags
 from .model_keys import key_of
 
 __all__ = ["ANY", "Shape", "add_json", "declared", "merge", "seen", "settled", "show_name"]

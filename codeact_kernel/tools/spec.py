@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias
 
 from ..errors import ProgramError
 from ..settings import Limits
-from ..values import JSONObject, JSONValue, Kept
+from ..types import JSONObject, JSONValue, Kept
 from .schema import Contract
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, cast
 from pydantic import BaseModel, BeforeValidator, PlainValidator, RootModel, WrapValidator
 from pydantic.fields import FieldInfo
 
-from ..values import JSONValue
+from ..types import JSONValue
 from .model_keys import keys_of
 
 __all__ = ["Place", "find_unknown_keys", "suggest"]

@@ -21,9 +21,9 @@ import anywidget
 import traitlets
 from IPython.display import display
 
-from codeact_kernel.values import JSONValue
+from codeact_kernel.types import JSONValue
 
-from .tap import ShellTap
+from .shell_channel import ShellTap
 
 __all__ = ["Card"]
 

@@ -23,16 +23,16 @@ from traitlets.config import Config
 from codeact_kernel.configuration import OPTIONS, FolderFile, Layer, Resolved, environment, here, known, layer, resolve
 from codeact_kernel.errors import ProgramError, UserError
 
-from .cells import Cells
-from .choices import Choices, cell_layer, cell_options, configured, flags_of, parsed
+from .cell_hooks import Cells
 from .completion import Completion
+from .config_traits import Choices, cell_layer, cell_options, configured, flags_of, parsed
 from .help import HELP, VERB_NAMES
-from .prompts import find_option
+from .prompt_cells import find_option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .door import Door, KeptDoor
+    from .frontend import Door, KeptDoor
 
 __all__ = ["CodeAct", "load", "of", "unload"]
 
@@ -95,7 +95,7 @@ class CodeAct(Choices):
             if self._closed:
                 raise UserError("The extension was unloaded: run %load_ext codeact.")
             if self._door is None:
-                from .door import Door  # takes longer to import than a whole kernel that is not asked anything
+                from .frontend import Door  # takes longer to import than a whole kernel that is not asked anything
 
                 self._door = Door(self.shell, self.resolved, self._kept)
                 atexit.register(self._door.close)
@@ -194,7 +194,7 @@ class CodeAct(Choices):
                 known(verb, VERB_NAMES, "%codeact")
             except UserError as error:
                 raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
-        from .verbs import ALONE, VERBS  # they use the engine
+        from .commands import ALONE, VERBS  # they use the engine
 
         rest = rest.strip()
         if verb in ALONE and rest and not rest.startswith("#"):

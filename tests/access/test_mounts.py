@@ -10,7 +10,7 @@ import pytest
 
 from codeact_kernel.access.mounts import FileMount, file_mount, workspace_root
 from codeact_kernel.errors import UserError
-from codeact_kernel.places import cache_folder, data_folder
+from codeact_kernel.paths import cache_folder, data_folder
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from codeact_kernel.approval import Desk, Grants, Question, Verdict
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Decision, ToolCall
+from codeact_kernel.types import Decision, ToolCall
 
 
 def question(number: int, name="drop", version="v1") -> Question:

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from codeact.ask import CardApprover
+from codeact.approvers import CardApprover
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from codeact_kernel.approval import Desk, Grants
-from codeact_kernel.calls import Calls
-from codeact_kernel.reach import Reach
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
-from codeact_kernel.values import Returned, ToolCall
+from codeact_kernel.turn.calls import Calls
+from codeact_kernel.types import Returned, ToolCall
 
 CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
 FORGED = (

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import pytest
-from codeact.form import edited, form_of
+from codeact.approval_form import edited, form_of
 
 from codeact_kernel.approval import Question
 from codeact_kernel.render import CallRow
-from codeact_kernel.render.parts import call_text
-from codeact_kernel.render.safe import arguments_text, escaped, strictly
-from codeact_kernel.values import ToolCall
+from codeact_kernel.render.escaping import arguments_text, escaped, strictly
+from codeact_kernel.render.shared import call_text
+from codeact_kernel.types import ToolCall
 
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
 

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from codeact_kernel.approval import Grants, Question
-from codeact_kernel.values import Decision, ToolCall
+from codeact_kernel.types import Decision, ToolCall
 
 SESSION = Decision(choice="allow_session", by="person")
 ALWAYS = Decision(choice="allow_always", by="person")

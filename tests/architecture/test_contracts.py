@@ -13,11 +13,11 @@ ROOT = Path(__file__).parents[2]
 
 # A module, a line that somebody might add to it, and what has to be reported.
 BREAKS = [
-    ("codeact_kernel.turn", "import IPython", "IPython"),
+    ("codeact_kernel.turn.turn", "import IPython", "IPython"),
     ("codeact_kernel.events", "from .model import base", "codeact_kernel.model.base"),
-    ("codeact_kernel.tools.failures", "from ..bridge import messages", "codeact_kernel.bridge.messages"),
-    ("codeact_kernel.sandbox.worker", "from ..tools import registry", "codeact_kernel.tools.registry"),
-    ("codeact_kernel.turn", "import openai", "openai"),
+    ("codeact_kernel.tools.redaction", "from ..bridge import messages", "codeact_kernel.bridge.messages"),
+    ("codeact_kernel.sandbox.worker_main", "from ..tools import registry", "codeact_kernel.tools.registry"),
+    ("codeact_kernel.turn.turn", "import openai", "openai"),
     ("codeact_kernel.bridge.protocol", "import pickle", "pickle"),
 ]
 

@@ -70,7 +70,7 @@ def computed(file: str, expression: str, reason: str) -> Callable[[Callable[[], 
 
 
 @computed(
-    "codeact_kernel/tools/failures.py",
+    "codeact_kernel/tools/redaction.py",
     "f'(?<![\\\\w.]){re.escape(place)}(?![\\\\w-])'",
     "the home and the working folder are literals in it",
 )
@@ -79,7 +79,7 @@ def of_the_known_places() -> Iterable[str]:
 
 
 @computed(
-    "codeact_kernel/tools/failures.py",
+    "codeact_kernel/tools/redaction.py",
     "f'(?<![\\\\w./~]){re.escape(path)}(?![\\\\w/\\\\\\\\-]|\\\\.\\\\w)'",
     "a path of the call is a literal in it",
 )
@@ -87,7 +87,11 @@ def of_the_given_paths() -> Iterable[str]:
     return [rf"(?<![\w./~]){re.escape(path)}(?![\w/\\-]|\.\w)" for path in ("/srv/my x.csv", "/a/a /a/a /a")]
 
 
-@computed("codeact_kernel/show/grammar.py", "schema['pattern']", "it stands in the grammar of charts, which is ours")
+@computed(
+    "codeact_kernel/capabilities/show/schema_check.py",
+    "schema['pattern']",
+    "it stands in the grammar of charts, which is ours",
+)
 def of_the_grammar() -> Iterable[str]:
     def inside(schema: Any) -> Iterator[str]:
         parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()

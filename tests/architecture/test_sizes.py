@@ -21,22 +21,22 @@ LATE = {
     ("codeact_kernel/model/openai_client.py", "openai"): "takes a second, and not every session asks a model",
     ("codeact_kernel/sandbox/backends/__init__.py", "embedded"): "loads wasmtime, which belongs in the worker",
     ("codeact_kernel/sandbox/backends/__init__.py", "hyperlight"): "loads the hypervisor's library, likewise",
-    ("codeact_kernel/render/prose.py", "markdown_it"): "most turns show no Markdown",
-    ("codeact_kernel/show/drawing.py", "resource"): "not on Windows",
-    ("codeact_kernel/show/drawing.py", "vl_convert"): "an extra, and only after the limits are set",
-    ("extension/codeact/view.py", "card"): "widgets take a while to import, and not every session asks",
+    ("codeact_kernel/render/markdown_html.py", "markdown_it"): "most turns show no Markdown",
+    ("codeact_kernel/capabilities/show/png_worker.py", "resource"): "not on Windows",
+    ("codeact_kernel/capabilities/show/png_worker.py", "vl_convert"): "an extra, and only after the limits are set",
+    ("extension/codeact/cell_output.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
     ("extension/codeact/__init__.py", "codeact_kernel"): "loading the extension is light: PEP 562",
     (
-        "codeact_kernel/configuration/folder.py",
+        "codeact_kernel/configuration/project_file.py",
         "tomllib",
     ): "most folders have no file of ours: the kernel starts faster",
-    ("codeact_kernel/configuration/words.py", "difflib"): "only a mistake needs it: likewise",
+    ("codeact_kernel/configuration/messages.py", "difflib"): "only a mistake needs it: likewise",
     ("extension/codeact/magics.py", "door"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "verbs"): "likewise",
-    ("extension/codeact/cells.py", "tools"): "likewise",
-    ("extension/codeact/checkup.py", "card"): "widgets, as in the view",
+    ("extension/codeact/cell_hooks.py", "tools"): "likewise",
+    ("extension/codeact/doctor.py", "card"): "widgets, as in the view",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
     ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",
     ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
@@ -65,7 +65,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def test_there_is_something_to_look_at():
-    assert "codeact_kernel/turn.py" in NAMES
+    assert "codeact_kernel/turn/turn.py" in NAMES
     assert "extension/codeact/magics.py" in NAMES
 
 
@@ -95,7 +95,7 @@ def test_imports_inside_functions_are_few_and_each_has_a_reason():
 
 def test_no_modules_import_each_other_in_a_circle():
     edges = {module_of(name): set(imports_of(name)) for name in NAMES}
-    assert "codeact_kernel.events" in edges["codeact_kernel.turn"]
+    assert "codeact_kernel.events" in edges["codeact_kernel.turn.turn"]
     done: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
@@ -155,7 +155,7 @@ WITHOUT_ALL = {
     "codeact_kernel/jupyter/__init__.py",
     "codeact_kernel/model/__init__.py",
     "codeact_kernel/sandbox/__init__.py",
-    "codeact_kernel/sandbox/prepare.py",
+    "codeact_kernel/sandbox/precompile.py",
     "codeact_kernel/wire/__init__.py",
 }
 

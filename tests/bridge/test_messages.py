@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from codeact_kernel.bridge import messages as m
 from codeact_kernel.errors import BridgeError
-from codeact_kernel.values import ProgramFailure, RunOutcome
+from codeact_kernel.types import ProgramFailure, RunOutcome
 
 FAILURE = ProgramFailure(kind="ValueError", message="no", traceback="Traceback …", line=3)
 EVERY_MESSAGE = [

@@ -15,7 +15,7 @@ from codeact_kernel.bridge import messages as m
 from codeact_kernel.bridge.protocol import Connection, Speaker, State
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import RunOutcome
+from codeact_kernel.types import RunOutcome
 
 LIMITS = Limits()
 READY, RUN, OUTPUT = m.Ready(1), m.Run("1", {}, {}, False), m.Output("stdout", "hello\n")

@@ -154,7 +154,7 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         children = psutil.Process(self._process.pid).children(recursive=True)
-        return [child for child in children if "codeact_kernel.sandbox.worker" in " ".join(child.cmdline())]
+        return [child for child in children if "codeact_kernel.sandbox.worker_main" in " ".join(child.cmdline())]
 
     def close(self) -> None:
         self._process.send_signal(signal.SIGTERM)

@@ -14,7 +14,7 @@ import pytest
 import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find, here, layer, resolve
 from codeact_kernel.errors import UserError
-from codeact_kernel.places import data_folder
+from codeact_kernel.paths import data_folder
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeact_kernel.data import Data, Frame, for_notebook, taken, wanted
+from codeact_kernel.capabilities.data import Data, Frame, for_notebook, taken, wanted
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.settings import Limits
 

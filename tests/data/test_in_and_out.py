@@ -15,10 +15,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from codeact_kernel.data import Frame, for_notebook, taken, wanted
+from codeact_kernel.capabilities.data import Frame, for_notebook, taken, wanted
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.errors import UserError
 from codeact_kernel.events import Event, Notice
-from codeact_kernel.reach import Reach
 from codeact_kernel.settings import Limits, Settings
 
 from ..sandbox.conftest import EMULATED, Programs, Run, program

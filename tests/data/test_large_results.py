@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from codeact_kernel.reach import Reach
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.settings import Limits, Settings
 
 from ..sandbox.conftest import Programs, Run, program

@@ -30,7 +30,7 @@ from codeact_kernel import Approver, DenyAll, ScriptedModel, Session, Settings, 
 from codeact_kernel.render import bundle
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry
-from codeact_kernel.values import TurnResult
+from codeact_kernel.types import TurnResult
 
 from ..sandbox.conftest import BACKENDS, EMULATED
 from .attempts import Attempt
@@ -122,7 +122,7 @@ class Kernel:
         for process in {*psutil.Process().children(recursive=True)} - self.before:
             with suppress(psutil.NoSuchProcess):
                 command = process.cmdline()  # which a copy of a worker that is just ending has no more
-                assert not command or "codeact_kernel.sandbox.worker" in command, f"a process runs: {command}"
+                assert not command or "codeact_kernel.sandbox.worker_main" in command, f"a process runs: {command}"
 
     def silent(self, turn: Turn) -> None:
         """Nothing leaked, and an error is one clear sentence."""

@@ -12,9 +12,9 @@ import pytest
 
 from codeact_kernel.approval import Question, Verdict
 from codeact_kernel.sandbox.pool import Pool
-from codeact_kernel.sandbox.process import Worker
+from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Choice, Decision
+from codeact_kernel.types import Choice, Decision
 
 from ..sandbox.conftest import HOSTILE
 from .conftest import Kernel, unlisted

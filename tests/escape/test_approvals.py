@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from codeact.ask import CardApprover
+from codeact.approvers import CardApprover
 
 from codeact_kernel.access import file_mount
 from codeact_kernel.approval import Question
 from codeact_kernel.render import bundle
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Decision
+from codeact_kernel.types import Decision
 
 from .attempts import Attempt, attempt, cases
 from .conftest import Kernel, Turn, unlisted, with_limits

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from codeact_kernel import AllowedDomain, AutoApprove, Decision, ModelError, ScriptedModel, UserError
-from codeact_kernel.configuration.caps import NAMES, limited
+from codeact_kernel.configuration.limit_options import NAMES, limited
 from codeact_kernel.settings import Limits
 
 from .conftest import Kernel, unlisted

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel import AutoApprove, prompt
+from codeact_kernel import AutoApprove
 from codeact_kernel.approval import Question, grants
 from codeact_kernel.bridge import messages, protocol
 from codeact_kernel.bridge.protocol import Connection, Speaker
@@ -24,6 +24,7 @@ from codeact_kernel.errors import BridgeError
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, registry
 from codeact_kernel.tools.schema import Contract
+from codeact_kernel.turn.turn import prompt
 
 from .conftest import Kernel, with_limits
 from .hosts import RAW, TRIED, Person, offering
@@ -193,7 +194,7 @@ async def test_without_a_person_everything_runs_that_asks_for_one(kernel, monkey
     await kernel.turn(program, approver=AutoApprove())
     assert kernel.ran == [("destroy", "raw"), ("destroy", "plain")]
     kernel.ran.clear()
-    monkeypatch.setattr("codeact_kernel.calls.needs_person", lambda *facts: False)
+    monkeypatch.setattr("codeact_kernel.turn.calls.needs_person", lambda *facts: False)
     await kernel.turn(program)
     assert kernel.ran == [("destroy", "raw"), ("destroy", "plain")]
 

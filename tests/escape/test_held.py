@@ -15,7 +15,7 @@ from pydantic import AfterValidator
 
 from codeact_kernel.access import AllowedDomain
 from codeact_kernel.approval import Question
-from codeact_kernel.values import Decision
+from codeact_kernel.types import Decision
 
 from .attempts import attempt
 from .conftest import Kernel, unlisted, with_limits

@@ -17,7 +17,7 @@ from codeact_kernel import Approver
 from codeact_kernel.access import allowed_domain, file_mount
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.render import bundle
-from codeact_kernel.values import Raised
+from codeact_kernel.types import Raised
 
 from .attempts import attempt
 from .conftest import Kernel, Turn

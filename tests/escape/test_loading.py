@@ -19,9 +19,9 @@ from codeact_kernel.configuration import environment, find, resolve
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.jupyter.cli import main
 from codeact_kernel.sandbox import backends
-from codeact_kernel.sandbox.backends import compiled, hypervisor
-from codeact_kernel.sandbox.choice import Choice
-from codeact_kernel.sandbox.process import Worker
+from codeact_kernel.sandbox.backend_selector import Choice
+from codeact_kernel.sandbox.backends import guest_cache, micro_vm_support
+from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 
 from .attempts import attempt
@@ -189,10 +189,10 @@ async def test_a_name_that_leads_elsewhere_installs_nothing(kernel, jupyter, tmp
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     """Where the compiled guest lies, in a cache of the test's own."""
     monkeypatch.setenv("CODEACT_CACHE", str(tmp_path / "cache"))
-    compiled.path.cache_clear()
-    yield compiled.path()
+    guest_cache.path.cache_clear()
+    yield guest_cache.path()
     monkeypatch.undo()
-    compiled.path.cache_clear()
+    guest_cache.path.cache_clear()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
@@ -200,8 +200,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
     "K3.planted", "puts a compiled guest of its own where ours is loaded from: a file or folder that others can write"
 )
 async def test_a_compiled_guest_that_another_could_have_written_is_not_loaded(kernel, cache):
-    compiled.store(b"planted", cache)
-    assert compiled.trusted(cache)
+    guest_cache.store(b"planted", cache)
+    assert guest_cache.trusted(cache)
     for place, mode in (
         (cache, 0o620),
         (cache, 0o602),
@@ -211,7 +211,7 @@ async def test_a_compiled_guest_that_another_could_have_written_is_not_loaded(ke
     ):
         before = place.stat().st_mode
         place.chmod(mode)
-        assert not compiled.trusted(cache)
+        assert not guest_cache.trusted(cache)
         with pytest.raises(SandboxError, match="can be written by others"):
             await Worker.start("embedded", Limits())
         place.chmod(before)
@@ -225,7 +225,7 @@ async def test_a_compiled_guest_behind_a_link_is_not_loaded(kernel, cache, tmp_p
     (tmp_path / "planted").write_bytes(b"planted")
     cache.parent.mkdir(mode=0o700, parents=True)
     cache.symlink_to(tmp_path / "planted")
-    assert not compiled.trusted(cache)
+    assert not guest_cache.trusted(cache)
     with pytest.raises(SandboxError):
         await Worker.start("embedded", Limits())
     cache.unlink()
@@ -233,13 +233,13 @@ async def test_a_compiled_guest_behind_a_link_is_not_loaded(kernel, cache, tmp_p
     (tmp_path / "elsewhere").mkdir(mode=0o700)
     (tmp_path / "elsewhere" / cache.name).write_bytes(b"planted")
     cache.parent.symlink_to(tmp_path / "elsewhere")
-    assert not compiled.trusted(cache)
+    assert not guest_cache.trusted(cache)
     await kernel.answers()
 
 
 @attempt("K3.damaged", "damages the compiled guest, in a place that is only the person's")
 async def test_a_damaged_compiled_guest_is_one_sentence_and_no_crash(kernel, cache):
-    compiled.store(b"\x7fELF damaged" * 1_000, cache)
+    guest_cache.store(b"\x7fELF damaged" * 1_000, cache)
     with pytest.raises(SandboxError) as caught:
         await Worker.start("embedded", Limits())
     assert len(str(caught.value).splitlines()) == 1
@@ -253,10 +253,10 @@ async def test_the_compiled_guest_is_not_written_through_a_link(kernel, cache, t
     (tmp_path / "mine").write_text("mine")
     cache.parent.mkdir(mode=0o700, parents=True)
     cache.with_name(f"{cache.name}.{os.getpid()}").symlink_to(tmp_path / "mine")
-    compiled.store(b"guest", cache)
+    guest_cache.store(b"guest", cache)
     assert (tmp_path / "mine").read_text() == "mine"
     assert cache.read_bytes() == b"guest"
-    assert compiled.trusted(cache)
+    assert guest_cache.trusted(cache)
     await kernel.answers()
 
 
@@ -265,7 +265,7 @@ async def test_a_backend_that_is_not_there_is_a_sentence_and_never_another_one(k
     for name in ("inline", "none", "", "EMBEDDED", "embedded ", "docker", "../embedded"):
         with pytest.raises(UserError, match="There is no backend"):
             await kernel.turn("1", backend=name)
-    monkeypatch.setattr(hypervisor, "missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "There is no hypervisor.")
     with pytest.raises(UserError, match="The hyperlight backend cannot run here. There is no hypervisor."):
         async with Session(tools=kernel.session.tools) as session:
             await replace(kernel, session=session).turn("1", backend="hyperlight")
@@ -275,7 +275,7 @@ async def test_a_backend_that_is_not_there_is_a_sentence_and_never_another_one(k
 
 @attempt("K4.unusable", "has all parts of a micro-VM there, and none that starts")
 async def test_a_hypervisor_that_refuses_is_an_error_and_no_silent_downgrade(kernel, monkeypatch, tmp_path):
-    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
     monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
     wanted = Choice("hyperlight")

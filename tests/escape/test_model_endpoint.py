@@ -11,7 +11,7 @@ import pytest
 
 from codeact_kernel import ModelError
 from codeact_kernel.model import bounded_http, openai_client
-from codeact_kernel.model.choose import NoModel, choose_model
+from codeact_kernel.model.discovery import NoModel, choose_model
 from codeact_kernel.model.openai_client import OpenAIClient
 from codeact_kernel.settings import Limits, Settings
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel.network import HttpLimits
+from codeact_kernel.capabilities.network.capability import HttpLimits
 
 from ..network.conftest import Server, new_server, server
 from ..sandbox.conftest import EMULATED

@@ -17,21 +17,23 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.show import picture
+from codeact_kernel.capabilities.show import picture
 
 from ..show.test_picture import CHART, FLOOD, Server, hostile, reach_through_children, server
 from .attempts import attempt
 
 __all__ = ["server"]
 
-MODULE = importlib.import_module("codeact_kernel.show.picture")  # the package has a function of this name
+MODULE = importlib.import_module(
+    "codeact_kernel.capabilities.show.render_png"
+)  # the package has a function of this name
 
 pytestmark = pytest.mark.usefixtures("draws_on")
 
 NATIVE = """
 import ctypes, json, os, signal, socket, sys, threading
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.show import drawing
+from codeact_kernel.capabilities.show import drawing
 
 libc = ctypes.CDLL(None, use_errno=True)
 PORT, FOLDER, CONFINE = PLACES
@@ -169,7 +171,7 @@ def test_an_engine_that_loads_everything_reaches_nothing(server, folder, monkeyp
 from functools import partial
 import vl_convert
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.show import drawing
+from codeact_kernel.capabilities.show import drawing
 drawing._load_renderer = lambda: partial(vl_convert.vegalite_to_png, vl_version=drawing._VERSION)
 drawing._has_image_marks = lambda chart: False
 drawing.main(CONFINE)

@@ -19,7 +19,7 @@ from codeact_kernel import ModelError, UserError
 from codeact_kernel.model.recorded import FILE_BYTES, RecordedModel, RecordingModel
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.render import bundle
-from codeact_kernel.values import TurnResult
+from codeact_kernel.types import TurnResult
 
 from .attempts import attempt
 from .conftest import Kernel

@@ -17,7 +17,7 @@ import pytest
 from codeact_kernel import Approver, DenyAll, ScriptedModel
 from codeact_kernel.approval import Question
 from codeact_kernel.events import ProgramReady, TurnFinished
-from codeact_kernel.values import Decision, TurnResult
+from codeact_kernel.types import Decision, TurnResult
 
 from ..sandbox.conftest import EMULATED, workers
 from .attempts import Attempt, attempt, cases

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from codeact_kernel.access.mounts import FileMount
+from codeact_kernel.capabilities.files import Files
 from codeact_kernel.errors import ProgramError
-from codeact_kernel.files import Files
 from codeact_kernel.limits import OutputLimits
 from codeact_kernel.sandbox.pool import Sandbox
-from codeact_kernel.sandbox.process import RunClock
+from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Answer, JSONValue, Raised, Returned, ToolCall
+from codeact_kernel.types import Answer, JSONValue, Raised, Returned, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run, program, programs
 

@@ -15,9 +15,9 @@ import psutil
 import pytest
 
 from codeact_kernel.access.mounts import FileMount
+from codeact_kernel.capabilities.files.host_folder import BY_HANDLE, ENTRIES, HostFolder
+from codeact_kernel.capabilities.files.quota import Quota
 from codeact_kernel.errors import ProgramError, UserError
-from codeact_kernel.files.folder import BY_HANDLE, ENTRIES, HostFolder
-from codeact_kernel.files.quota import Quota
 from codeact_kernel.limits import OutputLimits
 
 from .conftest import Services

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from codeact_kernel.capabilities.files.output_writer import media_type, save
 from codeact_kernel.errors import UserError
-from codeact_kernel.files.saving import media_type, save
 from codeact_kernel.limits import OutputLimits
-from codeact_kernel.values import OutputFile
+from codeact_kernel.types import OutputFile
 
 from .conftest import Services
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from codeact_kernel.access.mounts import FileMount
-from codeact_kernel.files.folder import ENTRIES
+from codeact_kernel.capabilities.files.host_folder import ENTRIES
 
 from .conftest import Services
 

@@ -13,9 +13,9 @@ from codeact_kernel.bridge import strict_json
 from codeact_kernel.bridge.protocol import Connection, Speaker, State
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.guest import Pack
-from codeact_kernel.sandbox import hostfunction
-from codeact_kernel.sandbox.steps import ANSWER_STEP
-from codeact_kernel.sandbox.worker import BridgeHost
+from codeact_kernel.sandbox import host_function
+from codeact_kernel.sandbox.chunking import ANSWER_STEP
+from codeact_kernel.sandbox.worker_main import BridgeHost
 from codeact_kernel.settings import Limits
 
 DEPTH = 8
@@ -67,9 +67,9 @@ def hostfunction_target(data: bytes) -> None:
     What the worker says because of them goes through a real connection, and so keeps its rules.
     """
     pipe = _BothEnds()
-    function = hostfunction.HostFunction(BridgeHost(pipe, LIMITS), _pack(), LIMITS)  # type: ignore[arg-type]
+    function = host_function.HostFunction(BridgeHost(pipe, LIMITS), _pack(), LIMITS)  # type: ignore[arg-type]
     function.begin(m.Run("1", {"f": ["x"]}, {}, keep=False), 1)
-    with patch.object(hostfunction, "time", SimpleNamespace(sleep=_may_sleep)):
+    with patch.object(host_function, "time", SimpleNamespace(sleep=_may_sleep)):
         for line in data.split(b"\n"):
             in_pieces = line[:1] == b"~"
             try:

@@ -14,18 +14,26 @@ from urllib.parse import urlsplit
 from codeact_kernel.access import AllowedDomain
 from codeact_kernel.access.mounts import FileMount
 from codeact_kernel.bridge import strict_json
-from codeact_kernel.data import Data, Frame, for_notebook
-from codeact_kernel.data.received import Receiving
+from codeact_kernel.capabilities.data import Data, Frame, for_notebook
+from codeact_kernel.capabilities.data.outputs import Receiving
+from codeact_kernel.capabilities.files import Files
+from codeact_kernel.capabilities.network.policy import (
+    Request,
+    check_address,
+    check_headers,
+    granted,
+    parse_url,
+    redirected,
+)
 from codeact_kernel.errors import BridgeError, ProgramError
-from codeact_kernel.files import Files
 from codeact_kernel.limits import HttpLimits, OutputLimits
-from codeact_kernel.model.extract import Extracted, Reader
-from codeact_kernel.network.policy import Request, check_address, check_headers, granted, parse_url, redirected
-from codeact_kernel.preflight import check, direct_call
-from codeact_kernel.preflight.statements import Statements
+from codeact_kernel.model.answer_parser import Extracted, Reader
+from codeact_kernel.preflight import check
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError, as_tool, to_json
-from codeact_kernel.values import JSONObject
+from codeact_kernel.turn.direct_call import direct_call
+from codeact_kernel.turn.statements import Statements
+from codeact_kernel.types import JSONObject
 
 _MOST = 1 << 16
 _DOMAINS = [AllowedDomain("api.example.com", ["GET", "POST"]), AllowedDomain("http://127.0.0.1:8000")]

@@ -9,14 +9,14 @@ from typing import Any, get_args
 
 from codeact_kernel import events as e
 from codeact_kernel.bridge import strict_json
+from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render import Transcript, brief, bundle, to_card
-from codeact_kernel.render.prose import prose_html
-from codeact_kernel.render.shown import shown_bundle, title_bundle
+from codeact_kernel.render.display_items import shown_bundle, title_bundle
+from codeact_kernel.render.markdown_html import prose_html
 from codeact_kernel.settings import Limits
-from codeact_kernel.show import Show
-from codeact_kernel.values import (
+from codeact_kernel.types import (
     CallRecord,
     Decision,
     Isolation,

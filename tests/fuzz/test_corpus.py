@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from codeact_kernel.bridge import messages, protocol, strict_json
-from codeact_kernel.data import received
-from codeact_kernel.files import tree
+from codeact_kernel.capabilities.data import outputs
+from codeact_kernel.capabilities.files import mount_table
+from codeact_kernel.capabilities.network import policy
+from codeact_kernel.capabilities.show import validation
 from codeact_kernel.model import draft
-from codeact_kernel.network import policy
-from codeact_kernel.render import card, html, prose
-from codeact_kernel.sandbox import hostfunction, steps
-from codeact_kernel.show import content
+from codeact_kernel.render import card_state, html, markdown_html
+from codeact_kernel.sandbox import chunking, host_function
 from codeact_kernel.tools import registry
 
 from .targets import CORPUS, TARGETS
@@ -54,24 +54,24 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     (
         "hostfunction",
         "pieces of any place",
-        steps.Steps,
+        chunking.Steps,
         "_gather",
         lambda self, at, text, last: self._parts.append(text),
     ),
-    ("hostfunction", "sleep for ever", hostfunction, "_seconds", lambda number: number),
+    ("hostfunction", "sleep for ever", host_function, "_seconds", lambda number: number),
     ("card", "markup in a page", html, "for_html", str),
-    ("card", "codes on a card", card, "plain", str),
-    ("prose", "markup in prose", prose, "for_html", str),
-    ("show", "any chart", content, "checked_chart", lambda spec, limits: spec),
-    ("show", "any base64", content, "image_size", lambda data: ("image/svg+xml", 1, 1)),
+    ("card", "codes on a card", card_state, "plain", str),
+    ("prose", "markup in prose", markdown_html, "for_html", str),
+    ("show", "any chart", validation, "checked_chart", lambda spec, limits: spec),
+    ("show", "any base64", validation, "image_size", lambda data: ("image/svg+xml", 1, 1)),
     (
         "received",
         "columns of any length",
-        received.Receiving,
+        outputs.Receiving,
         "_lengths",
         property(lambda self: [self._rows] * 9, lambda *_: None),
     ),
-    ("files", "any path", tree, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
+    ("files", "any path", mount_table, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
     ("url", "any host", policy, "granted", lambda domains, method, url: replace(domains[0], methods=None)),
     ("url", "any text", policy, "quote", lambda text, safe: text),
     ("answer", "fences by halves", draft, "MAYBE_OPENING", draft.OPENING),

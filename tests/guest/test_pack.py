@@ -156,7 +156,7 @@ print(sum(len(pack.module(name).code) + len(pack.source(name)) for name in pack.
 
 
 def test_reading_the_pack_loads_no_heavy_module() -> None:
-    heavy = {"asyncio", "pydantic", "wasmtime", "httpx", "openai", "IPython", "codeact_kernel.guest.stock"}
+    heavy = {"asyncio", "pydantic", "wasmtime", "httpx", "openai", "IPython", "codeact_kernel.guest.build_guest"}
     loaded = run("import codeact_kernel.guest as g; g.modules(); import sys; print(*sys.modules)").split()
     assert not heavy & set(loaded)
 

@@ -10,7 +10,7 @@ import pytest
 
 from codeact_kernel.errors import UserError
 from codeact_kernel.jupyter.cli import main
-from codeact_kernel.jupyter.specs import installed
+from codeact_kernel.jupyter.kernelspecs import installed
 
 
 @pytest.fixture(autouse=True)
@@ -108,7 +108,7 @@ def test_a_place_that_cannot_be_written_is_a_sentence(nowhere, capsys):
 
 
 def test_uninstalling_what_is_not_there_is_a_sentence():
-    from codeact_kernel.jupyter.specs import uninstall
+    from codeact_kernel.jupyter.kernelspecs import uninstall
 
     with pytest.raises(UserError, match="No kernel 'codeact' of ours is installed. There are none"):
         uninstall()

@@ -18,9 +18,9 @@ from codeact_kernel.errors import ModelError
 from codeact_kernel.model import bounded_http, openai_client
 from codeact_kernel.model.base import Message
 from codeact_kernel.model.bounded_http import ANSWER_BYTES, ERROR_BYTES, EVENT_BYTES, EVENT_LINES, AnswerReader
-from codeact_kernel.model.chunks import Tally
-from codeact_kernel.model.failures import Endpoint, Failure, explain
+from codeact_kernel.model.http_errors import Endpoint, Failure, explain
 from codeact_kernel.model.openai_client import OpenAIClient
+from codeact_kernel.model.stream_accumulator import Tally
 from codeact_kernel.settings import Limits
 
 from .hostile import CASES, MIB, SILENT, Case, Replies, bomb, chunk, error_body, head, long_line, measured, serving

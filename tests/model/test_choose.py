@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Message, ModelClient
-from codeact_kernel.model.choose import DEFAULT_MODEL, NoModel, choose_model, ollama_url
+from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModel, choose_model, ollama_url
 from codeact_kernel.settings import Settings
 
 from .hostile import blocks, head, serving

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeact_kernel.model.extract import ANSWER_CHARACTERS, Extracted, Reader
+from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, Extracted, Reader
 from codeact_kernel.model.reasoning import TAG
 
 TOOLS = ("get_orders", "send_mail")

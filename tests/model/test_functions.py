@@ -10,8 +10,8 @@ import pytest
 from codeact_kernel import Session, tool
 from codeact_kernel.model.base import Message
 from codeact_kernel.model.openai_client import OpenAIClient
-from codeact_kernel.preflight import direct_call
 from codeact_kernel.settings import Settings
+from codeact_kernel.turn.direct_call import direct_call
 
 from .conftest import FakeEndpoint
 

@@ -17,7 +17,7 @@ from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.model.openai_client import OpenAIClient
 from codeact_kernel.model.usage import estimate
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Usage
+from codeact_kernel.types import Usage
 
 if TYPE_CHECKING:
     from .conftest import FakeEndpoint
@@ -314,7 +314,7 @@ def test_a_proxy_variable_that_is_no_proxy_is_told(monkeypatch: pytest.MonkeyPat
 
 def test_importing_the_client_does_not_import_openai() -> None:
     code = (
-        "import sys, codeact_kernel.model.choose, codeact_kernel.model.recorded; "
+        "import sys, codeact_kernel.model.discovery, codeact_kernel.model.recorded; "
         "sys.exit('openai' in sys.modules or 'pydantic' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codeact_kernel.model.extract import ANSWER_CHARACTERS, Extracted, Reader
+from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, Extracted, Reader
 
 TOOLS = ("get_orders", "send_mail")
 CALL = "get_orders(1)"

@@ -13,7 +13,7 @@ from codeact_kernel.errors import ModelError, UserError
 from codeact_kernel.model.base import Delta, Message, ModelClient
 from codeact_kernel.model.recorded import FILE_BYTES, RecordedModel, RecordingModel
 from codeact_kernel.model.scripted import ScriptedModel
-from codeact_kernel.values import Usage
+from codeact_kernel.types import Usage
 
 ASK = "Which user spent the most?"
 ANSWER = {"ask": ASK, "step": 0, "text": "```python\nbest()\n```", "prompt_tokens": 40, "completion_tokens": 7}

@@ -9,7 +9,7 @@ from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Delta, Message, ModelClient
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.model.usage import estimate
-from codeact_kernel.values import Usage
+from codeact_kernel.types import Usage
 
 MESSAGES = (Message("user", "Who spent the most?"),)
 

@@ -16,15 +16,15 @@ import pytest
 import pytest_asyncio
 
 from codeact_kernel.access import AllowedDomain, allowed_domain
+from codeact_kernel.capabilities.network.capability import Network
+from codeact_kernel.capabilities.network.fetch import resolve
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import HttpLimits
-from codeact_kernel.network import Network
-from codeact_kernel.network.fetch import resolve
 from codeact_kernel.sandbox.pool import Pool
-from codeact_kernel.sandbox.process import RunClock
+from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError
-from codeact_kernel.values import Answer, JSONValue, Raised, Returned, RunOutcome, ToolCall
+from codeact_kernel.types import Answer, JSONValue, Raised, Returned, RunOutcome, ToolCall
 
 from ..sandbox.conftest import BACKENDS, LIMITS, PATIENCE
 

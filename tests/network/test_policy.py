@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from codeact_kernel.access import AllowedDomain, allowed_domain
+from codeact_kernel.capabilities.network.policy import (
+    Request,
+    check_address,
+    check_headers,
+    granted,
+    parse_url,
+    redirected,
+)
 from codeact_kernel.limits import HttpLimits
-from codeact_kernel.network.policy import Request, check_address, check_headers, granted, parse_url, redirected
 from codeact_kernel.tools import ToolCallError
 
 LIMITS = HttpLimits()

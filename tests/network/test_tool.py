@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from codeact_kernel.access import AllowedDomain
+from codeact_kernel.capabilities.network.capability import Network
 from codeact_kernel.errors import ProgramError, UserError
-from codeact_kernel.network import Network
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import ToolCallError, ToolSpec
 

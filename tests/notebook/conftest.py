@@ -259,7 +259,7 @@ def console(folder: Path, kernel_name: str, **environment: str) -> Iterator[Any]
 
 def _is_worker(process: psutil.Process) -> bool:
     try:
-        return "codeact_kernel.sandbox.worker" in process.cmdline()
+        return "codeact_kernel.sandbox.worker_main" in process.cmdline()
     except psutil.NoSuchProcess:
         return False
 

@@ -186,7 +186,7 @@ HOSTILE_ITEMS = "for n in range(50): show('![[' * 6_000 + str(n), kind='markdown
 @attempt("F11.stop", "shows fifty items that take long to draw, so that a stop has to wait for them")
 def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     nb.do(
-        "import time, codeact.view as view\n_show = view.Items.show\n"  # on a quick machine they would be drawn too soon
+        "import time, codeact.cell_output as view\n_show = view.Items.show\n"  # on a quick machine they would be drawn too soon
         "view.Items.show = lambda self, item: (time.sleep(0.4), _show(self, item))"
     )
     nb.script(f"```python\n{HOSTILE_ITEMS}\n```")
@@ -208,11 +208,11 @@ def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
 
 @attempt("F11.slow", "shows fifty items that take long to draw, and lets them be drawn")
 def test_items_that_take_long_to_draw_are_shown_as_text_after_a_few_seconds(nb):
-    nb.do("import codeact.shown; codeact.shown._SECONDS = 0.3")
+    nb.do("import codeact.display_items; codeact.display_items._SECONDS = 0.3")
     try:
         cell = nb.ask(HOSTILE_ITEMS)
     finally:
-        nb.do("codeact.shown._SECONDS = 3.0")
+        nb.do("codeact.display_items._SECONDS = 3.0")
     assert cell.status == "ok", cell.errors
     shown = [
         content["data"]

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.jupyter.specs import install
+from codeact_kernel.jupyter.kernelspecs import install
 
 from .conftest import Notebook, console
 
 ANSWER = "```python\nmax(get_orders(user_id=2))\n```"
 WARM = """
 import psutil, time
-while not any('codeact_kernel.sandbox.worker' in ' '.join(child.cmdline()) for child in psutil.Process().children()):
+while not any('codeact_kernel.sandbox.worker_main' in ' '.join(child.cmdline()) for child in psutil.Process().children()):
     time.sleep(0.05)
 print('warm')
 """
@@ -310,7 +310,7 @@ def test_a_kernel_that_nobody_asks_anything_has_none_of_the_engine_in_it(tmp_pat
         notebook.do("x = 1")
         loaded = set(notebook.get("[name for name in __import__('sys').modules]"))
         assert "codeact.magics" in loaded
-        assert not {"codeact.door", "codeact_kernel.tools", "codeact_kernel.session", "pydantic", "openai"} & loaded
+        assert not {"codeact.frontend", "codeact_kernel.tools", "codeact_kernel.session", "pydantic", "openai"} & loaded
         assert notebook.workers() == set()
         notebook.do(TOOL)
         notebook.wait_for(notebook.send(WARM), "warm")

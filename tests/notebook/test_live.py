@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from codeact.live import LoopThread
+from codeact.loop_thread import LoopThread
 
 
 def test_whoever_comes_first_makes_the_loop_and_everybody_has_the_same():

@@ -8,7 +8,7 @@ from pathlib import Path
 import jupyter_kernel_test
 import pytest
 
-from codeact_kernel.jupyter.specs import install
+from codeact_kernel.jupyter.kernelspecs import install
 
 from .conftest import bare_environment
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from codeact_kernel.sandbox.backends import compiled
+from codeact_kernel.sandbox.backends import guest_cache
 
 from .conftest import Notebook
 from .page import Page
@@ -152,8 +152,8 @@ def test_tokens_are_counted_of_an_answer_that_is_stopped_or_breaks_off(nb):
 def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
     """The compiled guest is put where a first start would put it, which takes ten seconds."""
     cache = tmp_path / f"codeact-kernel-{os.getuid()}"
-    compiled.make_folder(cache)
-    shutil.copy(compiled.path(), cache)
+    guest_cache.make_folder(cache)
+    shutil.copy(guest_cache.path(), cache)
     nowhere = dict.fromkeys(("XDG_CACHE_HOME", "XDG_DATA_HOME"), "")
     notebook = Notebook(tmp_path, HOME="/dev/null", TMPDIR=str(tmp_path), **nowhere)
     try:

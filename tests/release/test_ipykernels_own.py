@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.jupyter.specs import install
+from codeact_kernel.jupyter.kernelspecs import install
 
 pytestmark = pytest.mark.skipif(not os.environ.get("TEST_CODEACT_RELEASE"), reason="scripts/test --release runs it")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-from codeact_kernel.values import (
+from codeact_kernel.types import (
     CallRecord,
     Decision,
     Isolation,

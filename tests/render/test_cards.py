@@ -22,7 +22,7 @@ from codeact_kernel.events import (
     TurnStarted,
 )
 from codeact_kernel.render import Transcript, bundle, to_card
-from codeact_kernel.values import Returned, Timings, ToolCall, Usage
+from codeact_kernel.types import Returned, Timings, ToolCall, Usage
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
 

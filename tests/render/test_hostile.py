@@ -11,8 +11,8 @@ from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from codeact_kernel.events import ModelAsked, OutputWritten, ProgramDelta, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
-from codeact_kernel.render.safe import escaped, for_markdown, plain
-from codeact_kernel.values import Isolation, OutputFile
+from codeact_kernel.render.escaping import escaped, for_markdown, plain
+from codeact_kernel.types import Isolation, OutputFile
 
 from .cards import Reader, call, failed, failure, turn
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel.render.prose import prose_html
-from codeact_kernel.render.shown import shown_bundle, title_bundle
-from codeact_kernel.values import Shown
+from codeact_kernel.render.display_items import shown_bundle, title_bundle
+from codeact_kernel.render.markdown_html import prose_html
+from codeact_kernel.types import Shown
 
 EVIL = '<img src="http://there/x.png" onerror="alert(1)"><script>alert(1)</script>\x1b[31m\u202e$x$'
 CHART = {

@@ -16,11 +16,11 @@ import pytest
 import pytest_asyncio
 
 from codeact_kernel.bridge.messages import Run as Job
-from codeact_kernel.reach import Reach
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.sandbox.pool import Pool, Sandbox
-from codeact_kernel.sandbox.process import RunClock, Worker
+from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Answer, JSONValue, Kept, Raised, Returned, RunOutcome, ToolCall
+from codeact_kernel.types import Answer, JSONValue, Kept, Raised, Returned, RunOutcome, ToolCall
 
 BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
 """Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
@@ -217,7 +217,7 @@ def workers() -> list[psutil.Process]:
     found: list[psutil.Process] = []
     for child in psutil.Process().children():
         try:
-            if "codeact_kernel.sandbox.worker" in child.cmdline():
+            if "codeact_kernel.sandbox.worker_main" in child.cmdline():
                 found.append(child)
         except (psutil.NoSuchProcess, psutil.ZombieProcess):
             continue

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.access import FileMount
-from codeact_kernel.reach import Reach
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.settings import Settings
 
 from .conftest import EMULATED, Run, program

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from codeact_kernel.errors import SandboxError, UserError
-from codeact_kernel.sandbox import backends, choice
-from codeact_kernel.sandbox.backends import hypervisor
-from codeact_kernel.sandbox.choice import Choice
+from codeact_kernel.sandbox import backend_selector, backends
+from codeact_kernel.sandbox.backend_selector import Choice
+from codeact_kernel.sandbox.backends import micro_vm_support
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.settings import Limits
 
@@ -30,9 +30,11 @@ HOST = {
 
 
 def test_a_host_with_all_parts_misses_none():
-    assert hypervisor.missing(**HOST) == ""
-    assert hypervisor.missing(**HOST | {"exists": lambda device: device == "/dev/mshv"}) == ""
-    assert hypervisor.missing(**HOST | {"system": "win32", "machine": "AMD64", "exists": lambda device: False}) == ""
+    assert micro_vm_support.missing(**HOST) == ""
+    assert micro_vm_support.missing(**HOST | {"exists": lambda device: device == "/dev/mshv"}) == ""
+    assert (
+        micro_vm_support.missing(**HOST | {"system": "win32", "machine": "AMD64", "exists": lambda device: False}) == ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -50,13 +52,13 @@ def test_a_host_with_all_parts_misses_none():
     ],
 )
 def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):
-    sentence = hypervisor.missing(**HOST | lacks)
+    sentence = micro_vm_support.missing(**HOST | lacks)
     assert [part for part in told if part not in sentence] == []
     assert sentence.endswith(".")
 
 
 def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_part(monkeypatch):
-    monkeypatch.setattr(hypervisor, "missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "There is no hypervisor.")
     with pytest.raises(UserError, match=r"^The hyperlight backend cannot run here\. There is no hypervisor\.$"):
         Choice("hyperlight")
 
@@ -64,7 +66,7 @@ def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_par
 @pytest.fixture
 def refusing(monkeypatch, tmp_path):
     """A host whose parts are all there, and on which a micro-VM starts as little as on one that refuses."""
-    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
 
@@ -80,7 +82,7 @@ async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_b
 
 
 async def test_auto_takes_the_embedded_guest_where_no_micro_vm_starts_and_keeps_the_reason(monkeypatch):
-    monkeypatch.setattr(hypervisor, "missing", lambda: "There is no hypervisor.")
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "There is no hypervisor.")
     auto = Choice("auto")
     assert (auto.name, auto.passed_over) == (None, "")
     worker = await auto.start(LIMITS, print)
@@ -128,8 +130,8 @@ class FakeWorker:
 
 @pytest.fixture
 def fake(monkeypatch):
-    monkeypatch.setattr(choice, "Worker", FakeWorker)
-    monkeypatch.setattr(hypervisor, "missing", lambda: "")
+    monkeypatch.setattr(backend_selector, "Worker", FakeWorker)
+    monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     FakeWorker.started = []
     return FakeWorker
 
@@ -179,7 +181,7 @@ async def test_auto_takes_the_micro_vm_where_one_starts():
 def test_preparing_takes_the_backend_of_the_environment_as_a_prompt_does(variable, value, code, said):
     plain = {name: text for name, text in os.environ.items() if not name.startswith("CODEACT_")}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.prepare"],
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.precompile"],
         env=plain | {variable: value}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == code

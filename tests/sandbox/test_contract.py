@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
+from codeact_kernel.capabilities.registry import Reach
 from codeact_kernel.guest import modules
-from codeact_kernel.reach import Reach
 from codeact_kernel.settings import Settings
-from codeact_kernel.values import JSONValue
+from codeact_kernel.types import JSONValue
 
 from .conftest import EMULATED, LIMITS, Run, answers, program
 

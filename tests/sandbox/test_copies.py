@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from codeact_kernel.sandbox.process import Worker
+from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 
 from .conftest import answers, run_in, workers

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from codeact_kernel.sandbox import seccomp
-from codeact_kernel.sandbox.process import Worker
+from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 
 from .conftest import BACKENDS, run_in, workers

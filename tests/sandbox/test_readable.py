@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from codeact_kernel.sandbox.readable import by_peeking, readable
+from codeact_kernel.sandbox.wait_readable import by_peeking, readable
 
 
 @pytest.fixture

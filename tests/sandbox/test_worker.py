@@ -20,10 +20,10 @@ import pytest
 
 from codeact_kernel.bridge.messages import Run as Job
 from codeact_kernel.errors import SandboxError
-from codeact_kernel.sandbox.process import RunClock, Worker
-from codeact_kernel.sandbox.worker import GAVE_UP
+from codeact_kernel.sandbox.worker_client import RunClock, Worker
+from codeact_kernel.sandbox.worker_main import GAVE_UP
 from codeact_kernel.settings import Limits
-from codeact_kernel.values import Answer, Returned, ToolCall
+from codeact_kernel.types import Answer, Returned, ToolCall
 
 from .conftest import run_in, workers
 
@@ -196,7 +196,7 @@ def test_a_worker_ends_with_its_parent_even_while_its_guest_loops():
     script = textwrap.dedent("""
         import asyncio, os, psutil
         from codeact_kernel.sandbox.pool import Pool
-        from codeact_kernel.sandbox.process import RunClock
+        from codeact_kernel.sandbox.worker_client import RunClock
         from codeact_kernel.settings import Limits
 
         async def main():
@@ -423,7 +423,7 @@ async def test_noise_on_stderr_without_end_does_not_hold_a_worker_up(hostile: Ho
 def test_a_worker_with_a_broken_configuration_says_why_and_ends():
     configuration = {"backend": "nothing", "guest": "", "limits": {}, "parent": os.getpid()}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker", json.dumps(configuration)],
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker_main", json.dumps(configuration)],
         capture_output=True,
         text=True,
         timeout=30,
@@ -445,7 +445,7 @@ async def test_a_worker_that_gives_up_is_quoted_and_one_that_just_ends_is_not_ta
 def test_a_worker_whose_parent_is_gone_already_ends_at_once():
     configuration = {"backend": "embedded", "guest": "", "limits": {}, "parent": 1 if os.getpid() != 1 else 2}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker", json.dumps(configuration)],
+        [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker_main", json.dumps(configuration)],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         timeout=30,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.sandbox.process import RunClock
-from codeact_kernel.show import Show
-from codeact_kernel.values import Answer, Raised, Returned, Shown, ToolCall
+from codeact_kernel.sandbox.worker_client import RunClock
+from codeact_kernel.types import Answer, Raised, Returned, Shown, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run
 from ..sandbox.conftest import program as dedented

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from codeact_kernel.capabilities.show.charts import checked_chart, schema
+from codeact_kernel.capabilities.show.schema_check import problem
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.show.charts import checked_chart, schema
-from codeact_kernel.show.grammar import problem
 
 LIMITS = ShowLimits()
 ROWS = [{"a": "x", "b": 3, "day": "2026-01-01"}, {"a": "y", "b": 5, "day": "2026-01-02"}]

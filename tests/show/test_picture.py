@@ -31,17 +31,19 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
+from codeact_kernel.capabilities.show import picture, png_worker
+from codeact_kernel.capabilities.show.charts import checked_chart
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.render.shown import shown_bundle
+from codeact_kernel.render.display_items import shown_bundle
 from codeact_kernel.sandbox import seccomp
-from codeact_kernel.show import drawing, picture
-from codeact_kernel.show.charts import checked_chart
-from codeact_kernel.values import Shown
+from codeact_kernel.types import Shown
 
 from ..notebook.conftest import bare_environment
 from ..sandbox import test_seccomp as filters
 
-MODULE = importlib.import_module("codeact_kernel.show.picture")  # the package has a function of this name
+MODULE = importlib.import_module(
+    "codeact_kernel.capabilities.show.render_png"
+)  # the package has a function of this name
 ROOT = Path(__file__).parents[2]
 VERSIONS = {"installed": "", "oldest": "vl-convert-python==1.7.0", "2.x": "vl-convert-python>=2.0.0rc7,<3"}
 BAR, MAGENTA = (0x4C, 0x78, 0xA8), (0xFF, 0, 0xFF)
@@ -179,7 +181,7 @@ HOSTILE: Mapping[str, tuple[dict[str, Any], str]] = {
 ALONE = """
 import base64, json, os, sys
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.show import drawing
+from codeact_kernel.capabilities.show import drawing
 import vl_convert
 
 how, charts = sys.argv[1], json.load(sys.stdin)
@@ -354,7 +356,9 @@ def test_vl_convert_alone_lets_them_load_nothing_except_the_images_of_1_x(python
 
 def test_without_the_layer_of_the_kernel_they_load_nothing_either(in_python, python, server, secrets, monkeypatch):
     """As on a system that has none."""
-    monkeypatch.setattr(MODULE, "_PROGRAM", "from codeact_kernel.show import drawing\ndrawing.main(lambda files: None)")
+    monkeypatch.setattr(
+        MODULE, "_PROGRAM", "from codeact_kernel.capabilities.show import drawing\ndrawing.main(lambda files: None)"
+    )
     names = loaded_by(major(python))
     charts = {name: chart for name, chart in hostile(server, secrets).items() if name in names}
     assert reach_through_children(charts, server) == []
@@ -364,8 +368,8 @@ def test_without_the_layer_of_the_kernel_they_load_nothing_either(in_python, pyt
 
 def test_charts_with_image_marks_are_refused_and_rows_can_say_what_they_like():
     for name in HOSTILE:
-        assert drawing._has_image_marks(HOSTILE[name][0]) == ("image" in name or name.endswith("-svg")), name
-    assert not drawing._has_image_marks({**CHART, "data": {"values": [{"type": "image", "mark": "image"}]}})
+        assert png_worker._has_image_marks(HOSTILE[name][0]) == ("image" in name or name.endswith("-svg")), name
+    assert not png_worker._has_image_marks({**CHART, "data": {"values": [{"type": "image", "mark": "image"}]}})
 
 
 @pytest.mark.parametrize(
@@ -376,15 +380,15 @@ def test_charts_with_image_marks_are_refused_and_rows_can_say_what_they_like():
         SimpleNamespace(),
         SimpleNamespace(__version__="2.0.0"),
         SimpleNamespace(__version__="2.0.0", configure=lambda **settings: None),
-        SimpleNamespace(__version__="2.0.0", configure=lambda: None, get_config=lambda: {**drawing._DENIED}),
+        SimpleNamespace(__version__="2.0.0", configure=lambda: None, get_config=lambda: {**png_worker._DENIED}),
         SimpleNamespace(__version__="2.0.0", configure=lambda **settings: None, get_config=dict),
         SimpleNamespace(
             __version__="2.0.0",
             configure=lambda **settings: None,
-            get_config=lambda: {**drawing._DENIED, "allowed_base_urls": ["https:"]},
+            get_config=lambda: {**png_worker._DENIED, "allowed_base_urls": ["https:"]},
         ),
         SimpleNamespace(
-            __version__="2.1.0", configure=lambda **settings: None, get_config=lambda: {**drawing._DENIED, "new": []}
+            __version__="2.1.0", configure=lambda **settings: None, get_config=lambda: {**png_worker._DENIED, "new": []}
         ),
         SimpleNamespace(__version__="1.99.0", takes_no_list=True),
     ],
@@ -400,7 +404,7 @@ def test_nothing_is_drawn_where_vl_convert_cannot_be_told_to_load_nothing(render
     renderer.vegalite_to_png = draw
     monkeypatch.setitem(sys.modules, "vl_convert", renderer)
     with pytest.raises((SystemExit, AttributeError, TypeError)):
-        drawing._load_renderer()(CHART)
+        png_worker._load_renderer()(CHART)
     assert calls == []
 
 
@@ -411,13 +415,13 @@ def test_a_version_2_that_does_as_it_was_told_draws(monkeypatch):
         __version__="2.0.0", configure=kept.update, get_config=lambda: kept, vegalite_to_png=lambda *_, **__: b"drawn"
     )
     monkeypatch.setitem(sys.modules, "vl_convert", renderer)
-    assert drawing._load_renderer()(CHART) == b"drawn"
+    assert png_worker._load_renderer()(CHART) == b"drawn"
 
 
 def test_nothing_is_drawn_where_the_kernel_refuses_to_confine_it(monkeypatch):
     pytest.importorskip("vl_convert")
     program = """
-from codeact_kernel.show.drawing import main
+from codeact_kernel.capabilities.show.png_worker import main
 def confine(files):
     raise OSError
 main(confine)

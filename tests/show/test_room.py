@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.show import Show
-from codeact_kernel.values import Shown
+from codeact_kernel.types import Shown
 
 
 class Sending:

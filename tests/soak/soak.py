@@ -21,8 +21,8 @@ from unittest.mock import patch
 import psutil
 
 from codeact_kernel import Session
-from codeact_kernel.places import cache_folder
-from codeact_kernel.sandbox import process
+from codeact_kernel.paths import cache_folder
+from codeact_kernel.sandbox import worker_client
 
 from ..model.conftest import FakeEndpoint
 from .bench import Bench
@@ -32,7 +32,7 @@ __all__ = ["Report", "soak"]
 
 PATIENCE = 90
 """Seconds after which a turn counts as one that never ends."""
-_WORKER = "codeact_kernel.sandbox.worker"
+_WORKER = "codeact_kernel.sandbox.worker_main"
 
 
 @dataclass
@@ -145,7 +145,7 @@ async def _good(bench: Bench, report: Report, after: str) -> None:
 @contextmanager
 def _interposed(bench: Bench) -> Iterator[None]:
     """What `bench.interposed` names stands before the next worker."""
-    command = process.python
+    command = worker_client.python
 
     def python(module: str, *arguments: str) -> tuple[str, ...]:
         made = command(module, *arguments)
@@ -153,7 +153,7 @@ def _interposed(bench: Bench) -> Iterator[None]:
             return (sys.executable, *bench.interposed.pop(0), *made)
         return made
 
-    with patch.object(process, "python", python):
+    with patch.object(worker_client, "python", python):
         yield
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from codeact import cells
+from codeact import cell_hooks
 
 from codeact_kernel.errors import ToolDefinitionError
 from codeact_kernel.tools import Registry, ToolSpec, default_registry, tool
@@ -242,7 +242,7 @@ def test_a_name_that_means_something_else_is_refused(name: str) -> None:
 
 
 def test_the_tool_that_the_kernel_has_without_an_import_takes_exactly_what_this_one_takes() -> None:
-    assert inspect.signature(cells.tool, eval_str=True) == inspect.signature(tool, eval_str=True)
+    assert inspect.signature(cell_hooks.tool, eval_str=True) == inspect.signature(tool, eval_str=True)
 
 
 def test_a_name_of_64_characters_is_allowed() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codeact_kernel.tools.failures import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, told
+from codeact_kernel.tools.redaction import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, told
 
 KEY = "ab\"c\\d/e+f='\n1234567890"
 """With everything in it that is written otherwise where it is quoted."""

@@ -9,9 +9,9 @@ from typing import Annotated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from codeact_kernel import prompt
 from codeact_kernel.tools import ToolOptions, ToolSpec, as_tool, join_stubs
-from codeact_kernel.values import ProgramFailure, RunOutcome
+from codeact_kernel.turn.turn import prompt
+from codeact_kernel.types import ProgramFailure, RunOutcome
 
 ORDER = "The id of the order, such as '#W0000000', with its '#'."
 OrderId = Annotated[str, ORDER]

@@ -12,7 +12,7 @@ import pytest
 from codeact_kernel.errors import ToolDefinitionError, UserError
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError, default_registry, tool
-from codeact_kernel.values import JSONObject, JSONValue
+from codeact_kernel.types import JSONObject, JSONValue
 
 
 @pytest.fixture(autouse=True)

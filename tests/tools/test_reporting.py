@@ -5,7 +5,7 @@ import contextvars
 import pytest
 
 from codeact_kernel.tools import progress
-from codeact_kernel.tools.reporting import reporting
+from codeact_kernel.tools.progress import reporting
 
 
 @pytest.fixture

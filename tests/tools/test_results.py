@@ -26,7 +26,7 @@ from pydantic import BaseModel, Field
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import to_json
-from codeact_kernel.values import JSONValue
+from codeact_kernel.types import JSONValue
 from codeact_kernel.wire.codeact_jsonable import tag_floats, untag_floats
 
 # A busy machine is no failure.

@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
 from codeact_kernel.tools.schema import Contract, contract_of
 from codeact_kernel.tools.shapes import ANY, Shape, declared, merge, seen, settled
-from codeact_kernel.values import JSONValue
+from codeact_kernel.types import JSONValue
 
 # A busy machine is no failure.
 calm = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

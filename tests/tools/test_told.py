@@ -24,7 +24,7 @@ from codeact_kernel.errors import ProgramError, ToolDefinitionError
 from codeact_kernel.tools import Registry, as_tool, default_registry, tool
 from codeact_kernel.tools.schema import Contract, contract_of
 from codeact_kernel.tools.shapes import declared, merge, seen, settled
-from codeact_kernel.values import JSONValue
+from codeact_kernel.types import JSONValue
 
 
 def contract(function: Callable[..., object]) -> Contract:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...settings import Limits
-from ..base import Backend, Dispatch
-from . import compiled, hypervisor, shipped
+from ..interfaces import Backend, Dispatch
+from . import guest_cache, guest_files, micro_vm_support
 
 __all__ = ["AUTO", "BOUNDARIES", "Backend", "check", "devices", "guest", "load", "offered"]
 
@@ -36,23 +36,23 @@ def check(name: str) -> None:
     for module, package in needed.items():
         if find_spec(module) is None:
             raise UserError(f"The {name} backend needs {package}: pip install {package}.")
-    if name == "hyperlight" and (missing := hypervisor.missing()):
+    if name == "hyperlight" and (missing := micro_vm_support.missing()):
         raise UserError(f"The hyperlight backend cannot run here. {missing}")
 
 
 def guest(name: str) -> Path:
     """The guest as the backend loads it: compiled on this machine, or as it was shipped."""
-    return shipped.native() if name == "hyperlight" else compiled.path()
+    return guest_files.native() if name == "hyperlight" else guest_cache.path()
 
 
 def offered() -> list[str]:
     """The names that can be chosen here."""
-    return [AUTO, *(name for name in BOUNDARIES if name != "hyperlight" or not hypervisor.missing())]
+    return [AUTO, *(name for name in BOUNDARIES if name != "hyperlight" or not micro_vm_support.missing())]
 
 
 def devices(name: str) -> list[str]:
     """The devices that a worker opens for the backend."""
-    return [path for path in hypervisor.DEVICES if name == "hyperlight" and Path(path).exists()]
+    return [path for path in micro_vm_support.DEVICES if name == "hyperlight" and Path(path).exists()]
 
 
 def load(name: str) -> Callable[[str, Dispatch, Limits], Backend]:

@@ -18,12 +18,12 @@ from ...bridge.strict_json import loads
 from ...errors import BridgeError, SandboxError
 from ...guest.sources import prelude_source
 from ...settings import Limits
-from ...values import ProgramFailure, RunOutcome
-from ..base import Dispatch
-from . import compiled, shipped
-from .denied_http import add_denied_http
-from .randomness import add_randomness
-from .textual import add_textual, ffi
+from ...types import ProgramFailure, RunOutcome
+from ..interfaces import Dispatch
+from . import guest_cache, guest_files
+from .fast_host_functions import add_textual, ffi
+from .wasi_http_denied import add_denied_http
+from .wasi_random import add_randomness
 
 if sys.platform != "win32":
     import resource
@@ -68,8 +68,8 @@ def _grown_stack() -> int:
 
 def compile_guest(target: Path) -> None:
     """Compile the guest into `target`: about ten seconds of processor time."""
-    compiled.make_folder(target.parent)  # before the long work, in case it cannot be made
-    compiled.store(bytes(wasm.Component(engine(), shipped.component().read_bytes()).serialize()), target)
+    guest_cache.make_folder(target.parent)  # before the long work, in case it cannot be made
+    guest_cache.store(bytes(wasm.Component(engine(), guest_files.component().read_bytes()).serialize()), target)
 
 
 class Embedded:
@@ -80,7 +80,7 @@ class Embedded:
 
     def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
         file = Path(guest)
-        if not compiled.trusted(file):
+        if not guest_cache.trusted(file):
             raise SandboxError("The compiled guest can be written by others: it is not loaded.")
         self._function = function
         self._limits = limits

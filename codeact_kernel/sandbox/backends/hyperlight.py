@@ -14,8 +14,8 @@ from hyperlight_sandbox import Sandbox
 from ...errors import SandboxError
 from ...guest.sources import prelude_source
 from ...settings import Limits
-from ...values import ProgramFailure, RunOutcome
-from ..base import Dispatch
+from ...types import ProgramFailure, RunOutcome
+from ..interfaces import Dispatch
 
 __all__ = ["Hyperlight"]
 

@@ -1,0 +1,1 @@
+"""HTTP requests of programs, to the domains that the user allows."""

@@ -1,0 +1,258 @@
+"""A notebook executed without a front end: what is going on as a bar, and what it came to as a table."""
+
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
+# pyright: reportUnknownArgumentType=false, reportUntypedBaseClass=false, reportMissingModuleSource=false
+# nbclient, nbformat and nbconvert have next to no types.
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..render.escaping import one_line
+
+try:
+    import nbformat
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbconvert import HTMLExporter
+    from tqdm import tqdm
+    from traitlets.config import Config
+except ImportError as error:
+    raise UserError(
+        f"Executing notebooks needs {error.name}, which is not installed: pip install 'codeact-kernel[run]'."
+    ) from None
+
+__all__ = ["demo", "run"]
+
+_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|>(?: |\n|$))([^\n]*)")
+_LONGEST = 70
+"""Characters of the folder for temporary files that leave enough of the hundred or so that a socket's name may have."""
+_EXAMPLE = "01_first_prompt"
+
+
+@dataclass(slots=True)
+class _Prompt:
+    """What is known of one prompt cell. The figures are the kernel's word, which a notebook's code could forge: they
+    are shown, and nothing else is made of them."""
+
+    text: str
+    state: str = "no answer"
+    calls: int = 0
+    denied: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class _Client(NotebookClient):
+    """Executes, and reads how far the turns are from what their outputs carry beside the picture."""
+
+    def __init__(self, notebook: Any, bar: Any, **options: Any) -> None:
+        super().__init__(notebook, **options)
+        self.prompts: dict[int, _Prompt] = {}
+        self.stopped = False
+        self._bar = bar
+        self._began = 0.0
+        self._stop: Callable[[], object] = lambda: None
+
+    async def through(self, environment: Mapping[str, str]) -> None:
+        """Execute it all. A kernel that is there ends with this, whatever happens."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._stop = task.cancel
+        try:
+            await self.async_execute(env=dict(environment))
+        finally:
+            atexit.unregister(self._cleanup_kernel)  # it stays registered where the kernel did not start
+            if self.km is not None:
+                with suppress(Exception):
+                    await self._async_cleanup_kernel()
+
+    def begin(self, cell: Any, cell_index: int) -> None:
+        self._began = time.monotonic()
+        if sys.platform != "win32":  # nbclient's handler takes the kernel away and goes on
+            asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
+        if cell.cell_type == "code" and (found := _PROMPT.match(cell.source)):
+            self.prompts[cell_index] = _Prompt(_harmless(found[1]))
+        self._show("")
+
+    def _interrupted(self) -> None:
+        self.stopped, self.shutdown_kernel = True, "immediate"
+        self._stop()
+
+    def end(self, cell: Any, cell_index: int, execute_reply: Any) -> None:
+        if cell_index in self.prompts:
+            self.prompts[cell_index].seconds = time.monotonic() - self._began
+        self._bar.update(1)
+
+    def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
+        transient = msg.get("content", {}).get("transient")
+        told = transient.get("codeact") if isinstance(transient, dict) else None
+        if isinstance(told, dict):
+            self._heard(told, cell_index)
+        return super().process_message(msg, cell, cell_index)
+
+    def _heard(self, told: Mapping[str, Any], cell_index: int) -> None:
+        prompt = self.prompts.setdefault(cell_index, _Prompt(f"cell {cell_index + 1}"))
+        prompt.text = _harmless(told.get("ask")) or prompt.text
+        prompt.state = _harmless(told.get("state"))[:40]
+        prompt.calls, prompt.denied, prompt.tokens = (_number(told.get(key)) for key in ("calls", "denied", "tokens"))
+        self._show(_harmless(told.get("call")) or prompt.state)
+
+    def _show(self, doing: str) -> None:
+        tokens = sum(prompt.tokens for prompt in self.prompts.values())
+        self._bar.set_postfix_str(f"{tokens:,} tokens  {doing}", refresh=True)
+
+
+def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Path | None = None) -> int:
+    """Execute a notebook in its folder, show the progress, then what each prompt came to. It ends at a cell that fails.
+
+    Args:
+        allow: names of tools that may run although nobody can be asked, with commas between them.
+        html, output: where it is written, as a page or as a notebook, also when a cell failed.
+
+    Returns:
+        The exit code: 0 when every cell ran.
+
+    Raises:
+        UserError: it cannot be read, written, or executed.
+    """
+    node = _read(notebook)
+    for file in (html, output):
+        if file is not None and file.is_dir():  # else it would turn out at the end
+            raise UserError(f"{file} cannot be written: it is a folder.")
+        if file is not None and not file.parent.is_dir():
+            raise UserError(f"{file} cannot be written: there is no folder {file.parent}.")
+    total = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells)
+    shape = "{n_fmt}/{total_fmt} cells |{bar:20}| {elapsed} {postfix}"
+    bar = tqdm(total=total, file=sys.stderr, disable=None, bar_format=shape, dynamic_ncols=True)
+    with bar, _own_folder() as own:
+        resources = {"metadata": {"path": str(notebook.resolve().parent)}}
+        client = _Client(node, bar, timeout=None, resources=resources, config=_private(own))
+        client.on_cell_execute, client.on_cell_executed = client.begin, client.end
+        environment = dict(os.environ)
+        if allow:
+            environment["CODEACT_ALLOW"] = ",".join(filter(None, [allow, environment.get("CODEACT_ALLOW", "")]))
+        failed = _executed(client, environment)
+    for file, text in (
+        (output, lambda: nbformat.writes(node)),
+        (html, lambda: HTMLExporter().from_notebook_node(node)[0]),
+    ):
+        if file is not None:
+            _write(file, text())
+    _summarise(client.prompts)
+    if failed:
+        print(f"\nA cell failed: {failed}")
+    return int(bool(failed))
+
+
+def demo(*, html: Path | None = None) -> int:
+    """Run the first example, which ships with the package, and print what its prompts came to.
+
+    Raises:
+        UserError: it is not there.
+    """
+    folder = _examples()
+    with tempfile.TemporaryDirectory() as own:
+        for suffix in (".ipynb", ".answers.json"):
+            shutil.copy(folder / f"{_EXAMPLE}{suffix}", own)
+        executed = Path(own, "executed.ipynb")
+        code = run(Path(own, f"{_EXAMPLE}.ipynb"), html=html, output=executed)
+        for cell in _read(executed).cells:
+            if cell.cell_type == "code" and _PROMPT.match(cell.source):
+                print(f"\n{cell.source}\n")
+                print(*(one.get("data", {}).get("text/plain", one.get("text", "")) for one in cell.outputs), sep="\n")
+    return code
+
+
+def _own_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder with a short name: a socket's may have about a hundred characters."""
+    long = len(tempfile.gettempdir()) > _LONGEST
+    return tempfile.TemporaryDirectory(dir="/tmp" if long and Path("/tmp").is_dir() else None)
+
+
+def _private(folder: str) -> Config:
+    """Jupyter's ports on loopback are there for everybody on the machine; sockets in a folder of one's own are not."""
+    if sys.platform == "win32" or len(folder) > _LONGEST + 20:
+        return Config()
+    return Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "k"))})
+
+
+def _read(file: Path) -> Any:
+    try:
+        return nbformat.read(file, as_version=4)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}.") from None
+    except Exception:  # nbformat lets many kinds through
+        raise UserError(f"{file} is not a notebook: name an .ipynb file that Jupyter opens.") from None
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{file} cannot be written: {error.strerror}.") from None
+
+
+def _executed(client: _Client, environment: Mapping[str, str]) -> str:
+    """Execute; why a cell failed, or nothing."""
+    try:
+        asyncio.run(client.through(environment))
+    except CellExecutionError as error:
+        return _harmless(str(error).strip().splitlines()[-1], 500)
+    except NoSuchKernel as error:
+        raise UserError(
+            f"The notebook's kernel {error.name!r} is not installed here: codeact-kernel list shows ours, "
+            "and codeact-kernel install adds it."
+        ) from None
+    except DeadKernelError:  # which is also what nbclient makes of a stop
+        return "you stopped it" if client.stopped else "the kernel died"
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return "you stopped it"
+    except Exception as error:  # of a kernel that does not start, and of whatever a notebook or its kernel says wrongly
+        return _harmless(f"it cannot be executed: {type(error).__name__}: {error}", 500)
+    return ""
+
+
+def _harmless(text: object, most: int = 80) -> str:
+    """What a notebook or its kernel says, for a terminal."""
+    return one_line(text)[:most] if isinstance(text, str) else ""
+
+
+def _summarise(prompts: Mapping[int, _Prompt]) -> None:
+    if not prompts:
+        print("No cell of it is a prompt.")
+        return
+    print(f"\n{'prompt':42} {'state':10} {'calls':>6} {'denied':>6} {'tokens':>8} {'seconds':>8}")
+    for prompt in prompts.values():
+        text = prompt.text if len(prompt.text) <= 42 else f"{prompt.text[:41]}…"
+        print(
+            f"{text:42} {prompt.state:10} {prompt.calls:6,} {prompt.denied:6,} {prompt.tokens:8,} {prompt.seconds:8.1f}"
+        )
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) and 0 <= value < 1 << 53 else 0
+
+
+def _examples() -> Path:
+    """In a wheel they are beside this package's modules, in a clone in a folder of their own."""
+    here = Path(__file__).parent / "examples"
+    folder = here if here.is_dir() else Path(__file__).parents[2] / "examples"
+    if not (folder / f"{_EXAMPLE}.ipynb").exists():
+        raise UserError("The example is not there: install codeact-kernel again.")
+    return folder

@@ -1,0 +1,68 @@
+"""What the chunks of one streamed answer come to.
+
+A chunk is the JSON that came: nobody has checked its shape, so only what fits is taken from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from ..types import Usage
+from .function_calls import FunctionCall, get_field
+
+__all__ = ["Tally"]
+
+REFUSAL_CHARACTERS = 2_000
+"""More of a refusal than is shown."""
+ANSWER_FIELDS = ("content", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls")
+"""Fields of a delta that hold a part of an answer."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What is known of one answer so far."""
+
+    chunks: int = 0
+    texts: list[str] = field(default_factory=list[str])
+    refusal: str = ""
+    finish: str | None = None
+    usage: Usage | None = None
+    function: FunctionCall = field(default_factory=FunctionCall)
+
+    def take(self, chunk: object) -> str | None:
+        """Add what one chunk says.
+
+        Returns:
+            The text, which may be empty; `None` if the chunk has no part of an answer, and so counts as silence.
+        """
+        self.chunks += 1
+        usage = usage_of(chunk)
+        choices = get_field(chunk, "choices")
+        choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
+        finish = get_field(choice, "finish_reason")
+        delta = get_field(choice, "delta")
+        if usage is None and not isinstance(finish, str) and not any(get_field(delta, name) for name in ANSWER_FIELDS):
+            return None
+        self.usage = usage or self.usage
+        self.finish = finish if isinstance(finish, str) else self.finish
+        self.function.take(delta)
+        self.refusal += text_of(delta, "refusal")[: REFUSAL_CHARACTERS - len(self.refusal)]
+        text = text_of(delta, "content")
+        if text:
+            self.texts.append(text)
+        return text
+
+
+def usage_of(chunk: object) -> Usage | None:
+    usage = get_field(chunk, "usage")
+    counts = (get_field(usage, "prompt_tokens"), get_field(usage, "completion_tokens"))
+    prompt, completion = (count if isinstance(count, int) and count >= 0 else None for count in counts)
+    if prompt is None or completion is None:
+        return None
+    return Usage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def text_of(delta: object, name: str) -> str:
+    text = get_field(delta, name)
+    return text if isinstance(text, str) else ""

@@ -1,0 +1,100 @@
+"""The live card's state: what a front end draws, as plain data. All text is harmless already, and none of it is markup.
+
+It is sent again and again while a turn is under way, part by part as parts change, so each part is kept small.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from ..types import JSONObject, JSONValue, Raised
+from .code import lines_of
+from .escaping import clip, escaped, plain
+from .shared import as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from .transcript import Attempt, CallRow, Transcript
+
+__all__ = ["to_card"]
+
+_RECENT = 40
+"""Finished calls that are shown of a run; all that are open are shown."""
+_OUTPUT = 4_000
+
+
+def to_card(transcript: Transcript) -> dict[str, JSONValue]:
+    """The parts of the card.
+
+    `head`: state, boundary, notes, words. `programs`: the lines of each program as `[kind, text]`, and why it was not
+    the last. `runs`: for each of them its calls and output. `end`: value or error, and the footer; `null` before.
+    """
+    last = len(transcript.attempts) - 1
+    return {
+        "head": {
+            "state": transcript.state,
+            "over": transcript.result is not None,
+            "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
+            "notes": [plain(note) for note in (transcript.note, *transcript.notices) if note],
+            "words": plain(transcript.words.strip()),
+        },
+        "programs": [
+            {
+                "lines": cast("JSONValue", lines_of(escaped(attempt.program).strip("\n"))),
+                "reason": clip(plain(attempt.reason), 300),
+            }
+            for attempt in transcript.attempts
+        ],
+        "runs": [_run(attempt, _RECENT if n == last else 5) for n, attempt in enumerate(transcript.attempts)],
+        "end": _end(transcript),
+    }
+
+
+def _run(attempt: Attempt, recent: int) -> JSONObject:
+    is_open = [row for row in attempt.calls if row.answer is None]
+    over = [row for row in attempt.calls[-recent - len(is_open) :] if row.answer is not None]
+    shown = {id(row) for row in (*over[-recent:], *is_open)}
+    rows = [row for row in attempt.calls if id(row) in shown] if shown else []
+    batches = {row.batch for row in rows if row.batch}
+    return {
+        "calls": len(attempt.calls),
+        "left_out": len(attempt.calls) - len(rows),
+        "rows": [_row(row) for row in rows],
+        "batches": {str(number): [attempt.batches[number].over, attempt.batches[number].size] for number in batches},
+        "calling": [*sorted({row.call.line for row in is_open if row.call.line})],
+        "output": _tail(plain(attempt.output[-_OUTPUT:]), len(attempt.output) > _OUTPUT),
+    }
+
+
+def _row(row: CallRow) -> JSONObject:
+    answer = row.answer
+    return {
+        "call": row.call.id,
+        "line": row.call.line,
+        "text": call_text(row),
+        "end": call_end(row) if answer is not None else "",
+        "wrong": isinstance(answer, Raised),
+        "over": answer is not None,
+        "ms": round(row.took * 1e3),
+        "by": decided(row),
+        "batch": row.batch,
+        "progress": list(row.progress[:2]) if row.progress is not None and answer is None else None,
+        "doing": plain(row.progress[2]) if row.progress is not None and answer is None else "",
+    }
+
+
+def _tail(text: str, cut: bool) -> str:
+    return f"… earlier output is not shown here …\n{text}" if cut else text
+
+
+def _end(transcript: Transcript) -> JSONValue:
+    result = transcript.result
+    if result is None:
+        return None
+    end: JSONObject = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
+    if result.error is not None:
+        end |= {"error": error_text(result.error), "traceback": traceback_text(result.error)}
+    elif (table := as_table(result.value)) is not None:
+        columns: list[JSONValue] = [*table.columns]
+        rows: list[JSONValue] = [[*row] for row in table.rows]
+        end["table"] = {"columns": columns, "rows": rows, "numeric": [*table.numeric], "left_out": table.left_out}
+    elif result.value is not None or result.text is not None:
+        end["text"] = value_block(result.value)
+    return end

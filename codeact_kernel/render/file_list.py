@@ -1,0 +1,66 @@
+"""What a program wrote for the person, under the value: links, sizes, and the beginning of what is text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from urllib.parse import quote
+
+from ..types import OutputFile
+from .escaping import for_html, for_markdown, one_line, plain
+
+__all__ = ["about_file", "files_html", "files_markdown", "files_text"]
+
+_MANY = 50
+_PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:12em;overflow:auto;font-size:12px"
+
+
+def about_file(file: OutputFile) -> str:
+    """Size and type, in words."""
+    size = file.size
+    words = (
+        f"{size:,} bytes"
+        if size < 10_000
+        else f"{size / 1e3:,.0f} kB"
+        if size < 10_000_000
+        else f"{size / 1e6:,.0f} MB"
+    )
+    return f"{words}, {one_line(file.media_type)}"
+
+
+def files_html(files: Sequence[OutputFile]) -> str:
+    """One line for each file, with a link where it lies below the working folder."""
+    rows = [_html(file) for file in files[:_MANY]]
+    return "".join(rows) + (f"<div>… {len(files) - _MANY:,} more files</div>" if len(files) > _MANY else "")
+
+
+def files_markdown(files: Sequence[OutputFile]) -> str:
+    """The same as a list."""
+    lines = [f"- {_link_markdown(file)} ({for_markdown(about_file(file))})" for file in files[:_MANY]]
+    return "\n".join(lines + ([f"- … {len(files) - _MANY:,} more files"] if len(files) > _MANY else []))
+
+
+def files_text(files: Sequence[OutputFile]) -> list[str]:
+    """The same as lines of text, with the whole path."""
+    lines = [f"file: {one_line(file.path)} ({about_file(file)})" for file in files[:_MANY]]
+    return lines + ([f"… {len(files) - _MANY:,} more files"] if len(files) > _MANY else [])
+
+
+def _html(file: OutputFile) -> str:
+    name, href = for_html(one_line(file.name)), _href(file)
+    link = f'<a href="{href}" target="_blank" rel="noopener">{name}</a>' if href else f"<b>{name}</b>"
+    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(about_file(file))}</span>'
+    if not file.preview:
+        return f"<div>{line}</div>"
+    return f'<details><summary>{line}</summary><pre style="{_PRE}">{for_html(plain(file.preview))}</pre></details>'
+
+
+def _link_markdown(file: OutputFile) -> str:
+    name, href = for_markdown(one_line(file.name)), _href(file)
+    return f"[{name}]({href})" if href else name
+
+
+def _href(file: OutputFile) -> str:
+    """Relative to the notebook, which lies in the working folder; nothing for a file that does not."""
+    path = PurePath(file.path)
+    return "" if path.is_absolute() or Path(file.path).drive else quote(path.as_posix(), errors="replace")

@@ -1,0 +1,95 @@
+"""Markdown of a program as our own HTML: marks of text and no more. No HTML of its own, no picture, no link to click.
+
+Each front end reads Markdown by its own rules, loads the pictures in it, and exports pass its HTML through; so none of
+them gets it as Markdown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import TYPE_CHECKING
+
+from .escaping import for_html
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+__all__ = ["prose_html"]
+
+_MOST = 1_000_000
+"""Characters of HTML: a line of Markdown can ask for many empty cells."""
+_TAGS = frozenset((
+    "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "em", "strong", "s",
+    "table", "thead", "tbody", "tr", "th", "td",
+))  # fmt: skip
+_CODE = "background:rgba(128,128,128,.12)"
+_STYLES = {"table": "border-collapse:collapse", "th": "padding:3px 10px", "td": "padding:3px 10px"}
+_SIDES = {"text-align:left", "text-align:center", "text-align:right"}
+
+
+def prose_html(text: str) -> str | None:
+    """`text` as HTML; `None` where that would be too large."""
+    size, made = 0, list[str]()
+    for piece in _blocks(_reader().parse(text)):
+        made.append(piece)
+        size += len(piece)
+        if size > _MOST:
+            return None
+    return "".join(made)
+
+
+@cache
+def _reader() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # a tenth of a second, and most turns show no Markdown
+
+    reader = MarkdownIt("commonmark", {"html": False})
+    return reader.enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
+
+
+def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
+    for token in tokens:
+        if token.type == "inline":
+            yield from _inline(token.children or [])
+        elif token.type in ("fence", "code_block"):
+            yield f'<pre style="{_CODE};padding:6px 10px;overflow:auto"><code>{for_html(token.content)}</code></pre>'
+        elif token.type == "hr":
+            yield "<hr>"
+        elif not token.hidden:
+            yield _tag(token)
+
+
+def _inline(tokens: Iterable[Token]) -> Iterator[str]:
+    addresses: list[str] = []
+    for token in tokens:
+        match token.type:
+            case "code_inline":
+                yield f'<code style="{_CODE}">{for_html(token.content)}</code>'
+            case "softbreak":
+                yield "\n"
+            case "hardbreak":
+                yield "<br>"
+            case "image":
+                yield f"[{for_html(token.content)}] ({for_html(str(token.attrGet('src')))})"
+            case "link_open":
+                addresses.append("" if token.info == "auto" else f" ({for_html(str(token.attrGet('href')))})")
+            case "link_close":
+                yield addresses.pop()
+            case _:
+                yield _tag(token) if token.nesting else for_html(token.content)
+
+
+def _tag(token: Token) -> str:
+    """One tag of the few that there are; what is unknown is left out."""
+    if token.tag not in _TAGS:
+        return ""
+    if token.nesting < 0:
+        return f"</{token.tag}>"
+    style = _STYLES.get(token.tag, "")
+    if token.tag in ("th", "td"):
+        side = str(token.attrGet("style"))
+        style += f";{side}" if side in _SIDES else ";text-align:left"  # a page has its own mind about it
+    start = token.attrGet("start") if token.tag == "ol" else None
+    more = f' start="{start}"' if isinstance(start, int) else ""
+    return f'<{token.tag} style="{style}"{more}>' if style else f"<{token.tag}{more}>"

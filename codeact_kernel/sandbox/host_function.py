@@ -1,0 +1,207 @@
+"""The one function that a guest can call, the same for every backend: an operation as JSON in, its result as JSON out.
+
+    job                               the program, its number, the tools' parameters, what else it can touch
+    write(stream, text)               the program printed
+    call(name, arguments, line, together, wait)
+                                      send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
+                                      gives it; a name with a dot is a service's (`capabilities/registry.py`)
+    wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...], or
+                                      [id, null, how to get at the value] where it stays in the kernel
+    sleep(seconds)                    let time pass
+    module(name), source(name)        from the pack, or null
+    result(...)                       the outcome; nothing is accepted after it
+
+Everything that arrives here is hostile. A refusal is a `Refused`, which the guest sees as an exception. `steps.py` says
+how an operation gets here.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+
+from ..bridge.messages import LAST_LINE, LONGEST_NAME, outcome_from_json
+from ..bridge.strict_json import loads, to_text
+from ..errors import BridgeError
+from ..guest import Pack
+from ..guest.sources import own_module
+from ..settings import Limits
+from ..types import JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome
+from .chunking import Refused, Steps
+from .interfaces import Host, Job
+
+__all__ = ["HostFunction"]
+
+_LIBRARY = ("module", "source", "zone")
+
+
+class HostFunction:
+    """Serves the operations of one worker's guests.
+
+    Attributes:
+        outcome: what the present run reported; `None` before that.
+    """
+
+    def __init__(self, host: Host, pack: Pack, limits: Limits) -> None:
+        self.outcome: RunOutcome | None = None
+        self._host = host
+        self._pack = pack
+        self._limits = limits
+        self._job: Job | None = None
+        self._number = 0
+        self._size = 0  # of the present operation
+        self._steps = Steps(self._read, self._serve, limits.frame_bytes)
+        self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
+            "job": self._job_of,
+            "write": self._write,
+            "call": self._call,
+            "wait": self._wait,
+            "sleep": self._sleep,
+            "module": self._module,
+            "source": self._source,
+            "zone": self._zone,
+            "result": self._result,
+        }
+
+    def begin(self, job: Job, number: int) -> None:
+        """Serve a new run."""
+        self._job, self._number, self.outcome = job, number, None
+        self._steps.clear()
+
+    def end(self) -> RunOutcome | None:
+        """The run is over: its outcome, if it reported one. Until the next one only the library is served."""
+        outcome = self.outcome
+        self._job = self.outcome = None
+        self._steps.clear()
+        return outcome
+
+    def __call__(self, message: Mapping[str, object]) -> str:
+        return self._steps(message)
+
+    def whole(self, operation: JSONObject, size: int) -> str:
+        """Answer an operation that came in one message of `size` bytes."""
+        self._size = size
+        return self._steps.whole(operation)
+
+    def _read(self, text: str) -> JSONObject:
+        self._size = len(text)
+        try:
+            operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
+        except (BridgeError, ValueError) as error:
+            raise Refused(str(error)) from None
+        if not isinstance(operation, dict):
+            raise Refused("no such operation")
+        return operation
+
+    def _serve(self, operation: JSONObject) -> str:
+        name = operation.get("op")
+        serve = self._operations.get(name) if isinstance(name, str) else None
+        if serve is None:
+            raise Refused("no such operation")
+        if self.outcome is not None or (self._job is None and name not in _LIBRARY):
+            raise Refused("the run is over")
+        return to_text(serve(operation))
+
+    def _job_of(self, _: JSONObject) -> JSONValue:
+        assert self._job is not None
+        return {
+            "program": self._job.program,
+            "tools": self._job.tools,
+            "rooms": self._job.rooms,
+            "number": self._number,
+        }
+
+    def _write(self, operation: JSONObject) -> JSONValue:
+        stream = _text(operation, "stream")
+        self._host.write("stderr" if stream == "stderr" else "stdout", _text(operation, "text"))
+        return None
+
+    def _call(self, operation: JSONObject) -> JSONValue:
+        arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
+        if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
+            raise Refused("a call needs its arguments and line, and how many there are")
+        most = self._limits.arguments_bytes
+        if self._size > most // 8 and (size := len(to_text(arguments).encode())) > most:
+            raise Refused(f"arguments of {size:,} bytes, the limit is {most:,}")
+        name = _text(operation, "name")[:LONGEST_NAME]
+        line = line if 0 < line <= LAST_LINE else 0
+        call = self._host.open_call(name, arguments, line, max(1, together))
+        return self._answers({call}, None) if operation.get("wait") is True else call
+
+    def _wait(self, operation: JSONObject) -> JSONValue:
+        calls, seconds = operation.get("calls"), operation.get("seconds")
+        if not isinstance(calls, list) or not (seconds is None or type(seconds) in (int, float)):
+            raise Refused("wait needs calls and seconds")
+        wanted = {call for call in calls if type(call) is int}
+        timeout = _seconds(seconds) if isinstance(seconds, (int, float)) else None
+        return self._answers(wanted, timeout)
+
+    def _answers(self, calls: set[int], seconds: float | None) -> JSONValue:
+        answers: list[JSONValue] = []
+        for call, answer in self._host.wait_answers(calls, seconds):
+            if isinstance(answer, Raised):
+                answers.append([call, False, [answer.kind, answer.message]])
+            elif answer.kept is not None:
+                answers.append([call, None, answer.kept.told])
+            else:
+                answers.append([call, True, answer.value])
+        return answers
+
+    def _sleep(self, operation: JSONObject) -> JSONValue:
+        seconds = operation.get("seconds")
+        if not isinstance(seconds, (int, float)):
+            raise Refused("sleep needs seconds")
+        time.sleep(_seconds(seconds))  # the run's clock, in the kernel, ends a sleep that is too long
+        return None
+
+    def _module(self, operation: JSONObject) -> JSONValue:
+        name = _text(operation, "name")
+        if (source := own_module(name)) is not None:
+            return {"package": False, "file": f"<codeact {name}>", "source": source}
+        module = self._pack.module(name)
+        if module is None:
+            return None
+        code = base64.b64encode(module.code).decode()
+        return {"package": module.package, "file": module.filename, "code": code}
+
+    def _source(self, operation: JSONObject) -> JSONValue:
+        return self._pack.source(_text(operation, "name"))
+
+    def _zone(self, operation: JSONObject) -> JSONValue:
+        if operation.get("name") is None:
+            return [*self._pack.zones()]
+        rules = self._pack.zone(_text(operation, "name"))
+        return None if rules is None else base64.b64encode(rules).decode()
+
+    def _result(self, operation: JSONObject) -> JSONValue:
+        fields = {name: value for name, value in operation.items() if name != "op"}
+        size = len(to_text(fields.get("value")).encode())
+        if size > self._limits.value_bytes:
+            raise Refused(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
+        try:
+            self.outcome = _named(outcome_from_json(fields), self._limits)
+        except BridgeError as error:
+            raise Refused(str(error)) from None
+        return None
+
+
+def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
+    """A bare MemoryError says nothing: name the limit that was hit."""
+    failure = outcome.failure
+    if failure is None or failure.kind != "MemoryError" or failure.message:
+        return outcome
+    message = f"out of memory (limit {limits.memory_bytes >> 20} MiB)"
+    named = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
+    return RunOutcome(failure=named, observed=outcome.observed)
+
+
+def _seconds(number: float) -> float:
+    return float(min(max(number, 0), 1_000_000))  # an integer can be too large for a float
+
+
+def _text(operation: JSONObject, name: str) -> str:
+    value = operation.get(name)
+    if not isinstance(value, str):
+        raise Refused(f"{name} is no text")
+    return value

@@ -1,0 +1,299 @@
+"""The host side of one worker: start it, run a program in it, stop the clock, kill it. `worker.py` is the other end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import Context, copy_context
+from dataclasses import asdict, dataclass, field, replace
+from typing import NoReturn, TypeAlias
+
+from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
+from ..bridge.protocol import Connection, Speaker
+from ..errors import BridgeError, SandboxError
+from ..settings import Limits
+from ..types import Answer, Isolation, JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
+from ..wire.codeact_jsonable import tag_floats, untag_floats
+from . import backends
+from .backends import guest_cache
+from .child_process import Child, apart, python
+from .run_clock import RunClock
+from .start_advice import explain_start
+from .worker_main import GAVE_UP
+
+__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
+
+AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[Answer]]
+"""Decides about a call and runs it. Never raises but for cancellation."""
+Write: TypeAlias = Callable[[Stream, str], None]
+
+
+async def prepare(say: Callable[[str], None]) -> None:
+    """See that the embedded guest is compiled for this machine. Takes about ten seconds of processor time, once.
+
+    Raises:
+        SandboxError: it could not be compiled.
+    """
+    target = guest_cache.path()
+    if guest_cache.trusted(target):
+        return
+    say("Compiling the sandbox for this machine: once, about ten seconds…")
+    process = await asyncio.create_subprocess_exec(*python(f"{backends.__name__}.embedded", str(target)), **apart())
+    try:
+        _, errors = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        raise
+    if process.returncode or not guest_cache.trusted(target):
+        detail = errors.decode(errors="replace").strip().splitlines()[-1:]
+        reason = ". ".join(filter(None, [" ".join(" ".join(detail).split()), explain_start()]))
+        raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
+
+
+def _as_sent(message: CallTool) -> JSONObject:
+    """The arguments as the program sent them; services, whose names have a dot, take neither infinity nor NaN."""
+    if "." in message.name:
+        return message.arguments
+    return {name: untag_floats(value) for name, value in message.arguments.items()}
+
+
+def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
+    """A task whose first step is taken at once, where this Python can: most calls need no other."""
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        return asyncio.Task(work, loop=loop, context=context, eager_start=True)
+    return loop.create_task(work, context=context)
+
+
+@dataclass(slots=True)
+class _Running:
+    """One run: what serves it, in which context, and its calls that are under way.
+
+    The pipe is heard in the context in which the worker was started, as a spare, by some other cell.
+    """
+
+    answer: AnswerCall
+    write: Write
+    context: Context = field(default_factory=copy_context)
+    calls: dict[int, asyncio.Task[None]] = field(default_factory=dict[int, "asyncio.Task[None]"])
+    written: int = 0
+
+
+class Worker:
+    """One worker process.
+
+    Attributes:
+        isolation: the boundary it reported when it was ready.
+        busy_seconds: how long it has run programs and made its guest clean again, in all.
+    """
+
+    _process: Child
+
+    def __init__(self, backend: str, limits: Limits) -> None:
+        loop = asyncio.get_running_loop()
+        self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
+        self.busy_seconds = 0.0
+        self._usable = True
+        self._limits = limits
+        self._connection = Connection(Speaker.HOST, limits)
+        self._run: _Running | None = None
+        self._busy_since = loop.time()
+        self._ready: asyncio.Future[bool] = loop.create_future()  # False: nothing more will come
+        self._finished: asyncio.Future[RunOutcome | None] = loop.create_future()  # so does None
+        self._over = False
+        self._fault: BaseException | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can run another program. A spare may have died while nobody looked."""
+        return self._usable and not self._over and self._process.returncode is None
+
+    @classmethod
+    async def start(cls, backend: str, limits: Limits) -> Worker:
+        """A worker that is ready to run a program.
+
+        Raises:
+            SandboxError: it did not come up.
+        """
+        configuration = {
+            "backend": backend,
+            "guest": str(backends.guest(backend)),
+            "limits": {name: value for name, value in asdict(limits).items() if not isinstance(value, dict)},
+            "parent": os.getpid(),
+        }
+        worker = await cls.of(python("codeact_kernel.sandbox.worker_main", json.dumps(configuration)), backend, limits)
+        try:
+            async with asyncio.timeout(limits.start_seconds):
+                await worker.settle()
+        except TimeoutError:
+            await worker.kill()
+            raise SandboxError(f"The sandbox was not ready after {limits.start_seconds:g} s.", timed_out=True) from None
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    @classmethod
+    async def of(cls, command: tuple[str, ...], backend: str, limits: Limits) -> Worker:
+        """The host side of a process that speaks the protocol, once it was started."""
+        worker = cls(backend, limits)
+        worker._process = await Child.start(command, worker._heard, worker._end)
+        return worker
+
+    async def settle(self) -> None:
+        """Wait until the worker has a guest for the next run.
+
+        Raises:
+            SandboxError: it is lost.
+        """
+        await asyncio.wait([self._ready])
+        if not self._ready.result():
+            await self._lost()
+
+    async def run(self, job: Run, *, answer: AnswerCall, write: Write, clock: RunClock) -> RunOutcome:
+        """Run one program; its calls are answered by `answer`, several at a time.
+
+        A worker that ran out of time, was lost or broke a rule is killed, and the outcome says so. So it is when this
+        is cancelled.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        self._usable = False
+        self._run = run = _Running(answer, write)
+        try:
+            async with clock.running():
+                outcome = await self._talk(job)
+            self._usable = True
+            return outcome
+        except TimeoutError:
+            message = f"the program was stopped after {clock.seconds:g} s (--timeout allows more)"
+            return RunOutcome(failure=ProgramFailure(kind="TimedOut", message=message), state_lost=True)
+        except SandboxError as error:
+            return RunOutcome(failure=ProgramFailure(kind="WorkerLost", message=str(error)), state_lost=True)
+        finally:
+            self.busy_seconds += loop.time() - started
+            calls = list(run.calls.values())
+            for call in calls:
+                call.cancel()
+            if not self.usable:
+                await self.kill()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    async def kill(self) -> None:
+        """End the process, whatever it is doing, and wait until it is gone."""
+        self._usable = False
+        self._end()
+        await self._process.kill()
+
+    async def _talk(self, job: Run) -> RunOutcome:
+        await self.settle()
+        if self._over:
+            await self._lost()
+        self._finished = asyncio.get_running_loop().create_future()
+        self._send(job)
+        await asyncio.wait([self._finished])
+        return self._finished.result() or await self._lost()
+
+    def _heard(self, data: bytes) -> None:
+        """The worker wrote: act on each message at once."""
+        if self._over:  # nothing it says counts any more
+            return
+        try:
+            for message in self._connection.feed(data):
+                self._take(message)
+                if isinstance(message, CallTool) and self._connection.unread:
+                    # What was said after a call is seen after its first step.
+                    asyncio.get_running_loop().call_soon(self._heard, b"")
+                    return
+        except Exception as error:  # a rule was broken, or what shows the output failed
+            self._end(error)
+
+    def _take(self, message: Message) -> None:
+        run, loop = self._run, asyncio.get_running_loop()
+        match message:
+            case CallTool() if run:
+                task = _begin(self._answer(message, run), run.context.copy())
+                if not task.done():
+                    run.calls[message.call] = task
+            case Output(stream=stream, text=text) if run:
+                run.written += len(text)
+                if run.written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
+                    raise BridgeError("the worker flooded its output")
+                run.context.run(run.write, stream, text)
+            case Finished(outcome=outcome):
+                self._run, self._ready = None, loop.create_future()
+                self._finished.set_result(replace(outcome, value=untag_floats(outcome.value)))
+                self._busy_since = loop.time()
+            case Ready(layers=layers, missing=missing):
+                self.isolation = replace(self.isolation, layers=tuple(layers), missing=tuple(missing))
+                self._ready.set_result(True)
+                self.busy_seconds += loop.time() - self._busy_since
+            case _:
+                raise BridgeError("a message out of place")
+
+    async def _answer(self, message: CallTool, run: _Running) -> None:
+        call = ToolCall(
+            id=message.call,
+            name=message.name,
+            arguments=_as_sent(message),
+            line=message.line or None,
+            together=min(max(1, message.together), self._limits.calls_per_run),
+        )
+        try:
+            result = await run.answer(call)
+        except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
+            result = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
+        try:
+            match result:
+                case Raised(kind=kind, message=text):
+                    self._send(ToolRaised(call.id, kind, text))
+                case _:
+                    kept = result.kept
+                    self._send_result(call.id, kept.told if kept else result.value, kept is not None)
+        except BridgeError as error:  # a value that is too large for a frame: the program can handle that
+            self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
+        run.calls.pop(call.id, None)
+
+    def _send_result(self, call: int, value: JSONValue, kept: bool) -> None:
+        try:
+            self._send(ToolReturned(call, value, kept))
+        except BridgeError:  # it holds infinity or NaN, or is too large: that is then said again
+            self._send(ToolReturned(call, tag_floats(value), kept))
+
+    def _send(self, message: Message) -> None:
+        self._process.write(self._connection.send(message))
+
+    def _end(self, fault: BaseException | None = None) -> None:
+        """Nothing more is heard, because of `fault` or because the pipe has ended."""
+        self._over = True
+        self._fault = self._fault or fault
+        if not self._ready.done():
+            self._ready.set_result(False)
+        if not self._finished.done():
+            self._finished.set_result(None)
+
+    async def _lost(self) -> NoReturn:
+        raise self._fault or SandboxError(await self._last_words(), worker_lost=True)
+
+    async def _last_words(self) -> str:
+        try:
+            async with asyncio.timeout(2):
+                code = await self._process.wait()
+        except TimeoutError:
+            return "the sandbox's process closed its pipe."
+        said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        if sys.platform != "win32" and code == -signal.SIGXCPU:
+            return f"the program used more than {self._limits.cpu_seconds} s of processor time"
+        last = " ".join(" ".join(said)[:500].split())
+        if code == GAVE_UP:
+            return last
+        by_itself = f"the sandbox's process ended by itself ({code})."
+        # What was ended by a signal has last words of a library's, for its developers.
+        if code is not None and code < 0:
+            return by_itself
+        advice = explain_start()
+        return f"{by_itself} {last}{'. ' if last and advice else ''}{advice}".strip()

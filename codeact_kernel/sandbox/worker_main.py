@@ -1,0 +1,241 @@
+"""The child process: real stdio to the bridge, one backend inside, main thread only.
+
+Where the system can copy a process, each turn runs in a copy of this one, made when the guest was ready: that takes
+milliseconds, and what the copies do not write they share. The process itself then never runs a program.
+
+Run as `python -P -m codeact_kernel.sandbox.worker_main CONFIG`, with the configuration as JSON; `worker_client.py` is
+the other end. It starts light, reads all it will ever need, locks itself down, and only then lets a guest run.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator
+from typing import TypedDict
+
+from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
+from ..bridge.protocol import Connection, Speaker
+from ..errors import CodeActError, SandboxError
+from ..guest import Pack
+from ..guest.sources import read_all
+from ..settings import Limits
+from ..types import Answer, JSONObject, Kept, ProgramFailure, Raised, Returned, RunOutcome, Stream
+from . import backends, fork_server, lockdown
+from .chunking import Refused
+from .host_function import HostFunction
+from .wait_readable import readable
+
+__all__ = ["GAVE_UP", "Configuration", "main"]
+
+GAVE_UP = 70
+"""The exit code of a worker that says why it ended, in the last line of its stderr. (EX_SOFTWARE of sysexits.h.)"""
+
+
+_REHEARSAL = """
+import json, os
+os.read(0, 1)  # the engine's runtime comes up with it, a thread and descriptors, which no limit forbids yet
+def f(x, *rest, y=1):
+    try:
+        return sum(i * x for i in range(9)) + len([str(i).upper() for i in rest]) / y
+    except ZeroDivisionError as error:
+        return f"{error!r:>20}"
+class A:
+    def __init__(self):
+        self.rows = sorted({str(i): i for i in range(500)}.items(), key=lambda row: -row[1])
+f(2, 3, "x", y=0), f(1), json.loads(json.dumps(A().rows)), "a b".split(), bytearray(1 << 18), list(range(9_999))
+for name in [name for name in globals() if not name.startswith("__")]:
+    del globals()[name]
+del name
+"""
+
+
+class Configuration(TypedDict):
+    """What the host tells a worker at its start."""
+
+    backend: str
+    guest: str
+    """Path of the compiled guest."""
+    limits: dict[str, float]
+    parent: int
+
+
+class Pipe:
+    """The blocking end of the bridge."""
+
+    def __init__(self, limits: Limits) -> None:
+        # Whatever else writes to stdout (a native library, a Rust panic) must not corrupt the frames.
+        self._read, self._write = os.dup(0), os.dup(1)
+        null = os.open(os.devnull, os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(2, 1)
+        os.close(null)
+        self._connection = Connection(Speaker.WORKER, limits)
+        self._messages: Iterator[Message] = iter(())
+
+    def send(self, message: Message) -> None:
+        data = memoryview(self._connection.send(message))
+        while data:
+            data = data[os.write(self._write, data) :]
+
+    def receive(self, seconds: float | None = None) -> Message | None:
+        """The next message, or `None` when `seconds` ran out. The end of the pipe is the end of this process."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            message = next(self._messages, None)
+            if message is not None:
+                return message
+            if deadline is not None and not readable(self._read, max(0.0, min(deadline - time.monotonic(), 1e6))):
+                return None
+            data = os.read(self._read, 1 << 16)
+            if not data:
+                os._exit(0)
+            self._messages = self._connection.feed(data)
+
+
+class BridgeHost:
+    """Does for the guest what `base.Host` promises, over the pipe."""
+
+    def __init__(self, pipe: Pipe, limits: Limits) -> None:
+        self._pipe = pipe
+        self._limits = limits
+        self.begin()
+
+    def begin(self) -> None:
+        """Forget the run before."""
+        self._calls = 0
+        self._to_tools = 0
+        self._open: set[int] = set()
+        self._answers: dict[int, Answer] = {}
+        self._printed = 0
+        self._tails: dict[Stream, str] = {"stdout": "", "stderr": ""}
+        self._dropped: dict[Stream, int] = {"stdout": 0, "stderr": 0}
+
+    def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
+        self._to_tools += "." not in name
+        if self._to_tools > self._limits.calls_per_run:
+            raise Refused(f"more than {self._limits.calls_per_run:,} tool calls in one run")
+        if self._calls >= self._limits.calls_per_run + self._limits.services_per_run:
+            raise Refused(f"more than {self._limits.services_per_run:,} steps with files and data in one run")
+        while len(self._open) >= self._limits.calls_in_flight:
+            self._receive(None)
+        self._calls += 1
+        self._open.add(self._calls)
+        self._pipe.send(CallTool(self._calls, name, arguments, line, together))
+        return self._calls
+
+    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, Answer]]:
+        unknown = [call for call in calls if call not in self._open and call not in self._answers]
+        if unknown or not calls:
+            raise Refused(f"no call {unknown[:1]} waits for an answer")
+        deadline = None if seconds is None else time.monotonic() + max(0.0, seconds)
+        while not (ready := [call for call in calls if call in self._answers]):
+            if not self._receive(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                return []
+        return [(call, self._answers.pop(call)) for call in ready]
+
+    def write(self, stream: Stream, text: str) -> None:
+        # Half of what is kept goes out as it comes; of the rest only the tail is kept, and goes out at the end.
+        half = self._limits.output_bytes // 2
+        shown, text = text[: half - self._printed], text[half - self._printed :]
+        self._printed = min(half, self._printed + len(shown))
+        if shown:
+            self._pipe.send(Output(stream, shown))
+        if text:
+            tail = self._tails[stream] + text
+            self._dropped[stream] += max(0, len(tail) - half)
+            self._tails[stream] = tail[-half:]
+
+    def end(self) -> None:
+        """Send the tails of the output, and wait for calls that the program did not wait for."""
+        for stream, tail in self._tails.items():
+            if dropped := self._dropped[stream]:
+                self._pipe.send(Output(stream, f"\n… {dropped:,} characters left out …\n"))
+            if tail:
+                self._pipe.send(Output(stream, tail))
+        while self._open:
+            self._receive(None)
+
+    def _receive(self, seconds: float | None) -> bool:
+        message = self._pipe.receive(seconds)
+        match message:
+            case ToolReturned(call=call, value=value, kept=kept):
+                told = Kept(told=value, sample=None, length=0) if kept and isinstance(value, dict) else None
+                self._answers[call] = Returned(value=None if told else value, kept=told)
+            case ToolRaised(call=call, kind=kind, message=text):
+                denied = kind == "ToolDenied"
+                self._answers[call] = Raised(kind="ToolDenied" if denied else "ToolFailed", message=text)
+            case _:
+                return False
+        self._open.discard(call)
+        return True
+
+
+def rehearse(backend: backends.Backend, function: HostFunction) -> None:
+    """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them, and what
+    the engine makes when it is first needed is there before it is forbidden."""
+    function.begin(Run(_REHEARSAL, {}, {}, keep=False), 0)
+    died = backend.run()
+    reported = function.end()
+    if died or reported is None or reported.failure is not None:
+        raise SandboxError(f"A copy of the guest does not work: {died or reported}")
+
+
+def serve(
+    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: BridgeHost, ready: Ready, *, copied: bool
+) -> None:
+    """Run what the host sends, until the pipe ends; a copy that was `copied` for it, until the guest is used up."""
+    number = 0
+    while True:
+        pipe.send(ready)
+        message = pipe.receive()
+        assert isinstance(message, Run)  # the protocol's table leaves nothing else
+        number += 1
+        host.begin()
+        function.begin(message, number)
+        died = backend.run()
+        reported = function.end()
+        outcome = died or reported
+        if outcome is None:
+            lost = ProgramFailure(kind="Crashed", message="the program ended its sandbox without a result")
+            outcome = RunOutcome(failure=lost, state_lost=True)
+        host.end()
+        pipe.send(Finished(outcome))
+        unfinished = outcome.failure is not None or outcome.observed
+        if outcome.state_lost or not (message.keep and unfinished):
+            if copied:
+                os._exit(fork_server.NEXT)
+            backend.reset()
+            number = 0
+
+
+def main() -> None:
+    """Start, lock down, serve. Whatever goes wrong here is told on stderr, and the process ends."""
+    configuration: Configuration = json.loads(sys.argv[1])
+    lockdown.die_with(configuration["parent"])
+    limits = Limits(**configuration["limits"])  # type: ignore[arg-type]  # made by `process.py` from a Limits
+    try:
+        pipe = Pipe(limits)
+        host = BridgeHost(pipe, limits)
+        function = HostFunction(host, Pack.open(), limits)
+        make = backends.load(configuration["backend"])
+        read_all()
+        lockdown.prepare(files=[configuration["guest"], *backends.devices(configuration["backend"])])
+        backend = make(configuration["guest"], function, limits)
+        copied = backend.can_be_copied and fork_server.possible()
+        if copied:
+            fork_server.begin()
+        if not backend.hypervisor:
+            os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime would have one for each processor
+            rehearse(backend, function)
+        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
+        serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)
+    except CodeActError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        sys.exit(GAVE_UP)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""What preflight says of the programs of one turn, and what it has to know for that."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import preflight
+from ..capabilities.registry import Reach
+from ..events import Emit, Notice, ProgramChecked
+from ..guest import modules
+from ..model.answer_parser import Extracted
+from ..settings import Settings
+from ..tools import Registry, ToolSpec
+from ..types import RunOutcome
+from . import prompt
+from .direct_call import DirectCall, direct_call
+from .prompt import Feedback
+
+__all__ = ["Checks"]
+
+_NAMED = 5
+
+
+@dataclass(slots=True)
+class Checks:
+    """Attributes:
+    named: the tools that the last program names.
+    sites: where it names them.
+    """
+
+    tools: Registry
+    reach: Reach
+    settings: Settings
+    emit: Emit
+    named: Sequence[str] = ()
+    sites: Sequence[preflight.Site] = ()
+    _defined: set[str] = field(default_factory=set[str])
+    """Names that programs before left in the guest, as far as their text tells."""
+    _failed: dict[str, str] = field(default_factory=dict[str, str])
+    """Why programs failed or were refused, by their fingerprints: all since the last one that came to its end."""
+    _repeated: set[str] = field(default_factory=set[str])
+    """Those of them that the model wrote again, and was told so."""
+
+    def callable(self) -> dict[str, ToolSpec]:
+        """The tools that a program can call, by name."""
+        return {name: spec for name, spec in self.tools.specs().items() if not spec.direct}
+
+    def direct(self) -> dict[str, ToolSpec]:
+        """The tools that the model calls itself."""
+        return {name: spec for name, spec in self.tools.specs().items() if spec.direct}
+
+    def direct_call(self, program: str) -> DirectCall | None:
+        """The call of such a tool that the program is, and nothing else."""
+        return direct_call(program, self.direct())
+
+    def clean(self, written: Extracted) -> Extracted:
+        """The answer without the imports that its program does not need."""
+        if written.program is None:
+            return written
+        cleaned = preflight.without_needless_imports(written.program, self.callable(), modules(), self.reach.names)
+        if not cleaned.names:
+            return written
+        names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
+        self.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
+        return replace(written, program=cleaned.program)
+
+    def repeated(self, program: str) -> Feedback | None:
+        """What the model is told instead of running a program that failed before in the same words."""
+        same = preflight.fingerprint(program)
+        if same not in self._failed:
+            return None
+        again = same in self._repeated
+        self._repeated.add(same)
+        return prompt.repeated(self._failed[same], again=again, most=self.settings.limits.shown_to_model)
+
+    def remember(self, program: str, feedback: Feedback) -> None:
+        """What came of the program, so that it is not run again where it would fail again."""
+        if feedback.counts == "repair":
+            self._failed[preflight.fingerprint(program)] = feedback.reason
+        elif feedback.counts in ("look", "call"):  # what it failed with may be different now
+            self._failed.clear()
+
+    def check(self, program: str) -> Feedback | None:
+        """What is refused, before anything has happened."""
+        if (call := self.direct_call(program)) is not None:
+            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
+            return prompt.refused([call.problem]) if call.problem else None
+        report = self._report(program)
+        self.named, self.sites = report.tools_named, report.sites
+        problems = [problem.message for problem in report.problems]
+        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
+        return prompt.refused(problems, line=report.problems[0].line) if problems else None
+
+    def passes(self, beginning: str) -> bool:
+        """Whether there is nothing against the beginning of a program."""
+        callable, there = self.callable(), self.reach.names
+        if preflight.without_needless_imports(beginning, callable, modules(), there).names:
+            return False  # the text that runs in the end will be another one
+        return not self._report(beginning).problems
+
+    def ran(self, program: str, outcome: RunOutcome) -> None:
+        """What it defined is there for the next one, unless its guest is gone."""
+        self._defined = set() if outcome.state_lost else self._defined | set(re.findall(r"\w+", program))
+
+    def specs_named(self) -> list[ToolSpec]:
+        """The tools that the program names, as they are known by now: calls have shown what they return."""
+        specs = self.tools.specs()
+        return [specs[name] for name in self.named if name in specs]
+
+    def _report(self, program: str) -> preflight.Report:
+        return preflight.check(
+            program,
+            self.callable(),
+            modules(),
+            self._defined | self.reach.names,
+            direct=self.direct(),
+            program_bytes=self.settings.limits.program_bytes,
+        )

@@ -1,0 +1,129 @@
+"""The form in which a person sees a call, and may change its arguments: fields of text that go out and come back.
+
+Text is all that crosses: a number that JavaScript would round, or a hidden character, is edited as what it is.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+
+from codeact_kernel.approval import Question
+from codeact_kernel.approval.grants import canonical
+from codeact_kernel.bridge.strict_json import loads
+from codeact_kernel.errors import BridgeError
+from codeact_kernel.render import CallRow
+from codeact_kernel.render.escaping import arguments_text, has_hidden, plain
+from codeact_kernel.render.lookalikes import find_lookalikes
+from codeact_kernel.render.shared import call_text
+from codeact_kernel.settings import Limits
+from codeact_kernel.types import JSONObject, JSONValue
+
+__all__ = ["edited", "form_of"]
+
+_LONG = 600
+"""Characters of a field that can be seen at a glance; a longer one has to be opened first, as has every one that the
+page finds it cannot show whole."""
+_BRIEF = 90
+"""Characters of a call that the card shows in its row without folding it."""
+_LIMITS = Limits()
+
+
+def form_of(question: Question) -> JSONObject:
+    """What the card shows of a call that waits for a decision."""
+    call = question.call
+    fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
+    whole = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
+    # The row shortens long arguments, so what it really shows is compared.
+    is_in_row = call_text(CallRow(call)) == whole and len(whole) <= _BRIEF
+    return {
+        "brief": is_in_row and not question.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
+        "run": question.run,
+        "call": call.id,
+        "seal": question.seal,
+        "name": plain(call.name),
+        "about": plain(question.about),
+        "line": call.line,
+        "source": plain(question.source),
+        "more": question.more,
+        "untrusted": plain(question.untrusted),
+        "fields": fields,
+        "problem": "",
+    }
+
+
+def edited(question: Question, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
+    """The arguments after the person's edits, `None` where nothing was changed; and why they cannot be used, or ""."""
+    arguments = dict(question.call.arguments)
+    for name, text in texts.items():
+        if name not in arguments:
+            return None, f"{plain(name)} is no argument of this call."
+        kind = _kind(name, arguments[name], question.schema)
+        if text == _text(kind, arguments[name]):
+            continue
+        try:
+            arguments[name] = _value(kind, text)
+        except ValueError as error:
+            return None, f"{plain(name)}: {error}"
+    if canonical(arguments) == canonical(question.call.arguments):
+        return None, ""
+    return arguments, question.check(arguments)
+
+
+def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:
+    kind = _kind(name, value, schema)
+    text = _text(kind, value)
+    return {
+        "name": name,
+        "label": plain(name),
+        "kind": kind,
+        "text": text,
+        "choices": _choices(name, schema) if kind == "choice" else [],
+        "long": len(text) > _LONG,
+        "note": find_lookalikes(text) if kind in ("text", "choice") else "",
+    }
+
+
+def _kind(name: str, value: JSONValue, schema: JSONObject) -> str:
+    if value in _choices(name, schema):
+        return "choice"
+    if isinstance(value, bool):
+        return "bool"
+    if isinstance(value, (int, float)):
+        return "number"
+    if isinstance(value, str) and not has_hidden(value):
+        return "text"
+    return "json"
+
+
+def _choices(name: str, schema: JSONObject) -> list[JSONValue]:
+    """The texts that the argument can be, where it is one of a few."""
+    properties = schema.get("properties")
+    one = properties.get(name) if isinstance(properties, dict) else None
+    texts = one.get("enum") if isinstance(one, dict) else None
+    return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []
+
+
+def _text(kind: str, value: JSONValue) -> str:
+    if kind in ("text", "choice") and isinstance(value, str):
+        return value
+    # ASCII, so that nothing in it can hide or reorder what stands around it.
+    text = json.dumps(value, ensure_ascii=True)
+    return text if kind != "json" or len(text) <= 80 else json.dumps(value, ensure_ascii=True, indent=1)
+
+
+def _value(kind: str, text: str) -> JSONValue:
+    if kind in ("text", "choice"):
+        return text
+    try:
+        value = loads(text.strip().encode(), limit=_LIMITS.arguments_bytes, depth=_LIMITS.depth)
+    except (BridgeError, ValueError) as error:
+        why = f"JSON ({str(error).removeprefix('not JSON: ')})"
+        example = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, why)
+        raise ValueError(f"this has to be {example}.") from None
+    if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
+        raise ValueError("this has to be a number, for example 12.5.")
+    if kind == "bool" and not isinstance(value, bool):
+        raise ValueError("this has to be true or false.")
+    return value
