@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from codeact_kernel import ScriptedModel, Session, Settings
-from codeact_kernel.capabilities.data import for_notebook
+from codeact_kernel.capabilities.data import to_dataframe
 from codeact_kernel.settings import Limits, parse_memory
 
 COLUMNS, WIDTH = 10, 8
@@ -89,12 +89,12 @@ class Bench:
     async def turn(self, program: str, frame: pd.DataFrame, *, back: bool = False) -> float:
         """Seconds of a turn; with `back` until the DataFrame is there."""
         model = ScriptedModel([program])
-        await self.session.pool(self.settings).prove()
+        await self.session.pool(self.settings).ensure_started()
         start = time.perf_counter()
         result = await self.session.ask(
             "Go.", inputs={"t": frame}, outputs=["out"] if back else [], model=model, settings=self.settings
         )
-        made: Any = for_notebook(result.outputs["out"]) if back and result.error is None else None
+        made: Any = to_dataframe(result.outputs["out"]) if back and result.error is None else None
         took = time.perf_counter() - start
         if result.error is not None:
             raise RuntimeError(str(result.error))
@@ -126,7 +126,7 @@ class Bench:
         """MB that kernel and worker hold before, at most while the table goes in and comes back, and after."""
         frame = frame_of(kind, rows)
         await self.turn(NOTHING, frame)
-        await self.session.pool(self.settings).prove()
+        await self.session.pool(self.settings).ensure_started()
         before = resident()
         found: dict[str, Any] = {"kind": kind, "rows": rows, "before": before}
         for what, back in (("fetched", False), ("back", True)):

@@ -31,7 +31,7 @@ import openai
 import pandas as pd
 
 from codeact_kernel import Session, Settings, tool
-from codeact_kernel.capabilities.data import for_notebook
+from codeact_kernel.capabilities.data import to_dataframe
 
 MANAGERS = {"North": "Nora", "South": "Saul", "East": "Edda", "West": "Wes"}
 QUESTION = "Group orders by region: how many orders are there of each, and what is the total amount?\n"
@@ -191,7 +191,7 @@ async def codeact(model: str, orders: pd.DataFrame, *, totals: bool) -> dict[str
             result = await session.ask(
                 QUESTION + REPORT, inputs={"orders": orders}, outputs=["report"], settings=Settings(model=model)
             )
-            answer = for_notebook(result.outputs.get("report"))
+            answer = to_dataframe(result.outputs.get("report"))
     if isinstance(answer, pd.DataFrame):
         answer = answer.to_dict("records")
     return {

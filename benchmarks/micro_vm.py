@@ -63,10 +63,10 @@ class Ours:
 
     async def run(self, program: str) -> str:
         from codeact_kernel.sandbox.worker_client import RunClock
-        from codeact_kernel.types import Answer, Returned, ToolCall
+        from codeact_kernel.types import CallOutcome, CallResult, ToolCall
 
-        async def answer(call: ToolCall) -> Answer:
-            return Returned(value=call.arguments["value"])
+        async def answer(call: ToolCall) -> CallOutcome:
+            return CallResult(value=call.arguments["value"])
 
         printed: list[str] = []
         async with self.pool.checkout() as sandbox:

@@ -32,7 +32,7 @@ from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools.decorator import tool
-from codeact_kernel.types import Answer, Returned, ToolCall
+from codeact_kernel.types import CallOutcome, CallResult, ToolCall
 
 PROGRAM = """
 import time
@@ -71,8 +71,8 @@ class Ours:
         self.session = Session([echo])
 
     async def bridge(self, calls: int) -> list[float]:
-        async def answer(call: ToolCall) -> Answer:
-            return Returned(value=call.arguments["value"])
+        async def answer(call: ToolCall) -> CallOutcome:
+            return CallResult(value=call.arguments["value"])
 
         async with self.pool.checkout() as sandbox:
             outcome = await sandbox.run(

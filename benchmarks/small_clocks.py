@@ -25,7 +25,7 @@ from collections.abc import Callable
 from codeact_kernel.sandbox.pool import Pool, Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import Answer, JSONValue, Returned, ToolCall
+from codeact_kernel.types import CallOutcome, CallResult, JSONValue, ToolCall
 
 CPU = {
     "loop of integers": "total = 0\nfor i in range(300_000):\n    total += i * i % 7\ntotal",
@@ -47,8 +47,8 @@ took.sort()
 """
 
 
-async def echo(call: ToolCall) -> Answer:
-    return Returned(value=call.arguments["value"])
+async def echo(call: ToolCall) -> CallOutcome:
+    return CallResult(value=call.arguments["value"])
 
 
 async def run(sandbox: Sandbox, program: str) -> JSONValue:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .access import AllowedDomain, FileMount
-    from .approval import Approver, AutoApprove, DenyAll, Question, Verdict
+    from .approval import ApprovalRequest, Approver, AutoApprove, DenyAll, ReviewDecision
     from .capabilities.data import Frame
     from .configuration import from_environment
     from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from .session import Session
     from .settings import Limits, Settings
     from .tools import Registry, progress, tool
-    from .types import Decision, OutputFile, Shown, ToolCall, TurnResult
+    from .types import Decision, DisplayItem, OutputFile, ToolCall, TurnResult
 
 __all__ = [
     "AllowedDomain",
+    "ApprovalRequest",
     "Approver",
     "AutoApprove",
     "CodeActError",
     "Decision",
     "Delta",
     "DenyAll",
+    "DisplayItem",
     "FileMount",
     "Frame",
     "Limits",
@@ -40,18 +42,16 @@ __all__ = [
     "ModelError",
     "OutputFile",
     "ProgramError",
-    "Question",
     "Registry",
+    "ReviewDecision",
     "SandboxError",
     "ScriptedModel",
     "Session",
     "Settings",
-    "Shown",
     "ToolCall",
     "ToolDefinitionError",
     "TurnResult",
     "UserError",
-    "Verdict",
     "__version__",
     "from_environment",
     "progress",
@@ -61,16 +61,16 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "access": ("AllowedDomain", "FileMount"),
-    "approval": ("Approver", "AutoApprove", "DenyAll", "Question", "Verdict"),
+    "approval": ("ApprovalRequest", "Approver", "AutoApprove", "DenyAll", "ReviewDecision"),
     "configuration": ("from_environment",),
-    "data": ("Frame",),
+    "capabilities.data": ("Frame",),
     "errors": ("CodeActError", "ModelError", "ProgramError", "SandboxError", "ToolDefinitionError", "UserError"),
     "model.base": ("Delta", "Message", "ModelClient"),
     "model.scripted": ("ScriptedModel",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
     "tools": ("Registry", "progress", "tool"),
-    "values": ("Decision", "OutputFile", "Shown", "ToolCall", "TurnResult"),
+    "types": ("Decision", "DisplayItem", "OutputFile", "ToolCall", "TurnResult"),
 }
 
 

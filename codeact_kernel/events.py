@@ -12,29 +12,40 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .types import Answer, Decision, Isolation, RunOutcome, Shown, Stream, Timings, ToolCall, TurnResult, Usage
+from .types import (
+    CallOutcome,
+    Decision,
+    DisplayItem,
+    Isolation,
+    RunOutcome,
+    Stream,
+    Timings,
+    ToolCall,
+    TurnResult,
+    Usage,
+)
 
 __all__ = [
-    "CallAnswered",
-    "CallAsked",
-    "CallDecided",
-    "CallOpened",
+    "ApprovalDecided",
+    "ApprovalRequested",
+    "CallFinished",
     "CallProgressed",
-    "DataMoved",
+    "CallRequested",
+    "DataTransferred",
     "Emit",
     "Emitter",
     "Event",
-    "ItemShown",
-    "ModelAsked",
+    "ItemDisplayed",
+    "ModelRequested",
     "Notice",
     "OutputWritten",
     "ProgramChecked",
     "ProgramDelta",
     "ProgramReady",
     "ProgramWithdrawn",
-    "RepairStarted",
-    "ReviewAsked",
+    "RetryStarted",
     "ReviewDecided",
+    "ReviewRequested",
     "RunFinished",
     "RunStarted",
     "TextDelta",
@@ -70,7 +81,7 @@ class Notice(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ModelAsked(Event):
+class ModelRequested(Event):
     """The model was asked; `number` counts from 1 within the turn."""
 
     number: int
@@ -112,7 +123,7 @@ class ProgramChecked(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReviewAsked(Event):
+class ReviewRequested(Event):
     """A person is asked whether the program may run. `problem` says why what they made of it cannot."""
 
     program: str
@@ -144,7 +155,7 @@ class OutputWritten(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DataMoved(Event):
+class DataTransferred(Event):
     """The program looks at a variable of the notebook: `done` of its `total` values have gone in."""
 
     name: str
@@ -153,14 +164,14 @@ class DataMoved(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ItemShown(Event):
+class ItemDisplayed(Event):
     """The program showed something."""
 
-    item: Shown
+    item: DisplayItem
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallOpened(Event):
+class CallRequested(Event):
     """The program wants a tool."""
 
     run: int
@@ -168,7 +179,7 @@ class CallOpened(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallAsked(Event):
+class ApprovalRequested(Event):
     """A person has to decide about the call."""
 
     run: int
@@ -176,7 +187,7 @@ class CallAsked(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallDecided(Event):
+class ApprovalDecided(Event):
     """The call may run, or not. `waited` is in seconds."""
 
     run: int
@@ -197,12 +208,12 @@ class CallProgressed(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CallAnswered(Event):
+class CallFinished(Event):
     """The call is over. `took` is the tool's own time in seconds."""
 
     run: int
     call: ToolCall
-    answer: Answer
+    answer: CallOutcome
     took: float
 
 
@@ -215,7 +226,7 @@ class RunFinished(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RepairStarted(Event):
+class RetryStarted(Event):
     """The model is asked once more, because of `reason`."""
 
     attempt: int

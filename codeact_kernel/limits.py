@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HttpLimits", "OutputLimits", "ShowLimits", "sized"]
+__all__ = ["HttpLimits", "OutputLimits", "ShowLimits", "format_bytes"]
 
 MIB = 1 << 20
 
@@ -91,7 +91,7 @@ class HttpLimits:
     """Of the larger bodies of one turn together, which wait here to be fetched; the oldest goes first."""
 
 
-def sized(size: int) -> str:
+def format_bytes(size: int) -> str:
     """A number of bytes, as a sentence names it."""
     for unit, one in (("GiB", 1 << 30), ("MiB", MIB), ("KiB", 1 << 10)):
         if size >= one:

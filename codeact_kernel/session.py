@@ -9,13 +9,13 @@ from types import TracebackType
 
 from . import import_guard
 from .approval import Approver, DenyAll, Grants
-from .capabilities.data import Input, checked, taken, wanted
+from .capabilities.data import Input, load_input, parse_input_names, validate_name
 from .configuration import from_environment
 from .errors import UserError
 from .events import Emit
 from .model.base import ModelClient
 from .model.discovery import choose_model
-from .sandbox.backend_selector import Choice
+from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
@@ -62,7 +62,7 @@ class Session:
         self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
         self._found: dict[int, ModelClient] = {}
-        self._choices: dict[str, Choice] = {}
+        self._choices: dict[str, BackendSelector] = {}
         self._pool: Pool | None = None
         self._retired: list[Pool] = []
 
@@ -108,13 +108,15 @@ class Session:
             settings = replace(settings or from_environment(), model=self._name)
         settings = settings or from_environment()
         if isinstance(inputs, Mapping):
-            inputs = [taken(wanted([name])[0], value, settings.limits) for name, value in inputs.items()]
-        for name in [*(checked(name, "outputs:") for name in outputs), *(one.name for one in inputs)]:
+            inputs = [
+                load_input(parse_input_names([name])[0], value, settings.limits) for name, value in inputs.items()
+            ]
+        for name in [*(validate_name(name, "outputs:") for name in outputs), *(one.name for one in inputs)]:
             if name in self.tools:
                 raise UserError(f"{name}: there is a tool of that name, so give the variable another one.")
         pool = self.pool(settings)
         with pool.in_use():
-            await pool.prove()  # what is no matter of doubt comes up while the model writes
+            await pool.ensure_started()  # what is no matter of doubt comes up while the model writes
             return await run_turn(
                 ask,
                 inputs=inputs,
@@ -150,7 +152,7 @@ class Session:
             UserError: a backend that is not there.
         """
         pool, limits = self._pool, _of_workers(settings.limits)
-        choice = self._choices.get(settings.backend) or Choice(settings.backend)
+        choice = self._choices.get(settings.backend) or BackendSelector(settings.backend)
         self._choices[settings.backend] = choice
         if pool is not None and (pool.choice, pool.limits) == (choice, limits):
             return pool

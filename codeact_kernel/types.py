@@ -10,22 +10,22 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 __all__ = [
-    "Answer",
+    "ApprovalChoice",
+    "CallError",
+    "CallOutcome",
     "CallRecord",
-    "Choice",
+    "CallResult",
     "Decision",
+    "DisplayItem",
+    "Handler",
     "Isolation",
     "JSONObject",
     "JSONValue",
-    "Kept",
     "OutputFile",
     "ProgramFailure",
-    "Raised",
-    "Returned",
     "RunOutcome",
-    "Serve",
-    "Shown",
     "ShownKind",
+    "StoredResult",
     "Stream",
     "Timings",
     "ToolCall",
@@ -36,10 +36,10 @@ __all__ = [
 JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
 JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
-Serve: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
+Handler: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
 """One service: takes what a program sends, gives what it gets. Raises ProgramError, whose text the program sees."""
 ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
-Choice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
+ApprovalChoice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 _ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
 
 
@@ -83,7 +83,7 @@ class ToolCall:
     name: str
     arguments: Mapping[str, JSONValue]
     line: int | None = None
-    together: int = 1
+    batch_size: int = 1
     version: str = ""
 
 
@@ -100,7 +100,7 @@ class Decision:
         arguments: what the person put in the place of the program's arguments; `None` leaves those.
     """
 
-    choice: Choice
+    choice: ApprovalChoice
     by: Literal["policy", "person", "memory", "nobody"]
     reason: str = ""
     arguments: Mapping[str, JSONValue] | None = None
@@ -111,7 +111,7 @@ class Decision:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class StoredResult:
     """A tool's result that is too large to be sent whole: it stays in the kernel.
 
     Attributes:
@@ -120,13 +120,13 @@ class Kept:
         length: how many rows or values it has.
     """
 
-    told: JSONObject
-    sample: JSONValue
+    guest_ref: JSONObject
+    preview: JSONValue
     length: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Returned:
+class CallResult:
     """A tool's result, already JSON.
 
     Attributes:
@@ -136,12 +136,12 @@ class Returned:
     """
 
     value: JSONValue
-    kept: Kept | None = None
+    kept: StoredResult | None = None
     is_cut: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Raised:
+class CallError:
     """A call that did not give a result. The guest raises the exception named by `kind`.
 
     Attributes:
@@ -153,7 +153,7 @@ class Raised:
     is_final: bool = False
 
 
-Answer: TypeAlias = Returned | Raised
+CallOutcome: TypeAlias = CallResult | CallError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,7 +162,7 @@ class CallRecord:
 
     call: ToolCall
     decision: Decision
-    answer: Answer
+    answer: CallOutcome
     seconds: float
 
 
@@ -239,7 +239,7 @@ class RunOutcome:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class DisplayItem:
     """What a program handed to `show(...)`, checked.
 
     Attributes:
@@ -307,7 +307,7 @@ class TurnResult:
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
     files: Sequence[OutputFile] = ()
-    shown: Sequence[Shown] = ()
+    shown: Sequence[DisplayItem] = ()
     error: ProgramFailure | None = None
     stopped: bool = False
     attempts: int = 0

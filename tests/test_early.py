@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.errors import ModelError
-from codeact_kernel.events import CallOpened, Event, Notice, OutputWritten, ProgramReady, RunFinished, RunStarted
+from codeact_kernel.events import CallRequested, Event, Notice, OutputWritten, ProgramReady, RunFinished, RunStarted
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
@@ -99,7 +99,7 @@ async def test_a_statement_runs_as_soon_as_the_next_one_has_begun(session, world
     result, events = await ask(session, model)
     assert result.value == [2, 3]
     kinds = [type(event) for event in events]
-    assert kinds.index(CallOpened) < kinds.index(ProgramReady) < kinds.index(RunFinished)
+    assert kinds.index(CallRequested) < kinds.index(ProgramReady) < kinds.index(RunFinished)
     assert [event.run for event in events if isinstance(event, RunStarted)] == [1]
     assert (result.attempts, result.model_turns, len(result.calls)) == (1, 1, 2)
     assert result.program == "one = read(1)\ntwo = read(2)\n[one, two]"
@@ -180,7 +180,7 @@ async def test_nothing_begins_early_where_that_was_switched_off_or_the_program_i
         asyncio.get_running_loop().call_later(0.3, never.set)
         _, events = await ask(session, Writer(["read(1)\nx = 1\n", never, "x"]), settings=settings)
         kinds = [type(event) for event in events]
-        assert CallOpened not in kinds or kinds.index(ProgramReady) < kinds.index(CallOpened)
+        assert CallRequested not in kinds or kinds.index(ProgramReady) < kinds.index(CallRequested)
 
 
 async def test_a_tool_that_a_person_is_asked_about_waits_for_the_whole_program(world):
@@ -194,7 +194,7 @@ async def test_a_tool_that_a_person_is_asked_about_waits_for_the_whole_program(w
         model = Writer(["read()\nsecret()\nx = 1\n", world.was_read, "x"])
         _, events = await ask(session, model, settings=Settings(max_retries=0))
     ready = next(index for index, event in enumerate(events) if isinstance(event, ProgramReady))
-    opened = [(index, event.call.name) for index, event in enumerate(events) if isinstance(event, CallOpened)]
+    opened = [(index, event.call.name) for index, event in enumerate(events) if isinstance(event, CallRequested)]
     assert all(index > ready for index, name in opened if name == "secret")
     assert "secret" in [name for _, name in opened]
 
@@ -236,7 +236,7 @@ async def test_a_function_from_an_earlier_piece_is_known_to_loops_of_a_later_one
     )
     result, _ = await ask(session, model)
     assert result.value == [4, 6, 8]
-    assert max(record.call.together for record in result.calls) == 3
+    assert max(record.call.batch_size for record in result.calls) == 3
 
 
 async def test_a_cell_that_is_stopped_while_the_model_writes_leaves_nothing_behind(session, world):

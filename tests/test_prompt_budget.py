@@ -16,7 +16,7 @@ import bpe_openai
 import pandas as pd
 import pytest
 
-from codeact_kernel.capabilities.data import Data, taken, wanted
+from codeact_kernel.capabilities.data import Data, load_input, parse_input_names
 from codeact_kernel.model.base import Message
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import ToolOptions, ToolSpec, as_tool, join_stubs
@@ -74,7 +74,7 @@ def parts(headline: Headline) -> Iterator[tuple[str, str, int]]:
         without(prompt.first(headline.task, [mail])[1].content, prompt.first(headline.task, [])[1].content, mail.stub),
         52,
     )
-    data = data_room().prompt
+    data = data_room().instructions
     yield "data: two columns, three rows, how to use them", data, 205
     failure = RunOutcome(failure=ProgramFailure(kind="E", message="e", traceback="e"))
     yield "a repair, without what it quotes", prompt.repair(failure, [], "", [], most=100).message.content, 44
@@ -90,7 +90,7 @@ def without(text: str, *others: str) -> str:
 
 def data_room() -> Data:
     frame = pd.DataFrame({"region": ["north", "south", "east"], "amount": [1.5, 2.5, 3.5]})
-    return Data([taken(wanted(["orders"])[0], frame, Limits())], (), Limits())
+    return Data([load_input(parse_input_names(["orders"])[0], frame, Limits())], (), Limits())
 
 
 def test_every_part_of_a_prompt_keeps_to_its_budget(headline):

@@ -15,14 +15,14 @@ import pytest
 from codeact_kernel.approval import AutoApprove
 from codeact_kernel.errors import ModelError
 from codeact_kernel.events import (
-    CallAnswered,
-    CallOpened,
+    CallFinished,
+    CallRequested,
     Event,
     Notice,
     OutputWritten,
     ProgramDelta,
     ProgramReady,
-    RepairStarted,
+    RetryStarted,
     RunFinished,
     RunStarted,
     TurnFinished,
@@ -34,7 +34,7 @@ from codeact_kernel.render import Transcript, to_text
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
-from codeact_kernel.types import Decision, Raised, TurnResult, Usage
+from codeact_kernel.types import CallError, Decision, TurnResult, Usage
 
 
 def program(text: str) -> str:
@@ -98,7 +98,16 @@ async def test_a_turn_is_one_model_turn_when_the_program_works(session):
     assert (result.value, result.stdout, result.error, result.model_turns) == (3, "adding\n", None, 1)
     assert len(model.asked) == 1
     kinds = [type(event) for event in events if not isinstance(event, ProgramDelta)]
-    order = [TurnStarted, ProgramReady, RunStarted, OutputWritten, CallOpened, CallAnswered, RunFinished, TurnFinished]
+    order = [
+        TurnStarted,
+        ProgramReady,
+        RunStarted,
+        OutputWritten,
+        CallRequested,
+        CallFinished,
+        RunFinished,
+        TurnFinished,
+    ]
     assert [kind for kind in kinds if kind in order] == order
     assert [event.seq for event in events] == list(range(1, len(events) + 1))
     assert len({event.turn for event in events}) == 1
@@ -114,7 +123,7 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     assert '- look_up with key "a" returned a result\n' in told
     assert "-> {colour: str, size: int}" in told
     assert "variables are still there" in told
-    assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["KeyError: 'color'"]
+    assert [event.reason for event in events if isinstance(event, RetryStarted)] == ["KeyError: 'color'"]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,7 @@ async def test_a_program_that_ends_with_nothing_is_written_again_once(session, t
     result, events, model = await ask(session, [text, "add(3, 1)"])
     assert (result.value, result.error, result.model_turns) == (4, None, 2)
     assert "ended with nothing" in model.asked[1][-1].content
-    assert [event.reason for event in events if isinstance(event, RepairStarted)] == ["the program ended with nothing"]
+    assert [event.reason for event in events if isinstance(event, RetryStarted)] == ["the program ended with nothing"]
     again, _, _ = await ask(session, ["pass", "pass"])
     assert (again.value, again.error, again.model_turns) == (None, None, 2)
 
@@ -293,7 +302,7 @@ async def test_a_tool_is_called_at_most_as_often_as_it_allows(session):
     text = "for i in range(3): pay(i)"
     result, _, _ = await ask(session, [text], approver=AutoApprove(), settings=Settings(max_retries=0))
     assert result.error.kind == "ToolFailed"
-    assert [isinstance(record.answer, Raised) for record in result.calls] == [False, False, True]
+    assert [isinstance(record.answer, CallError) for record in result.calls] == [False, False, True]
 
 
 async def test_the_arguments_of_all_calls_of_a_turn_are_bounded(session):
@@ -389,7 +398,7 @@ async def test_a_denial_settles_the_calls_in_flight_after_three_questions(sessio
     class No:
         async def decide(self, question):
             async with one:
-                if (settled := question.settled()) is not None:
+                if (settled := question.already_decided()) is not None:
                     return settled
                 asked.append(question.call.id)
                 await asyncio.sleep(0)
@@ -414,7 +423,7 @@ async def test_no_worker_is_left_when_a_session_is_closed_during_a_turn(tools):
     started = asyncio.Event()
 
     def emit(event: Event) -> None:
-        if isinstance(event, CallOpened):
+        if isinstance(event, CallRequested):
             started.set()
 
     before = set(psutil.Process().children())
@@ -431,7 +440,7 @@ async def test_a_cancelled_turn_ends_with_a_result_that_says_so(session):
 
     def emit(event: Event) -> None:
         events.append(event)
-        if isinstance(event, CallOpened):
+        if isinstance(event, CallRequested):
             started.set()
 
     task = asyncio.create_task(session.ask("x", model=ScriptedModel([program("slow(30)")]), emit=emit))
@@ -500,7 +509,7 @@ async def test_two_programs_cost_one_retry_and_neither_is_run(session):
     both = f"{program('add(1, 2)')}\nor\n{program('add(1, 3)')}"
     result, events = await ask_raw(session, [both, program("add(1, 4)")])
     assert (result.value, result.model_turns, len(result.calls)) == (5, 2, 1)
-    assert any("more than one program" in event.reason for event in events if isinstance(event, RepairStarted))
+    assert any("more than one program" in event.reason for event in events if isinstance(event, RetryStarted))
 
 
 async def test_a_program_in_two_blocks_is_run_as_one_with_a_notice(session):

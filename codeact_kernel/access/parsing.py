@@ -20,7 +20,7 @@ def file_mounts(given: object) -> tuple[FileMount, ...]:
     Raises:
         UserError: one of them is none.
     """
-    return _several(given, file_mount)
+    return _parse_list(given, file_mount)
 
 
 def allowed_domains(given: object) -> tuple[AllowedDomain, ...]:
@@ -30,7 +30,7 @@ def allowed_domains(given: object) -> tuple[AllowedDomain, ...]:
     Raises:
         UserError: one of them is none.
     """
-    return _several(given, _domain)
+    return _parse_list(given, _domain)
 
 
 def _domain(given: object) -> AllowedDomain:
@@ -39,7 +39,7 @@ def _domain(given: object) -> AllowedDomain:
     return allowed_domain(given)
 
 
-def _several(given: object, one: Callable[[object], T]) -> tuple[T, ...]:
+def _parse_list(given: object, one: Callable[[object], T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(one(part) for part in _parts(given)))
 
 

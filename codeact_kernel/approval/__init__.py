@@ -6,9 +6,19 @@ means no: an unknown tool, nobody there, or an approver that fails is a denial.
 
 from __future__ import annotations
 
-from .approver import Approver, AutoApprove, DenyAll, needs_person
+from .approver import Approver, AutoApprove, DenyAll, requires_approval
 from .grants import Grant, Grants
-from .policy import Desk
-from .request import Question, Verdict
+from .policy import ApprovalPolicy
+from .request import ApprovalRequest, ReviewDecision
 
-__all__ = ["Approver", "AutoApprove", "DenyAll", "Desk", "Grant", "Grants", "Question", "Verdict", "needs_person"]
+__all__ = [
+    "ApprovalPolicy",
+    "ApprovalRequest",
+    "Approver",
+    "AutoApprove",
+    "DenyAll",
+    "Grant",
+    "Grants",
+    "ReviewDecision",
+    "requires_approval",
+]

@@ -19,7 +19,7 @@ from typing import Any, cast
 from ..errors import UserError
 from ..paths import data_folder, is_private
 from ..types import Decision, JSONValue
-from .request import Question
+from .request import ApprovalRequest
 
 __all__ = ["Grant", "Grants", "own_file"]
 
@@ -44,7 +44,7 @@ class Grant:
     folder: str
     since: float
 
-    def covers(self, question: Question) -> bool:
+    def covers(self, question: ApprovalRequest) -> bool:
         folder = _folder()
         exact = (*question.tool, canonical(question.call.arguments), folder)
         return folder != "" and (self.name, self.version, self.arguments, self.folder) == exact
@@ -71,7 +71,7 @@ class Grants:
         # The file is read each time: another kernel may have revoked one.
         return (*(_read(self._file) if self._file is not None else ()), *self._unwritten)
 
-    def cover(self, question: Question) -> Decision | None:
+    def find(self, question: ApprovalRequest) -> Decision | None:
         """The decision that was made before and holds for this call, too."""
         if question.tool in self.session:
             return Decision(choice="allow_session", by="memory")
@@ -79,7 +79,7 @@ class Grants:
             return Decision(choice="allow_always", by="memory")
         return None
 
-    def remember(self, question: Question, decision: Decision) -> None:
+    def remember(self, question: ApprovalRequest, decision: Decision) -> None:
         """Keep what the person said, if it was meant for longer."""
         if decision.choice == "allow_session":
             self.session.add(question.tool)

@@ -12,14 +12,14 @@ from ..settings import Limits
 from ..types import Decision
 from .approver import Approver
 from .grants import Grants
-from .request import Question, Verdict
+from .request import ApprovalRequest, ReviewDecision
 
-__all__ = ["Desk"]
+__all__ = ["ApprovalPolicy"]
 
 T = TypeVar("T")
 
 
-class Desk:
+class ApprovalPolicy:
     """The decisions of one turn. Several questions may be open; each gets an answer of its own.
 
     An answer that holds for longer settles what is asked after it, and never a question that a person is looking at:
@@ -36,20 +36,20 @@ class Desk:
         self._cell: set[tuple[str, str, bool]] = set()
         self._denied: Counter[str] = Counter()
 
-    def known(self, question: Question) -> Decision | None:
+    def remembered_decision(self, question: ApprovalRequest) -> Decision | None:
         """The decision that needs nobody any more."""
         if _in_cell(question) in self._cell:
             return Decision(choice="allow_cell", by="memory")
-        if not question.untrusted and (granted := self._grants.cover(question)) is not None:
+        if not question.untrusted and (granted := self._grants.find(question)) is not None:
             return granted
         if self._denied[question.call.name] >= self._limits.denials_per_tool:
             reason = f"{question.call.name} was denied too often in this turn"
             return Decision(choice="reject", by="policy", reason=reason)
         return None
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         """Ask, and wait for the answer. No answer is a no."""
-        question = replace(question, settled=lambda: self.known(question))
+        question = replace(question, already_decided=lambda: self.remembered_decision(question))
         try:
             decision = await self._within(self._approver.decide(question))
         except TimeoutError:
@@ -61,27 +61,27 @@ class Desk:
         if not isinstance(cast("object", decision), Decision):  # an approver may be anybody's
             return self._unanswered(question, "asking failed: no decision came of it")
         if decision.by == "person":
-            self._learn(question, decision)
+            self._remember(question, decision)
         return decision
 
-    async def review(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> ReviewDecision:
         """What becomes of a program before it runs. No answer is a no."""
         try:
             return await self._within(self._approver.review(program, problem))
         except TimeoutError:
-            return Verdict(program=None, comment=self._too_late, by="nobody")
+            return ReviewDecision(program=None, comment=self._too_late, by="nobody")
         except Exception as error:
-            return Verdict(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
+            return ReviewDecision(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
 
-    def _unanswered(self, question: Question, reason: str) -> Decision:
+    def _unanswered(self, question: ApprovalRequest, reason: str) -> Decision:
         """A no, that counts as one: what nobody answers is not asked without end."""
         self._denied[question.call.name] += 1
         return Decision(choice="reject", by="nobody", reason=reason)
 
-    def _learn(self, question: Question, decision: Decision) -> None:
+    def _remember(self, question: ApprovalRequest, decision: Decision) -> None:
         self._denied[question.call.name] += decision.choice == "reject"
         if decision.arguments is not None:
-            if not (version := question.version_of(decision.arguments)):
+            if not (version := question.tool_version_for(decision.arguments)):
                 return
             question = replace(question, call=replace(question.call, version=version))
         if decision.choice == "allow_cell" or (question.untrusted and decision.choice == "allow_session"):
@@ -100,6 +100,6 @@ class Desk:
         return given
 
 
-def _in_cell(question: Question) -> tuple[str, str, bool]:
+def _in_cell(question: ApprovalRequest) -> tuple[str, str, bool]:
     """What an answer for the cell is for. One from before an outsider's text came in does not hold after it."""
     return (*question.tool, bool(question.untrusted))

@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..types import Decision, JSONObject, JSONValue, ToolCall
 
-__all__ = ["Question", "Verdict"]
+__all__ = ["ApprovalRequest", "ReviewDecision"]
 
 
 def _not_settled() -> Decision | None:
@@ -26,7 +26,7 @@ def _anything_goes(arguments: Mapping[str, JSONValue]) -> str:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class ApprovalRequest:
     """One call that needs a person: all that is shown of it, and so all that is decided.
 
     Attributes:
@@ -48,14 +48,14 @@ class Question:
     turn: str
     run: int
     call: ToolCall
-    about: str = ""
+    summary: str = ""
     schema: JSONObject = field(default_factory=dict[str, JSONValue])
     source: str = ""
-    more: str = ""
+    upcoming: str = ""
     untrusted: str = ""
-    check: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
-    version_of: Callable[[Mapping[str, JSONValue]], str] = _no_version
-    settled: Callable[[], Decision | None] = _not_settled
+    validate_arguments: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
+    tool_version_for: Callable[[Mapping[str, JSONValue]], str] = _no_version
+    already_decided: Callable[[], Decision | None] = _not_settled
 
     @property
     def tool(self) -> tuple[str, str]:
@@ -63,13 +63,13 @@ class Question:
         return self.call.name, self.call.version
 
     @property
-    def seal(self) -> str:
+    def digest(self) -> str:
         """What a decision has to name: no two calls have the same, and none can be guessed."""
-        return seal(self.turn, self.run, self.call.id, *self.tool, dict(self.call.arguments), self.untrusted)
+        return digest_of(self.turn, self.run, self.call.id, *self.tool, dict(self.call.arguments), self.untrusted)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
+class ReviewDecision:
     """What the person says of a program before it runs.
 
     Attributes:
@@ -83,7 +83,7 @@ class Verdict:
     by: Literal["policy", "person", "nobody"] = "person"
 
 
-def seal(*facts: JSONValue) -> str:
+def digest_of(*facts: JSONValue) -> str:
     """Hash what was shown, with everything in the order in which it was shown."""
     text = json.dumps(facts, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,23 +13,34 @@ from pathlib import Path
 from typing import Protocol
 
 from ..errors import ProgramError
-from ..events import DataMoved, Emit, ItemShown, Notice
+from ..events import DataTransferred, Emit, ItemDisplayed, Notice
 from ..settings import Limits, Settings
 from ..time_zone import local_zone
 from ..tools import BoundCall, ToolSpec
-from ..types import Answer, JSONObject, JSONValue, Kept, OutputFile, Raised, Returned, Serve, Shown, ToolCall
+from ..types import (
+    CallError,
+    CallOutcome,
+    CallResult,
+    DisplayItem,
+    Handler,
+    JSONObject,
+    JSONValue,
+    OutputFile,
+    StoredResult,
+    ToolCall,
+)
 from .data import Data, Input
 from .files import Files
 from .network.capability import Network
 from .show import Show
 
-__all__ = ["OUTPUT_FOLDER", "OwnTool", "Reach", "Room"]
+__all__ = ["OUTPUT_FOLDER", "BuiltinTool", "Capability", "CapabilitySet"]
 
 OUTPUT_FOLDER = "codeact_output"
 """In the working folder: what programs write for the person, each turn in a folder of its own."""
 
 
-class Room(Protocol):
+class Capability(Protocol):
     """One thing that programs can touch.
 
     Attributes:
@@ -43,20 +54,20 @@ class Room(Protocol):
     def name(self) -> str: ...
 
     @property
-    def told(self) -> JSONObject: ...
+    def guest_config(self) -> JSONObject: ...
 
     @property
-    def prompt(self) -> str: ...
+    def instructions(self) -> str: ...
 
     @property
-    def services(self) -> Mapping[str, Serve]: ...
+    def handlers(self) -> Mapping[str, Handler]: ...
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """A run begins; what a run before has left open is closed."""
         ...
 
 
-class OwnTool(Protocol):
+class BuiltinTool(Protocol):
     """A tool of ours, for which `bind` does what a registry's `validate` and `edited` do for the person's."""
 
     @property
@@ -75,7 +86,7 @@ _CHANGES = frozenset({"data.put", "files.mkdir", "files.remove", "files.rename",
 """Services that change files, or hand something back to the notebook."""
 
 
-class Reach:
+class CapabilitySet:
     """The rooms of one turn.
 
     Args:
@@ -95,7 +106,7 @@ class Reach:
 
     def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
         def progress(name: str, done: int, total: int) -> None:
-            emit(DataMoved(name=name, done=done, total=total))
+            emit(DataTransferred(name=name, done=done, total=total))
 
         def notify(text: str) -> None:
             emit(Notice(text=text))
@@ -103,9 +114,9 @@ class Reach:
         self._data = Data(inputs, outputs, settings.limits, progress, notify)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
-        self._rooms: list[Room] = [self._data, self._files, self._show]
-        self.shown: list[Shown] = []
-        self.tools: Mapping[str, OwnTool] = {}
+        self._rooms: list[Capability] = [self._data, self._files, self._show]
+        self.shown: list[DisplayItem] = []
+        self.tools: Mapping[str, BuiltinTool] = {}
         self.names = frozenset(["show", *(one.name for one in inputs)])
         self._emit = emit
         if settings.allowed_domains:
@@ -113,7 +124,7 @@ class Reach:
             self._rooms.append(network)
             self.tools = network.tools
             self.names |= frozenset(network.names)
-        self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.services.items()}
+        self._services = {f"{room.name}.{name}": serve for room in self._rooms for name, serve in room.handlers.items()}
         self.limits = settings.limits
         self.has_changes = False
 
@@ -143,11 +154,11 @@ class Reach:
                 self._show.show_image(file.name, contents[file.name])
         return saved
 
-    def _shown_by_program(self, item: Shown) -> None:
+    def _shown_by_program(self, item: DisplayItem) -> None:
         self.shown.append(item)
-        self._emit(ItemShown(item=item))
+        self._emit(ItemDisplayed(item=item))
 
-    def result(self, value: object, limits: Limits) -> JSONValue | Kept:
+    def result(self, value: object, limits: Limits) -> JSONValue | StoredResult:
         """A tool's result as JSON, or as what stays here.
 
         Raises:
@@ -156,34 +167,36 @@ class Reach:
         return self._data.result(value, limits)
 
     @property
-    def prompt(self) -> str:
+    def instructions(self) -> str:
         """What the model has to know."""
-        return "".join(room.prompt for room in self._rooms)
+        return "".join(room.instructions for room in self._rooms)
 
-    def begin(self, *, mends: bool = False) -> JSONObject:
+    def start_run(self, *, mends: bool = False) -> JSONObject:
         """A run begins: what the guest is told of each room. One that `mends` another shows in its place."""
         if mends:
             self.shown.clear()
         for room in self._rooms:
-            room.begin()
-        return {"zone": local_zone(), **{room.name: room.told for room in self._rooms}}
+            room.start_run()
+        return {"zone": local_zone(), **{room.name: room.guest_config for room in self._rooms}}
 
-    def answering(self, answer: Callable[[ToolCall], Awaitable[Answer]]) -> Callable[[ToolCall], Awaitable[Answer]]:
+    def route_calls(
+        self, answer: Callable[[ToolCall], Awaitable[CallOutcome]]
+    ) -> Callable[[ToolCall], Awaitable[CallOutcome]]:
         """`answer` for tools, a service for what has a dot in its name.
 
         The run's clock goes on meanwhile: what a program reads is its own doing, and may be the same again and again.
         """
 
-        async def answered(call: ToolCall) -> Answer:
+        async def answered(call: ToolCall) -> CallOutcome:
             if "." not in call.name:
                 return await answer(call)
             serve = self._services.get(call.name)
             if serve is None:
-                return Raised(kind="ToolFailed", message="there is no such service")
+                return CallError(kind="ToolFailed", message="there is no such service")
             self.has_changes = self.has_changes or call.name in _CHANGES
             try:
-                return Returned(value=await serve(dict(call.arguments)))
+                return CallResult(value=await serve(dict(call.arguments)))
             except ProgramError as error:
-                return Raised(kind="ToolFailed", message=str(error))
+                return CallError(kind="ToolFailed", message=str(error))
 
         return answered

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from .layers import PLACES, Layer, Resolved, environment, from_environment, layer, resolve
-from .messages import known, shown, worded
+from .layers import PLACES, Layer, Resolved, environment, from_environment, parse_layer, resolve
+from .messages import format_value, require_known, truncate_for_error
 from .options import OPTIONS, Option
-from .project_file import FolderFile, find, here
+from .project_file import ProjectFile, find, find_project_file
 
 __all__ = [
     "OPTIONS",
     "PLACES",
-    "FolderFile",
     "Layer",
     "Option",
+    "ProjectFile",
     "Resolved",
     "environment",
     "find",
+    "find_project_file",
+    "format_value",
     "from_environment",
-    "here",
-    "known",
-    "layer",
+    "parse_layer",
+    "require_known",
     "resolve",
-    "shown",
-    "worded",
+    "truncate_for_error",
 ]

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..settings import Settings, parse_memory
-from .limit_options import limited
-from .messages import known, worded
+from .limit_options import apply_limits
+from .messages import format_value, require_known
 from .options import NOT_OPTIONS, OPTIONS, PREFIX
 
-__all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "layer", "resolve"]
+__all__ = ["PLACES", "Layer", "Resolved", "environment", "from_environment", "parse_layer", "resolve"]
 
 PLACES = (
     ("the defaults", "what this page lists"),
@@ -70,7 +70,7 @@ class Resolved:
             review=values["review"],
             wait=values["wait"],
             limits=replace(
-                limited(default.limits, values["limits"]),
+                apply_limits(default.limits, values["limits"]),
                 run_seconds=values["timeout"],
                 decision_seconds=values["approval_timeout"],
                 memory_bytes=parse_memory(values["memory"]),
@@ -78,7 +78,7 @@ class Resolved:
         )
 
 
-def layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | None = None) -> Layer:
+def parse_layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | None = None) -> Layer:
     """Check what `place` says.
 
     Args:
@@ -90,7 +90,7 @@ def layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | 
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
-        option = OPTIONS[known(name, OPTIONS, f"{place}:")]
+        option = OPTIONS[require_known(name, OPTIONS, f"{place}:")]
         values[name] = option.value(value, (spelled or {}).get(name, f"{name} in {place}"))
     return Layer(place=place, values=values)
 
@@ -105,10 +105,10 @@ def environment(environ: Mapping[str, str] = os.environ) -> Layer:
     given: dict[str, object] = {}
     for variable, text in environ.items():
         if variable.startswith(PREFIX) and variable not in NOT_OPTIONS:
-            name = spelled[known(variable, {*spelled, *NOT_OPTIONS}, "The environment variable")]
+            name = spelled[require_known(variable, {*spelled, *NOT_OPTIONS}, "The environment variable")]
             if text:
                 given[name] = text
-    return layer("the environment", given, {name: variable for variable, name in spelled.items()})
+    return parse_layer("the environment", given, {name: variable for variable, name in spelled.items()})
 
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
@@ -118,10 +118,10 @@ def resolve(layers: Sequence[Layer]) -> Resolved:
     refused: list[str] = []
     for one in layers:
         for name, value in one.values.items():
-            if one.narrows and not OPTIONS[name].narrower(value, values[name]):
-                refused.append(f"{name} = {worded(value)}")
+            if one.narrows and not OPTIONS[name].is_narrower(value, values[name]):
+                refused.append(f"{name} = {format_value(value)}")
                 continue
-            values[name] = OPTIONS[name].joined(values[name], value)
+            values[name] = OPTIONS[name].merge(values[name], value)
             places[name] = one.place
     return Resolved(values=values, places=places, refused=refused)
 

@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from ..errors import UserError
 from ..settings import Limits
-from .messages import known
+from .messages import require_known
 
-__all__ = ["ELSEWHERE", "NAMES", "limited", "narrows", "read_caps"]
+__all__ = ["ELSEWHERE", "NAMES", "apply_limits", "narrows", "read_caps"]
 
 ELSEWHERE: Mapping[str, str] = {
     "run_seconds": "timeout", "memory_bytes": "memory", "decision_seconds": "approval_timeout",
@@ -57,7 +57,7 @@ def narrows(new: Sequence[str], old: Sequence[str]) -> bool:
     return all(value <= held[name] and name not in _ENDS_TOOLS for name, value in _numbers(new).items())
 
 
-def limited(limits: Limits, caps: Sequence[str]) -> Limits:
+def apply_limits(limits: Limits, caps: Sequence[str]) -> Limits:
     """`limits` with these caps; of two with one name the last."""
     rooms: dict[str, dict[str, int | float]] = {}
     for name, value in _numbers(caps).items():
@@ -98,7 +98,7 @@ def _pairs(given: object, before: str = "") -> Iterator[tuple[str, object]]:
 def _number(name: str, given: object) -> int | float:
     if name in ELSEWHERE:
         raise UserError(f"{name} is the option {ELSEWHERE[name]}: choose it there.")
-    default = NAMES[known(name, NAMES, "The limit")]
+    default = NAMES[require_known(name, NAMES, "The limit")]
     if isinstance(given, bool) or (isinstance(default, int) and isinstance(given, float)):
         raise TypeError
     number = int(cast("Any", given)) if isinstance(default, int) else float(cast("Any", given))

@@ -7,10 +7,10 @@ from typing import cast
 
 from ..errors import UserError
 
-__all__ = ["known", "shown", "worded"]
+__all__ = ["format_value", "require_known", "truncate_for_error"]
 
 
-def shown(given: object, most: int = 60) -> str:
+def truncate_for_error(given: object, most: int = 60) -> str:
     """Something that somebody gave, short and harmless, for a sentence."""
     try:
         words = str(given)[:most]
@@ -19,7 +19,7 @@ def shown(given: object, most: int = 60) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in words)
 
 
-def worded(value: object) -> str:
+def format_value(value: object) -> str:
     """A value as a person would write it."""
     if isinstance(value, frozenset | tuple):
         parts = [str(one) for one in cast("Iterable[object]", value)]
@@ -29,7 +29,7 @@ def worded(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def known(name: str, there: Collection[str], what: str) -> str:
+def require_known(name: str, there: Collection[str], what: str) -> str:
     """`name`, if it is there.
 
     Raises:
@@ -41,4 +41,4 @@ def known(name: str, there: Collection[str], what: str) -> str:
 
     near = difflib.get_close_matches(name[:100], there, n=1, cutoff=0.5)
     advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(there))}."
-    raise UserError(f"{what} {shown(name)} is not known: {advice}")
+    raise UserError(f"{what} {truncate_for_error(name)} is not known: {advice}")

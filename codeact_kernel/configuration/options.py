@@ -10,7 +10,7 @@ from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..settings import Settings, parse_memory
 from .limit_options import narrows, read_caps
-from .messages import shown
+from .messages import truncate_for_error
 from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size, switch, text, whole
 
 __all__ = ["OPTIONS", "PREFIX", "Option"]
@@ -47,7 +47,7 @@ class Option:
     kind: str
     read: Read
     default: Any
-    narrower: Callable[[Any, Any], bool]
+    is_narrower: Callable[[Any, Any], bool]
     in_cell: bool = True
     choices: tuple[str, ...] = ()
     adds: bool = False
@@ -58,7 +58,7 @@ class Option:
         """In a cell and on the command line."""
         return self.spelled or "--" + self.name.replace("_", "-")
 
-    def joined(self, old: Any, new: Any) -> Any:
+    def merge(self, old: Any, new: Any) -> Any:
         """What holds when a stronger place says `new`."""
         if not self.adds:
             return new
@@ -82,9 +82,11 @@ class Option:
         try:
             return self.read(given)
         except UserError as error:
-            raise UserError(f"{where}: {shown(error, _SENTENCE)}") from None  # it may quote what a folder's file says
+            raise UserError(
+                f"{where}: {truncate_for_error(error, _SENTENCE)}"
+            ) from None  # it may quote what a folder's file says
         except (LookupError, OverflowError, TypeError, ValueError):
-            raise UserError(f"{where}: {shown(given)!r} is not {self.kind}.") from None
+            raise UserError(f"{where}: {truncate_for_error(given)!r} is not {self.kind}.") from None
 
 
 def _at_most(new: Any, old: Any) -> bool:
@@ -113,7 +115,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="the name of a model",
             read=text,
             default=_DEFAULT.model,
-            narrower=_same,  # the name decides who reads the prompt, and what that costs
+            is_narrower=_same,  # the name decides who reads the prompt, and what that costs
         ),
         Option(
             name="max_retries",
@@ -121,7 +123,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="a whole number from 0 to 20",
             read=whole(0, 20),
             default=_DEFAULT.max_retries,
-            narrower=_at_most,
+            is_narrower=_at_most,
         ),
         Option(
             name="timeout",
@@ -129,7 +131,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind=_SECONDS,
             read=seconds,
             default=_DEFAULT.limits.run_seconds,
-            narrower=_at_most,
+            is_narrower=_at_most,
         ),
         Option(
             name="memory",
@@ -137,7 +139,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="a memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi",
             read=size,
             default="256Mi",
-            narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
+            is_narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
         ),
         Option(
             name="limits",
@@ -145,7 +147,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="calls_per_run=100 or show.items=5, or several with commas between them",
             read=read_caps,
             default=(),
-            narrower=narrows,
+            is_narrower=narrows,
             adds=True,
         ),
         Option(
@@ -155,7 +157,7 @@ OPTIONS: Final[dict[str, Option]] = {
             read=one_of(*_BACKENDS),
             choices=_BACKENDS,
             default=_DEFAULT.backend,
-            narrower=lambda new, old: new in (old, "hyperlight"),
+            is_narrower=lambda new, old: new in (old, "hyperlight"),
         ),
         Option(
             name="allow",
@@ -163,7 +165,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="a name of a tool, or several with commas between them",
             read=names,
             default=_DEFAULT.allow,
-            narrower=_at_most,  # of sets: a subset
+            is_narrower=_at_most,  # of sets: a subset
             adds=True,
         ),
         Option(
@@ -173,7 +175,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="/host/folder, /host/folder:/name or /host/folder:/name:rw, or several with commas between them",
             read=file_mounts,
             default=_DEFAULT.file_mounts,
-            narrower=_among,
+            is_narrower=_among,
             adds=True,
             spelled="--mount",
         ),
@@ -183,7 +185,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="a folder",
             read=root,
             default=_DEFAULT.workspace_root,
-            narrower=lambda new, old: new in (None, old),
+            is_narrower=lambda new, old: new in (None, old),
         ),
         Option(
             name="allowed_domains",
@@ -191,7 +193,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="api.example.com, https://host:port or GET api.example.com, or several with commas between them",
             read=allowed_domains,
             default=_DEFAULT.allowed_domains,
-            narrower=_among,
+            is_narrower=_among,
             adds=True,
             spelled="--allow-domain",
         ),
@@ -201,7 +203,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="true or false",
             read=switch,
             default=_DEFAULT.review,
-            narrower=lambda new, old: new >= old,
+            is_narrower=lambda new, old: new >= old,
         ),
         Option(
             name="wait",
@@ -209,7 +211,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="true or false",
             read=switch,
             default=_DEFAULT.wait,
-            narrower=lambda new, old: new >= old,
+            is_narrower=lambda new, old: new >= old,
         ),
         Option(
             name="approval_timeout",
@@ -217,7 +219,7 @@ OPTIONS: Final[dict[str, Option]] = {
             kind=f"{_SECONDS}, or never",
             read=seconds_or_never,
             default=_DEFAULT.limits.decision_seconds,
-            narrower=lambda new, old: old is None or (new is not None and new <= old),
+            is_narrower=lambda new, old: old is None or (new is not None and new <= old),
         ),
         Option(
             name="approval_ui",
@@ -226,7 +228,7 @@ OPTIONS: Final[dict[str, Option]] = {
             read=one_of(*_QUESTIONS),
             choices=_QUESTIONS,
             default="auto",
-            narrower=_same,  # the card shows more than a line of input() can
+            is_narrower=_same,  # the card shows more than a line of input() can
             in_cell=False,
         ),
         Option(
@@ -237,7 +239,7 @@ OPTIONS: Final[dict[str, Option]] = {
             read=one_of(*_PROMPTS),
             choices=_PROMPTS,
             default="python",
-            narrower=_same,
+            is_narrower=_same,
             in_cell=False,
         ),
     )

@@ -16,10 +16,10 @@ from typing import Any, cast
 
 from ..errors import UserError
 from ..paths import data_folder, home, is_private
-from .layers import Layer, layer
-from .messages import shown
+from .layers import Layer, parse_layer
+from .messages import truncate_for_error
 
-__all__ = ["FolderFile", "find", "here"]
+__all__ = ["ProjectFile", "find", "find_project_file"]
 
 BYTES = {"codeact.toml": 64 << 10, "pyproject.toml": 128 << 10}
 """Of the files that are looked for, in this order, the longest that is parsed.
@@ -46,7 +46,7 @@ _PATH = 500
 
 
 @dataclass(frozen=True, slots=True)
-class FolderFile:
+class ProjectFile:
     """A file that was found, as its bytes were then."""
 
     path: Path
@@ -55,7 +55,7 @@ class FolderFile:
     @property
     def trusted(self) -> bool:
         """Whether the user has trusted exactly this text, in a file that only they can have written."""
-        return is_private(self._word())
+        return is_private(self._trust_marker())
 
     def trust(self) -> None:
         """Keep the user's word that this text may come into force.
@@ -63,7 +63,7 @@ class FolderFile:
         Raises:
             UserError: if the word cannot be kept where nobody else can write it.
         """
-        word = self._word()
+        word = self._trust_marker()
         aside = word.with_name(f"{word.name}.{os.getpid()}")
         try:
             word.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -83,9 +83,9 @@ class FolderFile:
             UserError: it cannot be taken back.
         """
         try:
-            self._word().unlink(missing_ok=True)
+            self._trust_marker().unlink(missing_ok=True)
         except OSError as error:
-            raise UserError(f"{self._word()} cannot be removed ({error.strerror}): remove it.") from None
+            raise UserError(f"{self._trust_marker()} cannot be removed ({error.strerror}): remove it.") from None
 
     def layer(self) -> Layer:
         """What it says.
@@ -93,26 +93,26 @@ class FolderFile:
         Raises:
             UserError: it is no TOML, has an option that there is not, or a value that is not of its kind.
         """
-        where = shown(self.path, _PATH)
+        where = truncate_for_error(self.path, _PATH)
         try:
             given = _ours(self.path.name, self.text)
         except _TooCostly as error:
             raise UserError(f"{where} {error}.") from None
         except (ValueError, RecursionError) as error:
-            raise UserError(f"{where} is not TOML: {shown(error, _PATH)}.") from None
+            raise UserError(f"{where} is not TOML: {truncate_for_error(error, _PATH)}.") from None
         if not isinstance(given, dict):
             raise UserError(
                 f"{where}: [tool.codeact] is not a table of options: write them below that line, each as name = value."
             )
-        said = layer(self.path.name, cast("dict[str, object]", given))
+        said = parse_layer(self.path.name, cast("dict[str, object]", given))
         return replace(said, place=where, narrows=not self.trusted)
 
-    def _word(self) -> Path:
+    def _trust_marker(self) -> Path:
         exactly = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.text).hexdigest()
         return data_folder() / "trusted" / exactly
 
 
-def find(start: Path) -> FolderFile | None:
+def find(start: Path) -> ProjectFile | None:
     """The nearest file, from `start` upwards to the root of the repository, but never of the home or above it.
 
     Raises:
@@ -129,19 +129,19 @@ def find(start: Path) -> FolderFile | None:
             if text is None:
                 continue
             if _is_about_us(name, text):
-                return FolderFile(folder / name, text)
+                return ProjectFile(folder / name, text)
             looked_at += _OUR_NAME.search(text) is not None
             if looked_at > LOOKED_AT:
                 raise UserError(
-                    f"{shown(start, _PATH)} and the folders above it have more than {LOOKED_AT} pyproject.toml files "
-                    "with a key codeact that is not in [tool]: put a codeact.toml beside the notebook."
+                    f"{truncate_for_error(start, _PATH)} and the folders above it have more than {LOOKED_AT} "
+                    "pyproject.toml files with a key codeact that is not in [tool]: put a codeact.toml beside the notebook."
                 )
         if os.path.lexists(folder / ".git"):
             return None
     return None
 
 
-def here() -> FolderFile | None:
+def find_project_file() -> ProjectFile | None:
     """The file for the working folder; nothing where that folder was removed.
 
     Raises:
@@ -211,5 +211,5 @@ def _read(path: Path) -> bytes | None:
         if not os.path.lexists(path):  # nobody can tell: the folder is not for us to look into
             return None
         raise UserError(
-            f"{shown(path, _PATH)} cannot be read ({error.strerror}): make it readable, or move it away."
+            f"{truncate_for_error(path, _PATH)} cannot be read ({error.strerror}): make it readable, or move it away."
         ) from None

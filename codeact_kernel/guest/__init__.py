@@ -19,7 +19,7 @@ __all__ = ["Module", "Pack", "modules"]
 
 PACK = Path(__file__).with_name("stdlib.zip")
 LIBRARY = "/python/lib/python3.14/"
-"""Where the guest's own modules say they come from; `stock.py` compiles with the same."""
+"""Where the guest's own modules say they come from; `build_guest.py` compiles with the same."""
 PYC_HEADER = 16
 _ZONES = "zones/"
 

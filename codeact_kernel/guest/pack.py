@@ -11,7 +11,7 @@ speaks another one.
     lib/<path>.py, lib/<path>.pyc            a pair for each module
     zones/<name>                             the rules of a time zone, as `zoneinfo` reads them
 
-The build hook uses this file before the package is installed: beside `stock.py` it imports nothing of ours.
+The build hook uses this file before the package is installed: beside `build_guest.py` it imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def is_current(target: Path) -> bool:
 def recipe() -> dict[str, str]:
     """What decides the contents of a pack: the versions of its ingredients, and the code that makes it."""
     versions = {name: importlib.metadata.version(name) for name in INGREDIENTS}
-    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("pack.py", "stock.py"))
+    code = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("pack.py", "build_guest.py"))
     return {**versions, "recipe": hashlib.sha256(code).hexdigest()}
 
 

@@ -87,7 +87,7 @@ def _demo(arguments: Namespace) -> int:
 
 
 def _doctor(arguments: Namespace) -> int:
-    from ..configuration import environment, here, resolve
+    from ..configuration import environment, find_project_file, resolve
     from ..doctor import Finding, as_data, examine, line, summary
     from ..errors import UserError
     from ..session import Session
@@ -102,7 +102,7 @@ def _doctor(arguments: Namespace) -> int:
                 print(line(finding), flush=True)
 
         try:
-            folder = here()
+            folder = find_project_file()
             settings = resolve([*([folder.layer()] if folder else []), environment()]).settings
         except UserError as error:
             settings = Settings()

@@ -103,10 +103,10 @@ class _Client(NotebookClient):
         transient = msg.get("content", {}).get("transient")
         told = transient.get("codeact") if isinstance(transient, dict) else None
         if isinstance(told, dict):
-            self._heard(told, cell_index)
+            self._on_output(told, cell_index)
         return super().process_message(msg, cell, cell_index)
 
-    def _heard(self, told: Mapping[str, Any], cell_index: int) -> None:
+    def _on_output(self, told: Mapping[str, Any], cell_index: int) -> None:
         prompt = self.prompts.setdefault(cell_index, _Prompt(f"cell {cell_index + 1}"))
         prompt.text = _harmless(told.get("ask")) or prompt.text
         prompt.state = _harmless(told.get("state"))[:40]

@@ -36,7 +36,7 @@ from ..settings import Limits
 from .draft import Draft, Piece
 from .program import ONE_BLOCK, Found, find_program
 
-__all__ = ["Extracted", "Piece", "Reader"]
+__all__ = ["AnswerParser", "Extracted", "Piece"]
 
 ANSWER_CHARACTERS = 1 << 20
 """All that is read of one answer, thoughts included."""
@@ -69,7 +69,7 @@ class Extracted:
     notice: str = ""
 
 
-class Reader:
+class AnswerParser:
     """Reads one answer. How the text is cut into pieces makes no difference to what is found.
 
     Args:

@@ -18,7 +18,7 @@ from .base import ModelClient
 from .http_errors import listed, shown_url
 from .openai_client import OpenAIClient
 
-__all__ = ["DEFAULT_MODEL", "NoModel", "choose_model"]
+__all__ = ["DEFAULT_MODEL", "NoModelConfigured", "choose_model"]
 
 DEFAULT_MODEL = "gpt-4.1-mini"
 OPENAI_URL = "https://api.openai.com/v1"
@@ -32,7 +32,7 @@ THREE_WAYS = (
 )
 
 
-class NoModel(ModelError):
+class NoModelConfigured(ModelError):
     """Nothing is configured and nothing was found."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ async def choose_model(settings: Settings, environ: Mapping[str, str]) -> ModelC
     url = ollama_url(environ.get("OLLAMA_HOST", ""))
     pulled = await ollama_models(url)
     if pulled is None:
-        raise NoModel
+        raise NoModelConfigured
     name = pick_ollama(pulled, settings.model)
     return OpenAIClient(name, base_url=f"{url}/v1", name=f"{name} (Ollama)", limits=settings.limits)
 

@@ -17,7 +17,7 @@ from .base import Delta, Message
 from .bounded_http import make_client_options
 from .function_calls import get_field
 from .http_errors import Endpoint, Failure, explain, shown_url
-from .stream_accumulator import Tally
+from .stream_accumulator import StreamAccumulator
 from .usage import estimate
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class OpenAIClient:
         Raises:
             ModelError: no usable answer; one sentence, never with the key.
         """
-        tally = Tally()
+        tally = StreamAccumulator()
         async with self._open() as client:
             chunks = await self._guarded(self._ask(client, messages, functions))
             async with chunks:
@@ -248,7 +248,7 @@ class OpenAIClient:
                 retryable=True,
             ) from None
 
-    def _check(self, tally: Tally) -> None:
+    def _check(self, tally: StreamAccumulator) -> None:
         url = self._endpoint.url
         if not tally.chunks:
             raise ModelError(
@@ -262,7 +262,7 @@ class OpenAIClient:
             raise ModelError(f"The content filter at {url} withheld the answer: word the prompt differently.")
 
 
-async def read_piece(chunks: AsyncStream[object], tally: Tally) -> str | None:
+async def read_piece(chunks: AsyncStream[object], tally: StreamAccumulator) -> str | None:
     """Read up to the next chunk that has a part of the answer.
 
     Returns:

@@ -11,7 +11,7 @@ from typing import cast
 from ..types import Usage
 from .function_calls import FunctionCall, get_field
 
-__all__ = ["Tally"]
+__all__ = ["StreamAccumulator"]
 
 REFUSAL_CHARACTERS = 2_000
 """More of a refusal than is shown."""
@@ -20,7 +20,7 @@ ANSWER_FIELDS = ("content", "reasoning", "reasoning_content", "reasoning_details
 
 
 @dataclass(slots=True)
-class Tally:
+class StreamAccumulator:
     """What is known of one answer so far."""
 
     chunks: int = 0

@@ -16,7 +16,7 @@ from typing import cast
 
 from ..settings import Limits
 from .needless_imports import Cleaned, without_needless_imports
-from .program_facts import Reading
+from .program_facts import ProgramFacts
 from .report import Problem, Report, Site, ToolFacts
 from .rules import find_problems
 from .syntax import describe, may_be_newer, without_spaces
@@ -78,7 +78,7 @@ def _check(
     direct: Collection[str],
 ) -> Report:
     tree = ast.parse(program)
-    reading = Reading()
+    reading = ProgramFacts()
     reading.visit(tree)
     rules = find_problems(reading, tools, modules, known, direct)
     problems = [problem for rule in rules for problem in islice(rule, MANY)]

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from .coroutines import dropped_coroutines
 from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
 
-__all__ = ["CALLERS", "Binding", "Call", "Import", "Reading", "Scope", "Use"]
+__all__ = ["CALLERS", "Binding", "Call", "Import", "ProgramFacts", "Scope", "Use"]
 
 CALLERS = frozenset({"call_tool", "call_tool_async"})
 
@@ -118,7 +118,7 @@ class Import:
     instead_of: tuple[Import, ...] = ()
 
 
-class Reading(ast.NodeVisitor):
+class ProgramFacts(ast.NodeVisitor):
     """What one program says. A decorator, a default and an annotation are read in the scope of their function."""
 
     def __init__(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
-from .program_facts import Reading, Scope, Use
+from .program_facts import ProgramFacts, Scope, Use
 
 __all__ = ["CallGraph"]
 
@@ -17,7 +17,7 @@ class CallGraph:
     """The named functions of one program that its top level reaches. A function that is named where code runs counts as
     called, and so does every method of that name: the graph may hold too many functions, never too few."""
 
-    def __init__(self, reading: Reading, *, counts: Callable[[Use], bool] = lambda use: True) -> None:
+    def __init__(self, reading: ProgramFacts, *, counts: Callable[[Use], bool] = lambda use: True) -> None:
         """
         Args:
             counts: whether what is named at a place may be called from there.

@@ -8,7 +8,7 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import cast
 
-from .program_facts import CALLERS, Call, Import, Reading, Use
+from .program_facts import CALLERS, Call, Import, ProgramFacts, Use
 from .reachable import CallGraph
 from .report import Problem, ToolFacts, quote
 
@@ -50,7 +50,7 @@ CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
 def find_problems(
-    reading: Reading,
+    reading: ProgramFacts,
     tools: Mapping[str, ToolFacts],
     modules: Container[str],
     known: Container[str],
@@ -91,7 +91,7 @@ class _Library:
 
 
 def _wrong_imports(
-    reading: Reading, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
+    reading: ProgramFacts, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
 ) -> Iterator[Problem]:
     graph = CallGraph(reading, counts=lambda use: not use.guarded)
     for found in filter(library.lacks, reading.imports):
@@ -122,7 +122,7 @@ def _wrong_imports(
             yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
 
 
-def _direct_tools(reading: Reading, direct: Collection[str]) -> Iterator[Problem]:
+def _direct_tools(reading: ProgramFacts, direct: Collection[str]) -> Iterator[Problem]:
     calls = {
         use.name: use.line for use in reversed(reading.uses) if use.name in direct and use.scope.means_global(use.name)
     }
@@ -145,7 +145,7 @@ def _named(call: Call) -> str:
 
 
 def _rebound_tools(
-    reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts], library: _Library
+    reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], library: _Library
 ) -> Iterator[Problem]:
     seen = set[str]()
     # `x = x(...)` in a function: there `x` is no tool any more, and has no value yet.
@@ -171,7 +171,7 @@ def _rebound_tools(
 
 
 def _wrong_calls(
-    reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
+    reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
 ) -> Iterator[Problem]:
     for call in reading.calls:
         if call.name in reading.module.bound or not call.scope.means_global(call.name) or not graph.runs(call.scope):
@@ -185,7 +185,7 @@ def _wrong_calls(
             yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
 
 
-def _wrong_awaits(reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+def _wrong_awaits(reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
     """What would fail only after the tool was called, or do nothing. A plain `await tool(...)` works."""
     for name, line in reading.dropped:
         fault = f"calls {quote(name)}, which is an `async def`, without `await`, so that nothing happens"
@@ -206,7 +206,7 @@ def _wrong_awaits(reading: Reading, graph: CallGraph, tools: Mapping[str, ToolFa
             yield Problem.at(node.lineno, fault, remedy)
 
 
-def _wrong_call_tool(call: Call, reading: Reading, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+def _wrong_call_tool(call: Call, reading: ProgramFacts, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
     if not (name := _named(call)):
         return
     line, others = call.node.lineno, call.node.args[1:]
@@ -250,7 +250,7 @@ def _too_many(given: int, taken: int) -> str:
 
 
 def _undefined_names(
-    reading: Reading,
+    reading: ProgramFacts,
     graph: CallGraph,
     tools: Mapping[str, ToolFacts],
     library: _Library,

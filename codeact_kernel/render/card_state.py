@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from ..types import JSONObject, JSONValue, Raised
+from ..types import CallError, JSONObject, JSONValue
 from .code import lines_of
 from .escaping import clip, escaped, plain
 from .shared import as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
@@ -70,7 +70,7 @@ def _row(row: CallRow) -> JSONObject:
         "line": row.call.line,
         "text": call_text(row),
         "end": call_end(row) if answer is not None else "",
-        "wrong": isinstance(answer, Raised),
+        "wrong": isinstance(answer, CallError),
         "over": answer is not None,
         "ms": round(row.took * 1e3),
         "by": decided(row),

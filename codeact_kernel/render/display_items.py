@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 from ..json_size import take_beginning
-from ..types import JSONObject, JSONValue, Shown
+from ..types import DisplayItem, JSONObject, JSONValue
 from .escaping import clip, for_html, one_line, plain
 from .html import table_html
 from .markdown_html import prose_html
-from .shared import Table, table_of, value_block
+from .shared import TextTable, table_of, value_block
 from .text import table_lines
 
 __all__ = ["Bundle", "shown_bundle", "text_bundle", "title_bundle"]
@@ -33,7 +33,7 @@ _EMBED: dict[str, Any] = {
 }
 
 
-def shown_bundle(item: Shown, picture: str = "") -> Bundle:
+def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
     """What shows `item`, without its title where the kind has no place for one.
 
     Args:
@@ -57,7 +57,7 @@ def shown_bundle(item: Shown, picture: str = "") -> Bundle:
             return _text(str(item.data))
 
 
-def text_bundle(item: Shown) -> Bundle:
+def text_bundle(item: DisplayItem) -> Bundle:
     """Show the beginning of `item` as text, in milliseconds: for a program whose items take too long to draw."""
     match item.kind:
         case "table":
@@ -70,7 +70,7 @@ def text_bundle(item: Shown) -> Bundle:
     return _text(clip(text, _TEXT))
 
 
-def title_bundle(item: Shown) -> Bundle | None:
+def title_bundle(item: DisplayItem) -> Bundle | None:
     """What stands above `item`; nothing where it has no title, or one inside."""
     if not item.title or item.kind == "chart":
         return None
@@ -84,23 +84,23 @@ def _text(text: str) -> Bundle:
     return {"text/plain": plain(text), "text/html": html}, {}
 
 
-def _table(item: Shown) -> Bundle:
+def _table(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
 
-    def table(rows: int) -> Table:
+    def table(rows: int) -> TextTable:
         return table_of(data["columns"], data["rows"], data["total"], rows)
 
     html = table_html(table(_ROWS), ";padding:6px 0;max-height:30em")
     return {"text/plain": "\n".join(table_lines(table(_ROWS_OF_TEXT))), "text/html": html}, {}
 
 
-def _markdown(item: Shown) -> Bundle:
+def _markdown(item: DisplayItem) -> Bundle:
     text = str(item.data)
     html = prose_html(text) if len(text) <= _MARKDOWN else None
     return _text(text) if html is None else ({"text/plain": plain(text), "text/html": html}, {})
 
 
-def _chart(item: Shown, picture: str) -> Bundle:
+def _chart(item: DisplayItem, picture: str) -> Bundle:
     # No HTML beside it: exports would take that for the chart, and leave out the picture that a page adds to the file.
     spec = cast("JSONObject", _harmless(item.data))
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
@@ -142,7 +142,7 @@ def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
             yield from _data(one)
 
 
-def _image(item: Shown) -> Bundle:
+def _image(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
     mime, size = data["mime"], len(data["base64"]) * 3 // 4
     form = "PNG" if mime == "image/png" else "JPEG"

@@ -5,12 +5,12 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 
 from __future__ import annotations
 
-from ..types import STOPPED, Raised
+from ..types import STOPPED, CallError
 from .code import highlighted
 from .colours import VARIABLES, coloured
 from .escaping import clip, escaped, for_html
 from .file_list import files_html
-from .shared import Table, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from .shared import TextTable, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]
@@ -84,7 +84,7 @@ def _calls(calls: list[CallRow]) -> str:
     rows = [_call(row) for row in calls[:_MAX_CALLS]]
     if len(calls) > _MAX_CALLS:
         rows.append(f"<tr>{_tag('td', 'text-align:left', f'… {len(calls) - _MAX_CALLS:,} more calls')}</tr>")
-    raised = [row.answer for row in calls if isinstance(row.answer, Raised)]
+    raised = [row.answer for row in calls if isinstance(row.answer, CallError)]
     stopped = sum(answer.message.startswith(STOPPED) for answer in raised)
     failed = len(raised) - stopped
     words = _count(len(calls)) + (f", {failed} failed or denied" if failed else "")
@@ -100,7 +100,7 @@ def _calls(calls: list[CallRow]) -> str:
 
 def _call(row: CallRow) -> str:
     cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
-    wrong = f";{coloured('red')}" if isinstance(row.answer, Raised) else ""
+    wrong = f";{coloured('red')}" if isinstance(row.answer, CallError) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
@@ -134,7 +134,7 @@ def _end(transcript: Transcript) -> str:
     return _pre(value_block(result.value))
 
 
-def table_html(table: Table, more: str = "") -> str:
+def table_html(table: TextTable, more: str = "") -> str:
     """A table; `more` is style of the box around it."""
     cell = "padding:3px 10px;white-space:pre-wrap"
     sides = ["right" if numeric else "left" for numeric in table.numeric]

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from ..types import JSONObject, JSONValue, ProgramFailure, Raised, TurnResult
+from ..types import CallError, JSONObject, JSONValue, ProgramFailure, TurnResult
 from .escaping import arguments_text, clip, one_line, plain, value_text
 from .transcript import CallRow, Transcript
 
 __all__ = [
     "MAX_ROWS",
-    "Table",
+    "TextTable",
     "as_table",
     "call_end",
     "call_text",
@@ -31,7 +31,7 @@ _ROW_CHARACTERS, _CELL_CHARACTERS = 1_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class TextTable:
     """Rows of text; `left_out` says which rows and columns are not shown, `numeric` which columns hold numbers."""
 
     columns: list[str]
@@ -40,7 +40,7 @@ class Table:
     numeric: list[bool]
 
 
-def as_table(value: JSONValue) -> Table | None:
+def as_table(value: JSONValue) -> TextTable | None:
     """A list of objects as a table; `None` for everything else."""
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
@@ -50,7 +50,7 @@ def as_table(value: JSONValue) -> Table | None:
     return table_of(names, cells, len(rows)) if names else None
 
 
-def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> Table:
+def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> TextTable:
     """The first of so many rows, and the first columns, as text."""
     columns, shown = names[:MAX_COLUMNS], rows[:most_rows]
     most = min(_CELL_CHARACTERS, _ROW_CHARACTERS * most_rows // max(1, len(columns) * len(shown)))
@@ -58,7 +58,7 @@ def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_row
     cells = [[_cell(value, most) for value in row[: len(columns)]] for row in shown]
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
     left_out = ", ".join(f"{number:,} more {what}{'' if number == 1 else 's'}" for number, what in missing if number)
-    return Table([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
+    return TextTable([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
 
 
 def call_text(row: CallRow) -> str:
@@ -112,7 +112,7 @@ def call_end(row: CallRow) -> str:
         return "…"
     if not row.end:
         answer = row.answer
-        if isinstance(answer, Raised):
+        if isinstance(answer, CallError):
             row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.kept is not None:
             row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..types import TurnResult
 from .escaping import clip, escaped, one_line, plain
 from .file_list import files_text
-from .shared import Table, as_table, call_end, call_text, decided, error_text, footer, value_block
+from .shared import TextTable, as_table, call_end, call_text, decided, error_text, footer, value_block
 from .transcript import Attempt, Transcript
 
 __all__ = ["table_lines", "to_text", "value_lines"]
@@ -39,7 +39,7 @@ def value_lines(result: TurnResult) -> list[str]:
     return [value_block(result.value)] if table is None else table_lines(table)
 
 
-def table_lines(table: Table) -> list[str]:
+def table_lines(table: TextTable) -> list[str]:
     """A table in columns of text."""
     cells = [[one_line(cell) for cell in row] for row in (table.columns, *table.rows)]
     widths = [min(60, max(len(row[column]) for row in cells)) for column in range(len(table.columns))]

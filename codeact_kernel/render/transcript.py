@@ -5,29 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..events import (
-    CallAnswered,
-    CallAsked,
-    CallDecided,
-    CallOpened,
+    ApprovalDecided,
+    ApprovalRequested,
+    CallFinished,
     CallProgressed,
-    DataMoved,
+    CallRequested,
+    DataTransferred,
     Event,
-    ModelAsked,
+    ModelRequested,
     Notice,
     OutputWritten,
     ProgramDelta,
     ProgramReady,
     ProgramWithdrawn,
-    RepairStarted,
-    ReviewAsked,
+    RetryStarted,
     ReviewDecided,
+    ReviewRequested,
     RunFinished,
     RunStarted,
     TextDelta,
     TurnFinished,
     TurnStarted,
 )
-from ..types import Answer, Decision, Isolation, ToolCall, TurnResult
+from ..types import CallOutcome, Decision, Isolation, ToolCall, TurnResult
 
 __all__ = ["Attempt", "Batch", "CallRow", "Transcript"]
 
@@ -48,7 +48,7 @@ class CallRow:
 
     call: ToolCall
     decision: Decision | None = None
-    answer: Answer | None = None
+    answer: CallOutcome | None = None
     took: float = 0.0
     asked: bool = False
     batch: int = 0
@@ -92,10 +92,10 @@ class Attempt:
         """A call that the program makes."""
         row = self.rows[call.id] = CallRow(call)
         self.calls.append(row)
-        if call.together > 1:
+        if call.batch_size > 1:
             batch = self.batches[-1]
-            if batch.size != call.together or batch.opened == batch.size:
-                self.batches.append(batch := Batch(call.together))
+            if batch.size != call.batch_size or batch.opened == batch.size:
+                self.batches.append(batch := Batch(call.batch_size))
             batch.opened += 1
             row.batch = len(self.batches) - 1
 
@@ -149,7 +149,7 @@ class Transcript:
                 self.ask, self.model, self.note = ask, model, note
             case Notice(text=text):
                 self.notices.append(text)
-            case ModelAsked():
+            case ModelRequested():
                 self._begin_answer()
             case TextDelta(text=text):
                 self.prose = _bounded(self.prose + text)
@@ -160,7 +160,7 @@ class Transcript:
                 self._writing, self._answered = False, True
             case ProgramWithdrawn():
                 self._withdraw()
-            case ReviewAsked(program=program, problem=problem):
+            case ReviewRequested(program=program, problem=problem):
                 self.review = (program, problem)
             case ReviewDecided(program=program):
                 self.review = None
@@ -169,31 +169,31 @@ class Transcript:
                     self.notices = [*dict.fromkeys([*self.notices, "You changed the program before it ran."])]
             case RunStarted(run=run, isolation=isolation):
                 self.phase, self.run, self.isolation = "running", run, isolation
-            case DataMoved(name=name, done=done, total=total):
+            case DataTransferred(name=name, done=done, total=total):
                 self.moving = f"{name}: {done:,} of {total:,} values read"
             case RunFinished():
                 self.moving = ""
             case OutputWritten(text=text):
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
-            case CallOpened(call=call):
+            case CallRequested(call=call):
                 self.attempts[-1].open(call)
-            case CallAsked(call=call):
+            case ApprovalRequested(call=call):
                 self._row(call).asked = True
                 self.waiting += 1
-            case CallDecided(call=call, decision=decision):
+            case ApprovalDecided(call=call, decision=decision):
                 row = self._row(call)
                 self.waiting -= row.waits
                 row.decision = decision
             case CallProgressed(run=run, call=call, done=done, total=total, text=text):
                 if self.has_row(run, call.id):  # a tool that was given up may talk on while the next program runs
                     self._row(call).progress = (done, total, text)
-            case CallAnswered(call=call, answer=answer, took=took):
+            case CallFinished(call=call, answer=answer, took=took):
                 row = self._row(call)
                 self.waiting -= row.waits
                 row.answer, row.took = answer, took
                 self.attempts[-1].batches[row.batch].over += 1
-            case RepairStarted(reason=reason):
+            case RetryStarted(reason=reason):
                 if self._answered:
                     self.attempts[-1].reason = reason
                 else:

@@ -11,10 +11,10 @@ from ..settings import Limits
 from . import backends
 from .worker_client import Worker, prepare
 
-__all__ = ["Choice"]
+__all__ = ["BackendSelector"]
 
 
-class Choice:
+class BackendSelector:
     """Starts workers of one backend.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 
 from ..import_guard import trusted_path
 
-__all__ = ["Child", "apart", "python"]
+__all__ = ["Child", "isolated_popen_kwargs", "python"]
 
 # No secret of the person's lives in these; without them a Python in an unusual place does not find its packages, and
 # one on Windows not its libraries.
@@ -34,7 +34,7 @@ def python(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)  # -P: a folder beside the notebook is not imported for ours
 
 
-def apart() -> Mapping[str, Any]:
+def isolated_popen_kwargs() -> Mapping[str, Any]:
     """How a child is started: with next to no environment, and in a session of its own: interrupts are not for it."""
     own: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
@@ -49,7 +49,7 @@ def apart() -> Mapping[str, Any]:
     return {"env": environment, "cwd": os.path.abspath(os.sep), **pipes, **own}
 
 
-class _Line(Protocol):
+class _StdinWriter(Protocol):
     def write(self, data: bytes) -> None: ...
     def close(self) -> None: ...
 
@@ -130,7 +130,7 @@ class Child(asyncio.SubprocessProtocol):
     """
 
     _transport: asyncio.SubprocessTransport
-    _line: _Line
+    _line: _StdinWriter
 
     def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -149,12 +149,16 @@ class Child(asyncio.SubprocessProtocol):
         """
         loop = asyncio.get_running_loop()
         if sys.platform == "win32":  # its loop cannot wait for a pipe of ours
-            transport, child = await loop.subprocess_exec(lambda: cls(heard, ended), *command, **apart())
+            transport, child = await loop.subprocess_exec(
+                lambda: cls(heard, ended), *command, **isolated_popen_kwargs()
+            )
             child._line = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
             return child
         pipes = _Pipes(heard, ended)
         try:
-            _, child = await loop.subprocess_exec(lambda: cls(heard, ended), *command, **{**apart(), **pipes.theirs})
+            _, child = await loop.subprocess_exec(
+                lambda: cls(heard, ended), *command, **{**isolated_popen_kwargs(), **pipes.theirs}
+            )
         except BaseException:
             pipes.close()
             raise

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 
 from ..types import JSONObject
 
-__all__ = ["ANSWER_STEP", "SHORTEST_PART", "Refused", "Steps"]
+__all__ = ["ANSWER_STEP", "SHORTEST_PART", "Chunking", "Rejected"]
 
 SHORTEST_PART = 1_000
 """Characters of a piece that is not the last: many small ones take more memory than what they hold."""
@@ -25,16 +25,16 @@ ANSWER_STEP = 1 << 16
 """Characters of an answer that go to the guest at once, so 256 KiB at most."""
 
 
-class Refused(Exception):
+class Rejected(Exception):
     """What the guest asked for is not to be had; the text goes to the guest."""
 
 
-class Steps:
+class Chunking:
     """Gathers the pieces of operations and hands answers out in pieces. What it gets is hostile.
 
     Args:
-        read: makes an operation of its whole text; raises `Refused`.
-        serve: its answer; raises `Refused`.
+        read: makes an operation of its whole text; raises `Rejected`.
+        serve: its answer; raises `Rejected`.
         longest: characters of an operation.
     """
 
@@ -62,14 +62,14 @@ class Steps:
                 text, self._parts, self._size = "".join(self._parts), [], 0
                 return self.whole(self._read(text))
             return self._next_piece()
-        except Refused as refusal:
+        except Rejected as refusal:
             return f"!{refusal}"
 
     def whole(self, operation: JSONObject) -> str:
         """The answer to an operation, or its first piece."""
         try:
             answer = self._serve(operation)
-        except Refused as refusal:
+        except Rejected as refusal:
             return f"!{refusal}"
         if len(answer) <= ANSWER_STEP:
             return f"={answer}"
@@ -78,13 +78,13 @@ class Steps:
 
     def _gather(self, at: object, text: object, last: bool) -> None:
         if not isinstance(text, str) or type(at) is not int or (len(text) < SHORTEST_PART and not last):
-            raise Refused("a message needs its place and text")
+            raise Rejected("a message needs its place and text")
         if at == 0:  # whoever began the operation before this one gave it up: it had no memory left, for example
             self._parts, self._size = [], 0
         elif at != self._size:
-            raise Refused("a piece out of place")
+            raise Rejected("a piece out of place")
         if at + len(text) > self._longest:
-            raise Refused(f"a message of over {self._longest:,} characters")
+            raise Rejected(f"a message of over {self._longest:,} characters")
         self._parts.append(text)
         self._size += len(text)
 
@@ -92,7 +92,7 @@ class Steps:
         start, self._given = self._given, self._given + ANSWER_STEP
         piece = self._answer[start : self._given]
         if not piece:
-            raise Refused("there is no more")
+            raise Rejected("there is no more")
         if self._given < len(self._answer):
             return f"+{piece}"
         self._answer = ""

@@ -11,8 +11,8 @@
     module(name), source(name)        from the pack, or null
     result(...)                       the outcome; nothing is accepted after it
 
-Everything that arrives here is hostile. A refusal is a `Refused`, which the guest sees as an exception. `steps.py` says
-how an operation gets here.
+Everything that arrives here is hostile. A refusal is a `Rejected`, which the guest sees as an exception. `chunking.py`
+says how an operation gets here.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from ..errors import BridgeError
 from ..guest import Pack
 from ..guest.sources import own_module
 from ..settings import Limits
-from ..types import JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome
-from .chunking import Refused, Steps
-from .interfaces import Host, Job
+from ..types import CallError, JSONObject, JSONValue, ProgramFailure, RunOutcome
+from .chunking import Chunking, Rejected
+from .interfaces import Host, RunRequest
 
 __all__ = ["HostFunction"]
 
@@ -48,10 +48,10 @@ class HostFunction:
         self._host = host
         self._pack = pack
         self._limits = limits
-        self._job: Job | None = None
+        self._job: RunRequest | None = None
         self._number = 0
         self._size = 0  # of the present operation
-        self._steps = Steps(self._read, self._serve, limits.frame_bytes)
+        self._steps = Chunking(self._read, self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._job_of,
             "write": self._write,
@@ -64,7 +64,7 @@ class HostFunction:
             "result": self._result,
         }
 
-    def begin(self, job: Job, number: int) -> None:
+    def begin(self, job: RunRequest, number: int) -> None:
         """Serve a new run."""
         self._job, self._number, self.outcome = job, number, None
         self._steps.clear()
@@ -89,18 +89,18 @@ class HostFunction:
         try:
             operation = loads(text.encode(), limit=self._limits.frame_bytes, depth=self._limits.depth + 3)
         except (BridgeError, ValueError) as error:
-            raise Refused(str(error)) from None
+            raise Rejected(str(error)) from None
         if not isinstance(operation, dict):
-            raise Refused("no such operation")
+            raise Rejected("no such operation")
         return operation
 
     def _serve(self, operation: JSONObject) -> str:
         name = operation.get("op")
         serve = self._operations.get(name) if isinstance(name, str) else None
         if serve is None:
-            raise Refused("no such operation")
+            raise Rejected("no such operation")
         if self.outcome is not None or (self._job is None and name not in _LIBRARY):
-            raise Refused("the run is over")
+            raise Rejected("the run is over")
         return to_text(serve(operation))
 
     def _job_of(self, _: JSONObject) -> JSONValue:
@@ -120,10 +120,10 @@ class HostFunction:
     def _call(self, operation: JSONObject) -> JSONValue:
         arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
         if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
-            raise Refused("a call needs its arguments and line, and how many there are")
+            raise Rejected("a call needs its arguments and line, and how many there are")
         most = self._limits.arguments_bytes
         if self._size > most // 8 and (size := len(to_text(arguments).encode())) > most:
-            raise Refused(f"arguments of {size:,} bytes, the limit is {most:,}")
+            raise Rejected(f"arguments of {size:,} bytes, the limit is {most:,}")
         name = _text(operation, "name")[:LONGEST_NAME]
         line = line if 0 < line <= LAST_LINE else 0
         call = self._host.open_call(name, arguments, line, max(1, together))
@@ -132,7 +132,7 @@ class HostFunction:
     def _wait(self, operation: JSONObject) -> JSONValue:
         calls, seconds = operation.get("calls"), operation.get("seconds")
         if not isinstance(calls, list) or not (seconds is None or type(seconds) in (int, float)):
-            raise Refused("wait needs calls and seconds")
+            raise Rejected("wait needs calls and seconds")
         wanted = {call for call in calls if type(call) is int}
         timeout = _seconds(seconds) if isinstance(seconds, (int, float)) else None
         return self._answers(wanted, timeout)
@@ -140,10 +140,10 @@ class HostFunction:
     def _answers(self, calls: set[int], seconds: float | None) -> JSONValue:
         answers: list[JSONValue] = []
         for call, answer in self._host.wait_answers(calls, seconds):
-            if isinstance(answer, Raised):
+            if isinstance(answer, CallError):
                 answers.append([call, False, [answer.kind, answer.message]])
             elif answer.kept is not None:
-                answers.append([call, None, answer.kept.told])
+                answers.append([call, None, answer.kept.guest_ref])
             else:
                 answers.append([call, True, answer.value])
         return answers
@@ -151,7 +151,7 @@ class HostFunction:
     def _sleep(self, operation: JSONObject) -> JSONValue:
         seconds = operation.get("seconds")
         if not isinstance(seconds, (int, float)):
-            raise Refused("sleep needs seconds")
+            raise Rejected("sleep needs seconds")
         time.sleep(_seconds(seconds))  # the run's clock, in the kernel, ends a sleep that is too long
         return None
 
@@ -178,11 +178,11 @@ class HostFunction:
         fields = {name: value for name, value in operation.items() if name != "op"}
         size = len(to_text(fields.get("value")).encode())
         if size > self._limits.value_bytes:
-            raise Refused(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
+            raise Rejected(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
         try:
             self.outcome = _named(outcome_from_json(fields), self._limits)
         except BridgeError as error:
-            raise Refused(str(error)) from None
+            raise Rejected(str(error)) from None
         return None
 
 
@@ -203,5 +203,5 @@ def _seconds(number: float) -> float:
 def _text(operation: JSONObject, name: str) -> str:
     value = operation.get(name)
     if not isinstance(value, str):
-        raise Refused(f"{name} is no text")
+        raise Rejected(f"{name} is no text")
     return value

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from ..types import Answer, JSONObject, RunOutcome, Stream
+from ..types import CallOutcome, JSONObject, RunOutcome, Stream
 
-__all__ = ["Backend", "Dispatch", "Host", "Job"]
+__all__ = ["Backend", "Dispatch", "Host", "RunRequest"]
 
 
 class Dispatch(Protocol):
-    """The one host function that a guest can call: a message in, its answer out; see `steps.py`. Never raises because
-    of what the guest sends.
+    """The one host function that a guest can call: a message in, its answer out; see `chunking.py`. Never raises
+    because of what the guest sends.
     """
 
     def __call__(self, message: Mapping[str, object]) -> str:
@@ -24,7 +24,7 @@ class Dispatch(Protocol):
         ...
 
 
-class Job(Protocol):
+class RunRequest(Protocol):
     """What a guest is to run."""
 
     @property
@@ -44,7 +44,7 @@ class Host(Protocol):
         """Send a call off; its id. Waits first when too many calls are in flight."""
         ...
 
-    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, Answer]]:
+    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:
         """The answers there are to `calls`: at least one, unless `seconds` ran out."""
         ...
 

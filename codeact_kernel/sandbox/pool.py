@@ -11,7 +11,7 @@ from ..bridge.messages import Run
 from ..errors import SandboxError
 from ..settings import Limits
 from ..types import Isolation, JSONObject, RunOutcome
-from .backend_selector import Choice
+from .backend_selector import BackendSelector
 from .worker_client import AnswerCall, RunClock, Worker, Write
 
 __all__ = ["Pool", "Sandbox"]
@@ -52,7 +52,7 @@ class Sandbox:
         if self._worker is None or not self._worker.usable:
             self._worker = await self._pool.take()
         elif not self._dirty:
-            self._worker = await self._pool.settled(self._worker)
+            self._worker = await self._pool.wait_ready(self._worker)
         self.isolation = self._worker.isolation
         return self.isolation
 
@@ -87,7 +87,7 @@ class Sandbox:
         """Give the worker back; it is killed when its guest was left as the program made it."""
         worker, self._worker = self._worker, None
         if worker is not None:
-            await self._pool.give_back(worker, clean=not self._dirty and not broken)
+            await self._pool.release(worker, clean=not self._dirty and not broken)
 
 
 class Pool:
@@ -101,8 +101,8 @@ class Pool:
         preparing: what takes long at this moment, in words (the first ever start compiles the guest), or empty.
     """
 
-    def __init__(self, choice: Choice | str, limits: Limits) -> None:
-        self.choice = Choice(choice) if isinstance(choice, str) else choice
+    def __init__(self, choice: BackendSelector | str, limits: Limits) -> None:
+        self.choice = BackendSelector(choice) if isinstance(choice, str) else choice
         self.limits = limits
         self.preparing = ""
         self._closed = False
@@ -134,7 +134,7 @@ class Pool:
         if self._spare is None or (self._spare.done() and _failed(self._spare)):
             self._spare = asyncio.create_task(self._start())
 
-    async def prove(self) -> None:
+    async def ensure_started(self) -> None:
         """See that a backend comes up that was asked for and may refuse: before anything else is spent on it.
 
         Raises:
@@ -177,11 +177,11 @@ class Pool:
             finally:
                 await sandbox.close(broken=broken)
 
-    async def give_back(self, worker: Worker, *, clean: bool) -> None:
+    async def release(self, worker: Worker, *, clean: bool) -> None:
         """Keep a clean worker as the spare; kill any other, and warm another up."""
         worn = 2 * worker.busy_seconds > self.limits.cpu_seconds  # there must be time left for a whole run
         if clean and worker.usable and self._spare is None and not worn and not self._closed:
-            self._spare = asyncio.create_task(self.settled(worker))
+            self._spare = asyncio.create_task(self.wait_ready(worker))
             return
         await worker.kill()
         self.warm()
@@ -205,7 +205,7 @@ class Pool:
         for worker in list(self._workers):
             await worker.kill()
 
-    async def settled(self, worker: Worker) -> Worker:
+    async def wait_ready(self, worker: Worker) -> Worker:
         """The worker once its guest is clean again, or another one.
 
         Raises:
@@ -213,7 +213,7 @@ class Pool:
         """
         try:
             async with asyncio.timeout(RESET_SECONDS):
-                await worker.settle()
+                await worker.wait_ready()
         except (SandboxError, TimeoutError):
             await worker.kill()
             return await self._start()

@@ -11,13 +11,13 @@ import sys
 from ..configuration import from_environment
 from ..errors import CodeActError
 from ..settings import Limits
-from .backend_selector import Choice
+from .backend_selector import BackendSelector
 
 __all__: list[str] = []
 
 
 async def _prepare(backend: str) -> None:
-    choice = Choice(backend)
+    choice = BackendSelector(backend)
     worker = await choice.start(Limits(), print)
     print(f"The sandbox is ready: {worker.isolation}.")
     if choice.passed_over:

@@ -1,4 +1,4 @@
-"""The host side of one worker: start it, run a program in it, stop the clock, kill it. `worker.py` is the other end."""
+"""The host side of one worker: start it, run a program in it, stop the clock, kill it. The other end is `worker_main.py`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,28 @@ from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, T
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
 from ..settings import Limits
-from ..types import Answer, Isolation, JSONObject, JSONValue, ProgramFailure, Raised, RunOutcome, Stream, ToolCall
+from ..types import (
+    CallError,
+    CallOutcome,
+    Isolation,
+    JSONObject,
+    JSONValue,
+    ProgramFailure,
+    RunOutcome,
+    Stream,
+    ToolCall,
+)
 from ..wire.codeact_jsonable import tag_floats, untag_floats
 from . import backends
 from .backends import guest_cache
-from .child_process import Child, apart, python
+from .child_process import Child, isolated_popen_kwargs, python
 from .run_clock import RunClock
 from .start_advice import explain_start
 from .worker_main import GAVE_UP
 
 __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
 
-AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[Answer]]
+AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[CallOutcome]]
 """Decides about a call and runs it. Never raises but for cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
 
@@ -42,7 +52,9 @@ async def prepare(say: Callable[[str], None]) -> None:
     if guest_cache.trusted(target):
         return
     say("Compiling the sandbox for this machine: once, about ten seconds…")
-    process = await asyncio.create_subprocess_exec(*python(f"{backends.__name__}.embedded", str(target)), **apart())
+    process = await asyncio.create_subprocess_exec(
+        *python(f"{backends.__name__}.embedded", str(target)), **isolated_popen_kwargs()
+    )
     try:
         _, errors = await process.communicate()
     except asyncio.CancelledError:
@@ -70,7 +82,7 @@ def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[
 
 
 @dataclass(slots=True)
-class _Running:
+class _ActiveRun:
     """One run: what serves it, in which context, and its calls that are under way.
 
     The pipe is heard in the context in which the worker was started, as a spare, by some other cell.
@@ -100,7 +112,7 @@ class Worker:
         self._usable = True
         self._limits = limits
         self._connection = Connection(Speaker.HOST, limits)
-        self._run: _Running | None = None
+        self._run: _ActiveRun | None = None
         self._busy_since = loop.time()
         self._ready: asyncio.Future[bool] = loop.create_future()  # False: nothing more will come
         self._finished: asyncio.Future[RunOutcome | None] = loop.create_future()  # so does None
@@ -128,7 +140,7 @@ class Worker:
         worker = await cls.of(python("codeact_kernel.sandbox.worker_main", json.dumps(configuration)), backend, limits)
         try:
             async with asyncio.timeout(limits.start_seconds):
-                await worker.settle()
+                await worker.wait_ready()
         except TimeoutError:
             await worker.kill()
             raise SandboxError(f"The sandbox was not ready after {limits.start_seconds:g} s.", timed_out=True) from None
@@ -141,10 +153,10 @@ class Worker:
     async def of(cls, command: tuple[str, ...], backend: str, limits: Limits) -> Worker:
         """The host side of a process that speaks the protocol, once it was started."""
         worker = cls(backend, limits)
-        worker._process = await Child.start(command, worker._heard, worker._end)
+        worker._process = await Child.start(command, worker._on_data, worker._end)
         return worker
 
-    async def settle(self) -> None:
+    async def wait_ready(self) -> None:
         """Wait until the worker has a guest for the next run.
 
         Raises:
@@ -163,7 +175,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         started = loop.time()
         self._usable = False
-        self._run = run = _Running(answer, write)
+        self._run = run = _ActiveRun(answer, write)
         try:
             async with clock.running():
                 outcome = await self._talk(job)
@@ -190,7 +202,7 @@ class Worker:
         await self._process.kill()
 
     async def _talk(self, job: Run) -> RunOutcome:
-        await self.settle()
+        await self.wait_ready()
         if self._over:
             await self._lost()
         self._finished = asyncio.get_running_loop().create_future()
@@ -198,21 +210,21 @@ class Worker:
         await asyncio.wait([self._finished])
         return self._finished.result() or await self._lost()
 
-    def _heard(self, data: bytes) -> None:
+    def _on_data(self, data: bytes) -> None:
         """The worker wrote: act on each message at once."""
         if self._over:  # nothing it says counts any more
             return
         try:
             for message in self._connection.feed(data):
-                self._take(message)
+                self._on_message(message)
                 if isinstance(message, CallTool) and self._connection.unread:
                     # What was said after a call is seen after its first step.
-                    asyncio.get_running_loop().call_soon(self._heard, b"")
+                    asyncio.get_running_loop().call_soon(self._on_data, b"")
                     return
         except Exception as error:  # a rule was broken, or what shows the output failed
             self._end(error)
 
-    def _take(self, message: Message) -> None:
+    def _on_message(self, message: Message) -> None:
         run, loop = self._run, asyncio.get_running_loop()
         match message:
             case CallTool() if run:
@@ -235,25 +247,25 @@ class Worker:
             case _:
                 raise BridgeError("a message out of place")
 
-    async def _answer(self, message: CallTool, run: _Running) -> None:
+    async def _answer(self, message: CallTool, run: _ActiveRun) -> None:
         call = ToolCall(
             id=message.call,
             name=message.name,
             arguments=_as_sent(message),
             line=message.line or None,
-            together=min(max(1, message.together), self._limits.calls_per_run),
+            batch_size=min(max(1, message.together), self._limits.calls_per_run),
         )
         try:
             result = await run.answer(call)
         except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
-            result = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
+            result = CallError(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         try:
             match result:
-                case Raised(kind=kind, message=text):
+                case CallError(kind=kind, message=text):
                     self._send(ToolRaised(call.id, kind, text))
                 case _:
                     kept = result.kept
-                    self._send_result(call.id, kept.told if kept else result.value, kept is not None)
+                    self._send_result(call.id, kept.guest_ref if kept else result.value, kept is not None)
         except BridgeError as error:  # a value that is too large for a frame: the program can handle that
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         run.calls.pop(call.id, None)

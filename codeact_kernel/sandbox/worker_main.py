@@ -22,9 +22,9 @@ from ..errors import CodeActError, SandboxError
 from ..guest import Pack
 from ..guest.sources import read_all
 from ..settings import Limits
-from ..types import Answer, JSONObject, Kept, ProgramFailure, Raised, Returned, RunOutcome, Stream
+from ..types import CallError, CallOutcome, CallResult, JSONObject, ProgramFailure, RunOutcome, StoredResult, Stream
 from . import backends, fork_server, lockdown
-from .chunking import Refused
+from .chunking import Rejected
 from .host_function import HostFunction
 from .wait_readable import readable
 
@@ -95,7 +95,7 @@ class Pipe:
             self._messages = self._connection.feed(data)
 
 
-class BridgeHost:
+class GuestHost:
     """Does for the guest what `base.Host` promises, over the pipe."""
 
     def __init__(self, pipe: Pipe, limits: Limits) -> None:
@@ -108,7 +108,7 @@ class BridgeHost:
         self._calls = 0
         self._to_tools = 0
         self._open: set[int] = set()
-        self._answers: dict[int, Answer] = {}
+        self._answers: dict[int, CallOutcome] = {}
         self._printed = 0
         self._tails: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._dropped: dict[Stream, int] = {"stdout": 0, "stderr": 0}
@@ -116,9 +116,9 @@ class BridgeHost:
     def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
         self._to_tools += "." not in name
         if self._to_tools > self._limits.calls_per_run:
-            raise Refused(f"more than {self._limits.calls_per_run:,} tool calls in one run")
+            raise Rejected(f"more than {self._limits.calls_per_run:,} tool calls in one run")
         if self._calls >= self._limits.calls_per_run + self._limits.services_per_run:
-            raise Refused(f"more than {self._limits.services_per_run:,} steps with files and data in one run")
+            raise Rejected(f"more than {self._limits.services_per_run:,} steps with files and data in one run")
         while len(self._open) >= self._limits.calls_in_flight:
             self._receive(None)
         self._calls += 1
@@ -126,10 +126,10 @@ class BridgeHost:
         self._pipe.send(CallTool(self._calls, name, arguments, line, together))
         return self._calls
 
-    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, Answer]]:
+    def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:
         unknown = [call for call in calls if call not in self._open and call not in self._answers]
         if unknown or not calls:
-            raise Refused(f"no call {unknown[:1]} waits for an answer")
+            raise Rejected(f"no call {unknown[:1]} waits for an answer")
         deadline = None if seconds is None else time.monotonic() + max(0.0, seconds)
         while not (ready := [call for call in calls if call in self._answers]):
             if not self._receive(None if deadline is None else max(0.0, deadline - time.monotonic())):
@@ -162,11 +162,13 @@ class BridgeHost:
         message = self._pipe.receive(seconds)
         match message:
             case ToolReturned(call=call, value=value, kept=kept):
-                told = Kept(told=value, sample=None, length=0) if kept and isinstance(value, dict) else None
-                self._answers[call] = Returned(value=None if told else value, kept=told)
+                told = (
+                    StoredResult(guest_ref=value, preview=None, length=0) if kept and isinstance(value, dict) else None
+                )
+                self._answers[call] = CallResult(value=None if told else value, kept=told)
             case ToolRaised(call=call, kind=kind, message=text):
                 denied = kind == "ToolDenied"
-                self._answers[call] = Raised(kind="ToolDenied" if denied else "ToolFailed", message=text)
+                self._answers[call] = CallError(kind="ToolDenied" if denied else "ToolFailed", message=text)
             case _:
                 return False
         self._open.discard(call)
@@ -184,7 +186,7 @@ def rehearse(backend: backends.Backend, function: HostFunction) -> None:
 
 
 def serve(
-    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: BridgeHost, ready: Ready, *, copied: bool
+    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: GuestHost, ready: Ready, *, copied: bool
 ) -> None:
     """Run what the host sends, until the pipe ends; a copy that was `copied` for it, until the guest is used up."""
     number = 0
@@ -215,10 +217,10 @@ def main() -> None:
     """Start, lock down, serve. Whatever goes wrong here is told on stderr, and the process ends."""
     configuration: Configuration = json.loads(sys.argv[1])
     lockdown.die_with(configuration["parent"])
-    limits = Limits(**configuration["limits"])  # type: ignore[arg-type]  # made by `process.py` from a Limits
+    limits = Limits(**configuration["limits"])  # type: ignore[arg-type]  # made by `worker_client.py` from a Limits
     try:
         pipe = Pipe(limits)
-        host = BridgeHost(pipe, limits)
+        host = GuestHost(pipe, limits)
         function = HostFunction(host, Pack.open(), limits)
         make = backends.load(configuration["backend"])
         read_all()

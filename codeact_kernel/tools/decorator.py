@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
-from .schema import DOCSTRING_CHARACTERS, LONGEST_NAME, Contract, contract_of
+from .schema import DOCSTRING_CHARACTERS, LONGEST_NAME, ToolSignature, contract_of
 from .spec import ApprovalMode, Source, Tool, ToolOptions, ToolSpec
 
 __all__ = ["RESERVED", "as_tool", "tool"]
@@ -190,7 +190,7 @@ def _checked(name: object, reserved: bool) -> str:
     raise ToolDefinitionError(f"The tool name {str(name)[:LONGEST_NAME]!r} {fault}: use another, @tool(name=...).")
 
 
-def _warn_of_gaps(contract: Contract) -> None:
+def _warn_of_gaps(contract: ToolSignature) -> None:
     untyped = [parameter.name for parameter in contract.parameters if not parameter.typed]
     if contract.left_out:
         message = (
@@ -214,7 +214,7 @@ def _frames_of_ours() -> int:
     return count
 
 
-def _version(function: Callable[..., object], contract: Contract, *options: object) -> str:
+def _version(function: Callable[..., object], contract: ToolSignature, *options: object) -> str:
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):

@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 
 from ..types import JSONValue
 
-__all__ = ["cleaned", "clipped", "is_tools_own", "told", "without_secrets"]
+__all__ = ["cleaned", "clipped", "is_tools_own", "redact_error", "without_secrets"]
 
 LONGEST_READ = 4_000
 """Characters of a message that are read: a program is told 500."""
@@ -75,7 +75,7 @@ PATHS = re.compile(
 )
 
 
-def told(name: str, error: BaseException, characters: int, arguments: str = "{}") -> str:
+def redact_error(name: str, error: BaseException, characters: int, arguments: str = "{}") -> str:
     """Say what `error`, raised by the tool `name`, may tell the program.
 
     Args:

@@ -13,11 +13,11 @@ from typing import cast
 
 from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
-from ..types import JSONValue, Kept
+from ..types import JSONValue, StoredResult
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
-from .redaction import clipped, is_tools_own, told
-from .shapes import ANY, Shape, merge, seen
+from .redaction import clipped, is_tools_own, redact_error
+from .shapes import ANY, TypeShape, merge, seen
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
 from .to_json import to_json
@@ -55,7 +55,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._tools: dict[str, Tool] = {}
-        self._seen: dict[str, Shape] = {}
+        self._seen: dict[str, TypeShape] = {}
         self._looks: dict[str, int] = {}
         self.last_error: BaseException | None = None
 
@@ -143,7 +143,7 @@ class Registry:
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
         convert: Convert | None = None,
-    ) -> JSONValue | Kept:
+    ) -> JSONValue | StoredResult:
         """Run the tool and give its result as JSON.
 
         A synchronous function runs by `on_main`, or in a thread where it is `thread_safe`, and so does the copying of
@@ -162,12 +162,12 @@ class Registry:
         except ToolCallError as error:
             self.last_error = error.__cause__ or error
             raise
-        self._remember(bound.tool, answer.sample if isinstance(answer, Kept) else answer)
+        self._remember(bound.tool, answer.preview if isinstance(answer, StoredResult) else answer)
         return answer
 
     async def _run(
         self, bound: BoundCall, on_main: OnMain, limits: Limits, report: Report | None, convert: Convert
-    ) -> JSONValue | Kept:
+    ) -> JSONValue | StoredResult:
         tool = bound.tool
         _check_unchanged(tool)
         arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
@@ -183,7 +183,7 @@ class Registry:
             with _told(bound, limits, on_loop=True), reporting(report):
                 result = await await_tool(result)
             result = _answer(bound, result, limits, convert)
-        return cast("JSONValue | Kept", result)
+        return cast("JSONValue | StoredResult", result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name
@@ -243,7 +243,7 @@ def _to_json(value: object, limits: Limits) -> JSONValue:
     return to_json(value, limits=limits)
 
 
-def _answer(bound: BoundCall, value: object, limits: Limits, convert: Convert) -> JSONValue | Kept:
+def _answer(bound: BoundCall, value: object, limits: Limits, convert: Convert) -> JSONValue | StoredResult:
     name = bound.tool.spec.name
     with _told(bound, limits):  # so may the attributes of what it returned
         try:
@@ -265,7 +265,7 @@ def _told(bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checkin
     name = bound.tool.spec.name
 
     def failed(error: BaseException) -> ToolCallError:
-        text = told(name, error, limits.error_characters, bound.arguments)
+        text = redact_error(name, error, limits.error_characters, bound.arguments)
         on_main = threading.current_thread() is threading.main_thread()
         if advice := explain(text, on_loop=on_loop, on_main=on_main):
             text = f"{clipped(text, max(0, limits.error_characters - len(advice) - 2))}: {advice}"

@@ -25,10 +25,10 @@ from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
 from .redaction import clean_beginning
-from .shapes import ANY, Shape, add_json, declared, settled
+from .shapes import ANY, TypeShape, add_json, declared, settled
 from .unknown_keys import find_unknown_keys, suggest
 
-__all__ = ["Contract", "Parameter", "contract_of"]
+__all__ = ["Parameter", "ToolSignature", "contract_of"]
 
 LONGEST_NAME = 64
 """Of a tool, and of each parameter."""
@@ -73,7 +73,7 @@ class Parameter:
         return self.hint is not inspect.Parameter.empty
 
     @property
-    def shape(self) -> Shape:
+    def shape(self) -> TypeShape:
         return declared(self.hint, argument=True)
 
     @property
@@ -92,7 +92,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Contract:
+class ToolSignature:
     """What a program may pass to a tool, and what it gets.
 
     Attributes:
@@ -106,7 +106,7 @@ class Contract:
     name: str
     description: str
     parameters: tuple[Parameter, ...]
-    returns: Shape
+    returns: TypeShape
     model: type[BaseModel]
     schema: JSONObject
     notes: tuple[str, ...] = ()
@@ -156,7 +156,7 @@ class Contract:
     def __str__(self) -> str:
         return self._signature(map(str, self.parameters), self.returns.annotation)
 
-    def stub(self, seen: Shape = ANY) -> str:
+    def stub(self, seen: TypeShape = ANY) -> str:
         """For the prompt: `name(key: int) -> {what: str}  # The description.`, and indented below it what else there is
         to say. `seen` is the shape of the results so far.
         """
@@ -175,7 +175,7 @@ class Contract:
         return f"{self.name}({', '.join(parts)})" + (f" -> {returns}" if returns else "")
 
 
-def contract_of(function: Callable[..., object], *, name: str, description: str) -> Contract:
+def contract_of(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
     """Read the hints of `function`.
 
     Raises:
@@ -205,7 +205,7 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     except Exception:  # a hint that cannot be resolved tells nothing, and only the shape in the stub needs it
         returns = ANY
     schema.pop("title", None)
-    return Contract(
+    return ToolSignature(
         name=name,
         description=shorten(description, DOCSTRING_CHARACTERS),
         parameters=parameters,

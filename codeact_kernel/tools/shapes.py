@@ -28,7 +28,7 @@ from ..types import JSONValue
 from .literals import tell_choices, tell_flags
 from .model_keys import key_of
 
-__all__ = ["ANY", "Shape", "add_json", "declared", "merge", "seen", "settled", "show_name"]
+__all__ = ["ANY", "TypeShape", "add_json", "declared", "merge", "seen", "settled", "show_name"]
 
 NESTING = 5
 """Levels looked into; recursive types end here."""
@@ -60,7 +60,7 @@ TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> as results give it, 
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
+class TypeShape:
     """The union of what may be there; nothing set means nothing is known.
 
     Attributes:
@@ -72,11 +72,11 @@ class Shape:
     """
 
     kinds: tuple[str, ...] = ()
-    item: Shape | None = None
-    fields: Mapping[str, Shape] | None = None
+    item: TypeShape | None = None
+    fields: Mapping[str, TypeShape] | None = None
     optional: frozenset[str] = field(default=frozenset())
-    entry: Shape | None = None
-    text: Shape | None = None
+    entry: TypeShape | None = None
+    text: TypeShape | None = None
 
     def __str__(self) -> str:
         """In full, with as many levels of fields as a line can hold."""
@@ -131,13 +131,13 @@ def show_name(name: str) -> str:
     return text if text.isprintable() else repr(text)
 
 
-ANY = Shape()
+ANY = TypeShape()
 TEXTS = ((3, LONGEST_TEXT), (2, LONGEST_TEXT), (1, LONGEST_ANNOTATION))
 """Levels of fields that are shown, and how long the text may be with them."""
 TAGGED = {text for pair in TAGS.values() for text in pair}
 
 
-def merge(left: Shape, right: Shape) -> Shape:
+def merge(left: TypeShape, right: TypeShape) -> TypeShape:
     """What is either the one or the other."""
     kinds = tuple(dict.fromkeys(left.kinds + right.kinds))
     if "float" in kinds:
@@ -154,28 +154,28 @@ def merge(left: Shape, right: Shape) -> Shape:
     entry = _either(left.entry, right.entry)
     if fields is not None and (entry is not None or len(fields) > NAMES_KEPT):
         fields, optional, entry = None, frozenset[str](), reduce(merge, fields.values(), entry or ANY)
-    return Shape(kinds, _either(left.item, right.item), fields, optional, entry, _either(left.text, right.text))
+    return TypeShape(kinds, _either(left.item, right.item), fields, optional, entry, _either(left.text, right.text))
 
 
-def _either(left: Shape | None, right: Shape | None) -> Shape | None:
+def _either(left: TypeShape | None, right: TypeShape | None) -> TypeShape | None:
     if left is None or right is None:
         return right if left is None else left
     return merge(left, right)
 
 
-def seen(value: JSONValue, nesting: int = NESTING) -> Shape:
+def seen(value: JSONValue, nesting: int = NESTING) -> TypeShape:
     """The shape of one result: its keys and types."""
     if isinstance(value, list):
         rows = (seen(row, nesting - 1) for row in value[:ROWS_SEEN]) if nesting else ()
-        return Shape(item=reduce(merge, rows, ANY))
+        return TypeShape(item=reduce(merge, rows, ANY))
     if isinstance(value, dict):
         if not nesting:
-            return Shape(entry=ANY)
+            return TypeShape(entry=ANY)
         fields = {key[: LONGEST_NAME + 1]: seen(item, nesting - 1) for key, item in value.items()}
-        return merge(ANY, Shape(fields=fields))
+        return merge(ANY, TypeShape(fields=fields))
     if isinstance(value, str) and nesting and (inner := _read_json(value)) is not None:
-        return Shape(text=seen(inner, nesting - 1))
-    return Shape((type(value).__name__ if value is not None else "None",))
+        return TypeShape(text=seen(inner, nesting - 1))
+    return TypeShape((type(value).__name__ if value is not None else "None",))
 
 
 def _read_json(text: str) -> JSONValue:
@@ -188,10 +188,10 @@ def _read_json(text: str) -> JSONValue:
         return None
 
 
-def add_json(promised: Shape, shown: Shape) -> Shape:
+def add_json(promised: TypeShape, shown: TypeShape) -> TypeShape:
     """Add to a declared shape what results have shown of the JSON in its texts; the rest of it stays as declared."""
 
-    def inner(part: Shape | None, other: Shape | None) -> Shape | None:
+    def inner(part: TypeShape | None, other: TypeShape | None) -> TypeShape | None:
         return part if part is None or other is None else add_json(part, other)
 
     made = promised
@@ -206,24 +206,24 @@ def add_json(promised: Shape, shown: Shape) -> Shape:
     return replace(made, item=inner(made.item, shown.item), fields=fields, entry=entry)
 
 
-def settled(shape: Shape) -> Shape:
+def settled(shape: TypeShape) -> TypeShape:
     """`shape` as it may be shown: keys that look like data are not names."""
     item = None if shape.item is None else settled(shape.item)
     entry = None if shape.entry is None else settled(shape.entry)
     text = None if shape.text is None else settled(shape.text)
     if shape.fields is None:
-        return Shape(shape.kinds, item, entry=entry, text=text)
+        return TypeShape(shape.kinds, item, entry=entry, text=text)
     fields = {name: settled(inner) for name, inner in shape.fields.items()}
     if fields and _are_data(shape):
-        return Shape(shape.kinds, item, entry=reduce(merge, fields.values()), text=text)
+        return TypeShape(shape.kinds, item, entry=reduce(merge, fields.values()), text=text)
     names = [name for name in fields if _is_harmless(name)][:NAMES_SEEN_SHOWN]
     shown = {name: fields[name] for name in names}
     if len(names) < len(fields):
         shown["..."] = ANY
-    return Shape(shape.kinds, item, shown, shape.optional, text=text)
+    return TypeShape(shape.kinds, item, shown, shape.optional, text=text)
 
 
-def _are_data(shape: Shape) -> bool:
+def _are_data(shape: TypeShape) -> bool:
     fields = shape.fields or {}
     if not any(map(_is_harmless, fields)) or len(shape.optional) == len(fields):
         return True  # no plain name among them, or no name that every object had
@@ -238,17 +238,17 @@ def _is_harmless(name: str) -> bool:
     return len(name) <= LONGEST_NAME and HARMLESS.fullmatch(name) is not None
 
 
-def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) -> Shape:
+def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) -> TypeShape:
     """The shape that a resolved type hint promises; `argument`: of what is passed, not of what is returned."""
 
-    def inner(part: object) -> Shape:
+    def inner(part: object) -> TypeShape:
         return declared(part, argument=argument, nesting=nesting - 1) if nesting else ANY
 
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return declared(args[0], argument=argument, nesting=nesting)
     if origin is Literal:
-        return Shape(tell_choices(args))
+        return TypeShape(tell_choices(args))
     if origin in (typing.Union, types.UnionType):
         parts = _parts_of_union(args, lambda arg: declared(arg, argument=argument, nesting=nesting))
         return ANY if ANY in parts else reduce(merge, parts)
@@ -259,19 +259,21 @@ def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) ->
     return _of_class(kind, args, inner, argument) if isinstance(kind, type) else ANY
 
 
-def _of_class(kind: type[Any], args: Sequence[object], inner: Callable[[object], Shape], argument: bool) -> Shape:
+def _of_class(
+    kind: type[Any], args: Sequence[object], inner: Callable[[object], TypeShape], argument: bool
+) -> TypeShape:
     if _is(kind, RootModel):
         return inner(kind.model_fields["root"].annotation)
     fields = _fields(kind, argument)
     if fields is not None:
         names, optional = fields
-        return Shape(fields={name: inner(hint) for name, hint in names.items()}, optional=optional)
+        return TypeShape(fields={name: inner(hint) for name, hint in names.items()}, optional=optional)
     if (foreign := _foreign(kind)) is not None:
         return foreign
     if _is(kind, Mapping):
-        return Shape(entry=inner(args[1]) if len(args) == 2 else ANY)
+        return TypeShape(entry=inner(args[1]) if len(args) == 2 else ANY)
     if _is(kind, Iterable) and not _is(kind, str, bytes, Enum):
-        return Shape(item=reduce(merge, [inner(arg) for arg in args if arg is not ...], ANY))
+        return TypeShape(item=reduce(merge, [inner(arg) for arg in args if arg is not ...], ANY))
     return _scalar(kind, argument)
 
 
@@ -279,37 +281,39 @@ def _is(kind: type[Any], *bases: type) -> bool:
     return issubclass(kind, bases)
 
 
-def _scalar(kind: type[Any], argument: bool) -> Shape:
+def _scalar(kind: type[Any], argument: bool) -> TypeShape:
     if kind is type(None):
-        return Shape(("None",))
+        return TypeShape(("None",))
     if issubclass(kind, Flag):
-        return Shape(tell_flags(kind))
+        return TypeShape(tell_flags(kind))
     if issubclass(kind, Enum):
-        return Shape(tell_choices(list(kind)))
+        return TypeShape(tell_choices(list(kind)))
     if kind in TAGS:
-        return Shape((TAGS[kind][argument],))
+        return TypeShape((TAGS[kind][argument],))
     base = next((base for base in (bool, int, float, str) if _is(kind, base)), None)
     if base is not None:
-        return Shape((base.__name__,))
-    return Shape(("str",)) if _is(kind, UUID, PurePath, bytes) else ANY
+        return TypeShape((base.__name__,))
+    return TypeShape(("str",)) if _is(kind, UUID, PurePath, bytes) else ANY
 
 
-def _parts_of_union(args: Sequence[object], inner: Callable[[object], Shape]) -> list[Shape]:
+def _parts_of_union(args: Sequence[object], inner: Callable[[object], TypeShape]) -> list[TypeShape]:
     """The choices of several Literals are told together."""
     choices = [choice for arg in args if typing.get_origin(arg) is Literal for choice in typing.get_args(arg)]
     parts = [inner(arg) for arg in args if typing.get_origin(arg) is not Literal]
     if choices:
-        parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), Shape(tell_choices(choices)))
+        parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), TypeShape(tell_choices(choices)))
     return parts
 
 
-def _foreign(kind: type[Any]) -> Shape | None:
+def _foreign(kind: type[Any]) -> TypeShape | None:
     library, name = kind.__module__.partition(".")[0], kind.__name__
     if library == "pandas":
-        return {"DataFrame": Shape(item=Shape(entry=ANY)), "Timestamp": Shape(TAGS[datetime][:1])}.get(name, ANY)
+        return {"DataFrame": TypeShape(item=TypeShape(entry=ANY)), "Timestamp": TypeShape(TAGS[datetime][:1])}.get(
+            name, ANY
+        )
     if library == "numpy":
         found = re.match("bool|u?int|float|str", name)
-        return Shape((found[0].lstrip("u"),)) if found else Shape(item=ANY) if name == "ndarray" else ANY
+        return TypeShape((found[0].lstrip("u"),)) if found else TypeShape(item=ANY) if name == "ndarray" else ANY
     return None
 
 

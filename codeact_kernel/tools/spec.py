@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from ..errors import ProgramError
 from ..settings import Limits
-from ..types import JSONObject, JSONValue, Kept
-from .schema import Contract
+from ..types import JSONObject, JSONValue, StoredResult
+from .schema import ToolSignature
 
 __all__ = [
     "ApprovalMode",
@@ -30,7 +30,7 @@ Source: TypeAlias = Literal["trusted", "untrusted"]
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
 """Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
 
-Convert: TypeAlias = "Callable[[object, Limits], JSONValue | Kept]"
+Convert: TypeAlias = "Callable[[object, Limits], JSONValue | StoredResult]"
 """Makes of a tool's result what the program gets. Raises ProgramError where that cannot be."""
 
 
@@ -95,7 +95,7 @@ class Tool:
     """A function that is offered."""
 
     function: Callable[..., object]
-    contract: Contract
+    contract: ToolSignature
     spec: ToolSpec
     _body: tuple[object, ...] = field(init=False)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..settings import Settings
 from .prompt import Feedback
 
-__all__ = ["Tries"]
+__all__ = ["TurnBudget"]
 
 _BEGINNING = 400
 _REFUSAL = re.compile(
@@ -20,30 +20,30 @@ _REFUSAL = re.compile(
 
 
 @dataclass(slots=True)
-class Tries:
+class TurnBudget:
     """What was used up of `settings`."""
 
     settings: Settings
     repairs: int = 0
-    looks: int = 0
+    observations: int = 0
     calls: int = 0
     told_nothing: bool = False
     asked_for_call: bool = False
 
     @property
-    def last_repair(self) -> bool:
+    def is_last_retry(self) -> bool:
         """Whether the next thing to be mended is the end."""
         return self.repairs >= self.settings.max_retries
 
     @property
     def last(self) -> bool:
         """Whether no program can follow the next one, so that nothing need be kept for it."""
-        return self.last_repair and self.looks >= self.settings.limits.observations
+        return self.is_last_retry and self.observations >= self.settings.limits.observations
 
     def may_tell_of_nothing(self) -> bool:
         """Whether the model is told that its program ended with nothing: once in a turn, if it may write another."""
         told, self.told_nothing = self.told_nothing, True
-        return not told and not self.last_repair
+        return not told and not self.is_last_retry
 
     @property
     def too_many_calls(self) -> str:
@@ -65,24 +65,24 @@ class Tries:
             and not _REFUSAL.search(words[:_BEGINNING])
         )
 
-    def another(self, feedback: Feedback, tokens: int) -> tuple[bool, str]:
+    def charge(self, feedback: Feedback, tokens: int) -> tuple[bool, str]:
         """Whether the model may have another try after this and so many `tokens`; and why not, where its last error
         does not say it."""
         most = self.settings.limits.turn_tokens
-        if feedback.counts == "end":
+        if feedback.charges == "end":
             return False, ""
         if tokens >= most and feedback.reason:
             return False, f"the turn used {tokens:,} tokens and may use {most:,} (--limits turn_tokens=… allows more)"
-        match feedback.counts:
+        match feedback.charges:
             case "nothing":
                 return bool(feedback.reason), ""  # rejected without a word: there is nothing to tell the model
             case "repair" | "repeat":
                 self.repairs += 1
                 return self.repairs <= self.settings.max_retries, ""
             case "look":
-                self.looks += 1
-                often = self.looks > self.settings.limits.observations
-                message = f"the model looked at data {self.looks} times and gave no answer: ask for less at once"
+                self.observations += 1
+                often = self.observations > self.settings.limits.observations
+                message = f"the model looked at data {self.observations} times and gave no answer: ask for less at once"
                 return not often, message if often else ""
             case "words":
                 self.asked_for_call = True

@@ -11,16 +11,27 @@ from collections.abc import Generator, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
 from dataclasses import replace
 
-from ..approval import Desk, Question, needs_person
-from ..capabilities.registry import Reach
-from ..events import CallAnswered, CallAsked, CallDecided, CallOpened, CallProgressed, Emit
+from ..approval import ApprovalPolicy, ApprovalRequest, requires_approval
+from ..capabilities.registry import CapabilitySet
+from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested, Emit
 from ..json_size import take_beginning, weigh
-from ..limits import sized
+from ..limits import format_bytes
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
 from ..settings import Settings
 from ..tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
-from ..types import STOPPED, Answer, CallRecord, Decision, JSONValue, Kept, ProgramFailure, Raised, Returned, ToolCall
+from ..types import (
+    STOPPED,
+    CallError,
+    CallOutcome,
+    CallRecord,
+    CallResult,
+    Decision,
+    JSONValue,
+    ProgramFailure,
+    StoredResult,
+    ToolCall,
+)
 
 __all__ = ["Calls", "Stopwatch"]
 
@@ -66,7 +77,14 @@ class Calls:
     """
 
     def __init__(
-        self, turn: str, tools: Registry, reach: Reach, desk: Desk, settings: Settings, emit: Emit, on_main: OnMain
+        self,
+        turn: str,
+        tools: Registry,
+        reach: CapabilitySet,
+        desk: ApprovalPolicy,
+        settings: Settings,
+        emit: Emit,
+        on_main: OnMain,
     ) -> None:
         self.records: list[CallRecord] = []
         self.run = 0
@@ -94,18 +112,18 @@ class Calls:
         self.run, self.clock = run, RunClock(self._limits.run_seconds)
         return self.clock
 
-    def read(self, program: str, sites: Sequence[Site]) -> None:
+    def set_program(self, program: str, sites: Sequence[Site]) -> None:
         """The program that is run, which names tools at `sites`."""
         self._lines, self._sites = program.split("\n"), sites
 
-    def ahead(self) -> list[str]:
+    def prefetchable_tools(self) -> list[str]:
         """The tools whose calls a program may make before it comes to them: they change nothing, and nobody is asked.
 
         One that counts its calls is none of them: which call is the first one over must not depend on that.
         """
-        return [name for name in self._tools if self.only_reads(name)]
+        return [name for name in self._tools if self.is_prefetchable(name)]
 
-    def only_reads(self, name: str) -> bool:
+    def is_prefetchable(self, name: str) -> bool:
         """Whether the tool is one of these."""
         spec = self._tools.get(name)
         return (
@@ -113,7 +131,7 @@ class Calls:
             and spec.read_only
             and not spec.direct
             and spec.max_invocations is None
-            and not self._asks(spec, self._allow)
+            and not self._requires_approval(spec, self._allow)
         )
 
     @property
@@ -125,7 +143,9 @@ class Calls:
     def is_final(self, failure: ProgramFailure) -> bool:
         """Whether a program failed with a call that no other program can make better: nobody was there to allow it, or
         the tool raised for a reason of its own. One that caught that, and failed with something else, is not meant."""
-        answers = [answer for record in self.records if isinstance(answer := record.answer, Raised) and answer.is_final]
+        answers = [
+            answer for record in self.records if isinstance(answer := record.answer, CallError) and answer.is_final
+        ]
         said = [(answer.kind, answer.message[:_COMPARED]) for answer in answers]
         if failure.kind in ("ExceptionGroup", "BaseExceptionGroup"):  # of a TaskGroup: final if all in it are
             inside = _GROUP.search(failure.message)
@@ -133,43 +153,43 @@ class Calls:
             return inside is not None and 0 < int(inside[1]) <= told
         return (failure.kind, failure.message[:_COMPARED]) in said
 
-    async def answer(self, call: ToolCall, *, direct: bool = False) -> Answer:
+    async def answer(self, call: ToolCall, *, direct: bool = False) -> CallOutcome:
         """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
         self._arguments_weight += weigh(dict(call.arguments))
         if too_much := self._arguments_weight > self._limits.turn_arguments_bytes:
             call = replace(call, arguments={})  # what is over the limit must not be kept for the result either
-        self._emit(CallOpened(run=self.run, call=call))
+        self._emit(CallRequested(run=self.run, call=call))
         run, started = self.run, 0.0
         # What a user is asked about may name a file: no program changes one until the call that was approved is over.
         held = AsyncExitStack()
         decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
             if too_much:
-                most = sized(self._limits.turn_arguments_bytes)
+                most = format_bytes(self._limits.turn_arguments_bytes)
                 raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
             # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
             bound = self._bound(call, direct)
             call = replace(call, version=bound.tool.spec.version)
-            self._count(call, bound)
+            self._charge_invocation(call, bound)
             asked = time.monotonic()
             decision = await self._decide(call, bound, held)
-            self._emit(CallDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
+            self._emit(ApprovalDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
             if decision.allowed:
-                async with self._place(bound.tool.spec):
+                async with self._concurrency_slot(bound.tool.spec):
                     started = time.monotonic()
                     answer = await self._run(run, call, bound, decision)
             else:
                 message = decision.reason or f"the person denied {call.name}"
-                answer = Raised(kind="ToolDenied", message=message, is_final=decision.by == "nobody")
+                answer = CallError(kind="ToolDenied", message=message, is_final=decision.by == "nobody")
         except ToolCallError as error:
-            answer = Raised(kind="ToolFailed", message=str(error), is_final=error.is_final)
+            answer = CallError(kind="ToolFailed", message=str(error), is_final=error.is_final)
         except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
             effects = "it may have had effects" if started else "it had not begun"
-            self._record(run, call, decision, Raised(kind="ToolFailed", message=f"{STOPPED}{effects}"), started)
+            self._record(run, call, decision, CallError(kind="ToolFailed", message=f"{STOPPED}{effects}"), started)
             raise
         except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
             self._tools.last_error = error
-            answer = Raised(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
+            answer = CallError(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         finally:
             await held.aclose()
         self._record(run, call, decision, answer, started)
@@ -183,29 +203,29 @@ class Calls:
             raise ToolCallError(f"{call.name} is called by the model itself: no program can")
         return bound
 
-    def _edited(self, bound: BoundCall, arguments: Mapping[str, JSONValue]) -> BoundCall:
+    def _with_arguments(self, bound: BoundCall, arguments: Mapping[str, JSONValue]) -> BoundCall:
         """The call as the person changed it. What we allow of our own tools goes by the arguments too."""
         if (own := self._reach.tools.get(bound.tool.spec.name)) is not None:
             return own.bind(arguments, self._limits)
         return self._tools.edited(bound, arguments, limits=self._limits)
 
-    def _record(self, run: int, call: ToolCall, decision: Decision, answer: Answer, started: float) -> None:
+    def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
         took = time.monotonic() - started if started else 0.0
         answer = self._fit_record(answer)
         self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
-        self._emit(CallAnswered(run=run, call=call, answer=answer, took=took))
+        self._emit(CallFinished(run=run, call=call, answer=answer, took=took))
 
-    def _fit_record(self, answer: Answer) -> Answer:
+    def _fit_record(self, answer: CallOutcome) -> CallOutcome:
         """Keep only the beginning of a result once the results of the turn take too much memory."""
-        if isinstance(answer, Raised) or answer.kept is not None:
+        if isinstance(answer, CallError) or answer.kept is not None:
             return answer
         self._results_weight += (weight := weigh(answer.value))
         if self._results_weight <= self._limits.result_bytes:
             return answer
         self._results_weight -= weight
-        return Returned(value=take_beginning(answer.value), is_cut=True)
+        return CallResult(value=take_beginning(answer.value), is_cut=True)
 
-    def _count(self, call: ToolCall, bound: BoundCall) -> None:
+    def _charge_invocation(self, call: ToolCall, bound: BoundCall) -> None:
         """What a turn may do in all.
 
         Raises:
@@ -220,51 +240,55 @@ class Calls:
         spec = bound.tool.spec
         # What is ours is allowed by what it reaches, a host for example, and not by its name.
         allow = frozenset[str]() if call.name in self._reach.tools else self._allow
-        if not self._asks(spec, allow):
+        if not self._requires_approval(spec, allow):
             asked_for = spec.approval_mode == "always_require"
             return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
         question = self._question(call, bound)
-        if (known := self._desk.known(question)) is not None:
+        if (known := self._desk.remembered_decision(question)) is not None:
             return known
         await held.enter_async_context(self._reach.hold_changes())
-        self._emit(CallAsked(run=self.run, call=call))
+        self._emit(ApprovalRequested(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
             return await self._desk.decide(question)
 
-    def _asks(self, spec: ToolSpec, allow: Set[str]) -> bool:
+    def _requires_approval(self, spec: ToolSpec, allow: Set[str]) -> bool:
         if self._untrusted and not (spec.read_only and spec.approval_mode == "never_require"):
             return True
-        return needs_person(spec.name, spec.approval_mode, allow)
+        return requires_approval(spec.name, spec.approval_mode, allow)
 
-    def _question(self, call: ToolCall, bound: BoundCall) -> Question:
+    def _question(self, call: ToolCall, bound: BoundCall) -> ApprovalRequest:
         def problem(arguments: Mapping[str, JSONValue]) -> str:
             try:
-                self._edited(bound, arguments)
+                self._with_arguments(bound, arguments)
             except ToolCallError as error:
                 return str(error)
             return ""
 
         def version(arguments: Mapping[str, JSONValue]) -> str:
-            return "" if problem(arguments) else self._edited(bound, arguments).tool.spec.version
+            return "" if problem(arguments) else self._with_arguments(bound, arguments).tool.spec.version
 
         spec = bound.tool.spec
-        return Question(
+        return ApprovalRequest(
             turn=self._turn,
             run=self.run,
             call=call,
-            about=spec.description.strip().partition("\n")[0],
+            summary=spec.description.strip().partition("\n")[0],
             schema=spec.schema,
             source=self._lines[call.line - 1].strip() if call.line and call.line <= len(self._lines) else "",
-            more=self._more(call),
+            upcoming=self._describe_upcoming(call),
             untrusted=self._untrusted,
-            check=problem,
-            version_of=version,
+            validate_arguments=problem,
+            tool_version_for=version,
         )
 
-    def _more(self, call: ToolCall) -> str:
+    def _describe_upcoming(self, call: ToolCall) -> str:
         """How many more calls the program will ask for, as far as its text tells."""
         specs = self._tools.specs()
-        asking = [site for site in self._sites if site.name in specs and self._asks(specs[site.name], self._allow)]
+        asking = [
+            site
+            for site in self._sites
+            if site.name in specs and self._requires_approval(specs[site.name], self._allow)
+        ]
         here = [site for site in asking if (site.name, site.line) == (call.name, call.line)]
         later = [site for site in asking if site.line > (call.line or 0)]
         again = [site for site in asking if site.repeated]
@@ -274,7 +298,7 @@ class Calls:
         loop = "this line may ask again" if any(site.repeated for site in here) else ""
         return " and ".join(part for part in (loop, places) if part) or "others may ask again"
 
-    def _place(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
+    def _concurrency_slot(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
         """One of the places in which calls of a tool may run at a time."""
         if not spec.is_async and not spec.thread_safe:  # they share one thread: waiting for it is not their own time
             return self._places.setdefault("", asyncio.Semaphore(1))
@@ -283,9 +307,9 @@ class Calls:
             return nullcontext()
         return self._places.setdefault(spec.name, asyncio.Semaphore(most))
 
-    async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> Answer:
+    async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> CallOutcome:
         if decision.arguments is not None:
-            bound = self._edited(bound, decision.arguments)
+            bound = self._with_arguments(bound, decision.arguments)
         if call.name not in self._reach.tools and not self._tools.holds(bound):
             raise ToolCallError(f"{call.name} was defined anew or removed while the call waited: call it again")
 
@@ -299,9 +323,9 @@ class Calls:
                     value = await self._tools.call(
                         bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
                     )
-                    if isinstance(value, Kept):
-                        return Returned(value=value.sample, kept=value)
-                    return Returned(value=value)
+                    if isinstance(value, StoredResult):
+                        return CallResult(value=value.preview, kept=value)
+                    return CallResult(value=value)
         except TimeoutError:
             raise ToolCallError(
                 f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"

@@ -12,11 +12,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 
 from ..sandbox.worker_client import AnswerCall, RunClock, Write
-from ..types import Answer, Returned, RunOutcome, Stream, ToolCall
+from ..types import CallOutcome, CallResult, RunOutcome, Stream, ToolCall
 from .calls import Stopwatch
 from .statements import Statements
 
-__all__ = ["Early", "Start"]
+__all__ = ["EagerRun", "Start"]
 
 _READS = frozenset({"data.column", "data.text"})
 _LITTLE = 2_000
@@ -24,11 +24,11 @@ _LITTLE = 2_000
 NEXT = "program.next"
 """The service by which the guest asks for more of its program."""
 
-Start = Callable[["Early"], Awaitable[RunOutcome]]
-"""Runs the program that begins with `Early.first`, with `Early` between it and the rest of the turn."""
+Start = Callable[["EagerRun"], Awaitable[RunOutcome]]
+"""Runs the program that begins with `EagerRun.first`, with `EagerRun` between it and the rest of the turn."""
 
 
-class Early:
+class EagerRun:
     """One program, from its first complete statement on.
 
     Args:
@@ -68,9 +68,14 @@ class Early:
         self._write: Write | None = None
         self._run: asyncio.Task[RunOutcome] | None = None
 
-    def grow(self, text: str) -> None:
+    def feed(self, text: str) -> None:
         """The model wrote more of it."""
-        if self._over or not self._statements.feed(text) or not self._worth() or not self._passes(self._beginning()):
+        if (
+            self._over
+            or not self._statements.feed(text)
+            or not self._is_worth_starting()
+            or not self._passes(self._beginning())
+        ):
             return
         piece = self._statements.text[self._sent : self._statements.complete]
         self._sent = self._statements.complete
@@ -81,7 +86,7 @@ class Early:
             self._unread += piece
             self._more.set()
 
-    async def finish(self, program: str) -> RunOutcome | None:
+    async def complete(self, program: str) -> RunOutcome | None:
         """The program is whole and may run: its outcome, or `None` where this has not begun, and another one may have.
 
         Raises:
@@ -111,14 +116,14 @@ class Early:
         await asyncio.gather(run, return_exceptions=True)
         return True
 
-    def between(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
+    def wrap(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
         """`answer` and `write` of the run, held back as long as they have to be."""
         self._write = write
 
-        async def answered(call: ToolCall) -> Answer:
+        async def answered(call: ToolCall) -> CallOutcome:
             if call.name == NEXT:
                 with clock.paused(), self._waited.running():
-                    return Returned(value=await self._next())
+                    return CallResult(value=await self._next())
             # What comes after a call that is held must not overtake it.
             self._held = self._held or not (call.name in _READS or self._only_reads(call.name))
             if self._held and not self._whole.is_set():
@@ -137,7 +142,7 @@ class Early:
     def _beginning(self) -> str:
         return self._statements.text[: self._statements.complete]
 
-    def _worth(self) -> bool:
+    def _is_worth_starting(self) -> bool:
         """Whether the new statements read something, and are no trifle beside those that have to be read again."""
         new = self._beginning()[self._sent :]
         return 8 * len(new) > self._sent - _LITTLE and any(name in new for name in self._reads)

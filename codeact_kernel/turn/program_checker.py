@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import preflight
-from ..capabilities.registry import Reach
+from ..capabilities.registry import CapabilitySet
 from ..events import Emit, Notice, ProgramChecked
 from ..guest import modules
 from ..model.answer_parser import Extracted
@@ -18,20 +18,20 @@ from . import prompt
 from .direct_call import DirectCall, direct_call
 from .prompt import Feedback
 
-__all__ = ["Checks"]
+__all__ = ["ProgramChecker"]
 
 _NAMED = 5
 
 
 @dataclass(slots=True)
-class Checks:
+class ProgramChecker:
     """Attributes:
     named: the tools that the last program names.
     sites: where it names them.
     """
 
     tools: Registry
-    reach: Reach
+    capabilities: CapabilitySet
     settings: Settings
     emit: Emit
     named: Sequence[str] = ()
@@ -59,7 +59,9 @@ class Checks:
         """The answer without the imports that its program does not need."""
         if written.program is None:
             return written
-        cleaned = preflight.without_needless_imports(written.program, self.callable(), modules(), self.reach.names)
+        cleaned = preflight.without_needless_imports(
+            written.program, self.callable(), modules(), self.capabilities.names
+        )
         if not cleaned.names:
             return written
         names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
@@ -77,9 +79,9 @@ class Checks:
 
     def remember(self, program: str, feedback: Feedback) -> None:
         """What came of the program, so that it is not run again where it would fail again."""
-        if feedback.counts == "repair":
+        if feedback.charges == "repair":
             self._failed[preflight.fingerprint(program)] = feedback.reason
-        elif feedback.counts in ("look", "call"):  # what it failed with may be different now
+        elif feedback.charges in ("look", "call"):  # what it failed with may be different now
             self._failed.clear()
 
     def check(self, program: str) -> Feedback | None:
@@ -93,14 +95,14 @@ class Checks:
         self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         return prompt.refused(problems, line=report.problems[0].line) if problems else None
 
-    def passes(self, beginning: str) -> bool:
+    def is_valid_prefix(self, beginning: str) -> bool:
         """Whether there is nothing against the beginning of a program."""
-        callable, there = self.callable(), self.reach.names
+        callable, there = self.callable(), self.capabilities.names
         if preflight.without_needless_imports(beginning, callable, modules(), there).names:
             return False  # the text that runs in the end will be another one
         return not self._report(beginning).problems
 
-    def ran(self, program: str, outcome: RunOutcome) -> None:
+    def remember_names(self, program: str, outcome: RunOutcome) -> None:
         """What it defined is there for the next one, unless its guest is gone."""
         self._defined = set() if outcome.state_lost else self._defined | set(re.findall(r"\w+", program))
 
@@ -114,7 +116,7 @@ class Checks:
             program,
             self.callable(),
             modules(),
-            self._defined | self.reach.names,
+            self._defined | self.capabilities.names,
             direct=self.direct(),
             program_bytes=self.settings.limits.program_bytes,
         )

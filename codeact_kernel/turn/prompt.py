@@ -12,7 +12,7 @@ from typing import Literal
 
 from ..model.base import Message
 from ..tools import ToolSpec, join_stubs
-from ..types import Answer, CallRecord, JSONObject, ProgramFailure, Raised, RunOutcome
+from ..types import CallError, CallOutcome, CallRecord, JSONObject, ProgramFailure, RunOutcome
 
 __all__ = [
     "Feedback",
@@ -105,7 +105,7 @@ class Feedback:
 
     message: Message
     reason: str
-    counts: Literal["repair", "look", "call", "words", "repeat", "end", "nothing"]
+    charges: Literal["repair", "look", "call", "words", "repeat", "end", "nothing"]
     line: int | None = None
 
 
@@ -187,9 +187,9 @@ def no_value() -> Feedback:
     return Feedback(Message("user", text), "the program ended with nothing", "repair")
 
 
-def called(name: str, answer: Answer, *, most: int) -> Feedback:
+def called(name: str, answer: CallOutcome, *, most: int) -> Feedback:
     """What came of a call that the model made itself."""
-    if isinstance(answer, Raised):
+    if isinstance(answer, CallError):
         what, text = f"{name} was not done ({answer.kind}):", answer.message
     else:
         what, text = f"{name} returned:", json.dumps(answer.value, ensure_ascii=False)
@@ -222,7 +222,7 @@ def _line_of(record: CallRecord) -> str:
         f"{name} {_cut(json.dumps(value, ensure_ascii=False), 100)}" for name, value in ran.items()
     )
     answer = record.answer
-    if isinstance(answer, Raised):
+    if isinstance(answer, CallError):
         end = f"{'was denied' if answer.kind == 'ToolDenied' else 'failed'}: {' '.join(answer.message.split())}"
     else:
         end = "returned a result"

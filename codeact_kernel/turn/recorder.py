@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
-from ..capabilities.registry import Reach
+from ..capabilities.registry import CapabilitySet
 from ..errors import UserError
 from ..events import Emit, Notice, OutputWritten
 from ..model.base import Delta, Message, ModelClient
@@ -14,17 +14,19 @@ from ..settings import Limits
 from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls, Stopwatch
 
-__all__ = ["Tally"]
+__all__ = ["TurnRecorder"]
 
 _MARK = "\n… some output is left out …\n"
 
 
-class Tally:
+class TurnRecorder:
     """The growing result of one turn."""
 
-    def __init__(self, ask: str, model: ModelClient, calls: Calls, reach: Reach, emit: Emit, limits: Limits) -> None:
+    def __init__(
+        self, ask: str, model: ModelClient, calls: Calls, reach: CapabilitySet, emit: Emit, limits: Limits
+    ) -> None:
         self.program: str | None = None
-        self.answer = ""
+        self.run_turn_loop = ""
         self.attempts = 0
         self.model_turns = 0
         self.usage = Usage()
@@ -116,7 +118,7 @@ class Tally:
         return TurnResult(
             ask=self._ask,
             program=self.program,
-            answer=self.answer,
+            answer=self.run_turn_loop,
             calls=tuple(self._calls.records),
             value=outcome.value if outcome.is_json else outcome.text,
             text=outcome.text,

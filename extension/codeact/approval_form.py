@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Mapping
 
-from codeact_kernel.approval import Question
+from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.approval.grants import canonical
 from codeact_kernel.bridge.strict_json import loads
 from codeact_kernel.errors import BridgeError
@@ -30,7 +30,7 @@ _BRIEF = 90
 _LIMITS = Limits()
 
 
-def form_of(question: Question) -> JSONObject:
+def form_of(question: ApprovalRequest) -> JSONObject:
     """What the card shows of a call that waits for a decision."""
     call = question.call
     fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
@@ -41,19 +41,19 @@ def form_of(question: Question) -> JSONObject:
         "brief": is_in_row and not question.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
         "run": question.run,
         "call": call.id,
-        "seal": question.seal,
+        "seal": question.digest,
         "name": plain(call.name),
-        "about": plain(question.about),
+        "about": plain(question.summary),
         "line": call.line,
         "source": plain(question.source),
-        "more": question.more,
+        "more": question.upcoming,
         "untrusted": plain(question.untrusted),
         "fields": fields,
         "problem": "",
     }
 
 
-def edited(question: Question, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
+def edited(question: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
     """The arguments after the person's edits, `None` where nothing was changed; and why they cannot be used, or ""."""
     arguments = dict(question.call.arguments)
     for name, text in texts.items():
@@ -68,7 +68,7 @@ def edited(question: Question, texts: Mapping[str, str]) -> tuple[dict[str, JSON
             return None, f"{plain(name)}: {error}"
     if canonical(arguments) == canonical(question.call.arguments):
         return None, ""
-    return arguments, question.check(arguments)
+    return arguments, question.validate_arguments(arguments)
 
 
 def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:

@@ -9,18 +9,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from codeact_kernel.approval import Approver, DenyAll, Question, Verdict
-from codeact_kernel.approval.request import seal
+from codeact_kernel.approval import ApprovalRequest, Approver, DenyAll, ReviewDecision
+from codeact_kernel.approval.request import digest_of
 from codeact_kernel.render.escaping import arguments_text, escaped, has_hidden, one_line, plain, strictly
 from codeact_kernel.render.lookalikes import find_lookalikes
-from codeact_kernel.types import Choice, Decision, JSONObject
+from codeact_kernel.types import ApprovalChoice, Decision, JSONObject
 
 from .approval_form import edited, form_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["CardApprover", "Ladder", "StdinApprover", "is_captured", "shows_once", "somebody_is_there"]
+__all__ = ["CardApprover", "FallbackApprover", "StdinApprover", "has_user", "is_append_only", "is_captured"]
 
 _ONE_QUESTION = 1_000
 """Characters of arguments that fit into the question's own line."""
@@ -35,7 +35,7 @@ OnMain = Callable[[Callable[[], object]], Awaitable[object]]
 
 @dataclass(slots=True)
 class _Open:
-    question: Question
+    question: ApprovalRequest
     form: JSONObject
     size: int
     decided: asyncio.Future[Decision]
@@ -58,7 +58,7 @@ class CardApprover:
         self._leave = leave
         self._forsaken = False
         self._open: dict[str, _Open] = {}
-        self._verdict: asyncio.Future[Verdict] | None = None
+        self._verdict: asyncio.Future[ReviewDecision] | None = None
         self._reviews = 0
         self._exactly = ""
 
@@ -74,32 +74,32 @@ class CardApprover:
             shown.append(one.form)
         return shown
 
-    def forsake(self) -> None:
+    def abandon(self) -> None:
         """The cell was run again: nobody sees the card any more."""
         self._forsaken = True
         if self._open or self.program is not None:
             self._leave()
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         if self._forsaken:
             self._leave()
         form = form_of(question)
         one = _Open(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
-        self._open[question.seal] = one
+        self._open[question.digest] = one
         self._wake()
         try:
             return await one.decided
         finally:
-            del self._open[question.seal]
+            del self._open[question.digest]
             self._wake()
 
-    async def review(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> ReviewDecision:
         if self._forsaken:
             self._leave()
         self._reviews += 1
         self._exactly = program
         self._verdict = asyncio.get_running_loop().create_future()
-        shown = seal(self._reviews, id(self), program, problem)
+        shown = digest_of(self._reviews, id(self), program, problem)
         # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
         text = strictly(escaped(program))
         self.program = {
@@ -142,7 +142,7 @@ class CardApprover:
             one.form = {**one.form, "problem": problem, "tries": cast("int", one.form.get("tries", 0)) + 1}
             self._wake()
             return
-        one.decided.set_result(Decision(choice=cast("Choice", choice), by="person", arguments=arguments))
+        one.decided.set_result(Decision(choice=cast("ApprovalChoice", choice), by="person", arguments=arguments))
 
     def _reviewed(self, message: Mapping[str, Any]) -> None:
         shown, verdict, program = self.program, self._verdict, message.get("program")
@@ -150,14 +150,14 @@ class CardApprover:
             return
         comment = message.get("comment", "")
         if message.get("choice") == "reject" and isinstance(comment, str):
-            verdict.set_result(Verdict(program=None, comment=plain(comment)[:4_000]))
+            verdict.set_result(ReviewDecision(program=None, comment=plain(comment)[:4_000]))
         elif message.get("choice") == "run" and isinstance(program, str):
             if shown["editable"] and has_hidden(program):
                 problem = "There is a character in it that does not show: take it out, or write it as an escape."
                 self.program = {**shown, "problem": problem, "tries": cast("int", shown.get("tries", 0)) + 1}
                 self._wake()
                 return
-            verdict.set_result(Verdict(program=program if shown["editable"] else self._exactly))
+            verdict.set_result(ReviewDecision(program=program if shown["editable"] else self._exactly))
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -178,9 +178,9 @@ class StdinApprover:
         self._one = asyncio.Lock()
         self._left_open = False
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         async with self._one:
-            if (settled := question.settled()) is not None:
+            if (settled := question.already_decided()) is not None:
                 return settled
             if self._left_open:
                 return Decision(choice="reject", by="nobody", reason=_LEFT_OPEN)
@@ -197,18 +197,18 @@ class StdinApprover:
             case _:
                 return Decision(choice="reject", by="person", reason=plain(answer)[:_REASON])
 
-    async def review(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> ReviewDecision:
         async with self._one:
             if self._left_open:
-                return Verdict(program=None, comment=_LEFT_OPEN, by="nobody")
+                return ReviewDecision(program=None, comment=_LEFT_OPEN, by="nobody")
             answer = await self._ask(lambda: self._review(program))
         match answer.lower():
             case "y" | "yes":
-                return Verdict(program=program)
+                return ReviewDecision(program=program)
             case "" | "n" | "no":
-                return Verdict(program=None)
+                return ReviewDecision(program=None)
             case _:
-                return Verdict(program=None, comment=plain(answer)[:4_000])
+                return ReviewDecision(program=None, comment=plain(answer)[:4_000])
 
     async def _ask(self, question: Callable[[], str]) -> str:
         try:
@@ -217,7 +217,7 @@ class StdinApprover:
             self._left_open = True  # its box may still be there: what is typed into it must not answer another
             raise
 
-    def _question(self, question: Question) -> str:
+    def _question(self, question: ApprovalRequest) -> str:
         self._before()
         call = question.call
         # What is approved must have been seen, all of it, and nothing that does not show.
@@ -257,7 +257,7 @@ class _Page(Protocol):
         ...
 
 
-class Ladder:
+class FallbackApprover:
     """The card that a page shows, else `input()`, else no."""
 
     def __init__(self, page: _Page, stdin: StdinApprover, *, present: bool) -> None:
@@ -266,10 +266,10 @@ class Ladder:
         self._present = present
         self._in_turn = asyncio.Lock()
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         return await (await self._approver()).decide(question)
 
-    async def review(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> ReviewDecision:
         return await (await self._approver()).review(program, problem)
 
     async def _approver(self) -> Approver:
@@ -279,7 +279,7 @@ class Ladder:
             return await self._page.approver() or self._stdin
 
 
-def somebody_is_there(shell: InteractiveShell) -> bool:
+def has_user(shell: InteractiveShell) -> bool:
     """Whether a question can be answered: the front end says so, or this is a terminal."""
     kernel: Any = getattr(shell, "kernel", None)
     if kernel is None:
@@ -287,13 +287,13 @@ def somebody_is_there(shell: InteractiveShell) -> bool:
     return bool(_request(kernel, "content").get("allow_stdin"))
 
 
-def shows_once(shell: InteractiveShell) -> bool:
+def is_append_only(shell: InteractiveShell) -> bool:
     """Whether what was shown stays as it was: a terminal, or a console of Jupyter, which knows nothing of updates.
 
     A page's request names the cell that it runs; a console has none. What executes a notebook by itself takes updates.
     """
     kernel: Any = getattr(shell, "kernel", None)
-    return kernel is None or (somebody_is_there(shell) and not _request(kernel, "metadata").get("cellId"))
+    return kernel is None or (has_user(shell) and not _request(kernel, "metadata").get("cellId"))
 
 
 def is_captured(shell: InteractiveShell) -> bool:

@@ -23,7 +23,7 @@ from IPython.display import display
 
 from codeact_kernel.types import JSONValue
 
-from .shell_channel import ShellTap
+from .shell_channel import ShellChannelFilter
 
 __all__ = ["Card"]
 
@@ -58,7 +58,7 @@ class Card:
         shown: whether it is in the cell.
     """
 
-    def __init__(self, tap: ShellTap, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    def __init__(self, tap: ShellChannelFilter, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         self.on_message: Callable[[Mapping[str, Any]], None] = lambda message: None
         self._loop = loop
         self._stop = stop
@@ -67,7 +67,7 @@ class Card:
         self._until = time.monotonic() + _HELLO
         self._drawn: dict[str, JSONValue] = {}
         self._widget: Any = _Widget(slow_stop=not tap.at_once)
-        tap.listen(self._widget.comm.comm_id, self._heard)
+        tap.listen(self._widget.comm.comm_id, self._on_message)
         self._handle: Any = None
 
     @property
@@ -110,7 +110,7 @@ class Card:
             self._widget.close()
         return self._handle
 
-    def _heard(self, message: Mapping[str, Any]) -> None:
+    def _on_message(self, message: Mapping[str, Any]) -> None:
         match message.get("kind"):
             case "hello":
                 self._views += 1

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .magics import CodeAct
 
-__all__ = ["Cells", "tool"]
+__all__ = ["CellHooks", "tool"]
 
 
 def tool(
@@ -77,7 +77,7 @@ def tool(
 _BLANK = re.compile(r"\A(?:[ \t]*\r?\n)+")
 
 
-class Cells:
+class CellHooks:
     """Hooks of one shell.
 
     Args:

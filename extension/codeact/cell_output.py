@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
 
-from codeact_kernel.events import Event, ItemShown, ModelAsked, RepairStarted, RunFinished
+from codeact_kernel.events import Event, ItemDisplayed, ModelRequested, RetryStarted, RunFinished
 from codeact_kernel.render import Transcript, brief, bundle, to_card, to_text
 from codeact_kernel.render.escaping import plain
 
 from .approvers import CardApprover
-from .display_items import Items
-from .shell_channel import ShellTap, Waiter
+from .display_items import DisplayedItems
+from .shell_channel import MainThreadWaiter, ShellChannelFilter
 
 if TYPE_CHECKING:
     from .card import Card
 
-__all__ = ["View"]
+__all__ = ["CellOutput"]
 
 _TICK = 0.1
 """Seconds between two redraws."""
@@ -48,7 +48,7 @@ _SAVED = (
 Mode = Literal["quiet", "terminal", "static"]
 
 
-class View:
+class CellOutput:
     """The output of one cell.
 
     Args:
@@ -81,7 +81,9 @@ class View:
         self._handle: Any = None
         self._drawn: dict[str, str] = {}
         self._is_ending = False
-        self._items = Items(redraws=self._mode == "static", pictures=not card, should_stop=lambda: self._is_ending)
+        self._items = DisplayedItems(
+            redraws=self._mode == "static", pictures=not card, should_stop=lambda: self._is_ending
+        )
         self._next = 0.0
         self._known: set[str] = set()
         self._started = time.monotonic()
@@ -90,11 +92,11 @@ class View:
 
     # The screen of a turn, on the main thread
 
-    def open(self, waiter: Waiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
+    def open(self, waiter: MainThreadWaiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
         """Make the card where the page's messages can arrive."""
         if not self._wants_card:
             return
-        if not isinstance(waiter, ShellTap):
+        if not isinstance(waiter, ShellChannelFilter):
             if _NO_CARD not in self._told:
                 self._told.add(_NO_CARD)
                 self.transcript.notices.append(_NO_CARD)
@@ -102,7 +104,7 @@ class View:
         from .card import Card  # widgets take a while to import: not when the extension is loaded
 
         asks = self._asks = CardApprover(waiter.wake, leave)
-        waiter.on_run_again = lambda: self._loop.call_soon_threadsafe(asks.forsake)
+        waiter.on_run_again = lambda: self._loop.call_soon_threadsafe(asks.abandon)
         self._card = Card(waiter, self._loop, stop)
         self._card.on_message = asks.heard
 
@@ -110,16 +112,16 @@ class View:
         """Take an event in; `redraw` brings it to the screen."""
         self.transcript.apply(event)
         match event:
-            case ModelAsked() if self._mode == "terminal" and self._card is None:
+            case ModelRequested() if self._mode == "terminal" and self._card is None:
                 print(f"Asking {plain(self.transcript.model)}…", flush=True)
-            case ItemShown() if self._is_ending:
+            case ItemDisplayed() if self._is_ending:
                 self._left_out += 1
-            case ItemShown(item=item) if self._mode != "quiet":
+            case ItemDisplayed(item=item) if self._mode != "quiet":
                 self._draw_first()
                 self._items.show(item)
             case RunFinished(outcome=outcome):
                 self._items.run_over(failed=outcome.failure is not None)
-            case RepairStarted():
+            case RetryStarted():
                 self._items.mended()
             case _:
                 pass
@@ -177,7 +179,7 @@ class View:
             self._alive = asyncio.ensure_future(_never() if card is None else card.alive())
         return self._asks if await asyncio.shield(self._alive) else None
 
-    def before_input(self) -> None:
+    def freeze_card(self) -> None:
         """On the main thread, before a question with `input()`: nobody decides about a program they have not seen."""
         if self._card is not None:  # no page shows it
             card, self._card = self._card, None

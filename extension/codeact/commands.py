@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from IPython.core.error import UsageError
 
 import codeact_kernel
-from codeact_kernel.configuration import OPTIONS, here, shown, worded
+from codeact_kernel.configuration import OPTIONS, find_project_file, format_value, truncate_for_error
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import ModelClient
@@ -26,8 +26,8 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.tools import ToolSpec
 from codeact_kernel.tools.redaction import without_secrets
 
-from .doctor import examined
-from .frontend import Door
+from .doctor import run_checks
+from .frontend import Frontend
 
 if TYPE_CHECKING:
     from .magics import CodeAct
@@ -43,7 +43,7 @@ _KERNELS = {
 _ENGINE = str(Path(codeact_kernel.__file__).parent)
 
 
-async def _boundary(door: Door, settings: Settings) -> str:
+async def _boundary(door: Frontend, settings: Settings) -> str:
     """What a program would have around it, from a sandbox that really started."""
     pool = door.session.pool(settings)
     async with pool.checkout() as sandbox:
@@ -51,7 +51,7 @@ async def _boundary(door: Door, settings: Settings) -> str:
     return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
 
 
-async def _model_in_words(door: Door, settings: Settings) -> str:
+async def _model_in_words(door: Frontend, settings: Settings) -> str:
     try:
         model = await door.model(settings)
     except CodeActError as error:
@@ -191,7 +191,7 @@ def _reset(magics: CodeAct, rest: str) -> None:
 def _config(magics: CodeAct, rest: str) -> None:
     if rest not in ("", "trust", "distrust"):
         raise UsageError("%codeact config lists every setting; %codeact config trust (or: distrust) is about its file.")
-    file = here()
+    file = find_project_file()
     if rest and file is None:
         raise UsageError("There is no codeact.toml here, and no pyproject.toml with [tool.codeact].")
     is_seen = file is not None and magics.seen_file == file
@@ -200,12 +200,12 @@ def _config(magics: CodeAct, rest: str) -> None:
     elif file is not None and rest == "trust" and is_seen:
         file.trust()
     resolved = magics.resolved(folder=file)
-    values = {name: worded(value) for name, value in resolved.values.items()}
+    values = {name: format_value(value) for name, value in resolved.values.items()}
     width = max(map(len, values.values()))
     for name, value in values.items():
         print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
     if file is not None and (file.trusted or resolved.refused):
-        print(f"\n{shown(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
+        print(f"\n{truncate_for_error(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for one in resolved.refused:
         print(f"Not in force: {plain(one)}. It takes your word: %codeact config trust")
     magics.seen_file = file
@@ -217,7 +217,7 @@ def _doctor(magics: CodeAct, rest: str) -> None:
     if rest not in ("", "--json"):
         raise UsageError("%codeact doctor, or %codeact doctor --json.")
     findings: list[Finding] = []
-    for finding in examined(magics):
+    for finding in run_checks(magics):
         findings.append(finding)
         if not rest:
             print(line(finding), flush=True)

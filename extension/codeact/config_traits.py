@@ -16,13 +16,13 @@ from IPython.core.magic import Magics
 from IPython.core.magic_arguments import argument
 from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.configuration import OPTIONS, Layer, Option, known, layer, shown
+from codeact_kernel.configuration import OPTIONS, Layer, Option, parse_layer, require_known, truncate_for_error
 from codeact_kernel.errors import UserError
 
-__all__ = ["Choices", "cell_layer", "cell_options", "configured", "flags_of", "parsed"]
+__all__ = ["ConfigTraits", "cell_layer", "cell_options", "configured", "flags_of", "parsed"]
 
 
-class Choice(traitlets.TraitType[Any, Any]):
+class OptionTrait(traitlets.TraitType[Any, Any]):
     """One option as a trait: `c.CodeAct.…` and `%config CodeAct.…`."""
 
     def __init__(self, option: Option) -> None:
@@ -46,7 +46,7 @@ class Choice(traitlets.TraitType[Any, Any]):
             del obj.said[name]
 
 
-Choices: Any = type(Magics)("Magics", (Magics,), {name: Choice(option) for name, option in OPTIONS.items()})
+ConfigTraits: Any = type(Magics)("Magics", (Magics,), {name: OptionTrait(option) for name, option in OPTIONS.items()})
 
 
 def cell_options(function: Any) -> Any:
@@ -93,8 +93,8 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
         options, left = parser.parse_known_args(argv)
         if left and not left[0].startswith("--"):
             raise UsageError(
-                f"The first line has {shown(left[0])!r} among the options, where it is none of them: options come "
-                "first, and the prompt after them. Put the name of an option that belongs to the prompt in quotes."
+                f"The first line has {truncate_for_error(left[0])!r} among the options, where it is none of them: "
+                "options come first, and the prompt after them. Put the name of an option that belongs to the prompt in quotes."
             )
         return parser.parse_args(argv) if left else options
     except UsageError:
@@ -103,7 +103,7 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
             flag = word.partition("=")[0]
             if flag.startswith("--") and not any(one.startswith(flag) for one in flags):
                 try:
-                    known(flag, flags, "The option")
+                    require_known(flag, flags, "The option")
                 except UserError as error:
                     raise UsageError(str(error)) from None
         raise
@@ -131,7 +131,7 @@ def cell_layer(options: Namespace) -> Layer:
         for name, option in OPTIONS.items()
         if option.in_cell and (value := getattr(options, name)) is not None
     }
-    return layer("the cell", given, {name: option.flag for name, option in OPTIONS.items()})
+    return parse_layer("the cell", given, {name: option.flag for name, option in OPTIONS.items()})
 
 
 def configured(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | None]:
@@ -140,7 +140,7 @@ def configured(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | 
     mistake: UserError | None = None
     for name, value in section.items():
         try:
-            option = OPTIONS[known(name, OPTIONS, "In your configuration, c.CodeAct:")]
+            option = OPTIONS[require_known(name, OPTIONS, "In your configuration, c.CodeAct:")]
             if isinstance(value, LazyConfigValue):  # what `c.CodeAct.allow.append(…)` or `.add(…)` makes
                 value = value.get_value([]) or value.get_value(set())
             if value is not None:

@@ -13,9 +13,9 @@ from IPython.display import display
 
 from codeact_kernel.capabilities.show import picture
 from codeact_kernel.render.display_items import shown_bundle, text_bundle, title_bundle
-from codeact_kernel.types import JSONObject, Shown
+from codeact_kernel.types import DisplayItem, JSONObject
 
-__all__ = ["Items"]
+__all__ = ["DisplayedItems"]
 
 _GONE = {"text/plain": ""}
 _SECONDS = 3.0
@@ -24,7 +24,7 @@ _PICTURE_SECONDS = 60.0
 """Time for the pictures of a turn's charts; after that the charts have none."""
 
 
-class Items:
+class DisplayedItems:
     """The items of one cell. On the main thread.
 
     Args:
@@ -41,7 +41,7 @@ class Items:
         self._seconds = self._picture_seconds = 0.0
         self._should_stop = should_stop
 
-    def show(self, item: Shown) -> None:
+    def show(self, item: DisplayItem) -> None:
         """Display it now."""
         before = time.thread_time()
         if self._seconds < _SECONDS:
@@ -55,7 +55,7 @@ class Items:
                 handle = display(data, metadata=metadata, raw=True, display_id=self._redraws or None)
                 self._handles += [handle] if self._redraws else []
 
-    def _picture(self, item: Shown) -> str:
+    def _picture(self, item: DisplayItem) -> str:
         if item.kind != "chart" or not self._pictures or self._picture_seconds > _PICTURE_SECONDS:
             return ""
         before = time.monotonic()

@@ -16,18 +16,18 @@ from codeact_kernel.events import Emit, Event
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 
-from .approvers import shows_once, somebody_is_there
-from .frontend import Door
-from .shell_channel import ShellTap, Waiter
+from .approvers import has_user, is_append_only
+from .frontend import Frontend
+from .shell_channel import MainThreadWaiter, ShellChannelFilter
 
 if TYPE_CHECKING:
     from .card import Card
     from .magics import CodeAct
 
-__all__ = ["examined"]
+__all__ = ["run_checks"]
 
 
-def examined(magics: CodeAct) -> Iterator[Finding]:
+def run_checks(magics: CodeAct) -> Iterator[Finding]:
     """One finding after the other, as they come."""
     try:
         resolved = magics.resolved()
@@ -50,7 +50,7 @@ def examined(magics: CodeAct) -> Iterator[Finding]:
         looking.cancel()  # a person may have had enough of it
 
 
-async def _look(settings: Settings, door: Door, found: SimpleQueue[Finding | None]) -> None:
+async def _look(settings: Settings, door: Frontend, found: SimpleQueue[Finding | None]) -> None:
     try:
         async with aclosing(examine(settings, door.model)) as findings:
             async for finding in findings:
@@ -59,7 +59,7 @@ async def _look(settings: Settings, door: Door, found: SimpleQueue[Finding | Non
         found.put(None)
 
 
-def _front_end(door: Door) -> Iterator[Finding]:
+def _front_end(door: Frontend) -> Iterator[Finding]:
     kernel: Any = getattr(door.shell, "kernel", None)
     if kernel is None:
         found = "a terminal: a cell is shown when it is done, questions come with input()"
@@ -67,12 +67,12 @@ def _front_end(door: Door) -> Iterator[Finding]:
         return
     subshells = "with subshells" if getattr(kernel, "_supports_kernel_subshells", False) else "without subshells"
     yield Finding("kernel", "ok", f"{kernel.implementation} {kernel.implementation_version}, {subshells}")
-    if shows_once(door.shell):
+    if is_append_only(door.shell):
         yield Finding("front end", "ok", "a console: a cell is shown when it is done, questions come with input()")
         return
     probe = _Probe(door)
     shown = door.live.run(probe.turn, probe)
-    stdin = somebody_is_there(door.shell)
+    stdin = has_user(door.shell)
     if shown:
         yield Finding("front end", "ok", f"shows the live card, {'answers' if stdin else 'does not answer'} input()")
     elif stdin:
@@ -86,7 +86,7 @@ def _front_end(door: Door) -> Iterator[Finding]:
 class _Probe:
     """A card that only asks whether a page shows it."""
 
-    def __init__(self, door: Door) -> None:
+    def __init__(self, door: Frontend) -> None:
         self.reason = "no page shows the live card"
         self._door = door
         self._card: Card | None = None
@@ -94,8 +94,8 @@ class _Probe:
     async def turn(self, emit: Emit, on_main: OnMain) -> bool:
         return self._card is not None and await self._card.alive()
 
-    def open(self, waiter: Waiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
-        if not isinstance(waiter, ShellTap):
+    def open(self, waiter: MainThreadWaiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
+        if not isinstance(waiter, ShellChannelFilter):
             self.reason = "this ipykernel gives a running cell no clicks"
             return
         from .card import Card  # as the view does it

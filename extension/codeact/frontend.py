@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
-from codeact_kernel.capabilities.data import Input, checked, for_notebook, taken, wanted
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.data import Input, load_input, parse_input_names, to_dataframe, validate_name
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
 from codeact_kernel.model.base import ModelClient
-from codeact_kernel.model.discovery import NoModel
+from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
 from codeact_kernel.render import bundle
 from codeact_kernel.render.escaping import escaped, one_line
@@ -32,22 +32,22 @@ from codeact_kernel.tools.event_loops import standing_still
 from codeact_kernel.turn.turn import prompt
 from codeact_kernel.types import ProgramFailure, TurnResult
 
-from .approvers import Ladder, StdinApprover, is_captured, shows_once, somebody_is_there
-from .cell_output import View
-from .loop_thread import Live, LoopThread
-from .turn_runner import TurnLeft
+from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
+from .cell_output import CellOutput
+from .loop_thread import LoopThread, TurnThread
+from .turn_runner import TurnAbandoned
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Door", "KeptDoor"]
+__all__ = ["Frontend", "KeptChoices"]
 
 _BRACED = re.compile(r"\{([^\W\d]\w{0,99})\}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptDoor:
-    """What the user chose behind one door, for the next one of the same shell; the attributes are those of `Door`."""
+class KeptChoices:
+    """What the user chose in one `Frontend`, for the next one of the same shell."""
 
     model: ModelClient | None
     grants: Grants
@@ -55,7 +55,7 @@ class KeptDoor:
     told: set[str]
 
 
-class Door:
+class Frontend:
     """One shell's way in.
 
     Args:
@@ -70,10 +70,12 @@ class Door:
         told: sentences that are said once.
     """
 
-    def __init__(self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptDoor | None = None) -> None:
+    def __init__(
+        self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptChoices | None = None
+    ) -> None:
         self.shell = shell
         self.thread = LoopThread()
-        self.live = Live(self.thread, getattr(shell, "kernel", None))
+        self.live = TurnThread(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=kept.grants if kept else Grants(own_file()))
         self.session.model = kept.model if kept else None
         self.record: RecordedModel | None = kept.record if kept else None
@@ -83,9 +85,9 @@ class Door:
         _pretty_print_results(shell)
 
     @property
-    def kept(self) -> KeptDoor:
+    def kept(self) -> KeptChoices:
         """What the next door has to know, if the extension is loaded once more."""
-        return KeptDoor(model=self.session.model, grants=self.session.grants, record=self.record, told=self.told)
+        return KeptChoices(model=self.session.model, grants=self.session.grants, record=self.record, told=self.told)
 
     @property
     def settings(self) -> Settings:
@@ -118,7 +120,7 @@ class Door:
             CodeActError: there is no result.
             TurnInterrupted: the person stopped it.
         """
-        present = somebody_is_there(self.shell)
+        present = has_user(self.shell)
         view = self._view(card=present and chosen.values["approval_ui"] != "stdin", quiet=quiet)
         settings = chosen.settings
         cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
@@ -128,7 +130,7 @@ class Door:
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
             model = await self.model(settings)
             model = RecordingModel(model, Path(record), asks=[ask]) if record else model
-            approver = Ladder(view, StdinApprover(on_main, view.before_input), present=present)
+            approver = FallbackApprover(view, StdinApprover(on_main, view.freeze_card), present=present)
             with standing_still(cells):
                 return await self.session.ask(
                     ask,
@@ -144,16 +146,16 @@ class Door:
         self._last_error = self.session.tools.last_error
         try:
             return self.live.run(turn, view)
-        except TurnLeft:
+        except TurnAbandoned:
             return None
         finally:
             if view.transcript.result is not None:  # nothing is lost
                 self.shell.user_ns["_codeact"] = view.transcript.result
 
-    def _view(self, *, card: bool, quiet: bool) -> View:
+    def _view(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
-        once, captured = shows_once(self.shell), is_captured(self.shell)
-        return View(self.thread.loop, once=once, captured=captured, card=card, quiet=quiet, told=self.told)
+        once, captured = is_append_only(self.shell), is_captured(self.shell)
+        return CellOutput(self.thread.loop, once=once, captured=captured, card=card, quiet=quiet, told=self.told)
 
     def inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
         """The notebook's variables that `--in` names, as they are now.
@@ -162,13 +164,13 @@ class Door:
             UserError: there is none of that name, or it cannot go in.
         """
         variables, made = cast("dict[str, object]", self.shell.user_ns), list[Input]()
-        for one in wanted(given):
+        for one in parse_input_names(given):
             if one.name not in variables:
                 near = get_close_matches(one.name, [name for name in variables if name[:1] != "_"], n=1)
                 advice = f"did you mean {near[0]}?" if near else "run the cell that makes it."
                 raise UserError(f"--in {one.name}: there is no such variable: {advice}")
             self._no_tool(one.name, "--in")
-            made.append(taken(one, variables[one.name], settings.limits))
+            made.append(load_input(one, variables[one.name], settings.limits))
         return made
 
     def outputs(self, given: Sequence[str]) -> list[str]:
@@ -179,7 +181,7 @@ class Door:
         """
         names = dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip())
         for name in names:
-            self._no_tool(checked(name, "--out"), "--out")
+            self._no_tool(validate_name(name, "--out"), "--out")
         return list(names)
 
     def _no_tool(self, name: str, option: str) -> None:
@@ -197,7 +199,7 @@ class Door:
                 f"{', '.join(missing)} did not come: the model wrote no program. What was there before is still there; "
                 "ask for something to compute."
             )
-        self.shell.user_ns.update({name: for_notebook(result.outputs[name]) for name in outputs})
+        self.shell.user_ns.update({name: to_dataframe(result.outputs[name]) for name in outputs})
 
     def failure(self, error: ProgramFailure) -> str:
         """Why a turn came to nothing, in a sentence."""
@@ -220,15 +222,15 @@ class Door:
         """
         try:
             return await self.session.choose(settings)
-        except NoModel:
+        except NoModelConfigured:
             if self.record is None:
                 raise
             return self.record
 
     def prompt(self, ask: str, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str]) -> str:
         """What would be sent for `ask`, word for word; characters that do not show as their escapes."""
-        reach = Reach(settings, inputs, outputs, lambda event: None)
-        messages = prompt.first(ask, self.session.tools.specs().values(), reach.prompt)
+        reach = CapabilitySet(settings, inputs, outputs, lambda event: None)
+        messages = prompt.first(ask, self.session.tools.specs().values(), reach.instructions)
         reach.close()
         return "\n\n".join(f"--- {message.role} ---\n{escaped(message.content)}" for message in messages)
 
@@ -254,7 +256,7 @@ class Door:
         finally:
             self.thread.close()
 
-    def _tell_once(self, chosen: Resolved, view: View, ask: str, given: Sequence[str]) -> None:
+    def _tell_once(self, chosen: Resolved, view: CellOutput, ask: str, given: Sequence[str]) -> None:
         notices: list[str] = []
         if chosen.refused:
             wanted = ", ".join(map(one_line, chosen.refused))

@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from codeact_kernel.errors import UserError
 
-from .shell_channel import ShellTap, TapUnsupported, Waiter
-from .turn_runner import Cell, Screen, Turn
+from .shell_channel import MainThreadWaiter, ShellChannelFilter, TapUnsupported
+from .turn_runner import Turn, TurnDisplay, TurnRunner
 
-__all__ = ["Live", "LoopThread"]
+__all__ = ["LoopThread", "TurnThread"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class LoopThread:
             loop.close()
 
 
-class Live:
+class TurnThread:
     """Runs turns for one cell after the other.
 
     Args:
@@ -75,7 +75,7 @@ class Live:
         self._kernel = kernel
         self._running = False
 
-    def run(self, turn: Turn[T], screen: Screen) -> T:
+    def run(self, turn: Turn[T], screen: TurnDisplay) -> T:
         """Run one turn and serve the main thread until it ends.
 
         Args:
@@ -95,17 +95,17 @@ class Live:
             raise UserError("A %%codeact cell is running already: a tool cannot start another one.")
         self._running = True
         try:
-            return Cell(self.thread.loop, screen, self._waiter()).run(turn)
+            return TurnRunner(self.thread.loop, screen, self._waiter()).run(turn)
         finally:
             self._running = False
 
-    def _waiter(self) -> Waiter:
+    def _waiter(self) -> MainThreadWaiter:
         if self._kernel is None:
-            return Waiter()
+            return MainThreadWaiter()
         try:
-            return ShellTap(self._kernel)
+            return ShellChannelFilter(self._kernel)
         except TapUnsupported:
-            return Waiter()
+            return MainThreadWaiter()
 
 
 def _run_loop(made: Future[asyncio.AbstractEventLoop]) -> None:

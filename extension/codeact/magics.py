@@ -20,19 +20,29 @@ from IPython.core.magic import cell_magic, line_magic, magics_class, no_var_expa
 from IPython.core.magic_arguments import argument, magic_arguments
 from traitlets.config import Config
 
-from codeact_kernel.configuration import OPTIONS, FolderFile, Layer, Resolved, environment, here, known, layer, resolve
+from codeact_kernel.configuration import (
+    OPTIONS,
+    Layer,
+    ProjectFile,
+    Resolved,
+    environment,
+    find_project_file,
+    parse_layer,
+    require_known,
+    resolve,
+)
 from codeact_kernel.errors import ProgramError, UserError
 
-from .cell_hooks import Cells
+from .cell_hooks import CellHooks
 from .completion import Completion
-from .config_traits import Choices, cell_layer, cell_options, configured, flags_of, parsed
+from .config_traits import ConfigTraits, cell_layer, cell_options, configured, flags_of, parsed
 from .help import HELP, VERB_NAMES
 from .prompt_cells import find_option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .frontend import Door, KeptDoor
+    from .frontend import Frontend, KeptChoices
 
 __all__ = ["CodeAct", "load", "of", "unload"]
 
@@ -42,7 +52,7 @@ _OUT = "variables that the program has to assign, with commas between them"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
+class PreviousState:
     """What outlives `%reload_ext`: all that the user chose in this notebook.
 
     Attributes:
@@ -51,11 +61,11 @@ class Kept:
     """
 
     said: dict[str, Any]
-    door: KeptDoor | None
+    door: KeptChoices | None
 
 
 @magics_class
-class CodeAct(Choices):
+class CodeAct(ConfigTraits):
     """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose.
 
     Attributes:
@@ -68,10 +78,10 @@ class CodeAct(Choices):
         kept: what the magics before these had, if the extension is loaded once more.
     """
 
-    cells: Cells
+    cells: CellHooks
     completion: Completion
 
-    def __init__(self, shell: InteractiveShell, kept: Kept | None = None) -> None:
+    def __init__(self, shell: InteractiveShell, kept: PreviousState | None = None) -> None:
         self.said: dict[str, Any] = {}
         # As it was when the extension was first loaded: %config writes into the shell's configuration too.
         if not hasattr(shell, "_codeact_configuration"):
@@ -80,8 +90,8 @@ class CodeAct(Choices):
         super().__init__(shell, config=Config(CodeAct=self._configured))
         self.said.clear()  # that was the configuration, which is weaker
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
-        self.seen_file: FolderFile | None = None
-        self._door: Door | None = None
+        self.seen_file: ProjectFile | None = None
+        self._door: Frontend | None = None
         self._opening = threading.RLock()  # a sandbox may be warmed up in the background
         self._closed = False
         self._kept = kept.door if kept is not None else None
@@ -89,15 +99,15 @@ class CodeAct(Choices):
             setattr(self, name, value)
 
     @property
-    def door(self) -> Door:
+    def door(self) -> Frontend:
         """The engine, from the first time that it is needed."""
         with self._opening:
             if self._closed:
                 raise UserError("The extension was unloaded: run %load_ext codeact.")
             if self._door is None:
-                from .frontend import Door  # takes longer to import than a whole kernel that is not asked anything
+                from .frontend import Frontend  # takes longer to import than a whole kernel that is not asked anything
 
-                self._door = Door(self.shell, self.resolved, self._kept)
+                self._door = Frontend(self.shell, self.resolved, self._kept)
                 atexit.register(self._door.close)
             return self._door
 
@@ -110,7 +120,7 @@ class CodeAct(Choices):
         with self._opening:  # between the door and its sandbox nobody may close it: nothing would end that sandbox
             self.door.warm()
 
-    def resolved(self, cell: Layer | None = None, *, folder: FolderFile | None = None) -> Resolved:
+    def resolved(self, cell: Layer | None = None, *, folder: ProjectFile | None = None) -> Resolved:
         """What holds now.
 
         Args:
@@ -121,14 +131,14 @@ class CodeAct(Choices):
         """
         if self._mistake is not None:
             raise self._mistake
-        layers = [layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
-        layers.append(layer("your configuration", self._configured))
-        folder = folder or here()
+        layers = [parse_layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
+        layers.append(parse_layer("your configuration", self._configured))
+        folder = folder or find_project_file()
         layers += [folder.layer()] if folder is not None else []
-        layers += [environment(), layer("the notebook", self.said), *([cell] if cell is not None else [])]
+        layers += [environment(), parse_layer("the notebook", self.said), *([cell] if cell is not None else [])]
         return resolve(layers)
 
-    def close(self) -> Kept:
+    def close(self) -> PreviousState:
         """Kill what runs; what the user chose is kept for the magics that may come next."""
         with self._opening:
             self._closed = True
@@ -137,7 +147,7 @@ class CodeAct(Choices):
             atexit.unregister(door.close)
             door.close()
             self._kept = door.kept
-        return Kept(said=dict(self.said), door=self._kept)
+        return PreviousState(said=dict(self.said), door=self._kept)
 
     @no_var_expand
     @magic_arguments("%codeact")
@@ -191,7 +201,7 @@ class CodeAct(Choices):
             return
         if verb not in VERB_NAMES:
             try:
-                known(verb, VERB_NAMES, "%codeact")
+                require_known(verb, VERB_NAMES, "%codeact")
             except UserError as error:
                 raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
         from .commands import ALONE, VERBS  # they use the engine
@@ -206,7 +216,7 @@ class CodeAct(Choices):
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
         for name in cfg.get("CodeAct", {}):  # traitlets only warns
             try:
-                known(name, OPTIONS, "CodeAct:")
+                require_known(name, OPTIONS, "CodeAct:")
             except UserError as error:
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
@@ -223,7 +233,7 @@ def load(shell: InteractiveShell) -> None:
     shell.register_magics(magics)
     shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
     parser = CodeAct.codeact.parser
-    magics.cells = Cells(magics, shell, flags_of(parser, switches=True), flags_of(parser))
+    magics.cells = CellHooks(magics, shell, flags_of(parser, switches=True), flags_of(parser))
     magics.completion = Completion(magics, shell, flags_of(parser))
 
 

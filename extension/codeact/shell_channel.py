@@ -30,7 +30,7 @@ from typing import Any
 
 import zmq
 
-__all__ = ["Listener", "ShellTap", "TapUnsupported", "Waiter"]
+__all__ = ["Listener", "MainThreadWaiter", "ShellChannelFilter", "TapUnsupported"]
 
 Listener = Callable[[Mapping[str, Any]], None]
 """Takes the data of a comm message, at once and in whatever thread: it has to be quick and safe."""
@@ -46,10 +46,10 @@ class TapUnsupported(Exception):
     """There is no ipykernel, or one that looks different inside."""
 
 
-class Waiter:
+class MainThreadWaiter:
     """The main thread's sleep: until somebody wakes it, or for a while. `with` opens and closes it."""
 
-    def __enter__(self) -> Waiter:
+    def __enter__(self) -> MainThreadWaiter:
         self._awake, self._wakes = socket.socketpair()  # not a pipe: Windows polls sockets alone
         self._awake.setblocking(False)
         self._wakes.setblocking(False)
@@ -76,7 +76,7 @@ class Waiter:
                 pass
 
 
-class ShellTap(Waiter):
+class ShellChannelFilter(MainThreadWaiter):
     """A waiter that also serves the page's messages.
 
     Args:
@@ -127,7 +127,7 @@ class ShellTap(Waiter):
         """Before the comm is shown: its first message must not be missed."""
         self._listeners[comm] = listener
 
-    def __enter__(self) -> ShellTap:
+    def __enter__(self) -> ShellChannelFilter:
         super().__enter__()
         try:
             if self._thread is None:
@@ -174,7 +174,7 @@ class ShellTap(Waiter):
     async def _filter(self, message: Any) -> None:
         """In the channel's thread. Whatever goes wrong, the message goes its usual way."""
         try:
-            if self._tapped and self._take(message):
+            if self._tapped and self._on_message(message):
                 return
         except Exception:
             self._kernel.log.debug("codeact: a message was not understood", exc_info=True)
@@ -190,7 +190,7 @@ class ShellTap(Waiter):
             except zmq.Again:
                 return
             try:
-                taken = self._take(message)
+                taken = self._on_message(message)
             except Exception:
                 self._kernel.log.debug("codeact: a message was not understood", exc_info=True)
                 taken = False
@@ -206,7 +206,7 @@ class ShellTap(Waiter):
         # The socket tells of new messages only at an edge, and we have read past it.
         self._stream.io_loop.add_callback(self._stream.flush, zmq.POLLIN)
 
-    def _take(self, message: Any) -> bool:
+    def _on_message(self, message: Any) -> bool:
         """Whether the message is one for us; then it waits for the main thread, and a listener has seen it."""
         session = self._kernel.session
         _, frames = session.feed_identities(message, copy=False)

@@ -27,9 +27,9 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from codeact_kernel.events import Emit, Event
 from codeact_kernel.tools import OnMain, ToolCallError
 
-from .shell_channel import TapUnsupported, Waiter
+from .shell_channel import MainThreadWaiter, TapUnsupported
 
-__all__ = ["Cell", "Screen", "Turn", "TurnInterrupted", "TurnLeft"]
+__all__ = ["Turn", "TurnAbandoned", "TurnDisplay", "TurnInterrupted", "TurnRunner"]
 
 T = TypeVar("T")
 Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
@@ -44,14 +44,14 @@ class TurnInterrupted(KeyboardInterrupt):
         return ["Stopped. The kernel and its variables are as they were."]
 
 
-class TurnLeft(Exception):
+class TurnAbandoned(Exception):
     """The person ran the cell again while it waited for them. No error, which would drop the run that they want."""
 
 
-class Screen(Protocol):
+class TurnDisplay(Protocol):
     """Where a turn is shown. Everything here happens on the main thread."""
 
-    def open(self, waiter: Waiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
+    def open(self, waiter: MainThreadWaiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
         """Before the turn begins. `stop` ends it, `leave` ends it without an error; both from any thread."""
         ...
 
@@ -95,10 +95,10 @@ class _Ended:
 _Item: TypeAlias = Event | _Job | _Ended
 
 
-class Cell:
+class TurnRunner:
     """The main thread during one turn. A turn that was left behind goes on talking to its own, dead, cell."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, screen: Screen, waiter: Waiter) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, screen: TurnDisplay, waiter: MainThreadWaiter) -> None:
         self._loop = loop
         self._screen = screen
         self._waiter = waiter
@@ -125,7 +125,7 @@ class Cell:
         finally:
             signal.signal(signal.SIGINT, old)
         if self._interrupts or task.cancelled():
-            raise TurnLeft if self._left else TurnInterrupted
+            raise TurnAbandoned if self._left else TurnInterrupted
         return task.result()
 
     async def on_main(self, function: Callable[[], object]) -> object:
@@ -198,7 +198,7 @@ class Cell:
             try:
                 stack.enter_context(self._waiter)
             except TapUnsupported:
-                self._waiter = stack.enter_context(Waiter())
+                self._waiter = stack.enter_context(MainThreadWaiter())
             yield
 
     def _start(self, turn: Turn[T]) -> asyncio.Task[T]:

@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from codeact_kernel.approval import Desk, Grants, Question, Verdict
+from codeact_kernel.approval import ApprovalPolicy, ApprovalRequest, Grants, ReviewDecision
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import Decision, ToolCall
 
 
-def question(number: int, name="drop", version="v1") -> Question:
-    return Question(turn="t", run=1, call=ToolCall(id=number, name=name, arguments={}, version=version))
+def question(number: int, name="drop", version="v1") -> ApprovalRequest:
+    return ApprovalRequest(turn="t", run=1, call=ToolCall(id=number, name=name, arguments={}, version=version))
 
 
 class Person:
@@ -20,7 +20,7 @@ class Person:
         self.open: dict[int, asyncio.Future] = {}
         self.asked: list[int] = []
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         self.asked.append(question.call.id)
         future = self.open[question.call.id] = asyncio.get_running_loop().create_future()
         try:
@@ -28,7 +28,7 @@ class Person:
         finally:
             del self.open[question.call.id]
 
-    async def review(self, program: str, problem: str) -> Verdict:
+    async def review(self, program: str, problem: str) -> ReviewDecision:
         await asyncio.sleep(3600)
         raise AssertionError
 
@@ -41,11 +41,11 @@ def person():
     return Person()
 
 
-def desk_of(person: Person, **limits) -> Desk:
-    return Desk(person, Grants(), Limits(**limits))
+def desk_of(person: Person, **limits) -> ApprovalPolicy:
+    return ApprovalPolicy(person, Grants(), Limits(**limits))
 
 
-async def opened(desk: Desk, *questions: Question) -> list[asyncio.Task]:
+async def opened(desk: ApprovalPolicy, *questions: ApprovalRequest) -> list[asyncio.Task]:
     tasks = [asyncio.create_task(desk.decide(one)) for one in questions]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -67,9 +67,9 @@ async def test_an_answer_for_longer_settles_what_is_asked_later_and_no_question_
     person.say(1, choice)
     await tasks[0]
     assert sorted(person.open) == [2]  # somebody may be about to change or to deny this very call
-    assert desk.known(question(3)) == Decision(choice=choice, by="memory")
-    assert desk.known(question(3, "pay")) is None
-    assert desk.known(question(3, version="v2")) is None
+    assert desk.remembered_decision(question(3)) == Decision(choice=choice, by="memory")
+    assert desk.remembered_decision(question(3, "pay")) is None
+    assert desk.remembered_decision(question(3, version="v2")) is None
     person.say(2, "reject")
     assert not (await tasks[1]).allowed
 
@@ -80,7 +80,7 @@ async def test_one_who_asks_in_turn_can_see_that_a_question_is_settled():
     class InTurn:
         async def decide(self, question):
             async with one:
-                if (settled := question.settled()) is not None:
+                if (settled := question.already_decided()) is not None:
                     return settled
                 asked.append(question.call.id)
                 await asyncio.sleep(0)
@@ -101,7 +101,7 @@ async def test_after_three_denials_what_is_asked_later_is_denied_and_what_is_ope
         person.say(number, "reject")
     await asyncio.gather(*tasks[:3])
     assert sorted(person.open) == [3, 4]
-    assert desk.known(question(9)).by == "policy"
+    assert desk.remembered_decision(question(9)).by == "policy"
     person.say(3, "allow_once")
     person.say(4, "allow_once")
     assert all([(await task).allowed for task in tasks[3:]])
@@ -135,6 +135,6 @@ async def test_an_approver_that_fails_denies():
         async def review(self, program, problem):
             raise OSError("no page")
 
-    desk = Desk(Broken(), Grants(), Limits())
+    desk = ApprovalPolicy(Broken(), Grants(), Limits())
     assert (await desk.decide(question(1))).reason == "asking failed: OSError"
     assert (await desk.review("1", "")).program is None

@@ -12,12 +12,12 @@ from codeact.approvers import CardApprover
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from codeact_kernel.approval import Desk, Grants
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.approval import ApprovalPolicy, Grants
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.turn.calls import Calls
-from codeact_kernel.types import Returned, ToolCall
+from codeact_kernel.types import CallResult, ToolCall
 
 CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
 FORGED = (
@@ -76,17 +76,17 @@ class World:
         self.turn += 1
         self.opened = 0
         self.approver = CardApprover(lambda: None, lambda: None)
-        desk = Desk(self.approver, self.grants, Limits())
+        desk = ApprovalPolicy(self.approver, self.grants, Limits())
         self.calls = Calls(
             f"turn {self.turn}",
             self.registry,
-            Reach(Settings(), [], [], lambda event: None),
+            CapabilitySet(Settings(), [], [], lambda event: None),
             desk,
             Settings(),
             lambda event: None,
             self.main,
         )
-        self.calls.read("drop()", ())
+        self.calls.set_program("drop()", ())
         self.clock = self.calls.begin(1).running()
         await self.clock.__aenter__()
         self.tasks = {}
@@ -166,7 +166,7 @@ class World:
         for record in calls.records:
             key, version, decision = (turn, record.call.id), record.call.version, record.decision
             rows = (decision.arguments or record.call.arguments)["rows"]
-            if isinstance(record.answer, Returned):
+            if isinstance(record.answer, CallResult):
                 assert decision.allowed, record
                 assert record.answer.value == rows, "what ran is not what was decided"
             if not decision.allowed:

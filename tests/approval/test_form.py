@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from codeact.approval_form import edited, form_of
 
-from codeact_kernel.approval import Question
+from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.render import CallRow
 from codeact_kernel.render.escaping import arguments_text, escaped, strictly
 from codeact_kernel.render.shared import call_text
@@ -12,8 +12,10 @@ from codeact_kernel.types import ToolCall
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
 
 
-def question(check=lambda arguments: "", **arguments) -> Question:
-    return Question(turn="t", run=1, call=ToolCall(id=1, name="f", arguments=arguments), schema=SCHEMA, check=check)
+def question(check=lambda arguments: "", **arguments) -> ApprovalRequest:
+    return ApprovalRequest(
+        turn="t", run=1, call=ToolCall(id=1, name="f", arguments=arguments), schema=SCHEMA, validate_arguments=check
+    )
 
 
 def field(value, name="a"):
@@ -98,7 +100,7 @@ def test_a_call_is_brief_only_if_its_row_shows_all_of_it():
     assert form_of(question(a="x", b=1))["brief"] is True
     name = "transfer_money_between_accounts"
     call = ToolCall(id=1, name=name, arguments={"to": "savings of my mother Anna", "amount_in_euro_cents": 100000000})
-    assert form_of(Question(turn="t", run=1, call=call))["brief"] is False
+    assert form_of(ApprovalRequest(turn="t", run=1, call=call))["brief"] is False
 
 
 @pytest.mark.parametrize("count", range(1, 21))

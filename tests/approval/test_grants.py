@@ -5,16 +5,16 @@ import os
 
 import pytest
 
-from codeact_kernel.approval import Grants, Question
+from codeact_kernel.approval import ApprovalRequest, Grants
 from codeact_kernel.types import Decision, ToolCall
 
 SESSION = Decision(choice="allow_session", by="person")
 ALWAYS = Decision(choice="allow_always", by="person")
 
 
-def question(name="drop", version="v1", **arguments) -> Question:
+def question(name="drop", version="v1", **arguments) -> ApprovalRequest:
     call = ToolCall(id=1, name=name, arguments=arguments or {"table": "old"}, version=version)
-    return Question(turn="t", run=1, call=call)
+    return ApprovalRequest(turn="t", run=1, call=call)
 
 
 @pytest.fixture
@@ -26,17 +26,17 @@ def test_for_once_and_for_the_cell_nothing_is_remembered(file):
     grants = Grants(file)
     for choice in ("allow_once", "allow_cell", "reject"):
         grants.remember(question(), Decision(choice=choice, by="person"))
-    assert grants.cover(question()) is None
+    assert grants.find(question()) is None
     assert not file.exists()
 
 
 def test_for_the_session_any_arguments_of_the_same_tool_are_allowed_and_no_file_is_written(file):
     grants = Grants(file)
     grants.remember(question(), SESSION)
-    assert grants.cover(question(table="other")) == Decision(choice="allow_session", by="memory")
-    assert grants.cover(question(version="v2")) is None
-    assert grants.cover(question(name="drop2")) is None
-    assert Grants(file).cover(question()) is None
+    assert grants.find(question(table="other")) == Decision(choice="allow_session", by="memory")
+    assert grants.find(question(version="v2")) is None
+    assert grants.find(question(name="drop2")) is None
+    assert Grants(file).find(question()) is None
 
 
 @pytest.mark.parametrize(
@@ -49,40 +49,40 @@ def test_for_the_session_any_arguments_of_the_same_tool_are_allowed_and_no_file_
 def test_always_is_for_exactly_these_arguments(file, other):
     grants = Grants(file)
     grants.remember(question(), ALWAYS)
-    assert grants.cover(question()) == Decision(choice="allow_always", by="memory")
-    assert grants.cover(question(**other)) is None
+    assert grants.find(question()) == Decision(choice="allow_always", by="memory")
+    assert grants.find(question(**other)) is None
 
 
 @pytest.mark.parametrize(("one", "other"), [(1, 1.0), (1, True), (0, False), ("1", 1), (0.0, -0.0), ([1], [1.0])])
 def test_values_that_python_calls_equal_are_not_the_same_arguments(file, one, other):
     grants = Grants(file)
     grants.remember(question(rows=one), ALWAYS)
-    assert grants.cover(question(rows=other)) is None
-    assert grants.cover(question(rows=one)) is not None
+    assert grants.find(question(rows=other)) is None
+    assert grants.find(question(rows=one)) is not None
 
 
 def test_always_holds_in_the_next_kernel_for_the_same_code_in_the_same_folder(file, tmp_path, monkeypatch):
     Grants(file).remember(question(), ALWAYS)
-    assert Grants(file).cover(question()) is not None
-    assert Grants(file).cover(question(version="v2")) is None
+    assert Grants(file).find(question()) is not None
+    assert Grants(file).find(question(version="v2")) is None
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert Grants(file).cover(question()) is None
+    assert Grants(file).find(question()) is None
 
 
 def test_what_was_edited_is_what_is_remembered(file):
     grants = Grants(file)
     grants.remember(question(), Decision(choice="allow_always", by="person", arguments={"table": "new"}))
-    assert grants.cover(question()) is None
-    assert grants.cover(question(table="new")) is not None
+    assert grants.find(question()) is None
+    assert grants.find(question(table="new")) is not None
 
 
 def test_what_one_kernel_revokes_the_other_does_not_allow(file):
     first, second = Grants(file), Grants(file)
     first.remember(question(), ALWAYS)
-    assert second.cover(question()) is not None
+    assert second.find(question()) is not None
     assert second.revoke("drop") == 1
-    assert first.cover(question()) is None
+    assert first.find(question()) is None
 
 
 def test_revoking_one_tool_leaves_the_others(file):
@@ -91,8 +91,8 @@ def test_revoking_one_tool_leaves_the_others(file):
         grants.remember(question(name), ALWAYS)
         grants.remember(question(name), SESSION)
     assert grants.revoke("drop") == 2
-    assert grants.cover(question("drop")) is None
-    assert grants.cover(question("pay")) is not None
+    assert grants.find(question("drop")) is None
+    assert grants.find(question("pay")) is not None
     assert grants.revoke() == 2
     assert grants.revoke() == 0
 
@@ -102,7 +102,7 @@ def test_the_file_is_the_persons_own_or_it_does_not_count(file):
     Grants(file).remember(question(), ALWAYS)
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o666)
-    assert Grants(file).cover(question()) is None
+    assert Grants(file).find(question()) is None
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_damaged_file_allows_nothing_and_stops_nobody(file, text):
     file.write_text(text)
     file.chmod(0o600)
     grants = Grants(file)
-    assert grants.cover(question()) is None
+    assert grants.find(question()) is None
     grants.remember(question(), ALWAYS)
-    assert grants.cover(question()) is not None
+    assert grants.find(question()) is not None
     assert len(json.loads(file.read_text())) == 1
 
 
@@ -129,17 +129,17 @@ def test_where_nothing_can_be_written_it_holds_until_the_kernel_ends(tmp_path):
     (tmp_path / "share").write_text("a file where a folder should be")
     grants = Grants(tmp_path / "share" / "approvals.json")
     grants.remember(question(), ALWAYS)
-    assert grants.cover(question()) is not None
+    assert grants.find(question()) is not None
 
 
 def test_a_seal_names_one_call_of_one_tool_with_its_arguments():
     base = question()
     others = [
         question(table="new"), question(version="v2"), question(name="pay"),
-        Question(turn="u", run=1, call=base.call), Question(turn="t", run=2, call=base.call),
+        ApprovalRequest(turn="u", run=1, call=base.call), ApprovalRequest(turn="t", run=2, call=base.call),
     ]  # fmt: skip
-    assert len({one.seal for one in (base, *others)}) == 6
-    assert question().seal == base.seal
+    assert len({one.digest for one in (base, *others)}) == 6
+    assert question().digest == base.digest
 
 
 def test_a_kernel_whose_folder_was_removed_matches_no_other(file, tmp_path, monkeypatch):
@@ -149,4 +149,4 @@ def test_a_kernel_whose_folder_was_removed_matches_no_other(file, tmp_path, monk
     gone.rmdir()
     grants = Grants(file)
     grants.remember(question(), ALWAYS)
-    assert grants.cover(question()) is None
+    assert grants.find(question()) is None

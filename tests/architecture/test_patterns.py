@@ -100,7 +100,7 @@ def of_the_grammar() -> Iterable[str]:
         for part in parts:
             yield from inside(part)
 
-    return inside(json.loads((ROOT / "codeact_kernel" / "show" / "vegalite.json").read_text()))
+    return inside(json.loads((ROOT / "codeact_kernel" / "capabilities" / "show" / "vegalite.json").read_text()))
 
 
 @computed("extension/codeact/completion.py", "pattern", "it runs through the table just above it")

@@ -33,8 +33,8 @@ LATE = {
         "tomllib",
     ): "most folders have no file of ours: the kernel starts faster",
     ("codeact_kernel/configuration/messages.py", "difflib"): "only a mistake needs it: likewise",
-    ("extension/codeact/magics.py", "door"): "a kernel that nobody asks anything has none of the engine in it",
-    ("extension/codeact/magics.py", "verbs"): "likewise",
+    ("extension/codeact/magics.py", "frontend"): "a kernel that nobody asks anything has none of the engine in it",
+    ("extension/codeact/magics.py", "commands"): "likewise",
     ("extension/codeact/cell_hooks.py", "tools"): "likewise",
     ("extension/codeact/doctor.py", "card"): "widgets, as in the view",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
@@ -43,7 +43,7 @@ LATE = {
     ("codeact_kernel/__main__.py", "jupyter"): "likewise",
     **{
         ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs"
-        for name in ("headless", "specs", "configuration", "doctor", "errors", "session", "settings")
+        for name in ("run_notebook", "kernelspecs", "configuration", "doctor", "errors", "session", "settings")
     },
 }
 

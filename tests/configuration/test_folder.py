@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import codeact_kernel
-from codeact_kernel.configuration import OPTIONS, find, here, layer, resolve
+from codeact_kernel.configuration import OPTIONS, find, find_project_file, parse_layer, resolve
 from codeact_kernel.errors import UserError
 from codeact_kernel.paths import data_folder
 
@@ -99,16 +99,16 @@ def test_a_folder_that_was_removed_and_a_person_without_a_home_have_no_file(proj
     gone.mkdir()
     monkeypatch.chdir(gone)
     gone.rmdir()
-    assert here() is None
+    assert find_project_file() is None
     monkeypatch.chdir(project)
     monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
     monkeypatch.delenv("XDG_DATA_HOME")
     (project / "codeact.toml").write_text("timeout = 5")
-    assert here().layer().values == {"timeout": 5.0}
+    assert find_project_file().layer().values == {"timeout": 5.0}
     with pytest.raises(UserError, match="cannot be written"):
         if os.access("/", os.W_OK):  # root could make it
             raise UserError("/nonexistent cannot be written")
-        here().trust()
+        find_project_file().trust()
 
 
 def test_a_home_behind_a_link_is_the_home(project, home, monkeypatch, tmp_path):
@@ -346,7 +346,7 @@ NARROWER = {
     "kernel": 'kernel = "marker"',
 }
 # What the person has chosen, below the folder: something that can be widened.
-OWN = layer(
+OWN = parse_layer(
     "your configuration",
     {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
      "workspace_root": "/usr/share/doc", "allowed_domains": "a.example"},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeact_kernel.configuration import OPTIONS, PLACES, environment, layer, resolve
+from codeact_kernel.configuration import OPTIONS, PLACES, environment, parse_layer, resolve
 from codeact_kernel.errors import UserError
 from codeact_kernel.sandbox import backends
 from codeact_kernel.settings import Limits, Settings
@@ -16,15 +16,15 @@ def test_nothing_chosen_is_the_engines_own_defaults():
 
 
 def test_the_last_place_that_names_an_option_decides_and_is_remembered():
-    layers = [layer(place, {"timeout": seconds}) for place, seconds in (("a", 1), ("b", 2.5), ("c", 4))]
-    resolved = resolve([*layers, layer("d", {"model": "m"})])
+    layers = [parse_layer(place, {"timeout": seconds}) for place, seconds in (("a", 1), ("b", 2.5), ("c", 4))]
+    resolved = resolve([*layers, parse_layer("d", {"model": "m"})])
     assert (resolved.values["timeout"], resolved.places["timeout"]) == (4.0, "c")
     assert (resolved.settings.model, resolved.places["model"]) == ("m", "d")
     assert resolved.settings.limits == Limits(run_seconds=4.0)
 
 
 def test_what_is_allowed_adds_up():
-    resolved = resolve([layer("a", {"allow": ["x", "y"]}), layer("b", {"allow": "z, x"})])
+    resolved = resolve([parse_layer("a", {"allow": ["x", "y"]}), parse_layer("b", {"allow": "z, x"})])
     assert resolved.settings.allow == {"x", "y", "z"}
 
 
@@ -45,7 +45,7 @@ def test_what_is_allowed_adds_up():
     ],
 )
 def test_a_value_may_be_text_or_what_toml_and_python_have_for_it(name, given, value):
-    assert layer("x", {name: given}).values[name] == value
+    assert parse_layer("x", {name: given}).values[name] == value
 
 
 @pytest.mark.parametrize(
@@ -59,28 +59,28 @@ def test_a_value_may_be_text_or_what_toml_and_python_have_for_it(name, given, va
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused_with_the_place_and_the_kind(name, given):
     with pytest.raises(UserError) as refused:
-        layer("the file", {name: given})
+        parse_layer("the file", {name: given})
     assert str(refused.value).startswith(f"{name} in the file: ")
     assert f"is not {OPTIONS[name].kind}" in str(refused.value)
 
 
 def test_an_option_that_there_is_not_is_an_error_with_the_nearest():
     with pytest.raises(UserError, match=r"codeact\.toml: modle is not known: did you mean model\?"):
-        layer("codeact.toml", {"modle": "x"})
+        parse_layer("codeact.toml", {"modle": "x"})
     with pytest.raises(UserError, match="xyzzy is not known: choose one of allow, allowed_domains, approval_timeout"):
-        layer("codeact.toml", {"xyzzy": 1})
+        parse_layer("codeact.toml", {"xyzzy": 1})
 
 
 def test_what_is_wrong_is_shown_short_and_harmless():
     with pytest.raises(UserError) as refused:
-        layer("codeact.toml", {"\x1b[31mred\u202e" + "x" * 100_000: 1})
+        parse_layer("codeact.toml", {"\x1b[31mred\u202e" + "x" * 100_000: 1})
     assert len(str(refused.value)) < 500
     assert str(refused.value).isprintable()
 
 
 def test_a_number_that_python_does_not_write_out_is_a_sentence_too():
     with pytest.raises(UserError, match=r"something too long \(int\)"):
-        layer("x", {"max_retries": int("f" * 6000, 16)})
+        parse_layer("x", {"max_retries": int("f" * 6000, 16)})
 
 
 def test_settings_take_no_single_text_for_the_names_of_tools():
@@ -109,16 +109,16 @@ def test_every_option_can_be_given_in_the_environment():
     values = environment({OPTIONS[name].variable: text for name, text in given.items()}).values
     assert all(values[name] != option.default for name, option in OPTIONS.items())
     for name, value in values.items():  # and each reaches the engine, but for those that only the notebook knows
-        changed = resolve([layer("x", {name: value})]).settings != Settings()
+        changed = resolve([parse_layer("x", {name: value})]).settings != Settings()
         assert changed is (name not in ("approval_ui", "kernel")), name
 
 
 def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():
     layers = [
-        layer("a", {"limits": {"calls_per_run": 5, "show": {"items": 2}}}),
-        layer("b", {"limits": ["calls_per_run=7", "http.seconds=2.5"]}),
-        layer("c", {"limits": "calls_per_run=5"}),
-        layer("d", {"limits": "calls_per_run=7, http.redirects=0"}),
+        parse_layer("a", {"limits": {"calls_per_run": 5, "show": {"items": 2}}}),
+        parse_layer("b", {"limits": ["calls_per_run=7", "http.seconds=2.5"]}),
+        parse_layer("c", {"limits": "calls_per_run=5"}),
+        parse_layer("d", {"limits": "calls_per_run=7, http.redirects=0"}),
     ]
     limits = resolve(layers).settings.limits
     assert (limits.calls_per_run, limits.show.items, limits.http.seconds) == (7, 2, 2.5)
@@ -149,8 +149,8 @@ def test_a_cap_that_there_cannot_be_is_told(given, why):
 
 
 def test_mounts_and_hosts_of_every_place_add_up():
-    config = layer("your configuration", {"file_mounts": ["/usr/share"], "allowed_domains": ["a.example"]})
-    cell = layer("the cell", {"file_mounts": ["/usr/share/doc:/x"], "allowed_domains": [("b.example", "GET")]})
+    config = parse_layer("your configuration", {"file_mounts": ["/usr/share"], "allowed_domains": ["a.example"]})
+    cell = parse_layer("the cell", {"file_mounts": ["/usr/share/doc:/x"], "allowed_domains": [("b.example", "GET")]})
     settings = resolve([config, cell]).settings
     assert [mount.mount_path for mount in settings.file_mounts] == ["/input/usr/share", "/input/x"]
     assert [str(domain) for domain in settings.allowed_domains] == ["https://a.example", "https://b.example (GET)"]

@@ -15,8 +15,8 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from codeact_kernel.capabilities.data import Frame, for_notebook, taken, wanted
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.data import Frame, load_input, parse_input_names, to_dataframe
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.errors import UserError
 from codeact_kernel.events import Event, Notice
 from codeact_kernel.settings import Limits, Settings
@@ -35,8 +35,8 @@ async def given(
 ) -> tuple[Run, dict[str, Any]]:
     """Run a program with these variables; what it came to, and what it handed back."""
     settings = Settings(limits=Limits(**options.pop("limits", {})))
-    made = [taken(wanted([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
-    reach = Reach(settings, made, outputs, options.pop("emit", lambda event: None))
+    made = [load_input(parse_input_names([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
+    reach = CapabilitySet(settings, made, outputs, options.pop("emit", lambda event: None))
     run = await programs.run(program(text), reach=reach, **options)
     return run, dict(reach.outputs)
 
@@ -215,7 +215,7 @@ async def test_rows_come_back_as_a_frame(programs):
         """,
         outputs=("made",),
     )
-    frame = for_notebook(out["made"])
+    frame = to_dataframe(out["made"])
     assert isinstance(out["made"], Frame)
     assert isinstance(frame, pd.DataFrame)
     assert [str(kind) for kind in frame.dtypes] == ["int64", "float64", "str", "bool", "datetime64[us]", "object"]
@@ -226,7 +226,7 @@ async def test_rows_come_back_as_a_frame(programs):
 
 async def test_a_table_comes_back_as_it_went_in(programs):
     _, out = await given(programs, "back = t.where(lambda row: row['age'] > 40)", {"t": PEOPLE}, ("back",))
-    back = for_notebook(out["back"])
+    back = to_dataframe(out["back"])
     expected = PEOPLE[PEOPLE["age"] > 40].reset_index(drop=True)
     pd.testing.assert_frame_equal(back, expected, check_dtype=False)
 
@@ -235,7 +235,7 @@ async def test_a_table_comes_back_as_it_went_in(programs):
 async def test_what_is_no_table_comes_back_as_it_is(programs, value):
     _, out = await given(programs, f"back = {value!r}", outputs=("back",))
     assert out == {"back": value}
-    assert for_notebook(out["back"]) == value
+    assert to_dataframe(out["back"]) == value
 
 
 async def test_rows_with_other_keys_have_gaps(programs):
@@ -252,7 +252,9 @@ async def test_the_value_of_the_program_is_what_is_wanted_where_it_assigns_nothi
 
 async def test_a_program_that_goes_on_finds_what_the_one_before_made_of_the_variables(programs):
     frame = pd.DataFrame({"a": [1, 2, 3]})
-    reach = Reach(Settings(), [taken(wanted(["t"])[0], frame, Limits())], ["t", "a"], lambda event: None)
+    reach = CapabilitySet(
+        Settings(), [load_input(parse_input_names(["t"])[0], frame, Limits())], ["t", "a"], lambda event: None
+    )
     async with programs.turn() as turn:
         assert (await turn.run("a = 1\nt = t[t['a'] > 1]\n1 / 0", reach=reach, keep=True)).error.startswith(
             "ZeroDivision"
@@ -278,7 +280,7 @@ async def test_a_program_that_ends_itself_well_has_handed_its_variables_back(pro
 
 async def test_whole_numbers_stay_whole_where_some_are_missing(programs):
     _, out = await given(programs, "r = [{'id': 2**53 + 1, 'ok': True}, {'id': None, 'ok': None}]", outputs=("r",))
-    frame = for_notebook(out["r"])
+    frame = to_dataframe(out["r"])
     assert [str(kind) for kind in frame.dtypes] == ["Int64", "boolean"]
     assert frame["id"][0] == 2**53 + 1
 
@@ -320,7 +322,7 @@ async def test_times_in_a_zone_are_the_local_times_there_and_come_back_so(progra
         ["2024-03-31 00:30:00+01:00", "2024-03-31 12:00:00+02:00", "2024-04-01 01:15:00+02:00"],
         "23:45:00", "Europe/Berlin",
     ]  # fmt: skip
-    back = for_notebook(out["back"])
+    back = to_dataframe(out["back"])
     assert str(back["when"].dtype).endswith("Europe/Berlin]")
     assert back["when"].tolist() == BERLIN.tolist()
 
@@ -346,7 +348,7 @@ async def test_times_at_a_fixed_distance_from_utc_are_handed_back_as_times(progr
     named = [{"when": datetime(2024, 6, 1, tzinfo=timezone(timedelta(hours=2), "UTC summer"))}]
     """
     _, out = await given(programs, text, outputs=("t", "named"))
-    assert for_notebook(out["t"])["when"][0].isoformat() == "2024-06-01T00:00:00-03:30"
+    assert to_dataframe(out["t"])["when"][0].isoformat() == "2024-06-01T00:00:00-03:30"
     assert out["named"].records() == [{"when": "2024-06-01T00:00:00+02:00"}]
 
 
@@ -404,7 +406,7 @@ async def test_a_hundred_thousand_rows_come_back(programs):
     _, out = await given(
         programs, f"back = [{{'i': i, 'h': i / 2, 's': str(i % 7)}} for i in range({MANY})]", outputs=("back",)
     )
-    frame = for_notebook(out["back"])
+    frame = to_dataframe(out["back"])
     assert (len(frame), int(frame["i"].sum()), frame["s"].nunique()) == (MANY, sum(range(MANY)), 7)
 
 
@@ -543,7 +545,7 @@ ASKED = "To include it, make it text first, for example with .astype(str)."
 
 
 async def test_a_column_that_cannot_go_in_is_left_out_and_named(programs):
-    made = taken(wanted(["t"])[0], mixed(), Limits())
+    made = load_input(parse_input_names(["t"])[0], mixed(), Limits())
     assert list(made.notices) == [
         f"--in t: the column {name!r} was left out, because its values are no plain data. {ASKED}"
         for name in ("z", "raw")
@@ -566,21 +568,21 @@ async def test_so_it_is_in_a_result_and_the_user_hears_of_it(programs, kept):
 
 async def test_the_advice_is_one_that_the_library_of_the_table_knows(programs):
     table = pl.DataFrame({"a": [1], "raw": [b"\xff"]})
-    (notice,) = taken(wanted(["t"])[0], table, Limits()).notices
+    (notice,) = load_input(parse_input_names(["t"])[0], table, Limits()).notices
     assert notice.endswith("To include it, make it text first.")
 
 
 async def test_two_columns_of_one_name_are_refused_by_that_name_in_tables_of_every_library(programs):
     for table in (pa.table([[1], [2]], names=["a", "a"]), pd.DataFrame([[1, 2]], columns=["a", "a"])):
         with pytest.raises(UserError, match="--in t: two columns .*'a'.*: rename one of them"):
-            taken(wanted(["t"])[0], table, Limits())
+            load_input(parse_input_names(["t"])[0], table, Limits())
         run, _ = await given(programs, "make()", tools={"make": lambda table=table: table})
         assert str(run.error).endswith("rename one of them.")
 
 
 async def test_a_table_of_which_nothing_can_go_in_is_refused(programs):
     with pytest.raises(UserError, match="--in t: column 'z': a value of type complex cannot be sent"):
-        taken(wanted(["t"])[0], mixed()[["z"]], Limits())
+        load_input(parse_input_names(["t"])[0], mixed()[["z"]], Limits())
 
 
 async def test_labels_of_every_kind_are_columns(programs):

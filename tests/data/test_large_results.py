@@ -13,7 +13,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.settings import Limits, Settings
 
 from ..sandbox.conftest import Programs, Run, program
@@ -26,7 +26,7 @@ LIMITS = Limits(kept_bytes=1 << 14)
 
 
 async def run(programs: Programs, text: str, **tools: Callable[..., Any]) -> Run:
-    reach = Reach(Settings(limits=LIMITS), [], (), lambda event: None)
+    reach = CapabilitySet(Settings(limits=LIMITS), [], (), lambda event: None)
     return await programs.run(program(text), reach=reach, tools=tools)
 
 

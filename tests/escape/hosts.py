@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel.approval import Question, Verdict
+from codeact_kernel.approval import ApprovalRequest, ReviewDecision
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import Choice, Decision
+from codeact_kernel.types import ApprovalChoice, Decision
 
 from ..sandbox.conftest import HOSTILE
 from .conftest import Kernel, unlisted
@@ -66,16 +66,16 @@ class Person:
 
     def __init__(
         self,
-        *choices: Choice,
-        meanwhile: Callable[[Question], object] = lambda question: None,
+        *choices: ApprovalChoice,
+        meanwhile: Callable[[ApprovalRequest], object] = lambda question: None,
         arguments: dict[str, Any] | None = None,
     ) -> None:
-        self.asked: list[Question] = []
+        self.asked: list[ApprovalRequest] = []
         self._choices = choices
         self._meanwhile = meanwhile
         self._arguments = arguments
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         choice = self._choices[min(len(self.asked), len(self._choices) - 1)]
         self.asked.append(question)
         done = self._meanwhile(question)
@@ -84,8 +84,8 @@ class Person:
         reason = "the person said no" if choice == "reject" else ""
         return Decision(choice=choice, by="person", reason=reason, arguments=self._arguments)
 
-    async def review(self, program: str, problem: str) -> Verdict:
-        return Verdict(program=program)
+    async def review(self, program: str, problem: str) -> ReviewDecision:
+        return ReviewDecision(program=program)
 
     @property
     def shown(self) -> list[dict[str, Any]]:
@@ -131,7 +131,7 @@ async def with_a_worker_that(script: str) -> AsyncGenerator[None]:
             return await honest(self)
         planted.append(worker := await Worker.of(_command(script), "embedded", self.limits))
         try:
-            await worker.settle()
+            await worker.wait_ready()
         except BaseException:
             await worker.kill()
             raise

@@ -11,7 +11,7 @@ import pytest
 from codeact.approvers import CardApprover
 
 from codeact_kernel.access import file_mount
-from codeact_kernel.approval import Question
+from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.render import bundle
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import Decision
@@ -51,7 +51,7 @@ async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
         turn = await kernel.turn(
             TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=person
         )
-    assert [question.about for question in person.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
+    assert [question.summary for question in person.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
     assert person.asked[0].tool != person.asked[1].tool
     kernel.contained()
     assert "defined anew or removed while the call waited" in turn.seen
@@ -65,7 +65,7 @@ async def test_a_permission_for_one_version_is_none_for_the_next(kernel, choice)
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
         person = Person(choice, "reject")
 
-        def swap(question: Question) -> None:
+        def swap(question: ApprovalRequest) -> None:
             tools.add(edition(kernel, 2))
 
         program = (
@@ -108,7 +108,7 @@ async def test_a_tool_that_was_removed_meanwhile_and_denied_does_not_run(kernel)
 
 @attempt("D13.arguments", "has the arguments that were shown changed by whoever decides, before the call")
 async def test_what_runs_is_what_was_sent_whatever_becomes_of_the_shown_arguments(kernel):
-    def spoil(question: Question) -> None:
+    def spoil(question: ApprovalRequest) -> None:
         shown: Any = question.call.arguments
         shown["what"] = "everything"
         shown["more"] = 1
@@ -485,7 +485,7 @@ async def test_what_a_question_names_in_a_mounted_folder_stays_as_it_is_until_th
         read.append((tmp_path / "scripts" / path).read_text())
         return read[-1]
 
-    async def look(question: Question) -> None:
+    async def look(question: ApprovalRequest) -> None:
         await asyncio.sleep(0.3)
         read.append(script.read_text())
 
@@ -527,10 +527,10 @@ async def test_a_permission_is_for_one_tool(kernel):
 
 @attempt("E4.not-a-person", "has a permission for the session come from a policy, which is nobody who can give one")
 async def test_only_a_person_allows_for_longer_than_one_call(kernel):
-    asked: list[Question] = []
+    asked: list[ApprovalRequest] = []
 
     class Policy(Person):
-        async def decide(self, question: Question) -> Decision:
+        async def decide(self, question: ApprovalRequest) -> Decision:
             asked.append(question)
             return Decision(choice="allow_session" if len(asked) == 1 else "reject", by="policy")
 
@@ -549,7 +549,7 @@ async def test_only_a_person_allows_for_longer_than_one_call(kernel):
 
 @attempt("E5.nobody", "asks where nobody answers")
 async def test_no_answer_is_a_no(kernel):
-    async def never(question: Question) -> None:
+    async def never(question: ApprovalRequest) -> None:
         await asyncio.Event().wait()
 
     turn = await kernel.turn(
@@ -570,7 +570,7 @@ async def test_where_nobody_is_the_answer_is_no_at_once_and_says_how_to_allow_it
 
 @attempt("E5.broken", "asks where asking fails")
 async def test_an_approver_that_fails_denies(kernel):
-    def fail(question: Question) -> None:
+    def fail(question: ApprovalRequest) -> None:
         raise OSError(f"the page is gone: {kernel.secret} {kernel.token}")
 
     turn = await kernel.turn(
@@ -687,7 +687,7 @@ async def test_a_repaired_program_has_no_new_questions(kernel):
 
 @attempt("E8.spins", "computes without end while a question keeps its clock still")
 async def test_a_program_that_computes_under_an_open_question_ends_by_its_processor_time(kernel):
-    async def never(question: Question) -> None:
+    async def never(question: ApprovalRequest) -> None:
         await asyncio.Event().wait()
 
     limits = with_limits(kernel, run_seconds=kernel.settings.limits.run_seconds / 20, cpu_seconds=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from codeact_kernel import AllowedDomain, AutoApprove, Decision, ModelError, ScriptedModel, UserError
-from codeact_kernel.configuration.limit_options import NAMES, limited
+from codeact_kernel.configuration.limit_options import NAMES, apply_limits
 from codeact_kernel.settings import Limits
 
 from .conftest import Kernel, unlisted
@@ -150,7 +150,7 @@ async def test_a_program_that_goes_beyond_a_cap_is_stopped_there(kernel, url, ca
 
 
 def lower(kernel: Kernel, caps: str) -> dict[str, Limits]:
-    return {"limits": limited(kernel.settings.limits, caps.split(","))}
+    return {"limits": apply_limits(kernel.settings.limits, caps.split(","))}
 
 
 async def test_a_program_that_is_too_long_is_not_taken(kernel):

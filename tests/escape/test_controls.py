@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 
 from codeact_kernel import AutoApprove
-from codeact_kernel.approval import Question, grants
+from codeact_kernel.approval import ApprovalRequest, grants
 from codeact_kernel.bridge import messages, protocol
 from codeact_kernel.bridge.protocol import Connection, Speaker
 from codeact_kernel.configuration import environment, find, resolve
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, registry
-from codeact_kernel.tools.schema import Contract
+from codeact_kernel.tools.schema import ToolSignature
 from codeact_kernel.turn.turn import prompt
 
 from .conftest import Kernel, with_limits
@@ -164,7 +164,7 @@ async def test_without_the_check_of_arguments_a_tool_gets_what_it_does_not_take(
     before = await kernel.turn(program)
     assert kernel.ran == []
     assert str(before.result.value).count("ToolFailed") == 2
-    monkeypatch.setattr(Contract, "bind", lambda self, arguments: json.loads(arguments))
+    monkeypatch.setattr(ToolSignature, "bind", lambda self, arguments: json.loads(arguments))
     after = await kernel.turn(program)
     assert after.result.value == ["ran: 2.5", "ran: 'xy'"]
     assert kernel.ran == [("add", (True, 1.5)), ("add", ("x", "y"))]
@@ -177,7 +177,7 @@ async def test_without_the_cleaning_of_errors_secrets_and_paths_cross(kernel, mo
 
     with offering(kernel, fails):
         before = await kernel.turn(TRIED + "seen = tried(fails)")
-        monkeypatch.setattr(registry, "told", lambda name, error, *_: str(error))
+        monkeypatch.setattr(registry, "redact_error", lambda name, error, *_: str(error))
         after = await kernel.turn(TRIED + "seen = tried(fails)")
     assert kernel.token not in before.told
     assert kernel.token in after.told
@@ -212,7 +212,7 @@ async def test_without_the_version_in_a_permission_another_tool_runs_by_it(kerne
     assert await ran() == []
     monkeypatch.setattr(Registry, "holds", lambda self, bound: True)
     assert await ran() == [("destroy 1", "a")]
-    monkeypatch.setattr(Question, "tool", property(lambda self: (self.call.name, "any")))
+    monkeypatch.setattr(ApprovalRequest, "tool", property(lambda self: (self.call.name, "any")))
     assert await ran() == [("destroy 1", "a"), ("destroy 2", "b")]
 
 
@@ -220,7 +220,7 @@ async def test_without_the_frozen_arguments_what_is_changed_after_the_question_r
     live: list[Any] = []
     honest = registry._arguments
 
-    def spoil(question: Question) -> None:
+    def spoil(question: ApprovalRequest) -> None:
         shown: Any = question.call.arguments
         shown["what"] = "everything"
         live.append(shown)
@@ -265,7 +265,7 @@ async def test_without_the_seal_a_click_on_one_call_decides_the_next(kernel, mon
         return found
 
     assert await ran() == ["a"]
-    monkeypatch.setattr(Question, "seal", property(lambda self: "the same"))
+    monkeypatch.setattr(ApprovalRequest, "digest", property(lambda self: "the same"))
     assert await ran() == ["a", "b"]
 
 

@@ -14,7 +14,7 @@ import pytest
 from pydantic import AfterValidator
 
 from codeact_kernel.access import AllowedDomain
-from codeact_kernel.approval import Question
+from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.types import Decision
 
 from .attempts import attempt
@@ -117,7 +117,7 @@ async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
             super().__init__("reject")
             self._given = given
 
-        async def decide(self, question: Question) -> Decision:
+        async def decide(self, question: ApprovalRequest) -> Decision:
             return self._given
 
     for given in (None, True, "allow_once", {"choice": "allow_once"}, Decision):
@@ -133,7 +133,7 @@ async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
 async def test_a_yes_of_who_does_not_let_go_runs_nothing(kernel):
     asked = asyncio.Event()
 
-    async def wait(question: Question) -> None:
+    async def wait(question: ApprovalRequest) -> None:
         asked.set()
         try:
             await asyncio.Event().wait()
@@ -151,7 +151,7 @@ async def test_a_yes_of_who_does_not_let_go_runs_nothing(kernel):
 
 @attempt("E7.unanswered", "asks again and again where nobody answers in time")
 async def test_a_loop_that_nobody_answers_asks_three_times(kernel):
-    async def never(question: Question) -> None:
+    async def never(question: ApprovalRequest) -> None:
         await asyncio.Event().wait()
 
     person = Person("reject", meanwhile=never)

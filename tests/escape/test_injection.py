@@ -17,7 +17,7 @@ from codeact_kernel import Approver
 from codeact_kernel.access import allowed_domain, file_mount
 from codeact_kernel.model.base import Delta, Message
 from codeact_kernel.render import bundle
-from codeact_kernel.types import Raised
+from codeact_kernel.types import CallError
 
 from .attempts import attempt
 from .conftest import Kernel, Turn
@@ -83,7 +83,7 @@ async def asks(kernel: Kernel, model: Obedient, **options: Any) -> Turn:
         ("destroy", {"what": "everything"})
     ]
     answer = turn.result.calls[-1].answer
-    assert isinstance(answer, Raised)
+    assert isinstance(answer, CallError)
     assert answer.kind == "ToolDenied"
     kernel.contained()
     kernel.silent(turn)

@@ -19,7 +19,7 @@ from codeact_kernel.configuration import environment, find, resolve
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.jupyter.cli import main
 from codeact_kernel.sandbox import backends
-from codeact_kernel.sandbox.backend_selector import Choice
+from codeact_kernel.sandbox.backend_selector import BackendSelector
 from codeact_kernel.sandbox.backends import guest_cache, micro_vm_support
 from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
@@ -278,7 +278,7 @@ async def test_a_hypervisor_that_refuses_is_an_error_and_no_silent_downgrade(ker
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
     monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
-    wanted = Choice("hyperlight")
+    wanted = BackendSelector("hyperlight")
     with pytest.raises(SandboxError, match="The hyperlight backend did not start: .*choose --backend embedded"):
         await wanted.start(kernel.settings.limits, lambda text: None)
     assert wanted.name == "hyperlight"

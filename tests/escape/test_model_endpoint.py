@@ -11,7 +11,7 @@ import pytest
 
 from codeact_kernel import ModelError
 from codeact_kernel.model import bounded_http, openai_client
-from codeact_kernel.model.discovery import NoModel, choose_model
+from codeact_kernel.model.discovery import NoModelConfigured, choose_model
 from codeact_kernel.model.openai_client import OpenAIClient
 from codeact_kernel.settings import Limits, Settings
 
@@ -83,7 +83,7 @@ async def test_what_only_looks_like_an_ollama_holds_nobody_up(kernel: Kernel) ->
             pause.wait(0.1)
 
     begin = monotonic()
-    with serving(reply) as endpoint, pytest.raises(NoModel):
+    with serving(reply) as endpoint, pytest.raises(NoModelConfigured):
         await choose_model(Settings(), {"OLLAMA_HOST": endpoint.origin})
     assert monotonic() - begin < 5
     kernel.contained()

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from codeact_kernel import Approver, DenyAll, ScriptedModel
-from codeact_kernel.approval import Question
+from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.events import ProgramReady, TurnFinished
 from codeact_kernel.types import Decision, TurnResult
 
@@ -285,7 +285,7 @@ class Waiting(DenyAll):
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
-    async def decide(self, question: Question) -> Decision:
+    async def decide(self, question: ApprovalRequest) -> Decision:
         self.asked.set()
         await asyncio.Event().wait()
         raise AssertionError("nobody decides")

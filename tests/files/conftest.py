@@ -17,7 +17,7 @@ from codeact_kernel.limits import OutputLimits
 from codeact_kernel.sandbox.pool import Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import Answer, JSONValue, Raised, Returned, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run, program, programs
 
@@ -34,18 +34,20 @@ class Turn:
     async def run(self, text: str, *, keep: bool = False) -> Run:
         run = Run()
 
-        async def answer(call: ToolCall) -> Answer:
+        async def answer(call: ToolCall) -> CallOutcome:
             run.seen.append(("call", call))
             try:
-                return Returned(value=await self.files.services[call.name.removeprefix("files.")](dict(call.arguments)))
+                return CallResult(
+                    value=await self.files.handlers[call.name.removeprefix("files.")](dict(call.arguments))
+                )
             except ProgramError as error:
-                return Raised(kind="ToolFailed", message=str(error))
+                return CallError(kind="ToolFailed", message=str(error))
 
-        self.files.begin()
+        self.files.start_run()
         run.outcome = await self._sandbox.run(
             program(text),
             tools={},
-            rooms={self.files.name: self.files.told},
+            rooms={self.files.name: self.files.guest_config},
             keep=keep,
             answer=answer,
             write=lambda stream, text: run.seen.append((stream, text)),
@@ -90,7 +92,7 @@ class Services:
         self.files = files
 
     async def __call__(self, verb: str, **arguments: JSONValue) -> Any:
-        return await self.files.services[verb](arguments)
+        return await self.files.handlers[verb](arguments)
 
     async def error(self, verb: str, **arguments: JSONValue) -> str:
         """Name of the error that a step must end with, and its sentence."""

@@ -452,7 +452,7 @@ async def test_at_most_so_many_files_are_open_and_a_run_closes_those_of_the_one_
     )
     await ask("close", handle=handles[0])
     assert await ask("open", path="/input/data/a.txt", mode="r")
-    ask.files.begin()
+    ask.files.start_run()
     assert await ask.error("read", handle=handles[1], offset=0, size=1) == (
         "EBADF: the file was closed when its run ended: open it again"
     )

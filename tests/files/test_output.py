@@ -35,7 +35,7 @@ async def test_what_was_written_stays_for_the_turn_and_longer(serving: Serving):
     ask = serving()
     await ask("mkdir", path="/output/sub")
     await put(ask, "sub/a.txt", "alpha")
-    ask.files.begin()  # another run of the same turn
+    ask.files.start_run()  # another run of the same turn
     await put(ask, "b.txt", "beta")
     assert (await ask("open", path="/output/sub/a.txt", mode="r"))["data"] == {"text": "alpha"}
     ask.files.close()

@@ -305,14 +305,14 @@ async def test_a_large_file_arrives_as_it_is_and_the_kernel_holds_none_of_it(fil
         await turn.run("1")
         before = kernel.memory_info().rss
 
-        read = turn.files.services["read"]
+        read = turn.files.handlers["read"]
 
         async def watched(arguments):
             nonlocal most
             most = max(most, kernel.memory_info().rss)
             return await read(arguments)
 
-        turn.files.services["read"] = watched  # type: ignore[index]
+        turn.files.handlers["read"] = watched  # type: ignore[index]
         run = await turn.run("""
         import hashlib
         digest, size = hashlib.sha256(), 0

@@ -15,7 +15,7 @@ from codeact_kernel.errors import BridgeError
 from codeact_kernel.guest import Pack
 from codeact_kernel.sandbox import host_function
 from codeact_kernel.sandbox.chunking import ANSWER_STEP
-from codeact_kernel.sandbox.worker_main import BridgeHost
+from codeact_kernel.sandbox.worker_main import GuestHost
 from codeact_kernel.settings import Limits
 
 DEPTH = 8
@@ -67,7 +67,7 @@ def hostfunction_target(data: bytes) -> None:
     What the worker says because of them goes through a real connection, and so keeps its rules.
     """
     pipe = _BothEnds()
-    function = host_function.HostFunction(BridgeHost(pipe, LIMITS), _pack(), LIMITS)  # type: ignore[arg-type]
+    function = host_function.HostFunction(GuestHost(pipe, LIMITS), _pack(), LIMITS)  # type: ignore[arg-type]
     function.begin(m.Run("1", {"f": ["x"]}, {}, keep=False), 1)
     with patch.object(host_function, "time", SimpleNamespace(sleep=_may_sleep)):
         for line in data.split(b"\n"):

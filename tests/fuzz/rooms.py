@@ -14,20 +14,20 @@ from urllib.parse import urlsplit
 from codeact_kernel.access import AllowedDomain
 from codeact_kernel.access.mounts import FileMount
 from codeact_kernel.bridge import strict_json
-from codeact_kernel.capabilities.data import Data, Frame, for_notebook
-from codeact_kernel.capabilities.data.outputs import Receiving
+from codeact_kernel.capabilities.data import Data, Frame, to_dataframe
+from codeact_kernel.capabilities.data.outputs import OutputReceiver
 from codeact_kernel.capabilities.files import Files
 from codeact_kernel.capabilities.network.policy import (
     Request,
     check_address,
     check_headers,
-    granted,
+    find_rule,
+    follow_redirect,
     parse_url,
-    redirected,
 )
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import HttpLimits, OutputLimits
-from codeact_kernel.model.answer_parser import Extracted, Reader
+from codeact_kernel.model.answer_parser import AnswerParser, Extracted
 from codeact_kernel.preflight import check
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError, as_tool, to_json
@@ -45,7 +45,7 @@ def received_target(data: bytes) -> None:
     """Lines of JSON: what a variable is to be, then its pieces; a variable of the notebook's is made of them."""
     told, *pieces = [*_objects(data), {}]
     try:
-        receiving = Receiving("out", told, _MOST)
+        receiving = OutputReceiver("out", told, _MOST)
     except ProgramError:
         return
     for piece in pieces:
@@ -60,10 +60,10 @@ def received_target(data: bytes) -> None:
     if isinstance(made, Frame):
         assert receiving.size <= _MOST
         assert all(len(values) == made.rows for values in made.columns.values())
-        assert len(for_notebook(made)) == made.rows  # type: ignore[arg-type]  # a DataFrame
+        assert len(to_dataframe(made)) == made.rows  # type: ignore[arg-type]  # a DataFrame
     else:
         strict_json.dumps(made, limit=6 * _MOST)
-        assert for_notebook(made) is made
+        assert to_dataframe(made) is made
 
 
 def data_target(data: bytes) -> None:
@@ -73,7 +73,7 @@ def data_target(data: bytes) -> None:
     room._keep("rows", {"a": [1, 2]})
     for step in _objects(data):
         try:
-            serve = room.services.get(str(step.get("do")))
+            serve = room.handlers.get(str(step.get("do")))
             answer = None if serve is None or step["do"] == "done" else _run(serve(step))
             strict_json.dumps(answer, limit=1 << 22)
         except ProgramError as error:
@@ -86,7 +86,7 @@ def files_target(data: bytes) -> None:
     room = Files([FileMount(str(folder), "/input/rw", "rw")], None, Limits(output=_OUTPUT))
     try:
         for step in _objects(data):
-            serve = room.services.get(str(step.get("do")))
+            serve = room.handlers.get(str(step.get("do")))
             if serve is None:
                 continue
             try:
@@ -115,8 +115,8 @@ def url_target(data: bytes) -> None:
     _is_sound(url)
     request = Request("POST", url, [("authorization", "secret"), ("accept", "x")], b"body")
     try:
-        assert granted(_DOMAINS, "POST", url).origin == url.origin
-        after = redirected(_DOMAINS, request, 302, place, _HTTP)
+        assert find_rule(_DOMAINS, "POST", url).origin == url.origin
+        after = follow_redirect(_DOMAINS, request, 302, place, _HTTP)
     except ToolCallError:
         after = None
     if after is not None:
@@ -208,7 +208,7 @@ def _is_sound(url: Any) -> None:
 
 def _read(pieces: list[str]) -> tuple[Extracted, dict[str, str]]:
     """What is found, and what the display has before the end."""
-    reader, display = Reader(_MOST, _SPECS), dict[str, str]()
+    reader, display = AnswerParser(_MOST, _SPECS), dict[str, str]()
     for text in pieces:
         for piece in reader.feed(text):
             if piece.kind == "withdrawn":

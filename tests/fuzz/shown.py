@@ -17,16 +17,16 @@ from codeact_kernel.render.display_items import shown_bundle, title_bundle
 from codeact_kernel.render.markdown_html import prose_html
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import (
+    CallError,
     CallRecord,
+    CallResult,
     Decision,
+    DisplayItem,
     Isolation,
     JSONObject,
     JSONValue,
     OutputFile,
     ProgramFailure,
-    Raised,
-    Returned,
-    Shown,
     ShownKind,
     ToolCall,
     TurnResult,
@@ -94,12 +94,12 @@ def show_target(data: bytes) -> None:
     kind, title, text = ([*_text(data, "ignore").split("\n", 2), "", ""])[:3]
     if kind.isdecimal():
         kind = _KINDS[int(kind[:3]) % len(_KINDS)]
-    items: list[Shown] = []
+    items: list[DisplayItem] = []
     room = Show(items.append, ShowLimits())
     half = len(text) // 2
     try:
         for piece, last in ((text[:half], False), (text[half:], True)):
-            _run(room.services["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
+            _run(room.handlers["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
     except ProgramError:
         assert not items
         return
@@ -147,13 +147,13 @@ def _result(part: Iterator[str]) -> TurnResult:
     record = CallRecord(
         call=ToolCall(id=1, name=a, arguments={b: _value(c)}, line=1),
         decision=Decision(choice="allow_once", by="person", arguments={next(part): _value(a)}),
-        answer=Returned(value=_value(b)),
+        answer=CallResult(value=_value(b)),
         seconds=0.01,
     )
     raised = CallRecord(
         call=ToolCall(id=2, name=b, arguments={}),
         decision=Decision(choice="reject", by="policy", reason=c),
-        answer=Raised(kind="ToolFailed", message=next(part)),
+        answer=CallError(kind="ToolFailed", message=next(part)),
         seconds=0.0,
     )
     failure = ProgramFailure(kind=next(part), message=next(part), traceback=next(part)) if len(a) % 2 else None
@@ -168,22 +168,22 @@ def _result(part: Iterator[str]) -> TurnResult:
 def _events(part: Iterator[str], result: TurnResult) -> Iterator[e.Event]:
     call = result.calls[0].call
     yield e.TurnStarted(ask=next(part), model=next(part), note=next(part), tools=())
-    yield e.ModelAsked(number=1)
+    yield e.ModelRequested(number=1)
     yield e.TextDelta(text=next(part))
     yield e.ProgramDelta(text=next(part))
     yield e.ProgramReady(program=next(part), attempt=1)
-    yield e.ReviewAsked(program=next(part), problem=next(part))
+    yield e.ReviewRequested(program=next(part), problem=next(part))
     yield e.ReviewDecided(program=next(part), comment=next(part))
     yield e.RunStarted(run=1, isolation=result.isolation or Isolation(backend="x", boundary="x"))
-    yield e.DataMoved(name="rows", done=1, total=2)  # a variable of the notebook's
+    yield e.DataTransferred(name="rows", done=1, total=2)  # a variable of the notebook's
     yield e.OutputWritten(stream="stdout", text=next(part))
-    yield e.CallOpened(run=1, call=call)
-    yield e.CallAsked(run=1, call=call)
+    yield e.CallRequested(run=1, call=call)
+    yield e.ApprovalRequested(run=1, call=call)
     yield e.CallProgressed(run=1, call=call, done=1, total=None, text=next(part))
-    yield e.CallDecided(run=1, call=call, decision=result.calls[0].decision, waited=0.1)
+    yield e.ApprovalDecided(run=1, call=call, decision=result.calls[0].decision, waited=0.1)
     if len(call.name) % 3:
-        yield e.CallAnswered(run=1, call=call, answer=result.calls[1].answer, took=0.1)
-    yield e.RepairStarted(attempt=2, reason=next(part))
+        yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, took=0.1)
+    yield e.RetryStarted(attempt=2, reason=next(part))
     yield e.Notice(text=next(part))
 
 

@@ -54,7 +54,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     (
         "hostfunction",
         "pieces of any place",
-        chunking.Steps,
+        chunking.Chunking,
         "_gather",
         lambda self, at, text, last: self._parts.append(text),
     ),
@@ -67,7 +67,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     (
         "received",
         "columns of any length",
-        outputs.Receiving,
+        outputs.OutputReceiver,
         "_lengths",
         property(lambda self: [self._rows] * 9, lambda *_: None),
     ),

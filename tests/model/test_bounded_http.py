@@ -20,7 +20,7 @@ from codeact_kernel.model.base import Message
 from codeact_kernel.model.bounded_http import ANSWER_BYTES, ERROR_BYTES, EVENT_BYTES, EVENT_LINES, AnswerReader
 from codeact_kernel.model.http_errors import Endpoint, Failure, explain
 from codeact_kernel.model.openai_client import OpenAIClient
-from codeact_kernel.model.stream_accumulator import Tally
+from codeact_kernel.model.stream_accumulator import StreamAccumulator
 from codeact_kernel.settings import Limits
 
 from .hostile import CASES, MIB, SILENT, Case, Replies, bomb, chunk, error_body, head, long_line, measured, serving
@@ -252,7 +252,7 @@ def test_comments_and_empty_pieces_do_not_end_the_silence() -> None:
     ],
 )
 def test_a_chunk_is_a_part_of_an_answer_if_something_is_in_it(delta: object, is_part: bool) -> None:
-    tally = Tally()
+    tally = StreamAccumulator()
     assert (tally.take({"choices": [{"delta": delta}]}) is not None) == is_part
     assert tally.take({"choices": [{"delta": delta, "finish_reason": "stop"}]}) is not None
     assert tally.take({"usage": {"prompt_tokens": 1, "completion_tokens": 1}}) is not None

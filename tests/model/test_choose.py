@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Message, ModelClient
-from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModel, choose_model, ollama_url
+from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModelConfigured, choose_model, ollama_url
 from codeact_kernel.settings import Settings
 
 from .hostile import blocks, head, serving
@@ -53,7 +53,7 @@ def serve(endpoint: FakeEndpoint, body: bytes) -> None:
 
 
 def test_without_any_configuration_the_error_names_three_ways(dead_host: str) -> None:
-    with pytest.raises(NoModel) as caught:
+    with pytest.raises(NoModelConfigured) as caught:
         choose({"OLLAMA_HOST": dead_host})
     for way in ("OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "ollama pull"):
         assert way in str(caught.value)
@@ -167,13 +167,13 @@ def test_embedding_models_are_passed_over(endpoint: FakeEndpoint) -> None:
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"7", b'{"models": 7}', b'{"models": [{}]}', b"[" * 100_000])
 def test_something_else_on_ollamas_port_is_no_ollama(endpoint: FakeEndpoint, body: bytes) -> None:
     serve(endpoint, body)
-    with pytest.raises(NoModel):
+    with pytest.raises(NoModelConfigured):
         choose({"OLLAMA_HOST": endpoint.origin})
 
 
 def test_no_redirect_is_followed_to_find_an_ollama(endpoint: FakeEndpoint) -> None:
     tags = pull(endpoint, "a")["OLLAMA_HOST"] + "/api/tags"
-    with serving(lambda: [head("307 Temporary Redirect", location=tags)]) as other, pytest.raises(NoModel):
+    with serving(lambda: [head("307 Temporary Redirect", location=tags)]) as other, pytest.raises(NoModelConfigured):
         choose({"OLLAMA_HOST": other.origin})
     assert len(other.requests) == 1
     assert endpoint.requests == []
@@ -194,7 +194,7 @@ def without_end() -> Iterator[bytes]:
 @pytest.mark.parametrize("reply", [one_byte_at_a_time, without_end])
 def test_an_ollama_that_does_not_come_to_an_end_holds_nobody_up(reply: Callable[[], Iterator[bytes]]) -> None:
     begin = time.monotonic()
-    with serving(reply) as other, pytest.raises(NoModel):
+    with serving(reply) as other, pytest.raises(NoModelConfigured):
         choose({"OLLAMA_HOST": other.origin})
     assert time.monotonic() - begin < 5
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, Extracted, Reader
+from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, AnswerParser, Extracted
 from codeact_kernel.model.reasoning import TAG
 
 TOOLS = ("get_orders", "send_mail")
@@ -15,13 +15,13 @@ TOOLS = ("get_orders", "send_mail")
 
 def extract(text: str, reason: str | None = "stop", size: int = 0, limit: int = 64 << 10) -> Extracted:
     """Read `text` as a whole or in pieces of `size`, to its end."""
-    reader = Reader(limit, TOOLS)
+    reader = AnswerParser(limit, TOOLS)
     for start in range(0, len(text), size or len(text) or 1):
         reader.feed(text[start : start + (size or len(text))])
     return reader.finish(reason)
 
 
-def shown(reader: Reader, text: str, size: int) -> dict[str, str]:
+def shown(reader: AnswerParser, text: str, size: int) -> dict[str, str]:
     """What the live display has at the end, by kind."""
     display = {"prose": "", "program": ""}
     for start in range(0, len(text), size):
@@ -35,7 +35,7 @@ def shown(reader: Reader, text: str, size: int) -> dict[str, str]:
 
 def read_until_done(text: str) -> str:
     """The part of `text` that a caller reads, character by character."""
-    reader = Reader()
+    reader = AnswerParser()
     for index, character in enumerate(text):
         reader.feed(character)
         if reader.done:
@@ -208,7 +208,7 @@ def test_reading_goes_on_to_the_end_since_only_then_it_is_known_what_was_a_draft
 
 
 def test_reading_ends_when_the_text_after_the_program_repeats_itself() -> None:
-    reader, said = Reader(), 0
+    reader, said = AnswerParser(), 0
     reader.feed("```python\na()\n```")
     while not reader.done:
         said += len("\nAnd another thing.")
@@ -222,7 +222,7 @@ def test_an_endless_text_after_the_program_is_read_to_a_limit_and_may_be_reasoni
     chance = random.Random(7)
     words = " ".join("".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=5)) for _ in range(20_000))
     text = f"```python\na()\n```\n{words}"
-    reader = Reader()
+    reader = AnswerParser()
     for start in range(0, len(text), size or len(text)):
         reader.feed(text[start : start + (size or len(text))])
         if reader.done:
@@ -241,16 +241,16 @@ def test_a_block_of_another_language_does_not_end_the_reading() -> None:
 def test_the_display_never_sees_a_fence_or_what_follows_the_program() -> None:
     text = "Now:\n ```python\n x = '``'\n ```\nThis is it."
     for size in range(1, len(text) + 1):
-        assert shown(Reader(), text, size) == {"prose": "Now:\n", "program": "x = '``'\n"}
+        assert shown(AnswerParser(), text, size) == {"prose": "Now:\n", "program": "x = '``'\n"}
 
 
 def test_a_block_that_is_no_program_is_shown_as_it_stands() -> None:
     text = "- ````\n - x\n  ````\n> ```json\n>  {}\n"
-    assert shown(Reader(), text, 1)["prose"] == text
+    assert shown(AnswerParser(), text, 1)["prose"] == text
 
 
 def test_text_is_shown_as_soon_as_it_cannot_be_a_fence() -> None:
-    reader = Reader()
+    reader = AnswerParser()
     seen = [
         [piece.text for piece in reader.feed(text)] for text in ("He", "llo\n", "``", "`py", "\n", "  ", " x", "=1")
     ]
@@ -258,7 +258,7 @@ def test_text_is_shown_as_soon_as_it_cannot_be_a_fence() -> None:
 
 
 def test_a_program_over_the_limit_is_not_taken_and_ends_the_reading() -> None:
-    reader = Reader(program_bytes=10)
+    reader = AnswerParser(program_bytes=10)
     reader.feed("```python\n" + "é" * 5 + "\n")
     assert reader.done
     found = reader.finish(None)
@@ -272,7 +272,7 @@ def test_a_program_at_the_limit_is_taken() -> None:
 
 @pytest.mark.parametrize("start", ["", "<think>", "```json\n", "```"])
 def test_an_endless_answer_is_read_to_a_limit(start: str) -> None:
-    reader = Reader()
+    reader = AnswerParser()
     reader.feed(start)
     rounds = 0
     while not reader.done:
@@ -328,12 +328,12 @@ TEXTS = st.lists(st.sampled_from([*MARKS, *WORDS]), max_size=30).map("".join)
 @given(TEXTS, st.integers(1, 5), st.sampled_from(["stop", "length", None]))
 def test_how_the_answer_is_cut_makes_no_difference(text: str, size: int, reason: str | None) -> None:
     assert extract(text, reason, size) == extract(text, reason)
-    assert shown(Reader(), text, max(len(text), 1)) == shown(Reader(), text, size)
+    assert shown(AnswerParser(), text, max(len(text), 1)) == shown(AnswerParser(), text, size)
 
 
 @given(TEXTS)
 def test_words_that_were_shown_are_the_beginning_of_what_is_found(text: str) -> None:
-    reader = Reader()
+    reader = AnswerParser()
     display = shown(reader, text, 1)
     found = reader.finish("stop")
     if TAG.search(text) is None and found.program is None and not found.problem and not display["program"]:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, Extracted, Reader
+from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, AnswerParser, Extracted
 
 TOOLS = ("get_orders", "send_mail")
 CALL = "get_orders(1)"
@@ -19,7 +19,7 @@ F = "```"
 
 def read(text: str, reason: str | None = "stop", size: int = 0) -> tuple[Extracted, dict[str, str]]:
     """What is found in `text`, and what the display has at the end."""
-    reader, display = Reader(64 << 10, TOOLS), dict[str, str]()
+    reader, display = AnswerParser(64 << 10, TOOLS), dict[str, str]()
     chance = random.Random(text)
     at = 0
     while at < len(text):
@@ -333,7 +333,7 @@ UNITS = [
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_the_time_for_an_answer_is_bounded(unit: str) -> None:
-    start, reader = time.process_time(), Reader(64 << 10, TOOLS)
+    start, reader = time.process_time(), AnswerParser(64 << 10, TOOLS)
     reader.feed(unit * (ANSWER_CHARACTERS // 4 // len(unit)))
     reader.finish("stop")
     assert time.process_time() - start < 5  # one that grows with the square takes minutes

@@ -24,7 +24,7 @@ from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError
-from codeact_kernel.types import Answer, JSONValue, Raised, Returned, RunOutcome, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, RunOutcome, ToolCall
 
 from ..sandbox.conftest import BACKENDS, LIMITS, PATIENCE
 
@@ -163,23 +163,23 @@ async def _no_main(function: Callable[[], object]) -> object:
     raise AssertionError("the tool is asynchronous")
 
 
-async def answered(network: Network, call: ToolCall) -> Answer:
+async def answered(network: Network, call: ToolCall) -> CallOutcome:
     """As the kernel answers a call of the room's tool."""
     try:
         bound = network.tools[call.name].bind(call.arguments, Limits())
         value = await Registry().call(bound, on_main=_no_main, limits=Limits())
     except ToolCallError as error:
-        return Raised(kind="ToolFailed", message=str(error))
-    assert not isinstance(value, Raised)
-    return Returned(value=value)  # type: ignore[arg-type]
+        return CallError(kind="ToolFailed", message=str(error))
+    assert not isinstance(value, CallError)
+    return CallResult(value=value)  # type: ignore[arg-type]
 
 
-async def fetched(network: Network, call: ToolCall) -> Answer:
+async def fetched(network: Network, call: ToolCall) -> CallOutcome:
     """As the kernel answers a question to the room's service."""
     try:
-        return Returned(value=await network.services["body"](dict(call.arguments)))
+        return CallResult(value=await network.handlers["body"](dict(call.arguments)))
     except ProgramError as error:
-        return Raised(kind="ToolFailed", message=str(error))
+        return CallError(kind="ToolFailed", message=str(error))
 
 
 class Host:
@@ -195,14 +195,14 @@ class Host:
     async def get(self, url: str, **arguments: Any) -> dict[str, Any]:
         """The answer to a request that must go well."""
         answer = await self.ask("GET", url, **arguments)
-        assert isinstance(answer, Returned), answer
+        assert isinstance(answer, CallResult), answer
         assert isinstance(answer.value, dict)
         return answer.value
 
     async def refusal(self, method: str, url: str, **arguments: Any) -> str:
         """Why a request that must fail does."""
         answer = await self.ask(method, url, **arguments)
-        assert isinstance(answer, Raised), answer
+        assert isinstance(answer, CallError), answer
         return answer.message
 
 
@@ -234,7 +234,7 @@ class Guests:
         network = Network([allowed_domain(one) for one in allowed or ()], HttpLimits(**limits))
         clock = RunClock(PATIENCE)
 
-        async def answer(call: ToolCall) -> Answer:
+        async def answer(call: ToolCall) -> CallOutcome:
             with clock.paused():
                 if call.name == "net.body":
                     return await fetched(network, call)
@@ -245,7 +245,7 @@ class Guests:
             outcome = await sandbox.run(
                 program,
                 tools={},
-                rooms={} if allowed is None else {network.name: network.told},
+                rooms={} if allowed is None else {network.name: network.guest_config},
                 keep=False,
                 answer=answer,
                 write=lambda stream, text: None,

@@ -297,7 +297,7 @@ async def test_many_requests_can_be_under_way_at_once(guests: Guests, server: Se
         [server.url],
     )
     assert run.value == [[200, f"/?i={i}"] for i in range(20)]
-    assert {call.together for call in run.calls} == {20}
+    assert {call.batch_size for call in run.calls} == {20}
 
 
 async def test_a_reply_that_is_too_slow_ends_in_the_program_and_not_with_it(guests: Guests):

@@ -9,9 +9,9 @@ from codeact_kernel.capabilities.network.policy import (
     Request,
     check_address,
     check_headers,
-    granted,
+    find_rule,
+    follow_redirect,
     parse_url,
-    redirected,
 )
 from codeact_kernel.limits import HttpLimits
 from codeact_kernel.tools import ToolCallError
@@ -106,23 +106,23 @@ def test_what_two_programs_could_read_in_two_ways_is_no_url(url):
 def test_a_request_is_granted_to_exactly_the_scheme_host_port_and_method(method, url, said):
     domains = [allowed_domain((API, ["GET", "POST"]))]
     if not said:
-        assert granted(domains, method, parse_url(url, LIMITS)) is domains[0]
+        assert find_rule(domains, method, parse_url(url, LIMITS)) is domains[0]
         return
     with pytest.raises(ToolCallError) as refused:
-        granted(domains, method, parse_url(url, LIMITS))
+        find_rule(domains, method, parse_url(url, LIMITS))
     assert str(refused.value) == f"{said}: only https://api.example.com (GET, POST) can be reached"
 
 
 def test_of_several_entries_the_one_that_asks_the_person_counts():
     free, asks = AllowedDomain(API), AllowedDomain(API, ["POST", "PUT"], "always_require")
     for domains in ([free, asks], [asks, free]):
-        assert granted(domains, "GET", parse_url(f"https://{API}/", LIMITS)) is free
-        assert granted(domains, "POST", parse_url(f"https://{API}/", LIMITS)) is asks
+        assert find_rule(domains, "GET", parse_url(f"https://{API}/", LIMITS)) is free
+        assert find_rule(domains, "POST", parse_url(f"https://{API}/", LIMITS)) is asks
 
 
 def test_without_an_entry_the_refusal_tells_how_to_make_one():
     with pytest.raises(ToolCallError, match="no host can be reached until the person allows it"):
-        granted([], "GET", parse_url(f"https://{API}/", LIMITS))
+        find_rule([], "GET", parse_url(f"https://{API}/", LIMITS))
 
 
 def allows(domain: AllowedDomain, address: str) -> bool:
@@ -196,7 +196,7 @@ SENT = [("Authorization", "s"), ("cookie", "s"), ("X-Api-Key", "s"), ("Content-T
 
 def follow(method: str, status: int, location: str, *allowed: AllowedDomain) -> Request | None:
     domains = [AllowedDomain(API), *allowed]
-    return redirected(
+    return follow_redirect(
         domains, Request(method, parse_url(f"https://{API}/a/b", LIMITS), SENT, b"x"), status, location, LIMITS
     )
 
@@ -211,7 +211,7 @@ def test_a_redirect_does_not_bring_an_outsiders_text_in_unseen():
 def test_of_two_entries_for_a_host_the_more_careful_holds():
     url = parse_url(f"https://{API}/", LIMITS)
     asks, wild = AllowedDomain(API, approval_mode="always_require"), AllowedDomain(API, source="untrusted")
-    found = granted([AllowedDomain(API), asks, wild], "GET", url)
+    found = find_rule([AllowedDomain(API), asks, wild], "GET", url)
     assert (found.approval_mode, found.source) == ("always_require", "untrusted")
 
 

@@ -84,11 +84,11 @@ async def test_what_runs_is_judged_by_the_arguments_that_run(server: Server):
 
 
 def test_the_model_is_told_what_can_be_reached():
-    assert "only https://free.example, https://asked.example, https://asked.example:8443 can be" in NETWORK.prompt
+    assert "only https://free.example, https://asked.example, https://asked.example:8443 can be" in NETWORK.instructions
     many = Network([AllowedDomain(f"a{i}.example") for i in range(30)])
-    assert "https://a7.example and others can be reached" in many.prompt
-    assert "a8.example" not in many.prompt
-    assert NETWORK.prompt.count("\n") == 1
+    assert "https://a7.example and others can be reached" in many.instructions
+    assert "a8.example" not in many.instructions
+    assert NETWORK.instructions.count("\n") == 1
 
 
 async def test_a_small_body_is_in_the_answer_and_a_large_one_is_fetched_in_pieces(server: Server):
@@ -102,7 +102,7 @@ async def test_a_small_body_is_in_the_answer_and_a_large_one_is_fetched_in_piece
     assert (answer["size"], "text" in answer) == (len(large), False)
     got = b""
     while len(got) < len(large):
-        piece = await host.network.services["body"]({"id": answer["kept"], "at": len(got)})
+        piece = await host.network.handlers["body"]({"id": answer["kept"], "at": len(got)})
         assert isinstance(piece, str)
         assert 0 < len(piece) <= 1 << 20
         got += base64.b64decode(piece)
@@ -113,7 +113,7 @@ async def test_kept_bodies_are_bounded_and_the_oldest_goes_first(server: Server)
     server.replies["/"] = lambda one: one.send(200, b"x" * 200_000, {})
     host = Host(server.url, kept_bytes=450_000)
     numbers = [(await host.get(f"{server.url}/"))["kept"] for _ in range(3)]
-    body = host.network.services["body"]
+    body = host.network.handlers["body"]
     with pytest.raises(ProgramError, match="read each before you ask for many more"):
         await body({"id": numbers[0], "at": 0})
     assert all([await body({"id": number, "at": 0}) for number in numbers[1:]])
@@ -124,4 +124,4 @@ async def test_kept_bodies_are_bounded_and_the_oldest_goes_first(server: Server)
 )
 async def test_a_question_for_a_piece_that_is_none_is_refused(arguments):
     with pytest.raises(ProgramError, match="an id and a place"):
-        await Network([]).services["body"](arguments)
+        await Network([]).handlers["body"](arguments)

@@ -20,7 +20,7 @@ import pytest
 from packaging.requirements import Requirement
 from traitlets.config import PyFileConfigLoader
 
-from codeact_kernel.configuration import environment, layer
+from codeact_kernel.configuration import environment, parse_layer
 
 from ..model.conftest import FakeEndpoint, Reply, Request
 from .conftest import Notebook, bare_environment
@@ -125,7 +125,7 @@ def home(folder: Path, answering: Answering) -> dict[str, str]:
 def run_cell(notebook: Notebook, block: Block, folder: Path) -> None:
     if block.text.startswith("c = get_config()"):  # a configuration file, and no cell
         (folder / "ipython_config.py").write_text(block.text)
-        layer("the page", PyFileConfigLoader("ipython_config.py", path=str(folder)).load_config()["CodeAct"])
+        parse_layer("the page", PyFileConfigLoader("ipython_config.py", path=str(folder)).load_config()["CodeAct"])
         return
     cell = notebook.run(block.text, answers=["y"] * 5)
     assert cell.status == "ok", f"line {block.line}: {cell.errors}"
@@ -159,7 +159,7 @@ def test_a_blocks_toml_is_configuration(page):
     for block in blocks(page):
         if block.language == "toml":
             table = tomllib.loads(block.text)
-            layer("the page", table.get("tool", {}).get("codeact", table))
+            parse_layer("the page", table.get("tool", {}).get("codeact", table))
 
 
 def test_every_message_on_the_page_of_troubles_is_one_that_the_code_can_say():

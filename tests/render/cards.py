@@ -5,12 +5,12 @@ from __future__ import annotations
 from html.parser import HTMLParser
 
 from codeact_kernel.types import (
+    CallError,
     CallRecord,
+    CallResult,
     Decision,
     Isolation,
     ProgramFailure,
-    Raised,
-    Returned,
     Timings,
     ToolCall,
     TurnResult,
@@ -22,15 +22,15 @@ ELEMENTS = {"div", "span", "b", "pre", "details", "summary", "table", "thead", "
 
 
 def call(name="get_orders", answer=None, number=1, by="policy", **arguments) -> CallRecord:
-    answer = Returned(value=1) if answer is None else answer
+    answer = CallResult(value=1) if answer is None else answer
     decision = Decision(choice="allow_once", by=by)
     return CallRecord(
         call=ToolCall(id=number, name=name, arguments=arguments), decision=decision, answer=answer, seconds=0.0123
     )
 
 
-def failed(message: str) -> Raised:
-    return Raised(kind="ToolFailed", message=message)
+def failed(message: str) -> CallError:
+    return CallError(kind="ToolFailed", message=message)
 
 
 def turn(value=None, program="rows", **more) -> TurnResult:

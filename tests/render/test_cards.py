@@ -7,22 +7,22 @@ from dataclasses import replace
 import pytest
 
 from codeact_kernel.events import (
-    CallAnswered,
-    CallOpened,
+    CallFinished,
     CallProgressed,
-    ModelAsked,
+    CallRequested,
+    ModelRequested,
     Notice,
     OutputWritten,
     ProgramDelta,
     ProgramReady,
-    RepairStarted,
+    RetryStarted,
     RunStarted,
     TextDelta,
     TurnFinished,
     TurnStarted,
 )
 from codeact_kernel.render import Transcript, bundle, to_card
-from codeact_kernel.types import Returned, Timings, ToolCall, Usage
+from codeact_kernel.types import CallResult, Timings, ToolCall, Usage
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
 
@@ -131,7 +131,7 @@ def test_an_answer_in_words_is_shown_whole(form):
 def test_a_turn_under_way_says_where_it_is():
     events = [STARTED]
     states = []
-    for event in (ModelAsked(number=1), ProgramDelta(text="get()"), ready("get()"), RUNNING):
+    for event in (ModelRequested(number=1), ProgramDelta(text="get()"), ready("get()"), RUNNING):
         events.append(event)
         states.append(transcript(*events).state)
         for text in bundle(transcript(*events)).values():
@@ -140,24 +140,24 @@ def test_a_turn_under_way_says_where_it_is():
 
 
 def test_a_program_is_shown_while_it_is_written():
-    seen = transcript(STARTED, ModelAsked(number=1), ProgramDelta(text="rows = "), ProgramDelta(text="[1]"))
+    seen = transcript(STARTED, ModelRequested(number=1), ProgramDelta(text="rows = "), ProgramDelta(text="[1]"))
     assert "    rows = [1]" in bundle(seen)["text/plain"]
 
 
 def test_an_open_call_is_shown_without_an_answer_until_it_has_one():
     wanted = ToolCall(id=1, name="get", arguments={"n": 1})
-    events = [STARTED, ModelAsked(number=1), ready("get(n=1)"), RUNNING, CallOpened(run=1, call=wanted)]
+    events = [STARTED, ModelRequested(number=1), ready("get(n=1)"), RUNNING, CallRequested(run=1, call=wanted)]
     assert "→ get(n=1) = …" in bundle(transcript(*events))["text/plain"]
-    events.append(CallAnswered(run=1, call=wanted, answer=Returned(value=[5]), took=0.004))
+    events.append(CallFinished(run=1, call=wanted, answer=CallResult(value=[5]), took=0.004))
     assert "→ get(n=1) = [5]  4 ms" in bundle(transcript(*events))["text/plain"]
 
 
 def test_answers_reach_their_own_calls_in_any_order():
     first, second = (ToolCall(id=number, name="get", arguments={"n": number}) for number in (1, 2))
     seen = transcript(
-        STARTED, ModelAsked(number=1), ready("..."), RUNNING, CallOpened(run=1, call=first),
-        CallOpened(run=1, call=second), CallAnswered(run=1, call=second, answer=Returned(value="b"), took=0),
-        CallAnswered(run=1, call=first, answer=failed("broken"), took=0),
+        STARTED, ModelRequested(number=1), ready("..."), RUNNING, CallRequested(run=1, call=first),
+        CallRequested(run=1, call=second), CallFinished(run=1, call=second, answer=CallResult(value="b"), took=0),
+        CallFinished(run=1, call=first, answer=failed("broken"), took=0),
     )  # fmt: skip
     text = bundle(seen)["text/plain"]
     assert "→ get(n=1) = ToolFailed: broken" in text
@@ -166,8 +166,8 @@ def test_answers_reach_their_own_calls_in_any_order():
 
 def test_a_program_that_was_mended_is_folded_away_with_the_reason():
     seen = transcript(
-        STARTED, ModelAsked(number=1), ready("first_try()"), RUNNING, OutputWritten(stream="stdout", text="before\n"),
-        RepairStarted(attempt=2, reason="NameError: first_try"), ModelAsked(number=2), ProgramDelta(text="second"),
+        STARTED, ModelRequested(number=1), ready("first_try()"), RUNNING, OutputWritten(stream="stdout", text="before\n"),
+        RetryStarted(attempt=2, reason="NameError: first_try"), ModelRequested(number=2), ProgramDelta(text="second"),
         ready("second_try()", 2), RUNNING, over(turn(5, program="second_try()")),
     )  # fmt: skip
     shown = bundle(seen)
@@ -212,9 +212,9 @@ def test_the_same_turn_looks_the_same_each_time():
 def test_progress_is_shown_by_its_own_run_and_never_by_another():
     wanted = ToolCall(id=1, name="get", arguments={})
     late = CallProgressed(run=1, call=wanted, done=3, total=5, text="rows")
-    opened = [STARTED, ModelAsked(number=1), ready("get()"), RUNNING, CallOpened(run=1, call=wanted)]
+    opened = [STARTED, ModelRequested(number=1), ready("get()"), RUNNING, CallRequested(run=1, call=wanted)]
     assert to_card(transcript(*opened, late))["runs"][0]["rows"][0]["progress"] == [3, 5]
-    again = [ModelAsked(number=2), ready("get()", 2), RunStarted(run=2, isolation=ISOLATION)]
+    again = [ModelRequested(number=2), ready("get()", 2), RunStarted(run=2, isolation=ISOLATION)]
     assert to_card(transcript(*opened, *again, late))["runs"][1]["rows"] == []
-    other = CallOpened(run=2, call=wanted)
+    other = CallRequested(run=2, call=wanted)
     assert to_card(transcript(*opened, *again, other, late))["runs"][1]["rows"][0]["progress"] is None

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from codeact_kernel.events import ModelAsked, OutputWritten, ProgramDelta, RunStarted, TurnStarted
+from codeact_kernel.events import ModelRequested, OutputWritten, ProgramDelta, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
 from codeact_kernel.render.escaping import escaped, for_markdown, plain
 from codeact_kernel.types import Isolation, OutputFile
@@ -66,7 +66,7 @@ def under_way(text: str) -> Transcript:
     seen = Transcript()
     for event in (
         TurnStarted(ask=text, model=text, note=text, tools=(text,)),
-        ModelAsked(number=1),
+        ModelRequested(number=1),
         ProgramDelta(text=text),
         RunStarted(run=1, isolation=Isolation(backend="embedded", boundary="WebAssembly", layers=(text,))),
         OutputWritten(stream="stdout", text=text),

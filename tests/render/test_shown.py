@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.render.display_items import shown_bundle, title_bundle
 from codeact_kernel.render.markdown_html import prose_html
-from codeact_kernel.types import Shown
+from codeact_kernel.types import DisplayItem
 
 EVIL = '<img src="http://there/x.png" onerror="alert(1)"><script>alert(1)</script>\x1b[31m\u202e$x$'
 CHART = {
@@ -22,12 +22,12 @@ CHART = {
     "encoding": {"x": {"field": "a", "type": "nominal"}},
 }
 ITEMS = [
-    Shown(kind="table", data={"columns": ["n", EVIL], "rows": [[1, EVIL], [2, {"deep": EVIL}]], "total": 9}, title=EVIL),
-    Shown(kind="markdown", data=f"# {EVIL}\n\n{EVIL}\n\n```html\n{EVIL}\n```\n\n`{EVIL}`\n\n| {EVIL} |\n|---|\n| {EVIL} |"),
-    Shown(kind="text", data=EVIL, title=EVIL),
-    Shown(kind="json", data={EVIL: [EVIL, {"a": EVIL}]}),
-    Shown(kind="chart", data={**CHART, "data": {"values": [{"a": EVIL}]}}),
-    Shown(kind="image", data={"mime": "image/png", "width": 4, "height": 3, "base64": "iVBORw0K"}, title=EVIL),
+    DisplayItem(kind="table", data={"columns": ["n", EVIL], "rows": [[1, EVIL], [2, {"deep": EVIL}]], "total": 9}, title=EVIL),
+    DisplayItem(kind="markdown", data=f"# {EVIL}\n\n{EVIL}\n\n```html\n{EVIL}\n```\n\n`{EVIL}`\n\n| {EVIL} |\n|---|\n| {EVIL} |"),
+    DisplayItem(kind="text", data=EVIL, title=EVIL),
+    DisplayItem(kind="json", data={EVIL: [EVIL, {"a": EVIL}]}),
+    DisplayItem(kind="chart", data={**CHART, "data": {"values": [{"a": EVIL}]}}),
+    DisplayItem(kind="image", data={"mime": "image/png", "width": 4, "height": 3, "base64": "iVBORw0K"}, title=EVIL),
 ]  # fmt: skip
 TAGS = {
     "div",
@@ -105,7 +105,9 @@ def test_each_kind_has_its_media_types_and_no_other(item, kinds):
 
 def test_a_table_is_bounded_and_says_what_is_left_out():
     rows = [[n, f"name {n}", None] for n in range(1_000)]
-    item = Shown(kind="table", data={"columns": ["n", "name", "none"], "rows": rows, "total": 50_000}, title="All")
+    item = DisplayItem(
+        kind="table", data={"columns": ["n", "name", "none"], "rows": rows, "total": 50_000}, title="All"
+    )
     data, _ = shown_bundle(item)
     assert "name 199" in data["text/html"]
     assert "name 200" not in data["text/html"]
@@ -117,19 +119,21 @@ def test_a_table_is_bounded_and_says_what_is_left_out():
 
 def test_the_widest_and_longest_table_stays_small():
     rows = [["x" * 5_000] * 200] * 1_000
-    data, _ = shown_bundle(Shown(kind="table", data={"columns": ["c" * 5_000] * 200, "rows": rows, "total": 1_000}))
+    data, _ = shown_bundle(
+        DisplayItem(kind="table", data={"columns": ["c" * 5_000] * 200, "rows": rows, "total": 1_000})
+    )
     assert len(data["text/html"]) < 1_500_000
     assert len(data["text/plain"]) < 50_000
     assert "180 more columns" in data["text/html"]
 
 
 def test_an_empty_table_is_a_table():
-    data, _ = shown_bundle(Shown(kind="table", data={"columns": [], "rows": [], "total": 0}))
+    data, _ = shown_bundle(DisplayItem(kind="table", data={"columns": [], "rows": [], "total": 0}))
     assert "<table" in data["text/html"]
 
 
 def test_a_chart_is_drawn_with_plain_tooltips_without_scripts_and_sends_its_data_nowhere():
-    data, metadata = shown_bundle(Shown(kind="chart", data=CHART), "iVBORw0K")
+    data, metadata = shown_bundle(DisplayItem(kind="chart", data=CHART), "iVBORw0K")
     assert data["application/vnd.vegalite.v5+json"] == CHART
     assert data["image/png"] == "iVBORw0K"
     assert data["text/plain"] == "Chart: Sales\na  b\nx  1\ny  2"
@@ -181,6 +185,6 @@ def test_hostile_markdown_takes_no_long_time_and_makes_no_large_page(text):
 
 def test_markdown_that_would_make_too_large_a_page_is_shown_as_it_was_written():
     text = "|" + "a|" * 300 + "\n|" + "-|" * 300 + "\n" + "|\n" * 9_000
-    data, _ = shown_bundle(Shown(kind="markdown", data=text))
+    data, _ = shown_bundle(DisplayItem(kind="markdown", data=text))
     assert "<table" not in data["text/html"]
     assert data["text/html"].count("|") == text.count("|")

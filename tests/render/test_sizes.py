@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from codeact_kernel.events import ModelAsked, OutputWritten, ProgramReady, RunStarted, TurnStarted
+from codeact_kernel.events import ModelRequested, OutputWritten, ProgramReady, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
@@ -80,7 +80,7 @@ def test_a_flood_of_output_while_it_comes_in():
     seen = Transcript()
     for event in (
         TurnStarted(ask="Go.", model="m", note="", tools=()),
-        ModelAsked(number=1),
+        ModelRequested(number=1),
         ProgramReady(program="flood()", attempt=1),
         RunStarted(run=1, isolation=ISOLATION),
     ):

@@ -16,11 +16,11 @@ import pytest
 import pytest_asyncio
 
 from codeact_kernel.bridge.messages import Run as Job
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.sandbox.pool import Pool, Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import Answer, JSONValue, Kept, Raised, Returned, RunOutcome, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, RunOutcome, StoredResult, ToolCall
 
 BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
 """Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
@@ -133,7 +133,7 @@ class Turn:
         seconds: float = PATIENCE,
         keep: bool = False,
         clock: RunClock | None = None,
-        reach: Reach | None = None,
+        reach: CapabilitySet | None = None,
         reads: Collection[str] = (),
     ) -> Run:
         run = Run()
@@ -144,7 +144,7 @@ class Turn:
                 text = f"{run.seen.pop()[1]}{text}"
             run.seen.append((stream, text))
 
-        async def answer(call: ToolCall) -> Answer:
+        async def answer(call: ToolCall) -> CallOutcome:
             nonlocal open_calls
             open_calls += 1
             run.most_open = max(run.most_open, open_calls)
@@ -153,11 +153,15 @@ class Turn:
                 value = tools[call.name](**call.arguments)
                 value = await value if inspect.isawaitable(value) else value
                 made = reach.result(value, reach.limits) if reach else value
-                return Returned(value=made.sample, kept=made) if isinstance(made, Kept) else Returned(value=made)
+                return (
+                    CallResult(value=made.preview, kept=made)
+                    if isinstance(made, StoredResult)
+                    else CallResult(value=made)
+                )
             except Denied as error:
-                return Raised(kind="ToolDenied", message=str(error))
+                return CallError(kind="ToolDenied", message=str(error))
             except Exception as error:
-                return Raised(kind="ToolFailed", message=f"{type(error).__name__}: {error}")
+                return CallError(kind="ToolFailed", message=f"{type(error).__name__}: {error}")
             finally:
                 open_calls -= 1
 
@@ -165,9 +169,9 @@ class Turn:
         run.outcome = await self.sandbox.run(
             program,
             tools=names,
-            rooms={"ahead": {"reads": list(reads), "tools": list(names)}, **(reach.begin() if reach else {})},
+            rooms={"ahead": {"reads": list(reads), "tools": list(names)}, **(reach.start_run() if reach else {})},
             keep=keep,
-            answer=reach.answering(answer) if reach else answer,
+            answer=reach.route_calls(answer) if reach else answer,
             write=write,
             clock=clock or RunClock(seconds),
         )
@@ -205,8 +209,8 @@ async def answers(programs: Programs) -> None:
 
 
 async def run_in(worker: Worker, program: str = "1", clock: RunClock | None = None, **parts: Any):
-    async def answer(call: ToolCall) -> Answer:
-        return Returned(value=None)
+    async def answer(call: ToolCall) -> CallOutcome:
+        return CallResult(value=None)
 
     parts = {"answer": answer, "write": lambda stream, text: None, **parts}
     return await worker.run(Job(program, {"tool": []}, {}, False), clock=clock or RunClock(30), **parts)

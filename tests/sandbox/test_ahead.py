@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.access import FileMount
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.settings import Settings
 
 from .conftest import EMULATED, Run, program
@@ -142,8 +142,8 @@ async def test_calls_that_need_nothing_of_each_other_are_in_flight_together(prog
     plain, ahead = await both(programs, text)
     assert ahead.value == plain.value
     assert what_was_called(ahead) == what_was_called(plain)
-    assert {call.together for call in plain.calls} == {1}
-    assert max(call.together for call in ahead.calls) > 1
+    assert {call.batch_size for call in plain.calls} == {1}
+    assert max(call.batch_size for call in ahead.calls) > 1
 
 
 ONE_BY_ONE = {
@@ -211,7 +211,7 @@ async def test_other_calls_are_made_one_by_one_in_the_order_of_the_program(progr
     assert [(call.name, call.arguments) for call in ahead.calls] == [
         (call.name, call.arguments) for call in plain.calls
     ]
-    assert {call.together for call in ahead.calls} == {1}
+    assert {call.batch_size for call in ahead.calls} == {1}
 
 
 async def test_the_exception_is_the_first_one_in_the_order_of_the_program(programs):
@@ -376,7 +376,7 @@ async def test_any_program_comes_to_the_same_with_and_without(programs, seeds: r
         assert ahead.stdout == plain.stdout, text
         changes = [[call.arguments for call in run.calls if call.name == "put"] for run in (plain, ahead)]
         assert changes[0] == changes[1], text
-        overlapping += any(call.together > 1 for call in ahead.calls)
+        overlapping += any(call.batch_size > 1 for call in ahead.calls)
     assert overlapping > 5
 
 
@@ -493,7 +493,7 @@ async def test_what_cannot_be_foreseen_is_given_up_soon(programs):
 
 async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_path):
     (tmp_path / "a.txt").write_text("start")
-    reach = Reach(Settings(file_mounts=(FileMount(tmp_path, "/data", "rw"),)), [], [], lambda event: None)
+    reach = CapabilitySet(Settings(file_mounts=(FileMount(tmp_path, "/data", "rw"),)), [], [], lambda event: None)
     tools = {"peek": lambda name: (tmp_path / name).read_text()}
     text = program("""
         from pathlib import Path

@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.errors import SandboxError, UserError
 from codeact_kernel.sandbox import backend_selector, backends
-from codeact_kernel.sandbox.backend_selector import Choice
+from codeact_kernel.sandbox.backend_selector import BackendSelector
 from codeact_kernel.sandbox.backends import micro_vm_support
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.settings import Limits
@@ -60,7 +60,7 @@ def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):
 def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_part(monkeypatch):
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "There is no hypervisor.")
     with pytest.raises(UserError, match=r"^The hyperlight backend cannot run here\. There is no hypervisor\.$"):
-        Choice("hyperlight")
+        BackendSelector("hyperlight")
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def refusing(monkeypatch, tmp_path):
 
 
 async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_boundary(refusing):
-    wanted = Choice("hyperlight")
+    wanted = BackendSelector("hyperlight")
     with pytest.raises(SandboxError) as caught:
         await wanted.start(LIMITS, print)
     said = str(caught.value)
@@ -83,7 +83,7 @@ async def test_a_hypervisor_that_refuses_is_an_error_that_says_so_and_no_other_b
 
 async def test_auto_takes_the_embedded_guest_where_no_micro_vm_starts_and_keeps_the_reason(monkeypatch):
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "There is no hypervisor.")
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     assert (auto.name, auto.passed_over) == (None, "")
     worker = await auto.start(LIMITS, print)
     try:
@@ -94,7 +94,7 @@ async def test_auto_takes_the_embedded_guest_where_no_micro_vm_starts_and_keeps_
 
 
 async def test_auto_tries_for_real_even_where_all_parts_are_there(refusing):
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     worker = await auto.start(LIMITS, print)
     await worker.kill()
     assert auto.name == "embedded"
@@ -103,7 +103,7 @@ async def test_auto_tries_for_real_even_where_all_parts_are_there(refusing):
 
 async def test_what_auto_found_out_holds_and_later_failures_are_errors(fake):
     fake.fails = lambda backend, number: number > 1
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     await auto.start(LIMITS, print)
     with pytest.raises(SandboxError, match="did not start: no memory left. To go on, %codeact reset looks again"):
         await auto.start(LIMITS, print)
@@ -138,7 +138,7 @@ def fake(monkeypatch):
 
 async def test_first_turns_that_come_together_find_out_one_thing(fake):
     fake.fails = lambda backend, number: number == 2
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     await asyncio.gather(auto.start(LIMITS, print), auto.start(LIMITS, print), return_exceptions=True)
     assert auto.name == "hyperlight"
     assert {backend for backend, _ in fake.started} == {"hyperlight"}
@@ -146,7 +146,7 @@ async def test_first_turns_that_come_together_find_out_one_thing(fake):
 
 async def test_one_cells_unusual_memory_does_not_decide_for_the_session(fake):
     fake.fails = lambda backend, number: number == 2
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     with pytest.raises(SandboxError, match="The hyperlight backend did not start"):
         await auto.start(Limits(memory_bytes=2 << 30), print)
     assert auto.name == "hyperlight"
@@ -160,7 +160,7 @@ def test_a_backend_that_does_not_exist_is_a_sentence_that_names_those_that_do():
 
 @pytest.mark.hyperlight
 async def test_auto_takes_the_micro_vm_where_one_starts():
-    auto = Choice("auto")
+    auto = BackendSelector("auto")
     worker = await auto.start(LIMITS, print)
     try:
         assert (auto.name, auto.passed_over) == ("hyperlight", "")

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from codeact_kernel.capabilities.registry import Reach
+from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.guest import modules
 from codeact_kernel.settings import Settings
 from codeact_kernel.types import JSONValue
@@ -654,7 +654,7 @@ async def test_calls_made_before_the_program_waits_are_sent_off_together_and_say
     run = await programs.run(
         "import asyncio\nadd(0)\nawait asyncio.gather(*[call_tool_async('add', a=i) for i in range(20)])\nadd(9)"
     )
-    assert [call.together for kind, call in run.seen if kind == "call"] == [1, *[20] * 20, 1]
+    assert [call.batch_size for kind, call in run.seen if kind == "call"] == [1, *[20] * 20, 1]
 
 
 async def test_a_call_that_nobody_awaits_is_made_all_the_same(programs):
@@ -1251,13 +1251,13 @@ moment = 1782889200
 
 
 @pytest.fixture
-def in_zone(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], Reach]]:
+def in_zone(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], CapabilitySet]]:
     """Gives this process a time zone; a reach tells it to programs."""
 
-    def use(name: str) -> Reach:
+    def use(name: str) -> CapabilitySet:
         monkeypatch.setenv("TZ", name)
         time.tzset()
-        return Reach(Settings(), (), (), lambda event: None)
+        return CapabilitySet(Settings(), (), (), lambda event: None)
 
     yield use
     monkeypatch.undo()

@@ -32,7 +32,7 @@ async def vm():
 async def process(vm: Programs) -> int:
     """The process whose micro-VM the next turn gets."""
     worker = await vm.pool.take()
-    await vm.pool.give_back(worker, clean=True)
+    await vm.pool.release(worker, clean=True)
     return worker._process.pid
 
 

@@ -28,7 +28,7 @@ def pids(only_ours):
 async def died(pool: Pool) -> None:
     """Kill the pool's spare from outside, and wait until the loop has noticed."""
     worker = await pool.take()
-    await pool.give_back(worker, clean=True)
+    await pool.release(worker, clean=True)
     os.kill(worker_pid(worker), signal.SIGKILL)
     while worker.usable:
         await asyncio.sleep(0)

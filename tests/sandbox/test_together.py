@@ -58,7 +58,7 @@ def meeting(count: int) -> Callable[..., Any]:
 async def test_map_makes_a_call_for_each_item_and_gives_the_values_in_order(programs, text: str, value: list[Any]):
     run = await programs.run(text, tools=TOOLS)
     assert run.value == value
-    assert all(call.together == len(value) for call in run.calls)
+    assert all(call.batch_size == len(value) for call in run.calls)
 
 
 async def test_calls_of_a_map_are_in_flight_together(programs):

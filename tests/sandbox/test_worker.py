@@ -23,7 +23,7 @@ from codeact_kernel.errors import SandboxError
 from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.sandbox.worker_main import GAVE_UP
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import Answer, Returned, ToolCall
+from codeact_kernel.types import CallOutcome, CallResult, ToolCall
 
 from .conftest import run_in, workers
 
@@ -120,9 +120,9 @@ async def test_a_worker_holds_no_file_or_socket_but_its_pipes(start, tmp_path):
 async def test_a_worker_killed_during_a_run_is_a_lost_worker(start):
     worker, process = await start()
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         os.kill(process.pid, signal.SIGKILL)
-        return Returned(value=None)
+        return CallResult(value=None)
 
     outcome = await run_in(worker, "tool()\nwhile True: pass", answer=answer)
     assert outcome.failure.kind == "WorkerLost"
@@ -135,14 +135,14 @@ async def test_cancelling_a_run_kills_the_process_and_its_open_calls(start):
     worker, process = await start()
     called, ended = asyncio.Event(), []
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         called.set()
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError as error:
             ended.append(error)
             raise
-        return Returned(value=None)
+        return CallResult(value=None)
 
     task = asyncio.create_task(run_in(worker, "tool()", answer=answer))
     await called.wait()
@@ -171,10 +171,10 @@ async def test_a_worker_that_uses_too_much_processor_time_ends_although_the_cloc
     worker, _ = await start(cpu_seconds=1)
     clock = RunClock(60)
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         with clock.paused():  # a decision that nobody takes
             await asyncio.Event().wait()
-        return Returned(value=None)
+        return CallResult(value=None)
 
     program = (
         "import asyncio\nasync def main():\n    call_tool_async('tool')\n    while True: pass\nasyncio.run(main())"
@@ -235,10 +235,10 @@ async def test_a_clock_that_is_paused_stands_still_and_goes_on_afterwards(start)
     worker, _ = await start()
     clock = RunClock(0.5)
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         with clock.paused(), clock.paused():
             await asyncio.sleep(0.6)
-        return Returned(value=None)
+        return CallResult(value=None)
 
     outcome = await run_in(worker, "tool()\n7", clock, answer=answer)
     assert outcome.value == 7
@@ -251,7 +251,7 @@ async def test_a_run_that_ends_while_a_person_decides_cancels_the_question_and_n
     worker, _ = await start()
     clock, asked, ended = RunClock(30), asyncio.Event(), []
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         try:
             with clock.paused():
                 asked.set()
@@ -259,7 +259,7 @@ async def test_a_run_that_ends_while_a_person_decides_cancels_the_question_and_n
         except BaseException as error:
             ended.append(type(error))
             raise
-        return Returned(value=None)
+        return CallResult(value=None)
 
     task = asyncio.create_task(run_in(worker, "tool()", clock, answer=answer))
     await asked.wait()
@@ -272,7 +272,7 @@ async def test_a_run_that_ends_while_a_person_decides_cancels_the_question_and_n
 async def test_a_fault_of_ours_in_answering_is_told_to_the_program(start):
     worker, _ = await start()
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         raise ZeroDivisionError("ours")
 
     outcome = await run_in(
@@ -332,9 +332,9 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
     ],
 )
 async def test_a_worker_that_breaks_a_rule_is_discarded(hostile: Hostile, script):
-    async def never(call: ToolCall) -> Answer:
+    async def never(call: ToolCall) -> CallOutcome:
         await asyncio.Event().wait()
-        return Returned(value=None)
+        return CallResult(value=None)
 
     worker = await hostile(f"ready(); hear()\n{script}\nstay()")
     outcome = await (run_in(worker) if "hear()" in script else run_in(worker, answer=never))
@@ -380,9 +380,9 @@ async def test_a_worker_that_breaks_a_rule_while_nobody_asks_it_is_not_used_agai
 async def test_what_a_worker_says_after_a_call_is_seen_after_it(hostile: Hostile):
     seen: list[object] = []
 
-    async def answer(call: ToolCall) -> Answer:
+    async def answer(call: ToolCall) -> CallOutcome:
         seen.append(call.id)
-        return Returned(value=None)
+        return CallResult(value=None)
 
     worker = await hostile("""
         ready(); hear()

@@ -8,7 +8,7 @@ from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.sandbox.worker_client import RunClock
-from codeact_kernel.types import Answer, Raised, Returned, Shown, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, DisplayItem, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run
 from ..sandbox.conftest import program as dedented
@@ -21,33 +21,33 @@ class Shows:
     """Runs programs, and keeps what they showed and what became of each."""
 
     def __init__(self, programs: Programs) -> None:
-        self.items: list[Shown] = []
+        self.items: list[DisplayItem] = []
         self._programs = programs
 
     async def run(self, text: str) -> Run:
         run = Run()
 
-        def take(item: Shown) -> None:
+        def take(item: DisplayItem) -> None:
             self.items.append(item)
             run.seen.append(("shown", item))
 
         room = Show(take, ShowLimits())
 
-        async def answer(call: ToolCall) -> Answer:
+        async def answer(call: ToolCall) -> CallOutcome:
             try:
-                return Returned(value=await room.services[call.name.removeprefix("show.")](dict(call.arguments)))
+                return CallResult(value=await room.handlers[call.name.removeprefix("show.")](dict(call.arguments)))
             except ProgramError as error:
-                return Raised(kind="ToolFailed", message=str(error))
+                return CallError(kind="ToolFailed", message=str(error))
 
         def write(stream: str, text: str) -> None:
             run.seen.append((stream, text))
 
         async with self._programs.turn() as turn:
-            room.begin()
+            room.start_run()
             run.outcome = await turn.sandbox.run(
                 dedented(text),
                 tools={},
-                rooms={room.name: room.told},
+                rooms={room.name: room.guest_config},
                 keep=False,
                 answer=answer,
                 write=write,
@@ -55,7 +55,7 @@ class Shows:
             )
         return run
 
-    async def one(self, text: str) -> Shown:
+    async def one(self, text: str) -> DisplayItem:
         """What a program showed that had to finish, and show one thing."""
         run = await self.run(text)
         assert run.outcome.failure is None, run.outcome.failure

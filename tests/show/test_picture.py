@@ -36,7 +36,7 @@ from codeact_kernel.capabilities.show.charts import checked_chart
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render.display_items import shown_bundle
 from codeact_kernel.sandbox import seccomp
-from codeact_kernel.types import Shown
+from codeact_kernel.types import DisplayItem
 
 from ..notebook.conftest import bare_environment
 from ..sandbox import test_seccomp as filters
@@ -561,7 +561,7 @@ def test_a_notebook_that_is_executed_without_a_page_has_the_picture_in_its_expor
 
 
 def test_without_a_picture_an_export_has_the_charts_data():
-    data, metadata = shown_bundle(Shown(kind="chart", data=checked_chart(CHART, ShowLimits())))
+    data, metadata = shown_bundle(DisplayItem(kind="chart", data=checked_chart(CHART, ShowLimits())))
     cell = new_code_cell("", outputs=[new_output("display_data", data, metadata=metadata)])
     html = exported(new_notebook(cells=[cell]))
     assert "Chart: Totals" in html

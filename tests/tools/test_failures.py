@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codeact_kernel.tools.redaction import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, told
+from codeact_kernel.tools.redaction import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, redact_error
 
 KEY = "ab\"c\\d/e+f='\n1234567890"
 """With everything in it that is written otherwise where it is quoted."""
@@ -130,7 +130,7 @@ def test_an_exception_whose_text_cannot_be_had_is_told_by_its_type(raised: BaseE
         def __str__(self) -> str:
             raise raised
 
-    assert told("f", Evil(), 500) == "f raised Evil"
+    assert redact_error("f", Evil(), 500) == "f raised Evil"
 
 
 def test_an_exception_whose_text_is_no_plain_text_runs_nothing_of_its_own() -> None:
@@ -147,11 +147,11 @@ def test_an_exception_whose_text_is_no_plain_text_runs_nothing_of_its_own() -> N
         def __str__(self) -> str:
             return Text("said")
 
-    assert told("f", Evil(), 500) == "f raised Evil: said"
+    assert redact_error("f", Evil(), 500) == "f raised Evil: said"
 
 
 def test_the_name_of_a_type_is_no_way_out() -> None:
-    assert told("f", type("canary-one", (Exception,), {})("x"), 500) == "f raised <secret>: x"
+    assert redact_error("f", type("canary-one", (Exception,), {})("x"), 500) == "f raised <secret>: x"
 
 
 HOSTILE = [
@@ -172,7 +172,7 @@ def test_a_long_text_of_one_kind_is_read_to_its_end(unit: str) -> None:
     cleaned(text)
     assert time.thread_time() - start < 0.3
     start = time.thread_time()
-    assert told("f", ValueError(text), 500).startswith("f raised ValueError")
+    assert redact_error("f", ValueError(text), 500).startswith("f raised ValueError")
     assert time.thread_time() - start < 0.3
 
 
@@ -184,7 +184,7 @@ def test_an_error_that_quotes_a_hostile_argument_ends_quickly() -> None:
         start = time.thread_time()
         with pytest.raises(KeyError) as caught:
             lookup(key)
-        assert told("lookup", caught.value, 500).startswith(
+        assert redact_error("lookup", caught.value, 500).startswith(
             "lookup raised KeyError: 'sk-sk" if key[0] == "s" else "lookup"
         )
         assert time.thread_time() - start < 0.3
@@ -194,7 +194,7 @@ def test_very_many_and_long_secrets_are_searched_for_quickly(monkeypatch: pytest
     for number in range(100):
         monkeypatch.setenv(f"SERVICE_{number}_TOKEN", f"{number:04}" * (10 if number else 1_000))
     start = time.thread_time()
-    told("f", ValueError("0000 0001" * 1_000_000), 500)
+    redact_error("f", ValueError("0000 0001" * 1_000_000), 500)
     assert time.thread_time() - start < 1
 
 
@@ -217,21 +217,21 @@ def test_a_secret_that_the_cut_goes_through_is_not_told_in_part(
     parts = [secret[start : start + 5] for start in range(len(secret) - 4)]
     for left in range(5, len(secret), 1 if cut == LONGEST_READ else 7):
         path = "/" + "a" * (cut - left - len(shrinks) - len(before) - 2) + " "
-        said = told("f", ValueError(shrinks + path + before + secret + " and more"), 500)
+        said = redact_error("f", ValueError(shrinks + path + before + secret + " and more"), 500)
         assert not [part for part in parts if part in said]
 
 
 def test_what_a_long_message_begins_with_is_told() -> None:
-    said = told("f", ValueError("no such order: " + "x" * 100_000), 500)
+    said = redact_error("f", ValueError("no such order: " + "x" * 100_000), 500)
     assert said.startswith("f raised ValueError: no such order: xxx")
     assert len(said) == 500
-    assert told("f", OSError(36, "File name too long", "/" + "a" * 30_000), 500) == (
+    assert redact_error("f", OSError(36, "File name too long", "/" + "a" * 30_000), 500) == (
         "f raised OSError: [Errno 36] File name too long: '<path>"
     )
 
 
 def test_the_name_of_an_exceptions_type_is_bounded() -> None:
-    assert len(told("f", type("E" * 1_000_000, (Exception,), {})("x"), 500)) < 250
+    assert len(redact_error("f", type("E" * 1_000_000, (Exception,), {})("x"), 500)) < 250
 
 
 @pytest.mark.parametrize(
@@ -264,7 +264,7 @@ def test_the_name_of_an_exceptions_type_is_bounded() -> None:
     ],
 )
 def test_a_path_that_the_call_gave_is_told_and_no_other(arguments: dict, error: OSError, said: str) -> None:
-    assert said in told("f", error, 500, json.dumps(arguments))
+    assert said in redact_error("f", error, 500, json.dumps(arguments))
 
 
 def test_a_path_of_the_working_folder_that_the_call_gave_is_told(
@@ -272,8 +272,8 @@ def test_a_path_of_the_working_folder_that_the_call_gave_is_told(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = str(tmp_path / "x.csv")
-    assert path in told("f", KeyError(path), 500, json.dumps({"path": path}))
-    assert str(tmp_path) not in told("f", KeyError(path), 500, json.dumps({"path": "x.csv"}))
+    assert path in redact_error("f", KeyError(path), 500, json.dumps({"path": path}))
+    assert str(tmp_path) not in redact_error("f", KeyError(path), 500, json.dumps({"path": "x.csv"}))
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,8 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
-from codeact_kernel.tools.schema import Contract, contract_of
-from codeact_kernel.tools.shapes import ANY, Shape, declared, merge, seen, settled
+from codeact_kernel.tools.schema import ToolSignature, contract_of
+from codeact_kernel.tools.shapes import ANY, TypeShape, declared, merge, seen, settled
 from codeact_kernel.types import JSONValue
 
 # A busy machine is no failure.
@@ -64,7 +64,7 @@ class Point(NamedTuple):
     y: float
 
 
-def contract(function: Callable[..., object], description: str = "") -> Contract:
+def contract(function: Callable[..., object], description: str = "") -> ToolSignature:
     return contract_of(function, name=function.__name__, description=description)
 
 
@@ -316,7 +316,7 @@ LONG = "x" * 50_000
 
 
 def test_the_name_of_a_parameter_is_at_most_as_long_as_that_of_a_tool() -> None:
-    def define(name: str) -> Contract:
+    def define(name: str) -> ToolSignature:
         space: dict[str, Any] = {}
         exec(f"def find({name}: int) -> int: ...", space)
         return contract(space["find"])
@@ -437,7 +437,7 @@ def test_a_shape_stays_small_however_many_keys_come_by() -> None:
     shape = ANY
     for number in range(300):
         shape = merge(shape, seen({f"key{number}": number}))
-    assert shape == Shape(entry=Shape(("int",)))
+    assert shape == TypeShape(entry=TypeShape(("int",)))
 
 
 def test_a_declared_shape_wins_over_a_seen_one_and_a_vague_one_does_not() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .capability import Data
-from .inputs import Input, Wanted, checked, taken, wanted
-from .outputs import Frame, for_notebook
+from .inputs import Input, InputRequest, load_input, parse_input_names, validate_name
+from .outputs import Frame, to_dataframe
 
-__all__ = ["Data", "Frame", "Input", "Wanted", "checked", "for_notebook", "taken", "wanted"]
+__all__ = ["Data", "Frame", "Input", "InputRequest", "load_input", "parse_input_names", "to_dataframe", "validate_name"]

@@ -14,16 +14,16 @@ from dataclasses import replace
 
 from ...errors import ProgramError
 from ...json_size import take_beginning, weigh
-from ...limits import sized
+from ...limits import format_bytes
 from ...settings import Limits
 from ...tools import to_json
 from ...tools.data_libraries import cells
-from ...types import JSONObject, JSONValue, Kept, Serve
+from ...types import Handler, JSONObject, JSONValue, StoredResult
 from .columns import Column
 from .inputs import Input, left_out
-from .instructions import described, outputs_wanted
-from .outputs import Frame, Receiving
-from .tables import Table, from_rows, memory_of, result_of, sendable_columns
+from .instructions import input_instructions, outputs_wanted
+from .outputs import Frame, OutputReceiver
+from .tables import InputTable, from_rows, memory_of, result_of, sendable_columns
 
 __all__ = ["Data", "Progress"]
 
@@ -37,7 +37,7 @@ _LOOKED_AT = 1_000
 
 
 class Data:
-    """A room of `reach.Reach`.
+    """A room of `reach.CapabilitySet`.
 
     Args:
         inputs: what the program gets.
@@ -56,7 +56,7 @@ class Data:
         progress: Progress | None = None,
         notify: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.services: Mapping[str, Serve] = {
+        self.handlers: Mapping[str, Handler] = {
             "column": self._column,
             "text": self._text,
             "put": self._put,
@@ -66,28 +66,28 @@ class Data:
         self._limits = limits
         self._progress = progress
         self._notify = notify
-        self._kept: list[tuple[str, Table | Column | str]] = []
+        self._kept: list[tuple[str, InputTable | Column | str]] = []
         self._size = 0
         self._told_at = 0.0
         self._went: Counter[str] = Counter()
         self._inputs: JSONObject = {one.name: self._keep(one.name, one.value) for one in inputs}
         self._outputs = tuple(outputs)
-        self._receiving: dict[str, Receiving] = {}
+        self._receiving: dict[str, OutputReceiver] = {}
         self._sizes: dict[str, int] = {}
-        self.prompt = described(inputs) + outputs_wanted(outputs)
+        self.instructions = input_instructions(inputs) + outputs_wanted(outputs)
         self.received: dict[str, Frame | JSONValue] = {}
 
     @property
-    def told(self) -> JSONObject:
+    def guest_config(self) -> JSONObject:
         return {"inputs": self._inputs, "outputs": list(self._outputs)}
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """What a run before has sent is not what this one sends."""
         self._receiving.clear()
         self._sizes.clear()
         self.received.clear()
 
-    def result(self, value: object, limits: Limits) -> JSONValue | Kept:
+    def result(self, value: object, limits: Limits) -> JSONValue | StoredResult:
         """A tool's result as JSON; a large one stays here. What the tool does with it later changes nothing.
 
         Raises:
@@ -122,12 +122,12 @@ class Data:
         for name in columns:
             self._notify(left_out("A tool's result", name, table))
 
-    def _kept_result(self, value: Table | Column | JSONValue, size: int) -> Kept:
+    def _kept_result(self, value: InputTable | Column | JSONValue, size: int) -> StoredResult:
         self._size += size
         if self._size > self._limits.result_bytes:
-            most = sized(self._limits.result_bytes)
+            most = format_bytes(self._limits.result_bytes)
             raise ProgramError(f"the results of one turn may have {most} in all: ask for less")
-        if isinstance(value, Table):
+        if isinstance(value, InputTable):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
             sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
@@ -136,11 +136,11 @@ class Data:
         told = self._keep("", value)
         # The program gets what a smaller result is: a list, of rows or of anything else.
         told["kind"] = {"table": "rows", "column": "list"}.get(str(told["kind"]), told["kind"])
-        return Kept(told=told, sample=sample, length=length)
+        return StoredResult(guest_ref=told, preview=sample, length=length)
 
-    def _keep(self, name: str, value: Table | Column | JSONValue) -> JSONObject:
+    def _keep(self, name: str, value: InputTable | Column | JSONValue) -> JSONObject:
         number = len(self._kept)
-        if isinstance(value, Table):
+        if isinstance(value, InputTable):
             self._kept.append((name, value))
             names: list[JSONValue] = [column.name for column in value.columns]
             return {"kind": "table", "id": number, "columns": names, "rows": value.rows}
@@ -155,7 +155,7 @@ class Data:
         name, kept = self._kept[self._number(arguments, "table", len(self._kept))]
         if isinstance(kept, str):
             raise ProgramError("that is no table")
-        columns = kept.columns if isinstance(kept, Table) else [kept]
+        columns = kept.columns if isinstance(kept, InputTable) else [kept]
         number = self._number(arguments, "column", len(columns))
         column = columns[number]
         start = self._number(arguments, "start", column.length)
@@ -178,7 +178,7 @@ class Data:
             raise ProgramError("nobody wants that variable")
         self.received.pop(name, None)
         others = sum(self._sizes[key] for key in self._sizes if key != name)
-        self._receiving[name] = Receiving(name, arguments, self._limits.outputs_bytes - others)
+        self._receiving[name] = OutputReceiver(name, arguments, self._limits.outputs_bytes - others)
         return None
 
     async def _part(self, arguments: JSONObject) -> JSONValue:
@@ -193,7 +193,7 @@ class Data:
         self.received[receiving.name] = await asyncio.to_thread(receiving.made)
         return None
 
-    def _open(self, arguments: JSONObject) -> Receiving:
+    def _open(self, arguments: JSONObject) -> OutputReceiver:
         name = arguments.get("name")
         receiving = self._receiving.get(name) if isinstance(name, str) else None
         if receiving is None:

@@ -27,7 +27,7 @@ from ...settings import Limits
 from ...tools import to_json
 from ...types import JSONObject, JSONValue
 
-__all__ = ["Column", "Kind", "Listed", "Numbers", "encoded", "kind_of", "zone_of"]
+__all__ = ["Column", "Kind", "NumericColumn", "ObjectColumn", "encoded", "kind_of", "zone_of"]
 
 Kind: TypeAlias = Literal["int", "float", "bool", "text", "time", "json"]
 NO_TIME: Final = -(2**63)
@@ -40,7 +40,7 @@ _LIMITS = Limits(answer_bytes=1 << 40)
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumericColumn:
     """A column whose bytes are there.
 
     Args:
@@ -93,7 +93,7 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ObjectColumn:
     """A column of any values. `cut(start, end)` gives them as a list."""
 
     name: str
@@ -127,7 +127,7 @@ class Listed:
         return cast("list[object]", self.cut(start, start + count))
 
 
-Column: TypeAlias = Numbers | Listed
+Column: TypeAlias = NumericColumn | ObjectColumn
 
 
 def encoded(values: Sequence[Any]) -> JSONObject:

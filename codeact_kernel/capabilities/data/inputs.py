@@ -14,9 +14,9 @@ from ...tools import RESERVED, to_json
 from ...tools.data_libraries import is_a
 from ...types import JSONValue
 from .columns import Column
-from .tables import Table, column_of, sendable_columns, table_of
+from .tables import InputTable, column_of, sendable_columns, table_of
 
-__all__ = ["Input", "Wanted", "checked", "left_out", "taken", "wanted"]
+__all__ = ["Input", "InputRequest", "left_out", "load_input", "parse_input_names", "validate_name"]
 
 
 _LOOKED_AT = 1_000
@@ -25,7 +25,7 @@ _THERE = frozenset({"ToolDenied", "ToolError", "ToolFailed", "http_get", "http_g
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class InputRequest:
     """What `--in` names: a variable, and whether the model sees none of its values (`df:schema`)."""
 
     name: str
@@ -42,18 +42,18 @@ class Input:
     """
 
     name: str
-    value: Table | Column | JSONValue
+    value: InputTable | Column | JSONValue
     schema_only: bool = False
     notices: Sequence[str] = ()
 
 
-def wanted(given: Sequence[str]) -> list[Wanted]:
+def parse_input_names(given: Sequence[str]) -> list[InputRequest]:
     """What a person names: `df,params:schema`, also in several texts.
 
     Raises:
         UserError: what cannot be the name of a variable, or a word after the colon that is not `schema`.
     """
-    found: dict[str, Wanted] = {}
+    found: dict[str, InputRequest] = {}
     for part in [part.strip() for text in given for part in text.split(",")]:
         name, _, how = part.partition(":")
         if not part:
@@ -63,11 +63,11 @@ def wanted(given: Sequence[str]) -> list[Wanted]:
                 f"--in {part[:60]}: name variables with commas between them, for example --in df,params or "
                 "--in df:schema, which shows the model no values."
             )
-        found[name] = Wanted(checked(name, "--in"), how == "schema")
+        found[name] = InputRequest(validate_name(name, "--in"), how == "schema")
     return list(found.values())
 
 
-def checked(name: str, option: str) -> str:
+def validate_name(name: str, option: str) -> str:
     """A name that a program's variable can have.
 
     Raises:
@@ -91,7 +91,7 @@ def left_out(whose: str, column: str, table: object) -> str:
     )
 
 
-def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
+def load_input(wanted: InputRequest, value: object, limits: Limits) -> Input:
     """The variable as a program gets it.
 
     Raises:
@@ -103,7 +103,7 @@ def taken(wanted: Wanted, value: object, limits: Limits) -> Input:
         if made is None:
             plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
             return Input(wanted.name, plain, wanted.schema_only)
-        if isinstance(made, Table):  # what the model is shown of it can go in, or it is told now
+        if isinstance(made, InputTable):  # what the model is shown of it can go in, or it is told now
             made, refused = sendable_columns(made, _LOOKED_AT)
             notices = [left_out(f"--in {wanted.name}", name, value) for name in refused]
             return Input(wanted.name, made, wanted.schema_only, notices)

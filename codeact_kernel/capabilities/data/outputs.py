@@ -16,12 +16,12 @@ from zoneinfo import ZoneInfo
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, ProgramError
 from ...json_size import weigh
-from ...limits import sized
+from ...limits import format_bytes
 from ...types import JSONObject, JSONValue
 from ...wire.codeact_jsonable import untag_floats
 from .columns import NO_TIME
 
-__all__ = ["Frame", "Receiving", "for_notebook"]
+__all__ = ["Frame", "OutputReceiver", "to_dataframe"]
 
 _FIXED = re.compile(r"UTC([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 _COLUMNS, _NAME, _ROWS, _DEPTH, _ZONE = 2_000, 1_000, 10_000_000, 32, 60
@@ -44,7 +44,7 @@ class Frame:
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
 
 
-class Receiving:
+class OutputReceiver:
     """One variable on its way.
 
     Args:
@@ -83,7 +83,7 @@ class Receiving:
         values, size = _read(piece)
         self.size += size
         if self.size > self._most:
-            raise ProgramError(f"{self.name} is larger than {sized(self._most)}: hand back less")
+            raise ProgramError(f"{self.name} is larger than {format_bytes(self._most)}: hand back less")
         if isinstance(values, str) is not (self._names is None) or not values:
             raise ProgramError("no piece of that variable")
         if self._names is not None and self._lengths[number] + len(values) > self._rows:
@@ -108,7 +108,7 @@ class Receiving:
         return Frame(dict(zip(self._names, map(_joined, self._pieces), strict=True)), self._rows)
 
 
-def for_notebook(value: object) -> object:
+def to_dataframe(value: object) -> object:
     """What the variable is bound to: a table as a DataFrame where pandas is installed, else as a list of dicts."""
     if not isinstance(value, Frame):
         return value

@@ -15,9 +15,9 @@ from ...errors import ProgramError
 from ...settings import Limits
 from ...tools import to_json
 from ...tools.data_libraries import indexed_columns, is_a, is_labelled, present
-from .columns import Column, Kind, Listed, Numbers, kind_of, zone_of
+from .columns import Column, Kind, NumericColumn, ObjectColumn, kind_of, zone_of
 
-__all__ = ["Table", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
+__all__ = ["InputTable", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
 
 _LIMITS = Limits(answer_bytes=1 << 40)
 """Of a part of a column, which is measured once it is a piece."""
@@ -27,7 +27,7 @@ _KINDS: dict[str, Kind] = {"i": "int", "u": "int", "f": "float", "b": "bool", "M
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class InputTable:
     """Columns of one length."""
 
     columns: Sequence[Column]
@@ -40,7 +40,7 @@ class Table:
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
-def table_of(value: object) -> Table | None:
+def table_of(value: object) -> InputTable | None:
     """The table that a DataFrame of pandas, polars, pyarrow or of anything with Arrow's interface is; else `None`.
 
     Raises:
@@ -64,7 +64,7 @@ def table_of(value: object) -> Table | None:
     return None
 
 
-def result_of(value: object) -> Table | None:
+def result_of(value: object) -> InputTable | None:
     """The table that a tool's result is, with the values that `tools.results` gives the rows of a smaller one.
 
     Raises:
@@ -86,7 +86,7 @@ def _result_column(name: str, values: Any) -> Column:
     if is_a(dtype, "numpy", "dtype") and dtype.kind in "iufb" and dtype.itemsize <= 8:
         column = _from_numpy(name, values.to_numpy())
         gaps = dtype.kind == "f" and bool(values.isna().any())
-        return replace(column, gaps=gaps) if isinstance(column, Numbers) else column
+        return replace(column, gaps=gaps) if isinstance(column, NumericColumn) else column
 
     def cut(start: int, end: int) -> list[Any]:
         part = values.iloc[start:end] if hasattr(values, "iloc") else values.slice(start, end - start)
@@ -95,10 +95,10 @@ def _result_column(name: str, values: Any) -> Column:
     try:
         return _listed(name, len(values), cut)
     except ProgramError:  # that is said where the column is read
-        return Listed(name, "json", len(values), cut)
+        return ObjectColumn(name, "json", len(values), cut)
 
 
-def sendable_columns(table: Table, count: int) -> tuple[Table, dict[str, str]]:
+def sendable_columns(table: InputTable, count: int) -> tuple[InputTable, dict[str, str]]:
     """The table without the columns that have no form as plain data, by their first values; and why, by their names.
 
     Raises:
@@ -116,7 +116,7 @@ def sendable_columns(table: Table, count: int) -> tuple[Table, dict[str, str]]:
             if not kept and column is table.columns[-1]:
                 raise
             refused[column.name] = str(error)
-    return Table(kept, table.rows), refused
+    return InputTable(kept, table.rows), refused
 
 
 def column_of(value: object) -> Column | None:
@@ -144,14 +144,14 @@ def memory_of(value: Any) -> int:
     return int(getattr(value, "nbytes", 0) or (table.rows * len(table.columns) * 8 if table is not None else 0))
 
 
-def from_rows(rows: Sequence[object]) -> Table | Column:
+def from_rows(rows: Sequence[object]) -> InputTable | Column:
     """The table that a list of dicts with the same keys is, or else the list as one column."""
     first = rows[0] if rows else None
     if isinstance(first, dict) and first and all(isinstance(name, str) for name in cast("dict[object, object]", first)):
         names = cast("dict[str, Any]", first).keys()
         if all(isinstance(row, dict) and cast("dict[str, Any]", row).keys() == names for row in rows):
             records = cast("Sequence[dict[str, Any]]", rows)
-            return Table([_of_rows(name, records) for name in names], len(rows))
+            return InputTable([_of_rows(name, records) for name in names], len(rows))
     return _listed("value", len(rows), lambda start, end: list(rows[start:end]))
 
 
@@ -159,16 +159,16 @@ def _of_rows(name: str, rows: Sequence[dict[str, Any]]) -> Column:
     return _listed(name, len(rows), lambda start, end: [row[name] for row in rows[start:end]])
 
 
-def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Column]) -> Table:
+def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Column]) -> InputTable:
     columns = [make(str(name), values) for name, values in named]
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise ProgramError(f"two columns are named {twice[:60]!r}: rename one of them.")
-    return Table(columns, columns[0].length if columns else 0)
+    return InputTable(columns, columns[0].length if columns else 0)
 
 
-def _from_pandas(frame: Any) -> Table:
+def _from_pandas(frame: Any) -> InputTable:
     return _table(indexed_columns(frame), _pandas_column)
 
 
@@ -233,7 +233,7 @@ def _from_arrow(name: str, values: Any) -> Column:
     return _listed(name, len(values), lambda start, end: values.slice(start, end - start).to_pylist())
 
 
-def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> Numbers:
+def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> NumericColumn:
     @cache
     def made() -> Any:
         array = values()
@@ -245,12 +245,12 @@ def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> N
             return seconds
         return array
 
-    return Numbers(name, kind, length, made)
+    return NumericColumn(name, kind, length, made)
 
 
-def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> Listed:
+def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> ObjectColumn:
     first = cut(0, min(length, _LOOKED_AT))
-    return Listed(name, kind_of(first), length, cut, zone_of(first))
+    return ObjectColumn(name, kind_of(first), length, cut, zone_of(first))
 
 
 def _arrow(value: Any) -> Any:

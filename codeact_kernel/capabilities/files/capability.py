@@ -20,12 +20,12 @@ from ...access.mounts import FileMount, read_only_folders
 from ...errors import ProgramError, UserError
 from ...import_guard import allow_writes_to
 from ...settings import Limits
-from ...types import JSONObject, JSONValue, OutputFile, Serve
+from ...types import Handler, JSONObject, JSONValue, OutputFile
 from .change_hold import ChangeHold
-from .filesystem import MODES, Entry, OpenFile, Parts, Place, parts_of, refused
+from .filesystem import MODES, Entry, FileSystem, OpenFile, Parts, parts_of, refused
 from .host_folder import HostFile, HostFolder
-from .instructions import tell
-from .memory_folder import Outputs
+from .instructions import file_instructions
+from .memory_folder import MemoryFolder
 from .mount_table import Tree
 from .output_writer import save
 from .quota import Quota
@@ -72,16 +72,16 @@ class Files:
         workspace_root: Path | None,
         limits: Limits,
     ) -> None:
-        self.told: JSONObject = {}
+        self.guest_config: JSONObject = {}
         self.hold = ChangeHold()
-        self.services: Mapping[str, Serve] = {
+        self.handlers: Mapping[str, Handler] = {
             name: self._service(name, serve) for name, serve in self._operations().items()
         }
         self._piece = max(1, min(PIECE, limits.answer_bytes // 3))  # as JSON it takes up to 2.5 times as much
-        self._outputs = Outputs(limits.output)
-        self._places: dict[Parts, Place] = {
+        self._outputs = MemoryFolder(limits.output)
+        self._places: dict[Parts, FileSystem] = {
             ("output",): self._outputs,
-            ("tmp",): Outputs(limits.output, "/tmp"),  # no folder of the host: for `tempfile`
+            ("tmp",): MemoryFolder(limits.output, "/tmp"),  # no folder of the host: for `tempfile`
         }
         self._mounted: dict[str, bool] = {}
         self._open: dict[int, OpenFile] = {}
@@ -109,9 +109,9 @@ class Files:
         self._mounted[at] = writable
 
     @property
-    def prompt(self) -> str:
+    def instructions(self) -> str:
         """What the model has to know: where files are, and what there is at the top."""
-        return tell(self._tree, self._mounted)
+        return file_instructions(self._tree, self._mounted)
 
     @property
     def outputs(self) -> Mapping[str, bytes]:
@@ -127,7 +127,7 @@ class Files:
         """
         return save(self.outputs, folder)
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """A run begins; files that the run before has left open are closed."""
         with self._locked():
             self._close_files()
@@ -174,7 +174,7 @@ class Files:
             "rename": lambda arguments: self._tree.rename(arguments.get("path"), arguments.get("to")),
         }
 
-    def _service(self, name: str, operation: _Operation) -> Serve:
+    def _service(self, name: str, operation: _Operation) -> Handler:
         async def serve(arguments: JSONObject) -> JSONValue:
             async with self.hold.change() if self._changes_mount(name, arguments) else nullcontext():
                 return await asyncio.to_thread(self._answer, operation, arguments)  # a disk may be far away

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["DEPTH", "MODES", "Entry", "Kind", "OpenFile", "Parts", "Place", "check_new", "parts_of", "refused"]
+__all__ = ["DEPTH", "MODES", "Entry", "FileSystem", "Kind", "OpenFile", "Parts", "check_new", "parts_of", "refused"]
 
 Parts: TypeAlias = "tuple[str, ...]"
 """A path below some folder; without parts it is that folder."""
@@ -57,7 +57,7 @@ class OpenFile(Protocol):
     def close(self) -> None: ...
 
 
-class Place(Protocol):
+class FileSystem(Protocol):
     """Where files are. Each verb raises OSError, whose `strerror` tells the program what to do."""
 
     def open(self, parts: Parts, mode: str) -> OpenFile: ...
@@ -87,12 +87,12 @@ def parts_of(path: object) -> Parts:
     if len(path) > _LONGEST or len(parts) > DEPTH:
         raise refused(errno.ENAMETOOLONG, f"a path has at most {DEPTH} parts and {_LONGEST:,} characters")
     for part in parts:
-        if not speakable(part):
+        if not is_valid_name(part):
             raise refused(errno.EINVAL, "names have no control characters and no backslash, and at most 255 bytes")
     return parts
 
 
-def speakable(name: str) -> bool:
+def is_valid_name(name: str) -> bool:
     """Whether a file with this name can be asked for."""
     if name in ("", ".", "..") or _UNSPEAKABLE.search(name) or len(name.encode()) > _NAME:
         return False

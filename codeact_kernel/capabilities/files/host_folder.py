@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UserError
-from .filesystem import Entry, Kind, Parts, check_new, refused, speakable
+from .filesystem import Entry, Kind, Parts, check_new, is_valid_name, refused
 from .quota import Quota
 
 __all__ = ["BY_HANDLE", "ENTRIES", "HostFile", "HostFolder"]
@@ -44,7 +44,7 @@ _WHY = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Here:
+class _Dir:
     """A folder that is open, or no more than looked at where there are no handles."""
 
     path: str
@@ -56,12 +56,12 @@ class _Here:
     def look(self, name: str) -> os.stat_result:
         return os.stat(self.at(name), dir_fd=self.handle, follow_symlinks=False)
 
-    def enter(self, name: str) -> _Here:
+    def enter(self, name: str) -> _Dir:
         kind = _kind(self.look(name))
         if kind != "folder":
             raise refused(errno.EACCES if kind == "link" else errno.ENOTDIR, _WHY[kind])
         path = os.path.join(self.path, name)
-        return _Here(path, None if self.handle is None else os.open(name, _FOLDER, dir_fd=self.handle))
+        return _Dir(path, None if self.handle is None else os.open(name, _FOLDER, dir_fd=self.handle))
 
     def device(self) -> int:
         return os.stat(self.path if self.handle is None else self.handle).st_dev  # noqa: PTH116 # or of a handle
@@ -143,7 +143,7 @@ class HostFolder:
         self._writable = writable
         self._quota = quota
         self._read_only = [_fold(one.relative_to(path).parts) for one in read_only if one.is_relative_to(path)]
-        self._top = _Here(path.anchor, os.open(path.anchor, _FOLDER) if by_handle else None)
+        self._top = _Dir(path.anchor, os.open(path.anchor, _FOLDER) if by_handle else None)
         try:
             kind = self._descend(path.parts[1:])
         except OSError as error:
@@ -212,7 +212,7 @@ class HostFolder:
             for number, (name, status) in enumerate(here.names()):
                 if number >= ENTRIES:
                     raise refused(errno.EOVERFLOW, f"over {ENTRIES:,} entries: open the files by their names")
-                if speakable(name):
+                if is_valid_name(name):
                     found[name] = self._entry(status, (*parts, name))
         return found
 
@@ -268,7 +268,7 @@ class HostFolder:
         return any(folded[: len(code)] == code for code in self._read_only)
 
     @contextmanager
-    def _inside(self, parts: Parts) -> Generator[_Here]:
+    def _inside(self, parts: Parts) -> Generator[_Dir]:
         here = self._top
         device = here.device()
         try:
@@ -285,7 +285,7 @@ class HostFolder:
                 here.close()
 
     @contextmanager
-    def _parent(self, parts: Parts) -> Generator[tuple[_Here, str]]:
+    def _parent(self, parts: Parts) -> Generator[tuple[_Dir, str]]:
         """The folder that holds the last of `parts`, and its name there."""
         if self._only and parts:
             raise refused(errno.ENOTDIR, _WHY["file"])
@@ -293,7 +293,7 @@ class HostFolder:
             yield here, self._only or parts[-1]
 
     @contextmanager
-    def _changed(self, parts: Parts) -> Generator[tuple[_Here, str]]:
+    def _changed(self, parts: Parts) -> Generator[tuple[_Dir, str]]:
         self._check_writable(parts)
         if not parts:
             raise refused(errno.EBUSY, "it is mounted, and stays as it is")
@@ -306,7 +306,7 @@ def _fold(parts: Sequence[str]) -> Parts:
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
 
 
-def _find(here: _Here, name: str) -> os.stat_result | None:
+def _find(here: _Dir, name: str) -> os.stat_result | None:
     try:
         return here.look(name)
     except FileNotFoundError:

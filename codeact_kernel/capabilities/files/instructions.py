@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from .filesystem import Entry
 from .mount_table import Tree
 
-__all__ = ["tell"]
+__all__ = ["file_instructions"]
 
 SHOWN = 20
 """Names in all."""
@@ -16,7 +16,7 @@ LONGEST = 60
 """Characters of a name that is shown."""
 
 
-def tell(tree: Tree, mounted: Mapping[str, bool]) -> str:
+def file_instructions(tree: Tree, mounted: Mapping[str, bool]) -> str:
     """Whole lines for the prompt; that there is /output stands in the rules.
 
     Args:

@@ -7,33 +7,33 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 
-from ...limits import OutputLimits, sized
+from ...limits import OutputLimits, format_bytes
 from .filesystem import Entry, Parts, check_new, refused
 
-__all__ = ["Outputs"]
+__all__ = ["MemoryFolder"]
 
 
 @dataclass(slots=True)
-class _Held:
+class _MemoryFile:
     data: bytearray = field(default_factory=bytearray)
     modified: float = field(default_factory=time.time)
     gone: bool = False
 
 
-class Outputs:
+class MemoryFolder:
     """The files of a folder that programs write to: /output, which is kept for the user, or /tmp, which is not."""
 
     def __init__(self, limits: OutputLimits, at: str = "/output") -> None:
         self._limits = limits
         self._at = at
-        self._entries: dict[Parts, _Held | None] = {}  # a folder has nothing
+        self._entries: dict[Parts, _MemoryFile | None] = {}  # a folder has nothing
 
     @property
     def files(self) -> dict[str, bytes]:
         """A copy of every file, by its path below the folder."""
         return {"/".join(parts): bytes(held.data) for parts, held in self._entries.items() if held is not None}
 
-    def open(self, parts: Parts, mode: str) -> Writing:
+    def open(self, parts: Parts, mode: str) -> OpenMemoryFile:
         if not parts or self._is_folder(parts):
             raise refused(errno.EISDIR, "it is a folder")
         held = self._entries.get(parts)
@@ -41,12 +41,12 @@ class Outputs:
             if mode[0] == "r":
                 raise refused(errno.ENOENT, "there is no such file")
             self._check_new(parts)
-            held = self._entries[parts] = _Held()
+            held = self._entries[parts] = _MemoryFile()
         elif mode[0] == "x":
             raise refused(errno.EEXIST, "it is there already")
         elif mode[0] == "w":
             held.data.clear()
-        return Writing(held, self)
+        return OpenMemoryFile(held, self)
 
     def stat(self, parts: Parts) -> Entry:
         if self._is_folder(parts):
@@ -103,7 +103,7 @@ class Outputs:
 
     def close(self) -> None: ...
 
-    def grow(self, held: _Held, end: int) -> None:
+    def grow(self, held: _MemoryFile, end: int) -> None:
         """Let a file end at `end`.
 
         Raises:
@@ -116,19 +116,19 @@ class Outputs:
         if more <= 0:
             return
         if end > self._limits.file_bytes:
-            raise refused(errno.EFBIG, f"a file in {self._at} has at most {sized(self._limits.file_bytes)}")
+            raise refused(errno.EFBIG, f"a file in {self._at} has at most {format_bytes(self._limits.file_bytes)}")
         if more + sum(len(other.data) for other in self._entries.values() if other) > self._limits.all_bytes:
-            raise refused(errno.ENOSPC, f"{self._at} holds at most {sized(self._limits.all_bytes)} in all")
+            raise refused(errno.ENOSPC, f"{self._at} holds at most {format_bytes(self._limits.all_bytes)} in all")
         held.data.extend(bytes(more))
 
-    def _drop(self, held: _Held) -> None:
+    def _drop(self, held: _MemoryFile) -> None:
         held.gone = True  # whoever has it open gets no more memory for it
         held.data = bytearray()
 
     def _is_folder(self, parts: Parts) -> bool:
         return not parts or (parts in self._entries and self._entries[parts] is None)
 
-    def _held(self, parts: Parts) -> _Held:
+    def _held(self, parts: Parts) -> _MemoryFile:
         held = self._entries.get(parts)
         if held is None:
             raise refused(errno.ENOENT, "there is no such file")
@@ -151,10 +151,10 @@ class Outputs:
             raise refused(errno.EEXIST, "there is one whose name differs only in case: some disks take them for one")
 
 
-class Writing:
+class OpenMemoryFile:
     """An open file of /output or /tmp."""
 
-    def __init__(self, held: _Held, outputs: Outputs) -> None:
+    def __init__(self, held: _MemoryFile, outputs: MemoryFolder) -> None:
         self._held = held
         self._outputs = outputs
 

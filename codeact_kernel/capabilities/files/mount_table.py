@@ -6,7 +6,7 @@ import errno
 from collections.abc import Mapping
 from contextlib import suppress
 
-from .filesystem import Entry, OpenFile, Parts, Place, parts_of, refused
+from .filesystem import Entry, FileSystem, OpenFile, Parts, parts_of, refused
 
 __all__ = ["Tree"]
 
@@ -18,7 +18,7 @@ _READ_ONLY = "read-only: write to /output, or ask the person to mount a folder w
 class Tree:
     """Places, by their paths. Each verb takes a path as the program gave it and raises OSError."""
 
-    def __init__(self, places: Mapping[Parts, Place]) -> None:
+    def __init__(self, places: Mapping[Parts, FileSystem]) -> None:
         self._places = places
 
     def open(self, path: object, mode: str) -> OpenFile:
@@ -88,7 +88,7 @@ class Tree:
                 return f"there is no such file; {folder} {there}"
         return "there is no such file: nothing is mounted below /input"
 
-    def _place(self, whole: Parts) -> tuple[Place, Parts]:
+    def _place(self, whole: Parts) -> tuple[FileSystem, Parts]:
         for end in range(len(whole), 0, -1):
             if place := self._places.get(whole[:end]):
                 return place, whole[end:]
@@ -98,7 +98,7 @@ class Tree:
         """Whether there is something mounted below."""
         return any(other[: len(whole)] == whole != other for other in self._places)
 
-    def _changed(self, path: object) -> tuple[Place, Parts]:
+    def _changed(self, path: object) -> tuple[FileSystem, Parts]:
         try:
             return self._place(parts_of(path))
         except FileNotFoundError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from ...limits import OutputLimits, sized
+from ...limits import OutputLimits, format_bytes
 from .filesystem import refused
 
 __all__ = ["Quota"]
@@ -27,7 +27,7 @@ class Quota:
             most = self._limits.mounted_files
             raise refused(errno.ENOSPC, f"a turn may make {most:,} files in mounted folders, and has")
         if self._bytes + size > self._limits.mounted_bytes:
-            most = sized(self._limits.mounted_bytes)
+            most = format_bytes(self._limits.mounted_bytes)
             raise refused(errno.ENOSPC, f"a turn may write {most} to mounted folders: write less")
         self._files += files
         self._bytes += size

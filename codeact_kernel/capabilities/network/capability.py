@@ -9,7 +9,7 @@ from itertools import count
 from ...access import AllowedDomain
 from ...errors import ProgramError
 from ...limits import HttpLimits
-from ...types import JSONObject, JSONValue, Serve
+from ...types import Handler, JSONObject, JSONValue
 from .fetch import Fetcher, Resolve, resolve
 from .http_tool import HttpTool
 from .policy import listed
@@ -21,7 +21,7 @@ _PIECE = 768 << 10
 
 
 class Network:
-    """A room of `reach.Reach`. The requests themselves are calls of a tool; this has the tool, and the larger replies.
+    """The network. The requests themselves are calls of a tool; this has the tool, and the larger replies.
 
     Args:
         domains: all that can be reached.
@@ -41,9 +41,9 @@ class Network:
         limits: HttpLimits = HttpLimits(),  # noqa: B008  # it is frozen
         resolve: Resolve = resolve,
     ) -> None:
-        self.services: Mapping[str, Serve] = {"body": self._body}
-        self.told: JSONObject = {}
-        self.prompt = (
+        self.handlers: Mapping[str, Handler] = {"body": self._body}
+        self.guest_config: JSONObject = {}
+        self.instructions = (
             f"Network ({listed(domains)}): http_get(url, headers=None) and http_post(url, json=None) return .status "
             ".ok .text .json(); many at once: http_get_async(url).\n"
         )
@@ -53,7 +53,7 @@ class Network:
         http = HttpTool(domains, Fetcher(domains, limits, resolve), limits, self._keep)
         self.tools: Mapping[str, HttpTool] = {http.spec.name: http}
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """Replies stay for the whole turn: a program may look at one that a program before it got."""
 
     def _keep(self, body: bytes) -> int:

@@ -21,9 +21,9 @@ import h11
 
 from ...access import AllowedDomain
 from ...access.domains import Origin
-from ...limits import HttpLimits, sized
+from ...limits import HttpLimits, format_bytes
 from ...tools import ToolCallError
-from .policy import Request, check_address, granted, redirected, size_of
+from .policy import Request, check_address, find_rule, follow_redirect, size_of
 
 __all__ = ["Fetcher", "Reply", "Resolve", "resolve"]
 
@@ -78,7 +78,7 @@ class Fetcher:
                 for _ in range(self._limits.redirects + 1):
                     reply = await self._once(request)
                     location = reply.headers.get("location", "")
-                    following = redirected(self._domains, request, reply.status, location, self._limits)
+                    following = follow_redirect(self._domains, request, reply.status, location, self._limits)
                     if following is None:
                         return reply
                     request = following
@@ -88,7 +88,7 @@ class Fetcher:
 
     async def _once(self, request: Request) -> Reply:
         there = request.url.origin
-        domain = granted(self._domains, request.method, request.url)
+        domain = find_rule(self._domains, request.method, request.url)
         reader, writer = await self._connect(there, await self._addresses(domain))
         try:
             return await self._exchange(request, reader, writer)
@@ -190,7 +190,7 @@ def _text(value: bytes) -> str:
 
 
 def _too_large(there: Origin, most: int) -> ToolCallError:
-    return ToolCallError(f"{there} sent a reply of more than {sized(most)}: ask for less of it")
+    return ToolCallError(f"{there} sent a reply of more than {format_bytes(most)}: ask for less of it")
 
 
 def _why(error: Exception) -> str:

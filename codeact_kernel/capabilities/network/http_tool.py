@@ -15,7 +15,7 @@ from ...settings import Limits
 from ...tools import BoundCall, Registry, ToolCallError, as_tool
 from ...types import JSONValue
 from .fetch import Fetcher, Reply
-from .policy import Request, check_headers, granted, parse_url
+from .policy import Request, check_headers, find_rule, parse_url
 
 __all__ = ["HttpTool"]
 
@@ -67,7 +67,7 @@ class HttpTool:
         bound = self._registry.validate(self.spec.name, arguments, limits=limits)
         given: dict[str, Any] = self._tool.contract.bind(bound.arguments)
         request = self._request(**given)
-        domain = granted(self._domains, request.method, request.url)
+        domain = find_rule(self._domains, request.method, request.url)
         about = f"{self.spec.name} {request.method} {request.url.origin} {domain.approval_mode}"
         version = hashlib.sha256(about.encode()).hexdigest()[:12]
         spec = replace(bound.tool.spec, approval_mode=domain.approval_mode, version=version, source=domain.source)

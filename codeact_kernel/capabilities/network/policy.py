@@ -13,7 +13,7 @@ from urllib.parse import quote, urljoin
 
 from ...access import AllowedDomain
 from ...access.domains import Origin, origin
-from ...limits import HttpLimits, sized
+from ...limits import HttpLimits, format_bytes
 from ...tools import ToolCallError
 
 __all__ = [
@@ -21,10 +21,10 @@ __all__ = [
     "Url",
     "check_address",
     "check_headers",
-    "granted",
+    "find_rule",
+    "follow_redirect",
     "listed",
     "parse_url",
-    "redirected",
     "size_of",
 ]
 
@@ -108,7 +108,7 @@ def parse_url(text: str, limits: HttpLimits) -> Url:
     return Url(there, target)
 
 
-def granted(domains: Sequence[AllowedDomain], method: str, url: Url) -> AllowedDomain:
+def find_rule(domains: Sequence[AllowedDomain], method: str, url: Url) -> AllowedDomain:
     """The entry that allows this request; of several the one that asks the person.
 
     Raises:
@@ -170,7 +170,7 @@ def check_headers(headers: Mapping[str, str], limits: HttpLimits) -> Sequence[tu
         ToolCallError: one is not.
     """
     if len(headers) > limits.headers or size_of(headers.items()) > limits.header_bytes:
-        most = f"{limits.headers} headers with {sized(limits.header_bytes)} in all"
+        most = f"{limits.headers} headers with {format_bytes(limits.header_bytes)} in all"
         raise ToolCallError(f"a request may have {most}: send less")
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
@@ -185,7 +185,7 @@ def size_of(headers: Iterable[tuple[str, str]]) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
-def redirected(
+def follow_redirect(
     domains: Sequence[AllowedDomain], request: Request, status: int, location: str, limits: HttpLimits
 ) -> Request | None:
     """The request that a redirect leads to, or `None` when the redirect itself is the answer.
@@ -206,13 +206,13 @@ def redirected(
     if (request.url.origin.scheme, url.origin.scheme) == ("https", "http"):
         raise ToolCallError(f"{request.url.origin} redirects to {url.origin}, which is not encrypted: not followed")
     try:
-        domain = granted(domains, method, url)
+        domain = find_rule(domains, method, url)
     except ToolCallError as error:
         raise ToolCallError(f"{request.url.origin} redirects, and {error}") from None
     if domain.approval_mode == "always_require":
         where = str(url)[:200]
         raise ToolCallError(f"{request.url.origin} redirects to {where}, which needs approval: request that address")
-    if domain.source == "untrusted" and granted(domains, request.method, request.url).source == "trusted":
+    if domain.source == "untrusted" and find_rule(domains, request.method, request.url).source == "trusted":
         where = str(url)[:200]
         raise ToolCallError(f"{request.url.origin} redirects to {where}, where outsiders write: request that address")
     if url.origin != request.url.origin:

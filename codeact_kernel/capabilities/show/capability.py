@@ -9,8 +9,8 @@ from typing import get_args
 
 from ...errors import ProgramError
 from ...json_size import weigh
-from ...limits import ShowLimits, sized
-from ...types import JSONObject, JSONValue, Serve, Shown, ShownKind
+from ...limits import ShowLimits, format_bytes
+from ...types import DisplayItem, Handler, JSONObject, JSONValue, ShownKind
 from .validation import checked, most_bytes
 
 __all__ = ["Show"]
@@ -21,18 +21,18 @@ _KINDS: tuple[ShownKind, ...] = get_args(ShownKind)
 
 
 class Show:
-    """A room of `reach.Reach`: of one turn, however many programs it has.
+    """A room of `reach.CapabilitySet`: of one turn, however many programs it has.
 
     Args:
         on_item: takes each item as it comes. Nothing in it is trusted, all of it is checked.
     """
 
     name = "show"
-    prompt = ""  # `show` stands in the rules, which are the same for every prompt
+    instructions = ""  # `show` stands in the rules, which are the same for every prompt
 
-    def __init__(self, on_item: Callable[[Shown], None], limits: ShowLimits) -> None:
-        self.services: Mapping[str, Serve] = {"item": self._item}
-        self.told: JSONObject = {"table_rows": limits.table_rows, "chart_rows": limits.chart_rows}
+    def __init__(self, on_item: Callable[[DisplayItem], None], limits: ShowLimits) -> None:
+        self.handlers: Mapping[str, Handler] = {"item": self._item}
+        self.guest_config: JSONObject = {"table_rows": limits.table_rows, "chart_rows": limits.chart_rows}
         self._on_item = on_item
         self._limits = limits
         self._parts: list[str] = []
@@ -41,7 +41,7 @@ class Show:
         self._bytes = 0
         self._weight = 0
 
-    def begin(self) -> None:
+    def start_run(self) -> None:
         """What a run before began to send is forgotten; what it showed counts."""
         self._parts, self._size = [], 0
 
@@ -57,10 +57,10 @@ class Show:
             if last:
                 self._show(kind, title, "".join(self._parts))
         except ProgramError:
-            self.begin()
+            self.start_run()
             raise
         if last:
-            self.begin()
+            self.start_run()
         return None
 
     def show_image(self, title: str, data: bytes) -> None:
@@ -71,7 +71,7 @@ class Show:
             self._show("image", title, text)
 
     def _show(self, kind: ShownKind, title: str, text: str) -> None:
-        item = Shown(kind=kind, title=title, data=checked(kind, text, self._limits))
+        item = DisplayItem(kind=kind, title=title, data=checked(kind, text, self._limits))
         self._weight += weigh(item.data)
         if self._weight > _MEMORY * self._limits.turn_bytes:
             raise ProgramError("what this turn shows takes too much memory: show less")
@@ -91,6 +91,6 @@ class Show:
         if size > (most := most_bytes(kind, limits)):
             raise ProgramError(f"a {kind} to show has at most {most:,} bytes: show less, or aggregate first")
         if self._bytes + size > limits.turn_bytes:
-            raise ProgramError(f"a turn may show {sized(limits.turn_bytes)} in all: show less")
+            raise ProgramError(f"a turn may show {format_bytes(limits.turn_bytes)} in all: show less")
         if len(title) > limits.title_characters:
             raise ProgramError(f"a title has at most {limits.title_characters} characters")

@@ -8,7 +8,7 @@ from typing import cast
 
 from ...bridge import strict_json
 from ...errors import BridgeError, ProgramError
-from ...limits import ShowLimits, sized
+from ...limits import ShowLimits, format_bytes
 from ...types import JSONObject, JSONValue, ShownKind
 from .charts import checked_chart
 from .image_headers import image_size
@@ -32,7 +32,7 @@ def most_bytes(kind: ShownKind, limits: ShowLimits) -> int:
 
 
 def checked(kind: ShownKind, text: str, limits: ShowLimits) -> JSONValue:
-    """The data of a `Shown`.
+    """The data of a `DisplayItem`.
 
     Args:
         text: what was sent: text as it is, an image in base64, all else as JSON.
@@ -87,7 +87,7 @@ def _image(text: str, limits: ShowLimits) -> JSONObject:
     except ValueError:
         raise ProgramError("an image is sent as base64") from None
     if len(data) > limits.image_bytes:
-        raise ProgramError(f"an image has at most {sized(limits.image_bytes)}: make it smaller")
+        raise ProgramError(f"an image has at most {format_bytes(limits.image_bytes)}: make it smaller")
     mime, width, height = image_size(data)
     if not 0 < width * height <= limits.image_pixels:
         raise ProgramError(f"an image of {width} × {height} pixels is too large: {limits.image_pixels:,} are the most")

@@ -36,7 +36,7 @@ _value_at = _decoder.scan_once  # from a place in a text, where `decode` takes a
 def host(op: str, **fields: Any) -> Any:
     """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason.
 
-    How both go in pieces is told in the worker's `steps.py`. The garbage collector waits meanwhile: what it ends may
+    How both go in pieces is told in the worker's `chunking.py`. The garbage collector waits meanwhile: what it ends may
     print or call a tool, and one operation's pieces must not come between another's.
     """
     collecting = gc.isenabled()

@@ -14,9 +14,9 @@ from typing import Any, TypeAlias
 import wasmtime
 from wasmtime import component as wasm
 
-__all__ = ["Textual", "add_bytes", "add_textual", "ffi"]
+__all__ = ["StringFunction", "add_bytes", "add_textual", "ffi"]
 
-Textual: TypeAlias = Callable[[bytes, bytes], tuple[bool, str]]
+StringFunction: TypeAlias = Callable[[bytes, bytes], tuple[bool, str]]
 """Takes two texts in UTF-8; gives whether all is well, and the answer or the error."""
 
 _wasmtime: Any = wasmtime  # the C interface is not in its public part, nor are the pointers of errors
@@ -42,7 +42,12 @@ _AS_VALUE = [_as_value(byte) for byte in range(256)]
 
 
 def add_textual(
-    instance: wasm.LinkerInstance, name: str, function: Textual, *, longest: int, failed: Callable[[Exception], None]
+    instance: wasm.LinkerInstance,
+    name: str,
+    function: StringFunction,
+    *,
+    longest: int,
+    failed: Callable[[Exception], None],
 ) -> object:
     """Define `name` in `instance`, which the guest declares as `func(string, string) -> result<string, string>`.
 
