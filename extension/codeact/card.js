@@ -725,6 +725,10 @@ function render({ model, el }) {
   const listeners = parts.map((part) => [`change:${part}`, later(part)]);
   for (const [event, listener] of listeners) model.on(event, listener);
   drawAll();
+  // The cell, while the focus is in this card: what is focused goes with the card, and the keys are then the cell's.
+  let cell = null;
+  card.addEventListener("focusin", () => (cell = card.closest(".jp-Cell")));
+  card.addEventListener("focusout", (event) => event.relatedTarget && (cell = null));
   // Whoever comes back to this page has not aimed at anything yet.
   const arm = () => [...questions.values(), desk, review].forEach((one) => one && one.arm());
   document.addEventListener("visibilitychange", arm);
@@ -733,6 +737,7 @@ function render({ model, el }) {
   return () => {
     clearInterval(timer);
     document.removeEventListener("visibilitychange", arm);
+    if (cell && document.activeElement === document.body) cell.focus({ preventScroll: true });
     for (const [event, listener] of listeners) model.off(event, listener); // another view of this card goes on
   };
 }
