@@ -134,7 +134,8 @@ def find(start: Path) -> ProjectFile | None:
             if looked_at > LOOKED_AT:
                 raise UserError(
                     f"{truncate_for_error(start, _PATH)} and the folders above it have more than {LOOKED_AT} "
-                    "pyproject.toml files with a key codeact that is not in [tool]: put a codeact.toml beside the notebook."
+                    "pyproject.toml files with a key codeact that is not in [tool]: "
+                    "put a codeact.toml beside the notebook."
                 )
         if os.path.lexists(folder / ".git"):
             return None

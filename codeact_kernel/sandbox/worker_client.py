@@ -1,4 +1,4 @@
-"""The host side of one worker: start it, run a program in it, stop the clock, kill it. The other end is `worker_main.py`."""
+"""The host side of one worker: start it, run a program in it, stop its clock, kill it. `worker_main` is the other."""
 
 from __future__ import annotations
 

@@ -94,7 +94,8 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
         if left and not left[0].startswith("--"):
             raise UsageError(
                 f"The first line has {truncate_for_error(left[0])!r} among the options, where it is none of them: "
-                "options come first, and the prompt after them. Put the name of an option that belongs to the prompt in quotes."
+                "options come first, and the prompt after them. Put the name of an option that belongs to the prompt "
+                "in quotes."
             )
         return parser.parse_args(argv) if left else options
     except UsageError:
