@@ -40,15 +40,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Host: run `program`. `tools` maps each tool's name to the names of its parameters, in order; `rooms` maps what
-    else the program can touch (`"files"`, `"data"`, ...) to what the guest's half of it is told.
+    """Host: run `program`. `tools` maps each tool's name to the names of its parameters, in order; `capabilities` maps
+    the name of each capability (`"files"`, `"data"`, ...) to the configuration of its guest half.
 
     `keep` leaves the guest as it is when the program fails or observes, so that a repair finds its variables.
     """
 
     program: str
     tools: dict[str, JSONValue]
-    rooms: JSONObject
+    capabilities: JSONObject
     keep: bool
 
 
@@ -116,7 +116,7 @@ _LONGEST_KIND, _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 200, 2_200, 64 << 10
 
 _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
-    Run: {"program": str, "tools": dict, "rooms": dict, "keep": bool},
+    Run: {"program": str, "tools": dict, "capabilities": dict, "keep": bool},
     Output: {"stream": str, "text": str},
     CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "together": int},
     ToolReturned: {"call": int, "value": _Any, "kept": bool},

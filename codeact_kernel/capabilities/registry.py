@@ -177,7 +177,7 @@ class CapabilitySet:
             self.shown.clear()
         for room in self._rooms:
             room.start_run()
-        return {"zone": local_zone(), **{room.name: room.guest_config for room in self._rooms}}
+        return {"local_time": local_zone(), **{room.name: room.guest_config for room in self._rooms}}
 
     def route_calls(
         self, answer: Callable[[ToolCall], Awaitable[CallOutcome]]

@@ -1,48 +1,67 @@
-"""Our own code for the guest, as text. The host hands it in and never runs what is in `inside`.
+"""Our own modules for the guest, as text. The host sends them in and never runs what is in `inside`.
 
-What is in `wire` belongs to both ends: it is code of the host that is also sent.
+A module has the same name in the guest as here, so that its imports read the same for people and tools. What is in
+`wire` belongs to both ends: it is code of the host that is also sent.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["own_module", "prelude_source", "read_all"]
+__all__ = ["OwnModule", "bootstrap_source", "own_module", "read_all"]
 
-_FOLDERS = (Path(__file__).with_name("inside"), Path(__file__).parents[1] / "wire")
+_ROOT = Path(__file__).parents[2]
+_SENT = ("codeact_kernel.guest.inside", "codeact_kernel.wire")
+_EMPTY = ("codeact_kernel", "codeact_kernel.guest")
+"""Packages that only hold others in the guest: here they hold the host's code."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnModule:
+    """One of our modules for the guest.
+
+    Attributes:
+        is_package: whether it has submodules.
+        source: its text.
+        filename: its name in the guest's tracebacks; no file of the host.
+    """
+
+    is_package: bool
+    source: str
+    filename: str
 
 
 def read_all() -> None:
     """Read every file now: a locked-down worker cannot open files any more."""
-    for name in _names():
-        _read(name)
+    _modules()
 
 
-def prelude_source(*, whole: bool) -> str:
-    """What runs first in every guest. Named, so that tracebacks can leave it out.
+def bootstrap_source(*, whole: bool) -> str:
+    """Return the program that runs first in every guest.
 
     Args:
         whole: operations of any length go to the host in one message; see `sandbox/chunking.py`.
     """
-    return f"WHOLE = {whole}\nexec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
+    source = _modules()["codeact_kernel.guest.inside.bootstrap"].source
+    return f"WHOLE = {whole}\nexec(compile({source!r}, '<codeact bootstrap>', 'exec'))"
 
 
-def own_module(name: str) -> str | None:
-    """The source of the module that the guest knows as `name`, if it is one of ours."""
-    return _read(name) if name in _names() else None
-
-
-@cache
-def _names() -> frozenset[str]:
-    return frozenset(_files())
+def own_module(name: str) -> OwnModule | None:
+    """Return the module that the guest knows as `name`, if it is one of ours."""
+    return _modules().get(name)
 
 
 @cache
-def _files() -> dict[str, Path]:
-    return {path.stem: path for folder in _FOLDERS for path in folder.glob("codeact_*.py")}
-
-
-@cache
-def _read(name: str) -> str:
-    return _files()[name].read_text(encoding="utf-8")
+def _modules() -> dict[str, OwnModule]:
+    modules = {name: OwnModule(is_package=True, source="", filename=f"<codeact {name}>") for name in _EMPTY}
+    for package in _SENT:
+        folder = _ROOT.joinpath(*package.split("."))
+        for path in sorted(folder.rglob("*.py")):
+            parts = path.relative_to(folder).with_suffix("").parts
+            is_package = parts[-1] == "__init__"
+            inner = ".".join(parts[:-1] if is_package else parts)
+            name = f"{package}.{inner}" if inner else package
+            modules[name] = OwnModule(is_package, path.read_text(encoding="utf-8"), f"<codeact {inner or package}>")
+    return modules

@@ -108,7 +108,7 @@ class HostFunction:
         return {
             "program": self._job.program,
             "tools": self._job.tools,
-            "rooms": self._job.rooms,
+            "capabilities": self._job.capabilities,
             "number": self._number,
         }
 
@@ -157,8 +157,8 @@ class HostFunction:
 
     def _module(self, operation: JSONObject) -> JSONValue:
         name = _text(operation, "name")
-        if (source := own_module(name)) is not None:
-            return {"package": False, "file": f"<codeact {name}>", "source": source}
+        if (own := own_module(name)) is not None:
+            return {"package": own.is_package, "file": own.filename, "source": own.source}
         module = self._pack.module(name)
         if module is None:
             return None

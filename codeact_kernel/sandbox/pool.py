@@ -61,7 +61,7 @@ class Sandbox:
         program: str,
         *,
         tools: JSONObject,
-        rooms: JSONObject | None = None,
+        capabilities: JSONObject | None = None,
         keep: bool,
         answer: AnswerCall,
         write: Write,
@@ -75,7 +75,7 @@ class Sandbox:
         await self.open()
         assert self._worker is not None
         try:
-            job = Run(program, tools, rooms or {}, keep)
+            job = Run(program, tools, capabilities or {}, keep)
             outcome = await self._worker.run(job, answer=answer, write=write, clock=clock)
         finally:
             if not self._worker.usable:

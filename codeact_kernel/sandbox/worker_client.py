@@ -27,7 +27,7 @@ from ..types import (
     Stream,
     ToolCall,
 )
-from ..wire.codeact_jsonable import tag_floats, untag_floats
+from ..wire.jsonable import tag_floats, untag_floats
 from . import backends
 from .backends import guest_cache
 from .child_process import Child, isolated_popen_kwargs, python

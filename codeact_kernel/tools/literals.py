@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import Enum, Flag
 from typing import Any
 
-from ..wire.codeact_jsonable import Copier, Unsendable
+from ..wire.jsonable import Copier, Unsendable
 
 __all__ = ["form_of", "tell_choices", "tell_flags"]
 

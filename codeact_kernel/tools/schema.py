@@ -19,7 +19,7 @@ from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
 from ..types import JSONObject, JSONValue
-from ..wire.codeact_jsonable import Copier
+from ..wire.jsonable import Copier
 from .field_defaults import Factory, default_of
 from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at

@@ -19,7 +19,7 @@
     Series of these                         a list; by label when the index of a pandas one says something
     pandas NaT, NA, NaN in pandas           null
 
-The rule for everything that is not of a library is `wire.codeact_jsonable`, which programs follow for what they pass.
+The rule for everything that is not of a library is `wire.jsonable`, which programs follow for what they pass.
 
 A pandas index says something unless it only counts the rows, or is what a filter left of such a count; then the rows
 of a DataFrame carry it as their first fields (`"index"` when it has no name). That of `value_counts()` always does.
@@ -39,7 +39,7 @@ from pydantic import BaseModel
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONValue
-from ..wire.codeact_jsonable import Copier, Unsendable, describe_type
+from ..wire.jsonable import Copier, Unsendable, describe_type
 from .data_libraries import cells, plain
 
 __all__ = ["to_json"]

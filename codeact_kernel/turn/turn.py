@@ -329,10 +329,10 @@ class TurnLoop:
             return await sandbox.run(
                 program,
                 tools={name: list(spec.parameters) for name, spec in tools.items()},
-                rooms={
+                capabilities={
                     **self.capabilities.start_run(mends=tally.outcome.failure is not None),
-                    "ahead": {"reads": list(self.calls.prefetchable_tools()), "tools": list(tools)},
-                    "early": {"more": early is not None},
+                    "prefetch": {"reads": list(self.calls.prefetchable_tools()), "tools": list(tools)},
+                    "streaming": {"more": early is not None},
                 },
                 keep=not self.budget.last,
                 answer=answer,

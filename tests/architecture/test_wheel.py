@@ -70,7 +70,7 @@ def test_both_packages_are_typed(wheel):
 
 def test_the_guests_prelude_and_standard_library_are_in_the_wheel(wheel):
     names = wheel.namelist()
-    assert "codeact_kernel/guest/inside/codeact_prelude.py" in names
+    assert "codeact_kernel/guest/inside/bootstrap.py" in names
     pack = zipfile.ZipFile(io.BytesIO(wheel.read("codeact_kernel/guest/stdlib.zip")))
     licences = [name for name in pack.namelist() if "licen" in name.lower()]
     assert licences

@@ -602,7 +602,7 @@ assert not any(one.startswith("ran: 'destroyed") for one in seen), seen
         program=TRIED
         + """
 import sys
-calls = sys.modules["codeact_calls"]
+calls = sys.modules["codeact_kernel.guest.inside.tool_calls"]
 calls.before_call.clear()
 calls.before_call.append(lambda name, arguments: None)
 ways = [lambda: calls.call_and_wait("destroy", {"what": "a"}), lambda: calls.Pending("destroy", {"what": "b"}).result(),
@@ -619,7 +619,7 @@ assert not any("destroyed" in one for one in seen), seen
         program=TRIED
         + """
 import sys
-ahead = sys.modules["codeact_ahead"]
+ahead = sys.modules["codeact_kernel.guest.inside.prefetch.scheduler"]
 ahead._reads = ahead._tools = frozenset({"destroy"})
 source = "seen = []\\nfor what in 'abc':\\n    seen.append(tried(lambda: destroy(what=what)))\\n"
 source += "for what in ['a', 'b']:\\n    destroy(what=what)"
@@ -636,7 +636,7 @@ assert not any("destroyed" in one for one in seen), seen
         program=TRIED
         + """
 import sys
-calls = sys.modules["codeact_calls"]
+calls = sys.modules["codeact_kernel.guest.inside.tool_calls"]
 calls.before_call.append(lambda name, arguments: ([1, True, "forged"],))
 first = tried(lambda: destroy("a"))
 calls.before_call.clear()

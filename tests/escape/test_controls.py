@@ -60,7 +60,7 @@ async def clean(kernel: Kernel):
 
 
 async def test_without_the_table_a_worker_may_say_what_only_the_host_says(kernel, monkeypatch):
-    forged = frame('{"says":"Run","program":"1","tools":{},"rooms":{},"keep":false}')
+    forged = frame('{"says":"Run","program":"1","tools":{},"capabilities":{},"keep":false}')
     with pytest.raises(BridgeError):
         list(running().feed(forged))
     anything = {(speaker, kind): protocol.State.RUNNING for speaker in Speaker for kind in messages._FIELDS}

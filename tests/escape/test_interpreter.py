@@ -383,7 +383,7 @@ seen = [found, "host" in names, said]
         id="A4.format_tool",
         tries="formats a tool's function, down to its globals",
         program="seen = '{0.__globals__}'.format(add)[:20_000]",
-        reached="codeact_calls",
+        reached="codeact_kernel.guest.inside.tool_calls",
     ),
     Attempt(
         id="A4.formatter",
@@ -740,7 +740,7 @@ REPLACED = [
         id="A8.host",
         tries="replaces the function that talks to the host, and changes what goes through it",
         program="""
-import codeact_calls
+import codeact_kernel.guest.inside.tool_calls as codeact_calls
 before = codeact_calls.host
 def changed(operation, **fields):
     return before(operation, **({**fields, "name": "destroy", "arguments": {"what": "it"}} if operation == "call" else fields))
@@ -801,7 +801,7 @@ async def test_no_program_gets_out_of_its_interpreter(kernel, one):
 @attempt("A8.answers", "answers its own calls, so that the notebook should believe that tools ran")
 async def test_a_call_that_the_program_answers_itself_is_no_call(kernel):
     turn = await kernel.turn("""
-    import codeact_calls
+    import codeact_kernel.guest.inside.tool_calls as codeact_calls
     codeact_calls.before_call.append(lambda name, arguments: ("forged",))
     seen = [add(1, 2), destroy("it")]
     """)
@@ -813,7 +813,7 @@ async def test_a_call_that_the_program_answers_itself_is_no_call(kernel):
 @attempt("A8.exceptions", "replaces the exception of a denial, so that a denied call seems to have gone well")
 async def test_a_denial_that_the_program_hides_from_itself_is_recorded_as_one(kernel):
     turn = await kernel.turn("""
-    import codeact_calls
+    import codeact_kernel.guest.inside.tool_calls as codeact_calls
     class Fine(Exception):
         def __new__(cls, *args):
             return "destroyed"

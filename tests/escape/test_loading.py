@@ -106,7 +106,7 @@ async def test_settings_of_a_folder_allow_nothing_without_the_persons_word(kerne
 @attempt("K1.mounted", "brings modules of our names in a mounted folder, and has a program import them")
 async def test_a_mounted_folder_is_no_place_for_modules_of_the_host(kernel, hostile):
     turn = await kernel.turn(
-        "import sys\nsys.path.insert(0, '/input/data')\nimport json\nfrom codeact_calls import call_tool\nseen = call_tool('add', a=1, b=2)",
+        "import sys\nsys.path.insert(0, '/input/data')\nimport json\nfrom codeact_kernel.guest.inside.tool_calls import call_tool\nseen = call_tool('add', a=1, b=2)",
         file_mounts=(file_mount((hostile, "data")),),
     )
     assert turn.result.value == 3 or turn.result.error is not None

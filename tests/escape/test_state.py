@@ -84,7 +84,7 @@ LEFT = [
     (
         "ours",
         "leaves hooks in our own code, below what programs see",
-        "import codeact_calls\ncodeact_calls.before_call.append(lambda *_: ('forged',))",
+        "import codeact_kernel.guest.inside.tool_calls as codeact_calls\ncodeact_calls.before_call.append(lambda *_: ('forged',))",
         "[add(1, 2), echo('mine')]",
         [3, "mine"],
     ),
@@ -302,7 +302,7 @@ async def test_a_worker_knows_nothing_of_the_environment(kernel):
         """How often it is there."""
         counts.append(in_workers(kernel.token))
         counts.append(sum(kernel.token in str(process.environ()) for process in workers()))
-        counts.append(in_workers("codeact_runner"))
+        counts.append(in_workers("codeact_kernel.guest.inside.runner"))
         return 1
 
     kernel.session.tools.add(unlisted(look))

@@ -47,7 +47,7 @@ class Turn:
         run.outcome = await self._sandbox.run(
             program(text),
             tools={},
-            rooms={self.files.name: self.files.guest_config},
+            capabilities={self.files.name: self.files.guest_config},
             keep=keep,
             answer=answer,
             write=lambda stream, text: run.seen.append((stream, text)),

@@ -236,7 +236,7 @@ class Guests:
 
         async def answer(call: ToolCall) -> CallOutcome:
             with clock.paused():
-                if call.name == "net.body":
+                if call.name == "network.body":
                     return await fetched(network, call)
                 calls.append(call)
                 return await answered(network, call)
@@ -245,7 +245,7 @@ class Guests:
             outcome = await sandbox.run(
                 program,
                 tools={},
-                rooms={} if allowed is None else {network.name: network.guest_config},
+                capabilities={} if allowed is None else {network.name: network.guest_config},
                 keep=False,
                 answer=answer,
                 write=lambda stream, text: None,

@@ -169,7 +169,10 @@ class Turn:
         run.outcome = await self.sandbox.run(
             program,
             tools=names,
-            rooms={"ahead": {"reads": list(reads), "tools": list(names)}, **(reach.start_run() if reach else {})},
+            capabilities={
+                "prefetch": {"reads": list(reads), "tools": list(names)},
+                **(reach.start_run() if reach else {}),
+            },
             keep=keep,
             answer=reach.route_calls(answer) if reach else answer,
             write=write,

@@ -226,10 +226,10 @@ async def test_what_a_program_replaces_is_back_in_the_next_turn(programs):
         def forged(*args, **arguments):
             return "forged"
         left_behind = call_tool = add = forged
-        for name in ("codeact_calls", "codeact_prelude", "codeact_runner"):
+        for name in ("codeact_kernel.guest.inside.tool_calls", "codeact_kernel.guest.inside.bootstrap", "codeact_kernel.guest.inside.runner"):
             module = sys.modules[name]
             for attribute in [key for key in vars(module) if not key.startswith("__")]:
-                if name != "codeact_runner":
+                if name != "codeact_kernel.guest.inside.runner":
                     setattr(module, attribute, forged)
             del sys.modules[name]
         sys.meta_path.clear()
@@ -241,6 +241,8 @@ async def test_what_a_program_replaces_is_back_in_the_next_turn(programs):
 
 
 async def test_a_guest_that_destroys_our_runner_is_one_clear_outcome(programs):
-    run = await programs.run("import sys\nvars(sys.modules['codeact_runner']).clear()\nsys.modules.clear()")
+    run = await programs.run(
+        "import sys\nvars(sys.modules['codeact_kernel.guest.inside.runner']).clear()\nsys.modules.clear()"
+    )
     assert run.error == "Crashed: the program ended its sandbox without a result"
     await answers(programs)

@@ -314,7 +314,7 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
         "os.kill(os.getpid(), 9)",
         "os.close(1)",
         "ready()",
-        "say('Run', program='1', tools={}, rooms={}, keep=False)",
+        "say('Run', program='1', tools={}, capabilities={}, keep=False)",
         "say('ToolReturned', call=1, value=1)",
         "call(1); say('ToolReturned', call=1, value=1)",
         "call(2)",

@@ -47,7 +47,7 @@ class Shows:
             run.outcome = await turn.sandbox.run(
                 dedented(text),
                 tools={},
-                rooms={room.name: room.guest_config},
+                capabilities={room.name: room.guest_config},
                 keep=False,
                 answer=answer,
                 write=write,

@@ -31,7 +31,7 @@ MISDEEDS = [
         "ready(); hear(); call(1); finished(); stay()",
         "ready(); hear(); [call(n) for n in range(1, 99)]; stay()",
         "ready(); hear(); write(b'\\xff\\xff\\xff\\xff' * 9999); stay()",
-        "ready(); hear(); say('Run', program='', tools={}, rooms={}, keep=False); stay()",
+        "ready(); hear(); say('Run', program='', tools={}, capabilities={}, keep=False); stay()",
         "ready(); hear(); say('Output', stream='stdout', text='x' * 9_000_000); stay()",
         "ready(); hear(); [say('Output', stream='stdout', text='x' * 9_000) for _ in range(99)]; stay()",
         "ready(); hear(); finished(value=[[[[1]]]] * 9, observed=[1]); stay()",

@@ -27,7 +27,7 @@ from codeact_kernel.errors import ProgramError
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import to_json
 from codeact_kernel.types import JSONValue
-from codeact_kernel.wire.codeact_jsonable import tag_floats, untag_floats
+from codeact_kernel.wire.jsonable import tag_floats, untag_floats
 
 # A busy machine is no failure.
 calm = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

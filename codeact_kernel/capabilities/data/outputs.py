@@ -18,7 +18,7 @@ from ...errors import BridgeError, ProgramError
 from ...json_size import weigh
 from ...limits import format_bytes
 from ...types import JSONObject, JSONValue
-from ...wire.codeact_jsonable import untag_floats
+from ...wire.jsonable import untag_floats
 from .columns import NO_TIME
 
 __all__ = ["Frame", "OutputReceiver", "to_dataframe"]

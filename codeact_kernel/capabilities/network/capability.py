@@ -32,7 +32,7 @@ class Network:
         names: what programs find in their namespace.
     """
 
-    name = "net"
+    name = "network"
     names = ("http_get", "http_get_async", "http_post", "http_request")
 
     def __init__(

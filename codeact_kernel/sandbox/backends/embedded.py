@@ -16,7 +16,7 @@ from wasmtime import component as wasm
 
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, SandboxError
-from ...guest.sources import prelude_source
+from ...guest.sources import bootstrap_source
 from ...settings import Limits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
@@ -33,11 +33,11 @@ __all__ = ["Embedded", "compile_guest"]
 # What many programs import is there before they run: a guest is prepared while nobody waits for it. Not asyncio, which
 # alone takes longer than all of these.
 _BOOT = """
-import codeact_runner, codeact_ahead, codeact_early, codeact_data, codeact_files, codeact_open, codeact_os, codeact_show
-import codeact_zone
+from codeact_kernel.guest.inside import data, files, local_time, prefetch, runner, show, streaming
+from codeact_kernel.guest.inside.files import file_objects, os_functions
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
-_RUN = "codeact_runner.run()"
+_RUN = "runner.run()"
 _SMALL_STACK, _LARGE_STACK, _FOR_US = 1 << 20, 96 << 20, 16 << 20
 """Bytes of the stack that a guest may use: where it cannot grow, and where it can; and what is left for the host. Linux
 leaves 128 MiB free below the first stack of a process, whatever its limit is."""
@@ -122,7 +122,7 @@ class Embedded:
         entry = self._linker.instantiate(store, self._component).get_func(store, self._entry)
         assert entry is not None
         self._store, self._execute = store, lambda code: entry(store, code)
-        for code in (prelude_source(whole=True), _BOOT):
+        for code in (bootstrap_source(whole=True), _BOOT):
             done = self._execute(code)
             if getattr(done, "exit-code"):
                 raise SandboxError(f"The guest did not start: {done.stderr[-500:]}")

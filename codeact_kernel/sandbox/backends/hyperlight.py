@@ -12,7 +12,7 @@ from importlib import import_module
 from hyperlight_sandbox import Sandbox
 
 from ...errors import SandboxError
-from ...guest.sources import prelude_source
+from ...guest.sources import bootstrap_source
 from ...settings import Limits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
@@ -23,13 +23,16 @@ import_module("hyperlight_sandbox_backend_wasm")  # Sandbox would do it, but lat
 
 # All of this is in the snapshot, so it costs a program nothing.
 _BOOT = """
-import codeact_runner, codeact_ahead, codeact_early, codeact_files, codeact_open, codeact_os, codeact_table
-import codeact_data, codeact_net, codeact_http, codeact_show, codeact_showing, codeact_zone
+from codeact_kernel.guest.inside import data, files, local_time, network, prefetch, runner, show, streaming
+from codeact_kernel.guest.inside.data import references
+from codeact_kernel.guest.inside.files import file_objects, os_functions
+from codeact_kernel.guest.inside.network import http
+from codeact_kernel.guest.inside.show import items
 import asyncio, base64, bisect, calendar, collections, contextlib, copy, csv, dataclasses, datetime
 import decimal, difflib, enum, fractions, functools, hashlib, heapq, html, io, itertools, json, math, operator, pprint
 import random, re, statistics, string, textwrap, traceback, typing, urllib.parse, uuid
 """
-_RUN = "codeact_runner.run()"
+_RUN = "runner.run()"
 
 # `heap_size` sizes the buffer of messages to the guest, 70 MiB of it at most; it lies in the memory that `stack_size`
 # names, which is in truth all that a guest can write. With these a guest has its limit less about 5 MiB. Heaps of 4 MiB
@@ -94,7 +97,7 @@ class Hyperlight:
             self._sandbox.run("None")  # this makes the micro-VM
         except RuntimeError as error:
             raise SandboxError(f"the hypervisor refuses to run a micro-VM: {_reason(str(error))}") from None
-        for code in (prelude_source(whole=False), _BOOT):
+        for code in (bootstrap_source(whole=False), _BOOT):
             done = self._sandbox.run(code)
             if done.exit_code:
                 raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")

@@ -1,0 +1,220 @@
+"""Runs first in every guest: guards, the talk with the worker, the importer. The host reads this file, never runs it.
+
+Order matters: the guards come first because they protect the imports that follow. Nothing in the guest is policy; a
+program can change all of it, so whatever counts is decided by the host.
+"""
+
+import binascii
+import builtins
+import gc
+import importlib
+import importlib.machinery  # not `from`: its __getattr__ would import warnings, which is not there yet
+import json
+import marshal
+import select
+import sys
+import time
+from collections.abc import Sequence
+from types import CodeType, ModuleType
+from typing import Any, NoReturn, cast
+
+from wit_world.imports import tools
+
+WHOLE = bool(globals()["WHOLE"])
+"""Whether the host function takes messages of any length: whoever runs this file says so."""
+# A guest-to-host message of a micro-VM has 16 KiB, and what it cannot hold aborts the guest. Quoted once more on its
+# way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
+_ASCII_PIECE, _PIECE = 4_000, 2_000
+# What `json` makes anew at each call takes longer than a short message does.
+_encoder, _decoder = json.JSONEncoder(), cast("Any", json.JSONDecoder())
+_chunks = cast("Any", json.encoder).c_make_encoder(
+    None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+)
+_value_at = _decoder.scan_once  # from a place in a text, where `decode` takes a text of its own
+
+
+def host(op: str, **fields: Any) -> Any:
+    """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason.
+
+    How both go in pieces is told in the worker's `chunking.py`. The garbage collector waits meanwhile: what it ends may
+    print or call a tool, and one operation's pieces must not come between another's.
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return _ask({"op": op, **fields})
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _ask(operation: dict[str, Any]) -> Any:
+    text = _as_text(operation)
+    text.encode()  # refuses lone surrogates, on which the guest would trap
+    answer = _dispatch(text) if WHOLE else _in_pieces(text)
+    if answer[0] == "=":
+        return _with_floats(_value_at(answer, 1)[0], answer)
+    pieces = [answer[1:]]
+    while answer[0] == "+":
+        answer = _dispatch('{"more": true}')
+        pieces.append(answer[1:])
+    whole = "".join(pieces)
+    return _with_floats(json.loads(whole), whole)
+
+
+def _with_floats(value: Any, text: str) -> Any:
+    """The value of a JSON text, with the infinity and NaN that it may tell of."""
+    if '"codeact:float"' not in text:
+        return value
+    from codeact_kernel.wire.jsonable import untag_floats
+
+    return untag_floats(value)
+
+
+def _as_text(value: dict[str, Any]) -> str:
+    return "".join(_chunks(value, 0))
+
+
+def _in_pieces(text: str) -> str:
+    size = _ASCII_PIECE if text.isascii() else _PIECE
+    at = 0
+    while len(text) - at > size:
+        _dispatch(_as_text({"at": at, "part": text[at : at + size]}))
+        at += size
+    return _dispatch(_as_text({"at": at, "last": text[at:]}))
+
+
+def _dispatch(message: str) -> str:
+    try:
+        answer = tools.dispatch("codeact", message)
+    except Exception as error:
+        raise RuntimeError(str(getattr(error, "value", error))) from None
+    if answer[0] == '"':  # a micro-VM quotes what the host function returned
+        answer = json.loads(answer)
+    if answer[0] == "!":
+        raise RuntimeError(answer[1:])
+    return answer
+
+
+# -- guards: in a micro-VM each of these kills the sandbox, hangs it, or lies ---
+
+before_sleep: list[Any] = []
+
+
+def _sleep(seconds: float, /) -> None:
+    for flush in before_sleep:
+        flush()
+    host("sleep", seconds=max(0.0, float(seconds)))
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise OSError("not available in the sandbox")
+
+
+def _no_input(*_: object) -> NoReturn:
+    raise EOFError("there is no input in the sandbox: take what you need from the tools")
+
+
+class _NoInput:
+    encoding = "utf-8"
+    read = readline = readlines = __next__ = staticmethod(_no_input)
+
+    def __iter__(self) -> "_NoInput":
+        return self
+
+    def isatty(self) -> bool:
+        return False
+
+
+_seen = time.time()
+_elapsed = 0.0
+
+
+def _clock() -> float:
+    global _seen, _elapsed
+    now = time.time()
+    _elapsed += max(0.0, now - _seen)  # the host may set its clock back: these stand still for that one look
+    _seen = now
+    return _elapsed
+
+
+def _clock_ns() -> int:
+    return int(_clock() * 1e9)
+
+
+time.sleep = _sleep
+time.monotonic = time.perf_counter = time.process_time = _clock
+time.monotonic_ns = time.perf_counter_ns = time.process_time_ns = _clock_ns
+for _name in ("poll", "epoll"):
+    if hasattr(select, _name):
+        delattr(select, _name)
+select.select = _refuse
+builtins.input = _no_input
+sys.breakpointhook = lambda *_, **__: None  # nobody is there to debug
+sys.stdin = _NoInput()  # type: ignore[assignment]
+
+
+# -- the importer: what the stock guest lacks comes from the host's pack ---
+
+
+# The guest has neither sockets nor threads: what waits on one, or asks through one, asks the host instead.
+_PACKAGE = "codeact_kernel.guest.inside"
+_FOLLOWED = {
+    "asyncio": ".event_loop",
+    "concurrent.futures": ".stdlib.executors",
+    "locale": ".stdlib.locales",
+    "tempfile": ".stdlib.temporary_files",
+    "threading": ".stdlib.threads",
+    "traceback": ".stdlib.tracebacks",
+    "urllib.request": ".stdlib.urllib_request",
+    "zoneinfo": ".stdlib.zone_data",
+}
+
+
+class PackImporter:
+    """Finder and loader of the modules that only the pack has. Last in `sys.meta_path`, so it shadows nothing."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        found = host("module", name=name)
+        if found is None:
+            return None
+        spec = importlib.machinery.ModuleSpec(name, PackImporter, origin=found["file"], is_package=found["package"])  # type: ignore[arg-type]
+        spec.loader_state = found
+        return spec
+
+    @staticmethod
+    def create_module(spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    @staticmethod
+    def exec_module(module: ModuleType) -> None:
+        spec = module.__spec__
+        assert spec is not None
+        found, spec.loader_state = spec.loader_state, None
+        exec(_code(found), module.__dict__)
+        if spec.name in _FOLLOWED:
+            importlib.import_module(_FOLLOWED[spec.name], _PACKAGE)
+
+    @staticmethod
+    def get_source(name: str) -> str | None:
+        return host("source", name=name)
+
+    @staticmethod
+    def is_package(name: str) -> bool:
+        return bool(host("module", name=name)["package"])
+
+
+def _code(found: dict[str, Any]) -> CodeType:
+    if "code" in found:
+        return marshal.loads(binascii.a2b_base64(found["code"]))
+    return compile(found["source"], found["file"], "exec", dont_inherit=True)
+
+
+sys.path.clear()  # there are no folders to search
+sys.meta_path.append(PackImporter)  # type: ignore[arg-type]
+_module = ModuleType(f"{_PACKAGE}.bootstrap")
+_module.__dict__.update(host=host, before_sleep=before_sleep)
+sys.modules[_module.__name__] = _module

@@ -1,0 +1,295 @@
+"""The values of a column, which come from the host when they are looked at."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import eq, ge, gt, le, lt, ne
+from typing import Any
+
+from ..tool_calls import service
+
+_BLOCK = 16_384
+"""Values that a first look at a column brings; a second look beyond them brings all of it."""
+
+
+class Mask(list[bool]):
+    """Which rows: what a comparison gives, and what a table takes in brackets."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("a comparison of a column is one answer for each row: use & and | and ~, or any() and all()")
+
+    def __and__(self, other: Iterable[Any]) -> "Mask":
+        return Mask(a and b for a, b in zip(self, other, strict=True))
+
+    def __or__(self, other: Iterable[Any]) -> "Mask":
+        return Mask(a or b for a, b in zip(self, other, strict=True))
+
+    def __invert__(self) -> "Mask":
+        return Mask(not a for a in self)
+
+
+class Values(Sequence[Any]):
+    """A column as a list that also answers what a column is asked. What is missing is left out of every figure."""
+
+    codeact_kind = "column"
+
+    def there(self) -> list[Any]:
+        """The values that are not missing."""
+        return [value for value in self if not missing(value)]
+
+    def sum(self) -> Any:
+        return sum(self.there())
+
+    def mean(self) -> Any:
+        values = self.there()
+        return sum(values) / len(values) if values else None
+
+    def median(self) -> Any:
+        import statistics
+
+        return statistics.median(values) if (values := self.there()) else None
+
+    def std(self) -> Any:
+        import statistics
+
+        return statistics.stdev(values) if len(values := self.there()) > 1 else None
+
+    def min(self) -> Any:
+        return min(self.there(), default=None)
+
+    def max(self) -> Any:
+        return max(self.there(), default=None)
+
+    def count(self, *value: Any) -> int:
+        """How many there are that are not missing; of `value`, how many are that."""
+        return sum(one == value[0] for one in self) if value else len(self.there())
+
+    def unique(self) -> list[Any]:
+        """Each value once, in order of appearance."""
+        return list(dict.fromkeys(none_if_missing(value) for value in self))
+
+    def nunique(self) -> int:
+        return len(set(self.there()))
+
+    def value_counts(self) -> dict[Any, int]:
+        """How often each value is there, the most frequent first."""
+        import collections
+
+        return dict(collections.Counter(self.there()).most_common())
+
+    def isin(self, values: Iterable[Any]) -> Mask:
+        wanted = list(values)
+        return Mask(value in wanted for value in self)
+
+    def tolist(self) -> list[Any]:
+        return list(self)
+
+    def _compared(self, other: Any, how: Callable[[Any, Any], Any]) -> Mask:
+        if isinstance(other, Sequence) and not isinstance(other, (str, bytes)):
+            return Mask(_holds(how, a, b) for a, b in zip(self, other, strict=True))
+        return Mask(_holds(how, a, other) for a in self)
+
+    def __eq__(self, other: object) -> Any:
+        return self._compared(other, eq)
+
+    def __ne__(self, other: object) -> Any:
+        return self._compared(other, ne)
+
+    def __lt__(self, other: Any) -> Mask:
+        return self._compared(other, lt)
+
+    def __le__(self, other: Any) -> Mask:
+        return self._compared(other, le)
+
+    def __gt__(self, other: Any) -> Mask:
+        return self._compared(other, gt)
+
+    def __ge__(self, other: Any) -> Mask:
+        return self._compared(other, ge)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        more = ", …" if len(self) > 5 else ""
+        return f"[{', '.join(map(repr, self[:5]))}{more}] ({len(self):,} values)"
+
+
+class Local(Values):
+    """A part of a column, whose values are here."""
+
+    def __init__(self, values: Sequence[Any]) -> None:
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._values)
+
+    def __getitem__(self, at: Any) -> Any:
+        return Local(self._values[at]) if isinstance(at, slice) else self._values[at]
+
+    def all(self) -> Sequence[Any]:
+        return self._values
+
+
+class Column(Values):
+    """One column, as a list. Its values are with the host until they are wanted."""
+
+    def __init__(self, table: int, number: int, length: int) -> None:
+        self._of, self._length = (table, number), length
+        self._head: Sequence[Any] = ()
+        self._all: Sequence[Any] | None = None
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.all())
+
+    def __getitem__(self, at: Any) -> Any:
+        if self._all is None and _within(at, self._length):
+            if not self._head:
+                self._head = _joined(self._pieces(min(_BLOCK, self._length)))
+            found = self._head[at]
+        else:
+            found = self.all()[at]
+        return Local(found) if isinstance(at, slice) else found
+
+    def all(self) -> Sequence[Any]:
+        """Every value, fetched once."""
+        if self._all is None:
+            self._all, self._head = _joined(self._pieces(self._length)), ()
+        return self._all
+
+    def _pieces(self, end: int) -> Iterator[Sequence[Any]]:
+        at = 0
+        while at < end:
+            piece = _decoded(service("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
+            at += len(piece)
+            yield piece
+
+
+class Picked(Values):
+    """Some values of a column, by their places; still with the host until they are wanted."""
+
+    def __init__(self, column: Sequence[Any], places: Sequence[int]) -> None:
+        self._column, self._places = column, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __iter__(self) -> Iterator[Any]:
+        values = self._column.all() if isinstance(self._column, Column) else self._column
+        return iter([values[place] for place in self._places])
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return Picked(self._column, self._places[at])
+        return self._column[self._places[at]]
+
+
+class Times(Sequence[Any]):
+    """Microseconds since 1970, seen as datetimes; with a zone, each as the local time that it is there."""
+
+    def __init__(self, numbers: Any, utc: bool, zone: str = "", offsets: Any = None) -> None:
+        import datetime
+
+        self._numbers, self._delta = numbers, datetime.timedelta
+        self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
+        self._offsets: Any = offsets or array("i", bytes(4 * len(numbers)))
+        names = (zone,) if zone else ()  # without one, the times are of several zones
+        zones = {
+            offset: datetime.timezone(self._delta(seconds=offset), *names)
+            for offset in (set(self._offsets) if utc else ())
+        }
+        self._starts = {
+            offset: datetime.datetime(1970, 1, 1, tzinfo=tz) + self._delta(seconds=offset)
+            for offset, tz in zones.items()
+        }
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def _time(self, number: int, offset: int) -> Any:
+        if number == -(2**63):
+            return None
+        return self._starts.get(offset, self._start) + self._delta(microseconds=number)
+
+    def __iter__(self) -> Iterator[Any]:
+        return map(self._time, self._numbers, self._offsets)
+
+    def __getitem__(self, at: Any) -> Any:
+        found, offsets = self._numbers[at], self._offsets[at]
+        return list(map(self._time, found, offsets)) if isinstance(at, slice) else self._time(found, offsets)
+
+    def __add__(self, other: "Times") -> "Times":
+        self._numbers.extend(other._numbers)
+        self._offsets.extend(other._offsets)
+        self._starts |= other._starts
+        return self
+
+
+def _within(at: Any, length: int) -> bool:
+    if isinstance(at, slice):
+        return all(part is None or part >= 0 for part in (at.start, at.step)) and 0 <= (at.stop or -1) <= _BLOCK
+    return 0 <= at < min(_BLOCK, length)
+
+
+def _decoded(piece: dict[str, Any]) -> Any:
+    kind, data = piece["as"], piece["data"]
+    if kind == "json":
+        return data
+    import binascii
+
+    numbers = array("q" if kind == "us" else kind[0])
+    numbers.frombytes(binascii.a2b_base64(data))
+    if kind == "us":
+        return Times(numbers, piece["utc"], piece.get("zone", ""), _offsets(piece, len(numbers)))
+    if piece.get("gaps"):  # NaN stands for what is missing
+        return [None if number != number else number for number in numbers]
+    if kind == "b":
+        return [number == 1 for number in numbers]
+    if kind == "I text":
+        texts = piece["texts"]
+        return [texts[number] for number in numbers]
+    return numbers
+
+
+def _offsets(piece: dict[str, Any], count: int) -> Any:
+    """The seconds from UTC of each time of a piece."""
+    distinct = piece.get("offsets")
+    if distinct is None or "places" not in piece:
+        return distinct and array("i", distinct) * count
+    import binascii
+
+    places = array("I")
+    places.frombytes(binascii.a2b_base64(piece["places"]))
+    return array("i", [distinct[place] for place in places])
+
+
+def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
+    whole: Any = None
+    for piece in pieces:
+        if whole is None:
+            whole = piece
+        elif type(whole) is type(piece) and getattr(whole, "typecode", "") == getattr(piece, "typecode", ""):
+            whole += piece
+        else:  # one piece has values missing, another not
+            whole = [*whole, *piece]
+    return [] if whole is None else whole
+
+
+def missing(value: Any) -> bool:
+    """Whether it stands for what is not there."""
+    return value is None or value != value
+
+
+def none_if_missing(value: Any) -> Any:
+    """NaN is not equal to itself, and would be another value each time."""
+    return None if value is None or value != value else value
+
+
+def _holds(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
+    if a is None and how is not eq and how is not ne:
+        return False  # what is missing is neither less nor more
+    return bool(how(a, b))

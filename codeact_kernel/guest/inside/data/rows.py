@@ -1,0 +1,141 @@
+"""A tool's large result as the list that a small one is.
+
+The rows come from the host when they are first looked at. Until then a column can be asked for alone, and afterwards as
+well: what a `Table` has, this has beside what a list has.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from .columns import Local
+from .table import Table
+
+_MOST_CELLS = 5_000_000
+"""Of rows that are kept as dicts in the program's memory; more are made while they are read, and cannot be changed."""
+
+
+class Row(dict[str, Any]):
+    """A row of a result that is too large to be kept here: it can be read, and copied."""
+
+    def _refuse(self, *_: object, **__: object) -> Any:
+        raise TypeError("this result is too large to be changed in place: change a copy, dict(row)")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (dict(self),)
+
+
+for _name in ("__setitem__", "__delitem__", "__ior__", "update", "setdefault", "pop", "popitem", "clear"):
+    setattr(Row, _name, Row._refuse)
+
+
+class Rows(list[Any]):
+    """A list of dicts, whose rows come when they are first looked at."""
+
+    codeact_kind = "rows"
+
+    _table: Table | None = None
+
+    def __new__(cls, table: Any = ()) -> Any:
+        # `type(rows)(...)` of anything else makes a list, for example in `dataclasses.asdict`.
+        return super().__new__(cls) if isinstance(table, Table) else list(table)
+
+    def __init__(self, table: Any = ()) -> None:
+        super().__init__()
+        self._table = table
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the rows are here."""
+        return self._table is None
+
+    @property
+    def _is_huge(self) -> bool:
+        return self._table is not None and len(self._table) * len(self._table.columns) > _MOST_CELLS
+
+    def _fill(self) -> None:
+        if self._is_huge:
+            raise TypeError("this result is too large to be changed or copied as a whole: take a part of it")
+        if self._table is not None:
+            rows = list(self._table)
+            self._table = None
+            super().extend(rows)
+
+    def table(self) -> Table:
+        """The columns of the rows as they are now."""
+        if self._table is not None:
+            return self._table
+        names = dict.fromkeys(name for row in self for name in row)
+        return Table({name: Local([row.get(name) for row in self]) for name in names}, len(self))
+
+    def __len__(self) -> int:
+        return super().__len__() if self._table is None else len(self._table)
+
+    def __bool__(self) -> bool:
+        return len(self) > 0
+
+    def __iter__(self) -> Iterator[Any]:
+        if self._is_huge:
+            return map(Row, self.table())
+        self._fill()
+        return super().__iter__()
+
+    def __reversed__(self) -> Iterator[Any]:
+        self._fill()
+        return super().__reversed__()
+
+    def __getitem__(self, at: Any) -> Any:
+        is_place = isinstance(at, (int, slice)) and not isinstance(at, bool)
+        if not is_place and not hasattr(type(at), "__index__"):
+            return self.table()[at]
+        if self._is_huge:
+            found = self.table()[at]
+            return [Row(row) for row in found] if isinstance(at, slice) else Row(found)
+        self._fill()
+        return super().__getitem__(at)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row is one or row == one for one in self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, list):
+            return NotImplemented
+        return len(self) == len(other) and all(a == b for a, b in zip(self, other, strict=True))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __add__(self, other: Any) -> Any:
+        return [*self, *other] if isinstance(other, list) else NotImplemented
+
+    def __radd__(self, other: Any) -> Any:
+        return [*other, *self] if isinstance(other, list) else NotImplemented
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return list, (list(self),)
+
+    def __getattr__(self, name: str) -> Any:
+        has_rows = not self.is_whole or all(isinstance(row, dict) for row in self)
+        if name.startswith("_") or not hasattr(Table, name) or not has_rows:
+            raise AttributeError(f"a list has no {name!r}")
+        return getattr(self.table(), name)
+
+    def __repr__(self) -> str:
+        return super().__repr__() if self._table is None else repr(self._table).replace("Table", "List", 1)
+
+
+def _filling(method: Callable[..., Any]) -> Callable[..., Any]:
+    def filled(self: Rows, *args: Any, **options: Any) -> Any:
+        self._fill()
+        return method(self, *args, **options)
+
+    return filled
+
+
+for _name in (
+    *("__delitem__", "__ge__", "__gt__", "__iadd__", "__imul__", "__le__", "__lt__", "__mul__", "__rmul__"),
+    *("__setitem__", "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse"),
+    "sort",
+):
+    setattr(Rows, _name, _filling(getattr(list, _name)))

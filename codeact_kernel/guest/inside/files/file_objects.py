@@ -1,0 +1,184 @@
+"""What is behind `open` once `files.hooks` has put up its door.
+
+What a path means, and what is allowed, is the host's to say: everything here asks a service.
+"""
+
+import _io
+import errno
+import io
+import os
+from binascii import a2b_base64, b2a_base64
+from typing import Any
+from weakref import WeakSet
+
+from ..tool_calls import ToolFailed, service
+
+_AHEAD, _PIECE = 1 << 16, 1 << 20
+_WRITTEN = 3 << 17  # which is less than a megabyte of JSON, whatever it holds
+_PLAIN = bytes(range(32, 127)) + b"\t\n\r"
+
+here = ["/"]
+"""The working folder."""
+_written: WeakSet[Any] = WeakSet()
+
+
+def flush() -> None:
+    """The run is over: send what its files still hold back."""
+    for file in list(_written):
+        if not file.closed:
+            file.flush()
+
+
+def ask(verb: str, path: Any, **arguments: Any) -> Any:
+    """Ask about a path."""
+    return _ask(verb, path, path=absolute(path), **arguments)
+
+
+def _ask(verb: str, name: Any, **arguments: Any) -> Any:
+    try:
+        answer = service(f"files.{verb}", **arguments)
+    except (ToolFailed, RuntimeError, ValueError) as error:
+        raise OSError(errno.EIO, str(error), name) from None
+    if isinstance(answer, dict) and "error" in answer:
+        raise OSError(getattr(errno, answer["error"], errno.EIO), answer["why"], name)
+    return answer
+
+
+def absolute(path: Any) -> str:
+    """A path as the host takes it, with nothing in it that leads back."""
+    text = os.fsdecode(path)
+    if "\0" in text:
+        raise ValueError("embedded null character in path")
+    if not text or text.startswith("/python/"):  # nothing, and where the library's modules say they come from
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", path)
+    return "/" + os.path.normpath(os.path.join(here[0], text)).lstrip("/")
+
+
+def _packed(data: bytes) -> dict[str, str]:
+    if data.isascii() and 8 * len(data.translate(None, _PLAIN)) < len(data):
+        return {"text": data.decode()}
+    return {"base64": b2a_base64(data, newline=False).decode()}
+
+
+def _unpacked(packed: dict[str, str]) -> bytes:
+    return packed["text"].encode("latin-1") if "text" in packed else a2b_base64(packed["base64"])
+
+
+class File(io.RawIOBase):
+    """An open file of the host."""
+
+    _handle: int | None = None
+
+    def __init__(self, path: Any, mode: str) -> None:
+        opened = ask("open", path, mode=mode)
+        self.name, self.mode = path, mode
+        self._handle, self._size = opened["handle"], opened["size"]
+        self._at: int = self._size if mode[0] == "a" else 0
+        self._cache(0, _unpacked(opened["data"]))
+
+    def readable(self) -> bool:
+        return self.mode[0] == "r" or "+" in self.mode
+
+    def writable(self) -> bool:
+        return self.mode != "r"
+
+    def seekable(self) -> bool:
+        return True
+
+    def _cache(self, start: int, data: bytes) -> None:
+        self._start, self._cached = start, data
+
+    def _read(self, size: int) -> bytes:
+        """Up to `size` bytes. Who reads on and on gets ever more ahead of what was asked for."""
+        if not self.readable():
+            raise io.UnsupportedOperation("not readable")
+        skip, had = self._at - self._start, len(self._cached)
+        if not 0 <= skip < had and self._handle is not None:
+            size = min(size, _PIECE)
+            ahead = max(size, min(2 * had, _PIECE) if skip == had else 0, _AHEAD)
+            packed = _ask("read", self.name, handle=self._handle, offset=self._at, size=ahead)
+            self._cache(self._at, _unpacked(packed))
+            skip = 0
+        data = self._cached if size >= len(self._cached) and not skip else self._cached[skip : skip + size]
+        self._at += len(data)
+        return data
+
+    def readinto(self, buffer: Any, /) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        return b"".join(iter(lambda: self._read(_PIECE), b""))
+
+    def write(self, data: Any, /) -> int:  # of a part: the rest comes again
+        if not self.writable():
+            raise io.UnsupportedOperation("not writable")
+        part = memoryview(data).cast("B")[:_WRITTEN]
+        offset = None if self.mode[0] == "a" else self._at
+        self._at = _ask("write", self.name, handle=self._handle, offset=offset, data=_packed(bytes(part)))
+        self._size = max(self._size, self._at)
+        self._cache(0, b"")
+        return len(part)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        at = offset + {0: 0, 1: self._at, 2: self._size}[whence]
+        if at < 0:
+            raise OSError(errno.EINVAL, "a place before the beginning of the file")
+        self._at = at
+        return at
+
+    def tell(self) -> int:
+        return self._at
+
+    def truncate(self, size: int | None = None, /) -> int:
+        size = self._at if size is None else size
+        _ask("truncate", self.name, handle=self._handle, size=size)
+        self._size = size
+        self._cache(0, b"")
+        return size
+
+    def close(self) -> None:
+        handle, self._handle = self._handle, None
+        if not self.closed:
+            super().close()
+        if handle is not None:
+            try:
+                _ask("close", self.name, handle=handle)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # the host closes what a run before this one has left open
+                    raise
+
+
+def open(
+    file: Any,
+    mode: str = "r",
+    buffering: int = -1,
+    encoding: str | None = None,
+    errors: str | None = None,
+    newline: str | None = None,
+    closefd: bool = True,
+    opener: Any = None,
+) -> Any:
+    if isinstance(file, int):
+        return _io.open(file, mode, buffering, encoding, errors, newline, closefd, opener)
+    kinds = set(mode) & set("rwax")
+    if set(mode) - set("rwaxbt+") or len(kinds) != 1 or len(mode) != len(set(mode)) or {"b", "t"} <= set(mode):
+        raise ValueError(f"invalid mode: {mode!r}")
+    binary = "b" in mode
+    if binary and (encoding or errors or newline is not None):
+        raise ValueError("binary mode takes no encoding, errors or newline argument")
+    if buffering == 0 and not binary:
+        raise ValueError("can't have unbuffered text I/O")
+    raw = File(file, kinds.pop() + "+" * ("+" in mode))
+    kind = io.BufferedRandom if "+" in mode else io.BufferedWriter if raw.writable() else io.BufferedReader
+    size = buffering if buffering > 1 else _AHEAD if kind is io.BufferedReader else _WRITTEN // 2
+    made: Any = raw if buffering == 0 else kind(raw, size)
+    if not binary:
+        encoding = "utf-8" if encoding in (None, "locale") else encoding
+        made = io.TextIOWrapper(made, encoding, errors, newline, line_buffering=buffering == 1)
+        made.mode = mode
+    if raw.writable():
+        _written.add(made)
+    return made

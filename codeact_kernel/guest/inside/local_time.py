@@ -1,0 +1,129 @@
+"""Local time is that of the notebook. The guest's own C library knows UTC only.
+
+`time` and the classes of `datetime` get functions that go by the zone; where the notebook has UTC, nothing is changed.
+"""
+
+import datetime as dates
+import gc
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+_told: dict[str, Any] = {}
+_found: list[dates.tzinfo] = []
+_asctime, _strftime = time.asctime, time.strftime
+
+
+def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+    """A run begins: take the zone of the notebook, once in a guest."""
+    if _told:
+        return
+    _told.update(told)
+    if told["name"] not in ("UTC", "Etc/UTC") and (told["name"] or told["offset"]):
+        _use()
+
+
+def _zone() -> dates.tzinfo:
+    if not _found:
+        try:
+            from zoneinfo import ZoneInfo
+
+            _found.append(ZoneInfo(_told["name"]))
+        except Exception:  # it has no name, or the pack's data is older than it
+            offset = dates.timedelta(seconds=_told["offset"])
+            is_summer = _told["daylight"] and _told["offset"] == -_told["altzone"]
+            _found.append(dates.timezone(offset, _told["names"][bool(is_summer)]))
+    return _found[0]
+
+
+# -- the module time ---------------------------------------------------------------------------------------------------
+
+
+def localtime(seconds: float | None = None, /) -> time.struct_time:
+    here = dates.datetime.fromtimestamp(time.time() if seconds is None else seconds, _zone())
+    parts = here.timetuple()
+    offset = here.utcoffset() or dates.timedelta()
+    return time.struct_time((*parts[:8], int(bool(here.dst())), here.tzname(), int(offset.total_seconds())))
+
+
+def mktime(parts: Any, /) -> float:
+    year, month, day, hour, minute, second, *_, summer = tuple(parts)[:9]
+    years, month = divmod(month - 1, 12)
+    rest = dates.timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
+    moment = dates.datetime(year + years, month + 1, 1, tzinfo=_zone()) + rest
+    if summer < 0:
+        return moment.timestamp()
+    readings = [moment, moment.replace(fold=1)]
+    for reading in readings:
+        if bool(reading.dst()) == bool(summer):
+            return reading.timestamp()
+    saved = (moment.dst() or dates.timedelta(seconds=time.altzone - time.timezone)).total_seconds()
+    return moment.timestamp() + saved  # summer time in winter, or the other way round
+
+
+def asctime(parts: Any = None, /) -> str:
+    return _asctime(localtime() if parts is None else parts)
+
+
+def ctime(seconds: float | None = None, /) -> str:
+    return _asctime(localtime(seconds))
+
+
+def strftime(form: str, parts: Any = None, /) -> str:
+    parts = localtime() if parts is None else parts
+    if isinstance(form, str) and "%s" in form:  # which the C library counts in UTC
+        form = "%%".join(part.replace("%s", str(int(mktime(parts)))) for part in form.split("%%"))
+    return _strftime(form, parts)
+
+
+# -- the classes of datetime, which Python does not let anybody change -------------------------------------------------
+
+_of_datetime: dict[str, Any] = gc.get_referents(dates.datetime.__dict__)[0]
+_of_date: dict[str, Any] = gc.get_referents(dates.date.__dict__)[0]
+_now, _fromtimestamp = _of_datetime["now"], _of_datetime["fromtimestamp"]
+_astimezone, _timestamp = _of_datetime["astimezone"], _of_datetime["timestamp"]
+
+
+def now(cls: Any, tz: Any = None) -> Any:
+    return fromtimestamp(cls, time.time()) if tz is None else _now.__get__(None, cls)(tz)
+
+
+def fromtimestamp(cls: Any, timestamp: float, tz: Any = None) -> Any:
+    if tz is not None:
+        return _fromtimestamp.__get__(None, cls)(timestamp, tz)
+    return _fromtimestamp.__get__(None, cls)(timestamp, _zone()).replace(tzinfo=None)
+
+
+def astimezone(self: Any, tz: Any = None) -> Any:
+    aware = self if self.utcoffset() is not None else self.replace(tzinfo=_zone())
+    if tz is not None:
+        return _astimezone(aware, tz)
+    here = _astimezone(aware, _zone())
+    return here.replace(tzinfo=dates.timezone(here.utcoffset(), here.tzname()))
+
+
+def timestamp(self: Any) -> float:
+    return _timestamp(self if self.utcoffset() is not None else self.replace(tzinfo=_zone()))
+
+
+def today(cls: Any) -> Any:
+    return cls.fromtimestamp(time.time())
+
+
+def date_fromtimestamp(cls: Any, timestamp: float, /) -> Any:
+    return cls(*localtime(timestamp)[:3])
+
+
+def _use() -> None:
+    functions: tuple[Any, ...] = (localtime, mktime, asctime, ctime, strftime)
+    for function in functions:
+        setattr(time, function.__name__, staticmethod(function))  # a class that keeps one does not make it a method
+    time.timezone, time.altzone, time.daylight = _told["timezone"], _told["altzone"], _told["daylight"]  # type: ignore[misc]
+    time.tzname = tuple(_told["names"])  # type: ignore[misc]
+    if "logging" in sys.modules:
+        sys.modules["logging"].Formatter.converter = time.localtime
+    # Nobody has looked these up before, so the interpreter has no memory of what they were.
+    _of_datetime.update(now=classmethod(now), fromtimestamp=classmethod(fromtimestamp))
+    _of_datetime.update(astimezone=astimezone, timestamp=timestamp)
+    _of_date.update(today=classmethod(today), fromtimestamp=classmethod(date_fromtimestamp))

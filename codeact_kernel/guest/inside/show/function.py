@@ -1,0 +1,30 @@
+"""`show(...)`. The module `items`, which does the work, is imported when a program first shows something."""
+
+from typing import Any
+
+from .limits import max_items
+
+
+def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """A run begins: the program has `show`."""
+    namespace["show"] = show
+    max_items.update(told)
+
+
+def show(
+    value: Any,
+    *,
+    chart: Any = None,
+    x: Any = None,
+    y: Any = None,
+    color: Any = None,
+    title: str | None = None,
+    kind: str | None = None,
+) -> None:
+    """Show something under the cell: text (Markdown), rows as a table, PNG or JPEG bytes, a chart, or any JSON.
+
+    Raises ToolFailed or ValueError with what to change.
+    """
+    from .items import send
+
+    send(value, chart, x, y, color, title, kind)

@@ -1,0 +1,136 @@
+"""Imported in the guest once `threading` is imported: threads without threads.
+
+What a thread would run is run when it is started, from beginning to end; the call of a tool goes off without waiting,
+and `join` waits for it. A `Timer` waits for `join`, or for the end of the program, so that it can be cancelled.
+
+Nothing can happen while something waits, so what waits for another thread waits forever. A thread that does is ended
+there, as it would be at the end of the program; where threads have called nothing so far, `start` says so instead.
+"""
+
+import _thread
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from ..tool_calls import Pending, before_end, before_send, submitting
+
+_module: Any = threading
+_start, _join = threading.Thread.start, threading.Thread.join
+_timers: list[tuple[Any, Callable[[], None]]] = []
+"""Timers that were started, and how to run each."""
+_calls: dict[Any, Pending] = {}
+"""Calls that are under way, by their threads."""
+_acted: set[bool] = set()
+"""Whether a thread has called a tool."""
+_STUCK = (
+    "this waits for another thread, and the sandbox has none: a thread runs from beginning to end when it is started."
+    " Use ThreadPoolExecutor().map(...), or call the functions one after another"
+)
+
+
+def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
+    """Stands in for the function that starts a thread of the system."""
+    thread: Any = run.__self__  # type: ignore[attr-defined]
+    if isinstance(thread, threading.Timer):
+        _timers.append((thread, run))
+        thread._started.set()  # type: ignore[attr-defined]
+    else:
+        _run_now(thread, run)
+
+
+def _run_now(thread: Any, run: Callable[[], None]) -> None:
+    outer, ident = threading.current_thread(), _thread.get_ident()
+    thread._os_thread_handle = _module._make_thread_handle(ident)
+    call = submitting(thread._target) if type(thread).run is threading.Thread.run else None
+    if call is not None:
+        thread._target, arguments = _calls.__setitem__, thread._kwargs
+        thread._kwargs = {}
+        try:
+            thread._args = (thread, call(1, *thread._args, **arguments))
+        except Exception as error:
+            thread._target, thread._args = _raise, (error,)
+    try:
+        run()
+    finally:
+        _module._active[ident] = outer
+        thread._os_thread_handle._set_done()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _run_timers(most: float | None, wanted: Any = None) -> bool:
+    """Run the first timer that is over by then; whether there was one."""
+    for index, (timer, run) in enumerate(_timers):
+        if (most is None or timer.interval <= most) and wanted in (None, timer):
+            del _timers[index]
+            _run_now(timer, run)
+            return True
+    return False
+
+
+def start(self: Any) -> None:
+    _start(self)
+    if getattr(self, "codeact_stuck", False) and not _acted:
+        raise RuntimeError(_STUCK)
+
+
+def join(self: Any, timeout: float | None = None) -> None:
+    _run_timers(None, self)
+    if call := _calls.pop(self, None):
+        try:
+            call.result()
+        except Exception:
+            self._invoke_excepthook(self)
+    _join(self, timeout)
+
+
+def wait(self: Any, timeout: float | None = None) -> bool:
+    """`Condition.wait`, below all that waits: queues, events, semaphores and barriers."""
+    if not self._is_owned():
+        raise RuntimeError("cannot wait on un-acquired lock")
+    waiter = _thread.allocate_lock()
+    waiter.acquire()
+    self._waiters.append(waiter)
+    saved = self._release_save()
+    try:
+        while waiter.locked() and _run_timers(timeout):
+            pass
+        if waiter.locked() and timeout is None:
+            _give_up()
+        elif waiter.locked():
+            time.sleep(max(timeout or 0, 0))
+        return not waiter.locked()
+    finally:
+        self._acquire_restore(saved)
+        if waiter in self._waiters:
+            self._waiters.remove(waiter)
+
+
+def _give_up() -> None:
+    thread: Any = threading.current_thread()
+    if thread is threading.main_thread():
+        raise RuntimeError(_STUCK)
+    thread.codeact_stuck = True
+    raise SystemExit  # which ends a thread without a word
+
+
+def _note(name: str) -> None:
+    if "." not in name and threading.current_thread() is not threading.main_thread():
+        _acted.add(True)
+
+
+def _end() -> None:
+    """The program is over: what is left of its threads comes to its end, but for those that need not."""
+    while any(not timer.daemon for timer, _ in _timers):
+        _run_timers(None)
+    for thread in list(_calls):
+        thread.join()
+
+
+_module._start_joinable_thread = _run
+_module.Thread.start, _module.Thread.join, _module.Condition.wait = start, join, wait
+before_send.append(_note)
+before_end.append(_end)
