@@ -260,7 +260,7 @@ while frame:
     frame = frame.f_back
 seen = [found, files]
 """,
-        reached=r"^\[\[\], .*codeact_runner",
+        reached=r"^\[\[\], .*codeact runner",
         gets_out=rf"^\[\['{TOKEN}",
     ),
     Attempt(
@@ -440,7 +440,7 @@ while trace:
     trace = trace.tb_next
 seen = [type(held).__name__, [type(one).__name__ for one in held.args], sorted(vars(held)), frames]
 """,
-        reached=r"^\['ToolDenied', \['str'\], \[\], .*codeact_calls",
+        reached=r"^\['ToolDenied', \['str'\], \[\], .*codeact tool_calls",
     ),
     Attempt(
         id="A5.text_raises",
@@ -563,9 +563,9 @@ seen = "forged no more"
         program=RAW
         + """
 job = json.loads(raw({"op": "job"}))
-seen = [sorted(job), sorted(job["rooms"]), any(word in json.dumps(job["rooms"]) for word in ("{folder}", "CANARY"))]
+seen = [sorted(job), sorted(job["capabilities"]), any(word in json.dumps(job["capabilities"]) for word in ("{folder}", "CANARY"))]
 """,
-        reached=r"^\[\['number', 'program', 'rooms', 'tools'\], .*, False\]",
+        reached=r"^\[\['capabilities', 'number', 'program', 'tools'\], .*, False\]",
     ),
     Attempt(
         id="A6.library",

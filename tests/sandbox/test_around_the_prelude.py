@@ -109,7 +109,7 @@ async def test_an_operation_longer_than_any_may_be_is_refused_unread(programs):
 async def test_the_library_is_served_by_name_only_and_never_as_a_path(programs):
     run = await programs.run(
         raw("""
-        names = ["../../../../etc/passwd", "/etc/passwd", "json\\x00", "..json", "json/decoder", "codeact_kernel", "", "x" * 10_000]
+        names = ["../../../../etc/passwd", "/etc/passwd", "json\\x00", "..json", "json/decoder", "codeact_kernel.session", "", "x" * 10_000]
         [raw({"op": op, "name": name}) for name in names for op in ("module", "source")]
         """)
     )
