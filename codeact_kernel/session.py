@@ -19,7 +19,7 @@ from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
 from .settings import Limits, Settings
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
-from .turn.turn import run_turn
+from .turn import TurnContext, run_turn
 from .types import TurnResult
 
 __all__ = ["Session"]
@@ -117,19 +117,18 @@ class Session:
         pool = self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # what is no matter of doubt comes up while the model writes
-            return await run_turn(
-                ask,
-                inputs=inputs,
-                outputs=outputs,
-                model=model or await self.choose(settings),
-                sandboxes=pool,
+            model = model or await self.choose(settings)
+            context = TurnContext.create(
+                settings=settings,
                 tools=self.tools,
                 approver=approver or DenyAll(),
                 grants=self.grants,
                 emit=emit,
-                settings=settings,
                 on_main=on_main,
+                inputs=inputs,
+                outputs=outputs,
             )
+            return await run_turn(ask, context, model, pool)
 
     async def choose(self, settings: Settings) -> ModelClient:
         """The model for an ask: the one set on the session, or the one that the settings and the environment name.

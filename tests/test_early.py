@@ -128,7 +128,7 @@ async def test_a_program_that_is_refused_in_the_end_has_done_nothing(session, wo
     assert world.changes == []
     assert result.stdout == ""
     assert [event.text for event in events if isinstance(event, Notice)] == [
-        "What had begun of a program was stopped: it had only read."
+        "The partly written program was stopped. It had only read data."
     ]
     assert "was not run" in model.asked[1][-1].content
 
@@ -140,7 +140,7 @@ async def test_what_had_begun_of_a_draft_is_discarded_with_it(session, world):
     )
     assert (result.value, result.stdout, world.changes) == ([False, False], "", [2])
     assert [event.text for event in events if isinstance(event, Notice)] == [
-        "What had begun of a program was stopped: it had only read."
+        "The partly written program was stopped. It had only read data."
     ]
 
 

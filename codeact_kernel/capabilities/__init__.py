@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from .registry import Capability, CapabilitySet
+from .registry import CapabilitySet
 
-__all__ = ["Capability", "CapabilitySet"]
+__all__ = ["CapabilitySet"]

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from ..capability import CALL_NAMES
 from .coroutines import dropped_coroutines
 from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
 
-__all__ = ["CALLERS", "Binding", "Call", "Import", "ProgramFacts", "Scope", "Use"]
+__all__ = ["Binding", "Call", "Import", "ProgramFacts", "Scope", "Use"]
 
-CALLERS = frozenset({"call_tool", "call_tool_async"})
 
 Kind: TypeAlias = Literal["module", "function", "class", "comprehension"]
 Verb: TypeAlias = Literal["defines", "imports", "binds"]
@@ -355,7 +355,7 @@ class ProgramFacts(ast.NodeVisitor):
         if isinstance(node.func, ast.Name):
             self.calls.append(Call(node.func.id, node, self.scope))
             match node.args:
-                case [ast.Constant(value=str(name)) as text, *_] if node.func.id in CALLERS:
+                case [ast.Constant(value=str(name)) as text, *_] if node.func.id in CALL_NAMES:
                     again = self.loops > 0
                     self.uses.append(Use(name, text.lineno, text.col_offset, self.module, quoted=True, repeated=again))
                 case _:

@@ -8,14 +8,15 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import cast
 
-from .program_facts import CALLERS, Call, Import, ProgramFacts, Use
+from ..capability import CALL_NAMES, ERROR_NAMES, NETWORK
+from .program_facts import Call, Import, ProgramFacts, Use
 from .reachable import CallGraph
 from .report import Problem, ToolFacts, quote
 
 __all__ = ["EXCEPTIONS", "RESERVED", "TOOL_MODULES", "find_problems", "is_known_library"]
 
-RESERVED = CALLERS | {"observe"}
-EXCEPTIONS = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
+RESERVED = CALL_NAMES | {"observe"}
+EXCEPTIONS = ERROR_NAMES
 # IPython and the CodeAct kernel add names to the host's builtins that the guest does not have.
 PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | EXCEPTIONS
 # A program that uses one of these may make names in ways that cannot be read.
@@ -34,7 +35,6 @@ LIBRARIES = frozenset({
     "tqdm", "transformers", "yaml", "yfinance",
 })
 # fmt: on
-NETWORK = frozenset({"http_get", "http_get_async", "http_post", "http_request"})
 NAMES_SHOWN = 12
 NAMES_COMPARED = 50
 # fmt: off
@@ -127,7 +127,7 @@ def _direct_tools(reading: ProgramFacts, direct: Collection[str]) -> Iterator[Pr
         use.name: use.line for use in reversed(reading.uses) if use.name in direct and use.scope.means_global(use.name)
     }
     for call in reading.calls:
-        if call.name in CALLERS and (name := _named(call)) in direct:
+        if call.name in CALL_NAMES and (name := _named(call)) in direct:
             calls.setdefault(name, call.node.lineno)
     for name, line in calls.items():
         if name not in reading.module.bound:
@@ -178,7 +178,7 @@ def _wrong_calls(
             continue
         if call.name in tools:
             yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
-        elif call.name in CALLERS and _named(call) not in direct:
+        elif call.name in CALL_NAMES and _named(call) not in direct:
             yield from _wrong_call_tool(call, reading, tools)
         elif call.name == "input":
             remedy = "Take the value from a tool or write it in the program."
@@ -278,11 +278,11 @@ def _undefined_names(
 
 
 def _is_meant_for_tool(name: str, tools: Mapping[str, ToolFacts], owners: Mapping[str, str]) -> bool:
-    return name in NETWORK or name == "display" or name in owners or bool(_near(name, tools))
+    return name in NETWORK.guest_names or name == "display" or name in owners or bool(_near(name, tools))
 
 
 def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
-    if name in NETWORK:
+    if name in NETWORK.guest_names:
         return "The network is off, no host is allowed: the person allows one with --allow-domain or allowed_domains."
     if name == "display":
         return "Print the value, or make it the last line."
@@ -299,7 +299,7 @@ def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners
 
 
 def _usage(name: str, tools: Mapping[str, ToolFacts]) -> str:
-    if name in CALLERS:
+    if name in CALL_NAMES:
         return f'{name}("name", argument=...)'
     if name not in tools:
         return f"{name}(value)"

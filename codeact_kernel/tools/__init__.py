@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .decorator import RESERVED, as_tool, tool
+from .decorator import as_tool, tool
 from .progress import progress
 from .registry import MARK, Registry, default_registry
 from .shared_notes import join_stubs
@@ -11,7 +11,6 @@ from .to_json import to_json
 
 __all__ = [
     "MARK",
-    "RESERVED",
     "ApprovalMode",
     "BoundCall",
     "Convert",

@@ -18,19 +18,18 @@ from typing import Any, TypeVar, overload
 
 from pydantic.fields import FieldInfo
 
+from ..capability import RESERVED_NAMES
 from ..errors import ToolDefinitionError
 from .registry import MARK, default_registry
 from .schema import DOCSTRING_CHARACTERS, LONGEST_NAME, ToolSignature, contract_of
 from .spec import ApprovalMode, Source, Tool, ToolOptions, ToolSpec
 
-__all__ = ["RESERVED", "as_tool", "tool"]
+__all__ = ["as_tool", "tool"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
 _CACHED = type(functools.lru_cache(str))
 _OURS = ("codeact", "codeact_kernel")
-RESERVED = frozenset({"execute_code", "call_tool", "call_tool_async", "http_request", "observe", "show"})
-"""Names that every program has, or that mean something else to a model."""
 
 
 @overload
@@ -183,7 +182,7 @@ def _checked(name: object, reserved: bool) -> str:
         fault = "starts with an underscore"
     elif keyword.iskeyword(name) or hasattr(builtins, name):
         fault = "means something else in Python"
-    elif name in RESERVED and not reserved:
+    elif name in RESERVED_NAMES and not reserved:
         fault = "is the name of a function that every program has"
     else:
         return name

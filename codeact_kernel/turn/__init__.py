@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .context import TurnContext
 from .turn import run_turn
 
-__all__ = ["run_turn"]
+__all__ = ["TurnContext", "run_turn"]

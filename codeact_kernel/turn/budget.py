@@ -36,7 +36,7 @@ class TurnBudget:
         return self.repairs >= self.settings.max_retries
 
     @property
-    def last(self) -> bool:
+    def is_last_program(self) -> bool:
         """Whether no program can follow the next one, so that nothing need be kept for it."""
         return self.is_last_retry and self.observations >= self.settings.limits.observations
 

@@ -7,19 +7,17 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence, Set
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence, Set
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 
-from ..approval import ApprovalPolicy, ApprovalRequest, requires_approval
-from ..capabilities.registry import CapabilitySet
-from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested, Emit
+from ..approval import ApprovalRequest, requires_approval
+from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
 from ..limits import format_bytes
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
-from ..settings import Settings
-from ..tools import BoundCall, OnMain, Registry, ToolCallError, ToolSpec
+from ..tools import BoundCall, ToolCallError, ToolSpec
 from ..types import (
     STOPPED,
     CallError,
@@ -32,8 +30,10 @@ from ..types import (
     StoredResult,
     ToolCall,
 )
+from .context import TurnContext
+from .stopwatch import Stopwatch
 
-__all__ = ["Calls", "Stopwatch"]
+__all__ = ["Calls"]
 
 _BRIEF = 100
 """Characters of a call where it is only named."""
@@ -42,28 +42,6 @@ _GROUP = re.compile(r"\((\d{1,6}) sub-exceptions?\)\Z")
 """Characters by which the message of a program's exception is known to be that of a call."""
 _THREADS = 32
 """Calls at a time of a tool that runs in threads and says nothing of its own about it."""
-
-
-class Stopwatch:
-    """Seconds during which at least one of several overlapping things was going on."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._open = 0
-        self._since = 0.0
-
-    @contextmanager
-    def running(self) -> Generator[None]:
-        """Count the time of the `with` block."""
-        if self._open == 0:
-            self._since = time.monotonic()
-        self._open += 1
-        try:
-            yield
-        finally:
-            self._open -= 1
-            if self._open == 0:
-                self.seconds += time.monotonic() - self._since
 
 
 class Calls:
@@ -76,29 +54,20 @@ class Calls:
         tools_time, waiting_time: what the tools took, and what the person took.
     """
 
-    def __init__(
-        self,
-        turn: str,
-        tools: Registry,
-        reach: CapabilitySet,
-        desk: ApprovalPolicy,
-        settings: Settings,
-        emit: Emit,
-        on_main: OnMain,
-    ) -> None:
+    def __init__(self, context: TurnContext) -> None:
         self.records: list[CallRecord] = []
         self.run = 0
-        self.clock = RunClock(settings.limits.run_seconds)
+        self.clock = RunClock(context.limits.run_seconds)
         self.tools_time = Stopwatch()
         self.waiting_time = Stopwatch()
-        self._turn = turn
-        self._tools = tools
-        self._reach = reach
-        self._desk = desk
-        self._allow = settings.allow
-        self._emit = emit
-        self._limits = settings.limits
-        self._on_main = on_main
+        self._turn = context.number
+        self._tools = context.tools
+        self._capabilities = context.capabilities
+        self._approvals = context.approvals
+        self._allow = context.settings.allow
+        self._emit = context.emit
+        self._limits = context.limits
+        self._on_main = context.on_main
         self._lines: Sequence[str] = ()
         self._sites: Sequence[Site] = ()
         self._untrusted = ""
@@ -196,7 +165,7 @@ class Calls:
         return answer
 
     def _bound(self, call: ToolCall, direct: bool) -> BoundCall:
-        if (own := self._reach.tools.get(call.name)) is not None and not direct:
+        if (own := self._capabilities.tools.get(call.name)) is not None and not direct:
             return own.bind(call.arguments, self._limits)
         bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
         if bound.tool.spec.direct is not direct:
@@ -205,7 +174,7 @@ class Calls:
 
     def _with_arguments(self, bound: BoundCall, arguments: Mapping[str, JSONValue]) -> BoundCall:
         """The call as the person changed it. What we allow of our own tools goes by the arguments too."""
-        if (own := self._reach.tools.get(bound.tool.spec.name)) is not None:
+        if (own := self._capabilities.tools.get(bound.tool.spec.name)) is not None:
             return own.bind(arguments, self._limits)
         return self._tools.edited(bound, arguments, limits=self._limits)
 
@@ -239,17 +208,17 @@ class Calls:
     async def _decide(self, call: ToolCall, bound: BoundCall, held: AsyncExitStack) -> Decision:
         spec = bound.tool.spec
         # What is ours is allowed by what it reaches, a host for example, and not by its name.
-        allow = frozenset[str]() if call.name in self._reach.tools else self._allow
+        allow = frozenset[str]() if call.name in self._capabilities.tools else self._allow
         if not self._requires_approval(spec, allow):
             asked_for = spec.approval_mode == "always_require"
             return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
         question = self._question(call, bound)
-        if (known := self._desk.remembered_decision(question)) is not None:
+        if (known := self._approvals.remembered_decision(question)) is not None:
             return known
-        await held.enter_async_context(self._reach.hold_changes())
+        await held.enter_async_context(self._capabilities.hold_changes())
         self._emit(ApprovalRequested(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
-            return await self._desk.decide(question)
+            return await self._approvals.decide(question)
 
     def _requires_approval(self, spec: ToolSpec, allow: Set[str]) -> bool:
         if self._untrusted and not (spec.read_only and spec.approval_mode == "never_require"):
@@ -310,7 +279,7 @@ class Calls:
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> CallOutcome:
         if decision.arguments is not None:
             bound = self._with_arguments(bound, decision.arguments)
-        if call.name not in self._reach.tools and not self._tools.holds(bound):
+        if call.name not in self._capabilities.tools and not self._tools.holds(bound):
             raise ToolCallError(f"{call.name} was defined anew or removed while the call waited: call it again")
 
         def report(done: float, total: float | None, text: str) -> None:
@@ -319,7 +288,7 @@ class Calls:
         try:
             with self.tools_time.running(), self.clock.paused():
                 async with asyncio.timeout(self._limits.tool_seconds):
-                    convert = None if bound.tool.spec.direct else self._reach.result
+                    convert = None if bound.tool.spec.direct else self._capabilities.result
                     value = await self._tools.call(
                         bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
                     )

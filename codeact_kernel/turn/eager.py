@@ -1,158 +1,161 @@
-"""A run that begins while the model still writes its program.
+"""Run a program while the model still writes it.
 
-Complete statements go to the guest as they come. What changes nothing happens at once: calls of tools that only read
-and need nobody's consent, and looking at the notebook's data. Everything else waits until the program is whole and
-passed preflight: other calls, files, what is shown and printed. A program that is refused then is thrown away with its
-guest, and nothing was done. So is a draft: a block of Python in what turns out to be the model's reasoning.
+Complete statements go to the guest as they come. Only what changes nothing happens at once: calls of read-only tools
+that need no approval, and reads of the notebook's data. Everything else waits until the program is whole and passed
+preflight: other calls, files, displayed items and printed text. A program that is rejected then is discarded together
+with its guest, and nothing was done. So is a draft: a block of Python in the model's reasoning.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from typing import Protocol
 
+from ..capability import EAGER_HANDLERS, NEXT_STATEMENTS
 from ..sandbox.worker_client import AnswerCall, RunClock, Write
 from ..types import CallOutcome, CallResult, RunOutcome, Stream, ToolCall
-from .calls import Stopwatch
+from .calls import Calls
+from .program_checker import ProgramChecker
 from .statements import Statements
+from .stopwatch import Stopwatch
 
-__all__ = ["EagerRun", "Start"]
+__all__ = ["EagerRun", "Gate"]
 
-_READS = frozenset({"data.column", "data.text"})
-_LITTLE = 2_000
-"""Characters of a program that can be read again for each statement."""
-NEXT = "program.next"
-"""The service by which the guest asks for more of its program."""
+_CHEAP = 2_000
+"""Characters of a program that preflight can read again for each statement."""
 
-Start = Callable[["EagerRun"], Awaitable[RunOutcome]]
-"""Runs the program that begins with `EagerRun.first`, with `EagerRun` between it and the rest of the turn."""
+
+class Gate(Protocol):
+    """Stands between a run and the rest of the turn."""
+
+    def wrap(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
+        """Return `answer` and `write`, held back as long as they have to be."""
+        ...
+
+
+class Runs(Protocol):
+    """What an eager run needs of `ProgramRunner`."""
+
+    async def start(self, program: str, gate: Gate | None = None, *, keep_state: bool) -> RunOutcome: ...
+    async def discard(self) -> None: ...
 
 
 class EagerRun:
     """One program, from its first complete statement on.
 
     Args:
-        passes: whether preflight has nothing against this beginning of a program.
-        reads: names of the tools that may be called at once.
-        only_reads: whether a tool is still one of these.
-        start: runs it.
+        runner: runs the program.
+        checker: knows whether preflight accepts the beginning of a program.
+        calls: knows the read-only tools.
         waited: counts the time in which the program has to wait for the model.
-
-    Attributes:
-        first: what the run began with; empty as long as it has not.
+        keep_state: as for `ProgramRunner.run`.
     """
 
     def __init__(
-        self,
-        *,
-        passes: Callable[[str], bool],
-        reads: Collection[str],
-        only_reads: Callable[[str], bool],
-        start: Start,
-        waited: Stopwatch,
+        self, runner: Runs, checker: ProgramChecker, calls: Calls, waited: Stopwatch, *, keep_state: bool
     ) -> None:
-        self.first = ""
+        self._runner = runner
+        self._checker = checker
+        self._calls = calls
+        self._reads = frozenset(calls.prefetchable_tools())
         self._waited = waited
-        self._passes = passes
-        self._reads = frozenset(reads)
-        self._only_reads = only_reads
-        self._start = start
+        self._keep_state = keep_state
         self._statements = Statements()
         self._sent = 0
         self._unread = ""
-        self._more = asyncio.Event()
-        self._whole = asyncio.Event()
-        self._held = False
-        self._over = False
+        self._has_more = asyncio.Event()
+        self._is_whole = asyncio.Event()
+        self._is_held = False
+        self._is_discarded = False
         self._printed: list[tuple[Stream, str]] = []
         self._write: Write | None = None
         self._run: asyncio.Task[RunOutcome] | None = None
 
     def feed(self, text: str) -> None:
-        """The model wrote more of it."""
-        if (
-            self._over
-            or not self._statements.feed(text)
-            or not self._is_worth_starting()
-            or not self._passes(self._beginning())
-        ):
+        """Take the next part of the program, and run the statements that are complete."""
+        if self._is_discarded or not self._statements.feed(text) or not self._is_worth_starting():
+            return
+        if not self._checker.is_valid_prefix(self._beginning()):
             return
         piece = self._statements.text[self._sent : self._statements.complete]
         self._sent = self._statements.complete
         if self._run is None:
-            self.first = piece
-            self._run = asyncio.create_task(self._started())
+            self._run = asyncio.create_task(self._start(piece))
         else:
             self._unread += piece
-            self._more.set()
+            self._has_more.set()
 
     async def complete(self, program: str) -> RunOutcome | None:
-        """The program is whole and may run: its outcome, or `None` where this has not begun, and another one may have.
+        """Let the program run to its end, now that it is whole and was accepted.
+
+        Returns:
+            Its outcome, or `None` if nothing has begun, or what has begun is not the beginning of `program`.
 
         Raises:
-            SandboxError: no sandbox came up.
+            SandboxError: if no sandbox starts.
         """
         if self._run is None or not program.startswith(self._statements.text[: self._sent].rstrip()):
             return None
-        self._whole.set()
+        self._is_whole.set()
         if self._write is not None:
             for stream, text in self._printed:
                 self._write(stream, text)
         self._printed.clear()
         self._unread += program[self._sent :]
-        self._more.set()
+        self._has_more.set()
         try:
             return await self._run
         finally:
             self._run = None
 
-    async def discard(self) -> bool:
-        """Throw it away; whether there was anything. Its guest is killed, and nothing begins any more."""
-        self._over = True
+    async def discard(self) -> None:
+        """Stop what has begun, together with its guest, and begin nothing any more."""
+        self._is_discarded = True
         run, self._run = self._run, None
         if run is None:
-            return False
+            return
         run.cancel()
         await asyncio.gather(run, return_exceptions=True)
-        return True
+        await self._runner.discard()
 
     def wrap(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
-        """`answer` and `write` of the run, held back as long as they have to be."""
+        """Return `answer` and `write` of the run, held back until the program is whole. See `Gate`."""
         self._write = write
 
-        async def answered(call: ToolCall) -> CallOutcome:
-            if call.name == NEXT:
+        async def gated_answer(call: ToolCall) -> CallOutcome:
+            if call.name == NEXT_STATEMENTS:
                 with clock.paused(), self._waited.running():
-                    return CallResult(value=await self._next())
-            # What comes after a call that is held must not overtake it.
-            self._held = self._held or not (call.name in _READS or self._only_reads(call.name))
-            if self._held and not self._whole.is_set():
+                    return CallResult(value=await self._next_statements())
+            # A call that comes after one that is held must not overtake it.
+            only_reads = call.name in EAGER_HANDLERS or self._calls.is_prefetchable(call.name)
+            self._is_held = self._is_held or not only_reads
+            if self._is_held and not self._is_whole.is_set():
                 with clock.paused(), self._waited.running():
-                    await self._whole.wait()
+                    await self._is_whole.wait()
             return await answer(call)
 
-        def written(stream: Stream, text: str) -> None:
-            if self._whole.is_set():
+        def gated_write(stream: Stream, text: str) -> None:
+            if self._is_whole.is_set():
                 write(stream, text)
             else:
                 self._printed.append((stream, text))
 
-        return answered, written
+        return gated_answer, gated_write
 
     def _beginning(self) -> str:
         return self._statements.text[: self._statements.complete]
 
     def _is_worth_starting(self) -> bool:
-        """Whether the new statements read something, and are no trifle beside those that have to be read again."""
+        """Whether the new statements use a read-only tool, and are long enough to check the whole beginning again."""
         new = self._beginning()[self._sent :]
-        return 8 * len(new) > self._sent - _LITTLE and any(name in new for name in self._reads)
+        return 8 * len(new) > self._sent - _CHEAP and any(name in new for name in self._reads)
 
-    async def _next(self) -> str | None:
-        await self._more.wait()
-        if not self._whole.is_set():
-            self._more.clear()
+    async def _next_statements(self) -> str | None:
+        await self._has_more.wait()
+        if not self._is_whole.is_set():
+            self._has_more.clear()
         piece, self._unread = self._unread, ""
         return piece or None
 
-    async def _started(self) -> RunOutcome:
-        return await self._start(self)
+    async def _start(self, first: str) -> RunOutcome:
+        return await self._runner.start(first, self, keep_state=self._keep_state)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import preflight
-from ..capabilities.registry import CapabilitySet
-from ..events import Emit, Notice, ProgramChecked
+from ..events import Notice, ProgramChecked
 from ..guest import modules
 from ..model.answer_parser import Extracted
-from ..settings import Settings
 from ..tools import Registry, ToolSpec
 from ..types import RunOutcome
 from . import prompt
+from .context import TurnContext
 from .direct_call import DirectCall, direct_call
 from .prompt import Feedback
 
@@ -30,10 +29,7 @@ class ProgramChecker:
     sites: where it names them.
     """
 
-    tools: Registry
-    capabilities: CapabilitySet
-    settings: Settings
-    emit: Emit
+    context: TurnContext
     named: Sequence[str] = ()
     sites: Sequence[preflight.Site] = ()
     _defined: set[str] = field(default_factory=set[str])
@@ -43,13 +39,18 @@ class ProgramChecker:
     _repeated: set[str] = field(default_factory=set[str])
     """Those of them that the model wrote again, and was told so."""
 
+    @property
+    def tools(self) -> Registry:
+        """The tools of the turn."""
+        return self.context.tools
+
     def callable(self) -> dict[str, ToolSpec]:
         """The tools that a program can call, by name."""
-        return {name: spec for name, spec in self.tools.specs().items() if not spec.direct}
+        return {name: spec for name, spec in self.context.tools.specs().items() if not spec.direct}
 
     def direct(self) -> dict[str, ToolSpec]:
         """The tools that the model calls itself."""
-        return {name: spec for name, spec in self.tools.specs().items() if spec.direct}
+        return {name: spec for name, spec in self.context.tools.specs().items() if spec.direct}
 
     def direct_call(self, program: str) -> DirectCall | None:
         """The call of such a tool that the program is, and nothing else."""
@@ -60,12 +61,12 @@ class ProgramChecker:
         if written.program is None:
             return written
         cleaned = preflight.without_needless_imports(
-            written.program, self.callable(), modules(), self.capabilities.names
+            written.program, self.callable(), modules(), self.context.capabilities.names
         )
         if not cleaned.names:
             return written
         names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
-        self.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
+        self.context.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
         return replace(written, program=cleaned.program)
 
     def repeated(self, program: str) -> Feedback | None:
@@ -75,7 +76,7 @@ class ProgramChecker:
             return None
         again = same in self._repeated
         self._repeated.add(same)
-        return prompt.repeated(self._failed[same], again=again, most=self.settings.limits.shown_to_model)
+        return prompt.repeated(self._failed[same], again=again, most=self.context.limits.shown_to_model)
 
     def remember(self, program: str, feedback: Feedback) -> None:
         """What came of the program, so that it is not run again where it would fail again."""
@@ -87,17 +88,17 @@ class ProgramChecker:
     def check(self, program: str) -> Feedback | None:
         """What is refused, before anything has happened."""
         if (call := self.direct_call(program)) is not None:
-            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
+            self.context.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
             return prompt.refused([call.problem]) if call.problem else None
         report = self._report(program)
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
-        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
+        self.context.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         return prompt.refused(problems, line=report.problems[0].line) if problems else None
 
     def is_valid_prefix(self, beginning: str) -> bool:
         """Whether there is nothing against the beginning of a program."""
-        callable, there = self.callable(), self.capabilities.names
+        callable, there = self.callable(), self.context.capabilities.names
         if preflight.without_needless_imports(beginning, callable, modules(), there).names:
             return False  # the text that runs in the end will be another one
         return not self._report(beginning).problems
@@ -108,7 +109,7 @@ class ProgramChecker:
 
     def specs_named(self) -> list[ToolSpec]:
         """The tools that the program names, as they are known by now: calls have shown what they return."""
-        specs = self.tools.specs()
+        specs = self.context.tools.specs()
         return [specs[name] for name in self.named if name in specs]
 
     def _report(self, program: str) -> preflight.Report:
@@ -116,7 +117,7 @@ class ProgramChecker:
             program,
             self.callable(),
             modules(),
-            self._defined | self.capabilities.names,
+            self._defined | self.context.capabilities.names,
             direct=self.direct(),
-            program_bytes=self.settings.limits.program_bytes,
+            program_bytes=self.context.limits.program_bytes,
         )

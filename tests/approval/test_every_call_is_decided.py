@@ -16,6 +16,7 @@ from codeact_kernel.approval import ApprovalPolicy, Grants
 from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
+from codeact_kernel.turn import TurnContext
 from codeact_kernel.turn.calls import Calls
 from codeact_kernel.types import CallResult, ToolCall
 
@@ -78,13 +79,16 @@ class World:
         self.approver = CardApprover(lambda: None, lambda: None)
         desk = ApprovalPolicy(self.approver, self.grants, Limits())
         self.calls = Calls(
-            f"turn {self.turn}",
-            self.registry,
-            CapabilitySet(Settings(), [], [], lambda event: None),
-            desk,
-            Settings(),
-            lambda event: None,
-            self.main,
+            TurnContext(
+                number=f"turn {self.turn}",
+                settings=Settings(),
+                inputs=(),
+                tools=self.registry,
+                capabilities=CapabilitySet(Settings(), [], [], lambda event: None),
+                approvals=desk,
+                emit=lambda event: None,
+                on_main=self.main,
+            )
         )
         self.calls.set_program("drop()", ())
         self.clock = self.calls.begin(1).running()

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from codeact_kernel.bridge.messages import Run as Job
-from codeact_kernel.capabilities.registry import CapabilitySet
+from codeact_kernel.capabilities.registry import CapabilitySet, prefetch_config
 from codeact_kernel.sandbox.pool import Pool, Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
@@ -170,7 +170,7 @@ class Turn:
             program,
             tools=names,
             capabilities={
-                "prefetch": {"reads": list(reads), "tools": list(names)},
+                "prefetch": prefetch_config(reads, names),
                 **(reach.start_run() if reach else {}),
             },
             keep=keep,

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from ...capability import DATA
 from ...errors import ProgramError
 from ...json_size import take_beginning, weigh
 from ...limits import format_bytes
@@ -37,7 +38,7 @@ _LOOKED_AT = 1_000
 
 
 class Data:
-    """A room of `reach.CapabilitySet`.
+    """The data of the notebook, for one turn.
 
     Args:
         inputs: what the program gets.
@@ -46,7 +47,8 @@ class Data:
         notify: is told what of a tool's result did not go in.
     """
 
-    name = "data"
+    declaration = DATA
+    name = DATA.name
 
     def __init__(
         self,

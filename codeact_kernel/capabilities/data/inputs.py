@@ -8,9 +8,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ...capability import ERROR_NAMES, GUEST_NAMES, RESERVED_NAMES
 from ...errors import ProgramError, UserError
 from ...settings import Limits
-from ...tools import RESERVED, to_json
+from ...tools import to_json
 from ...tools.data_libraries import is_a
 from ...types import JSONValue
 from .columns import Column
@@ -21,7 +22,7 @@ __all__ = ["Input", "InputRequest", "left_out", "load_input", "parse_input_names
 
 _LOOKED_AT = 1_000
 """Values of each column that are tried before a table goes in."""
-_THERE = frozenset({"ToolDenied", "ToolError", "ToolFailed", "http_get", "http_get_async", "http_post"})
+_TAKEN = RESERVED_NAMES | ERROR_NAMES | GUEST_NAMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def validate_name(name: str, option: str) -> str:
         raise UserError(f"{option} {name[:60]}: not a name for a variable.")
     if unicodedata.normalize("NFKC", name) != name or name.startswith("__"):
         raise UserError(f"{option} {name}: a program would know that by another name: take a plain one.")
-    if name in RESERVED or name in _THERE or hasattr(builtins, name):
+    if name in _TAKEN or hasattr(builtins, name):
         raise UserError(f"{option} {name}: every program has something else of that name: take another one.")
     return name
 

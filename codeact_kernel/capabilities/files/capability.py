@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from ...access.mounts import FileMount, read_only_folders
+from ...capability import FILES
 from ...errors import ProgramError, UserError
 from ...import_guard import allow_writes_to
 from ...settings import Limits
@@ -64,7 +65,8 @@ class Files:
         UserError: two mounts are at one path, or a folder is not there any more.
     """
 
-    name = "files"
+    declaration = FILES
+    name = FILES.name
 
     def __init__(
         self,

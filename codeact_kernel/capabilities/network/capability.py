@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 
 from ...access import AllowedDomain
+from ...capability import NETWORK
 from ...errors import ProgramError
 from ...limits import HttpLimits
 from ...types import Handler, JSONObject, JSONValue
@@ -29,11 +30,10 @@ class Network:
 
     Attributes:
         tools: those that are not the person's, by name; `bind` stands for `Registry.validate` and `Registry.edited`.
-        names: what programs find in their namespace.
     """
 
-    name = "network"
-    names = ("http_get", "http_get_async", "http_post", "http_request")
+    declaration = NETWORK
+    name = NETWORK.name
 
     def __init__(
         self,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import get_args
 
+from ...capability import SHOW
 from ...errors import ProgramError
 from ...json_size import weigh
 from ...limits import ShowLimits, format_bytes
@@ -21,13 +22,14 @@ _KINDS: tuple[ShownKind, ...] = get_args(ShownKind)
 
 
 class Show:
-    """A room of `reach.CapabilitySet`: of one turn, however many programs it has.
+    """What the programs of one turn show, however many programs it has.
 
     Args:
         on_item: takes each item as it comes. Nothing in it is trusted, all of it is checked.
     """
 
-    name = "show"
+    declaration = SHOW
+    name = SHOW.name
     instructions = ""  # `show` stands in the rules, which are the same for every prompt
 
     def __init__(self, on_item: Callable[[DisplayItem], None], limits: ShowLimits) -> None:

@@ -103,10 +103,12 @@ class Names:
         functions: functions of the program that stand once, at its top, and take their arguments by name.
     """
 
-    def __init__(self, tree: ast.Module, reads: frozenset[str], tools: frozenset[str]) -> None:
+    def __init__(
+        self, tree: ast.Module, reads: frozenset[str], tools: frozenset[str], acting_names: frozenset[str]
+    ) -> None:
         bound = Counter(name for node in ast.walk(tree) for name in _bound(node))
         self.reads = frozenset(name for name in reads if name not in bound)
-        self.acts = (tools - self.reads) | {"call_tool_async", "observe", "open", "result", "sleep", "http_request"}
+        self.acts = (tools - self.reads) | acting_names
         self._call_tool = "call_tool" not in bound
         self.safe = frozenset(name for name in BUILTINS if name not in bound)
         self.functions = {

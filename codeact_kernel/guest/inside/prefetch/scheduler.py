@@ -20,7 +20,7 @@ from .. import awaited_tools, tool_calls
 from ..bootstrap import before_sleep
 from ..tool_calls import ToolDenied, ToolError, ToolFailed, named, prepare, submit, wait
 from .ast_tools import FEW, ONE
-from .program_facts import BUILTINS
+from .program_facts import BUILTINS, Names
 from .slicer import AHEAD, Shadows
 from .snapshots import Copies, Unfit, listed
 
@@ -32,20 +32,22 @@ _IN_VAIN = 3
 _COPIED, _COPIED_OF_ONE, _COPIED_IN_ALL = 200_000, 20_000, 2_000_000
 """Values that are copied for shadows: for one window, of one variable, and in a whole run. A text counts by its length,
 each hundred characters as one."""
-_HARMLESS = frozenset({"data.column", "data.text", "files.list", "files.read", "network.body", "program.next"})
-"""Services that change nothing."""
 
 _loops: dict[str, tuple[Shadows, Any]] = {}
 """The shadows of all loops that were compiled in this guest, by the places of the loops."""
 _reads: frozenset[str] = frozenset()
 _tools: frozenset[str] = frozenset()
+_acting_names: frozenset[str] = frozenset()
+_read_only_handlers: frozenset[str] = frozenset()
 _open: list["_Prefetch"] = []
 _left = 0
 
 
 def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
     """The tools whose calls may be made ahead, and all there are."""
-    global _reads, _tools, _left
+    global _reads, _tools, _left, _acting_names, _read_only_handlers
+    _acting_names = frozenset(told["acting_names"])
+    _read_only_handlers = frozenset(told["read_only_handlers"])
     _reads, _tools, _left = frozenset(told["reads"]), frozenset(told["tools"]), _COPIED_IN_ALL
     _open.clear()
     tool_calls.under_way.clear()
@@ -63,7 +65,8 @@ def rewritten(source: str, filename: str, *, again: bool = False) -> ast.Module:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            made = Shadows(_parsed(source, filename), filename, _reads, _tools)
+            tree = _parsed(source, filename)
+            made = Shadows(tree, filename, Names(tree, _reads, _tools, _acting_names))
             code = compile(ast.fix_missing_locations(made.text), "<codeact shadows>", "exec", dont_inherit=True)
             changed = ast.fix_missing_locations(made.tree)
             compile(changed, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
@@ -298,7 +301,7 @@ def taken(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
 
 def forget(name: str = "") -> None:
     """Something happens; if it may change what tools read, nothing more is handed out for the loops under way."""
-    if name in _reads or name in _HARMLESS:
+    if name in _reads or name in _read_only_handlers:
         return
     for calls in _open:
         calls.answers.clear()

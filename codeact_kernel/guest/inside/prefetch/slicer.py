@@ -36,8 +36,8 @@ class Shadows:
         names: what the shadows read.
     """
 
-    def __init__(self, tree: ast.Module, filename: str, reads: frozenset[str], tools: frozenset[str]) -> None:
-        self.facts = Names(tree, reads, tools)
+    def __init__(self, tree: ast.Module, filename: str, facts: Names) -> None:
+        self.facts = facts
         self.functions: dict[str, str] = {}
         self.covers: dict[str, set[str]] = {}
         self.text = ast.Module([], [])

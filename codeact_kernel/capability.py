@@ -1,0 +1,90 @@
+"""The capabilities of programs, declared once: what tools, preflight, the eager run and the guest need to know of them.
+
+To add a capability, declare it here, and write its host half in `capabilities/<name>/` and its guest half in
+`guest/inside/<name>`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "ACTING_NAMES",
+    "CALL_NAMES",
+    "CAPABILITIES",
+    "CHANGING_HANDLERS",
+    "DATA",
+    "EAGER_HANDLERS",
+    "ERROR_NAMES",
+    "FILES",
+    "GUEST_NAMES",
+    "NETWORK",
+    "NEXT_STATEMENTS",
+    "READ_ONLY_HANDLERS",
+    "RESERVED_NAMES",
+    "SHOW",
+    "CapabilityDeclaration",
+]
+
+CALL_NAMES = frozenset({"call_tool", "call_tool_async"})
+"""Functions that call any tool by its name."""
+ERROR_NAMES = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
+"""Exceptions that every program has."""
+NEXT_STATEMENTS = "program.next"
+"""The call with which the guest asks for the next statements of a program that is still being written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapabilityDeclaration:
+    """What one capability offers to programs.
+
+    Attributes:
+        name: of its folder, of its guest half and of its handlers: `files.read` is the handler `read` of `files`.
+        guest_names: functions that programs find in their namespace.
+        reserved_names: those of them that no tool may be called.
+        acting_names: those of them that change something, or reach something outside. Prefetch stops at them.
+        read_only: handlers that change nothing.
+        eager: read-only handlers that may be used while the program is still being written.
+        changing: handlers that change files, or hand values to the notebook.
+    """
+
+    name: str
+    guest_names: tuple[str, ...] = ()
+    reserved_names: tuple[str, ...] = ()
+    acting_names: tuple[str, ...] = ()
+    read_only: tuple[str, ...] = ()
+    eager: tuple[str, ...] = ()
+    changing: tuple[str, ...] = ()
+
+
+DATA = CapabilityDeclaration(name="data", read_only=("column", "text"), eager=("column", "text"), changing=("put",))
+FILES = CapabilityDeclaration(
+    name="files",
+    acting_names=("open",),
+    read_only=("list", "read"),
+    changing=("mkdir", "remove", "rename", "rmdir", "write"),
+)
+SHOW = CapabilityDeclaration(name="show", guest_names=("show",), reserved_names=("show",))
+NETWORK = CapabilityDeclaration(
+    name="network",
+    guest_names=("http_get", "http_get_async", "http_post", "http_request"),
+    reserved_names=("http_request",),
+    acting_names=("http_request",),
+    read_only=("body",),
+)
+CAPABILITIES = (DATA, FILES, SHOW, NETWORK)
+
+RESERVED_NAMES = CALL_NAMES | {"execute_code", "observe"}.union(
+    *(capability.reserved_names for capability in CAPABILITIES)
+)
+"""Names that no tool may have: every program has them, or they mean something else to a model."""
+GUEST_NAMES = frozenset(name for capability in CAPABILITIES for name in capability.guest_names)
+ACTING_NAMES = frozenset({"call_tool_async", "observe", "result", "sleep"}).union(
+    *(capability.acting_names for capability in CAPABILITIES)
+)
+"""Names whose call changes something, or lets time pass."""
+READ_ONLY_HANDLERS = frozenset(
+    {NEXT_STATEMENTS, *(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.read_only)}
+)
+EAGER_HANDLERS = frozenset(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.eager)
+CHANGING_HANDLERS = frozenset(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.changing)

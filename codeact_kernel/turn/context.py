@@ -1,0 +1,81 @@
+"""What all parts of one turn share."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..approval import ApprovalPolicy, Approver, Grants
+from ..capabilities.data import Input
+from ..capabilities.registry import CapabilitySet
+from ..events import Emit, Emitter
+from ..settings import Limits, Settings
+from ..tools import OnMain, Registry
+
+__all__ = ["TurnContext"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnContext:
+    """The surroundings of one turn. Made by `create`.
+
+    Attributes:
+        number: identifies the turn in its events and approval requests.
+        inputs: variables that the programs get.
+        capabilities: what the programs can use besides the tools.
+        approvals: decides about calls, and about programs where the user reviews them.
+        emit: takes the events of this turn.
+        on_main: runs a synchronous tool where such tools belong: in a notebook, on the kernel's main thread.
+    """
+
+    number: str
+    settings: Settings
+    inputs: Sequence[Input]
+    tools: Registry
+    capabilities: CapabilitySet
+    approvals: ApprovalPolicy
+    emit: Emit
+    on_main: OnMain
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        settings: Settings,
+        tools: Registry,
+        approver: Approver,
+        grants: Grants,
+        emit: Emit,
+        on_main: OnMain,
+        inputs: Sequence[Input] = (),
+        outputs: Sequence[str] = (),
+    ) -> TurnContext:
+        """Prepare a turn.
+
+        Args:
+            approver: is asked about calls that need approval.
+            grants: what the user allowed before. What they allow for longer than this turn is added.
+            inputs: variables that the programs get.
+            outputs: names that the programs have to assign, for the result's `outputs`.
+
+        Raises:
+            UserError: if a mount does not exist any more, or two mounts have the same path.
+        """
+        number = uuid.uuid4().hex
+        emit = Emitter(number, emit)
+        return cls(
+            number=number,
+            settings=settings,
+            inputs=inputs,
+            tools=tools,
+            capabilities=CapabilitySet(settings, inputs, outputs, emit),
+            approvals=ApprovalPolicy(approver, grants, settings.limits),
+            emit=emit,
+            on_main=on_main,
+        )
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of `settings`."""
+        return self.settings.limits

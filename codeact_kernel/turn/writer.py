@@ -1,0 +1,129 @@
+"""Ask the model for its next program, and read the program out of the answer while it streams."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from ..errors import ModelError
+from ..events import ModelRequested, Notice, ProgramDelta, ProgramReady, ProgramWithdrawn, TextDelta
+from ..model.answer_parser import AnswerParser, Extracted, Piece
+from ..model.base import Message, ModelClient
+from . import prompt
+from .context import TurnContext
+from .eager import EagerRun
+from .program_checker import ProgramChecker
+from .recorder import TurnRecorder
+
+__all__ = ["Answer", "Program", "ProgramWriter", "Unusable", "Words"]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The model answered in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unusable:
+    """The answer held a program that cannot be used. `problem` says why, in a sentence for the model."""
+
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """The model wrote a program, or called a direct tool in a block that is nothing but the call."""
+
+    text: str
+
+
+Answer = Words | Unusable | Program
+
+
+@dataclass(slots=True)
+class ProgramWriter:
+    """Asks the model, once for each program of a turn."""
+
+    context: TurnContext
+    model: ModelClient
+    checker: ProgramChecker
+    recorder: TurnRecorder
+
+    async def write(self, messages: Sequence[Message], eager: EagerRun | None) -> Answer:
+        """Ask for the next program.
+
+        Args:
+            messages: the conversation so far.
+            eager: runs the program while it is written.
+
+        Raises:
+            ModelError: if the endpoint fails, or the model refuses the task.
+        """
+        finish, written, is_shown_as_program = await self._read(messages, eager)
+        written = self.checker.clean(written)
+        if written.problem and finish in ("content_filter", "refusal"):
+            raise ModelError(written.problem)
+        if written.problem:
+            return Unusable(written.problem)
+        if written.program is None:
+            if is_shown_as_program:
+                await self._withdraw(eager)
+            self.recorder.record_words(written.prose)
+            return Words(written.prose)
+        self.recorder.record_program(written.program, is_direct=self.checker.direct_call(written.program) is not None)
+        self.context.emit(ProgramReady(program=written.program, attempt=self.recorder.attempts))
+        if written.notice:
+            self.context.emit(Notice(text=written.notice))
+        return Program(written.program)
+
+    async def _read(self, messages: Sequence[Message], eager: EagerRun | None) -> tuple[str | None, Extracted, bool]:
+        """Read the stream to its end: why it ended, its program or words, and whether a program is shown for it."""
+        tools = {*self.checker.tools, *self.context.capabilities.tools}
+        shown = _Shown(AnswerParser(self.context.limits.program_bytes, tools))
+        finish = None
+        self.context.emit(ModelRequested(number=self.recorder.start_model_turn()))
+        with self.recorder.model_time.running(), self.recorder.counting(messages) as count:
+            functions = prompt.functions(self.checker.direct().values())
+            # A client by somebody else need not know functions.
+            answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
+            async with aclosing(answer) as stream:
+                async for delta in stream:
+                    count(delta)
+                    finish = delta.finish or finish
+                    for piece in shown.parser.feed(delta.text):
+                        await self._show(piece, eager)
+                        shown.note(piece)
+                    if shown.parser.done:
+                        break
+        return finish, shown.parser.finish(finish), shown.is_program
+
+    async def _show(self, piece: Piece, eager: EagerRun | None) -> None:
+        """Show a part of the answer, and feed a program to the eager run. A draft is taken back."""
+        match piece.kind:
+            case "withdrawn":
+                await self._withdraw(eager)
+            case "prose":
+                self.context.emit(TextDelta(text=piece.text))
+            case _:
+                self.context.emit(ProgramDelta(text=piece.text))
+                if eager is not None:
+                    eager.feed(piece.text)
+
+    async def _withdraw(self, eager: EagerRun | None) -> None:
+        if eager is not None:
+            await eager.discard()
+        self.context.emit(ProgramWithdrawn())
+
+
+@dataclass(slots=True)
+class _Shown:
+    """What is on the screen of an answer that is being read."""
+
+    parser: AnswerParser
+    is_program: bool = field(default=False)
+
+    def note(self, piece: Piece) -> None:
+        self.is_program = piece.kind == "program" or (self.is_program and piece.kind == "prose")
