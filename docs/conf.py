@@ -1,4 +1,4 @@
-"""How Sphinx makes the site. `scripts/docs` builds it."""
+"""Sphinx configuration of the site that `scripts/docs` builds."""
 
 import os
 import re
@@ -22,8 +22,8 @@ version = release = codeact_kernel.__version__
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
 exclude_patterns = ["**/.ipynb_checkpoints"]
 
-# The build runs the examples, so a site is the proof that they work. It runs them in a copy: what it adds to a
-# notebook belongs to nobody.
+# The build runs the examples, so that a site proves that they work. It runs copies, so that the outputs do not get
+# into the repository.
 shutil.rmtree(HERE / "examples", ignore_errors=True)
 shutil.copytree(EXAMPLES, HERE / "examples", ignore=shutil.ignore_patterns(".*"))
 nb_execution_mode = "force"
@@ -31,17 +31,17 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 600
 nb_merge_streams = True
 
-# A site has to come out the same everywhere, and a build must cost nothing: the examples answer from their records,
-# whatever this machine's environment says, and no model of its own is looked for.
+# The site must be the same everywhere, and a build must cost nothing. The examples answer from their records,
+# whatever the environment contains, and no local model is used.
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CODEACT_"))]:
     if name != "CODEACT_CACHE":
         del os.environ[name]
-os.environ["OLLAMA_HOST"] = "http://127.0.0.1:9"  # the port on which nothing answers
+os.environ["OLLAMA_HOST"] = "http://127.0.0.1:9"  # nothing answers on this port
 
 myst_heading_anchors = 3
 
 napoleon_numpy_docstring = False
-napoleon_use_ivar = True  # else `Attributes:` and the fields of a dataclass would be two descriptions of one thing
+napoleon_use_ivar = True  # otherwise `Attributes:` and the fields of a dataclass describe the same thing twice
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True}
 autodoc_preserve_defaults = True
@@ -66,16 +66,16 @@ html_theme_options = {
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
 
-suppress_warnings = ["mystnb.unknown_mime_type"]  # a chart is there for notebooks; this site has its picture
-nb_ipywidgets_js = {}  # nothing is loaded from elsewhere, and the examples are kept as static HTML
+suppress_warnings = ["mystnb.unknown_mime_type"]  # charts are for notebooks; the site uses their pictures
+nb_ipywidgets_js = {}  # load nothing from elsewhere; the examples are static HTML
 
 
-def to_the_copies(app: Sphinx, page: str, source: list[str]) -> None:
-    """A link to an example leads to its file in the repository, and to its page on the site."""
+def link_example_copies(app: Sphinx, page: str, source: list[str]) -> None:
+    """Change links to the files of examples into links to their pages on the site."""
     source[0] = re.sub(r"\]\(\.\./examples/", "](examples/", source[0])
 
 
 def setup(app: Sphinx) -> None:
-    app.add_lexer("prompt", TextLexer)  # cells of the CodeAct kernel that are no Python
+    app.add_lexer("prompt", TextLexer)  # prompts of the CodeAct kernel
     app.add_lexer("python", type(get_lexer_by_name("ipython3")))  # Python blocks are cells: some begin with a magic
-    app.connect("source-read", to_the_copies)
+    app.connect("source-read", link_example_copies)

@@ -1,4 +1,4 @@
-"""Write what the code knows into the pages: docs/modules.md, the tables of docs/configuration.md and docs/sandbox.md.
+"""Write the generated parts of the pages: docs/modules.md, the tables of docs/configuration.md and docs/sandbox.md.
 
 python scripts/generated_pages.py
 """
@@ -20,16 +20,16 @@ COLUMNS = 5
 
 
 def modules_page() -> str:
-    """All of docs/modules.md."""
+    """Return the whole of docs/modules.md."""
     tops = [name for name in modules() if "." not in name]
     below = [name for name in modules() if "." in name and not name.startswith("encodings.")]
     rows = [tops[start : start + COLUMNS] for start in range(0, len(tops), COLUMNS)]
     table = "\n".join("| " + " | ".join([*row, *[""] * (COLUMNS - len(row))]) + " |" for row in rows)
     return f"""# What a program can import
 
-The guest is CPython 3.14 for WASI. Its own modules and the standard library that we pack for it give **{len(tops)}**
-top-level modules; each was imported in the real guest when the pack was built. Nothing else can be imported: there is
-no pip, no numpy, no pandas. (This page is written by `scripts/generated_pages.py`.)
+The guest is CPython 3.14 for WASI. Its own modules and the packed standard library are **{len(tops)}** top-level
+modules; each was imported in the real guest when the pack was built. Nothing else can be imported: the guest has no
+pip, no numpy and no pandas. (`scripts/generated_pages.py` writes this page.)
 
 |{" |" * COLUMNS}
 |{" --- |" * COLUMNS}
@@ -37,19 +37,18 @@ no pip, no numpy, no pandas. (This page is written by `scripts/generated_pages.p
 
 Below them, {len(below)} submodules (and the encodings): {", ".join(f"`{name}`" for name in below)}.
 
-Not to be had, because the guest has no operating system under it: threads and processes, sockets, `ssl`, `ctypes`,
-`bz2`, `lzma`, `curses`, `tkinter`. `ThreadPoolExecutor` and `threading.Thread` work without threads: calls of tools go
-off together, and other functions run from beginning to end, one after another. What waits for another thread is an
-error.
+The guest has no operating system, so these are missing: threads, processes, sockets, `ssl`, `ctypes`, `bz2`, `lzma`,
+`curses`, `tkinter`. `ThreadPoolExecutor` and `threading.Thread` work without threads: calls of tools run in parallel,
+and other functions run from beginning to end, one after another. Waiting for another thread is an error.
 """
 
 
 def configuration_page(text: str) -> str:
-    """docs/configuration.md, with its tables as they have to be."""
+    """Return docs/configuration.md with its tables up to date."""
     rows = "\n".join(f"| {number} | {place} | {what} |" for number, (place, what) in enumerate(PLACES, 1))
-    text = _between(text, "places", f"| | place | where |\n| --- | --- | --- |\n{rows}")
+    text = _between(text, "places", f"| | place | where to set it |\n| --- | --- | --- |\n{rows}")
     rows = "\n".join(_row(option) for option in OPTIONS.values())
-    head = "| key | what it is | a value is | default | in a cell |\n| --- | --- | --- | --- | --- |"
+    head = "| key | meaning | value | default | in a cell |\n| --- | --- | --- | --- | --- |"
     return _between(text, "options", f"{head}\n{rows}")
 
 
@@ -62,7 +61,7 @@ def _row(option: Option) -> str:
 
 
 def sandbox_page(text: str) -> str:
-    """docs/sandbox.md, with its table of limits as it has to be."""
+    """Return docs/sandbox.md with its table of limits up to date."""
     told = {"": _told(settings, "Limits")}
     told |= {"output.": _told(limits, "OutputLimits"), "show.": _told(limits, "ShowLimits")}
     told |= {"http.": _told(limits, "HttpLimits")}
@@ -73,14 +72,14 @@ def sandbox_page(text: str) -> str:
                 default, name = "", f"{name}`: the option `{ELSEWHERE[name]}"
             elif f"{before}{name}" in NAMES:
                 default = _number(name, NAMES[f"{before}{name}"])
-            else:  # the rooms, which come next
+            else:  # groups of limits, which have rows of their own
                 continue
             rows.append(f"| `{before}{name}` | {default} | {words} |")
-    return _between(text, "limits", "| cap | default | of |\n| --- | --- | --- |\n" + "\n".join(rows))
+    return _between(text, "limits", "| limit | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows))
 
 
 def _told(module: object, name: str) -> dict[str, str]:
-    """What stands below each field of a class."""
+    """Return the docstring below each field of a class."""
     (found,) = [node for node in ast.parse(inspect.getsource(module)).body if getattr(node, "name", "") == name]
     pairs = zip(found.body, [*found.body[1:], None], strict=True)
     return {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import json
 import re
 from pathlib import Path
@@ -21,7 +22,7 @@ def test_what_the_pages_have_from_the_code_is_what_the_code_says():
     sandbox = (ROOT / "docs" / "sandbox.md").read_text(encoding="utf-8")
     assert sandbox == module.sandbox_page(sandbox), again
     caps = sandbox.partition("<!-- limits:")[2].partition("<!-- end of limits")[0].splitlines()[4:]
-    assert [row for row in caps if row and not row.split("|")[3].strip()] == [], "a cap without a word about it"
+    assert [row for row in caps if row and not row.split("|")[3].strip()] == [], "a limit without a description"
 
 
 def test_the_page_of_attempts_is_that_of_the_last_run_and_nothing_got_out():
@@ -37,14 +38,17 @@ def test_the_page_of_attempts_is_that_of_the_last_run_and_nothing_got_out():
     assert [one["id"] for one in attempts if not all(one["contained"].values())] == []
 
 
-def test_the_readme_lists_every_option_of_the_magic():
+def test_the_page_of_commands_lists_every_option_of_the_magic_every_command_and_every_option_of_a_tool():
     from codeact.help import VERB_NAMES
     from codeact.magics import CodeAct
 
+    from codeact_kernel import tool
+
     options = {flag for action in CodeAct.codeact.parser._actions for flag in action.option_strings}
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert [option for option in options - {"-h", "--help"} if f"`{option}" not in text] == []
     assert [verb for verb in VERB_NAMES if f"`%codeact {verb}" not in text] == []
+    assert [name for name in inspect.signature(tool).parameters if name != "function" and f"`{name}=" not in text] == []
 
 
 def test_the_help_names_every_verb_that_there_is():

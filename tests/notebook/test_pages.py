@@ -1,4 +1,4 @@
-"""Every code block of the README and of the documentation, run as a reader would run it."""
+"""Run every code block of the README and of the documentation as a reader would run it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-import nbformat
 import pytest
 from packaging.requirements import Requirement
 from traitlets.config import PyFileConfigLoader
@@ -29,16 +28,19 @@ ROOT = Path(__file__).parents[2]
 PAGES = ["README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"python", "prompt", "bash", "toml", "text", "{eval-rst}", "{toctree}"}
 
-# What a model writes to the prompts of the pages, where the page does not show it.
+# What the model writes for prompts of the pages that do not show a program.
 PROGRAMS = {
-    "Users 1 and 2: which one spent the most, and how much? Show a table of totals per user.": "[{'user': u, 'total': sum(o['qty'] * o['unit_price'] for o in get_orders(user_id=u))} for u in (1, 2)]",
-    "Which user spent the most?": "max(range(1, 3), key=lambda user: len(get_orders(user_id=user)))",
+    "How much did each customer spend? Show rows with customer and total, the largest first.": "[{'customer': name, 'total': sum(line['qty'] * line['unit_price'] for line in get_orders(customer=name))} for name in list_customers()]",
+    "The total amount per region.": "totals = [{'region': region, 'total': part['amount'].sum()} for region, part in orders.group_by('region').items()]",
     "Send a voucher of 10 percent to the customer who spent the most.": 'send_voucher(customer="Alice", percent=10)',
 }
-ASKING = ("README.md", *(f"docs/{name}.md" for name in ("start", "data", "access", "showing", "together")))
-"""Pages whose prompts an endpoint answers; the others bring answers of their own."""
-EXTERNAL = ("ollama", "llama-server", "vllm")  # programs of others, which these pages only name
-SERVERS = ("jupyter lab",)  # they do not end
+ASKING = (
+    "README.md",
+    *(f"docs/{name}.md" for name in ("start", "database", "recipes", "data", "access", "showing", "together")),
+)
+"""Pages whose prompts an endpoint answers; the other pages bring their own answers."""
+EXTERNAL = ("ollama", "llama-server", "vllm")  # foreign programs, which the pages only mention
+SERVERS = ("jupyter lab",)  # these commands do not end
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def blocks(page: str) -> list[Block]:
 
 
 class Answering(FakeEndpoint):
-    """An endpoint that knows the prompts of the pages, also of those that show the program below the prompt."""
+    """An endpoint that answers the prompts of a page, also with the programs that the page shows below them."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -98,11 +100,8 @@ def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path):
     notebook = Notebook(tmp_path, **home(tmp_path, answering))
     try:
         notebook.do("%load_ext codeact")
-        if page == "docs/start.md":  # which is written for the CodeAct kernel
+        if page == "docs/start.md":  # this page is written for the CodeAct kernel
             notebook.do("%codeact kernel marker\nfrom codeact import tool")
-        if page == "README.md":  # it runs a notebook of the reader's
-            cells = [nbformat.v4.new_code_cell("'a notebook of yours'")]
-            nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "notebook.ipynb")
         for block in blocks(page):
             if block.language in ("python", "prompt"):
                 run_cell(notebook, block, tmp_path)
@@ -123,7 +122,7 @@ def home(folder: Path, answering: Answering) -> dict[str, str]:
 
 
 def run_cell(notebook: Notebook, block: Block, folder: Path) -> None:
-    if block.text.startswith("c = get_config()"):  # a configuration file, and no cell
+    if block.text.startswith("c = get_config()"):  # a configuration file instead of a cell
         (folder / "ipython_config.py").write_text(block.text)
         parse_layer("the page", PyFileConfigLoader("ipython_config.py", path=str(folder)).load_config()["CodeAct"])
         return
