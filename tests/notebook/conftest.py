@@ -155,7 +155,7 @@ class Notebook:
     def script(self, *answers: str) -> None:
         """From now on a scripted model gives these answers."""
         self.do(
-            f"import codeact as _c\nget_ipython()._codeact.door.session.model = _c.ScriptedModel({list(answers)!r})\n"
+            f"import codeact as _c\nget_ipython()._codeact.frontend.session.model = _c.ScriptedModel({list(answers)!r})\n"
         )
 
     def do(self, code: str) -> Cell:
@@ -174,7 +174,7 @@ class Notebook:
     @property
     def asked(self) -> list[list[str]]:
         """The texts of the messages of each question that the scripted model was asked."""
-        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact.door.session.model.asked]")
+        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact.frontend.session.model.asked]")
 
     def workers(self) -> set[int]:
         """The process ids of the kernel's sandboxes, without the copies of themselves in which programs run."""
@@ -281,9 +281,9 @@ def nb(kernel: Notebook) -> Notebook:
         "%load_ext codeact\n"
         "from codeact_kernel.tools import default_registry as _registry\n"
         "_registry.clear()\n"
-        "_m = get_ipython()._codeact.door\n"
+        "_m = get_ipython()._codeact.frontend\n"
         "_m.session.grants.revoke(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
-        "get_ipython()._codeact.said.clear()\n"
+        "get_ipython()._codeact.notebook_values.clear()\n"
         "%config CodeAct.approval_ui = 'stdin'\n"
     )
     return kernel
