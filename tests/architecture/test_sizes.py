@@ -110,6 +110,24 @@ def test_no_modules_import_each_other_in_a_circle():
         visit(module, ())
 
 
+def test_the_extension_has_no_circle_through_late_imports_either():
+    """Imports inside functions and for types count, too: no part of the notebook's half knows who uses it."""
+    names = [name for name in NAMES if name.startswith("extension/codeact/") and not name.endswith("__init__.py")]
+    edges = {
+        Path(name).stem: {
+            node.module or alias.name
+            for node in ast.walk(tree(name))
+            if isinstance(node, ast.ImportFrom) and node.level
+            for alias in node.names
+        }
+        for name in names
+    }
+    assert "commands" in edges["magics"]
+    while leaves := {module for module, targets in edges.items() if not targets & set(edges)}:
+        edges = {module: targets for module, targets in edges.items() if module not in leaves}
+    assert edges == {}
+
+
 def module_of(name: str) -> str:
     parts = list(Path(name).with_suffix("").parts)
     parts = parts[1:] if parts[0] == "extension" else parts

@@ -37,7 +37,6 @@ FLAGS = [
 SETUP = """
 import codeact, time, asyncio, os
 from codeact import tool, progress, ScriptedModel
-_frontend = get_ipython()._codeact.frontend
 
 class Slowly:
     \"\"\"A model that writes as fast as somebody reads.\"\"\"

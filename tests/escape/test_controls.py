@@ -194,7 +194,7 @@ async def test_without_a_person_everything_runs_that_asks_for_one(kernel, monkey
     await kernel.turn(program, approver=AutoApprove())
     assert kernel.ran == [("destroy", "raw"), ("destroy", "plain")]
     kernel.ran.clear()
-    monkeypatch.setattr("codeact_kernel.turn.calls.needs_person", lambda *facts: False)
+    monkeypatch.setattr("codeact_kernel.turn.calls.requires_approval", lambda *facts: False)
     await kernel.turn(program)
     assert kernel.ran == [("destroy", "raw"), ("destroy", "plain")]
 

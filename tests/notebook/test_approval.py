@@ -203,7 +203,7 @@ def test_what_was_allowed_is_listed_and_can_be_revoked(gated):
     gated.ask("drop(table='a')", answers=["s"])
     assert "drop: for this session" in gated.do("%codeact approvals").stdout
     gated.do(DROP.replace("dropped.append(table)", "dropped.append(table + '!')"))
-    assert "has changed since: it asks again" in gated.do("%codeact approvals").stdout
+    assert "has changed since, so it asks again" in gated.do("%codeact approvals").stdout
     assert "Revoked 1 permission." in gated.do("%codeact approvals revoke drop").stdout
     assert "nothing to revoke" in gated.do("%codeact approvals revoke all").stdout
     assert "Nothing is remembered" in gated.do("%codeact approvals").stdout

@@ -114,7 +114,7 @@ def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
 
 
 def test_stop_while_the_model_writes(nb):
-    nb.do(SETUP + "get_ipython()._codeact.frontend.session.model = Waiting()")
+    nb.do(SETUP + "import codeact; codeact.use(Waiting())")
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), "half = 1")
     assert_stopped(nb, cell, queued)
     assert "half = 1" in cell.text

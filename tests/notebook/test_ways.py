@@ -95,17 +95,17 @@ def test_a_reload_of_the_extension_keeps_all_that_was_chosen(nb):
     nb.do(
         "%config CodeAct.review = True\n%config CodeAct.timeout = 7\nimport codeact\n"
         "codeact.use(codeact.ScriptedModel(['hi'], name='mine'))\n"
-        "_d = get_ipython()._codeact.frontend; _d.session.grants.session.add(('send', '1'))"
     )
+    nb.allow_for_session("send", "1")
     for cell in ("%reload_ext codeact", "%reload_ext codeact", "%unload_ext codeact\n%load_ext codeact"):
         nb.do(cell)
         chosen = {line.split()[0]: line.split()[1:] for line in nb.do("%codeact config").stdout.splitlines() if line}
         assert (chosen["review"], chosen["timeout"]) == (["true", "the", "notebook"], ["7", "the", "notebook"])
     assert "mine" in nb.do("%codeact model").stdout
-    assert nb.get("sorted(get_ipython()._codeact.frontend.session.grants.session)") == [("send", "1")]
-    assert nb.get("list(get_ipython()._codeact.frontend.session.tools)") == ["send"]
+    assert nb.allowed_for_session == [("send", "1")]
+    assert nb.tools == ["send"]
     nb.do("%config CodeAct.review = None\n%reload_ext codeact")
-    assert "review" not in nb.get("get_ipython()._codeact.notebook_values")
+    assert "review" not in nb.options
 
 
 def test_the_debugger_opens_the_frame_in_which_a_tool_raised(nb):
