@@ -7,7 +7,7 @@ import re
 import string
 
 import pytest
-from codeact.config_traits import flags_of, parse_options
+from codeact.config_traits import list_flags, parse_options
 from codeact.magics import CodeAct
 from codeact.prompt_cells import PromptCell, find_late_prompt, find_option, is_like_prose, is_prose, parse
 from hypothesis import given, settings
@@ -48,11 +48,11 @@ def test_a_cell_that_begins_with_the_marker_is_a_prompt_with_its_options(cell, o
 
 
 PARSER = CodeAct.codeact.parser
-FLAGS = flags_of(PARSER)
+FLAGS = list_flags(PARSER)
 
 
 def _options(cell):
-    prompt = parse(cell, flags_of(PARSER, switches=True), FLAGS)
+    prompt = parse(cell, list_flags(PARSER, switches=True), FLAGS)
     return {name: value for name, value in vars(parse_options(PARSER, prompt.options)).items() if value}, prompt.text
 
 

@@ -136,7 +136,7 @@ class CardApprover:
         if call_key != (item.question.run, item.question.call.id):
             return
         if choice == "reject":
-            reason = plain(reason).strip()[:_MAX_REASON] or _denial_of(item.question)
+            reason = plain(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
             item.decision.set_result(Decision(choice="reject", by="person", reason=reason))
             return
         arguments, problem = read_edits(item.question, _texts(message.get("edits")))
@@ -167,7 +167,7 @@ def _with_problem(form: JSONObject, problem: str) -> JSONObject:
     return {**form, "problem": problem, "tries": cast("int", form.get("tries", 0)) + 1}
 
 
-def _denial_of(question: ApprovalRequest) -> str:
+def _denial_reason(question: ApprovalRequest) -> str:
     return f"the person denied {question.call.name}"
 
 
@@ -206,7 +206,7 @@ class StdinApprover:
             case "s" | "session":
                 return Decision(choice="allow_session", by="person")
             case "" | "n" | "no":
-                return Decision(choice="reject", by="person", reason=_denial_of(question))
+                return Decision(choice="reject", by="person", reason=_denial_reason(question))
             case _:
                 return Decision(choice="reject", by="person", reason=plain(answer)[:_MAX_REASON])
 

@@ -19,7 +19,7 @@ from traitlets.config.loader import LazyConfigValue
 from codeact_kernel.configuration import OPTIONS, Layer, Option, parse_layer, require_known, truncate_for_error
 from codeact_kernel.errors import UserError
 
-__all__ = ["ConfigTraits", "add_cell_options", "flags_of", "layer_of_cell", "parse_options", "read_configuration"]
+__all__ = ["ConfigTraits", "add_cell_options", "list_flags", "make_cell_layer", "parse_options", "read_configuration"]
 
 
 class OptionTrait(traitlets.TraitType[Any, Any]):
@@ -70,7 +70,7 @@ def add_cell_options(function: Any) -> Any:
     return function
 
 
-def flags_of(parser: ArgumentParser, *, switches: bool = False) -> Sequence[str]:
+def list_flags(parser: ArgumentParser, *, switches: bool = False) -> Sequence[str]:
     """Return the options that start with two dashes; with `switches`, only those that take no value."""
     flags = [flag for action in parser._actions for flag in action.option_strings if not switches or action.nargs == 0]
     return [flag for flag in flags if flag.startswith("--")]
@@ -100,7 +100,7 @@ def parse_options(parser: ArgumentParser, line: str) -> Namespace:
             )
         return parser.parse_args(argv) if left else options
     except UsageError:
-        flags = flags_of(parser)
+        flags = list_flags(parser)
         for word in argv:
             flag = word.partition("=")[0]
             if flag.startswith("--") and not any(known.startswith(flag) for known in flags):
@@ -122,7 +122,7 @@ def _join_lists(words: Sequence[str]) -> list[str]:
     return argv
 
 
-def layer_of_cell(options: Namespace) -> Layer:
+def make_cell_layer(options: Namespace) -> Layer:
     """Collect the options that the cell sets.
 
     Raises:

@@ -34,7 +34,7 @@ from codeact_kernel.types import ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
-from .loop_thread import LoopThread, TurnThread
+from .loop_thread import LoopThread, TurnLauncher
 from .turn_runner import TurnAbandoned
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Frontend:
         self.resolved = options.resolved
         self.choose = options.choose
         self.thread = LoopThread()
-        self.turns = TurnThread(self.thread, getattr(shell, "kernel", None))
+        self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=state.grants if state else Grants(own_file()))
         self.session.model = state.model if state else None
         self.record: RecordedModel | None = state.record if state else None
@@ -248,7 +248,7 @@ class Frontend:
             "tool's own error."
         )
 
-    def cause_of(self, error: ProgramFailure) -> BaseException | None:
+    def find_cause(self, error: ProgramFailure) -> BaseException | None:
         """Return the error that a tool raised in the last turn, if it made the turn fail, so that `%debug` opens it."""
         raised = self.session.tools.last_error
         return raised if error.kind == "ToolFailed" and raised is not self._previous_tool_error else None

@@ -18,7 +18,7 @@ from codeact_kernel.errors import UserError
 from .shell_channel import ChannelUnsupported, MainThreadWaiter, ShellChannelFilter
 from .turn_runner import Turn, TurnDisplay, TurnRunner
 
-__all__ = ["LoopThread", "TurnThread"]
+__all__ = ["LoopThread", "TurnLauncher"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class LoopThread:
             loop.close()
 
 
-class TurnThread:
+class TurnLauncher:
     """Runs turns, one at a time, while the main thread serves them.
 
     Args:

@@ -37,7 +37,14 @@ from codeact_kernel.errors import ProgramError, UserError
 
 from .cell_hooks import CellHooks
 from .completion import Completion
-from .config_traits import ConfigTraits, add_cell_options, flags_of, layer_of_cell, parse_options, read_configuration
+from .config_traits import (
+    ConfigTraits,
+    add_cell_options,
+    list_flags,
+    make_cell_layer,
+    parse_options,
+    read_configuration,
+)
 from .prompt_cells import find_option
 
 if TYPE_CHECKING:
@@ -184,7 +191,7 @@ class CodeAct(ConfigTraits):
         if result is None:
             return
         if result.error is not None:
-            raise ProgramError(self.frontend.describe_failure(result.error)) from self.frontend.cause_of(result.error)
+            raise ProgramError(self.frontend.describe_failure(result.error)) from self.frontend.find_cause(result.error)
         self.frontend.bind_outputs(result, prompt.outputs)
 
     def _read_prompt(self, options: Namespace, text: str) -> CellPrompt:
@@ -192,7 +199,7 @@ class CodeAct(ConfigTraits):
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
             )
-        if flag := find_option(text, flags_of(self.codeact.parser)):
+        if flag := find_option(text, list_flags(self.codeact.parser)):
             raise UsageError(
                 f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
                 "hyphens in the first line, after %%codeact or >."
@@ -200,7 +207,7 @@ class CodeAct(ConfigTraits):
         from .frontend import CellPrompt  # as in `frontend`
 
         try:
-            chosen = self.resolved(layer_of_cell(options))
+            chosen = self.resolved(make_cell_layer(options))
             return CellPrompt(
                 text=text,
                 options=chosen,
@@ -257,10 +264,10 @@ def load(shell: InteractiveShell) -> None:
         resolved=magics.resolved,
         warm=magics.warm,
         own_kernel=magics.own_kernel,
-        switches=flags_of(parser, switches=True),
-        flags=flags_of(parser),
+        switches=list_flags(parser, switches=True),
+        flags=list_flags(parser),
     )
-    magics.completion = Completion(shell, magics.cells, flags_of(parser))
+    magics.completion = Completion(shell, magics.cells, list_flags(parser))
 
 
 def unload(shell: InteractiveShell) -> None:
