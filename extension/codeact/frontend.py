@@ -40,7 +40,7 @@ from .turn_runner import TurnAbandoned
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["CellPrompt", "Frontend", "FrontendState", "Options"]
+__all__ = ["Frontend", "FrontendState", "Options", "PromptRequest"]
 
 _BRACED = re.compile(r"\{([^\W\d]\w{0,99})\}")
 
@@ -58,7 +58,7 @@ class Options(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CellPrompt:
+class PromptRequest:
     """A prompt, with everything that its cell chose.
 
     Attributes:
@@ -97,6 +97,7 @@ class Frontend:
         state: the state of the frontend before `%reload_ext`.
 
     Attributes:
+        resolved, choose: the methods of `options`.
         session: the engine's session; it lives on `thread`.
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
@@ -137,7 +138,7 @@ class Frontend:
         """
         return self.resolved().settings
 
-    def ask(self, prompt: CellPrompt) -> TurnResult | None:
+    def ask(self, prompt: PromptRequest) -> TurnResult | None:
         """Run a turn, show it, and bind its result to `_codeact`. A turn that was stopped has a result as well.
 
         Returns:
@@ -295,14 +296,14 @@ class Frontend:
         finally:
             self.thread.close()
 
-    def _add_notices(self, prompt: CellPrompt, output: CellOutput) -> None:
+    def _add_notices(self, prompt: PromptRequest, output: CellOutput) -> None:
         """Show each notice about this prompt, unless the notebook has shown it before."""
         for notice in self._notices(prompt):
             if notice not in self.shown_notices:
                 self.shown_notices.add(notice)
                 output.transcript.notices.append(notice)
 
-    def _notices(self, prompt: CellPrompt) -> Iterable[str]:
+    def _notices(self, prompt: PromptRequest) -> Iterable[str]:
         given = [item.name for item in prompt.inputs]
         if prompt.options.refused:
             settings = ", ".join(map(one_line, prompt.options.refused))

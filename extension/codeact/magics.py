@@ -50,7 +50,7 @@ from .prompt_cells import find_option
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .frontend import CellPrompt, Frontend, FrontendState
+    from .frontend import Frontend, FrontendState, PromptRequest
 
 __all__ = ["CodeAct", "get_extension", "load", "unload"]
 
@@ -194,7 +194,7 @@ class CodeAct(ConfigTraits):
             raise ProgramError(self.frontend.describe_failure(result.error)) from self.frontend.find_cause(result.error)
         self.frontend.bind_outputs(result, prompt.outputs)
 
-    def _read_prompt(self, options: Namespace, text: str) -> CellPrompt:
+    def _read_prompt(self, options: Namespace, text: str) -> PromptRequest:
         if not text:
             raise UsageError(
                 "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
@@ -204,11 +204,11 @@ class CodeAct(ConfigTraits):
                 f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
                 "hyphens in the first line, after %%codeact or >."
             )
-        from .frontend import CellPrompt  # as in `frontend`
+        from .frontend import PromptRequest  # as in `frontend`
 
         try:
             chosen = self.resolved(make_cell_layer(options))
-            return CellPrompt(
+            return PromptRequest(
                 text=text,
                 options=chosen,
                 outputs=self.frontend.parse_outputs(options.outputs or []),
