@@ -227,6 +227,8 @@ class CodeAct(ConfigTraits):
 
         name, _, argument = line.strip().partition(" ")
         name, argument = name or "help", argument.strip()
+        if name == "help":
+            argument = ""  # `%codeact help status` shows the help, too, and no error
         if name not in COMMANDS:
             try:
                 require_known(name, COMMANDS, "%codeact")
