@@ -39,7 +39,7 @@ def test_the_page_of_attempts_is_that_of_the_last_run_and_nothing_got_out():
 
 
 def test_the_page_of_commands_lists_every_option_of_the_magic_every_command_and_every_option_of_a_tool():
-    from codeact.help import VERB_NAMES
+    from codeact.commands import COMMANDS
     from codeact.magics import CodeAct
 
     from codeact_kernel import tool
@@ -47,15 +47,8 @@ def test_the_page_of_commands_lists_every_option_of_the_magic_every_command_and_
     options = {flag for action in CodeAct.codeact.parser._actions for flag in action.option_strings}
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     assert [option for option in options - {"-h", "--help"} if f"`{option}" not in text] == []
-    assert [verb for verb in VERB_NAMES if f"`%codeact {verb}" not in text] == []
+    assert [command for command in COMMANDS if f"`%codeact {command}" not in text] == []
     assert [name for name in inspect.signature(tool).parameters if name != "function" and f"`{name}=" not in text] == []
-
-
-def test_the_help_names_every_verb_that_there_is():
-    from codeact.commands import VERBS
-    from codeact.help import VERB_NAMES
-
-    assert set(VERB_NAMES) == {*VERBS, "help"}
 
 
 def test_links_between_the_pages_lead_somewhere():

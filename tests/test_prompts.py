@@ -7,9 +7,9 @@ import re
 import string
 
 import pytest
-from codeact.config_traits import flags_of, parsed
+from codeact.config_traits import list_flags, parse_options
 from codeact.magics import CodeAct
-from codeact.prompt_cells import PromptCell, find_late_prompt, find_option, is_prose, read, words_of_prose
+from codeact.prompt_cells import PromptCell, find_late_prompt, find_option, is_like_prose, is_prose, parse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
@@ -44,16 +44,16 @@ SWITCHES = ("--review", "--dry-run", "--quiet")
     ],
 )
 def test_a_cell_that_begins_with_the_marker_is_a_prompt_with_its_options(cell, options, text):
-    assert read(cell, SWITCHES) == PromptCell(options, text)
+    assert parse(cell, SWITCHES) == PromptCell(options, text)
 
 
 PARSER = CodeAct.codeact.parser
-FLAGS = flags_of(PARSER)
+FLAGS = list_flags(PARSER)
 
 
 def _options(cell):
-    prompt = read(cell, flags_of(PARSER, switches=True), FLAGS)
-    return {name: value for name, value in vars(parsed(PARSER, prompt.options)).items() if value}, prompt.text
+    prompt = parse(cell, list_flags(PARSER, switches=True), FLAGS)
+    return {name: value for name, value in vars(parse_options(PARSER, prompt.options)).items() if value}, prompt.text
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_prompt_that_begins_with_an_option_is_told_from_any_other(text, flag):
     "cell", ["", "x > 1", ">>> x", ">= 3", ">x", "# > no", "'> no'", "%%time\n> no", "print('> x')\n> x"]
 )
 def test_any_other_cell_is_none(cell):
-    assert read(cell, SWITCHES) is None
+    assert parse(cell, SWITCHES) is None
 
 
 @pytest.mark.parametrize(
@@ -215,7 +215,7 @@ def test_with_auto_no_python_with_one_mistake_is_a_prompt(cell, data):
     ],
 )
 def test_a_hint_is_for_words(cell, prose):
-    assert words_of_prose(cell) is prose
+    assert is_like_prose(cell) is prose
 
 
 @pytest.mark.parametrize(

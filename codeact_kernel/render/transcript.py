@@ -246,7 +246,7 @@ def _end(result: TurnResult) -> str:
     if result.stopped:
         return "stopped"
     denied = result.error.kind == "ToolDenied" and any(not record.decision.allowed for record in result.calls)
-    return "denied" if denied or result.error.kind == "Rejected" else "failed"
+    return "denied" if denied or result.error.kind == "Refused" else "failed"
 
 
 def _bounded(text: str) -> str:

@@ -1,6 +1,6 @@
-"""CodeAct in a notebook: `%load_ext codeact`, then mark functions with `@tool` and ask in a `%%codeact` cell.
+"""CodeAct in a notebook: run `%load_ext codeact`, mark functions with `@tool`, and ask in a `%%codeact` cell.
 
-Loading the extension is light: what is heavy comes when it is asked for (PEP 562).
+Importing this package is quick, because its names import the engine only when they are used (PEP 562).
 """
 
 from __future__ import annotations
@@ -17,45 +17,48 @@ if TYPE_CHECKING:
 
 __all__ = ["ScriptedModel", "load_ipython_extension", "progress", "tool", "unload_ipython_extension", "use"]
 
-_OF_THE_ENGINE = frozenset({"ScriptedModel", "progress", "tool"})
+_ENGINE_NAMES = frozenset({"ScriptedModel", "progress", "tool"})
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
-    """`%load_ext codeact`: the magics, and a sandbox that warms up in the background."""
+    """Load the extension, as `%load_ext codeact` does: register the magics and the hooks for cells."""
     _guard_imports()
-    from .magics import load  # IPython is there only when somebody loads the extension
+    from .magics import load  # needs IPython, which is not installed everywhere `tool` is used
 
     load(shell)
 
 
 def use(model: ModelClient | None) -> None:
-    """Let the cells that follow ask `model`, for example a `ScriptedModel`; `None` goes back to the configured one.
+    """Send the prompts of the following cells to `model`, for example to a `ScriptedModel`.
+
+    Args:
+        model: the model, or `None` to go back to the configured model.
 
     Raises:
-        UserError: the extension is not loaded.
+        UserError: if the extension is not loaded.
     """
     from IPython.core.getipython import get_ipython  # as above
 
-    from .magics import of
+    from .magics import get_extension
 
-    of(get_ipython()).door.session.model = model
+    get_extension(get_ipython()).frontend.session.model = model
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
-    """`%unload_ext codeact`: kills the sandboxes; the tools stay marked."""
+    """Unload the extension, as `%unload_ext codeact` does: kill the sandboxes. Tools stay marked."""
     from .magics import unload
 
     unload(shell)
 
 
 def _guard_imports() -> None:
-    """Keep the working folder out of what we import from here on. It is on the path of an ordinary Python kernel."""
-    path, working = list(sys.path), os.path.realpath(os.curdir)
-    # The guard itself must not come from there: until it is in place the working folder is not on the path at all.
-    sys.path[:] = [entry for entry in path if os.path.isabs(entry) and os.path.realpath(entry) != working]
+    """Keep later imports of ours away from the working folder, which is on the path of an ordinary Python kernel."""
+    path, working_folder = list(sys.path), os.path.realpath(os.curdir)
+    # The guard itself must not come from the working folder, so the folder leaves the path until the guard is there.
+    sys.path[:] = [entry for entry in path if os.path.isabs(entry) and os.path.realpath(entry) != working_folder]
     try:
         from codeact_kernel import import_guard
-    except ModuleNotFoundError:  # installed in the very folder in which the notebook is
+    except ModuleNotFoundError:  # the package is installed in the notebook's own folder
         sys.path[:] = path
         from codeact_kernel import import_guard
     finally:
@@ -64,7 +67,7 @@ def _guard_imports() -> None:
 
 
 def __getattr__(name: str) -> object:
-    if name in _OF_THE_ENGINE:
+    if name in _ENGINE_NAMES:
         import codeact_kernel
 
         return getattr(codeact_kernel, name)

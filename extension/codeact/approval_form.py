@@ -1,6 +1,6 @@
-"""The form in which a person sees a call, and may change its arguments: fields of text that go out and come back.
+"""The approval form: it shows the user a call, and lets the user edit the arguments.
 
-Text is all that crosses: a number that JavaScript would round, or a hidden character, is edited as what it is.
+Every field is sent and returned as text, so that JavaScript rounds no number and no character is hidden.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from codeact_kernel.render.shared import call_text
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import JSONObject, JSONValue
 
-__all__ = ["edited", "form_of"]
+__all__ = ["make_form", "read_edits"]
 
 _LONG = 600
-"""Characters of a field that can be seen at a glance; a longer one has to be opened first, as has every one that the
-page finds it cannot show whole."""
+"""Maximum characters of a field that the user can see at a glance. A longer field has to be opened before the call can
+be allowed, and so has every field that the page cannot show whole."""
 _BRIEF = 90
-"""Characters of a call that the card shows in its row without folding it."""
+"""Maximum characters of a call that the card shows in its row unfolded."""
 _LIMITS = Limits()
 
 
-def form_of(question: ApprovalRequest) -> JSONObject:
-    """What the card shows of a call that waits for a decision."""
+def make_form(question: ApprovalRequest) -> JSONObject:
+    """Make the form that the card shows for a call that needs approval."""
     call = question.call
     fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
     whole = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
-    # The row shortens long arguments, so what it really shows is compared.
+    # The row shortens long arguments, so compare the call with the text that the row really shows.
     is_in_row = call_text(CallRow(call)) == whole and len(whole) <= _BRIEF
     return {
         "brief": is_in_row and not question.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
@@ -53,12 +53,20 @@ def form_of(question: ApprovalRequest) -> JSONObject:
     }
 
 
-def edited(question: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
-    """The arguments after the person's edits, `None` where nothing was changed; and why they cannot be used, or ""."""
+def read_edits(question: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
+    """Apply the user's edits to the arguments of a call.
+
+    Args:
+        question: the request that the form shows.
+        texts: the texts of the edited fields, by the name of the argument.
+
+    Returns:
+        The new arguments, or `None` if nothing changed; and why they are not valid, or "".
+    """
     arguments = dict(question.call.arguments)
     for name, text in texts.items():
         if name not in arguments:
-            return None, f"{plain(name)} is no argument of this call."
+            return None, f"{plain(name)} is not an argument of this call."
         kind = _kind(name, arguments[name], question.schema)
         if text == _text(kind, arguments[name]):
             continue
@@ -98,17 +106,17 @@ def _kind(name: str, value: JSONValue, schema: JSONObject) -> str:
 
 
 def _choices(name: str, schema: JSONObject) -> list[JSONValue]:
-    """The texts that the argument can be, where it is one of a few."""
+    """Return the texts that the schema lists for an argument, or nothing if it lists no texts."""
     properties = schema.get("properties")
-    one = properties.get(name) if isinstance(properties, dict) else None
-    texts = one.get("enum") if isinstance(one, dict) else None
+    argument_schema = properties.get(name) if isinstance(properties, dict) else None
+    texts = argument_schema.get("enum") if isinstance(argument_schema, dict) else None
     return texts if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else []
 
 
 def _text(kind: str, value: JSONValue) -> str:
     if kind in ("text", "choice") and isinstance(value, str):
         return value
-    # ASCII, so that nothing in it can hide or reorder what stands around it.
+    # ASCII, so that no character can be hidden, or reorder the text around it.
     text = json.dumps(value, ensure_ascii=True)
     return text if kind != "json" or len(text) <= 80 else json.dumps(value, ensure_ascii=True, indent=1)
 
@@ -119,9 +127,9 @@ def _value(kind: str, text: str) -> JSONValue:
     try:
         value = loads(text.strip().encode(), limit=_LIMITS.arguments_bytes, depth=_LIMITS.depth)
     except (BridgeError, ValueError) as error:
-        why = f"JSON ({str(error).removeprefix('not JSON: ')})"
-        example = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, why)
-        raise ValueError(f"this has to be {example}.") from None
+        valid_json = f"JSON ({str(error).removeprefix('not JSON: ')})"
+        expected = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, valid_json)
+        raise ValueError(f"this has to be {expected}.") from None
     if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError("this has to be a number, for example 12.5.")
     if kind == "bool" and not isinstance(value, bool):

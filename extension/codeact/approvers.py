@@ -1,4 +1,4 @@
-"""Asking the person: on the card, if a page shows it; else with `input()`; and where nobody is, the answer is no."""
+"""Approvers that ask the user: on the card if a page shows it, else with `input()`. Without a user they deny."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from codeact_kernel.approval import ApprovalRequest, Approver, DenyAll, ReviewDecision
 from codeact_kernel.approval.request import digest_of
@@ -15,18 +15,19 @@ from codeact_kernel.render.escaping import arguments_text, escaped, has_hidden, 
 from codeact_kernel.render.lookalikes import find_lookalikes
 from codeact_kernel.types import ApprovalChoice, Decision, JSONObject
 
-from .approval_form import edited, form_of
+from .approval_form import make_form, read_edits
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 __all__ = ["CardApprover", "FallbackApprover", "StdinApprover", "has_user", "is_append_only", "is_captured"]
 
-_ONE_QUESTION = 1_000
-"""Characters of arguments that fit into the question's own line."""
-_ON_THE_CARD = 1 << 20
-"""Characters of open questions that a page is sent at once; the others follow as these are decided."""
-_REASON = 500
+_MAX_QUESTION = 1_000
+"""Maximum characters of arguments in the line of a question; longer arguments are printed before it."""
+_MAX_FORMS = 1 << 20
+"""Maximum characters of the forms that a page gets at once. The other forms follow as the user decides."""
+_MAX_REASON = 500
+_MAX_COMMENT = 4_000
 _LEFT_OPEN = "an earlier question of this cell was left open, so no other is asked: run the cell again"
 _CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
 
@@ -34,76 +35,77 @@ OnMain = Callable[[Callable[[], object]], Awaitable[object]]
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenForm:
     question: ApprovalRequest
     form: JSONObject
     size: int
-    decided: asyncio.Future[Decision]
+    decision: asyncio.Future[Decision]
 
 
 class CardApprover:
-    """Asks on the card. Everything here happens on the loop, but for reading `questions` and `program`.
+    """Asks on the card. Used on the loop; `open_forms` and `program` can be read from any thread.
 
     Args:
-        wake: called when there is something new to draw.
-        leave: ends the turn; called when it asks and the card is gone for good.
+        wake: wakes the main thread when there is something new to draw.
+        leave: ends the turn when it needs an approval after the card has gone.
 
     Attributes:
-        program: the one that is asked about, as the card shows it.
+        program: the program that waits for a review, as the card shows it.
     """
 
     def __init__(self, wake: Callable[[], None], leave: Callable[[], None]) -> None:
         self.program: JSONObject | None = None
         self._wake = wake
         self._leave = leave
-        self._forsaken = False
-        self._open: dict[str, _Open] = {}
-        self._verdict: asyncio.Future[ReviewDecision] | None = None
-        self._reviews = 0
-        self._exactly = ""
+        self._is_abandoned = False
+        self._waiting: dict[str, _OpenForm] = {}
+        self._review_decision: asyncio.Future[ReviewDecision] | None = None
+        self._review_count = 0
+        self._program_source = ""
 
     @property
-    def questions(self) -> list[JSONObject]:
-        """The calls that wait, as the card shows them."""
-        shown: list[JSONObject] = []
-        left = _ON_THE_CARD
-        for one in list(self._open.values()):
-            if shown and one.size > left:
+    def open_forms(self) -> list[JSONObject]:
+        """The calls that wait for a decision, as the card shows them."""
+        forms: list[JSONObject] = []
+        budget = _MAX_FORMS
+        for item in list(self._waiting.values()):
+            if forms and item.size > budget:
                 break
-            left -= one.size
-            shown.append(one.form)
-        return shown
+            budget -= item.size
+            forms.append(item.form)
+        return forms
 
     def abandon(self) -> None:
-        """The cell was run again: nobody sees the card any more."""
-        self._forsaken = True
-        if self._open or self.program is not None:
+        """Note that the card has gone, because the user ran the cell again."""
+        self._is_abandoned = True
+        if self._waiting or self.program is not None:
             self._leave()
 
     async def decide(self, question: ApprovalRequest) -> Decision:
-        if self._forsaken:
+        """Show the form of a call, and wait for the user's decision."""
+        if self._is_abandoned:
             self._leave()
-        form = form_of(question)
-        one = _Open(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
-        self._open[question.digest] = one
+        form = make_form(question)
+        item = _OpenForm(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
+        self._waiting[question.digest] = item
         self._wake()
         try:
-            return await one.decided
+            return await item.decision
         finally:
-            del self._open[question.digest]
+            del self._waiting[question.digest]
             self._wake()
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
-        if self._forsaken:
+        """Show a program, and wait for the user's decision."""
+        if self._is_abandoned:
             self._leave()
-        self._reviews += 1
-        self._exactly = program
-        self._verdict = asyncio.get_running_loop().create_future()
-        shown = digest_of(self._reviews, id(self), program, problem)
-        # Hidden characters are there as escapes; a program that has some cannot be edited here, but run as it is.
+        self._review_count += 1
+        self._program_source = program
+        self._review_decision = asyncio.get_running_loop().create_future()
+        # Hidden characters are shown as escapes, so a program that has any can only run unchanged.
         text = strictly(escaped(program))
         self.program = {
-            "seal": shown,
+            "seal": digest_of(self._review_count, id(self), program, problem),
             "program": text,
             "editable": text == program,
             "problem": plain(problem),
@@ -111,53 +113,62 @@ class CardApprover:
         }
         self._wake()
         try:
-            return await self._verdict
+            return await self._review_decision
         finally:
             self.program = None
             self._wake()
 
-    def heard(self, message: Mapping[str, Any]) -> None:
-        """What the page sent. What does not name an open question exactly as it was shown changes nothing."""
+    def receive(self, message: Mapping[str, Any]) -> None:
+        """Handle a message of the page. A message that does not name an open question exactly as shown is ignored."""
         if message.get("kind") == "decide":
-            self._decided(message)
+            self._receive_decision(message)
         elif message.get("kind") == "review":
-            self._reviewed(message)
+            self._receive_review(message)
 
-    def _decided(self, message: Mapping[str, Any]) -> None:
-        named, choice, reason = message.get("seal"), message.get("choice"), message.get("reason", "")
-        one = self._open.get(named) if isinstance(named, str) else None
-        if one is None or one.decided.done() or choice not in _CHOICES or not isinstance(reason, str):
+    def _receive_decision(self, message: Mapping[str, Any]) -> None:
+        digest, choice, reason = message.get("seal"), message.get("choice"), message.get("reason", "")
+        item = self._waiting.get(digest) if isinstance(digest, str) else None
+        if item is None or item.decision.done() or choice not in _CHOICES or not isinstance(reason, str):
             return
-        named_call = (message.get("run"), message.get("call"))
-        if any(type(number) is not int for number in named_call):  # true is 1 elsewhere, not here
+        call_key = (message.get("run"), message.get("call"))
+        if any(type(number) is not int for number in call_key):  # because True == 1
             return
-        if named_call != (one.question.run, one.question.call.id):
+        if call_key != (item.question.run, item.question.call.id):
             return
         if choice == "reject":
-            said = plain(reason).strip()[:_REASON] or f"the person denied {one.question.call.name}"
-            one.decided.set_result(Decision(choice="reject", by="person", reason=said))
+            reason = plain(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
+            item.decision.set_result(Decision(choice="reject", by="person", reason=reason))
             return
-        arguments, problem = edited(one.question, _texts(message.get("edits")))
+        arguments, problem = read_edits(item.question, _texts(message.get("edits")))
         if problem:
-            one.form = {**one.form, "problem": problem, "tries": cast("int", one.form.get("tries", 0)) + 1}
+            item.form = _with_problem(item.form, problem)
             self._wake()
             return
-        one.decided.set_result(Decision(choice=cast("ApprovalChoice", choice), by="person", arguments=arguments))
+        item.decision.set_result(Decision(choice=cast("ApprovalChoice", choice), by="person", arguments=arguments))
 
-    def _reviewed(self, message: Mapping[str, Any]) -> None:
-        shown, verdict, program = self.program, self._verdict, message.get("program")
-        if shown is None or verdict is None or verdict.done() or message.get("seal") != shown["seal"]:
+    def _receive_review(self, message: Mapping[str, Any]) -> None:
+        form, decision, program = self.program, self._review_decision, message.get("program")
+        if form is None or decision is None or decision.done() or message.get("seal") != form["seal"]:
             return
         comment = message.get("comment", "")
         if message.get("choice") == "reject" and isinstance(comment, str):
-            verdict.set_result(ReviewDecision(program=None, comment=plain(comment)[:4_000]))
+            decision.set_result(ReviewDecision(program=None, comment=plain(comment)[:_MAX_COMMENT]))
         elif message.get("choice") == "run" and isinstance(program, str):
-            if shown["editable"] and has_hidden(program):
-                problem = "There is a character in it that does not show: take it out, or write it as an escape."
-                self.program = {**shown, "problem": problem, "tries": cast("int", shown.get("tries", 0)) + 1}
+            if form["editable"] and has_hidden(program):
+                problem = "The program contains an invisible character: remove it, or write it as an escape."
+                self.program = _with_problem(form, problem)
                 self._wake()
                 return
-            verdict.set_result(ReviewDecision(program=program if shown["editable"] else self._exactly))
+            decision.set_result(ReviewDecision(program=program if form["editable"] else self._program_source))
+
+
+def _with_problem(form: JSONObject, problem: str) -> JSONObject:
+    """Add a problem to a form. The number of tries changes, so that the page sees that its message has arrived."""
+    return {**form, "problem": problem, "tries": cast("int", form.get("tries", 0)) + 1}
+
+
+def _denial_reason(question: ApprovalRequest) -> str:
+    return f"the person denied {question.call.name}"
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -166,25 +177,27 @@ def _texts(value: object) -> dict[str, str]:
 
 
 class StdinApprover:
-    """Asks with `input()`, on the main thread, one question after the other.
+    """Asks with `input()` on the main thread, one question at a time.
 
     Args:
-        before: called on the main thread just before a question.
+        on_main: runs a function on the main thread.
+        before_question: called on the main thread just before each question.
     """
 
-    def __init__(self, on_main: OnMain, before: Callable[[], None]) -> None:
+    def __init__(self, on_main: OnMain, before_question: Callable[[], None]) -> None:
         self._on_main = on_main
-        self._before = before
-        self._one = asyncio.Lock()
-        self._left_open = False
+        self._before_question = before_question
+        self._asking = asyncio.Lock()
+        self._is_left_open = False
 
     async def decide(self, question: ApprovalRequest) -> Decision:
-        async with self._one:
-            if (settled := question.already_decided()) is not None:
-                return settled
-            if self._left_open:
+        """Ask whether a call is allowed. An answer other than yes or no denies the call, and is the reason."""
+        async with self._asking:
+            if (decision := question.already_decided()) is not None:
+                return decision
+            if self._is_left_open:
                 return Decision(choice="reject", by="nobody", reason=_LEFT_OPEN)
-            answer = await self._ask(lambda: self._question(question))
+            answer = await self._ask(lambda: self._ask_about_call(question))
         match answer.lower():
             case "y" | "yes":
                 return Decision(choice="allow_once", by="person")
@@ -193,36 +206,37 @@ class StdinApprover:
             case "s" | "session":
                 return Decision(choice="allow_session", by="person")
             case "" | "n" | "no":
-                return Decision(choice="reject", by="person", reason=f"the person denied {question.call.name}")
+                return Decision(choice="reject", by="person", reason=_denial_reason(question))
             case _:
-                return Decision(choice="reject", by="person", reason=plain(answer)[:_REASON])
+                return Decision(choice="reject", by="person", reason=plain(answer)[:_MAX_REASON])
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
-        async with self._one:
-            if self._left_open:
+        """Ask whether a program runs. An answer other than yes or no is a comment for the model."""
+        async with self._asking:
+            if self._is_left_open:
                 return ReviewDecision(program=None, comment=_LEFT_OPEN, by="nobody")
-            answer = await self._ask(lambda: self._review(program))
+            answer = await self._ask(lambda: self._ask_about_program(program))
         match answer.lower():
             case "y" | "yes":
                 return ReviewDecision(program=program)
             case "" | "n" | "no":
                 return ReviewDecision(program=None)
             case _:
-                return ReviewDecision(program=None, comment=plain(answer)[:4_000])
+                return ReviewDecision(program=None, comment=plain(answer)[:_MAX_COMMENT])
 
     async def _ask(self, question: Callable[[], str]) -> str:
         try:
             return str(await self._on_main(question)).strip()
         except asyncio.CancelledError:
-            self._left_open = True  # its box may still be there: what is typed into it must not answer another
+            self._is_left_open = True  # the input box can remain, and its text must not answer another question
             raise
 
-    def _question(self, question: ApprovalRequest) -> str:
-        self._before()
+    def _ask_about_call(self, question: ApprovalRequest) -> str:
+        self._before_question()
         call = question.call
-        # What is approved must have been seen, all of it, and nothing that does not show.
+        # The user approves the whole text, so all of it is printed, with invisible characters as escapes.
         arguments = strictly(arguments_text(call.arguments, sys.maxsize))
-        if len(arguments) > _ONE_QUESTION:
+        if len(arguments) > _MAX_QUESTION:
             print(f"{plain(call.name)}:")
             for name, value in call.arguments.items():
                 print(strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
@@ -230,13 +244,13 @@ class StdinApprover:
         if note := find_lookalikes(arguments_text(call.arguments, sys.maxsize)):
             print(note)
         if question.untrusted:
-            print(f"After text that an outsider can write, from {plain(question.untrusted)}:")
+            print(f"The program has read text that an outsider can write, from {plain(question.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{plain(call.name)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
 
-    def _review(self, program: str) -> str:
-        self._before()
+    def _ask_about_program(self, program: str) -> str:
+        self._before_question()
         if note := find_lookalikes(program):
             print(note)
         return _input("Run this program? [y]es, [N]o, or a comment for the model: ")
@@ -249,38 +263,40 @@ def _input(prompt: str) -> str:
         return ""
 
 
-class _Page(Protocol):
-    """What the ladder wants to know of the view."""
-
-    async def approver(self) -> CardApprover | None:
-        """The card's, if a page shows it."""
-        ...
-
-
 class FallbackApprover:
-    """The card that a page shows, else `input()`, else no."""
+    """Asks on the card if a page shows it, else with `input()`, and denies if there is no user.
 
-    def __init__(self, page: _Page, stdin: StdinApprover, *, present: bool) -> None:
-        self._page = page
-        self._stdin: Approver = stdin
-        self._present = present
-        self._in_turn = asyncio.Lock()
+    Args:
+        card_approver: returns the approver of the card, or `None` if no page shows the card.
+        stdin: asks with `input()`.
+        user_present: whether anybody can answer.
+    """
+
+    def __init__(
+        self, card_approver: Callable[[], Awaitable[Approver | None]], stdin: Approver, *, user_present: bool
+    ) -> None:
+        self._card_approver = card_approver
+        self._stdin = stdin
+        self._user_present = user_present
+        self._in_order = asyncio.Lock()
 
     async def decide(self, question: ApprovalRequest) -> Decision:
-        return await (await self._approver()).decide(question)
+        """Ask whether a call is allowed."""
+        return await (await self._choose()).decide(question)
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
-        return await (await self._approver()).review(program, problem)
+        """Ask whether a program runs."""
+        return await (await self._choose()).review(program, problem)
 
-    async def _approver(self) -> Approver:
-        if not self._present:
+    async def _choose(self) -> Approver:
+        if not self._user_present:
             return DenyAll()
-        async with self._in_turn:  # who waits for the page is not overtaken by who comes when it is there
-            return await self._page.approver() or self._stdin
+        async with self._in_order:  # questions that wait for the page keep their order
+            return await self._card_approver() or self._stdin
 
 
 def has_user(shell: InteractiveShell) -> bool:
-    """Whether a question can be answered: the front end says so, or this is a terminal."""
+    """Tell whether anybody can answer a question: the front end says so, or this is a terminal."""
     kernel: Any = getattr(shell, "kernel", None)
     if kernel is None:
         return sys.stdin is not None and sys.stdin.isatty()
@@ -288,18 +304,18 @@ def has_user(shell: InteractiveShell) -> bool:
 
 
 def is_append_only(shell: InteractiveShell) -> bool:
-    """Whether what was shown stays as it was: a terminal, or a console of Jupyter, which knows nothing of updates.
+    """Tell whether outputs cannot be updated, as in a terminal or in Jupyter's console.
 
-    A page's request names the cell that it runs; a console has none. What executes a notebook by itself takes updates.
+    A page's request names its cell, and a console's does not. Programs that execute a notebook apply updates.
     """
     kernel: Any = getattr(shell, "kernel", None)
     return kernel is None or (has_user(shell) and not _request(kernel, "metadata").get("cellId"))
 
 
 def is_captured(shell: InteractiveShell) -> bool:
-    """Say whether an Output widget takes what the cell shows: under `with out:`, or in a callback of `interact`.
+    """Tell whether an Output widget takes the cell's outputs: under `with out:`, or in a callback of `interact`.
 
-    Such a widget takes in new outputs and applies no updates to them.
+    Such a widget accepts new outputs, but applies no updates to them.
     """
     widgets, kernel = sys.modules.get("ipywidgets"), getattr(shell, "kernel", None)
     request = _request(kernel, "header").get("msg_id")
@@ -309,13 +325,13 @@ def is_captured(shell: InteractiveShell) -> bool:
     instances: Any = getattr(base, "_instances", None)
     if instances is None:  # ipywidgets 7
         instances = getattr(widgets.Widget, "widgets", {})
-    return any(isinstance(one, widgets.Output) and one.msg_id == request for one in list(instances.values()))
+    return any(isinstance(item, widgets.Output) and item.msg_id == request for item in list(instances.values()))
 
 
 def _request(kernel: Any, part: str) -> dict[str, Any]:
-    """A part of the message that asked for the present cell."""
+    """Return a part of the message that requested the running cell."""
     try:
-        found = kernel.get_parent("shell")[part]
+        value = kernel.get_parent("shell")[part]
     except (AttributeError, KeyError, TypeError):
         return {}
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

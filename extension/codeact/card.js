@@ -1,5 +1,5 @@
-// The live card. The kernel sends plain data, all of it text; nothing here is ever parsed as markup. What the person
-// clicks goes back as small messages that name the question exactly as it was shown: the kernel checks them.
+// The live card. The kernel sends plain data, and no text is ever parsed as markup. Clicks are sent back as small
+// messages that name the question exactly as it was shown, and the kernel checks them.
 
 const CHOICES = [
   ["allow_once", "Allow once"],
@@ -7,39 +7,39 @@ const CHOICES = [
   ["allow_session", "Allow for this session"],
   ["allow_always", "Allow with exactly these arguments, always"],
 ];
-const ARMED = 400; // milliseconds in which a form that has just appeared under the pointer takes no click
+const CLICK_DELAY = 400; // milliseconds during which a form that has just appeared under the pointer ignores clicks
 
-function make(tag, name, text) {
+function createElement(tag, name, text) {
   const node = document.createElement(tag);
   if (name) node.className = name;
   if (text !== undefined) node.textContent = text;
   return node;
 }
 
-function button(name, text, act) {
-  const node = make("button", name, text);
+function createButton(name, text, act) {
+  const node = createElement("button", name, text);
   node.type = "button";
   node.addEventListener("click", (event) => {
-    if (event.isTrusted) act(); // a script in the page does not decide
+    if (event.isTrusted) act(); // a script in the page must not decide
   });
   return node;
 }
 
-const fold = (text, most) => (text.length > most ? text.slice(0, most) + "…" : text);
-const number = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 });
+const truncate = (text, max) => (text.length > max ? text.slice(0, max) + "…" : text);
+const formatNumber = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 });
 
-// ---- a program, its calls and its output -------------------------------------------------------------------------
+// ---- a program with its calls and its output ----------------------------------------------------------------------
 
 class Attempt {
   constructor() {
-    this.root = make("details", "ca-attempt");
-    this.summary = make("summary");
-    this.code = make("ol", "ca-code");
+    this.root = createElement("details", "ca-attempt");
+    this.summary = createElement("summary");
+    this.code = createElement("ol", "ca-code");
     this.code.setAttribute("aria-label", "program");
-    this.count = make("div", "ca-dim");
-    this.calls = make("div", "ca-calls");
+    this.count = createElement("div", "ca-dim");
+    this.calls = createElement("div", "ca-calls");
     this.calls.setAttribute("role", "list");
-    this.output = make("pre", "ca-output");
+    this.output = createElement("pre", "ca-output");
     this.output.setAttribute("aria-label", "output");
     this.root.append(this.summary, this.code, this.count, this.calls, this.output);
     this.rows = new Map();
@@ -56,26 +56,27 @@ class Attempt {
     this.drawn = text;
     this.code.replaceChildren(
       ...program.lines.map((line) => {
-        const item = make("li");
-        for (const [kind, part] of line) item.append(kind ? make("span", "ca-" + kind, part) : part);
+        const item = createElement("li");
+        for (const [kind, part] of line) item.append(kind ? createElement("span", "ca-" + kind, part) : part);
         return item;
       })
     );
-    this.mark();
+    this.markCallingLines();
   }
 
   drawRun(run) {
-    this.calling = run.calling;
-    this.mark();
-    const left = run.left_out ? `, ${number(run.left_out)} not shown while it runs` : "";
-    this.count.textContent = run.calls ? `${number(run.calls)} tool call${run.calls === 1 ? "" : "s"}${left}` : "";
+    this.callingLines = run.calling;
+    this.markCallingLines();
+    const omitted = run.left_out ? `, ${formatNumber(run.left_out)} not shown while it runs` : "";
+    const calls = `${formatNumber(run.calls)} tool call${run.calls === 1 ? "" : "s"}`;
+    this.count.textContent = run.calls ? calls + omitted : "";
     const shown = new Set(run.rows.map((row) => row.call));
     for (const [call, row] of this.rows)
       if (!shown.has(call)) {
         row.root.remove();
         this.rows.delete(call);
       }
-    for (const data of run.rows) this.row(data, run.batches);
+    for (const data of run.rows) this.drawRow(data, run.batches);
     for (const [id, batch] of this.batches)
       if (!(id in run.batches)) {
         batch.root.remove();
@@ -85,31 +86,31 @@ class Attempt {
     this.output.hidden = !run.output;
   }
 
-  mark() {
-    const calling = new Set(this.calling || []);
+  markCallingLines() {
+    const calling = new Set(this.callingLines || []);
     [...this.code.children].forEach((item, index) => {
-      const now = calling.has(index + 1);
-      item.classList.toggle("ca-calling", now);
-      if (now) item.setAttribute("aria-current", "step");
+      const isCalling = calling.has(index + 1);
+      item.classList.toggle("ca-calling", isCalling);
+      if (isCalling) item.setAttribute("aria-current", "step");
       else item.removeAttribute("aria-current");
     });
   }
 
-  row(data, batches) {
+  drawRow(data, batches) {
     let row = this.rows.get(data.call);
     if (!row) {
-      row = new Row();
+      row = new CallRow();
       this.rows.set(data.call, row);
-      (data.batch ? this.batch(data.batch) : this.calls).append(row.root);
+      (data.batch ? this.rowsOfBatch(data.batch) : this.calls).append(row.root);
     }
     if (data.batch) this.batches.get(String(data.batch)).draw(...batches[data.batch]);
     row.draw(data);
   }
 
-  batch(id) {
+  rowsOfBatch(id) {
     let batch = this.batches.get(String(id));
     if (!batch) {
-      batch = new Batch();
+      batch = new ParallelCalls();
       this.batches.set(String(id), batch);
       this.calls.append(batch.root);
     }
@@ -117,59 +118,59 @@ class Attempt {
   }
 }
 
-class Batch {
+class ParallelCalls {
   constructor() {
-    this.root = make("div", "ca-batch");
-    this.bar = make("progress");
-    this.label = make("span", "ca-dim");
-    this.rows = make("div");
-    const head = make("div", "ca-progress");
+    this.root = createElement("div", "ca-batch");
+    this.bar = createElement("progress");
+    this.label = createElement("span", "ca-dim");
+    this.rows = createElement("div");
+    const head = createElement("div", "ca-progress");
     head.append(this.bar, this.label);
     this.root.append(head, this.rows);
   }
 
-  draw(over, size) {
+  draw(done, size) {
     this.bar.max = size;
-    this.bar.value = over;
-    this.label.textContent = `${number(over)} of ${number(size)} done, sent off together`;
+    this.bar.value = done;
+    this.label.textContent = `${formatNumber(done)} of ${formatNumber(size)} done, called in parallel`;
     this.bar.setAttribute("aria-label", this.label.textContent);
   }
 }
 
-class Row {
+class CallRow {
   constructor() {
-    this.root = make("div", "ca-row");
+    this.root = createElement("div", "ca-row");
     this.root.setAttribute("role", "listitem");
-    this.line = make("details", "ca-call");
-    this.summary = make("summary");
-    this.text = make("code", "ca-text");
-    this.end = make("span", "ca-end");
-    this.by = make("span", "ca-dim");
-    this.ms = make("span", "ca-ms");
+    this.line = createElement("details", "ca-call");
+    this.summary = createElement("summary");
+    this.text = createElement("code", "ca-text");
+    this.end = createElement("span", "ca-end");
+    this.by = createElement("span", "ca-dim");
+    this.ms = createElement("span", "ca-ms");
     this.summary.append(this.text, this.end, this.by, this.ms);
-    this.whole = make("pre", "ca-output");
+    this.whole = createElement("pre", "ca-output");
     this.line.append(this.summary, this.whole);
-    this.told = make("div", "ca-progress");
-    this.bar = make("progress");
-    this.doing = make("span", "ca-dim");
-    this.told.append(this.bar, this.doing);
-    this.form = make("div");
-    this.root.append(this.line, this.told, this.form);
+    this.progress = createElement("div", "ca-progress");
+    this.bar = createElement("progress");
+    this.doing = createElement("span", "ca-dim");
+    this.progress.append(this.bar, this.doing);
+    this.form = createElement("div");
+    this.root.append(this.line, this.progress, this.form);
   }
 
   draw(data) {
-    const key = JSON.stringify(data);
-    if (key === this.key) return;
-    this.key = key;
-    this.text.textContent = fold(data.text, 90);
-    this.end.textContent = data.over ? "→ " + fold(data.end, 90) : "";
+    const drawn = JSON.stringify(data);
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
+    this.text.textContent = truncate(data.text, 90);
+    this.end.textContent = data.over ? "→ " + truncate(data.end, 90) : "";
     this.end.classList.toggle("ca-wrong", data.wrong);
     this.by.textContent = data.by;
-    this.ms.textContent = data.over ? `${number(data.ms)} ms` : data.by === "waiting for you" ? "" : "running";
-    const long = data.text.length > 90 || data.end.length > 90;
-    this.whole.textContent = long ? `${data.text}\n→ ${data.end}` : "";
-    this.line.classList.toggle("ca-long", long);
-    this.told.hidden = !data.progress;
+    this.ms.textContent = data.over ? `${formatNumber(data.ms)} ms` : data.by === "waiting for you" ? "" : "running";
+    const isLong = data.text.length > 90 || data.end.length > 90;
+    this.whole.textContent = isLong ? `${data.text}\n→ ${data.end}` : "";
+    this.line.classList.toggle("ca-long", isLong);
+    this.progress.hidden = !data.progress;
     if (!data.progress) return;
     const [done, total] = data.progress;
     if (total) {
@@ -177,91 +178,96 @@ class Row {
       this.bar.value = done;
     }
     this.bar.hidden = !total;
-    this.doing.textContent = `${number(done)}${total ? " of " + number(total) : ""} ${data.doing}`;
+    this.doing.textContent = `${formatNumber(done)}${total ? " of " + formatNumber(total) : ""} ${data.doing}`;
     this.bar.setAttribute("aria-label", this.doing.textContent);
   }
 }
 
-// ---- a call that waits for a decision ----------------------------------------------------------------------------
+// ---- the form for a call that needs approval ----------------------------------------------------------------------
 
-class Question {
-  constructor(data, send, row, others, changed) {
+class ApprovalForm {
+  // `row` is the row of the call, `otherForms` returns the other open forms, `onChange` is called after each change.
+  constructor(data, send, row, otherForms, onChange) {
     this.data = data;
     this.send = send;
-    this.others = others;
-    this.changed = changed;
+    this.otherForms = otherForms;
+    this.onChange = onChange;
     this.edits = {};
-    this.texts = []; // each field's text, and whether it was seen
+    this.texts = []; // a FieldText for each field
     this.inputs = new Map();
-    this.decided = false;
-    this.root = make("section", "ca-ask");
+    this.isDecided = false;
+    this.root = createElement("section", "ca-ask");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", `Allow the call of ${data.name}?`);
-    this.check = make("input");
+    this.check = createElement("input");
     this.check.type = "checkbox";
     this.check.checked = true;
     this.check.setAttribute("aria-label", `select this call of ${data.name}`);
-    const title = make("div", "ca-title");
-    title.append(this.check, make("b", "", `Allow ${data.name}?`), make("span", "ca-dim", data.about));
-    // Of several questions each is one line, if its row above shows all of its arguments, until somebody works on it.
-    this.alone = button("ca-alone", "Change or decide alone", () => this.unfold());
+    const title = createElement("div", "ca-title");
+    const about = createElement("span", "ca-dim", data.about);
+    title.append(this.check, createElement("b", "", `Allow ${data.name}?`), about);
+    // Among several forms, a form is one line if the row above shows all arguments, until the user opens or edits it.
+    this.alone = createButton("ca-alone", "Change or decide alone", () => this.unfold());
     title.append(this.alone);
-    const source = make("div", "ca-dim");
-    if (data.line) source.append(`line ${data.line}: `, make("code", "", fold(data.source, 200)));
+    const source = createElement("div", "ca-dim");
+    if (data.line) source.append(`line ${data.line}: `, createElement("code", "", truncate(data.source, 200)));
     if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
-    const untrusted = make("div", "ca-untrusted");
+    const untrusted = createElement("div", "ca-untrusted");
     if (data.untrusted)
-      untrusted.append("The program has read text that an outsider can write, from ", make("code", "", data.untrusted));
-    this.fields = make("div", "ca-fields");
-    for (const field of data.fields) this.fields.append(...this.field(field));
-    this.problem = make("div", "ca-wrong");
+      untrusted.append(
+        "The program has read text that an outsider can write, from ",
+        createElement("code", "", data.untrusted)
+      );
+    this.fields = createElement("div", "ca-fields");
+    for (const field of data.fields) this.fields.append(...this.createField(field));
+    this.problem = createElement("div", "ca-wrong");
     this.problem.setAttribute("role", "alert");
-    this.reason = make("input", "ca-reason");
+    this.reason = createElement("input", "ca-reason");
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny");
-    this.allows = CHOICES.map(([choice, text]) => button("ca-allow", text, () => this.decide(choice)));
-    this.deny = button("ca-deny", "Deny", () => this.decide("reject"));
-    const buttons = make("div", "ca-buttons");
-    const no = make("div", "ca-buttons");
-    buttons.append(...this.allows);
-    no.append(this.deny, this.reason);
-    this.root.append(title, source, untrusted, this.fields, this.problem, buttons, no);
+    this.allows = CHOICES.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
+    this.deny = createButton("ca-deny", "Deny", () => this.decide("reject"));
+    const allowLine = createElement("div", "ca-buttons");
+    const denyLine = createElement("div", "ca-buttons");
+    allowLine.append(...this.allows);
+    denyLine.append(this.deny, this.reason);
+    this.root.append(title, source, untrusted, this.fields, this.problem, allowLine, denyLine);
     for (const name of ["focusin", "input"])
       this.root.addEventListener(name, (event) => {
         if (event.target.matches("textarea, select, input:not([type=checkbox])")) this.unfold();
       });
-    // The line that stands for the whole question, as long as it is small.
-    this.line = row && data.brief ? new SeenText(row.summary, (appears) => this.look(appears)) : null;
+    // While the form is small, the user sees the arguments only in the summary of the row.
+    this.line = row && data.brief ? new SeenText(row.summary, (appears) => this.refresh(appears)) : null;
     this.root.classList.toggle("ca-small", Boolean(this.line));
     this.alone.hidden = !this.line;
-    this.arm();
+    this.delayClicks();
     this.enable(true);
   }
 
-  arm() {
-    this.born = performance.now();
+  delayClicks() {
+    this.delayedSince = performance.now();
   }
 
   unfold() {
     this.root.classList.remove("ca-small");
     this.alone.hidden = true;
-    this.enable(!this.decided);
+    this.enable(!this.isDecided);
   }
 
-  // A text was measured, or came onto the screen.
-  look(appears) {
-    if (appears) this.arm();
+  // Called when a text was measured, or has come onto the screen.
+  refresh(appears) {
+    if (appears) this.delayClicks();
     for (const text of this.texts) text.draw();
-    this.enable(!this.decided);
+    this.enable(!this.isDecided);
   }
 
   get isSmall() {
     return this.root.matches(".ca-small.ca-several");
   }
 
-  // What has to have been on the screen before this can be allowed.
-  get shown() {
+  // The texts that must have been on the screen before the call can be allowed.
+  get requiredTexts() {
     return this.isSmall ? [this.line] : this.texts.map(({ seen }) => seen);
   }
 
@@ -269,28 +275,29 @@ class Question {
     return this.isSmall ? !this.line.isWhole : this.texts.some((text) => text.isLocked);
   }
 
-  // Bring into view what has not been there; returns whether there was any.
-  showUnseen() {
-    const unseen = this.shown.find((seen) => !seen.wasOnScreen);
+  // Scroll to the first text that has not been on the screen. Returns whether there was one.
+  scrollToUnseen() {
+    const unseen = this.requiredTexts.find((text) => !text.wasOnScreen);
     if (!unseen) return false;
     unseen.node.scrollIntoView({ block: "nearest" });
-    this.arm();
+    this.delayClicks();
     return true;
   }
 
-  get touched() {
+  get isTouched() {
     return Object.keys(this.edits).length > 0 || this.reason.value !== "" || !this.check.checked;
   }
 
-  field(field) {
-    const label = make("label", "", field.label);
-    const cell = make("div");
+  createField(field) {
+    const label = createElement("label", "", field.label);
+    const cell = createElement("div");
     let input;
     if (field.kind === "bool" || field.kind === "choice") {
-      input = make("select");
-      for (const text of field.kind === "bool" ? ["true", "false"] : field.choices) input.append(new Option(text, text));
+      input = createElement("select");
+      const choices = field.kind === "bool" ? ["true", "false"] : field.choices;
+      for (const text of choices) input.append(new Option(text, text));
     } else {
-      input = make("textarea");
+      input = createElement("textarea");
       input.rows = 1;
       if (field.kind === "number") input.inputMode = "decimal";
     }
@@ -305,73 +312,74 @@ class Question {
       for (const { seen } of this.texts) if (seen.node === input) seen.measure();
     });
     if (field.kind === "choice") {
-      // A list cuts what is too long for it, and does not say so: the text stands below it, too.
-      const whole = make("div", "ca-dim", field.text);
+      // A select cuts a long text without saying so, so the text is repeated below it.
+      const whole = createElement("div", "ca-dim", field.text);
       whole.classList.add("ca-whole");
       input.addEventListener("input", () => (whole.textContent = input.value));
       cell.append(whole);
-      this.texts.push(new FieldText(whole, field, () => this.look(false)));
-    } else this.texts.push(new FieldText(input, field, (appears) => this.look(appears)));
-    if (field.note) cell.append(make("div", "ca-untrusted", field.note));
+      this.texts.push(new FieldText(whole, field, () => this.refresh(false)));
+    } else this.texts.push(new FieldText(input, field, (appears) => this.refresh(appears)));
+    if (field.note) cell.append(createElement("div", "ca-untrusted", field.note));
     this.inputs.set(field.label, input);
-    label.append(make("span", "ca-dim", field.kind === "text" ? "" : ` ${field.kind === "json" ? "JSON" : field.kind}`));
+    const kind = field.kind === "json" ? "JSON" : field.kind;
+    label.append(createElement("span", "ca-dim", field.kind === "text" ? "" : ` ${kind}`));
     return [label, cell];
   }
 
   update(data) {
     this.problem.textContent = data.problem;
     if (data.tries !== this.data.tries) {
-      this.decided = false;
+      this.isDecided = false;
       this.unfold();
-      const wrong = [...this.inputs].find(([label]) => data.problem.startsWith(label + ":"));
-      if (wrong) {
-        wrong[1].classList.add("ca-bad");
-        wrong[1].focus();
+      const [, input] = [...this.inputs].find(([label]) => data.problem.startsWith(label + ":")) || [];
+      if (input) {
+        input.classList.add("ca-bad");
+        input.focus();
       } else this.problem.scrollIntoView({ block: "nearest" });
     }
     this.data = data;
   }
 
-  enable(on) {
-    for (const node of this.allows) node.disabled = !on || this.isLocked;
-    this.deny.disabled = !on;
-    this.changed();
+  enable(isEnabled) {
+    for (const node of this.allows) node.disabled = !isEnabled || this.isLocked;
+    this.deny.disabled = !isEnabled;
+    this.onChange();
   }
 
-  get ready() {
-    return !this.decided && performance.now() - this.born >= ARMED;
+  get acceptsClicks() {
+    return !this.isDecided && performance.now() - this.delayedSince >= CLICK_DELAY;
   }
 
   decide(choice, reason) {
-    if (!this.ready || (choice !== "reject" && (this.isLocked || this.showUnseen()))) return;
-    if (this.root.contains(document.activeElement)) this.root.focus(); // a button that is disabled would lose it
-    this.decided = true;
+    if (!this.acceptsClicks || (choice !== "reject" && (this.isLocked || this.scrollToUnseen()))) return;
+    if (this.root.contains(document.activeElement)) this.root.focus(); // a disabled button would lose the focus
+    this.isDecided = true;
     this.enable(false);
     const { run, call, seal, name } = this.data;
-    const said = reason || this.reason.value;
-    this.send({ kind: "decide", run, call, seal, choice, reason: said, edits: this.edits });
+    this.send({ kind: "decide", run, call, seal, choice, reason: reason || this.reason.value, edits: this.edits });
     if (reason === undefined && (choice === "allow_cell" || choice === "allow_session"))
-      // What is allowed for longer holds for the calls of this tool that wait untouched beside it. Each is named.
-      for (const other of this.others()) {
-        const alike = other.data.name === name && other.data.untrusted === this.data.untrusted;
-        const seen = !other.isLocked && other.shown.every((one) => one.wasOnScreen);
-        if (alike && seen && !other.touched) other.decide("allow_once");
+      // Such a decision also allows the waiting calls of this tool that the user has seen whole and not touched. Each
+      // call is sent by itself.
+      for (const other of this.otherForms()) {
+        const isAlike = other.data.name === name && other.data.untrusted === this.data.untrusted;
+        const wasSeen = !other.isLocked && other.requiredTexts.every((text) => text.wasOnScreen);
+        if (isAlike && wasSeen && !other.isTouched) other.decide("allow_once");
       }
   }
 }
 
-// The text of one field. What does not fit, and what is long, has to be opened before it can be allowed.
+// The text of one field. If it is long, or does not fit, the user has to open it before the call can be allowed.
 class FieldText {
-  constructor(node, field, changed) {
+  constructor(node, field, onChange) {
     this.isLong = field.long;
     this.isOpened = false;
-    this.seen = new SeenText(node, changed, node.rows ? 8 : 0);
-    const text = `Show all ${number(field.text.length)} characters before you decide`;
-    this.all = button("ca-all", text, () => {
+    this.seen = new SeenText(node, onChange, node.rows ? 8 : 0);
+    const text = `Show all ${formatNumber(field.text.length)} characters before you decide`;
+    this.all = createButton("ca-all", text, () => {
       this.isOpened = true;
       this.seen.open();
     });
-    this.end = make("div", "ca-all", "Scroll to the end of this text before you decide");
+    this.end = createElement("div", "ca-all", "Scroll to the end of this text before you decide");
     node.after(this.all, this.end);
     this.draw();
   }
@@ -386,143 +394,152 @@ class FieldText {
   }
 }
 
-// Several questions at once: a line to decide those that are checked.
-class Desk {
+// Decides several calls at once: those whose box is checked.
+class BatchDecision {
   constructor() {
-    this.root = make("section", "ca-ask ca-desk");
+    this.root = createElement("section", "ca-ask ca-desk");
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Decide several calls at once");
-    this.title = make("b");
-    this.all = make("input");
+    this.title = createElement("b");
+    this.all = createElement("input");
     this.all.type = "checkbox";
     this.all.checked = true;
     this.all.setAttribute("aria-label", "select all calls");
     this.all.addEventListener("change", () => {
-      this.chosen = !this.all.checked;
-      for (const one of this.questions) one.check.checked = this.all.checked;
-      this.count();
+      this.userSelects = !this.all.checked;
+      for (const form of this.forms) form.check.checked = this.all.checked;
+      this.refresh();
     });
-    this.chosen = false;
-    const title = make("label", "ca-title");
+    this.userSelects = false;
+    const title = createElement("label", "ca-title");
     title.append(this.all, this.title);
-    this.reason = make("input", "ca-reason");
+    this.reason = createElement("input", "ca-reason");
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny the checked calls");
-    const yes = make("div", "ca-buttons");
-    this.buttons = CHOICES.slice(0, 3).map(([choice, text]) => button("ca-allow", text, () => this.decide(choice)));
-    yes.append(...this.buttons);
-    const no = make("div", "ca-buttons");
-    this.buttons.push(button("ca-deny", "Deny", () => this.decide("reject")));
-    no.append(this.buttons[3], this.reason);
-    this.root.append(title, yes, no);
+    const allowLine = createElement("div", "ca-buttons");
+    const choices = CHOICES.slice(0, 3);
+    this.buttons = choices.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
+    allowLine.append(...this.buttons);
+    const denyLine = createElement("div", "ca-buttons");
+    this.buttons.push(createButton("ca-deny", "Deny", () => this.decide("reject")));
+    denyLine.append(this.buttons[3], this.reason);
+    this.root.append(title, allowLine, denyLine);
     this.root.hidden = true;
-    this.questions = [];
+    this.forms = [];
   }
 
-  draw(questions) {
-    this.questions = questions;
-    this.arm();
-    this.root.hidden = questions.length < 2;
-    for (const one of questions) one.root.classList.toggle("ca-several", questions.length > 1);
-    this.count();
+  draw(forms) {
+    this.forms = forms;
+    this.delayClicks();
+    this.root.hidden = forms.length < 2;
+    for (const form of forms) form.root.classList.toggle("ca-several", forms.length > 1);
+    this.refresh();
   }
 
-  count() {
-    const chosen = this.questions.filter((one) => one.check.checked);
-    const [all, checked] = [this.questions.length, chosen.length];
-    const unseen = chosen.filter((one) => one.isLocked).length;
+  get checkedForms() {
+    return this.forms.filter((form) => form.check.checked);
+  }
+
+  refresh() {
+    const checkedForms = this.checkedForms;
+    const [all, checked] = [this.forms.length, checkedForms.length];
+    const locked = checkedForms.filter((form) => form.isLocked).length;
+    const unseen = checkedForms.filter((form) => form.requiredTexts.some((text) => !text.wasOnScreen)).length;
     const which = checked === 1 ? "the checked one" : `the ${checked} checked ones`;
-    const away = chosen.filter((one) => one.shown.some((seen) => !seen.wasOnScreen)).length;
-    const first = unseen
-      ? ` To allow, open ${unseen === 1 ? "the long text" : `the ${unseen} with long texts`} first.`
-      : away
-        ? ` To allow, scroll through them first: ${away} ${away === 1 ? "was" : "were"} not on the screen yet.`
+    const advice = locked
+      ? ` To allow, open ${locked === 1 ? "the long text" : `the ${locked} with long texts`} first.`
+      : unseen
+        ? ` To allow, scroll through them first: ${unseen} ${unseen === 1 ? "was" : "were"} not on the screen yet.`
         : "";
-    this.title.textContent = `${all} calls wait for you. ${checked ? `Decide ${which} here.${first}` : "None is checked."}`;
+    const hint = checked ? `Decide ${which} here.${advice}` : "None is checked.";
+    this.title.textContent = `${all} calls wait for you. ${hint}`;
     this.all.checked = checked === all;
     this.all.indeterminate = checked > 0 && checked < all;
-    for (const node of this.buttons) node.disabled = !checked || (unseen > 0 && !node.matches(".ca-deny"));
+    for (const node of this.buttons) node.disabled = !checked || (locked > 0 && !node.matches(".ca-deny"));
   }
 
   decide(choice) {
-    if (performance.now() - this.born < ARMED) return;
-    const chosen = this.questions.filter((one) => one.check.checked);
-    if (choice !== "reject" && chosen.some((one) => one.isLocked || one.showUnseen())) return this.arm();
-    const said = this.reason.value;
+    if (performance.now() - this.delayedSince < CLICK_DELAY) return;
+    const forms = this.checkedForms;
+    if (choice !== "reject" && forms.some((form) => form.isLocked || form.scrollToUnseen())) return this.delayClicks();
+    const reason = this.reason.value;
     this.reason.value = "";
-    for (const one of chosen) one.decide(choice, said);
+    for (const form of forms) form.decide(choice, reason);
   }
 
-  arm() {
-    this.born = performance.now();
+  delayClicks() {
+    this.delayedSince = performance.now();
   }
 
-  // A call that comes while somebody chooses is not chosen.
-  welcome(question) {
-    question.check.checked = !this.chosen;
-    question.check.addEventListener("change", () => {
-      this.chosen = true;
-      this.count();
+  // Add a new form. Once the user has begun to select, its box is not checked, so that no decision includes it unseen.
+  add(form) {
+    form.check.checked = !this.userSelects;
+    form.check.addEventListener("change", () => {
+      this.userSelects = true;
+      this.refresh();
     });
   }
 }
 
-// ---- a program that waits for a decision -------------------------------------------------------------------------
+// ---- the form for a program that needs a review -------------------------------------------------------------------
 
-class Review {
+class ProgramReview {
   constructor(data, send) {
     this.data = data;
-    this.born = performance.now();
-    this.root = make("section", "ca-ask");
+    this.delayedSince = performance.now();
+    this.root = createElement("section", "ca-ask");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Run this program?");
-    const text = (this.text = make("textarea", "ca-program"));
+    const text = (this.text = createElement("textarea", "ca-program"));
     text.value = data.program;
     text.rows = Math.min(30, data.program.split("\n").length + 1);
     text.readOnly = !data.editable;
     text.spellcheck = false;
     text.setAttribute("aria-label", "program");
-    const problem = (this.problem = make("div", "ca-wrong", data.problem));
+    const problem = (this.problem = createElement("div", "ca-wrong", data.problem));
     problem.setAttribute("role", "alert");
-    const comment = (this.comment = make("input", "ca-reason"));
+    const comment = (this.comment = createElement("input", "ca-reason"));
     comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
     comment.setAttribute("aria-label", "comment for the model");
-    const act = (choice) => () => {
-      if (performance.now() - this.born < ARMED || (choice === "run" && !this.seen.isWhole)) return;
+    const decide = (choice) => () => {
+      if (performance.now() - this.delayedSince < CLICK_DELAY || (choice === "run" && !this.seen.isWhole)) return;
       if (choice === "run" && !this.seen.wasOnScreen) return text.scrollIntoView({ block: "nearest" });
       if (this.root.contains(document.activeElement)) this.root.focus();
       this.enable(false);
       send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
     };
-    const yes = make("div", "ca-buttons");
-    const no = make("div", "ca-buttons");
-    yes.append(button("ca-allow", "Run", act("run")));
-    no.append(button("ca-deny", "Reject", act("reject")), comment);
-    const title = make("div", "ca-title");
-    const hint = data.editable ? "You may change it first." : "It holds characters that do not show: run it as it is, or not.";
-    this.more = make("div", "ca-wrong");
-    title.append(make("b", "", "Run this program?"), make("span", "ca-dim", hint));
-    this.root.append(title, text, this.more, problem, yes, no);
-    if (data.note) title.after(make("div", "ca-untrusted", data.note));
-    this.open = true;
-    this.seen = new SeenText(text, (appears) => this.look(appears));
+    const runLine = createElement("div", "ca-buttons");
+    const rejectLine = createElement("div", "ca-buttons");
+    runLine.append(createButton("ca-allow", "Run", decide("run")));
+    rejectLine.append(createButton("ca-deny", "Reject", decide("reject")), comment);
+    const title = createElement("div", "ca-title");
+    const hint = data.editable
+      ? "You can change it first."
+      : "It has invisible characters, so it can only run unchanged.";
+    this.scrollHint = createElement("div", "ca-wrong");
+    title.append(createElement("b", "", "Run this program?"), createElement("span", "ca-dim", hint));
+    this.root.append(title, text, this.scrollHint, problem, runLine, rejectLine);
+    if (data.note) title.after(createElement("div", "ca-untrusted", data.note));
+    this.isOpen = true;
+    this.seen = new SeenText(text, (appears) => this.refresh(appears));
   }
 
-  arm() {
-    this.born = performance.now();
+  delayClicks() {
+    this.delayedSince = performance.now();
   }
 
-  look(appears) {
-    if (appears) this.arm();
-    this.more.textContent = this.seen?.isCut ? "There is more of it: scroll to its end before you run it." : "";
-    this.enable(this.open);
+  // Called when the text was measured, or has come onto the screen.
+  refresh(appears) {
+    if (appears) this.delayClicks();
+    this.scrollHint.textContent = this.seen?.isCut ? "There is more: scroll to the end before you run it." : "";
+    this.enable(this.isOpen);
   }
 
-  enable(on) {
-    this.open = on;
+  enable(isEnabled) {
+    this.isOpen = isEnabled;
     for (const node of this.root.querySelectorAll("button"))
-      node.disabled = !on || (node.matches(".ca-allow") && !this.seen?.isWhole);
+      node.disabled = !isEnabled || (node.matches(".ca-allow") && !this.seen?.isWhole);
   }
 
   update(data) {
@@ -531,32 +548,32 @@ class Review {
   }
 }
 
-// ---- the end -----------------------------------------------------------------------------------------------------
+// ---- the end of the turn ------------------------------------------------------------------------------------------
 
 function drawEnd(root, end) {
   root.replaceChildren();
   if (!end) return;
-  if (end.error) root.append(make("div", "ca-error", end.error));
-  if (end.traceback) root.append(make("pre", "ca-output", end.traceback));
+  if (end.error) root.append(createElement("div", "ca-error", end.error));
+  if (end.traceback) root.append(createElement("pre", "ca-output", end.traceback));
   if (end.table) {
     const { columns, rows, numeric, left_out } = end.table;
-    const table = make("table", "ca-table");
-    const line = (tag, cells) => {
-      const row = make("tr");
-      row.append(...cells.map((text, index) => make(tag, numeric[index] ? "ca-number" : "", text)));
+    const table = createElement("table", "ca-table");
+    const createRow = (tag, cells) => {
+      const row = createElement("tr");
+      row.append(...cells.map((text, index) => createElement(tag, numeric[index] ? "ca-number" : "", text)));
       return row;
     };
-    table.append(line("th", columns), ...rows.map((cells) => line("td", cells)));
-    root.append(table, make("div", "ca-dim", left_out));
+    table.append(createRow("th", columns), ...rows.map((cells) => createRow("td", cells)));
+    root.append(table, createElement("div", "ca-dim", left_out));
   }
-  if (end.text) root.append(make("pre", "ca-output", end.text));
-  root.append(make("div", "ca-foot", end.footer));
+  if (end.text) root.append(createElement("pre", "ca-output", end.text));
+  root.append(createElement("div", "ca-foot", end.footer));
 }
 
-// ---- the card ----------------------------------------------------------------------------------------------------
+// ---- the card -----------------------------------------------------------------------------------------------------
 
-// Give the keys back to the page: in Jupyter to the cell, which stays when its output is replaced.
-function leave(card) {
+// Give the focus back to the page. In Jupyter that is the cell, which remains when its output is replaced.
+function returnFocus(card) {
   const cell = card.closest(".jp-Cell");
   if (cell) cell.focus({ preventScroll: true });
   else if (card.contains(document.activeElement)) document.activeElement.blur();
@@ -570,59 +587,60 @@ function isTypingElsewhere(card) {
 
 function render({ model, el }) {
   const send = (message) => model.send(message);
-  const card = make("div", "ca");
+  const card = createElement("div", "ca");
   card.tabIndex = -1;
   card.setAttribute("role", "group");
   card.setAttribute("aria-label", "CodeAct");
-  card.dataset.lmSuppressShortcuts = "true"; // the notebook's keys (d d deletes a cell) are not for what is typed here
-  const head = make("div", "ca-head");
-  const state = make("b", "ca-state");
+  card.dataset.lmSuppressShortcuts = "true"; // or d d would delete the cell
+  const head = createElement("div", "ca-head");
+  const state = createElement("b", "ca-state");
   state.setAttribute("role", "status");
   state.setAttribute("aria-live", "polite");
-  const boundary = make("span", "ca-dim");
-  const time = make("span", "ca-time");
-  const stop = button("ca-stop", "Stop", () => {
-    leave(card); // a button that is disabled would lose the focus
+  const boundary = createElement("span", "ca-dim");
+  const time = createElement("span", "ca-time");
+  const stop = createButton("ca-stop", "Stop", () => {
+    returnFocus(card); // a disabled button would lose the focus
     stop.disabled = true;
     stop.textContent = "Stopping…";
     send({ kind: "stop" });
   });
   if (model.get("slow_stop"))
-    stop.title = "With this version of ipykernel it waits for a tool that is running; Kernel > Interrupt does not.";
-  head.append(make("span", "ca-name", "CodeAct"), state, boundary, time, stop);
-  const notes = make("div");
-  const program = make("div");
-  const asks = make("div");
-  const words = make("div", "ca-words");
-  const end = make("div", "ca-end-of-turn");
-  const desk = new Desk();
-  card.append(head, notes, desk.root, program, words, asks, end);
+    stop.title = "With this version of ipykernel, Stop waits for a running tool; Kernel > Interrupt does not.";
+  head.append(createElement("span", "ca-name", "CodeAct"), state, boundary, time, stop);
+  const notes = createElement("div");
+  const program = createElement("div");
+  const forms = createElement("div");
+  const words = createElement("div", "ca-words");
+  const end = createElement("div", "ca-end-of-turn");
+  const batchDecision = new BatchDecision();
+  card.append(head, notes, batchDecision.root, program, words, forms, end);
   el.append(card);
 
   const attempts = [];
-  const questions = new Map();
+  const openForms = new Map();
   let review = null;
-  let shown = "";
-  let told = performance.now();
+  let drawnSeals = "";
+  let clockUpdated = performance.now();
 
   const tick = () => {
-    const seconds = model.get("clock") + (model.get("head").over ? 0 : (performance.now() - told) / 1000);
-    time.textContent = seconds < 60 ? `${seconds.toFixed(0)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+    const seconds = model.get("clock") + (model.get("head").over ? 0 : (performance.now() - clockUpdated) / 1000);
+    const minutes = `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+    time.textContent = seconds < 60 ? `${seconds.toFixed(0)} s` : minutes;
   };
 
   const draw = {
     clock() {
-      told = performance.now();
+      clockUpdated = performance.now();
       tick();
     },
     head() {
       const data = model.get("head");
-      if (data.over && card.contains(document.activeElement)) leave(card); // what is focused goes with the live card
+      if (data.over && card.contains(document.activeElement)) returnFocus(card); // before it is removed
       state.textContent = data.state || "writing program";
       card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
       stop.hidden = Boolean(data.over);
-      notes.replaceChildren(...(data.notes || []).map((text) => make("div", "ca-note", text)));
+      notes.replaceChildren(...(data.notes || []).map((text) => createElement("div", "ca-note", text)));
       words.textContent = data.words || "";
       words.hidden = !data.words;
       tick();
@@ -634,71 +652,71 @@ function render({ model, el }) {
         attempts.push(attempt);
         program.append(attempt.root);
       }
-      data.forEach((one, index) => attempts[index].drawProgram(one, index + 1, index === data.length - 1));
+      data.forEach((item, index) => attempts[index].drawProgram(item, index + 1, index === data.length - 1));
     },
     runs() {
       model.get("runs").forEach((run, index) => attempts[index] && attempts[index].drawRun(run));
     },
     questions() {
       const data = model.get("questions");
-      const had = card.contains(document.activeElement);
-      const seals = new Set(data.map((one) => one.seal));
-      for (const [seal, one] of questions)
+      const hadFocus = card.contains(document.activeElement);
+      const seals = new Set(data.map((question) => question.seal));
+      for (const [seal, form] of openForms)
         if (!seals.has(seal)) {
-          one.root.remove();
-          questions.delete(seal);
+          form.root.remove();
+          openForms.delete(seal);
         }
-      let first = null;
-      for (const one of data) {
-        const known = questions.get(one.seal);
+      let firstNew = null;
+      for (const question of data) {
+        const known = openForms.get(question.seal);
         if (known) {
-          known.update(one);
+          known.update(question);
           continue;
         }
-        const others = () => [...questions.values()].filter((other) => other.data.seal !== one.seal);
-        const row = attempts.length ? attempts[attempts.length - 1].rows.get(one.call) : null;
-        const made = new Question(one, send, row, others, () => desk.count());
-        questions.set(one.seal, made);
-        desk.welcome(made);
-        (row ? row.form : asks).append(made.root);
-        first = first || made.root;
+        const otherForms = () => [...openForms.values()].filter((other) => other.data.seal !== question.seal);
+        const row = attempts.length ? attempts[attempts.length - 1].rows.get(question.call) : null;
+        const form = new ApprovalForm(question, send, row, otherForms, () => batchDecision.refresh());
+        openForms.set(question.seal, form);
+        batchDecision.add(form);
+        (row ? row.form : forms).append(form.root);
+        firstNew = firstNew || form.root;
       }
-      const set = [...questions.keys()].join();
-      if (set !== shown) {
-        shown = set;
-        // What was under the pointer may have moved: for a moment nothing takes a click.
-        for (const one of questions.values()) one.arm();
-        desk.draw([...questions.values()]);
-        if (!questions.size) desk.chosen = false;
+      const openSeals = [...openForms.keys()].join();
+      if (openSeals !== drawnSeals) {
+        drawnSeals = openSeals;
+        // The form under the pointer may be another one now, so all forms ignore clicks for a moment.
+        for (const form of openForms.values()) form.delayClicks();
+        batchDecision.draw([...openForms.values()]);
+        if (!openForms.size) batchDecision.userSelects = false;
       }
-      const next = questions.values().next().value;
-      focusOn(first || (had && next && next.root), had);
+      const next = openForms.values().next().value;
+      focusOn(firstNew || (hadFocus && next && next.root), hadFocus);
     },
     review() {
       const data = model.get("review");
-      const had = card.contains(document.activeElement);
+      const hadFocus = card.contains(document.activeElement);
       if (review && data && review.data.seal === data.seal) return review.update(data);
       const comment = review ? review.comment.value : "";
       if (review) review.root.remove();
-      review = data ? new Review(data, send) : null;
+      review = data ? new ProgramReview(data, send) : null;
       if (attempts.length) attempts[attempts.length - 1].code.hidden = Boolean(review);
       if (!review) {
-        if (had) leave(card);
+        if (hadFocus) returnFocus(card);
         return;
       }
       if (data.problem) review.comment.value = comment;
-      asks.append(review.root);
-      focusOn(review && review.root, had);
+      forms.append(review.root);
+      focusOn(review && review.root, hadFocus);
     },
     end() {
       drawEnd(end, model.get("end"));
     },
   };
 
-  const focusOn = (node, had) => {
-    if (card.contains(document.activeElement) && document.activeElement !== card) return; // something is being typed
+  const focusOn = (node, hadFocus) => {
+    if (card.contains(document.activeElement) && document.activeElement !== card) return; // the user is typing there
     if (node && !isTypingElsewhere(card)) node.focus();
-    else if (had) leave(card); // nothing is left to decide
+    else if (hadFocus) returnFocus(card); // there is nothing left to decide
   };
 
   card.addEventListener("keydown", (event) => {
@@ -706,39 +724,41 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
-  // Rows first: a question stands in the row of its call.
+  // Runs before questions, because a form is drawn in the row of its call.
   const parts = ["head", "clock", "programs", "runs", "questions", "review", "end"];
-  let waiting = false;
+  let isScheduled = false;
   const drawAll = () => {
-    waiting = false;
+    isScheduled = false;
     for (const part of changed) draw[part]();
     changed = [];
   };
   let changed = [...parts];
-  const later = (part) => () => {
-    changed = parts.filter((one) => one === part || changed.includes(one));
-    if (!waiting) {
-      waiting = true;
+  const schedule = (part) => () => {
+    changed = parts.filter((name) => name === part || changed.includes(name));
+    if (!isScheduled) {
+      isScheduled = true;
       queueMicrotask(drawAll);
     }
   };
-  const listeners = parts.map((part) => [`change:${part}`, later(part)]);
+  const listeners = parts.map((part) => [`change:${part}`, schedule(part)]);
   for (const [event, listener] of listeners) model.on(event, listener);
   drawAll();
-  // The cell, while the focus is in this card: what is focused goes with the card, and the keys are then the cell's.
+  // The cell, while the focus is in this card: it gets the focus when the card is removed.
   let cell = null;
   card.addEventListener("focusin", () => (cell = card.closest(".jp-Cell")));
   card.addEventListener("focusout", (event) => event.relatedTarget && (cell = null));
-  // Whoever comes back to this page has not aimed at anything yet.
-  const arm = () => [...questions.values(), desk, review].forEach((one) => one && one.arm());
-  document.addEventListener("visibilitychange", arm);
+  // A user who comes back to this page has not aimed at a button yet.
+  const delayClicks = () => {
+    for (const form of [...openForms.values(), batchDecision, review]) if (form) form.delayClicks();
+  };
+  document.addEventListener("visibilitychange", delayClicks);
   const timer = setInterval(tick, 1000);
-  send({ kind: "hello" }); // a page shows the card, and its messages arrive
+  send({ kind: "hello" }); // tells the kernel that a page shows the card
   return () => {
     clearInterval(timer);
-    document.removeEventListener("visibilitychange", arm);
+    document.removeEventListener("visibilitychange", delayClicks);
     if (cell && document.activeElement === document.body) cell.focus({ preventScroll: true });
-    for (const [event, listener] of listeners) model.off(event, listener); // another view of this card goes on
+    for (const [event, listener] of listeners) model.off(event, listener); // other views of this card go on
   };
 }
 

@@ -1,7 +1,7 @@
-"""The live card: one widget, which a page draws from the state that it is given, and which says what was clicked.
+"""The live card: a widget that a page draws from its state, and that reports the user's clicks.
 
-Down goes plain data, part by part as it changes; up come small messages, in whatever thread reads them. These are
-hostile until checked: a page may run scripts that are not ours.
+The kernel sends plain data, and only the parts that have changed. The page sends small messages, which arrive in any
+thread. These messages are untrusted, because a page can run scripts that are not ours.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
@@ -29,11 +29,11 @@ __all__ = ["Card"]
 
 _HERE = Path(__file__).parent
 _HELLO = 3.0
-"""Seconds in which a page that can show the card has said so; it takes less than a tenth of one."""
+"""Seconds to wait for the first message of a page that shows the card. Pages need less than 0.1 s."""
 
 
 class _Widget(anywidget.AnyWidget):
-    # One module of two files: front ends are given a text, and no place from which it could import another.
+    # The two files are joined, because a front end gets the module as text and cannot import another file.
     _esm = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("seen.js", "card.js"))
     _css = (_HERE / "card.css").read_text(encoding="utf-8")
     slow_stop = traitlets.Bool().tag(sync=True)
@@ -47,41 +47,42 @@ class _Widget(anywidget.AnyWidget):
 
 
 class Card:
-    """The widget of one turn. Made and drawn on the main thread.
+    """The widget of one turn. Created and drawn on the main thread.
 
     Args:
-        loop: where `on_message` is called.
-        stop: what the stop button does; called in whatever thread sees the click.
+        channel: delivers the page's messages while the cell runs.
+        loop: the loop on which `on_message` is called.
+        stop: ends the turn when the user clicks Stop; called in any thread.
 
     Attributes:
-        on_message: takes what the page sent, but for a stop.
-        shown: whether it is in the cell.
+        on_message: handles every message of the page other than a greeting and a stop.
     """
 
-    def __init__(self, tap: ShellChannelFilter, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
+    def __init__(self, channel: ShellChannelFilter, loop: asyncio.AbstractEventLoop, stop: Callable[[], None]) -> None:
         self.on_message: Callable[[Mapping[str, Any]], None] = lambda message: None
         self._loop = loop
         self._stop = stop
         self._views = 0
         self._hello = asyncio.Event()
-        self._until = time.monotonic() + _HELLO
+        self._deadline = time.monotonic() + _HELLO
         self._drawn: dict[str, JSONValue] = {}
-        self._widget: Any = _Widget(slow_stop=not tap.at_once)
-        tap.listen(self._widget.comm.comm_id, self._on_message)
+        self._widget: Any = _Widget(slow_stop=not channel.is_immediate)
+        channel.listen(self._widget.comm.comm_id, self._on_message)
         self._handle: Any = None
 
     @property
-    def shown(self) -> bool:
+    def is_shown(self) -> bool:
+        """Whether the card is in the cell."""
         return self._handle is not None
 
     def show(self, static: Mapping[str, str]) -> None:
-        """Put it into the cell; `static` is for pages that know no widgets."""
+        """Display the card in the cell, with the static form for pages without widgets."""
         data, metadata = self._widget._repr_mimebundle_()
         self._handle = display({**data, **static}, metadata=metadata, raw=True, display_id=True)
-        self._until = time.monotonic() + _HELLO
+        self._deadline = time.monotonic() + _HELLO
 
     def draw(self, parts: Mapping[str, JSONValue]) -> int:
-        """Send what has changed, all of it in one message; about how many bytes that was."""
+        """Send the parts that have changed in one message, and return its approximate size in bytes."""
         changed = {name: value for name, value in parts.items() if self._drawn.get(name, ...) != value}
         self._drawn.update(changed)
         with self._widget.hold_sync():
@@ -89,24 +90,27 @@ class Card:
                 setattr(self._widget, name, value)
         return len(json.dumps(changed)) if changed else 0
 
-    async def alive(self) -> bool:
-        """Whether a page has shown it, and its messages arrive here. Awaited on the loop."""
+    async def is_alive(self) -> bool:
+        """Tell whether a page shows the card and its messages arrive. Awaited on the loop."""
         try:
-            async with asyncio.timeout(max(0.0, self._until - time.monotonic())):
+            async with asyncio.timeout(max(0.0, self._deadline - time.monotonic())):
                 await self._hello.wait()
         except TimeoutError:
             return self._hello.is_set()
         return True
 
     def close(self, static: Mapping[str, str] | None) -> Any:
-        """Put `static` in its place, for good; the handle of that output, if there is one.
+        """Replace the card with the static form.
 
         Args:
-            static: `None` where the output cannot be updated: there the card just goes.
+            static: the static form, or `None` if the output cannot be updated, so that the card just disappears.
+
+        Returns:
+            The handle of the output, or `None` if the card was never shown.
         """
         if self._handle is not None and static is not None:
             self._handle.update(dict(static), raw=True)
-        if self._views < 2:  # a page that was reloaded does not hear of the update: it keeps the card
+        if self._views < 2:  # a page that was reloaded misses the update, so it keeps the card
             self._widget.close()
         return self._handle
 

@@ -1,4 +1,4 @@
-"""`%codeact VERB`: look at what there is, and choose. Each verb is a function of the magics and the line's rest."""
+"""The `%codeact` commands. Dispatch, `%codeact help` and completion are all made from the table at the end."""
 
 # pyright: reportUnknownMemberType=false
 # IPython has next to no types.
@@ -10,8 +10,8 @@ import json
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
@@ -29,227 +29,286 @@ from codeact_kernel.tools.redaction import without_secrets
 from .doctor import run_checks
 from .frontend import Frontend
 
-if TYPE_CHECKING:
-    from .magics import CodeAct
+__all__ = ["COMMANDS", "Command"]
 
-__all__ = ["ALONE", "VERBS"]
-
-_KERNELS = {
+_MODES = {
     "python": "every cell is Python; %%codeact asks the model.",
     "marker": "a cell that begins with > and a space is a prompt; every other cell is Python.",
     "auto": "so is a cell of plain prose: three words or more, the first with a capital letter in the first column,\n"
     "          the last with . ? or ! after its last letter; only spaces, commas, dashes and . ? ! between them.",
 }
-_ENGINE = str(Path(codeact_kernel.__file__).parent)
+_PACKAGE_FOLDER = str(Path(codeact_kernel.__file__).parent)
 
 
-async def _boundary(door: Frontend, settings: Settings) -> str:
-    """What a program would have around it, from a sandbox that really started."""
-    pool = door.session.pool(settings)
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One `%codeact` command.
+
+    Attributes:
+        name: the word after `%codeact`.
+        usage: the arguments as help shows them; a command with an empty usage takes no argument.
+        help: one line that says what the command does.
+        run: runs the command with the rest of the line, and prints the result.
+        complete: the words that Tab offers for the argument.
+    """
+
+    name: str
+    usage: str
+    help: str
+    run: Callable[[Frontend, str], None]
+    complete: tuple[str, ...] = ()
+
+
+def _print_status(frontend: Frontend, argument: str) -> None:
+    settings = frontend.settings
+    try:
+        boundary = frontend.thread.submit(_describe_boundary(frontend, settings)).result()
+    except CodeActError as error:  # the rest of the status is still useful
+        boundary = f"none: {plain(str(error))}"
+    model = frontend.thread.submit(_describe_model(frontend, settings)).result()
+    allowed = sorted({name for name, _ in frontend.session.grants.session} | settings.allow)
+    print(f"boundary  {boundary}")
+    print(f"model     {model}")
+    if frontend.record is not None:
+        print(f"record    answers of {plain(frontend.record.name)}, used where no model is configured")
+    print(f"tools     {', '.join(frontend.session.tools) or 'none yet: mark a function with @tool'}")
+    print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
+    root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
+    print(f"files     {plain(', '.join([*root, *map(str, settings.file_mounts)])) or 'none: --mount adds a folder'}")
+    print(f"network   {plain(', '.join(map(str, settings.allowed_domains))) or 'off: --allow-domain allows a host'}")
+
+
+async def _describe_boundary(frontend: Frontend, settings: Settings) -> str:
+    """Start a sandbox, and describe what isolates the programs in it."""
+    pool = frontend.session.pool(settings)
     async with pool.checkout() as sandbox:
         boundary = str(await sandbox.open())
     return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
 
 
-async def _model_in_words(door: Frontend, settings: Settings) -> str:
+async def _describe_model(frontend: Frontend, settings: Settings) -> str:
     try:
-        model = await door.model(settings)
+        model = await frontend.model(settings)
     except CodeActError as error:
         return str(error)
-    return plain(f"{_named(model)}. {model.note}").strip(". ")
+    return plain(f"{_name_and_endpoint(model)}. {model.note}").strip(". ")
 
 
-def _named(model: ModelClient) -> str:
-    """Its name, and where it is: a server may take any name for its own."""
+def _name_and_endpoint(model: ModelClient) -> str:
+    """Name the model with its endpoint, because a server can use any name for its models."""
     endpoint = getattr(model, "endpoint", "")
     return plain(f"{model.name}, at {endpoint}" if endpoint else model.name)
 
 
-def _status(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    settings = door.settings
-    try:
-        boundary = door.thread.submit(_boundary(door, settings)).result()
-    except CodeActError as error:  # all else is still worth knowing
-        boundary = f"none: {plain(str(error))}"
-    model = door.thread.submit(_model_in_words(door, settings)).result()
-    allowed = sorted({name for name, _ in door.session.grants.session} | settings.allow)
-    print(f"boundary  {boundary}")
-    print(f"model     {model}")
-    if door.record is not None:
-        print(f"record    answers of {plain(door.record.name)}, for where no model is configured")
-    print(f"tools     {', '.join(door.session.tools) or 'none yet: mark a function with @tool'}")
-    print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
-    root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
-    print(f"files     {plain(', '.join([*root, *map(str, settings.file_mounts)])) or 'none: --mount gives some'}")
-    print(f"network   {plain(', '.join(map(str, settings.allowed_domains))) or 'off: --allow-domain allows a host'}")
+def _run_doctor(frontend: Frontend, argument: str) -> None:
+    if argument not in ("", "--json"):
+        raise UsageError("Use %codeact doctor, or %codeact doctor --json.")
+    findings: list[Finding] = []
+    for finding in run_checks(frontend):
+        findings.append(finding)
+        if not argument:
+            print(line(finding), flush=True)
+    if argument:
+        print(json.dumps(as_data(findings, codeact_kernel.__version__), indent=1))
+    else:
+        print(summary(findings))
 
 
-def _tools(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    for spec in door.session.tools.specs().values():
+def _list_tools(frontend: Frontend, argument: str) -> None:
+    for spec in frontend.session.tools.specs().values():
         notes = ["asks before each call"] if spec.approval_mode == "always_require" else []
         notes += ["called by the model itself"] if spec.direct else []
         notes += ["read only"] if spec.read_only else []
         notes += ["outsiders write what it returns"] if spec.source == "untrusted" else []
-        line, *more = spec.stub.split("\n")
-        said = f" ({', '.join(notes)})" if notes else ""
-        print(escaped("\n".join([f"{line}{'' if '  # ' in line or not said else '  #'}{said}", *more])))
-    if not len(door.session.tools):
+        signature, *other_lines = spec.stub.split("\n")
+        comment = f" ({', '.join(notes)})" if notes else ""
+        if comment and "  # " not in signature:
+            comment = f"  #{comment}"
+        print(escaped("\n".join([f"{signature}{comment}", *other_lines])))
+    if not len(frontend.session.tools):
         print("No tools yet: mark a function with @tool.")
 
 
-def _forget(magics: CodeAct, rest: str) -> None:
-    magics.door.session.tools.remove(rest)
-    print(f"{rest} is offered no longer.")
-
-
-def _approvals(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    grants, specs = door.session.grants, door.session.tools.specs()
-    verb, _, name = rest.partition(" ")
+def _list_or_revoke_approvals(frontend: Frontend, argument: str) -> None:
+    grants, specs = frontend.session.grants, frontend.session.tools.specs()
+    verb, _, name = argument.partition(" ")
     if verb == "revoke" and name.strip():
-        number = grants.revoke(None if name.strip() == "all" else name.strip())
-        print(f"Revoked {number} permission{'' if number == 1 else 's'}." if number else "There was nothing to revoke.")
+        count = grants.revoke(None if name.strip() == "all" else name.strip())
+        print(f"Revoked {count} permission{'' if count == 1 else 's'}." if count else "There was nothing to revoke.")
         return
     if verb:
-        raise UsageError("%codeact approvals lists; %codeact approvals revoke NAME (or: revoke all) forgets.")
+        raise UsageError(
+            "Use %codeact approvals to list the permissions, and %codeact approvals revoke NAME (or: revoke all) to "
+            "remove them."
+        )
     for tool, version in sorted(grants.session):
-        print(f"{plain(tool)}: for this session{_changed(specs, tool, version)}")
-    for one in grants.always:
-        day = time.strftime("%Y-%m-%d", time.localtime(one.since))
-        where = "" if one.folder == str(Path.cwd()) else f", in {plain(one.folder)}"
-        changed = _changed(specs, one.name, one.version)
-        print(f"{plain(one.name)}: always with {clip(plain(one.arguments), 300)}, since {day}{where}{changed}")
+        print(f"{plain(tool)}: for this session{_describe_change(specs, tool, version)}")
+    for grant in grants.always:
+        day = time.strftime("%Y-%m-%d", time.localtime(grant.since))
+        where = "" if grant.folder == str(Path.cwd()) else f", in {plain(grant.folder)}"
+        change = _describe_change(specs, grant.name, grant.version)
+        print(f"{plain(grant.name)}: always with {clip(plain(grant.arguments), 300)}, since {day}{where}{change}")
     if not grants.session and not grants.always:
         print("Nothing is remembered: tools that need approval ask each time.")
 
 
-def _changed(specs: Mapping[str, ToolSpec], name: str, version: str) -> str:
+def _describe_change(specs: Mapping[str, ToolSpec], name: str, version: str) -> str:
     if name not in specs:
         return " (not offered now)"
-    return "" if specs[name].version == version else " (the tool has changed since: it asks again)"
+    return "" if specs[name].version == version else " (the tool has changed since, so it asks again)"
 
 
-def _prompt(magics: CodeAct, rest: str) -> None:
-    print(magics.door.prompt(rest or "(your prompt)", magics.door.settings, [], []))
+def _forget_tool(frontend: Frontend, argument: str) -> None:
+    frontend.session.tools.remove(argument)
+    print(f"{argument} is no longer offered.")
 
 
-def _model(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    if rest:
-        magics.model = OPTIONS["model"].value(rest, "%codeact model")
-        door.session.model = None
+def _print_prompt(frontend: Frontend, argument: str) -> None:
+    print(frontend.preview(argument or "(your prompt)", frontend.settings))
+
+
+def _show_or_choose_model(frontend: Frontend, argument: str) -> None:
+    if argument:
+        frontend.choose("model", OPTIONS["model"].value(argument, "%codeact model"))
+        frontend.session.model = None
     try:
-        model = door.thread.submit(door.model(door.settings)).result()
-        print(plain(f"{_named(model)} {model.note}").strip())
+        model = frontend.thread.submit(frontend.model(frontend.settings)).result()
+        print(plain(f"{_name_and_endpoint(model)} {model.note}").strip())
     except CodeActError as error:
         print(error)
 
 
-def _recorded(magics: CodeAct, rest: str) -> None:
-    if not rest:
-        raise UsageError("%codeact recorded FILE: which file?")
-    door = magics.door
-    door.record = RecordedModel.load(Path(rest))
+def _use_record(frontend: Frontend, argument: str) -> None:
+    if not argument:
+        raise UsageError("Name the file: %codeact recorded FILE.")
+    frontend.record = RecordedModel.load(Path(argument))
     try:
-        model = door.thread.submit(door.session.choose(door.settings)).result()
-    except CodeActError:  # none is configured, or none that can be asked: the prompt will say which
+        model = frontend.thread.submit(frontend.session.choose(frontend.settings)).result()
+    except CodeActError:  # no model is configured, or it cannot be used: the prompt will report the second case
         return
-    print(f"{_named(model)} is configured, so it is asked all the same: a record answers only where no model is.")
+    print(
+        f"{_name_and_endpoint(model)} is configured, so prompts still go to that model: a record is used only where "
+        "no model is configured."
+    )
 
 
-def _traceback(magics: CodeAct, rest: str) -> None:
-    error = magics.door.session.tools.last_error
+def _print_traceback(frontend: Frontend, argument: str) -> None:
+    error = frontend.session.tools.last_error
     if error is None:
-        print("No tool has raised anything yet.")
+        print("No tool has raised an error yet.")
         return
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_ENGINE)]
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_PACKAGE_FOLDER)
+    ]
     print("Traceback (most recent call last):")
     text = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
-    print(plain(without_secrets(text)), end="")  # it stays in the notebook's file
+    print(plain(without_secrets(text)), end="")  # the output is saved in the notebook's file
 
 
-def _backend(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    wanted = OPTIONS["backend"].value(rest, "%codeact backend") if rest else door.settings.backend
-    settings = dataclasses.replace(door.settings, backend=wanted)
-    boundary = door.thread.submit(_boundary(door, settings)).result()
-    if rest:  # not before: one that does not start is not chosen
-        magics.backend = rest
+def _show_or_choose_backend(frontend: Frontend, argument: str) -> None:
+    backend = OPTIONS["backend"].value(argument, "%codeact backend") if argument else frontend.settings.backend
+    settings = dataclasses.replace(frontend.settings, backend=backend)
+    boundary = frontend.thread.submit(_describe_boundary(frontend, settings)).result()
+    if argument:  # only now, so that a backend that does not start is not chosen
+        frontend.choose("backend", argument)
     print(f"{settings.backend:10}{boundary}")
 
 
-def _reset(magics: CodeAct, rest: str) -> None:
-    door = magics.door
-    door.session.grants.session.clear()
-    door.thread.submit(door.session.reset()).result()
-    door.warm()
-    print("Fresh sandbox; nothing is allowed for the session any more.")
-
-
-def _config(magics: CodeAct, rest: str) -> None:
-    if rest not in ("", "trust", "distrust"):
-        raise UsageError("%codeact config lists every setting; %codeact config trust (or: distrust) is about its file.")
+def _show_or_trust_config(frontend: Frontend, argument: str) -> None:
+    if argument not in ("", "trust", "distrust"):
+        raise UsageError(
+            "Use %codeact config to list every setting, and %codeact config trust (or: distrust) for the project file."
+        )
     file = find_project_file()
-    if rest and file is None:
-        raise UsageError("There is no codeact.toml here, and no pyproject.toml with [tool.codeact].")
-    is_seen = file is not None and magics.seen_file == file
-    if file is not None and rest == "distrust":
+    if argument and file is None:
+        raise UsageError("This folder has no codeact.toml, and no pyproject.toml with [tool.codeact].")
+    was_shown = file is not None and frontend.shown_file == file
+    if file is not None and argument == "distrust":
         file.distrust()
-    elif file is not None and rest == "trust" and is_seen:
+    elif file is not None and argument == "trust" and was_shown:
         file.trust()
-    resolved = magics.resolved(folder=file)
+    resolved = frontend.resolved(folder=file)
     values = {name: format_value(value) for name, value in resolved.values.items()}
     width = max(map(len, values.values()))
     for name, value in values.items():
         print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
     if file is not None and (file.trusted or resolved.refused):
         print(f"\n{truncate_for_error(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
-    for one in resolved.refused:
-        print(f"Not in force: {plain(one)}. It takes your word: %codeact config trust")
-    magics.seen_file = file
-    if rest == "trust" and not is_seen:
-        print("Nothing is trusted yet: this is what the file wants now. To allow it, run %codeact config trust again.")
+    for setting in resolved.refused:
+        print(f"Not in force: {plain(setting)}. To allow it, run %codeact config trust.")
+    frontend.shown_file = file
+    if argument == "trust" and not was_shown:
+        print("Nothing is trusted yet: these are the file's settings now. To allow them, run the command again.")
 
 
-def _doctor(magics: CodeAct, rest: str) -> None:
-    if rest not in ("", "--json"):
-        raise UsageError("%codeact doctor, or %codeact doctor --json.")
-    findings: list[Finding] = []
-    for finding in run_checks(magics):
-        findings.append(finding)
-        if not rest:
-            print(line(finding), flush=True)
-    if rest:
-        print(json.dumps(as_data(findings, codeact_kernel.__version__), indent=1))
-    else:
-        print(summary(findings))
-
-
-def _kernel(magics: CodeAct, rest: str) -> None:
-    if rest:
-        magics.kernel = OPTIONS["kernel"].value(rest, "%codeact kernel")
-    chosen = magics.resolved().values["kernel"]
-    for mode, rule in _KERNELS.items():
+def _show_or_choose_mode(frontend: Frontend, argument: str) -> None:
+    if argument:
+        frontend.choose("kernel", OPTIONS["kernel"].value(argument, "%codeact kernel"))
+    chosen = frontend.resolved().values["kernel"]
+    for mode, rule in _MODES.items():
         print(f"{'→' if mode == chosen else ' '} {mode:7} {rule}")
 
 
-ALONE = frozenset({"status", "tools", "traceback", "reset"})
-"""Those that nothing may follow."""
+def _reset(frontend: Frontend, argument: str) -> None:
+    frontend.session.grants.session.clear()
+    frontend.thread.submit(frontend.session.reset()).result()
+    frontend.warm()
+    print("The sandbox is fresh, and nothing is allowed for the session any more.")
 
-VERBS: Mapping[str, Callable[[CodeAct, str], None]] = {
-    "status": _status,
-    "tools": _tools,
-    "approvals": _approvals,
-    "forget": _forget,
-    "prompt": _prompt,
-    "model": _model,
-    "recorded": _recorded,
-    "traceback": _traceback,
-    "backend": _backend,
-    "config": _config,
-    "doctor": _doctor,
-    "kernel": _kernel,
-    "reset": _reset,
+
+def _print_help(frontend: Frontend, argument: str) -> None:
+    rows = [
+        ("%%codeact [options]", "ask the model; the cell's text is the prompt (%%codeact? lists the options)"),
+        ("> [options] prompt", "the same, in the CodeAct kernel or after %codeact kernel marker"),
+        *((f"%codeact {command.name} {command.usage}".strip(), command.help) for command in COMMANDS.values()),
+    ]
+    width = max(len(usage) for usage, _ in rows)
+    print("\n".join(f"{usage:{width}}  {text}" for usage, text in rows))
+
+
+COMMANDS: Mapping[str, Command] = {
+    command.name: command
+    for command in (
+        Command("status", "", "show the boundary, the model and the tools", _print_status),
+        Command(
+            "doctor", "[--json]", "check that everything works here, and say how to fix what does not", _run_doctor
+        ),
+        Command("tools", "", "list what programs can call", _list_tools),
+        Command(
+            "approvals",
+            "[revoke NAME|all]",
+            "list what is allowed for more than one call, or revoke it",
+            _list_or_revoke_approvals,
+        ),
+        Command("forget", "NAME", "stop offering this tool", _forget_tool),
+        Command(
+            "prompt", "TEXT", "show exactly what would be sent for TEXT (IPython removes a ? at its end)", _print_prompt
+        ),
+        Command("model", "[NAME]", "show the model in use, or choose another", _show_or_choose_model),
+        Command("recorded", "FILE", "answer from a record where no model is configured", _use_record),
+        Command("traceback", "", "show where the last tool that failed raised its error", _print_traceback),
+        Command(
+            "backend",
+            "[NAME]",
+            "show what isolates programs, or choose another backend",
+            _show_or_choose_backend,
+            tuple(OPTIONS["backend"].choices),
+        ),
+        Command(
+            "config",
+            "[trust|distrust]",
+            "list every setting, its value and its origin, or trust the project file",
+            _show_or_trust_config,
+            ("trust", "distrust"),
+        ),
+        Command(
+            "kernel",
+            "[NAME]",
+            "choose which cells are prompts without a magic: marker (cells that begin with >), auto, python",
+            _show_or_choose_mode,
+            tuple(OPTIONS["kernel"].choices),
+        ),
+        Command("reset", "", "start a fresh sandbox, and forget what is allowed for the session", _reset),
+        Command("help", "", "show this text", _print_help),
+    )
 }

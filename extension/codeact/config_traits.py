@@ -1,4 +1,4 @@
-"""What can be chosen, as IPython has it: traits of the magics, options of a cell. Made from the engine's one table."""
+"""The engine's table of options, as IPython needs it: traits of the magics, and arguments of the cell magic."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # IPython has next to no types.
@@ -19,11 +19,11 @@ from traitlets.config.loader import LazyConfigValue
 from codeact_kernel.configuration import OPTIONS, Layer, Option, parse_layer, require_known, truncate_for_error
 from codeact_kernel.errors import UserError
 
-__all__ = ["ConfigTraits", "cell_layer", "cell_options", "configured", "flags_of", "parsed"]
+__all__ = ["ConfigTraits", "add_cell_options", "list_flags", "make_cell_layer", "parse_options", "read_configuration"]
 
 
 class OptionTrait(traitlets.TraitType[Any, Any]):
-    """One option as a trait: `c.CodeAct.…` and `%config CodeAct.…`."""
+    """One option as a trait, for `c.CodeAct.…` and `%config CodeAct.…`."""
 
     def __init__(self, option: Option) -> None:
         super().__init__(option.default, help=f"{option.help}: {option.kind}.", config=True)
@@ -41,27 +41,27 @@ class OptionTrait(traitlets.TraitType[Any, Any]):
     def set(self, obj: Any, value: Any) -> None:
         name = self._option.name
         super().set(obj, self.default_value if value is None else value)
-        obj.said[name] = getattr(obj, name)
-        if value is None:  # chosen no longer
-            del obj.said[name]
+        obj.notebook_values[name] = getattr(obj, name)
+        if value is None:  # unset by the user
+            del obj.notebook_values[name]
 
 
 ConfigTraits: Any = type(Magics)("Magics", (Magics,), {name: OptionTrait(option) for name, option in OPTIONS.items()})
 
 
-def cell_options(function: Any) -> Any:
-    """Give a magic an argument for all that a cell can choose."""
+def add_cell_options(function: Any) -> Any:
+    """Give a magic one argument for each option that a cell can choose."""
 
-    def about(option: Option) -> str:
+    def describe(option: Option) -> str:
         default = "" if option.default in (None, False, frozenset(), ()) else f"; default {option.default}"
         return f"{option.help} ({option.kind}{default})".replace("%", "%%")
 
     decorators = [
         argument(option.flag, dest=option.name, action="store_true", default=None, help=option.help.replace("%", "%%"))
         if option.default is False
-        else argument(option.flag, dest=option.name, action="append", help=about(option) + "; may be repeated")
+        else argument(option.flag, dest=option.name, action="append", help=describe(option) + "; can be repeated")
         if option.adds
-        else argument(option.flag, dest=option.name, help=about(option))
+        else argument(option.flag, dest=option.name, help=describe(option))
         for option in OPTIONS.values()
         if option.in_cell
     ]
@@ -70,39 +70,40 @@ def cell_options(function: Any) -> Any:
     return function
 
 
-def flags_of(parser: ArgumentParser, *, switches: bool = False) -> Sequence[str]:
-    """The options that start with two dashes; with `switches` those that take no value."""
+def list_flags(parser: ArgumentParser, *, switches: bool = False) -> Sequence[str]:
+    """Return the options that start with two dashes; with `switches`, only those that take no value."""
     flags = [flag for action in parser._actions for flag in action.option_strings if not switches or action.nargs == 0]
     return [flag for flag in flags if flag.startswith("--")]
 
 
-def parsed(parser: ArgumentParser, line: str) -> Namespace:
-    """The options in a cell's first line.
+def parse_options(parser: ArgumentParser, line: str) -> Namespace:
+    """Parse the options in a cell's first line.
 
     Raises:
-        UsageError: one that there is not, with the nearest; one without its value; or words that are none.
+        UsageError: if an option is unknown (the error names the nearest one) or lacks its value, or if the line has
+            words that are not options.
     """
-    words = shlex.shlex(line, posix=True)  # quotation marks group, and are no part of the value
+    words = shlex.shlex(line, posix=True)  # quotation marks group words, and are not part of the value
     words.whitespace_split, words.commenters = True, ""
-    words.escape = ""  # a path may have backslashes
+    words.escape = ""  # Windows paths have backslashes
     try:
         argv = _join_lists(list(words))
     except ValueError:
-        raise UsageError("A quotation mark in the options has no other one: add that, or remove this one.") from None
+        raise UsageError("Unclosed quotation mark in the options: close it, or remove it.") from None
     try:
         options, left = parser.parse_known_args(argv)
         if left and not left[0].startswith("--"):
             raise UsageError(
-                f"The first line has {truncate_for_error(left[0])!r} among the options, where it is none of them: "
-                "options come first, and the prompt after them. Put the name of an option that belongs to the prompt "
-                "in quotes."
+                f"The first line has {truncate_for_error(left[0])!r} among the options, but it is not an option: "
+                "options come first, and the prompt after them. If the name of an option belongs to the prompt, put "
+                "it in quotes."
             )
         return parser.parse_args(argv) if left else options
     except UsageError:
-        flags = flags_of(parser)
+        flags = list_flags(parser)
         for word in argv:
             flag = word.partition("=")[0]
-            if flag.startswith("--") and not any(one.startswith(flag) for one in flags):
+            if flag.startswith("--") and not any(known.startswith(flag) for known in flags):
                 try:
                     require_known(flag, flags, "The option")
                 except UserError as error:
@@ -111,7 +112,7 @@ def parsed(parser: ArgumentParser, line: str) -> Namespace:
 
 
 def _join_lists(words: Sequence[str]) -> list[str]:
-    """The words of the options with every list as one word: a list goes on after a comma, also after a blank."""
+    """Make each list one word: a comma continues a list, with or without spaces around it."""
     argv: list[str] = []
     for word in words:
         if argv and not word.startswith("--") and (argv[-1].endswith(",") or word.startswith(",")):
@@ -121,31 +122,34 @@ def _join_lists(words: Sequence[str]) -> list[str]:
     return argv
 
 
-def cell_layer(options: Namespace) -> Layer:
-    """What the cell chooses.
+def make_cell_layer(options: Namespace) -> Layer:
+    """Collect the options that the cell sets.
 
     Raises:
-        UserError: a value that is not of its kind.
+        UserError: if an option has an invalid value.
     """
-    given = {
+    values = {
         name: value
         for name, option in OPTIONS.items()
         if option.in_cell and (value := getattr(options, name)) is not None
     }
-    return parse_layer("the cell", given, {name: option.flag for name, option in OPTIONS.items()})
+    return parse_layer("the cell", values, {name: option.flag for name, option in OPTIONS.items()})
 
 
-def configured(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | None]:
-    """What `c.CodeAct` says and is right, and the first that is wrong: the magics must be there to tell it."""
-    right: dict[str, Any] = {}
-    mistake: UserError | None = None
+def read_configuration(section: Mapping[str, Any]) -> tuple[dict[str, Any], UserError | None]:
+    """Split `c.CodeAct` into its valid options and the first error.
+
+    The error is returned, because the magics have to be registered before a cell can report it.
+    """
+    valid: dict[str, Any] = {}
+    first_error: UserError | None = None
     for name, value in section.items():
         try:
             option = OPTIONS[require_known(name, OPTIONS, "In your configuration, c.CodeAct:")]
-            if isinstance(value, LazyConfigValue):  # what `c.CodeAct.allow.append(…)` or `.add(…)` makes
+            if isinstance(value, LazyConfigValue):  # from `c.CodeAct.allow.append(…)` or `.add(…)`
                 value = value.get_value([]) or value.get_value(set())
             if value is not None:
-                right[name] = option.value(value, f"c.CodeAct.{name}")
+                valid[name] = option.value(value, f"c.CodeAct.{name}")
         except UserError as error:
-            mistake = mistake or error
-    return right, mistake
+            first_error = first_error or error
+    return valid, first_error

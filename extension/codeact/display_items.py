@@ -1,4 +1,4 @@
-"""What a program shows, below the card: outputs like any other of the cell, so they stay in its file and exports."""
+"""Display the items that programs show. They are ordinary outputs below the card, so files and exports keep them."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
 # IPython has next to no types.
@@ -17,20 +17,20 @@ from codeact_kernel.types import DisplayItem, JSONObject
 
 __all__ = ["DisplayedItems"]
 
-_GONE = {"text/plain": ""}
+_EMPTY = {"text/plain": ""}
 _SECONDS = 3.0
-"""Processor time for the items of a turn; after that they are shown as text. Honest ones take milliseconds each."""
+"""Processor time for rendering the items of a turn, usually milliseconds each. Further items are shown as text."""
 _PICTURE_SECONDS = 60.0
-"""Time for the pictures of a turn's charts; after that the charts have none."""
+"""Time for drawing the pictures of a turn's charts. Further charts have no picture."""
 
 
 class DisplayedItems:
-    """The items of one cell. On the main thread.
+    """The items that one cell displays. Used on the main thread.
 
     Args:
-        redraws: whether the front end can change what it has shown.
-        pictures: whether nobody sees the cell now, and charts need a picture for the file. A page makes it by itself.
-        should_stop: whether the turn is being stopped. Asked from another thread.
+        redraws: whether the front end can update an output.
+        pictures: whether charts need a picture for the file, because no page draws them.
+        should_stop: tells whether the turn is being stopped; called from another thread.
     """
 
     def __init__(self, *, redraws: bool, pictures: bool, should_stop: Callable[[], bool] = lambda: False) -> None:
@@ -42,7 +42,7 @@ class DisplayedItems:
         self._should_stop = should_stop
 
     def show(self, item: DisplayItem) -> None:
-        """Display it now."""
+        """Display an item."""
         before = time.thread_time()
         if self._seconds < _SECONDS:
             bundles = (title_bundle(item), shown_bundle(item, self._picture(item)))
@@ -63,13 +63,13 @@ class DisplayedItems:
         self._picture_seconds += time.monotonic() - before
         return drawn
 
-    def run_over(self, *, failed: bool) -> None:
-        """A program is over; what it showed stays, unless the next one is to do better."""
+    def end_run(self, *, failed: bool) -> None:
+        """Note how a program ended. Items of a program that did not fail are never removed."""
         self._failed = failed
         self._handles = self._handles if failed else []
 
-    def mended(self) -> None:
-        """Another program comes: what one that failed had shown would stand there twice."""
+    def start_retry(self) -> None:
+        """Remove the items of a failed program, because the next program will show them again."""
         for handle in self._handles if self._failed else ():
-            handle.update(_GONE, raw=True)
+            handle.update(_EMPTY, raw=True)
         self._handles = []

@@ -1,11 +1,11 @@
-"""`%codeact doctor`: what the engine finds, and what this kernel and the page in front of it can do."""
+"""The checks of `%codeact doctor`: those of the engine, and those of this kernel and the page in front of it."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # IPython has next to no types.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -22,96 +22,105 @@ from .shell_channel import MainThreadWaiter, ShellChannelFilter
 
 if TYPE_CHECKING:
     from .card import Card
-    from .magics import CodeAct
 
 __all__ = ["run_checks"]
 
 
-def run_checks(magics: CodeAct) -> Iterator[Finding]:
-    """One finding after the other, as they come."""
+def run_checks(frontend: Frontend) -> Iterator[Finding]:
+    """Run every check, and yield each finding as soon as it is known."""
     try:
-        resolved = magics.resolved()
+        resolved = frontend.resolved()
         settings = resolved.settings
-        wanted = ", ".join(resolved.refused)
-        advice = "%codeact config shows it, and how to give your word." if wanted else ""
-        found = f"not in force, since it takes your word: {wanted} of the folder's file" if wanted else "as chosen"
-        yield Finding("configuration", "warning" if wanted else "ok", found, advice)
+        yield _check_project_file(resolved.refused)
     except UserError as error:
         settings = Settings()
-        yield Finding("configuration", "problem", str(error), "Correct it; %%codeact will not ask before.")
-    door = magics.door
-    yield from _front_end(door)
-    results: SimpleQueue[Finding | None] = SimpleQueue()
-    looking = door.thread.submit(_look(settings, door, results))
+        yield Finding("configuration", "problem", str(error), "Correct it: until then %%codeact does not run.")
+    yield from _check_front_end(frontend)
+    findings: SimpleQueue[Finding | None] = SimpleQueue()
+    checks = frontend.thread.submit(_run_engine_checks(settings, frontend, findings))
     try:
-        while (finding := results.get()) is not None:
+        while (finding := findings.get()) is not None:
             yield finding
     finally:
-        looking.cancel()  # a person may have had enough of it
+        checks.cancel()  # the user can interrupt the cell before the last check
 
 
-async def _look(settings: Settings, door: Frontend, found: SimpleQueue[Finding | None]) -> None:
+def _check_project_file(refused: Sequence[str]) -> Finding:
+    if not refused:
+        return Finding("configuration", "ok", "as chosen")
+    return Finding(
+        "configuration",
+        "warning",
+        f"not in force, because the project file is not trusted: {', '.join(refused)}",
+        "Run %codeact config to see the settings, and %codeact config trust to allow them.",
+    )
+
+
+async def _run_engine_checks(settings: Settings, frontend: Frontend, findings: SimpleQueue[Finding | None]) -> None:
     try:
-        async with aclosing(examine(settings, door.model)) as findings:
-            async for finding in findings:
-                found.put(finding)
+        async with aclosing(examine(settings, frontend.model)) as results:
+            async for finding in results:
+                findings.put(finding)
     finally:
-        found.put(None)
+        findings.put(None)
 
 
-def _front_end(door: Frontend) -> Iterator[Finding]:
-    kernel: Any = getattr(door.shell, "kernel", None)
+def _check_front_end(frontend: Frontend) -> Iterator[Finding]:
+    kernel: Any = getattr(frontend.shell, "kernel", None)
     if kernel is None:
-        found = "a terminal: a cell is shown when it is done, questions come with input()"
-        yield Finding("front end", "ok", found)
+        yield Finding("front end", "ok", "a terminal: a cell is shown when it is done, questions come with input()")
         return
     subshells = "with subshells" if getattr(kernel, "_supports_kernel_subshells", False) else "without subshells"
     yield Finding("kernel", "ok", f"{kernel.implementation} {kernel.implementation_version}, {subshells}")
-    if is_append_only(door.shell):
+    if is_append_only(frontend.shell):
         yield Finding("front end", "ok", "a console: a cell is shown when it is done, questions come with input()")
         return
-    probe = _Probe(door)
-    shown = door.live.run(probe.turn, probe)
-    stdin = has_user(door.shell)
-    if shown:
-        yield Finding("front end", "ok", f"shows the live card, {'answers' if stdin else 'does not answer'} input()")
-    elif stdin:
-        advice = "Questions are asked with input(). In JupyterLab and Notebook 7 reload the page, or update them."
+    probe = _CardProbe(frontend)
+    shows_card = frontend.turns.run(probe.wait_for_page, probe)
+    answers_input = has_user(frontend.shell)
+    if shows_card:
+        found = f"shows the live card, {'answers' if answers_input else 'does not answer'} input()"
+        yield Finding("front end", "ok", found)
+    elif answers_input:
+        advice = "Questions are asked with input(). In JupyterLab and Notebook 7, reload the page or update them."
         yield Finding("front end", "warning", probe.reason, advice)
     else:
         advice = "Tools that need approval are denied: allow them with --allow, CODEACT_ALLOW or c.CodeAct.allow."
         yield Finding("front end", "warning", f"{probe.reason}; nobody answers input()", advice)
 
 
-class _Probe:
-    """A card that only asks whether a page shows it."""
+class _CardProbe:
+    """An empty card that finds out whether a page shows cards. It is both the turn and its display."""
 
-    def __init__(self, door: Frontend) -> None:
+    def __init__(self, frontend: Frontend) -> None:
         self.reason = "no page shows the live card"
-        self._door = door
+        self._frontend = frontend
         self._card: Card | None = None
 
-    async def turn(self, emit: Emit, on_main: OnMain) -> bool:
-        return self._card is not None and await self._card.alive()
+    async def wait_for_page(self, emit: Emit, on_main: OnMain) -> bool:
+        """The turn: wait until a page shows the card."""
+        return self._card is not None and await self._card.is_alive()
 
     def open(self, waiter: MainThreadWaiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
+        """Show the empty card, if this ipykernel delivers its messages."""
         if not isinstance(waiter, ShellChannelFilter):
-            self.reason = "this ipykernel gives a running cell no clicks"
+            self.reason = "this ipykernel delivers no clicks to a running cell"
             return
-        from .card import Card  # as the view does it
+        from .card import Card  # slow to import, because widgets are
 
-        self._card = Card(waiter, self._door.thread.loop, stop)
+        self._card = Card(waiter, self._frontend.thread.loop, stop)
         self._card.show({"text/plain": ""})
 
     def show(self, event: Event) -> None:
-        """There are no events."""
+        """Do nothing, because this turn has no events."""
 
     def redraw(self) -> None:
-        """The card does not change."""
+        """Do nothing, because the card does not change."""
 
     def end(self) -> None:
-        """Nothing here takes time to draw."""
+        """Do nothing, because nothing takes time to draw."""
 
     def close(self) -> None:
+        """Remove the card."""
         if self._card is not None:
             self._card.close({"text/plain": ""})

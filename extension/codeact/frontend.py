@@ -1,4 +1,4 @@
-"""What stands behind the magics of one shell: the session, its thread, and how one prompt is asked and shown."""
+"""The engine behind one shell's magics: the session, its thread, and how a prompt is asked and shown."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # IPython has next to no types.
@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
 from codeact_kernel.capabilities.data import Input, load_input, parse_input_names, to_dataframe, validate_name
 from codeact_kernel.capabilities.registry import CapabilitySet
-from codeact_kernel.configuration import Resolved
+from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
 from codeact_kernel.model.base import ModelClient
@@ -29,196 +29,236 @@ from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 from codeact_kernel.tools.event_loops import standing_still
-from codeact_kernel.turn.turn import prompt
+from codeact_kernel.turn import prompt as prompts
 from codeact_kernel.types import ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
-from .loop_thread import LoopThread, TurnThread
+from .loop_thread import LoopThread, TurnLauncher
 from .turn_runner import TurnAbandoned
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-__all__ = ["Frontend", "KeptChoices"]
+__all__ = ["Frontend", "FrontendState", "Options", "PromptRequest"]
 
 _BRACED = re.compile(r"\{([^\W\d]\w{0,99})\}")
 
 
+class Options(Protocol):
+    """What the user can choose, and where the choices are stored: the magics."""
+
+    def resolved(self, cell: Layer | None = None, *, folder: ProjectFile | None = None) -> Resolved:
+        """Merge every place where options are set."""
+        ...
+
+    def choose(self, name: str, value: object) -> None:
+        """Set one option for the notebook."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class KeptChoices:
-    """What the user chose in one `Frontend`, for the next one of the same shell."""
+class PromptRequest:
+    """A prompt, with everything that its cell chose.
+
+    Attributes:
+        text: the prompt.
+        options: the options in force for this cell.
+        inputs: the variables that the program gets.
+        outputs: the names that the program has to assign.
+        record: the file to which the model's answers are appended.
+        is_quiet: whether the cell shows nothing.
+    """
+
+    text: str
+    options: Resolved
+    inputs: Sequence[Input] = ()
+    outputs: Sequence[str] = ()
+    record: Path | None = None
+    is_quiet: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FrontendState:
+    """The part of a `Frontend` that survives `%reload_ext`."""
 
     model: ModelClient | None
     grants: Grants
     record: RecordedModel | None
-    told: set[str]
+    shown_notices: set[str]
 
 
 class Frontend:
-    """One shell's way in.
+    """The engine of one shell.
 
     Args:
         shell: IPython.
-        resolved: says what is chosen now.
-        kept: what was chosen before the extension was loaded once more.
+        options: the magics, which know what is chosen.
+        state: the state of the frontend before `%reload_ext`.
 
     Attributes:
-        session: the engine's; it lives on `thread`.
-        live: runs turns for the cells.
-        record: answers where no model is configured.
-        told: sentences that are said once.
+        resolved, choose: the methods of `options`.
+        session: the engine's session; it lives on `thread`.
+        turns: runs turns for the cells.
+        record: answers prompts where no model is configured.
+        shown_notices: notices that are shown only once.
+        shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
     """
 
-    def __init__(
-        self, shell: InteractiveShell, resolved: Callable[[], Resolved], kept: KeptChoices | None = None
-    ) -> None:
+    def __init__(self, shell: InteractiveShell, options: Options, state: FrontendState | None = None) -> None:
         self.shell = shell
+        self.resolved = options.resolved
+        self.choose = options.choose
         self.thread = LoopThread()
-        self.live = TurnThread(self.thread, getattr(shell, "kernel", None))
-        self.session = Session(grants=kept.grants if kept else Grants(own_file()))
-        self.session.model = kept.model if kept else None
-        self.record: RecordedModel | None = kept.record if kept else None
-        self.told: set[str] = kept.told if kept else set()
-        self._resolved = resolved
-        self._last_error: BaseException | None = None
-        _pretty_print_results(shell)
+        self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
+        self.session = Session(grants=state.grants if state else Grants(own_file()))
+        self.session.model = state.model if state else None
+        self.record: RecordedModel | None = state.record if state else None
+        self.shown_notices: set[str] = state.shown_notices if state else set()
+        self.shown_file: ProjectFile | None = None
+        self._previous_tool_error: BaseException | None = None
+        _register_result_formatters(shell)
 
     @property
-    def kept(self) -> KeptChoices:
-        """What the next door has to know, if the extension is loaded once more."""
-        return KeptChoices(model=self.session.model, grants=self.session.grants, record=self.record, told=self.told)
+    def state(self) -> FrontendState:
+        """What the next frontend of this shell starts with."""
+        return FrontendState(
+            model=self.session.model,
+            grants=self.session.grants,
+            record=self.record,
+            shown_notices=self.shown_notices,
+        )
 
     @property
     def settings(self) -> Settings:
-        """What is chosen now.
+        """The settings in force for a cell without options.
 
         Raises:
-            UserError: some place says what there is not.
+            UserError: if an option has an invalid name or value anywhere.
         """
-        return self._resolved().settings
+        return self.resolved().settings
 
-    def ask(
-        self,
-        ask: str,
-        chosen: Resolved,
-        *,
-        inputs: Sequence[Input] = (),
-        outputs: Sequence[str] = (),
-        record: str | None = None,
-        quiet: bool = False,
-    ) -> TurnResult | None:
-        """Ask, show, and bind the result to `_codeact`, also of a turn that was stopped; `None` if it was left.
+    def ask(self, prompt: PromptRequest) -> TurnResult | None:
+        """Run a turn, show it, and bind its result to `_codeact`. A turn that was stopped has a result as well.
 
-        Args:
-            inputs: variables that the program gets.
-            outputs: names that it has to assign.
-            record: the file to which the model's answers are added.
-            quiet: show nothing.
+        Returns:
+            The result, or `None` if the user ran the cell again while it waited for an approval.
 
         Raises:
-            CodeActError: there is no result.
-            TurnInterrupted: the person stopped it.
+            CodeActError: if the turn ended without a result.
+            TurnInterrupted: if the user stopped the turn.
         """
-        present = has_user(self.shell)
-        view = self._view(card=present and chosen.values["approval_ui"] != "stdin", quiet=quiet)
-        settings = chosen.settings
-        cells = asyncio._get_running_loop()  # the kernel's: it does nothing until this cell is over
-        if not quiet:
-            self._tell_once(chosen, view, ask, [one.name for one in inputs])
+        options = prompt.options
+        user_present = has_user(self.shell)
+        output = self._open_output(
+            card=user_present and options.values["approval_ui"] != "stdin", quiet=prompt.is_quiet
+        )
+        kernel_loop = asyncio._get_running_loop()  # it runs nothing until this cell ends
+        if not prompt.is_quiet:
+            self._add_notices(prompt, output)
 
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
-            model = await self.model(settings)
-            model = RecordingModel(model, Path(record), asks=[ask]) if record else model
-            approver = FallbackApprover(view, StdinApprover(on_main, view.freeze_card), present=present)
-            with standing_still(cells):
+            model = await self.model(options.settings)
+            model = RecordingModel(model, prompt.record, asks=[prompt.text]) if prompt.record else model
+            approver = FallbackApprover(
+                output.card_approver, StdinApprover(on_main, output.freeze_card), user_present=user_present
+            )
+            with standing_still(kernel_loop):
                 return await self.session.ask(
-                    ask,
-                    inputs=inputs,
-                    outputs=outputs,
+                    prompt.text,
+                    inputs=prompt.inputs,
+                    outputs=prompt.outputs,
                     model=model,
-                    settings=settings,
+                    settings=options.settings,
                     approver=approver,
                     emit=emit,
                     on_main=on_main,
                 )
 
-        self._last_error = self.session.tools.last_error
+        self._previous_tool_error = self.session.tools.last_error
         try:
-            return self.live.run(turn, view)
+            return self.turns.run(turn, output)
         except TurnAbandoned:
             return None
         finally:
-            if view.transcript.result is not None:  # nothing is lost
-                self.shell.user_ns["_codeact"] = view.transcript.result
+            if output.transcript.result is not None:
+                self.shell.user_ns["_codeact"] = output.transcript.result
 
-    def _view(self, *, card: bool, quiet: bool) -> CellOutput:
+    def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
-        once, captured = is_append_only(self.shell), is_captured(self.shell)
-        return CellOutput(self.thread.loop, once=once, captured=captured, card=card, quiet=quiet, told=self.told)
+        return CellOutput(
+            self.thread.loop,
+            append_only=is_append_only(self.shell),
+            captured=is_captured(self.shell),
+            card=card,
+            quiet=quiet,
+            shown_notices=self.shown_notices,
+        )
 
-    def inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
-        """The notebook's variables that `--in` names, as they are now.
+    def load_inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
+        """Copy the notebook's variables that `--in` names.
 
         Raises:
-            UserError: there is none of that name, or it cannot go in.
+            UserError: if a variable does not exist, or if its value cannot be sent to the sandbox.
         """
-        variables, made = cast("dict[str, object]", self.shell.user_ns), list[Input]()
-        for one in parse_input_names(given):
-            if one.name not in variables:
-                near = get_close_matches(one.name, [name for name in variables if name[:1] != "_"], n=1)
-                advice = f"did you mean {near[0]}?" if near else "run the cell that makes it."
-                raise UserError(f"--in {one.name}: there is no such variable: {advice}")
-            self._no_tool(one.name, "--in")
-            made.append(load_input(one, variables[one.name], settings.limits))
-        return made
+        variables, inputs = cast("dict[str, object]", self.shell.user_ns), list[Input]()
+        for request in parse_input_names(given):
+            if request.name not in variables:
+                near = get_close_matches(request.name, [name for name in variables if name[:1] != "_"], n=1)
+                advice = f"did you mean {near[0]}?" if near else "run the cell that creates it."
+                raise UserError(f"--in {request.name}: this variable does not exist: {advice}")
+            self._require_no_tool(request.name, "--in")
+            inputs.append(load_input(request, variables[request.name], settings.limits))
+        return inputs
 
-    def outputs(self, given: Sequence[str]) -> list[str]:
-        """The names that `--out` gives, with commas between them.
+    def parse_outputs(self, given: Sequence[str]) -> list[str]:
+        """Split the names that `--out` gives at their commas.
 
         Raises:
-            UserError: one that no variable of a program can have.
+            UserError: if a name cannot be the name of a variable in a program.
         """
         names = dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip())
         for name in names:
-            self._no_tool(validate_name(name, "--out"), "--out")
+            self._require_no_tool(validate_name(name, "--out"), "--out")
         return list(names)
 
-    def _no_tool(self, name: str, option: str) -> None:
+    def _require_no_tool(self, name: str, option: str) -> None:
         if name in self.session.tools:
             raise UserError(f"{option} {name}: there is a tool of that name, so give the variable another one.")
 
-    def bind(self, result: TurnResult, outputs: Sequence[str]) -> None:
-        """Give the notebook what the program handed back: all of it, or nothing.
+    def bind_outputs(self, result: TurnResult, outputs: Sequence[str]) -> None:
+        """Assign the program's outputs to variables of the notebook: either every output, or none.
 
         Raises:
-            ProgramError: something is missing, since the model answered without a program.
+            ProgramError: if an output is missing, because the model answered without a program.
         """
         if missing := [name for name in outputs if name not in result.outputs]:
             raise ProgramError(
-                f"{', '.join(missing)} did not come: the model wrote no program. What was there before is still there; "
-                "ask for something to compute."
+                f"No value for {', '.join(missing)}: the model answered without a program. Your variables are "
+                "unchanged; ask for something to compute."
             )
         self.shell.user_ns.update({name: to_dataframe(result.outputs[name]) for name in outputs})
 
-    def failure(self, error: ProgramFailure) -> str:
-        """Why a turn came to nothing, in a sentence."""
-        if error.kind == "Rejected":
+    def describe_failure(self, error: ProgramFailure) -> str:
+        """Say in a sentence why a turn failed."""
+        if error.kind == "Refused":
             return f"The program did not run: {one_line(error.message)}"
         reason = one_line(str(error))[:300]
-        where = "See _codeact for all of it, and %codeact traceback for a tool's own error."
-        return f"The program failed for good ({reason}). {where}"
+        return (
+            f"The program failed for good ({reason}). See _codeact for the whole result, and %codeact traceback for a "
+            "tool's own error."
+        )
 
-    def cause(self, error: ProgramFailure) -> BaseException | None:
-        """What a tool of the last turn raised, if that is why it came to nothing: `%debug` is to open its frame."""
+    def find_cause(self, error: ProgramFailure) -> BaseException | None:
+        """Return the error that a tool raised in the last turn, if it made the turn fail, so that `%debug` opens it."""
         raised = self.session.tools.last_error
-        return raised if error.kind == "ToolFailed" and raised is not self._last_error else None
+        return raised if error.kind == "ToolFailed" and raised is not self._previous_tool_error else None
 
     async def model(self, settings: Settings) -> ModelClient:
-        """The model for an ask, or the record where none is configured.
+        """Choose the model for a prompt: the configured model, else the record.
 
         Raises:
-            ModelError: neither is there.
+            ModelError: if there is neither.
         """
         try:
             return await self.session.choose(settings)
@@ -227,18 +267,18 @@ class Frontend:
                 raise
             return self.record
 
-    def prompt(self, ask: str, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str]) -> str:
-        """What would be sent for `ask`, word for word; characters that do not show as their escapes."""
-        reach = CapabilitySet(settings, inputs, outputs, lambda event: None)
-        messages = prompt.first(ask, self.session.tools.specs().values(), reach.instructions)
-        reach.close()
+    def preview(self, text: str, settings: Settings, inputs: Sequence[Input] = (), outputs: Sequence[str] = ()) -> str:
+        """Return exactly what would be sent for a prompt, with invisible characters as their escapes."""
+        capabilities = CapabilitySet(settings, inputs, outputs, lambda event: None)
+        messages = prompts.first(text, self.session.tools.specs().values(), capabilities.instructions)
+        capabilities.close()
         return "\n\n".join(f"--- {message.role} ---\n{escaped(message.content)}" for message in messages)
 
     def warm(self) -> None:
-        """Start a sandbox in the background; the first ever also compiles the guest.
+        """Start a sandbox in the background. The first start on a machine also compiles the guest.
 
         Raises:
-            UserError: some place says what there is not.
+            UserError: if an option has an invalid name or value anywhere.
         """
         settings = self.settings
 
@@ -249,35 +289,38 @@ class Frontend:
 
     def close(self) -> None:
         """Kill the sandboxes and end the thread."""
-        if not self.thread.started:
+        if not self.thread.is_started:
             return
         try:
             self.thread.submit(self.session.aclose()).result(timeout=5)
         finally:
             self.thread.close()
 
-    def _tell_once(self, chosen: Resolved, view: CellOutput, ask: str, given: Sequence[str]) -> None:
-        notices: list[str] = []
-        if chosen.refused:
-            wanted = ", ".join(map(one_line, chosen.refused))
-            notices.append(
-                f"Not in force: {wanted}. The folder's file wants that, and it takes your word: "
-                "%codeact config shows it, %codeact config trust gives it."
+    def _add_notices(self, prompt: PromptRequest, output: CellOutput) -> None:
+        """Show each notice about this prompt, unless the notebook has shown it before."""
+        for notice in self._notices(prompt):
+            if notice not in self.shown_notices:
+                self.shown_notices.add(notice)
+                output.transcript.notices.append(notice)
+
+    def _notices(self, prompt: PromptRequest) -> Iterable[str]:
+        given = [item.name for item in prompt.inputs]
+        if prompt.options.refused:
+            settings = ", ".join(map(one_line, prompt.options.refused))
+            yield (
+                f"Not in force: {settings}. The project file sets this, and you have not trusted the file: "
+                "%codeact config shows it, %codeact config trust allows it."
             )
         if not len(self.session.tools):
-            sees = "only the variables that --in names" if given else "none of the notebook's variables"
-            notices.append(f"No tools are offered: mark a function with @tool. A program sees {sees}.")
-        braced = [name for name in dict.fromkeys(_BRACED.findall(ask)) if name in self.shell.user_ns]
+            variables = "only the variables that --in names" if given else "none of the notebook's variables"
+            yield f"No tools are offered: mark a function with @tool. A program sees {variables}."
+        braced = [name for name in dict.fromkeys(_BRACED.findall(prompt.text)) if name in self.shell.user_ns]
         if braced := [name for name in braced if name not in given and name not in self.session.tools]:
             names = ", ".join(f"{{{name}}}" for name in braced)
-            notices.append(f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values.")
-        for text in notices:
-            if text not in self.told:
-                self.told.add(text)
-                view.transcript.notices.append(text)
+            yield f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values."
 
 
-def _pretty_print_results(shell: InteractiveShell) -> None:
+def _register_result_formatters(shell: InteractiveShell) -> None:
     formatters: Any = cast("Any", shell.display_formatter).formatters
 
     def text(result: TurnResult, printer: Any, cycle: bool) -> None:

@@ -1,7 +1,7 @@
-"""One turn after the other: the thread that turns run on, and the cells that wait for them.
+"""The thread that turns run on, and the runner that makes a cell wait for its turn.
 
-A turn is a coroutine on one private loop thread, kept for the life of the kernel; meanwhile the cell's own thread is a
-`Cell`, which shows the turn and does for it what belongs on the main thread.
+A turn is a coroutine on one private event loop, whose thread lives as long as the kernel. Meanwhile the main thread
+runs a `TurnRunner`, which shows the turn and runs what belongs on the main thread.
 """
 
 from __future__ import annotations
@@ -15,44 +15,44 @@ from typing import Any, TypeVar
 
 from codeact_kernel.errors import UserError
 
-from .shell_channel import MainThreadWaiter, ShellChannelFilter, TapUnsupported
+from .shell_channel import ChannelUnsupported, MainThreadWaiter, ShellChannelFilter
 from .turn_runner import Turn, TurnDisplay, TurnRunner
 
-__all__ = ["LoopThread", "TurnThread"]
+__all__ = ["LoopThread", "TurnLauncher"]
 
 T = TypeVar("T")
 
 
 class LoopThread:
-    """One event loop on a daemon thread, started when first used."""
+    """An event loop on a daemon thread, which the first use starts."""
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._starting = threading.Lock()  # a cell may ask while a sandbox is warmed up for it in the background
+        self._starting = threading.Lock()  # a cell and the background thread that warms up a sandbox can race
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         """The running loop."""
         with self._starting:
             if self._loop is None:
-                made: Future[asyncio.AbstractEventLoop] = Future()
-                self._thread = threading.Thread(target=_run_loop, args=(made,), name="codeact", daemon=True)
+                loop: Future[asyncio.AbstractEventLoop] = Future()
+                self._thread = threading.Thread(target=_run_loop, args=(loop,), name="codeact", daemon=True)
                 self._thread.start()
-                self._loop = made.result()
+                self._loop = loop.result()
             return self._loop
 
     @property
-    def started(self) -> bool:
-        """Whether anything has run there."""
+    def is_started(self) -> bool:
+        """Whether the loop has been used."""
         return self._loop is not None
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Start `coroutine` there."""
+        """Start a coroutine on the loop."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop)
 
     def close(self) -> None:
-        """End the loop and its thread. What should be awaited has to be awaited before."""
+        """End the loop and its thread. Unfinished coroutines are abandoned, so await them before."""
         loop, self._loop = self._loop, None
         if loop is None or self._thread is None:
             return
@@ -62,56 +62,57 @@ class LoopThread:
             loop.close()
 
 
-class TurnThread:
-    """Runs turns for one cell after the other.
+class TurnLauncher:
+    """Runs turns, one at a time, while the main thread serves them.
 
     Args:
-        thread: where turns run.
-        kernel: the ipykernel whose messages can be tapped; `None` in a terminal.
+        thread: the loop that turns run on.
+        kernel: the ipykernel whose messages can be filtered; `None` in a terminal.
     """
 
     def __init__(self, thread: LoopThread, kernel: object = None) -> None:
         self.thread = thread
         self._kernel = kernel
-        self._running = False
+        self._is_running = False
 
-    def run(self, turn: Turn[T], screen: TurnDisplay) -> T:
-        """Run one turn and serve the main thread until it ends.
+    def run(self, turn: Turn[T], display: TurnDisplay) -> T:
+        """Run one turn, and serve it on the main thread until it ends.
 
         Args:
-            turn: makes the coroutine, given where its events go and how it gets something done on the main thread.
-            screen: shows it.
+            turn: makes the turn's coroutine from a function that takes its events, and one that runs functions on the
+                main thread.
+            display: shows the turn.
 
         Raises:
-            UserError: there is a turn already, or this is not the main thread.
-            TurnInterrupted: the person stopped it.
-            TurnLeft: the person ran the cell again.
+            UserError: if a turn is running already, or if this is not the main thread.
+            TurnInterrupted: if the user stopped the turn.
+            TurnAbandoned: if the user ran the cell again while it waited for an approval.
         """
         if threading.current_thread() is not threading.main_thread():
             raise UserError(
                 "%%codeact runs in the notebook's main thread only: run it in a cell, not in a thread or a subshell."
             )
-        if self._running:
+        if self._is_running:
             raise UserError("A %%codeact cell is running already: a tool cannot start another one.")
-        self._running = True
+        self._is_running = True
         try:
-            return TurnRunner(self.thread.loop, screen, self._waiter()).run(turn)
+            return TurnRunner(self.thread.loop, display, self._make_waiter()).run(turn)
         finally:
-            self._running = False
+            self._is_running = False
 
-    def _waiter(self) -> MainThreadWaiter:
+    def _make_waiter(self) -> MainThreadWaiter:
         if self._kernel is None:
             return MainThreadWaiter()
         try:
             return ShellChannelFilter(self._kernel)
-        except TapUnsupported:
+        except ChannelUnsupported:
             return MainThreadWaiter()
 
 
-def _run_loop(made: Future[asyncio.AbstractEventLoop]) -> None:
-    if sys.platform == "win32":  # Jupyter makes selector loops the default there, and those cannot start processes
-        loop = asyncio.ProactorEventLoop()  # made in this thread, else it would take the main thread's signals
+def _run_loop(ready: Future[asyncio.AbstractEventLoop]) -> None:
+    if sys.platform == "win32":  # Jupyter's default there is a selector loop, which cannot start processes
+        loop = asyncio.ProactorEventLoop()  # created in this thread, or it would take the main thread's signals
     else:
         loop = asyncio.new_event_loop()
-    made.set_result(loop)
+    ready.set_result(loop)
     loop.run_forever()

@@ -1,6 +1,6 @@
-"""`%%codeact` and `%codeact`: what was typed becomes options, a prompt, a verb. All else is done behind the door.
+"""The magics `%%codeact` and `%codeact`: they parse what was typed, and the `Frontend` does the rest.
 
-Light: a kernel that nobody asks anything has none of the engine in it.
+This module imports quickly: the engine is loaded by the first prompt or command, not when a kernel starts.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false, reportUnknownArgumentType=false
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import atexit
 import threading
+from argparse import Namespace
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import traitlets
@@ -35,16 +37,22 @@ from codeact_kernel.errors import ProgramError, UserError
 
 from .cell_hooks import CellHooks
 from .completion import Completion
-from .config_traits import ConfigTraits, cell_layer, cell_options, configured, flags_of, parsed
-from .help import HELP, VERB_NAMES
+from .config_traits import (
+    ConfigTraits,
+    add_cell_options,
+    list_flags,
+    make_cell_layer,
+    parse_options,
+    read_configuration,
+)
 from .prompt_cells import find_option
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .frontend import Frontend, KeptChoices
+    from .frontend import Frontend, FrontendState, PromptRequest
 
-__all__ = ["CodeAct", "load", "of", "unload"]
+__all__ = ["CodeAct", "get_extension", "load", "unload"]
 
 
 _IN = "variables that the program gets: df,params; with df:schema the first prompt has none of its values"
@@ -52,106 +60,116 @@ _OUT = "variables that the program has to assign, with commas between them"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PreviousState:
-    """What outlives `%reload_ext`: all that the user chose in this notebook.
+class ExtensionState:
+    """Everything that the user chose in this notebook; it survives `%reload_ext`.
 
     Attributes:
-        said: the options, by name.
-        door: what was chosen behind the door, if it was ever opened.
+        notebook_values: the options chosen in the notebook, by name.
+        frontend: the state of the frontend, if there ever was a frontend.
     """
 
-    said: dict[str, Any]
-    door: KeptChoices | None
+    notebook_values: dict[str, Any]
+    frontend: FrontendState | None
 
 
 @magics_class
 class CodeAct(ConfigTraits):
-    """The magics of one IPython shell, and what `c.CodeAct.…` and `%config CodeAct.…` choose.
-
-    Attributes:
-        said: what was chosen in this notebook, by the option's name.
-        own_kernel: whether this is the CodeAct kernel.
-        seen_file: the folder's file as `%codeact config` has shown it: only that can be trusted.
-        cells, completion: what the extension does elsewhere in the shell.
+    """The magics of one IPython shell, with the options that `c.CodeAct.…` and `%config CodeAct.…` choose.
 
     Args:
-        kept: what the magics before these had, if the extension is loaded once more.
+        shell: IPython.
+        state: the state of the extension before `%reload_ext`.
+
+    Attributes:
+        notebook_values: the options chosen in the notebook, by name.
+        own_kernel: whether this is the CodeAct kernel.
+        cells: the hooks before and after each cell.
+        completion: the matcher for Tab.
     """
 
     cells: CellHooks
     completion: Completion
 
-    def __init__(self, shell: InteractiveShell, kept: PreviousState | None = None) -> None:
-        self.said: dict[str, Any] = {}
-        # As it was when the extension was first loaded: %config writes into the shell's configuration too.
+    def __init__(self, shell: InteractiveShell, state: ExtensionState | None = None) -> None:
+        self.notebook_values: dict[str, Any] = {}
+        # Kept from the first load, because %config later writes into the shell's configuration too.
         if not hasattr(shell, "_codeact_configuration"):
             shell._codeact_configuration = dict(shell.config.get("CodeAct", {}))  # type: ignore[attr-defined]
-        self._configured, self._mistake = configured(shell._codeact_configuration)  # type: ignore[attr-defined]
-        super().__init__(shell, config=Config(CodeAct=self._configured))
-        self.said.clear()  # that was the configuration, which is weaker
+        self._configuration, self._configuration_error = read_configuration(shell._codeact_configuration)  # type: ignore[attr-defined]
+        super().__init__(shell, config=Config(CodeAct=self._configuration))
+        self.notebook_values.clear()  # the line above set traits from the configuration, which ranks below the notebook
         self.own_kernel = getattr(getattr(shell, "kernel", None), "implementation", "") == "codeact"
-        self.seen_file: ProjectFile | None = None
-        self._door: Frontend | None = None
-        self._opening = threading.RLock()  # a sandbox may be warmed up in the background
-        self._closed = False
-        self._kept = kept.door if kept is not None else None
-        for name, value in kept.said.items() if kept is not None else ():
-            setattr(self, name, value)
+        self._frontend: Frontend | None = None
+        self._opening = threading.RLock()  # a background thread opens the frontend too, to warm up a sandbox
+        self._is_closed = False
+        self._frontend_state = state.frontend if state is not None else None
+        for name, value in state.notebook_values.items() if state is not None else ():
+            self.choose(name, value)
 
     @property
-    def door(self) -> Frontend:
-        """The engine, from the first time that it is needed."""
-        with self._opening:
-            if self._closed:
-                raise UserError("The extension was unloaded: run %load_ext codeact.")
-            if self._door is None:
-                from .frontend import Frontend  # takes longer to import than a whole kernel that is not asked anything
+    def frontend(self) -> Frontend:
+        """The frontend, which the first use creates.
 
-                self._door = Frontend(self.shell, self.resolved, self._kept)
-                atexit.register(self._door.close)
-            return self._door
+        Raises:
+            UserError: if the extension was unloaded.
+        """
+        with self._opening:
+            if self._is_closed:
+                raise UserError("The extension was unloaded: run %load_ext codeact.")
+            if self._frontend is None:
+                from .frontend import Frontend  # takes longer to import than the kernel takes to start
+
+                self._frontend = Frontend(self.shell, self, self._frontend_state)
+                atexit.register(self._frontend.close)
+            return self._frontend
 
     def warm(self) -> None:
         """Start a sandbox in the background.
 
         Raises:
-            UserError: the extension was unloaded, or some place says what there is not.
+            UserError: if the extension was unloaded, or if an option has an invalid name or value anywhere.
         """
-        with self._opening:  # between the door and its sandbox nobody may close it: nothing would end that sandbox
-            self.door.warm()
+        with self._opening:  # if `close` came between opening and warming up, nothing would end that sandbox
+            self.frontend.warm()
 
     def resolved(self, cell: Layer | None = None, *, folder: ProjectFile | None = None) -> Resolved:
-        """What holds now.
+        """Merge every place where options are set.
 
         Args:
-            folder: the folder's file, if it was read already: what is shown of it must be what was read.
+            cell: the options of the cell.
+            folder: the project file, if the caller has read it already and must see the options of that version.
 
         Raises:
-            UserError: some place says what there is not.
+            UserError: if an option has an invalid name or value anywhere.
         """
-        if self._mistake is not None:
-            raise self._mistake
+        if self._configuration_error is not None:
+            raise self._configuration_error
         layers = [parse_layer("the CodeAct kernel", {"kernel": "marker"})] if self.own_kernel else []
-        layers.append(parse_layer("your configuration", self._configured))
+        layers.append(parse_layer("your configuration", self._configuration))
         folder = folder or find_project_file()
         layers += [folder.layer()] if folder is not None else []
-        layers += [environment(), parse_layer("the notebook", self.said), *([cell] if cell is not None else [])]
+        layers += [environment(), parse_layer("the notebook", self.notebook_values)]
+        layers += [cell] if cell is not None else []
         return resolve(layers)
 
-    def close(self) -> PreviousState:
-        """Kill what runs; what the user chose is kept for the magics that may come next."""
+    def choose(self, name: str, value: object) -> None:
+        """Set one option for the notebook, as `%config CodeAct.NAME = VALUE` does."""
+        setattr(self, name, value)
+
+    def close(self) -> ExtensionState:
+        """Kill the sandboxes, and return the state for the next load of the extension."""
         with self._opening:
-            self._closed = True
-            door, self._door = self._door, None
-        if door is not None:
-            atexit.unregister(door.close)
-            door.close()
-            self._kept = door.kept
-        return PreviousState(said=dict(self.said), door=self._kept)
+            self._is_closed = True
+            frontend, self._frontend = self._frontend, None
+        if frontend is not None:
+            atexit.unregister(frontend.close)
+            frontend.close()
+            self._frontend_state = frontend.state
+        return ExtensionState(notebook_values=dict(self.notebook_values), frontend=self._frontend_state)
 
     @no_var_expand
     @magic_arguments("%codeact")
-    @cell_options
+    @add_cell_options
     @argument("--in", dest="inputs", action="append", help=_IN)
     @argument("--out", dest="outputs", action="append", help=_OUT)
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
@@ -163,82 +181,99 @@ class CodeAct(ConfigTraits):
 
         The result is bound to `_codeact`: program, calls, value, stdout, usage, timings, error.
         """
-        options = parsed(self.codeact.parser, line)
-        if not cell.strip():
-            raise UsageError(
-                "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
-            )
-        if flag := find_option(cell.strip(), flags_of(self.codeact.parser)):
-            raise UsageError(
-                f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
-                "hyphens into the first line, behind %%codeact or >."
-            )
-        try:
-            resolved = self.resolved(cell_layer(options))
-            outputs = self.door.outputs(options.outputs or [])
-            inputs = self.door.inputs(options.inputs or [], resolved.settings)
-        except UserError as error:
-            raise UsageError(str(error)) from None
+        options = parse_options(self.codeact.parser, line)
+        prompt = self._read_prompt(options, cell.strip())
         if options.dry_run:
-            print(self.door.prompt(cell.strip(), resolved.settings, inputs, outputs))
+            settings = prompt.options.settings
+            print(self.frontend.preview(prompt.text, settings, prompt.inputs, prompt.outputs))
             return
-        result = self.door.ask(
-            cell.strip(), resolved, inputs=inputs, outputs=outputs, record=options.record, quiet=options.quiet
-        )
+        result = self.frontend.ask(prompt)
         if result is None:
             return
         if result.error is not None:
-            raise ProgramError(self.door.failure(result.error)) from self.door.cause(result.error)
-        self.door.bind(result, outputs)
+            raise ProgramError(self.frontend.describe_failure(result.error)) from self.frontend.find_cause(result.error)
+        self.frontend.bind_outputs(result, prompt.outputs)
+
+    def _read_prompt(self, options: Namespace, text: str) -> PromptRequest:
+        if not text:
+            raise UsageError(
+                "The prompt is missing: write it below the %%codeact line, or after > in the CodeAct kernel."
+            )
+        if flag := find_option(text, list_flags(self.codeact.parser)):
+            raise UsageError(
+                f"The prompt begins with the option {flag}, which would have no effect there: write it with two "
+                "hyphens in the first line, after %%codeact or >."
+            )
+        from .frontend import PromptRequest  # as in `frontend`
+
+        try:
+            chosen = self.resolved(make_cell_layer(options))
+            return PromptRequest(
+                text=text,
+                options=chosen,
+                outputs=self.frontend.parse_outputs(options.outputs or []),
+                inputs=self.frontend.load_inputs(options.inputs or [], chosen.settings),
+                record=Path(options.record) if options.record else None,
+                is_quiet=options.quiet,
+            )
+        except UserError as error:
+            raise UsageError(str(error)) from None
 
     @no_var_expand
     @line_magic("codeact")
     def codeact_line(self, line: str) -> None:
-        """`%codeact status|doctor|tools|…`: see `%codeact help`."""
-        verb, _, rest = line.strip().partition(" ")
-        if not verb or verb == "help":
-            print(HELP)
-            return
-        if verb not in VERB_NAMES:
+        """Run a command: `%codeact status|doctor|tools|…`. `%codeact help` lists the commands."""
+        from .commands import COMMANDS  # the commands import the engine
+
+        name, _, argument = line.strip().partition(" ")
+        name, argument = name or "help", argument.strip()
+        if name == "help":
+            argument = ""  # `%codeact help status` shows the help, too, and no error
+        if name not in COMMANDS:
             try:
-                require_known(verb, VERB_NAMES, "%codeact")
+                require_known(name, COMMANDS, "%codeact")
             except UserError as error:
                 raise UsageError(f"{error} To ask the model use %%codeact with the prompt below it.") from None
-        from .commands import ALONE, VERBS  # they use the engine
-
-        rest = rest.strip()
-        if verb in ALONE and rest and not rest.startswith("#"):
+        command = COMMANDS[name]
+        if argument and not command.usage and not argument.startswith("#"):
             raise UsageError(
-                f"%codeact {verb} takes nothing more, so {rest[:60]!r} would have no effect: leave it out."
+                f"%codeact {name} takes no argument, so {argument[:60]!r} would have no effect: leave it out."
             )
-        VERBS[verb](self, rest)
+        command.run(self.frontend, argument)
 
     def _load_config(self, cfg: Config, section_names: Any = None, traits: Any = None) -> None:
-        for name in cfg.get("CodeAct", {}):  # traitlets only warns
+        for name in cfg.get("CodeAct", {}):  # traitlets only warns about unknown names
             try:
                 require_known(name, OPTIONS, "CodeAct:")
             except UserError as error:
                 raise traitlets.TraitError(str(error)) from None
         super()._load_config(cfg, section_names, traits)
         for name, value in cfg.get("CodeAct", {}).items():
-            if value is None:  # chosen no longer; traitlets sets a value that has changed once more when all are set
-                self.said.pop(name, None)
+            if value is None:  # unset by the user; traitlets sets a changed value again after all others
+                self.notebook_values.pop(name, None)
 
 
 def load(shell: InteractiveShell) -> None:
-    """Register the magics once."""
+    """Register the magics and the hooks, unless they are registered already."""
     if getattr(shell, "_codeact", None) is not None:
         return
-    magics = CodeAct(shell, getattr(shell, "_codeact_kept", None))
+    magics = CodeAct(shell, getattr(shell, "_codeact_state", None))
     shell.register_magics(magics)
-    shell._codeact = magics  # type: ignore[attr-defined]  # so that loading twice makes nothing twice
+    shell._codeact = magics  # type: ignore[attr-defined]
     parser = CodeAct.codeact.parser
-    magics.cells = CellHooks(magics, shell, flags_of(parser, switches=True), flags_of(parser))
-    magics.completion = Completion(magics, shell, flags_of(parser))
+    magics.cells = CellHooks(
+        shell,
+        resolved=magics.resolved,
+        warm=magics.warm,
+        own_kernel=magics.own_kernel,
+        switches=list_flags(parser, switches=True),
+        flags=list_flags(parser),
+    )
+    magics.completion = Completion(shell, magics.cells, list_flags(parser))
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Undo `load`."""
+    """Undo `load`, and keep what the user chose for the next load."""
     magics: CodeAct | None = getattr(shell, "_codeact", None)
     if magics is None:
         return
@@ -250,14 +285,14 @@ def unload(shell: InteractiveShell) -> None:
         configurables.remove(magics)
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop("codeact", None)
-    shell._codeact_kept = magics.close()  # type: ignore[attr-defined]  # %reload_ext forgets no choice
+    shell._codeact_state = magics.close()  # type: ignore[attr-defined]
 
 
-def of(shell: InteractiveShell | None) -> CodeAct:
-    """The magics of a shell that has loaded the extension.
+def get_extension(shell: InteractiveShell | None) -> CodeAct:
+    """Return the magics of a shell.
 
     Raises:
-        UserError: it has not.
+        UserError: if the shell has not loaded the extension.
     """
     magics: CodeAct | None = getattr(shell, "_codeact", None)
     if magics is None:

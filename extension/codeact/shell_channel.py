@@ -1,16 +1,16 @@
-"""Messages of the page reach the kernel while a cell runs.
+"""Deliver messages of the page to the kernel while a cell runs.
 
-A running cell blocks the kernel's shell channel, so a click waits until the cell is over. For the time of a turn this
-tap takes what the card needs out of that channel: the messages of our own comm, widgets that a reloaded page asks
-for, and what the page asks before it shows anything. Everything else stays in ipykernel's queue, unread and in order,
-so queued cells run, or are aborted, as after a plain cell.
+A running cell blocks the kernel's shell channel, so a click waits until the cell ends. During a turn this module takes
+the messages that the card needs out of the channel: those of our own comm, those for widgets that a reloaded page asks
+for, and the requests that a page sends before it shows anything. All other messages stay in ipykernel's queue, in
+order, so queued cells run, or are aborted, as after a plain cell.
 
-ipykernel 7 reads the channel in a thread of its own; there a filter stands before its callback, and our own messages
-are looked at at once, also while a tool blocks the main thread. ipykernel 6 reads on the main thread: there this
-thread reads while it waits, and hands back what is not ours.
+ipykernel 7 reads the channel in its own thread. There a filter runs before its callback and handles our messages at
+once, even while a tool blocks the main thread. ipykernel 6 reads on the main thread. There the main thread reads the
+channel whenever it waits, and hands the other messages back.
 
-Names of ipykernel that are private are used here and nowhere else. Where one is gone, `TapUnsupported`: then there is
-no card, and questions go to stdin.
+Only this module uses private names of ipykernel. If one is missing, it raises `ChannelUnsupported`; then there is no
+card, and questions are asked with `input()`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
@@ -30,27 +30,27 @@ from typing import Any
 
 import zmq
 
-__all__ = ["Listener", "MainThreadWaiter", "ShellChannelFilter", "TapUnsupported"]
+__all__ = ["ChannelUnsupported", "Listener", "MainThreadWaiter", "ShellChannelFilter"]
 
 Listener = Callable[[Mapping[str, Any]], None]
-"""Takes the data of a comm message, at once and in whatever thread: it has to be quick and safe."""
+"""Takes the data of a comm message as soon as it arrives, in any thread, so it has to be quick and thread-safe."""
 
-_COMM = {"comm_open", "comm_msg", "comm_close"}
-_PAGE = {"kernel_info_request", "comm_info_request"}  # a reloaded page asks these before it shows anything
-_WIDGETS = "jupyter.widget.control"  # and this comm for the widgets that there are
-_ANSWER = 2.0
-"""Seconds for the channel's thread to take the filter in."""
+_COMM_MESSAGES = {"comm_open", "comm_msg", "comm_close"}
+_PAGE_REQUESTS = {"kernel_info_request", "comm_info_request"}  # a reloaded page sends these before it shows anything
+_WIDGETS = "jupyter.widget.control"  # the comm on which a reloaded page asks for the existing widgets
+_REPLACE_SECONDS = 2.0
+"""Seconds for the channel's thread to replace its callback."""
 
 
-class TapUnsupported(Exception):
-    """There is no ipykernel, or one that looks different inside."""
+class ChannelUnsupported(Exception):
+    """There is no ipykernel, or this version has other private names."""
 
 
 class MainThreadWaiter:
-    """The main thread's sleep: until somebody wakes it, or for a while. `with` opens and closes it."""
+    """Makes the main thread sleep until another thread wakes it, or for a while. `with` opens and closes it."""
 
     def __enter__(self) -> MainThreadWaiter:
-        self._awake, self._wakes = socket.socketpair()  # not a pipe: Windows polls sockets alone
+        self._awake, self._wakes = socket.socketpair()  # not a pipe, because Windows can poll only sockets
         self._awake.setblocking(False)
         self._wakes.setblocking(False)
         self._poller = zmq.Poller()
@@ -64,12 +64,12 @@ class MainThreadWaiter:
         self._wakes.close()
 
     def wake(self) -> None:
-        """From any thread."""
-        with suppress(OSError):  # full: it is awake already; closed: the turn is over
+        """Wake the main thread. Called from any thread."""
+        with suppress(OSError):  # if the buffer is full, the thread is awake; if the socket is closed, the turn is over
             self._wakes.send(b"x")
 
     def wait(self, seconds: float) -> None:
-        """Sleep, and serve what came for the main thread meanwhile."""
+        """Sleep, and then handle the messages that arrived for the main thread."""
         self._poller.poll(int(seconds * 1e3))
         with suppress(BlockingIOError):
             while len(self._awake.recv(4096)) == 4096:
@@ -77,17 +77,17 @@ class MainThreadWaiter:
 
 
 class ShellChannelFilter(MainThreadWaiter):
-    """A waiter that also serves the page's messages.
+    """A waiter that also handles the page's messages.
 
     Args:
         kernel: the ipykernel whose cell is running.
 
     Attributes:
-        on_run_again: called, in whatever thread, when the person runs this very cell once more: its output is gone
-            from the page then, and with it all that could be clicked.
+        on_run_again: called in any thread when the user runs the same cell again, which removes its output and so the
+            card from the page.
 
     Raises:
-        TapUnsupported: this ipykernel cannot be tapped.
+        ChannelUnsupported: if the channel of this ipykernel cannot be filtered.
     """
 
     def __init__(self, kernel: Any) -> None:
@@ -96,13 +96,13 @@ class ShellChannelFilter(MainThreadWaiter):
         self._listeners: dict[str, Listener] = {}
         self._widgets: set[str] = set()
         self._taken: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._left: list[Any] = []
-        self._tapped = False
+        self._not_ours: list[Any] = []
+        self._is_open = False
         try:
             self._stream = kernel.shell_stream
             self._original: Callable[[Any], Any] = self._stream._recv_callback
             self._thread = getattr(kernel, "shell_channel_thread", None)
-            # The names that serving takes, asked for now: later would be too late to do without.
+            # Check now every private name that is used later, when it would be too late to do without the filter.
             _ = kernel.shell_handlers, kernel._publish_status, kernel.set_parent, kernel._parent_ident["shell"]
             _ = kernel.session.deserialize, kernel.comm_manager.comms
             self._cell: str | None = kernel.get_parent("shell").get("metadata", {}).get("cellId")
@@ -114,17 +114,17 @@ class ShellChannelFilter(MainThreadWaiter):
                 _ = self._thread.io_loop
                 self._answers = self._thread.manager.get_subshell_to_shell_channel_socket(None)
         except (AttributeError, KeyError, TypeError) as error:
-            raise TapUnsupported(f"{type(error).__name__}: {error}") from error
+            raise ChannelUnsupported(f"{type(error).__name__}: {error}") from error
         if not callable(self._original):
-            raise TapUnsupported("no callback on the shell channel")
+            raise ChannelUnsupported("no callback on the shell channel")
 
     @property
-    def at_once(self) -> bool:
-        """Whether our messages are seen while a tool blocks the main thread."""
+    def is_immediate(self) -> bool:
+        """Whether our messages are handled while a tool blocks the main thread."""
         return self._thread is not None
 
     def listen(self, comm: str, listener: Listener) -> None:
-        """Before the comm is shown: its first message must not be missed."""
+        """Pass the messages of a comm to `listener`. Call this before the comm is shown, or messages are missed."""
         self._listeners[comm] = listener
 
     def __enter__(self) -> ShellChannelFilter:
@@ -137,28 +137,28 @@ class ShellChannelFilter(MainThreadWaiter):
         except BaseException:
             super().__exit__(None, None, None)
             raise
-        self._tapped = True
+        self._is_open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._tapped = False  # a filter that could not be removed lets everything through
+        self._is_open = False  # a filter that cannot be removed lets every message through
         try:
             if self._thread is not None:
-                with suppress(TapUnsupported):
+                with suppress(ChannelUnsupported):
                     self._replace_callback(self._original)
             else:
                 self._hand_back()
-            self._serve()  # what was taken is not lost
+            self._handle_taken()  # so that no message is lost
         finally:
             super().__exit__(kind, error, trace)
 
     def wait(self, seconds: float) -> None:
         super().wait(seconds)
         if self._thread is None:
-            self._read()
-        self._serve()
+            self._read_channel()
+        self._handle_taken()
 
     def _replace_callback(self, callback: Callable[[Any], Any]) -> None:
         done = threading.Event()
@@ -167,23 +167,23 @@ class ShellChannelFilter(MainThreadWaiter):
             self._stream.on_recv(callback, copy=False)
             done.set()
 
-        self._thread.io_loop.add_callback(replace)  # type: ignore[union-attr]  # the callback belongs to that thread
-        if not done.wait(_ANSWER):
-            raise TapUnsupported("the shell channel does not answer")
+        self._thread.io_loop.add_callback(replace)  # type: ignore[union-attr]  # only that thread can replace it
+        if not done.wait(_REPLACE_SECONDS):
+            raise ChannelUnsupported("the shell channel does not answer")
 
     async def _filter(self, message: Any) -> None:
-        """In the channel's thread. Whatever goes wrong, the message goes its usual way."""
+        """Filter a message, in the channel's thread. If this fails, the message takes its usual way."""
         try:
-            if self._tapped and self._on_message(message):
+            if self._is_open and self._on_message(message):
                 return
         except Exception:
-            self._kernel.log.debug("codeact: a message was not understood", exc_info=True)
+            self._kernel.log.debug("codeact: cannot read a message", exc_info=True)
         result = self._original(message)
         if inspect.isawaitable(result):
             await result
 
-    def _read(self) -> None:
-        """On the main thread, ipykernel 6: all that waits in the socket."""
+    def _read_channel(self) -> None:
+        """Read every waiting message, on the main thread with ipykernel 6."""
         while True:
             try:
                 message = self._stream.socket.recv_multipart(zmq.NOBLOCK, copy=False)
@@ -192,41 +192,41 @@ class ShellChannelFilter(MainThreadWaiter):
             try:
                 taken = self._on_message(message)
             except Exception:
-                self._kernel.log.debug("codeact: a message was not understood", exc_info=True)
+                self._kernel.log.debug("codeact: cannot read a message", exc_info=True)
                 taken = False
             if not taken:
-                self._left.append(message)
+                self._not_ours.append(message)
 
     def _hand_back(self) -> None:
-        """ipykernel 6: in order and now, else the abort of queued cells comes before the cells."""
-        self._read()
-        for message in self._left:
+        """Return the other messages to ipykernel 6, in order and before it aborts the queued cells."""
+        self._read_channel()
+        for message in self._not_ours:
             self._stream._run_callback(self._original, message)
-        self._left.clear()
-        # The socket tells of new messages only at an edge, and we have read past it.
+        self._not_ours.clear()
+        # The stream is notified only of new messages, and the filter has consumed that notification.
         self._stream.io_loop.add_callback(self._stream.flush, zmq.POLLIN)
 
     def _on_message(self, message: Any) -> bool:
-        """Whether the message is one for us; then it waits for the main thread, and a listener has seen it."""
+        """Take a message if it is for us: pass it to its listener, queue it for the main thread, and return `True`."""
         session = self._kernel.session
         _, frames = session.feed_identities(message, copy=False)
         header = session.deserialize(frames, content=False, copy=False)
         kind, subshell = header["header"]["msg_type"], header["header"].get("subshell_id")
-        if kind in _COMM:
+        if kind in _COMM_MESSAGES:
             content = session.unpack(header["content"])
             comm = content.get("comm_id")
             listener = self._listeners.get(comm)
             if listener is not None and kind == "comm_msg":
                 listener(_data(content))
             elif kind == "comm_open" and content.get("target_name") == _WIDGETS:
-                self._widgets.add(comm)  # noted now: its first message can come before the main thread has opened it
+                self._widgets.add(comm)  # its first message can arrive before the main thread has opened the comm
             elif not self._is_for_widgets(comm):
-                return False  # another widget's: it waits for the end of the cell, as ever
+                return False  # messages of other widgets wait for the end of the cell, as in a plain cell
         elif kind == "execute_request":
             if self._cell is not None and header["metadata"].get("cellId") == self._cell:
                 self.on_run_again()
             return False
-        elif kind not in _PAGE or subshell is not None:
+        elif kind not in _PAGE_REQUESTS or subshell is not None:
             return False
         self._taken.put(message)
         self.wake()
@@ -236,8 +236,8 @@ class ShellChannelFilter(MainThreadWaiter):
         known = self._kernel.comm_manager.comms.get(comm)
         return comm in self._widgets or getattr(known, "target_name", None) == _WIDGETS
 
-    def _serve(self) -> None:
-        """On the main thread: let ipykernel handle what was taken."""
+    def _handle_taken(self) -> None:
+        """Let ipykernel handle the messages that were taken, on the main thread."""
         while True:
             try:
                 message = self._taken.get_nowait()
@@ -246,7 +246,7 @@ class ShellChannelFilter(MainThreadWaiter):
             try:
                 self._handle(message)
             except Exception:
-                self._kernel.log.exception("codeact: a message was not handled")
+                self._kernel.log.exception("codeact: cannot handle a message")
 
     def _handle(self, message: Any) -> None:
         kernel, session = self._kernel, self._kernel.session
@@ -256,32 +256,32 @@ class ShellChannelFilter(MainThreadWaiter):
         kernel.set_parent(identities, parent, channel="shell")
         kernel._publish_status("busy", "shell")
         try:
-            with _quiet(kernel.shell.events.callbacks):
+            with _without_events(kernel.shell.events.callbacks):
                 result = kernel.shell_handlers[parent["msg_type"]](self._answers, identities, parent)
                 if inspect.iscoroutine(result):
                     with suppress(StopIteration):
-                        result.send(None)  # these handlers do not wait for anything
+                        result.send(None)  # these handlers await nothing
                     result.close()
         finally:
             if self._thread is None:
-                self._stream.flush(zmq.POLLOUT)  # nobody turns the loop that would send the answer
+                self._stream.flush(zmq.POLLOUT)  # the loop that would send the answer is not running
             sys.stdout.flush()
             sys.stderr.flush()
-            kernel._publish_status("idle", "shell")  # the page holds its next message until it sees this
+            kernel._publish_status("idle", "shell")  # the page sends its next message only after this
             kernel.set_parent(cell_identities, cell, channel="shell")
-            kernel._publish_status("busy", "shell")  # and the cell is still running
+            kernel._publish_status("busy", "shell")  # because the cell is still running
 
 
 def _data(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a widget's `send` sent; empty for its other messages."""
+    """Return the content of a widget's `send`, or nothing for other messages of a widget."""
     data = content.get("data")
     inner = data.get("content") if isinstance(data, dict) and data.get("method") == "custom" else None
     return inner if isinstance(inner, dict) else {}
 
 
 @contextmanager
-def _quiet(callbacks: dict[str, list[Any]]) -> Generator[None]:
-    """Without IPython's events: a comm fires them, and matplotlib would flush the cell's open figure."""
+def _without_events(callbacks: dict[str, list[Any]]) -> Generator[None]:
+    """Disable IPython's events, which a comm fires and which make matplotlib flush the cell's open figure."""
     saved = {name: callbacks[name] for name in ("pre_execute", "post_execute")}
     callbacks.update({name: [] for name in saved})
     try:

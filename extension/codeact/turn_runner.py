@@ -1,10 +1,10 @@
-"""The main thread while one cell runs one turn.
+"""Serve one turn on the main thread while its cell runs.
 
-It serves, in order of arrival, what belongs to it: events to show, synchronous tools, questions, and what the page
-sends (`tap`). So plots, prints, sqlite connections and context variables behave as in a plain cell, and an interrupt
-is a KeyboardInterrupt.
+In order of arrival, the main thread shows events, runs synchronous tools, asks questions, and handles the page's
+messages (`shell_channel`). So plots, prints, sqlite connections and context variables behave as in a plain cell, and an
+interrupt is a KeyboardInterrupt.
 
-Only a tool's own code is ever torn in the middle by an interrupt; elsewhere the handler just asks the turn to end.
+An interrupt raises inside the code of a tool only. Everywhere else the signal handler just asks the turn to end.
 """
 
 from __future__ import annotations
@@ -27,177 +27,191 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from codeact_kernel.events import Emit, Event
 from codeact_kernel.tools import OnMain, ToolCallError
 
-from .shell_channel import MainThreadWaiter, TapUnsupported
+from .shell_channel import ChannelUnsupported, MainThreadWaiter
 
 __all__ = ["Turn", "TurnAbandoned", "TurnDisplay", "TurnInterrupted", "TurnRunner"]
 
 T = TypeVar("T")
 Turn: TypeAlias = Callable[[Emit, OnMain], Coroutine[Any, Any, T]]
 _TICK = 0.1
-"""Seconds that this thread waits for something to do before it looks around."""
+"""Seconds that the main thread waits for something to do before it redraws and checks for interrupts."""
 
 
 class TurnInterrupted(KeyboardInterrupt):
-    """The person stopped the cell. Aborts the cells queued behind it, as in a plain cell."""
+    """The user stopped the cell. Like an interrupt of a plain cell, this aborts the cells that are queued behind it."""
 
     def _render_traceback_(self) -> list[str]:
         return ["Stopped. The kernel and its variables are as they were."]
 
 
 class TurnAbandoned(Exception):
-    """The person ran the cell again while it waited for them. No error, which would drop the run that they want."""
+    """The user ran the cell again while it waited for an approval.
+
+    The cell ends without an error, since an error would abort the run that is queued behind it.
+    """
 
 
 class TurnDisplay(Protocol):
-    """Where a turn is shown. Everything here happens on the main thread."""
+    """Shows a turn. All methods but `end` are called on the main thread."""
 
     def open(self, waiter: MainThreadWaiter, stop: Callable[[], None], leave: Callable[[], None]) -> None:
-        """Before the turn begins. `stop` ends it, `leave` ends it without an error; both from any thread."""
+        """Prepare the output before the turn begins.
+
+        Args:
+            waiter: makes the main thread wait, and serves the page's messages meanwhile.
+            stop: ends the turn; can be called in any thread.
+            leave: ends the turn without an error; can be called in any thread.
+        """
         ...
 
     def show(self, event: Event) -> None:
-        """Take an event in."""
+        """Handle an event."""
         ...
 
     def redraw(self) -> None:
-        """Bring the cell up to date; called when there is something new to show, and every tick."""
+        """Bring the cell up to date. Called when there is something new to show, and at every tick."""
         ...
 
     def end(self) -> None:
-        """The turn is being stopped: draw nothing more that takes time. From any thread."""
+        """Draw nothing more that takes time, because the turn is being stopped. Called from any thread."""
         ...
 
     def close(self) -> None:
-        """The turn is over; the last drawing."""
+        """Draw the end of the turn."""
         ...
 
 
 @dataclass(slots=True)
 class _Job:
-    """Something that has to happen on the main thread, and the turn waits for.
+    """A function that has to run on the main thread while the turn waits.
 
     Attributes:
-        dropped: the turn waits for it no longer.
-        torn: it was interrupted; once is enough, for what it does then is cleaning up.
+        is_dropped: whether the turn has stopped waiting.
+        is_interrupted: whether the function was interrupted. It is never interrupted twice, so that it can clean up.
     """
 
     function: Callable[[], object]
     done: asyncio.Future[object]
-    dropped: bool = False
-    torn: bool = False
+    is_dropped: bool = False
+    is_interrupted: bool = False
 
 
 @dataclass(slots=True)
 class _Ended:
-    """The turn is over."""
+    """The turn has ended."""
 
 
 _Item: TypeAlias = Event | _Job | _Ended
 
 
 class TurnRunner:
-    """The main thread during one turn. A turn that was left behind goes on talking to its own, dead, cell."""
+    """Runs one turn. A turn that does not end when it is stopped keeps sending to its runner, which ignores it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, screen: TurnDisplay, waiter: MainThreadWaiter) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, display: TurnDisplay, waiter: MainThreadWaiter) -> None:
         self._loop = loop
-        self._screen = screen
+        self._display = display
         self._waiter = waiter
         self._items: queue.SimpleQueue[_Item] = queue.SimpleQueue()
-        self._later: deque[_Item] = deque()
-        """What came while a tool had the main thread, and is no event."""
+        self._postponed: deque[_Item] = deque()
+        """Items other than events that arrived while a tool was running on the main thread."""
         self._job: _Job | None = None
         self._task: asyncio.Task[Any] | None = None
         self._interrupts = 0
-        self._left = False
+        self._is_abandoned = False
         self._own_interrupts = 0
 
     def run(self, turn: Turn[T]) -> T:
-        old = signal.signal(signal.SIGINT, self._interrupted)
+        """Run the turn, and serve it until it ends.
+
+        Raises:
+            TurnInterrupted: if the user stopped the turn.
+            TurnAbandoned: if the user ran the cell again while it waited for an approval.
+        """
+        previous_handler = signal.signal(signal.SIGINT, self._handle_interrupt)
         try:
-            with self._tapped():
-                self._screen.open(self._waiter, self.stop, self.leave)
+            with self._open_waiter():
+                self._display.open(self._waiter, self.stop, self.leave)
                 try:
                     task = self._start(turn)
                     self._serve()
                 finally:
                     self._cancel()
-                    self._screen.close()
+                    self._display.close()
         finally:
-            signal.signal(signal.SIGINT, old)
+            signal.signal(signal.SIGINT, previous_handler)
         if self._interrupts or task.cancelled():
-            raise TurnAbandoned if self._left else TurnInterrupted
+            raise TurnAbandoned if self._is_abandoned else TurnInterrupted
         return task.result()
 
     async def on_main(self, function: Callable[[], object]) -> object:
-        """Run `function` on the main thread. Awaited on the loop thread; cancelling interrupts the function."""
+        """Run `function` on the main thread. Awaited on the loop; cancelling interrupts the function."""
         job = _Job(function, self._loop.create_future())
         self._put(job)
         try:
             return await job.done
         except asyncio.CancelledError:
-            job.dropped = True
-            if self._job is job and not job.torn:
-                await self._tear(job)
+            job.is_dropped = True
+            if self._job is job and not job.is_interrupted:
+                await self._interrupt_job(job)
             raise
 
     def stop(self) -> None:
-        """The person wants it to end. From any thread; what is running on the main thread is torn by `on_main`."""
+        """Stop the turn, from any thread. `on_main` then interrupts the function that is running on the main thread."""
         self._interrupts += 1
-        self._screen.end()
+        self._display.end()
         self._cancel()
         self._waiter.wake()
 
     def leave(self) -> None:
-        """Stop, and say nothing: nobody sees this cell any more."""
-        self._left = True
+        """Stop the turn without an error, because its cell has gone."""
+        self._is_abandoned = True
         self.stop()
 
-    async def _tear(self, job: _Job) -> None:
-        """Interrupt what runs on the main thread."""
-        self._own_interrupts += 1  # so that the handler does not take it for the person's
+    async def _interrupt_job(self, job: _Job) -> None:
+        self._own_interrupts += 1  # so that the handler can tell this interrupt from the user's
         while True:
-            # A signal that comes just before a call that blocks does not end it, and its handler has to wait as well:
-            # so it is said again until the handler has run. Till then the several signals are one.
+            # A signal just before a blocking call does not end the call, and its handler has to wait for the call. So
+            # the signal is repeated until the handler has run; until then several signals count as one.
             _interrupt_main_thread()
-            with suppress(asyncio.CancelledError):  # it is cancelled already
+            with suppress(asyncio.CancelledError):  # this task is cancelled already
                 await asyncio.sleep(_TICK)
-            if self._job is not job or job.torn:
+            if self._job is not job or job.is_interrupted:
                 return
 
     def _put(self, item: _Item) -> None:
-        """From any thread. What a tool on the main thread has to tell is shown at once: nobody else could do it."""
+        """Queue an item, from any thread. An event from a tool that blocks the main thread is shown at once."""
         self._items.put(item)
         if threading.current_thread() is threading.main_thread():
             if self._job is not None and isinstance(item, Event):
-                self._show_meanwhile(self._job)
-        elif not isinstance(item, Event):  # an event can wait for the next tick: it is drawn no more often anyway
+                self._show_during_job(self._job)
+        elif not isinstance(item, Event):  # events wait for the next tick, since nothing is drawn more often
             self._waiter.wake()
 
-    def _show_meanwhile(self, job: _Job) -> None:
-        """In the middle of a tool. An interrupt that comes now tears the tool, but not the showing."""
-        before, self._job = self._interrupts, None
+    def _show_during_job(self, job: _Job) -> None:
+        """Show events in the middle of a tool. An interrupt during this is raised in the tool, after the drawing."""
+        interrupts, self._job = self._interrupts, None
         try:
             while not self._items.empty():
                 item = self._items.get()
                 if isinstance(item, Event):
-                    self._screen.show(item)
+                    self._display.show(item)
                 else:
-                    self._later.append(item)
-            self._screen.redraw()
+                    self._postponed.append(item)
+            self._display.redraw()
             self._waiter.wait(0)
         finally:
             self._job = job
-        if self._interrupts > before or job.dropped:
-            job.torn = True
+        if self._interrupts > interrupts or job.is_dropped:
+            job.is_interrupted = True
             raise KeyboardInterrupt
 
     @contextmanager
-    def _tapped(self) -> Generator[None]:
-        """With the waiter open; one that cannot tap after all is replaced by one that only waits."""
+    def _open_waiter(self) -> Generator[None]:
+        """Open the waiter. If it cannot filter the channel after all, replace it by a plain waiter."""
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._waiter)
-            except TapUnsupported:
+            except ChannelUnsupported:
                 self._waiter = stack.enter_context(MainThreadWaiter())
             yield
 
@@ -217,31 +231,31 @@ class TurnRunner:
         while True:
             try:
                 return started.result(timeout=_TICK)
-            except TimeoutError:  # an async tool of a turn that was left behind holds the loop
+            except TimeoutError:  # an async tool of an earlier turn, which did not end, blocks the loop
                 if self._interrupts > 1:
                     raise TurnInterrupted from None
 
     def _serve(self) -> None:
         while True:
             try:
-                item = self._later.popleft() if self._later else self._items.get_nowait()
+                item = self._postponed.popleft() if self._postponed else self._items.get_nowait()
             except queue.Empty:
                 if self._interrupts > 1:
-                    return  # the turn does not end although it was told to: leave it behind
-                self._screen.redraw()
+                    return  # the turn does not end although it was stopped, so do not wait for it
+                self._display.redraw()
                 self._waiter.wait(_TICK)
                 continue
             match item:
                 case _Ended():
                     return
                 case _Job():
-                    self._screen.redraw()
-                    self._do(item)
+                    self._display.redraw()
+                    self._run_job(item)
                 case _:
-                    self._screen.show(item)
+                    self._display.show(item)
 
-    def _do(self, job: _Job) -> None:
-        if job.dropped or self._interrupts:  # stopped: what waited behind the tool that was torn does not begin
+    def _run_job(self, job: _Job) -> None:
+        if job.is_dropped or self._interrupts:  # after a stop, queued functions do not start
             self._loop.call_soon_threadsafe(job.done.cancel)
             return
         try:
@@ -251,9 +265,9 @@ class TurnRunner:
             finally:
                 self._job = None
         except KeyboardInterrupt:
-            if self._interrupts or job.dropped:
+            if self._interrupts or job.is_dropped:
                 self._loop.call_soon_threadsafe(job.done.cancel)
-            else:  # the tool raised it itself
+            else:  # the tool itself raised it
                 self._loop.call_soon_threadsafe(_fail, job.done, ToolCallError("the tool raised KeyboardInterrupt"))
         except BaseException as error:
             self._loop.call_soon_threadsafe(_fail, job.done, error)
@@ -262,18 +276,18 @@ class TurnRunner:
         finally:
             self._job = None
 
-    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+    def _handle_interrupt(self, number: int, frame: FrameType | None) -> None:
         job = self._job
         if self._own_interrupts:
             self._own_interrupts -= 1
-            if job is None or not job.dropped:
-                return  # the job ended by itself just now
+            if job is None or not job.is_dropped:
+                return  # the job has just ended
         else:
             self._interrupts += 1
-            self._screen.end()
+            self._display.end()
             self._cancel()
         if job is not None:
-            job.torn = True
+            job.is_interrupted = True
             raise KeyboardInterrupt
 
     def _cancel(self) -> None:
@@ -289,7 +303,7 @@ def _finish(done: asyncio.Future[object], result: object) -> None:
 
 def _fail(done: asyncio.Future[object], error: BaseException) -> None:
     if not done.done():
-        # A future does not take StopIteration; nothing that a tool raises may pass as something else.
+        # A future cannot hold StopIteration.
         done.set_exception(RuntimeError(f"StopIteration: {error}") if isinstance(error, StopIteration) else error)
 
 
@@ -299,4 +313,4 @@ def _interrupt_main_thread() -> None:
         return
     ident = threading.main_thread().ident
     assert ident is not None
-    signal.pthread_kill(ident, signal.SIGINT)  # unlike interrupt_main, it ends a sleep or a read
+    signal.pthread_kill(ident, signal.SIGINT)  # unlike interrupt_main, a signal ends a sleep or a read

@@ -130,17 +130,17 @@ class World:
 
     def look(self) -> None:
         """The page is drawn, or reloaded: it shows what is open now. Between two looks it may be out of date."""
-        self.page = [*self.page[-10:], *self.approver.questions]
+        self.page = [*self.page[-10:], *self.approver.open_forms]
 
     def click(self, index: int, choice: str, rows: int | None = None, forged: dict[str, Any] | None = None) -> None:
         if not self.page:
             return
         form = self.page[index % len(self.page)]
         edits = {} if rows is None else {"rows": str(rows)}
-        is_open = any(one["seal"] == form["seal"] for one in self.approver.questions)
+        is_open = any(one["seal"] == form["seal"] for one in self.approver.open_forms)
         answered = form["seal"] in self.shown
         message = {"kind": "decide", "choice": choice, "reason": "", "edits": edits}
-        self.approver.heard(message | {name: form[name] for name in ("run", "call", "seal")} | (forged or {}))
+        self.approver.receive(message | {name: form[name] for name in ("run", "call", "seal")} | (forged or {}))
         if forged or not is_open or answered:
             return
         # The first good click on an open question: that is what the person said.
@@ -160,7 +160,7 @@ class World:
             self.always.add((version, ran))
 
     def note_questions(self) -> None:
-        for seal, one in self.approver._open.items():
+        for seal, one in self.approver._waiting.items():
             self.tool_of.setdefault(seal, one.question.call.version)
 
     def check(self, calls: Calls | None = None, turn: int = 0) -> None:
@@ -228,7 +228,7 @@ async def live(script: list[tuple[str, Any]]) -> World:
     await settle()
     await world.end()
     world.check()
-    assert world.approver.questions == [], "a question is left open"
+    assert world.approver.open_forms == [], "a question is left open"
     return world
 
 
@@ -277,7 +277,7 @@ def test_a_tool_that_was_redefined_while_the_question_was_open_does_not_run_and_
         await settle()
         world.call(1)  # the new edition is another tool: it asks
         await settle()
-        assert len(world.approver.questions) == 1
+        assert len(world.approver.open_forms) == 1
         await world.end()
         return world
 
@@ -289,11 +289,11 @@ def test_an_edit_that_the_tool_refuses_keeps_the_question_open():
         world = await asking()
         form = world.page[0]
         named = {name: form[name] for name in ("run", "call", "seal")}
-        world.approver.heard({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": '"x"'}})
+        world.approver.receive({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": '"x"'}})
         await settle()
-        assert world.approver.questions[0]["problem"]
+        assert world.approver.open_forms[0]["problem"]
         assert world.runs == []
-        world.approver.heard({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": "5"}})
+        world.approver.receive({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": "5"}})
         await settle()
         assert world.runs == [(1, 5)]
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from codeact.approval_form import edited, form_of
+from codeact.approval_form import make_form, read_edits
 
 from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.render import CallRow
@@ -19,7 +19,7 @@ def question(check=lambda arguments: "", **arguments) -> ApprovalRequest:
 
 
 def field(value, name="a"):
-    (one,) = form_of(question(**{name: value}))["fields"]
+    (one,) = make_form(question(**{name: value}))["fields"]
     return one
 
 
@@ -55,7 +55,7 @@ def test_what_cannot_be_seen_at_a_glance_is_marked(value, long):
     ],
 )  # fmt: skip
 def test_an_edit_is_read_by_the_fields_type(value, text, expected):
-    arguments, problem = edited(question(a=value), {"a": text})
+    arguments, problem = read_edits(question(a=value), {"a": text})
     assert problem == ""
     assert arguments == {"a": expected}
     assert type(arguments["a"]) is type(expected)
@@ -63,8 +63,8 @@ def test_an_edit_is_read_by_the_fields_type(value, text, expected):
 
 @pytest.mark.parametrize("value", ["old", 3, 0.1, True, None, [1, "\u202e"], "a\rb", 2**62 + 1, 1e300])
 def test_what_was_not_changed_is_what_the_program_sent(value):
-    assert edited(question(a=value), {"a": field(value)["text"]}) == (None, "")
-    assert edited(question(a=value), {}) == (None, "")
+    assert read_edits(question(a=value), {"a": field(value)["text"]}) == (None, "")
+    assert read_edits(question(a=value), {}) == (None, "")
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_what_was_not_changed_is_what_the_program_sent(value):
     ],
 )  # fmt: skip
 def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
-    arguments, problem = edited(question(a=value), {"a": text})
+    arguments, problem = read_edits(question(a=value), {"a": text})
     assert arguments is None
     assert problem.startswith("a: this has to be ")
 
 
 def test_the_tools_own_check_has_the_last_word_and_unknown_names_are_refused():
-    assert edited(question(lambda arguments: "rows: too many", a=1), {"a": "2"}) == ({"a": 2}, "rows: too many")
-    assert edited(question(a=1), {"b": "2"}) == (None, "b is no argument of this call.")
+    assert read_edits(question(lambda arguments: "rows: too many", a=1), {"a": "2"}) == ({"a": 2}, "rows: too many")
+    assert read_edits(question(a=1), {"b": "2"}) == (None, "b is not an argument of this call.")
 
 
 INVISIBLE = "\ufe00\ufe0f\U000e0101\u034f\u115f\u3164\uffa0\u2800\u180b\u17b5\u2065\U000e0080\u00a0\u2003\u00ad\ufeff"
@@ -93,14 +93,14 @@ def test_a_sign_of_which_nothing_is_seen_is_shown_as_its_escape(sign):
     shown = field(f"a{sign}b")
     assert shown["kind"] == "json"
     assert shown["text"].isascii()
-    assert form_of(question(a=f"a{sign}b"))["brief"] is (strictly(sign) == escaped(sign))  # its row shows it, or not
+    assert make_form(question(a=f"a{sign}b"))["brief"] is (strictly(sign) == escaped(sign))  # its row shows it, or not
 
 
 def test_a_call_is_brief_only_if_its_row_shows_all_of_it():
-    assert form_of(question(a="x", b=1))["brief"] is True
+    assert make_form(question(a="x", b=1))["brief"] is True
     name = "transfer_money_between_accounts"
     call = ToolCall(id=1, name=name, arguments={"to": "savings of my mother Anna", "amount_in_euro_cents": 100000000})
-    assert form_of(ApprovalRequest(turn="t", run=1, call=call))["brief"] is False
+    assert make_form(ApprovalRequest(turn="t", run=1, call=call))["brief"] is False
 
 
 @pytest.mark.parametrize("count", range(1, 21))
@@ -109,7 +109,7 @@ def test_a_call_is_brief_only_where_its_row_shows_every_value_whole(count):
     for length in range(1, 90, 4):
         arguments = {f"a{number}": "x" * length + str(number) for number in range(count)}
         asked = question(**arguments)
-        if form_of(asked)["brief"]:
+        if make_form(asked)["brief"]:
             row = call_text(CallRow(asked.call))
             assert [value for value in arguments.values() if f'"{value}"' not in row] == []
             assert len(row) <= 90
@@ -120,12 +120,12 @@ def test_a_call_whose_text_is_short_can_have_a_row_that_leaves_some_of_it_out():
     asked = question(to="acct-111122223333EVIL5555", **{f"a{number}": number for number in range(8)})
     assert len(f"f({arguments_text(asked.call.arguments, 10_000)})") <= 90
     assert "acct-111122223333EVIL5555" not in call_text(CallRow(asked.call))
-    assert not form_of(asked)["brief"]
+    assert not make_form(asked)["brief"]
 
 
 def test_a_short_call_of_few_arguments_is_brief():
-    assert form_of(question(to="acct-1", amount=3))["brief"]
-    assert not form_of(question(to="\u0430cct"))["brief"]
+    assert make_form(question(to="acct-1", amount=3))["brief"]
+    assert not make_form(question(to="\u0430cct"))["brief"]
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,9 @@ LATE = {
     ("codeact_kernel/configuration/messages.py", "difflib"): "only a mistake needs it: likewise",
     ("extension/codeact/magics.py", "frontend"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "commands"): "likewise",
+    ("extension/codeact/completion.py", "commands"): "likewise",
     ("extension/codeact/cell_hooks.py", "tools"): "likewise",
-    ("extension/codeact/doctor.py", "card"): "widgets, as in the view",
+    ("extension/codeact/doctor.py", "card"): "widgets, as in the output of a cell",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
     ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",
     ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
@@ -109,6 +110,24 @@ def test_no_modules_import_each_other_in_a_circle():
 
     for module in edges:
         visit(module, ())
+
+
+def test_the_extension_has_no_circle_through_late_imports_either():
+    """Imports inside functions and for types count, too: no part of the notebook's half knows who uses it."""
+    names = [name for name in NAMES if name.startswith("extension/codeact/") and not name.endswith("__init__.py")]
+    edges = {
+        Path(name).stem: {
+            node.module or alias.name
+            for node in ast.walk(tree(name))
+            if isinstance(node, ast.ImportFrom) and node.level
+            for alias in node.names
+        }
+        for name in names
+    }
+    assert "commands" in edges["magics"]
+    while leaves := {module for module, targets in edges.items() if not targets & set(edges)}:
+        edges = {module: targets for module, targets in edges.items() if module not in leaves}
+    assert edges == {}
 
 
 def module_of(name: str) -> str:

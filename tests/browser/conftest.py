@@ -37,7 +37,6 @@ FLAGS = [
 SETUP = """
 import codeact, time, asyncio, os
 from codeact import tool, progress, ScriptedModel
-_door = get_ipython()._codeact.door
 
 class Slowly:
     \"\"\"A model that writes as fast as somebody reads.\"\"\"

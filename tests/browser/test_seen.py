@@ -54,7 +54,7 @@ def test_a_question_that_came_in_the_background_is_measured_when_its_page_comes_
 def test_a_card_that_does_not_look_whether_a_text_is_cut_lets_it_be_allowed(front: Front):
     """The control: with that one line of the card switched off, the hidden text is allowed with a click."""
     switched_off = (
-        "from codeact import card\nlooks = 'this.isCut = this.isTooSmall() && !this.isRead;'\n"
+        "from codeact import card\nlooks = 'this.isCut = this.isTooSmall() && !this.wasScrolled;'\n"
         "assert looks in card._Widget._esm\ncard._Widget._esm = card._Widget._esm.replace(looks, 'this.isCut = false;')"
     )
     program = f"drop(table='{HIDDEN}')"

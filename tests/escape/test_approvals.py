@@ -249,7 +249,7 @@ class Page(CardApprover):
         self._clicks = clicks
 
     def _look(self) -> None:
-        new = [form for form in self.questions if form not in self.forms]
+        new = [form for form in self.open_forms if form not in self.forms]
         self.forms += new
         if new:
             self._clicks(self)
@@ -259,11 +259,11 @@ class Page(CardApprover):
 async def test_a_click_that_is_sent_again_decides_nothing(kernel):
     def click(page: Page) -> None:
         if len(page.forms) == 1:
-            page.heard(clicked(page.forms[0]))
-            page.heard(clicked(page.forms[0]))
+            page.receive(clicked(page.forms[0]))
+            page.receive(clicked(page.forms[0]))
         else:
-            page.heard(clicked(page.forms[0]))  # the first one, again
-            page.heard(clicked(page.forms[-1], "reject"))
+            page.receive(clicked(page.forms[0]))  # the first one, again
+            page.receive(clicked(page.forms[-1], "reject"))
 
     page = Page(click)
     turn = await kernel.turn(TRIED + "seen = [tried(lambda: destroy('a')) for _ in range(3)]", approver=page)
@@ -287,11 +287,11 @@ async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel)
     def click(page: Page) -> None:
         form = page.forms[-1]
         for changes in forged:
-            page.heard(clicked(form, **changes))
+            page.receive(clicked(form, **changes))
         for missing in ("seal", "call", "run", "choice", "kind"):
-            page.heard({name: value for name, value in clicked(form).items() if name != missing})
-        page.heard({})
-        page.heard(clicked(form, "reject"))
+            page.receive({name: value for name, value in clicked(form).items() if name != missing})
+        page.receive({})
+        page.receive(clicked(form, "reject"))
 
     turn = await kernel.turn("seen = destroy('a')", approver=(page := Page(click)))
     assert len({form["seal"] for form in page.forms}) == 1
@@ -302,8 +302,8 @@ async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel)
 @attempt("E1.two-pages", "denies a call on one page and allows it on another")
 async def test_the_first_click_of_two_pages_counts_and_the_other_changes_nothing(kernel):
     def click(page: Page) -> None:
-        page.heard(clicked(page.forms[-1], "reject", reason="the first page"))
-        page.heard(clicked(page.forms[-1], "allow_always"))
+        page.receive(clicked(page.forms[-1], "reject", reason="the first page"))
+        page.receive(clicked(page.forms[-1], "allow_always"))
 
     turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))", approver=Page(click))
     assert "ToolDenied: the first page" in turn.seen
@@ -313,17 +313,17 @@ async def test_the_first_click_of_two_pages_counts_and_the_other_changes_nothing
 
 @attempt("E1.other-turn", "sends a click from an earlier turn to the same call of a later one")
 async def test_a_click_for_the_call_of_another_turn_decides_nothing(kernel):
-    first = Page(lambda page: page.heard(clicked(page.forms[-1], "reject")))
+    first = Page(lambda page: page.receive(clicked(page.forms[-1], "reject")))
     await kernel.turn("seen = destroy('a')", approver=first)
 
     def click(page: Page) -> None:
-        page.heard(clicked(first.forms[0]))
-        page.heard(clicked({**page.forms[-1], "seal": first.forms[0]["seal"]}))
-        page.heard(clicked(page.forms[-1], "reject"))
+        page.receive(clicked(first.forms[0]))
+        page.receive(clicked({**page.forms[-1], "seal": first.forms[0]["seal"]}))
+        page.receive(clicked(page.forms[-1], "reject"))
 
     turn = await kernel.turn("seen = destroy('a')", approver=(second := Page(click)))
     assert (first.forms[0]["run"], first.forms[0]["call"]) == (second.forms[0]["run"], second.forms[0]["call"])
-    first.heard(clicked(second.forms[0]))
+    first.receive(clicked(second.forms[0]))
     assert "ToolDenied" in turn.seen
     await denied(kernel, turn)
 
@@ -349,7 +349,7 @@ async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, wh
         kernel.ran.append(("keep", value))
         return "kept"
 
-    value, page = SHOWN[what], Page(lambda page: page.heard(clicked(page.forms[-1], "reject")))
+    value, page = SHOWN[what], Page(lambda page: page.receive(clicked(page.forms[-1], "reject")))
     with offering(kernel, keep, mode="always_require"):
         turn = await kernel.turn(f"seen = keep(value={value!r})", approver=page)
     (form,) = page.forms

@@ -255,8 +255,8 @@ async def test_without_the_seal_a_click_on_one_call_decides_the_next(kernel, mon
     async def ran() -> list[object]:
         def click(page: Page) -> None:
             first = clicked(page.forms[0])
-            page.heard({**first, "call": page.forms[-1]["call"]})
-            page.heard(clicked(page.forms[-1], "reject"))
+            page.receive({**first, "call": page.forms[-1]["call"]})
+            page.receive(clicked(page.forms[-1], "reject"))
 
         await kernel.turn(
             TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=Page(click)

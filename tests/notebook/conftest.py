@@ -22,6 +22,10 @@ from jupyter_client.manager import KernelManager
 PATIENCE = 600 if os.environ.get("TEST_CODEACT_EMULATED") else 60
 """Seconds after which a kernel that says nothing has hung."""
 
+EXTENSION = "get_ipython()._codeact"
+SESSION = f"{EXTENSION}.frontend.session"
+"""Expressions for the kernel: the loaded extension, and the engine's session behind it."""
+
 OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "error"}
 
 
@@ -154,9 +158,43 @@ class Notebook:
 
     def script(self, *answers: str) -> None:
         """From now on a scripted model gives these answers."""
+        self.do(f"import codeact as _c\n_c.use(_c.ScriptedModel({list(answers)!r}))\n")
+
+    def forget_everything(self) -> None:
+        """Drop the tools, the permissions, the model, the record and the options of the cells so far."""
         self.do(
-            f"import codeact as _c\nget_ipython()._codeact.door.session.model = _c.ScriptedModel({list(answers)!r})\n"
+            "%load_ext codeact\n"
+            "from codeact_kernel.tools import default_registry as _registry\n"
+            "_registry.clear()\n"
+            f"_x = {EXTENSION}\n_s = {SESSION}\n"
+            "_s.grants.revoke(); _s.model = None; _s._found.clear(); _x.frontend.record = None\n"
+            "_x.notebook_values.clear()\n"
         )
+
+    def forget_options(self) -> None:
+        """Drop what was chosen in the notebook."""
+        self.do(f"{EXTENSION}.notebook_values.clear()")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What was chosen in the notebook."""
+        return self.get(f"{EXTENSION}.notebook_values")
+
+    def allow_for_session(self, tool: str, version: str) -> None:
+        self.do(f"{SESSION}.grants.session.add(({tool!r}, {version!r}))")
+
+    def revoke_all(self) -> None:
+        self.do(f"{SESSION}.grants.revoke()")
+
+    @property
+    def allowed_for_session(self) -> list[tuple[str, str]]:
+        """Names and versions of the tools that are allowed for the session."""
+        return self.get(f"sorted({SESSION}.grants.session)")
+
+    @property
+    def tools(self) -> list[str]:
+        """Names of the tools that are offered."""
+        return self.get(f"list({SESSION}.tools)")
 
     def do(self, code: str) -> Cell:
         """Run a cell that has to work."""
@@ -174,7 +212,7 @@ class Notebook:
     @property
     def asked(self) -> list[list[str]]:
         """The texts of the messages of each question that the scripted model was asked."""
-        return self.get("[[m.content for m in ms] for ms in get_ipython()._codeact.door.session.model.asked]")
+        return self.get(f"[[m.content for m in ms] for ms in {SESSION}.model.asked]")
 
     def workers(self) -> set[int]:
         """The process ids of the kernel's sandboxes, without the copies of themselves in which programs run."""
@@ -277,13 +315,6 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
 @pytest.fixture
 def nb(kernel: Notebook) -> Notebook:
     """The module's kernel, without the tools, the permissions and the answers of the test before."""
-    kernel.do(
-        "%load_ext codeact\n"
-        "from codeact_kernel.tools import default_registry as _registry\n"
-        "_registry.clear()\n"
-        "_m = get_ipython()._codeact.door\n"
-        "_m.session.grants.revoke(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
-        "get_ipython()._codeact.said.clear()\n"
-        "%config CodeAct.approval_ui = 'stdin'\n"
-    )
+    kernel.forget_everything()
+    kernel.do("%config CodeAct.approval_ui = 'stdin'")
     return kernel

@@ -203,7 +203,7 @@ def test_what_was_allowed_is_listed_and_can_be_revoked(gated):
     gated.ask("drop(table='a')", answers=["s"])
     assert "drop: for this session" in gated.do("%codeact approvals").stdout
     gated.do(DROP.replace("dropped.append(table)", "dropped.append(table + '!')"))
-    assert "has changed since: it asks again" in gated.do("%codeact approvals").stdout
+    assert "has changed since, so it asks again" in gated.do("%codeact approvals").stdout
     assert "Revoked 1 permission." in gated.do("%codeact approvals revoke drop").stdout
     assert "nothing to revoke" in gated.do("%codeact approvals revoke all").stdout
     assert "Nothing is remembered" in gated.do("%codeact approvals").stdout
@@ -280,9 +280,9 @@ def test_an_ipykernel_that_looks_different_inside_is_asked_on_stdin(tmp_path):
     try:
         notebook.do("%load_ext codeact\nfrom codeact import tool")
         notebook.do(DROP)
-        notebook.do(  # a kernel without the names that the tap needs
-            "import codeact.loop_thread as live\nold = live.ShellTap\n"
-            "live.ShellTap = lambda kernel: old(type('Kernel', (), {'shell_stream': kernel.shell_stream})())"
+        notebook.do(  # a kernel without the private names that the filter needs
+            "import codeact.loop_thread as module\nold = module.ShellChannelFilter\n"
+            "module.ShellChannelFilter = lambda kernel: old(type('Kernel', (), {'shell_stream': kernel.shell_stream})())"
         )
         cell = notebook.ask("[drop(table='a'), drop(table='b')]", answers=["y", "y"])
         assert len(cell.questions) == 2

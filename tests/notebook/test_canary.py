@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from ..model.conftest import FakeEndpoint, endpoint
-from .conftest import Notebook
+from .conftest import SESSION, Notebook
 
 __all__ = ["endpoint"]
 
@@ -106,7 +106,7 @@ def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, 
     nb.run("%%codeact\nGo.")
     for verb in ("status", "config", "doctor", "tools", "approvals", "help", "traceback"):
         nb.run(f"%codeact {verb}")
-    for shown in ("_codeact", "_codeact.error", "get_ipython()._codeact.door.session.model", "vars(_codeact) if hasattr(_codeact, '__dict__') else _codeact"):  # fmt: skip
+    for shown in ("_codeact", "_codeact.error", f"{SESSION}.model", "vars(_codeact) if hasattr(_codeact, '__dict__') else _codeact"):  # fmt: skip
         nb.run(shown)
 
     sent = [request for request in endpoint.requests if key in request.headers.get("authorization", "")]

@@ -72,7 +72,8 @@ def kernel(request, tmp_path_factory) -> Iterator[Page]:
 @pytest.fixture
 def page(kernel: Page) -> Iterator[Page]:
     kernel.says_hello = True
-    kernel.do(TOOLS + "get_ipython()._codeact.door.session.grants.revoke()\n")
+    kernel.do(TOOLS)
+    kernel.revoke_all()
     callback = "repr(get_ipython().kernel.shell_stream._recv_callback)"
     handler = "__import__('signal').getsignal(2).__name__"
     before = kernel.get(f"({callback}, {handler})")
@@ -174,7 +175,7 @@ def test_a_decision_that_does_not_name_what_was_shown_changes_nothing(page):
     cell = page.finished(sent)
     assert cell.status == "error"
     assert page.get("[one[:2] for one in dropped]") == [("a", 1)]
-    assert page.get("sorted(get_ipython()._codeact.door.session.grants.session)") == []
+    assert page.allowed_for_session == []
 
 
 def test_edits_are_checked_by_the_tools_own_types(page):

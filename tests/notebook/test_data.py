@@ -53,7 +53,7 @@ def test_words_instead_of_a_program_leave_the_variable_and_say_so(data):
     data.script("I would rather not.")
     cell = data.run("%%codeact --out kept\nGo.")
     assert cell.status == "error"
-    assert "kept did not come: the model wrote no program" in cell.errors[0]
+    assert "No value for kept: the model answered without a program" in cell.errors[0]
     assert data.get("kept") == "before"
 
 
@@ -67,8 +67,8 @@ def test_a_program_that_forgets_the_variables_is_asked_again(data):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ("--in nothing_like_that", "there is no such variable: run the cell that makes it."),
-        ("--in parms", "there is no such variable: did you mean params?"),
+        ("--in nothing_like_that", "this variable does not exist: run the cell that creates it."),
+        ("--in parms", "this variable does not exist: did you mean params?"),
         ("--in df:rows", "name variables with commas between them"),
         ("--in nb_tool", "there is a tool of that name"),
         ("--in oops", "a value of type object cannot be sent"),

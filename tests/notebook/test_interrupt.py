@@ -114,7 +114,7 @@ def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
 
 
 def test_stop_while_the_model_writes(nb):
-    nb.do(SETUP + "get_ipython()._codeact.door.session.model = Waiting()")
+    nb.do(SETUP + "import codeact; codeact.use(Waiting())")
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), "half = 1")
     assert_stopped(nb, cell, queued)
     assert "half = 1" in cell.text
@@ -186,8 +186,8 @@ HOSTILE_ITEMS = "for n in range(50): show('![[' * 6_000 + str(n), kind='markdown
 @attempt("F11.stop", "shows fifty items that take long to draw, so that a stop has to wait for them")
 def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     nb.do(
-        "import time, codeact.cell_output as view\n_show = view.Items.show\n"  # on a quick machine they would be drawn too soon
-        "view.Items.show = lambda self, item: (time.sleep(0.4), _show(self, item))"
+        "import time\nfrom codeact.display_items import DisplayedItems\n_show = DisplayedItems.show\n"  # on a quick machine they would be drawn too soon
+        "DisplayedItems.show = lambda self, item: (time.sleep(0.4), _show(self, item))"
     )
     nb.script(f"```python\n{HOSTILE_ITEMS}\n```")
     sent = nb.send("%%codeact\nGo.")
@@ -199,10 +199,9 @@ def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     drawn = sum(content["data"].get("text/plain", "").startswith("![[") for content in cell.of("display_data"))
     assert drawn < 40
     assert (
-        f"Stopped before {nb.get('len(_codeact.shown)') - drawn} things could be shown: see _codeact.shown."
-        in cell.text
+        f"Stopped before {nb.get('len(_codeact.shown)') - drawn} items could be shown: see _codeact.shown." in cell.text
     )
-    nb.do("view.Items.show = _show")
+    nb.do("DisplayedItems.show = _show")
     assert nb.ask("1 + 1").status == "ok"
 
 

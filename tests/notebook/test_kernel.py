@@ -251,7 +251,7 @@ def test_what_the_folder_says_is_read_and_what_it_may_not_say_is_told_once(own):
         shown = own.do("%codeact config").stdout
         assert next(line for line in shown.splitlines() if line.startswith("timeout")).split()[1] == "7"
         assert "codeact.toml is not trusted" in shown
-        assert "Not in force: allow = get_orders. It takes your word: %codeact config trust" in shown
+        assert "Not in force: allow = get_orders. To allow it, run %codeact config trust" in shown
         assert "Not in force: allow = get_orders." in ask(own, "> Go.").text
         assert "Not in force" not in ask(own, "> Go.").text
         own.do("open('codeact.toml', 'a').write('# changed after it was shown')")
@@ -269,7 +269,8 @@ def test_what_the_folder_says_is_read_and_what_it_may_not_say_is_told_once(own):
 
 
 def test_a_choice_in_the_notebook_is_stronger_than_the_environment_and_weaker_than_the_cell(own):
-    own.do("import os; os.environ['CODEACT_TIMEOUT'] = '11'; get_ipython()._codeact.said.clear()")
+    own.do("import os; os.environ['CODEACT_TIMEOUT'] = '11'")
+    own.forget_options()
     own.do("%config CodeAct.approval_ui = 'stdin'")
     try:
         assert "timeout           11" in own.do("%codeact config").stdout
@@ -281,12 +282,13 @@ def test_a_choice_in_the_notebook_is_stronger_than_the_environment_and_weaker_th
         error = own.run("%config CodeAct.timeout = 'soon'")
         assert "'soon' is not a number of seconds" in error.stream("stderr") + error.stdout + "".join(error.errors)
         assert "Current: 12.0" in own.do("%config CodeAct").stdout
-        assert own.get("get_ipython()._codeact.said") == {
+        assert own.options == {
             "timeout": 12.0,
             "approval_ui": "stdin",
         }  # looking chose nothing
     finally:
-        own.do("del os.environ['CODEACT_TIMEOUT']; get_ipython()._codeact.said.clear()")
+        own.do("del os.environ['CODEACT_TIMEOUT']")
+        own.forget_options()
 
 
 def test_a_mistake_in_the_configuration_is_told_by_the_prompt_and_the_kernel_lives(tmp_path):
@@ -320,9 +322,9 @@ def test_a_kernel_that_nobody_asks_anything_has_none_of_the_engine_in_it(tmp_pat
 
 def test_what_was_chosen_in_the_notebook_can_be_taken_back(own):
     own.do("%codeact model other")
-    assert own.get("get_ipython()._codeact.said['model']") == "other"
+    assert own.options["model"] == "other"
     own.do("%config CodeAct.model = None")
-    assert "model" not in own.get("get_ipython()._codeact.said")
+    assert "model" not in own.options
     own.do(TOOL)
     assert ask(own, "> Go.").status == "ok"
 
@@ -340,7 +342,7 @@ def test_quotation_marks_in_options_group_and_are_no_part_of_the_value(own):
     for options in ('--allow "get_orders"', "--allow='get_orders' --timeout '5'"):
         assert ask(own, f"> {options} Go.").status == "ok"
     (error,) = own.run('> --model "abc Go.').errors
-    assert "A quotation mark in the options has no other one: add that, or remove this one." in error
+    assert "Unclosed quotation mark in the options: close it, or remove it." in error
 
 
 def test_a_working_folder_that_is_gone_stops_nothing(own):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from .conftest import EXTENSION
+
 ORDERS = '''
 db = {1: [3, 4], 2: [50]}
 
@@ -164,7 +166,7 @@ def test_as_many_repairs_as_allowed_and_no_more(nb):
         ("%%codeact --memory 1Mi\nGo.", "'1Mi' is not a memory for a sandbox: give a size from 64Mi to 2Gi"),
         ("%%codeact --memory lots\nGo.", "'lots' is not a memory"),
         ("%codeact backend nowhere", "'nowhere' is not a backend"),
-        ("%codeact recorded", "which file"),
+        ("%codeact recorded", "Name the file"),
         ("%codeact recorded missing.json", "missing.json"),
     ],
 )
@@ -222,9 +224,10 @@ def test_where_nobody_chose_the_status_tells_the_micro_vm_or_why_there_is_none(n
         assert "boundary  WebAssembly in a locked-down process" in status
         (why,) = [line for line in status.splitlines() if line.startswith("          not a micro-VM: ")]
         assert len(why) > 40
-    nb.do("import os; os.environ['CODEACT_BACKEND'] = 'embedded'; get_ipython()._codeact.said.clear()")
+    nb.do("import os; os.environ['CODEACT_BACKEND'] = 'embedded'")
+    nb.forget_options()
     assert nb.do("%codeact backend").stdout.startswith("embedded  ")
-    assert nb.get("get_ipython()._codeact.said") == {}  # looking chooses nothing
+    assert nb.options == {}  # looking chooses nothing
 
 
 def test_a_backend_that_does_not_start_is_not_chosen(nb):
@@ -265,7 +268,7 @@ def test_another_model_is_used_from_then_on(nb):
 
 def test_help_names_every_verb_that_tab_offers(nb):
     shown = nb.do("%codeact help").stdout
-    for verb in nb.get("list(__import__('codeact.help').help.VERB_NAMES)"):
+    for verb in nb.get("list(__import__('codeact.commands').commands.COMMANDS)"):
         assert f"%codeact {verb}" in shown
     assert nb.do("%codeact").stdout == shown
 
@@ -282,10 +285,10 @@ def test_a_reset_gives_a_fresh_sandbox(nb):
 def test_loading_twice_makes_nothing_twice(nb):
     nb.ask("1")
     workers = nb.workers()
-    nb.do("_first = get_ipython()._codeact.door")
+    nb.do(f"_first = {EXTENSION}.frontend")
     nb.do("%load_ext codeact")
     nb.do("import codeact; codeact.load_ipython_extension(get_ipython())")
-    assert nb.get("_first is get_ipython()._codeact.door")
+    assert nb.get(f"_first is {EXTENSION}.frontend")
     assert nb.get("len([m for m in get_ipython().Completer.custom_matchers if 'codeact' in m.__module__])") == 1
     assert nb.workers() == workers
 
