@@ -81,6 +81,7 @@ def saved_with_pictures(front: Front, count: int, index: int = 1) -> dict[str, A
     return found[0]
 
 
+@pytest.mark.smoke
 def test_all_kinds_are_shown_in_order_below_the_card_and_stay(front: Front):
     front.open("", "")
     front.ask(ALL)
@@ -123,6 +124,7 @@ def test_every_chart_is_drawn_with_plain_tooltips(front: Front):
     assert not [error for error in front.errors if "Vega" in error or "Error" in error]
 
 
+@pytest.mark.smoke
 def test_nothing_of_it_loads_or_runs(front: Front):
     front.open("", "")
     front.ask(HOSTILE)

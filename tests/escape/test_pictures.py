@@ -131,9 +131,9 @@ CONTROL = {
 """What the same process may without being confined, wherever it runs."""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def draws_on() -> Iterator[None]:
-    """After an attempt the next chart is drawn as before."""
+    """After the attempts a chart is drawn as before."""
     pytest.importorskip("vl_convert")
     yield
     assert picture(CHART)
@@ -159,6 +159,7 @@ def native(kind: str, folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, 
 
 
 @attempt("H5.chart", "names data, images, fonts and options of other places in a chart that nobody checked")
+@pytest.mark.full
 def test_a_chart_that_was_not_checked_reaches_nothing(server, folder):
     assert reach_through_children(hostile(server, folder), server) == []
     assert server.connections == 0

@@ -342,18 +342,21 @@ def test_the_same_charts_load_what_they_name_where_they_may(python, server, secr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the layer is made of Linux's parts")
+@pytest.mark.full
 def test_the_kernel_alone_lets_them_load_nothing(python, server, secrets):
     """vl-convert is told here that it may load everything."""
     assert reach_with("confined", python, server, secrets) == set()
     assert server.connections == 0
 
 
+@pytest.mark.full
 def test_vl_convert_alone_lets_them_load_nothing_except_the_images_of_1_x(python, server, secrets):
     version = major(python)
     images = {name for name in loaded_by(version) if name.startswith("image")}
     assert reach_with("told", python, server, secrets) == (images if version == "1" else set())
 
 
+@pytest.mark.full
 def test_without_the_layer_of_the_kernel_they_load_nothing_either(in_python, python, server, secrets, monkeypatch):
     """As on a system that has none."""
     monkeypatch.setattr(

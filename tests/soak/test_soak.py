@@ -12,7 +12,10 @@ import pytest
 from .faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc"),
+]
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
