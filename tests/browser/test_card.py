@@ -370,7 +370,6 @@ def test_nothing_but_a_hand_can_click_and_hostile_text_stays_text(front: Front):
 
 
 @LAB
-@pytest.mark.smoke
 def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
     asked(front, "drop(table='x' * 50_000 + 'end')")
     expect(front.card(2).get_by_role("button", name="Allow once")).to_be_disabled()

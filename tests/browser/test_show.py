@@ -124,7 +124,6 @@ def test_every_chart_is_drawn_with_plain_tooltips(front: Front):
     assert not [error for error in front.errors if "Vega" in error or "Error" in error]
 
 
-@pytest.mark.smoke
 def test_nothing_of_it_loads_or_runs(front: Front):
     front.open("", "")
     front.ask(HOSTILE)

@@ -158,6 +158,7 @@ def test_the_worst_file_that_is_parsed_is_cheap(folder):
 
 
 @attempt("K5.everywhere", "brings a pyproject.toml that takes long to parse in each of a hundred folders")
+@pytest.mark.full
 def test_very_many_files_on_the_way_up_are_one_sentence(folder):
     lines = "".join(f"n{number:x}{'.a' * 31} = []\n" for number in range(1_800))
     below = folder

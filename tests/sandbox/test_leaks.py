@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 import psutil
+import pytest
 
 from .conftest import run_in, workers
 
