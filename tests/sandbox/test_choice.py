@@ -67,7 +67,7 @@ def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_par
 def refusing(monkeypatch, tmp_path):
     """A host whose parts are all there, and on which a micro-VM starts as little as on one that refuses."""
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
-    monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
+    monkeypatch.setattr(backends.guest_files, "native", lambda: tmp_path / "broken.aot")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
 
 
