@@ -128,10 +128,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     reports = [
-        report
-        for kind in terminalreporter.stats.values()
-        for report in kind
-        if isinstance(report, pytest.TestReport)
+        report for kind in terminalreporter.stats.values() for report in kind if isinstance(report, pytest.TestReport)
     ]
     seconds = seconds_by_file(reports)
     if len(seconds) > 1:

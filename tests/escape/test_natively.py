@@ -68,10 +68,7 @@ def door() -> Generator[Door]:
 
 @pytest.mark.parametrize(
     "one",
-    [
-        pytest.param(one, id=one.id, marks=() if one.id in ON_EVERY_CHANGE else pytest.mark.full)
-        for one in CONTROLLED
-    ],
+    [pytest.param(one, id=one.id, marks=() if one.id in ON_EVERY_CHANGE else pytest.mark.full) for one in CONTROLLED],
 )
 def test_the_same_program_gets_out_of_a_plain_python(one: Attempt, door: Door, tmp_path: Path):
     token = secrets.token_hex(16)
