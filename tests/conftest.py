@@ -17,10 +17,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from . import tiers
 
 HERE = Path(__file__).parent
+
+# A busy machine takes longer than hypothesis allows an example, and no test asserts on time.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 REQUIRED = "TEST_CODEACT_HYPERLIGHT"
 """If this variable is set, a missing micro-VM is a failure and no reason to skip."""
