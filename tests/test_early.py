@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 from codeact_kernel.errors import ModelError
 from codeact_kernel.events import CallRequested, Event, Notice, OutputWritten, ProgramReady, RunFinished, RunStarted
@@ -21,6 +22,9 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.turn.statements import Statements
 
+from .warm import WarmPool
+
+on_one_loop = pytest.mark.asyncio(loop_scope="module")
 SOON = 20
 """Seconds after which something that is waited for will not come any more."""
 
@@ -78,13 +82,20 @@ class World:
 
 
 @pytest.fixture
-async def world() -> World:
+def world() -> World:
     return World()
 
 
-@pytest.fixture
-async def session(world: World) -> AsyncIterator[Session]:
-    async with Session(world.registry) as session:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def warm() -> AsyncIterator[WarmPool]:
+    warm = WarmPool()
+    yield warm
+    await warm.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def session(warm: WarmPool, world: World) -> AsyncIterator[Session]:
+    async with warm.session(world.registry) as session:
         yield session
 
 
@@ -94,6 +105,7 @@ async def ask(session: Session, model: Writer, **options: Any) -> tuple[Any, lis
     return result, events
 
 
+@on_one_loop
 async def test_a_statement_runs_as_soon_as_the_next_one_has_begun(session, world):
     model = Writer(["one = read(1)\nt", world.was_read, "wo = read(2)\n[one, two]"])
     result, events = await ask(session, model)
@@ -105,6 +117,7 @@ async def test_a_statement_runs_as_soon_as_the_next_one_has_begun(session, world
     assert result.program == "one = read(1)\ntwo = read(2)\n[one, two]"
 
 
+@on_one_loop
 async def test_what_changes_something_waits_until_the_program_is_whole(session, world):
     async def later() -> None:
         await world.was_read.wait()
@@ -121,6 +134,7 @@ async def test_what_changes_something_waits_until_the_program_is_whole(session, 
 
 
 @pytest.mark.parametrize("wrong", ["x = = 1", "unknown_tool(1)", "def read(key):\n    return 1"])
+@on_one_loop
 async def test_a_program_that_is_refused_in_the_end_has_done_nothing(session, world, wrong):
     model = Writer(["left = read(1)\nprint('begun')\nchange(9)\n", world.was_read, wrong], ["'left' in globals()"])
     result, events = await ask(session, model)
@@ -133,6 +147,7 @@ async def test_a_program_that_is_refused_in_the_end_has_done_nothing(session, wo
     assert "was not run" in model.asked[1][-1].content
 
 
+@on_one_loop
 async def test_what_had_begun_of_a_draft_is_discarded_with_it(session, world):
     draft = ["left = read(1)\nprint('draft')\nchange(9)\nx = 1\n", world.was_read, "```\nNo.\n</think>\n"]
     result, events = await ask(
@@ -144,6 +159,7 @@ async def test_what_had_begun_of_a_draft_is_discarded_with_it(session, world):
     ]
 
 
+@on_one_loop
 async def test_what_has_begun_of_the_first_of_two_blocks_goes_on_with_the_second(session, world):
     model = Writer(["one = read(1)\ntwo = read(2)\n", world.was_read, "```\nand\n```python\n[one, two]"])
     result, _ = await ask(session, model)
@@ -151,12 +167,14 @@ async def test_what_has_begun_of_the_first_of_two_blocks_goes_on_with_the_second
     assert len(result.calls) == 2
 
 
+@on_one_loop
 async def test_what_has_begun_of_two_programs_that_are_not_one_is_stopped(session, world):
     two = ["one = read(1)\nchange(one)\n", world.was_read, "```\nor\n```python\nchange(3)"]
     result, _ = await ask(session, Writer(two, ["'one' in globals()"]))
     assert (result.value, world.changes) == (False, [])
 
 
+@on_one_loop
 async def test_what_is_printed_is_shown_when_the_program_is_whole(session, world):
     result, events = await ask(session, Writer(["print('before')\nread()\nx = 1\n", world.was_read, "print('after')"]))
     kinds = [type(event) for event in events if isinstance(event, OutputWritten | ProgramReady)]
@@ -164,6 +182,7 @@ async def test_what_is_printed_is_shown_when_the_program_is_whole(session, world
     assert result.stdout == "before\nafter\n"
 
 
+@on_one_loop
 async def test_files_and_charts_wait_as_well(session, world, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     beginning = "read()\nopen('/output/a.txt', 'w').write('a')\nshow('# A')\nx = 1\n"
@@ -174,6 +193,7 @@ async def test_files_and_charts_wait_as_well(session, world, tmp_path, monkeypat
     assert (result.value, len(result.files), len(result.shown)) == (3, 1, 1)
 
 
+@on_one_loop
 async def test_nothing_begins_early_where_that_was_switched_off_or_the_program_is_reviewed(session, world):
     for settings in (Settings(wait=True), Settings(review=True)):
         never = asyncio.Event()
@@ -183,6 +203,7 @@ async def test_nothing_begins_early_where_that_was_switched_off_or_the_program_i
         assert CallRequested not in kinds or kinds.index(ProgramReady) < kinds.index(CallRequested)
 
 
+@on_one_loop
 async def test_a_tool_that_a_person_is_asked_about_waits_for_the_whole_program(world):
     @tool(read_only=True, approval_mode="always_require")
     async def secret() -> int:
@@ -199,6 +220,7 @@ async def test_a_tool_that_a_person_is_asked_about_waits_for_the_whole_program(w
     assert "secret" in [name for _, name in opened]
 
 
+@on_one_loop
 async def test_an_error_names_its_line_in_the_whole_program(session, world):
     model = Writer(["one = read(1)\n\n# a comment\ntwo = 2\n", world.was_read, "def f():\n    return 1 / 0\n\nf()"])
     result, _ = await ask(session, model, settings=Settings(max_retries=0))
@@ -206,6 +228,7 @@ async def test_an_error_names_its_line_in_the_whole_program(session, world):
     assert 'File "<program 1>", line 8, in <module>\n    f()' in result.error.traceback
 
 
+@on_one_loop
 async def test_what_fails_early_is_mended_like_any_other(session, world):
     model = Writer(["one = read(1)\n1 / 0\nx = 1\n", world.was_read, "x"], ["one"])
     result, _ = await ask(session, model)
@@ -214,6 +237,7 @@ async def test_what_fails_early_is_mended_like_any_other(session, world):
     assert "variables are still there" in model.asked[1][-1].content
 
 
+@on_one_loop
 async def test_a_program_with_an_event_loop_of_its_own_is_one_piece_from_there_on(session, world):
     text = """\
         import asyncio
@@ -225,6 +249,7 @@ async def test_a_program_with_an_event_loop_of_its_own_is_one_piece_from_there_o
     assert result.value == [5, 2]
 
 
+@on_one_loop
 async def test_a_function_from_an_earlier_piece_is_known_to_loops_of_a_later_one(session, world):
     model = Writer(
         [
@@ -239,6 +264,7 @@ async def test_a_function_from_an_earlier_piece_is_known_to_loops_of_a_later_one
     assert max(record.call.batch_size for record in result.calls) == 3
 
 
+@on_one_loop
 async def test_a_cell_that_is_stopped_while_the_model_writes_leaves_nothing_behind(session, world):
     world.may_answer.clear()
     turn = asyncio.create_task(ask(session, Writer(["read()\nx = 1\n", asyncio.Event()])))
@@ -251,6 +277,7 @@ async def test_a_cell_that_is_stopped_while_the_model_writes_leaves_nothing_behi
     assert result.value is False
 
 
+@on_one_loop
 async def test_a_model_that_breaks_off_leaves_nothing_behind(session, world):
     with pytest.raises(ModelError):
         await ask(session, Writer(["change(read())\nx = 1\n", world.was_read, ModelError("gone")]))
@@ -259,6 +286,7 @@ async def test_a_model_that_breaks_off_leaves_nothing_behind(session, world):
     assert result.value is False
 
 
+@on_one_loop
 async def test_a_repair_does_not_begin_while_variables_are_kept_that_it_could_lose(session, world):
     model = Writer(["x = read(1)\n1 / 0"], ["y = x + read(1)\nz = 2\n", "unknown_tool(1)"], ["x"])
     result, _ = await ask(session, model)
@@ -266,6 +294,7 @@ async def test_a_repair_does_not_begin_while_variables_are_kept_that_it_could_lo
     assert len(model.asked) == 3
 
 
+@on_one_loop
 async def test_a_program_that_failed_early_and_is_refused_leaves_nothing_behind(session, world):
     soon = asyncio.Event()
     asyncio.get_running_loop().call_later(0.5, soon.set)
@@ -274,17 +303,20 @@ async def test_a_program_that_failed_early_and_is_refused_leaves_nothing_behind(
     assert result.value is False
 
 
+@on_one_loop
 async def test_a_read_does_not_overtake_a_change_that_was_sent_before_it(session, world):
     model = Writer(["change_ = change.submit(read(1))\nv = read(9)\nw = 1\n", world.was_read, "change_.result()"])
     result, _ = await ask(session, model)
     assert [record.call.arguments["key"] for record in result.calls] == [1, 2, 9]
 
 
+@on_one_loop
 async def test_a_name_of_the_programs_own_is_the_same_in_every_piece(session, world):
     result, _ = await ask(session, Writer(["_, b = 5, read(1)\nread(2)\nx = 1\n", world.was_read, "_"]))
     assert result.value == 5
 
 
+@on_one_loop
 async def test_loops_of_an_earlier_piece_keep_their_own_shadows(session, world):
     first = "def f(xs):\n    out = []\n    if xs:\n        for x in xs:\n            out.append(read(x))\n    return out\n\n"
     model = Writer([f"{first}read()\ny", world.was_read, "s = [read(y * 100) for y in [1, 2, 3]]\nf([7, 8])"])

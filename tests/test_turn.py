@@ -11,6 +11,7 @@ from contextvars import ContextVar
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from codeact_kernel.approval import AutoApprove
 from codeact_kernel.errors import ModelError
@@ -35,6 +36,10 @@ from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.types import CallError, Decision, TurnResult, Usage
+
+from .warm import WarmPool
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 def program(text: str) -> str:
@@ -76,9 +81,16 @@ def tools() -> Registry:
     return registry
 
 
-@pytest.fixture
-async def session(tools: Registry) -> AsyncIterator[Session]:
-    async with Session(tools) as session:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def warm() -> AsyncIterator[WarmPool]:
+    warm = WarmPool()
+    yield warm
+    await warm.aclose()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def session(warm: WarmPool, tools: Registry) -> AsyncIterator[Session]:
+    async with warm.session(tools) as session:
         yield session
 
 

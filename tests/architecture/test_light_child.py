@@ -21,7 +21,7 @@ def test_the_worker_imports_neither_notebook_nor_model_nor_an_event_loop_nor_its
     found = imported_by("codeact_kernel.sandbox.worker_main")
     assert "codeact_kernel.bridge.protocol" in found
     assert not (HEAVY | {"wasmtime"}) & found
-    ours = {"model", "tools", "turn", "session", "events", "sandbox.pool", "sandbox.process", "render", "prompt"}
+    ours = {"model", "tools", "turn", "session", "events", "sandbox.pool", "sandbox.worker_client", "render", "prompt"}
     assert not {f"codeact_kernel.{name}" for name in ours} & found
 
 

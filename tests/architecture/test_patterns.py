@@ -494,6 +494,7 @@ def test_no_computed_pattern_is_listed_that_is_gone() -> None:
     assert all(reason and list(patterns()) for reason, patterns in COMPUTED.values())
 
 
+@pytest.mark.full
 def test_every_pattern_takes_time_that_grows_no_faster_than_the_text() -> None:
     slow = [f"{one.where}: {text}" for one in collected() for text in slow_texts(one.pattern, one.methods)]
     assert len(collected()) > 50
@@ -503,18 +504,18 @@ def test_every_pattern_takes_time_that_grows_no_faster_than_the_text() -> None:
 @pytest.mark.parametrize(
     ("pattern", "method"),
     [
-        (r"\bsk-(?=[\w-]*\d)[\w-]{16,}", "sub"),  # this one and the next were ours
-        (r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", "sub"),
-        (r"( {0,3})(`{3,}|~{3,})([^`\n]*)\n?", "fullmatch"),
+        pytest.param(r"\bsk-(?=[\w-]*\d)[\w-]{16,}", "sub", marks=pytest.mark.full),  # this one and the next were ours
+        pytest.param(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*", "sub", marks=pytest.mark.full),
+        pytest.param(r"( {0,3})(`{3,}|~{3,})([^`\n]*)\n?", "fullmatch", marks=pytest.mark.full),
         (r"a*b", "search"),
-        (r"\s+$", "sub"),
-        (r"<[^>]*>", "sub"),
-        (r"/\*.*?\*/", "findall"),
+        pytest.param(r"\s+$", "sub", marks=pytest.mark.full),
+        pytest.param(r"<[^>]*>", "sub", marks=pytest.mark.full),
+        pytest.param(r"/\*.*?\*/", "findall", marks=pytest.mark.full),
         (r"password[^\n]*!", "search"),
-        (r"\s*\n+\s*;", "match"),
-        (r"(?:\w+\s?)*$", "fullmatch"),
-        (r"(?:a|aa)*b", "match"),
-        (rb"\d+x", "search"),
+        pytest.param(r"\s*\n+\s*;", "match", marks=pytest.mark.full),
+        pytest.param(r"(?:\w+\s?)*$", "fullmatch", marks=pytest.mark.full),
+        pytest.param(r"(?:a|aa)*b", "match", marks=pytest.mark.full),
+        pytest.param(rb"\d+x", "search", marks=pytest.mark.full),
     ],
 )  # fmt: skip
 def test_a_pattern_that_is_slow_is_found(pattern: str | bytes, method: str) -> None:

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "codeact_kernel").rglob("*.py"), *(ROOT / "extension").rglob("*.py")])
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
@@ -71,15 +69,18 @@ def test_there_is_something_to_look_at():
     assert "extension/codeact/magics.py" in NAMES
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_module_is_short_enough_to_be_read(name):
-    assert len((ROOT / name).read_text().splitlines()) <= MODULE_LINES
+def test_a_module_is_short_enough_to_be_read():
+    lines = {name: len((ROOT / name).read_text().splitlines()) for name in NAMES}
+    assert {name: count for name, count in lines.items() if count > MODULE_LINES} == {}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_function_fits_on_a_screen(name):
-    long = {one.name: one.end_lineno - one.lineno + 1 for one in functions(name)}
-    assert {one: lines for one, lines in long.items() if lines > FUNCTION_LINES} == {}
+def test_a_function_fits_on_a_screen():
+    lines = {
+        (name, function.name): function.end_lineno - function.lineno + 1
+        for name in NAMES
+        for function in functions(name)
+    }
+    assert {where: count for where, count in lines.items() if count > FUNCTION_LINES} == {}
 
 
 def test_imports_inside_functions_are_few_and_each_has_a_reason():
@@ -182,35 +183,36 @@ WITHOUT_ALL = {
 }
 
 
-@pytest.mark.parametrize("name", [one for one in NAMES if not one.startswith(GUEST)])
-def test_a_module_says_what_is_public_in_order(name):
+def test_a_module_says_what_is_public_in_order():
+    assert [name for name in NAMES if not name.startswith(GUEST) and not says_what_is_public(name)] == []
+
+
+def says_what_is_public(name: str) -> bool:
+    """Tell whether a module has one sorted `__all__` of names that it defines; none where nothing imports it."""
     lists = [
         ast.literal_eval(node.value)
         for node in tree(name).body
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
     ]
-    assert len(lists) == (name not in WITHOUT_ALL)
-    for names in lists:
-        assert names == sorted(names, key=style)
-        defined = {
-            target.id if isinstance(target, ast.Name) else getattr(target, "name", "")
-            for node in ast.walk(tree(name))
-            for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)])
-        } | {
-            alias.asname or alias.name
-            for node in ast.walk(tree(name))
-            if isinstance(node, ast.Import | ast.ImportFrom)
-            for alias in node.names
-        }
-        assert set(names) <= defined
+    defined = {
+        target.id if isinstance(target, ast.Name) else getattr(target, "name", "")
+        for node in ast.walk(tree(name))
+        for target in (node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)])
+    } | {
+        alias.asname or alias.name
+        for node in ast.walk(tree(name))
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    }
+    return len(lists) == (name not in WITHOUT_ALL) and all(
+        names == sorted(names, key=style) and set(names) <= defined for names in lists
+    )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_no_module_hides_behind_an_underscore(name):
-    for part in Path(name).with_suffix("").parts:
-        assert part in ("__init__", "__main__") or not part.startswith("_")
+def test_no_module_hides_behind_an_underscore():
+    parts = {part for name in NAMES for part in Path(name).with_suffix("").parts}
+    assert {part for part in parts if part.startswith("_")} <= {"__init__", "__main__"}
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_module_begins_with_what_it_is_for(name):
-    assert ast.get_docstring(tree(name))
+def test_a_module_begins_with_what_it_is_for():
+    assert [name for name in NAMES if not ast.get_docstring(tree(name))] == []

@@ -323,7 +323,7 @@ class Front:
         self.page.screenshot(path=SHOTS / f"{self.kind}-{name}.png")
 
 
-@pytest.fixture(params=["lab", "notebook"])
+@pytest.fixture(params=["lab", pytest.param("notebook", marks=pytest.mark.full)])
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
 

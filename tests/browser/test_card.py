@@ -40,6 +40,7 @@ def read_to_the_end(front: Front) -> None:
     )
 
 
+@pytest.mark.smoke
 def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
     program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
     asked(front, program)
@@ -115,6 +116,7 @@ def test_allowed_for_the_session_is_not_asked_again(front: Front):
     assert front.get("dropped") == "[['a', 0, False], ['b', 0, False], ['a', 0, False], ['b', 0, False]]"
 
 
+@pytest.mark.smoke
 def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     program = (
         "import asyncio\n"
@@ -152,7 +154,10 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize("what", STOPS)
+@pytest.mark.parametrize(
+    "what", ["loop", pytest.param("generation", marks=pytest.mark.full), pytest.param("tool", marks=pytest.mark.full)]
+)
+@pytest.mark.smoke
 def test_the_stop_button_stops(front: Front, what):
     model, seen = STOPS[what]
     front.open(model, ASK, "")
@@ -343,6 +348,7 @@ def test_who_types_in_another_cell_is_not_interrupted(front: Front):
 
 
 @LAB
+@pytest.mark.smoke
 def test_nothing_but_a_hand_can_click_and_hostile_text_stays_text(front: Front):
     evil = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>\u202eabc"
     program = f"evil = {evil!r}\nlook_up(key=evil)\nprint(evil)\ndrop(table=evil)"

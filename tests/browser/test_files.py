@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import expect
 
 from .conftest import PATIENCE, Front
@@ -16,6 +17,7 @@ with open("/output/raw.bin", "wb") as file:
 """.strip()
 
 
+@pytest.mark.smoke
 def test_a_file_under_the_cell_can_be_opened_and_read_there(front: Front):
     front.open("", "")
     front.ask(WRITE)

@@ -22,6 +22,8 @@ from ..render.cards import turn
 from .conftest import PATIENCE, ROOT, SHOTS, Front, Server
 from .hostile import ATTEMPTS, FORGED, FORGERIES, HIDDEN, KINDS, PLACES, ROGUE, Attempt, Canary, Watch, canary, marks
 
+pytestmark = pytest.mark.smoke
+
 RECORD = ROOT / "build" / "escapes" / "page.json"
 VIEWS = ("live", "ended", "reloaded", "exported", "exported as Markdown")
 
@@ -386,6 +388,7 @@ INERT = {"H1.page", "H1.entity", "H2.math", "H2.reference", "H4.prototype", "E3.
 """The first is left out here. The others do nothing as HTML by themselves: they need Markdown, or a click, or only hide."""
 
 
+@pytest.mark.full
 def test_without_the_escaping_the_same_texts_run_and_load(browser: Browser, server: Server):
     watch = Watch()
     with canary() as nobody, opened(browser, server, nobody, without="H1.page") as front:
@@ -415,6 +418,7 @@ def expected(front: Front, watch: Watch, nobody: Canary, numbers: set[int]) -> s
     return numbers - watch.numbers - nobody.numbers
 
 
+@pytest.mark.full
 def test_without_the_escaping_an_exported_page_runs_loads_and_leaves(browser: Browser, server: Server, monkeypatch):
     monkeypatch.setattr("codeact_kernel.render.html.for_html", lambda text: text)
     found = [one for one in ATTEMPTS if one.id in ("H1.handler.output", "H2.image.output", "H1.page.output")]
@@ -429,6 +433,7 @@ def test_without_the_escaping_an_exported_page_runs_loads_and_leaves(browser: Br
         assert {one.number for one in found} <= watch.numbers | nobody.numbers
 
 
+@pytest.mark.full
 def test_a_program_cannot_run_before_all_of_it_was_in_sight(browser: Browser, server: Server):
     beside = "x = 1" + " " * 900 + "; look_up(key='beside')"
     below = "look_up(key='first')" + "\n" * 60 + "look_up(key='below')"

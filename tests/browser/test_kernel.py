@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 from .conftest import Front
 
 LAB = pytest.mark.parametrize("kind", ["lab"], indirect=True)
+BOTH = pytest.mark.parametrize("kind", ["lab", "notebook"], indirect=True)
 TOOL = '''
 ORDERS = {"Alice": [29.97, 19.99], "Bob": [9.99]}
 
@@ -52,6 +53,8 @@ def test_the_launcher_offers_the_kernel_with_its_logo_and_a_notebook_opens_with_
     assert "codeact.cell_hooks.tool" in front.done(0)
 
 
+@pytest.mark.smoke
+@BOTH
 def test_a_notebook_with_prompts_is_python_but_for_the_prompts(front: Front):
     front.write(TOOL, MODEL, *PROMPTS, "_codeact.value", kernel="codeact")
     front.goto()

@@ -31,6 +31,7 @@ def zoom(front: Front, factor: int) -> None:
 
 
 @attempt("E9.background", "asks about a text of many lines while the notebook's tab is in the background")
+@pytest.mark.smoke
 def test_a_question_that_came_in_the_background_is_measured_when_its_page_comes_to_the_front(front: Front):
     prepared(front, f"import time\ntime.sleep(3)\ndrop(table='{HIDDEN}')")
     front.run(2)

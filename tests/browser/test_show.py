@@ -81,6 +81,7 @@ def saved_with_pictures(front: Front, count: int, index: int = 1) -> dict[str, A
     return found[0]
 
 
+@pytest.mark.smoke
 def test_all_kinds_are_shown_in_order_below_the_card_and_stay(front: Front):
     front.open("", "")
     front.ask(ALL)

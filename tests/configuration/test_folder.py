@@ -232,6 +232,7 @@ WORST = {
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS and /proc")
 @pytest.mark.parametrize("shape", WORST)
+@pytest.mark.process
 def test_the_largest_file_that_is_parsed_needs_little_time_and_memory(project, shape):
     for name, size in (("codeact.toml", 64 << 10), ("pyproject.toml", 128 << 10)):
         file = project / name
@@ -245,6 +246,7 @@ def test_the_largest_file_that_is_parsed_needs_little_time_and_memory(project, s
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS and /proc")
+@pytest.mark.process
 def test_the_same_memory_is_not_enough_for_tomllib_alone(project):
     """The control."""
     file = project / "codeact.toml"

@@ -206,6 +206,7 @@ async def test_only_what_is_looked_at_is_fetched(programs):
 # -- out -----------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.smoke
 async def test_rows_come_back_as_a_frame(programs):
     _, out = await given(
         programs,
@@ -224,6 +225,7 @@ async def test_rows_come_back_as_a_frame(programs):
     }  # fmt: skip
 
 
+@pytest.mark.smoke
 async def test_a_table_comes_back_as_it_went_in(programs):
     _, out = await given(programs, "back = t.where(lambda row: row['age'] > 40)", {"t": PEOPLE}, ("back",))
     back = to_dataframe(out["back"])
@@ -426,6 +428,7 @@ def large() -> Any:
     return [{"i": number, "name": f"n{number % 10}"} for number in range(MANY)]
 
 
+@pytest.mark.smoke
 async def test_a_large_result_stays_with_the_host_and_reads_as_a_list(programs):
     run, _ = await given(
         programs,

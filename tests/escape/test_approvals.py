@@ -686,6 +686,7 @@ async def test_a_repaired_program_has_no_new_questions(kernel):
 
 
 @attempt("E8.spins", "computes without end while a question keeps its clock still")
+@pytest.mark.full
 async def test_a_program_that_computes_under_an_open_question_ends_by_its_processor_time(kernel):
     async def never(question: ApprovalRequest) -> None:
         await asyncio.Event().wait()

@@ -515,6 +515,7 @@ def within(kernel: Kernel, tmp_path: Path, turn: Turn) -> list[str]:
 
 
 @pytest.mark.parametrize("one", cases(HOST))
+@pytest.mark.smoke
 async def test_no_file_of_the_host_is_there(kernel, one, tmp_path):
     turn = await kernel.holds(one)
     assert within(kernel, tmp_path, turn) == []

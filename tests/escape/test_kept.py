@@ -51,6 +51,7 @@ async def test_the_results_of_a_turn_are_recorded_whole_only_up_to_a_weight(kern
 
 @attempt("F10.arguments", "calls a tool many times with arguments that are small as JSON and large in memory")
 @in_a_session
+@pytest.mark.full
 async def test_the_arguments_of_a_turn_are_counted_by_their_weight(kernel):
     def take(value: Any) -> int:
         """Takes it."""
@@ -100,6 +101,7 @@ asyncio.run(main())
 @pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux tells it")
 @attempt("F10.peak", "has a tool give thirty such results, and looks at the kernel's memory")
 @pytest.mark.parametrize(("bound", "fits"), [(64, True), (16_384, False)], ids=["bounded", "control"])
+@pytest.mark.full
 def test_the_memory_of_the_kernel_follows_the_bound_and_not_the_number_of_calls(bound, fits):
     """Thirty of them take 380 MiB, the kernel itself 80."""
     code = textwrap.dedent(IN_A_KERNEL)

@@ -261,6 +261,7 @@ seen = [
 
 
 @pytest.mark.parametrize("one", cases(SOCKETS))
+@pytest.mark.smoke
 async def test_a_program_has_no_network_of_its_own(kernel, one):
     await kernel.holds(one)
 

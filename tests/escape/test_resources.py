@@ -412,6 +412,7 @@ async def test_no_worker_outlives_its_kernel(kernel):
 
 
 @attempt("F8.flat", "crashes, hangs, floods and fails again and again")
+@pytest.mark.full
 async def test_many_bad_endings_leave_no_process_no_descriptor_and_no_memory(kernel):
     programs = [
         "import os\nos.abort()",

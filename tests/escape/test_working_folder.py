@@ -21,7 +21,7 @@ from .attempts import attempt
 
 __all__ = ["endpoint", "new_server", "server"]
 
-KERNELS = ("python3", "codeact")
+KERNELS = (pytest.param("python3", marks=pytest.mark.full), "codeact")
 
 PLANTS = """
 import os, sys
@@ -245,7 +245,14 @@ def test_a_first_prompt_in_a_strangers_folder_runs_none_of_its_modules(opened, e
     assert ran(folder) == []
 
 
-@pytest.mark.parametrize("way", ["the command", "python -P -m", "python -m"])
+@pytest.mark.parametrize(
+    "way",
+    [
+        "the command",
+        pytest.param("python -P -m", marks=pytest.mark.full),
+        pytest.param("python -m", marks=pytest.mark.full),
+    ],
+)
 @attempt("K6.command", "has `doctor`, `list` and `run` started in a folder with modules of each kind")
 def test_our_commands_import_nothing_of_the_folder_they_are_started_in(tmp_path, endpoint, way):
     folder = tmp_path / "folder"

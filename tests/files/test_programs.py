@@ -136,6 +136,7 @@ async def test_files_are_written(filed: Filed, data: Path, text: str, files: dic
         assert turn.files.outputs == files
 
 
+@pytest.mark.smoke
 async def test_an_archive_is_read_and_written(filed: Filed, data: Path):
     async with filed.turn(FileMount(data, "/data")) as turn:
         run = await turn.run("""
@@ -154,6 +155,7 @@ async def test_an_archive_is_read_and_written(filed: Filed, data: Path):
         assert set(turn.files.outputs) == {"a.zip", "a.gz"}
 
 
+@pytest.mark.smoke
 async def test_a_mount_with_rw_is_written_on_the_disk_and_no_other(filed: Filed, data: Path):
     async with filed.turn(FileMount(data / "sub", "/sub", "rw"), FileMount(data, "/data")) as turn:
         run = await turn.run("""
@@ -175,6 +177,7 @@ async def test_a_mount_with_rw_is_written_on_the_disk_and_no_other(filed: Filed,
     assert (data / "a.txt").exists()
 
 
+@pytest.mark.smoke
 async def test_what_a_run_wrote_is_there_for_the_next_one_and_open_files_are_not(filed: Filed):
     async with filed.turn() as turn:
         failed = await turn.run("f = open('/output/a.txt', 'w')\nf.write('one')\nf.flush()\n1 / 0", keep=True)

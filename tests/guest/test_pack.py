@@ -141,6 +141,7 @@ def test_a_name_that_is_no_module_gives_nothing(pack: Pack, name: str) -> None:
     assert pack.source(name) is None
 
 
+@pytest.mark.process
 def test_an_open_pack_opens_no_file_and_imports_nothing_any_more() -> None:
     program = """
 import sys
@@ -155,6 +156,7 @@ print(sum(len(pack.module(name).code) + len(pack.source(name)) for name in pack.
     assert int(run(program)) > 10_000_000
 
 
+@pytest.mark.process
 def test_reading_the_pack_loads_no_heavy_module() -> None:
     heavy = {"asyncio", "pydantic", "wasmtime", "httpx", "openai", "IPython", "codeact_kernel.guest.build_guest"}
     loaded = run("import codeact_kernel.guest as g; g.modules(); import sys; print(*sys.modules)").split()

@@ -87,6 +87,7 @@ def test_what_nobody_allowed_is_denied_and_the_notebook_fails_and_is_written_all
     assert "nobody is here to give it" in (tmp_path / "page.html").read_text()
 
 
+@pytest.mark.full
 def test_the_bar_shows_the_cells_the_call_and_the_tokens(tmp_path):
     slow = TOOLS.replace("return 2 * n", "import time; time.sleep(0.3); return 2 * n")
     file = notebook(tmp_path, "%load_ext codeact", slow, PROMPTS[2])
@@ -114,6 +115,7 @@ def test_the_bar_shows_the_cells_the_call_and_the_tokens(tmp_path):
     assert not [line for line in text.splitlines() if "WARNING" in line]
 
 
+@pytest.mark.full
 def test_a_prompt_of_the_codeact_kernel_counts_as_one(tmp_path):
     prompts = (TOOLS, "> --max-retries 0\nAdd the doubles up.", "> --max-retries 0 Pay 3.")
     file = notebook(tmp_path, *prompts, kernel="codeact-test")
@@ -132,9 +134,17 @@ def test_a_prompt_of_the_codeact_kernel_counts_as_one(tmp_path):
     ("make", "said"),
     [
         (lambda folder: folder / "missing.ipynb", "cannot be read: No such file"),
-        (lambda folder: folder, "cannot be read: Is a directory"),
-        (lambda folder: (folder / "x.ipynb").write_text("no") and folder / "x.ipynb", "is not a notebook: name an"),
-        (lambda folder: notebook(folder, "1", kernel="nowhere"), "kernel 'nowhere' is not installed here"),
+        pytest.param(lambda folder: folder, "cannot be read: Is a directory", marks=pytest.mark.full),
+        pytest.param(
+            lambda folder: (folder / "x.ipynb").write_text("no") and folder / "x.ipynb",
+            "is not a notebook: name an",
+            marks=pytest.mark.full,
+        ),
+        pytest.param(
+            lambda folder: notebook(folder, "1", kernel="nowhere"),
+            "kernel 'nowhere' is not installed here",
+            marks=pytest.mark.full,
+        ),
     ],
 )
 def test_what_cannot_be_executed_is_one_sentence(tmp_path, make, said):
@@ -144,6 +154,7 @@ def test_what_cannot_be_executed_is_one_sentence(tmp_path, make, said):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.full
 def test_a_page_that_cannot_be_written_is_one_sentence_before_anything_runs(tmp_path):
     file = notebook(tmp_path, "open('ran', 'w').close()")
     for page, why in (("missing/page.html", "there is no folder missing"), (".", "it is a folder")):
@@ -172,6 +183,7 @@ def test_what_a_notebook_says_is_harmless_in_a_terminal(tmp_path):
     assert "gone" in done.stdout
 
 
+@pytest.mark.full
 def test_a_kernel_that_does_not_start_is_a_sentence_and_the_notebook_is_written(tmp_path):
     kernels = tmp_path / "jupyter" / "kernels"
     for name, argv in (("missing", ["/no/such/python"]), ("ends", [sys.executable, "-c", "pass"])):
@@ -207,12 +219,14 @@ def test_stopping_it_leaves_nothing_running_and_is_a_sentence(tmp_path):
     assert psutil.wait_procs(children, timeout=10)[1] == []
 
 
+@pytest.mark.full
 def test_a_long_name_of_the_folder_for_temporary_files_is_no_obstacle(tmp_path):
     deep = tmp_path / ("x" * 120)
     deep.mkdir()
     assert run(tmp_path, "run", str(notebook(tmp_path, "1")), TMPDIR=str(deep)).returncode == 0
 
 
+@pytest.mark.full
 def test_a_kernel_that_dies_is_said_to_have_died(tmp_path):
     done = run(tmp_path, "run", str(notebook(tmp_path, "import os; os._exit(3)")))
     assert done.returncode == 1

@@ -312,6 +312,7 @@ def test_a_proxy_variable_that_is_no_proxy_is_told(monkeypatch: pytest.MonkeyPat
         ask(OpenAIClient("coder", base_url="https://example.invalid/v1"))
 
 
+@pytest.mark.process
 def test_importing_the_client_does_not_import_openai() -> None:
     code = (
         "import sys, codeact_kernel.model.discovery, codeact_kernel.model.recorded; "

@@ -18,6 +18,7 @@ def program(text: str, url: str = "") -> str:
     return f"URL = {url!r}\n{textwrap.dedent(text).strip()}"
 
 
+@pytest.mark.smoke
 async def test_a_page_is_asked_for_and_its_parts_are_there(guests: Guests, server: Server):
     run = await guests.run(
         program(
@@ -71,6 +72,7 @@ async def test_json_forms_text_and_bytes_are_sent_as_they_are_meant(guests: Gues
     ]
 
 
+@pytest.mark.smoke
 async def test_what_is_not_allowed_is_a_tool_failure_that_says_what_is(guests: Guests, server: Server, canary: Canary):
     run = await guests.run(
         program(
@@ -115,6 +117,7 @@ async def test_a_status_of_an_error_is_no_exception_until_the_program_says_so(gu
     assert run.value == [404, False, "/status/404", f"404 Not Found for {server.url}/status/404"]
 
 
+@pytest.mark.smoke
 async def test_a_body_of_any_size_up_to_the_limit_arrives_whole(guests: Guests, server: Server):
     megabytes = 2 if EMULATED else 16
     body = (bytes(range(256)) * 4_096) * megabytes

@@ -122,6 +122,7 @@ def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, 
             assert key not in " ".join([*process.cmdline(), *process.environ().values()])
 
 
+@pytest.mark.full
 def test_a_tool_that_raises_with_the_key_is_told_without_it(nb, endpoint, key):
     answer(endpoint, "fails(n=1)")
     cell = nb.run("%%codeact --max-retries 0\nGo.")

@@ -52,9 +52,21 @@ def block(seconds: float) -> None:
     time.sleep(seconds)
 '''
 WAYS = [(version, False) for version in VERSIONS] + [("7.3.0", True), (NEWEST, True)]
+ON_EVERY_CHANGE = [(VERSIONS[0], False), (NEWEST, True)]
+"""The oldest ipykernel, and the newest as JupyterLab uses it."""
 
 
-@pytest.fixture(scope="module", params=WAYS, ids=[f"{v}{'-subshell' if s else ''}" for v, s in WAYS])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(
+            way,
+            id=f"{way[0]}{'-subshell' if way[1] else ''}",
+            marks=() if way in ON_EVERY_CHANGE else pytest.mark.full,
+        )
+        for way in WAYS
+    ],
+)
 def kernel(request, tmp_path_factory) -> Iterator[Page]:
     version, subshell = request.param
     page = Page(tmp_path_factory.mktemp("page"), version)

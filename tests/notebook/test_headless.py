@@ -44,7 +44,7 @@ def notebook(tmp_path):
     return file
 
 
-@pytest.mark.parametrize("runner", ["nbclient", "papermill"])
+@pytest.mark.parametrize("runner", ["nbclient", pytest.param("papermill", marks=pytest.mark.full)])
 def test_a_batch_run_is_denied_at_once_with_the_three_ways_to_allow_and_ends_red(notebook, tmp_path, runner):
     command = {
         "nbclient": [sys.executable, "-c", NBCLIENT, str(notebook)],

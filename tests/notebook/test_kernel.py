@@ -368,6 +368,7 @@ def test_a_file_of_the_folder_that_python_itself_refuses_is_a_sentence_everywher
         own.do("import os; os.remove('codeact.toml')")
 
 
+@pytest.mark.full
 def test_an_interrupt_ends_the_doctor_and_nothing_else(own):
     sent = own.send("%codeact doctor")
     own.wait_for(sent, "ok       Python")
@@ -389,6 +390,7 @@ def test_an_extension_that_is_unloaded_while_its_sandbox_warms_up_leaves_nothing
     assert ask(own, "> Go.").status == "ok"
 
 
+@pytest.mark.full
 def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
     found = json.loads(own.do("%codeact doctor --json").stdout)
     about = {one["about"]: one for one in found["findings"]}
@@ -403,6 +405,7 @@ def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no pseudo-terminal to type into")
+@pytest.mark.full
 def test_in_a_console_a_prompt_is_a_line(tmp_path):
     install(user=False, prefix=str(tmp_path), name="codeact-test")
     with console(tmp_path, "codeact-test", JUPYTER_PATH=str(tmp_path / "share" / "jupyter")) as terminal:

@@ -30,6 +30,7 @@ def test_the_status_names_the_micro_vm(vm):
     assert vm.do("%codeact backend").stdout == "auto      Hyperlight micro-VM (seccomp, Landlock)\n"
 
 
+@pytest.mark.smoke
 def test_the_example_with_eight_users_and_five_tools_gets_the_right_totals(vm):
     """The workload that the reference publishes, with the program that a real model wrote for it."""
     source = json.loads((EXAMPLES / "01_first_prompt.ipynb").read_text())
@@ -60,6 +61,7 @@ def test_a_program_in_an_endless_loop_is_stopped_and_the_next_cell_works(vm):
     assert "42" in vm.ask("6 * 7").text
 
 
+@pytest.mark.smoke
 def test_an_interrupt_kills_the_micro_vm_and_not_the_kernel(vm):
     vm.script("```python\nprint('running')\nwhile True: pass\n```")
     sent = vm.send("%%codeact\nGo.")

@@ -35,8 +35,8 @@ def double(n: int) -> int:
 
 # Program, options, kinds of failure that are right for it, and what the sentence must say.
 FAILING = {
-    "an endless loop": ("while True: pass", "--timeout 2", {"TimedOut"}, "stopped after 2 s"),
-    "a long sleep": ("import time\ntime.sleep(60)", "--timeout 2", {"TimedOut"}, "stopped after 2 s"),
+    "an endless loop": ("while True: pass", "--timeout 1", {"TimedOut"}, "stopped after 1 s"),
+    "a long sleep": ("import time\ntime.sleep(60)", "--timeout 1", {"TimedOut"}, "stopped after 1 s"),
     "an interrupt of its own": ("raise KeyboardInterrupt", "", {"KeyboardInterrupt"}, "KeyboardInterrupt"),
     "an exit": ("import sys\nsys.exit(3)", "", {"SystemExit"}, "3"),
     "a gigabyte": ("x = bytearray(10**9)", "", {"MemoryError", "OutOfMemory"}, "Memory"),

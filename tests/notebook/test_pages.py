@@ -89,7 +89,12 @@ def test_a_block_says_what_it_is(page):
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if any(b.language in ("python", "bash") for b in blocks(page))]
+    "page",
+    [
+        page if page == "README.md" else pytest.param(page, marks=pytest.mark.full)
+        for page in PAGES
+        if any(b.language in ("python", "bash") for b in blocks(page))
+    ],
 )
 def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path):
     answering = Answering(page)

@@ -57,6 +57,7 @@ def outcome(name: str) -> dict[str, str]:
     return outcomes
 
 
+@pytest.mark.full
 def test_our_kernel_fails_nothing_that_the_stock_kernel_does_not_fail(tmp_path: Path):
     install(user=False, prefix=str(tmp_path), name="codeact-test")
     with pytest.MonkeyPatch.context() as patch:

@@ -149,6 +149,7 @@ def test_tokens_are_counted_of_an_answer_that_is_stopped_or_breaks_off(nb):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="homes of other systems are elsewhere")
+@pytest.mark.full
 def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
     """The compiled guest is put where a first start would put it, which takes ten seconds."""
     cache = tmp_path / f"codeact-kernel-{os.getuid()}"
@@ -236,6 +237,7 @@ await asyncio.sleep(0)
 """
 
 
+@pytest.mark.full
 def test_an_async_tool_that_needs_the_notebooks_loop_gets_one_sentence_and_never_hangs(nb):
     nb.do(ASYNC)
     where = "async tools run on an event loop and a thread of their own, so open clients, connections, queues"

@@ -92,7 +92,13 @@ def files(folder: Path) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("python", pythons(), ids=lambda path: Path(path).name)
+@pytest.mark.parametrize(
+    "python",
+    [
+        pytest.param(python, id=Path(python).name, marks=() if python == sys.executable else pytest.mark.full)
+        for python in pythons()
+    ],
+)
 def test_it_installs_works_and_leaves_nothing_behind(python, dist, tmp_path):
     environment = tmp_path / "environment"
     run(python, "-m", "venv", environment)

@@ -18,7 +18,10 @@ import pytest
 
 from codeact_kernel.jupyter.kernelspecs import install
 
-pytestmark = pytest.mark.skipif(not os.environ.get("TEST_CODEACT_RELEASE"), reason="scripts/test --release runs it")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(not os.environ.get("TEST_CODEACT_RELEASE"), reason="scripts/test --release --full runs it"),
+]
 
 # Those that start a kernel; the others test ipykernel's modules.
 FILES = ("test_message_spec", "test_kernel", "test_async", "test_comm", "test_connect", "test_debugger", "test_heartbeat",

@@ -240,6 +240,7 @@ async def test_a_failure_can_be_handled_where_it_happens(programs):
     assert ahead.value == plain.value
 
 
+@pytest.mark.smoke
 async def test_what_a_tool_reads_is_never_older_than_the_last_change(programs):
     # The loop's own text shows no change: it comes from a function that only runs in one case.
     text = """

@@ -228,6 +228,7 @@ async def test_an_awaited_call_is_made_exactly_once(programs, text: str, value: 
     assert seen
 
 
+@pytest.mark.smoke
 async def test_a_task_that_nobody_awaits_comes_to_its_end_as_in_a_notebook(programs):
     run = await programs.run(
         program("""

@@ -158,6 +158,7 @@ def test_a_backend_that_does_not_exist_is_a_sentence_that_names_those_that_do():
         Pool("docker", Limits())
 
 
+@pytest.mark.smoke
 @pytest.mark.hyperlight
 async def test_auto_takes_the_micro_vm_where_one_starts():
     auto = BackendSelector("auto")

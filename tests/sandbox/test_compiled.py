@@ -161,6 +161,7 @@ async def test_a_worker_does_not_load_a_compiled_guest_that_others_can_write(cac
         await Worker.start("embedded", Limits())
 
 
+@pytest.mark.full
 async def test_a_compiled_guest_that_others_could_write_is_compiled_anew_once_and_then_used(cache_in):
     """The only test that compiles: about ten seconds of processor time."""
     guest_cache.store(b"planted", cache_in)

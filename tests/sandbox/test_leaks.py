@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 
 import psutil
+import pytest
 
 from .conftest import run_in, workers
 
@@ -18,6 +19,7 @@ MIXED = [
 ]
 
 
+@pytest.mark.full
 async def test_two_hundred_runs_keep_memory_and_descriptors_flat(new_pool):
     others = {process.pid for process in workers()}
     programs = new_pool()
@@ -43,6 +45,7 @@ async def test_two_hundred_runs_keep_memory_and_descriptors_flat(new_pool):
     assert {process.pid for process in workers()} == others
 
 
+@pytest.mark.full
 async def test_workers_that_are_killed_leave_no_descriptor_and_no_process(new_pool):
     others = {process.pid for process in workers()}
     programs = new_pool()

@@ -61,6 +61,7 @@ async def test_map_makes_a_call_for_each_item_and_gives_the_values_in_order(prog
     assert all(call.batch_size == len(value) for call in run.calls)
 
 
+@pytest.mark.smoke
 async def test_calls_of_a_map_are_in_flight_together(programs):
     run = await programs.run("slow.map(value=list(range(12)))", tools={"slow": meeting(12)})
     assert run.value == list(range(12))

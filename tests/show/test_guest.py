@@ -11,6 +11,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 ROWS = '[{"region": "North", "total": 3.5}, {"region": "South", "total": 7}]'
 
 
+@pytest.mark.smoke
 async def test_text_is_markdown_and_rows_are_a_table(shows):
     run = await shows.run(f'show("# Hello", title="A title")\nshow({ROWS})\nshow(3.5)\n"done"')
     text, table, number = shows.items
@@ -59,6 +60,7 @@ async def test_dicts_and_lists_of_other_things_are_json(shows):
     assert [item.data for item in shows.items] == [{"a": [1, 2, {"b": None}]}, [1, "two"], [{"a": 1}]]
 
 
+@pytest.mark.smoke
 async def test_an_image_is_sent_whole_however_large(shows):
     item = await shows.one("""
     import struct, zlib, random
@@ -177,6 +179,7 @@ async def test_what_cannot_be_shown_is_an_error_of_the_program_that_says_why(sho
     assert why in await shows.refused(call)
 
 
+@pytest.mark.smoke
 async def test_a_program_can_catch_a_refusal_and_go_on(shows):
     run = await shows.run("""
     try:

@@ -12,7 +12,10 @@ import pytest
 from .faults import FAULTS
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.skipif(sys.platform != "linux", reason="descriptors are counted in /proc"),
+]
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -29,17 +32,17 @@ def test_after_every_fault_the_session_answers_and_nothing_is_left_behind():
 
 
 PLANTED = {
-    "descriptor": ("process.Worker.kill = forgetful", "left behind, descriptors: nothing"),
-    "process": ("process.Worker.kill = unkilled", "left behind, processes: nothing"),
-    "dead worker": ("process.Worker.usable = property(lambda self: True)", "good turns after them: 2 of 2"),
+    "descriptor": ("worker_client.Worker.kill = forgetful", "left behind, descriptors: nothing"),
+    "process": ("worker_client.Worker.kill = unkilled", "left behind, processes: nothing"),
+    "dead worker": ("worker_client.Worker.usable = property(lambda self: True)", "good turns after them: 2 of 2"),
 }
 BUGGY = """
 import asyncio, os
-from codeact_kernel.sandbox import process
+from codeact_kernel.sandbox import worker_client
 from tests.soak import bench, faults, soak
 from tests.soak.__main__ import table
 
-kill = process.Worker.kill
+kill = worker_client.Worker.kill
 async def forgetful(self):
     os.dup(0)
     await kill(self)

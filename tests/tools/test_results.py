@@ -384,6 +384,7 @@ def test_the_copy_does_not_change_with_the_original() -> None:
     assert copy == {"rows": [[1]]}
 
 
+@pytest.mark.process
 def test_numpy_and_pandas_are_never_imported() -> None:
     code = (
         "import sys; from codeact_kernel.tools import to_json; from codeact_kernel.settings import Limits;"
