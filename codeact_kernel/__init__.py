@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .model.scripted import ScriptedModel
     from .session import Session
     from .settings import Limits, Settings
-    from .tools import Registry, progress, tool
+    from .tools import Registry, tool
+    from .tools.progress import progress
     from .types import Decision, DisplayItem, OutputFile, ToolCall, TurnResult
 
 __all__ = [
@@ -69,7 +70,8 @@ _HOMES = {
     "model.scripted": ("ScriptedModel",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
-    "tools": ("Registry", "progress", "tool"),
+    "tools": ("Registry", "tool"),
+    "tools.progress": ("progress",),
     "types": ("Decision", "DisplayItem", "OutputFile", "ToolCall", "TurnResult"),
 }
 

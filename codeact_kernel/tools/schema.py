@@ -28,11 +28,11 @@ from .redaction import clean_beginning
 from .shapes import ANY, TypeShape, add_json, declared, settled
 from .unknown_keys import find_unknown_keys, suggest
 
-__all__ = ["Parameter", "ToolSignature", "contract_of"]
+__all__ = ["Parameter", "ToolSignature", "read_signature"]
 
-LONGEST_NAME = 64
+MAX_NAME_CHARACTERS = 64
 """Of a tool, and of each parameter."""
-DOCSTRING_CHARACTERS = 2_000
+MAX_DOCSTRING_CHARACTERS = 2_000
 EXPECTED_CHARACTERS = 200
 LONGEST_DEFAULT = 40
 DEFAULT_DEPTH = 4
@@ -175,7 +175,7 @@ class ToolSignature:
         return f"{self.name}({', '.join(parts)})" + (f" -> {returns}" if returns else "")
 
 
-def contract_of(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
+def read_signature(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
     """Read the hints of `function`.
 
     Raises:
@@ -207,13 +207,13 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
     schema.pop("title", None)
     return ToolSignature(
         name=name,
-        description=shorten(description, DOCSTRING_CHARACTERS),
+        description=shorten(description, MAX_DOCSTRING_CHARACTERS),
         parameters=parameters,
         returns=returns,
         model=model,
         schema=schema,
         notes=tuple(notes.lines()),
-        left_out=max(0, len(description) - DOCSTRING_CHARACTERS),
+        left_out=max(0, len(description) - MAX_DOCSTRING_CHARACTERS),
     )
 
 
@@ -243,10 +243,10 @@ def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, obje
             f"{tool}({parameter}): a program passes every argument by its name: "
             "write each out as an ordinary parameter (no *args, no **kwargs, no '/')."
         )
-    if (length := len(parameter.name)) > LONGEST_NAME:
+    if (length := len(parameter.name)) > MAX_NAME_CHARACTERS:
         raise ToolDefinitionError(
-            f"{tool}: the name of parameter {parameter.name[:LONGEST_NAME]!r}... has {length:,} characters: "
-            f"use at most {LONGEST_NAME}."
+            f"{tool}: the name of parameter {parameter.name[:MAX_NAME_CHARACTERS]!r}... has {length:,} characters: "
+            f"use at most {MAX_NAME_CHARACTERS}."
         )
     try:
         hint = _resolved(parameter.annotation, scope)

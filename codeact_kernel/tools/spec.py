@@ -6,27 +6,16 @@ import inspect
 import operator
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONObject, JSONValue, StoredResult
+from .decorator import ToolOptions
 from .schema import ToolSignature
 
-__all__ = [
-    "ApprovalMode",
-    "BoundCall",
-    "Convert",
-    "OnMain",
-    "Source",
-    "Tool",
-    "ToolCallError",
-    "ToolOptions",
-    "ToolSpec",
-]
+__all__ = ["BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
 
-ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
-Source: TypeAlias = Literal["trusted", "untrusted"]
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
 """Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
 
@@ -44,29 +33,6 @@ class ToolCallError(ProgramError):
     def __init__(self, message: str, *, is_final: bool = False) -> None:
         super().__init__(message)
         self.is_final = is_final
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolOptions:
-    """What the person says of a tool, beside the function.
-
-    Attributes:
-        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
-        direct: whether the model calls it itself, and no program can.
-        read_only: calling it changes nothing, so calls that do not need each other may be in flight together.
-        thread_safe: a synchronous one may run in threads, several calls at a time.
-        max_concurrency: calls that may run at a time; `None` is no limit of its own.
-        source: who can write what it returns. After a result that is `"untrusted"` the rest of the turn may do what an
-            outsider wants: all its calls need approval but those of tools that are `read_only`.
-    """
-
-    approval_mode: ApprovalMode = "never_require"
-    max_invocations: int | None = None
-    direct: bool = False
-    read_only: bool = False
-    thread_safe: bool = False
-    max_concurrency: int | None = None
-    source: Source = "trusted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,13 +34,11 @@ import json
 import math
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONValue
 from ..wire.codeact_jsonable import Copier, Unsendable, describe_type
-from .data_libraries import cells, plain
+from .data_libraries import cells, is_a, plain
 
 __all__ = ["to_json"]
 
@@ -70,7 +68,7 @@ class _HostCopier(Copier):
     def reduce_foreign(self, value: object) -> object:
         if 2 * cells(value) > self._left:  # a cell is at least a digit and a comma; checked before it is copied
             raise self._too_large()
-        if isinstance(value, BaseModel):
+        if is_a(value, "pydantic", "BaseModel"):
             return value.model_dump(warnings=False)
         return plain(value)
 

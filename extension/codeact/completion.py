@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from codeact_kernel.configuration import OPTIONS
+from codeact_kernel.tools import ToolOptions
 
 from .help import VERB_NAMES
 
@@ -24,17 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion"]
 
-_OF_TOOL = (
-    "approval_mode=",
-    "description=",
-    "direct=",
-    "max_concurrency=",
-    "max_invocations=",
-    "name=",
-    "read_only=",
-    "source=",
-    "thread_safe=",
-)
+_TOOL_OPTIONS = sorted(f"{name}=" for name in ("name", "description", *(field.name for field in fields(ToolOptions))))
 _REMEMBERED = 20
 _SEARCHED = 500
 """Cells of other sessions that are looked through."""
@@ -79,7 +71,7 @@ class Completion:
             (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
             (r"(?<!%)%codeact\s+(\w*)$", VERB_NAMES),
             (r"%config\s+CodeAct\.(\w*)$", tuple(OPTIONS)),
-            (r"^(?:(?!@tool\().)*@tool\((?:.*(?:[\s,]|@tool\())?(\w*)$", _OF_TOOL),
+            (r"^(?:(?!@tool\().)*@tool\((?:.*(?:[\s,]|@tool\())?(\w*)$", _TOOL_OPTIONS),
             (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
         ):
             if found := re.search(pattern, line):
@@ -120,8 +112,8 @@ def _until_cursor(context: CompletionContext) -> str:
 
 
 def _tools() -> tuple[str, ...]:
-    engine = sys.modules.get("codeact_kernel.tools")  # where nobody has imported it there is no tool
-    return () if engine is None else tuple(engine.default_registry)
+    registry = sys.modules.get("codeact_kernel.tools.registry")  # it is imported with the first tool
+    return () if registry is None else tuple(registry.default_registry)
 
 
 def _result(typed: str, names: Iterable[str], *, alone: bool = True) -> SimpleMatcherResult:

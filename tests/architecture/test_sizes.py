@@ -35,7 +35,7 @@ LATE = {
     ("codeact_kernel/configuration/messages.py", "difflib"): "only a mistake needs it: likewise",
     ("extension/codeact/magics.py", "frontend"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "commands"): "likewise",
-    ("extension/codeact/cell_hooks.py", "tools"): "likewise",
+    ("codeact_kernel/tools/decorator.py", "definition"): "a kernel without a tool has no pydantic in it",
     ("extension/codeact/doctor.py", "card"): "widgets, as in the view",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
     ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.settings import Limits
-from codeact_kernel.tools import to_json
+from codeact_kernel.tools.to_json import to_json
 from codeact_kernel.types import JSONValue
 from codeact_kernel.wire.codeact_jsonable import tag_floats, untag_floats
 
@@ -386,7 +386,7 @@ def test_the_copy_does_not_change_with_the_original() -> None:
 
 def test_numpy_and_pandas_are_never_imported() -> None:
     code = (
-        "import sys; from codeact_kernel.tools import to_json; from codeact_kernel.settings import Limits;"
+        "import sys; from codeact_kernel.tools.to_json import to_json; from codeact_kernel.settings import Limits;"
         "to_json({'a': (1, 2)}, limits=Limits()); print({'numpy', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

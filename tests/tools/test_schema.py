@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
-from codeact_kernel.tools.schema import ToolSignature, contract_of
+from codeact_kernel.tools.schema import ToolSignature, read_signature
 from codeact_kernel.tools.shapes import ANY, TypeShape, declared, merge, seen, settled
 from codeact_kernel.types import JSONValue
 
@@ -65,7 +65,7 @@ class Point(NamedTuple):
 
 
 def contract(function: Callable[..., object], description: str = "") -> ToolSignature:
-    return contract_of(function, name=function.__name__, description=description)
+    return read_signature(function, name=function.__name__, description=description)
 
 
 def bind(hint: object, value: JSONValue) -> object:

@@ -22,13 +22,13 @@ from typing_extensions import Doc, TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
 from codeact_kernel.tools import Registry, as_tool, default_registry, tool
-from codeact_kernel.tools.schema import ToolSignature, contract_of
+from codeact_kernel.tools.schema import ToolSignature, read_signature
 from codeact_kernel.tools.shapes import declared, merge, seen, settled
 from codeact_kernel.types import JSONValue
 
 
 def contract(function: Callable[..., object]) -> ToolSignature:
-    return contract_of(function, name=function.__name__, description=function.__doc__ or "")
+    return read_signature(function, name=function.__name__, description=function.__doc__ or "")
 
 
 def given(function: Callable[..., Any], **arguments: JSONValue) -> Any:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 from ...errors import ProgramError, UserError
 from ...settings import Limits
-from ...tools import RESERVED, to_json
+from ...tools import RESERVED
 from ...tools.data_libraries import is_a
+from ...tools.to_json import to_json
 from ...types import JSONValue
 from .columns import Column
 from .tables import InputTable, column_of, sendable_columns, table_of
