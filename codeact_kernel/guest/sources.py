@@ -1,6 +1,6 @@
-"""Our own code for the guest, as text. The host hands it in and never runs what is in `inside`.
+"""The source of our own modules for the guest. The host sends the modules in `inside` and never runs them.
 
-What is in `wire` belongs to both ends: it is code of the host that is also sent.
+The modules in `wire` belong to both ends: the host runs them and also sends them.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ _FOLDERS = (Path(__file__).with_name("inside"), Path(__file__).parents[1] / "wir
 
 
 def read_all() -> None:
-    """Read every file now: a locked-down worker cannot open files any more."""
+    """Read all files now, because a locked-down worker cannot open files."""
     for name in _names():
         _read(name)
 
 
 def prelude_source(*, whole: bool) -> str:
-    """What runs first in every guest. Named, so that tracebacks can leave it out.
+    """Return the code that runs first in every guest. It has a file name, so that tracebacks can leave it out.
 
     Args:
-        whole: operations of any length go to the host in one message; see `sandbox/chunking.py`.
+        whole: Operations of any length go to the host in one message; see `sandbox/chunking.py`.
     """
     return f"WHOLE = {whole}\nexec(compile({_read('codeact_prelude')!r}, '<codeact prelude>', 'exec'))"
 
 
 def own_module(name: str) -> str | None:
-    """The source of the module that the guest knows as `name`, if it is one of ours."""
+    """Return the source of our own module `name` for the guest, or `None` if there is none."""
     return _read(name) if name in _names() else None
 
 

@@ -69,7 +69,7 @@ def as_tool(
         stub=signature.stub(),
         schema=signature.schema,
         parameters=tuple(parameter.name for parameter in signature.parameters),
-        required=tuple(parameter.name for parameter in signature.parameters if parameter.required),
+        required=tuple(parameter.name for parameter in signature.parameters if parameter.is_required),
         is_async=is_async,
         version=_hash_definition(function, signature, options),
         **asdict(options),
@@ -131,7 +131,7 @@ def _validate_name(name: object, reserved: bool) -> str:
 
 
 def _warn_of_gaps(signature: ToolSignature) -> None:
-    untyped = [parameter.name for parameter in signature.parameters if not parameter.typed]
+    untyped = [parameter.name for parameter in signature.parameters if not parameter.is_typed]
     if signature.left_out:
         message = (
             f"Shorten the docstring of the tool {signature.name}: it is longer than {MAX_DOCSTRING_CHARACTERS:,} "

@@ -201,9 +201,9 @@ def generator() -> Iterator[int]:
         (len, "needs a function, not a builtin_function_or_method"),
         (functools.partial(starred, 1), "needs a function, not a partial"),
         ("get_orders", "needs a function, not a str"),
-        (starred, r"starred(*numbers: 'int'): a program passes every argument by its name"),
-        (keyworded, r"keyworded(**options: 'int'): a program passes every argument by its name"),
-        (positional, "positional(number: 'int'): a program passes every argument by its name"),
+        (starred, r"starred(*numbers: 'int'): a program passes every argument by name"),
+        (keyworded, r"keyworded(**options: 'int'): a program passes every argument by name"),
+        (positional, "positional(number: 'int'): a program passes every argument by name"),
         (generator, "generator is a generator: return a list"),
     ],
 )

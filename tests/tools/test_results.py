@@ -295,7 +295,7 @@ def test_an_index_with_a_meaning_is_part_of_the_rows_and_a_leftover_one_is_not()
         (Order, "type type cannot be sent"),
         (lambda: 1, "type function cannot be sent"),
         ((n for n in [1]), r"type generator cannot be sent: return list\(...\) of it"),
-        (b"\xff", "type bytes cannot be sent: it is no UTF-8 text; return text, for example base64"),
+        (b"\xff", "type bytes cannot be sent: it is not UTF-8 text; return text, for example base64"),
         (memoryview(b"\xff"), "type memoryview cannot be sent"),
         (numpy.bytes_(b"\xff"), "type bytes cannot be sent"),
         (1 + 2j, "type complex cannot be sent"),
