@@ -1,6 +1,6 @@
-"""Builds the standard-library pack of the sandbox before a wheel or an editable install is made.
+"""Build the standard-library pack of the sandbox before a wheel or an editable install is made.
 
-It is configured for the wheel target alone, so a source archive never holds the pack.
+The hook is configured only for the wheel target, so a source archive never contains the pack.
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ PACK = f"{GUEST}/stdlib.zip"
 
 
 class PackHook(BuildHookInterface[Any]):
-    """Makes the pack when it is missing or older than its recipe, and adds it to the wheel."""
+    """Builds the pack if it is missing or its recipe has changed, and adds it to the wheel."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Hatchling calls this before it collects files; `version` is `"standard"` or `"editable"`."""
+        """Build the pack; hatchling calls this before it collects files.
+
+        Args:
+            version: `"standard"` or `"editable"`.
+        """
         pack = _builder(Path(self.root, GUEST))
         target = Path(self.root, PACK)
         if not pack.is_current(target):
             self.app.display_info("Building the standard library for the sandbox: about 15 seconds.")
             pack.build(target)
-        build_data["artifacts"].append(PACK)  # git ignores the pack, and hatchling leaves out what git ignores
+        build_data["artifacts"].append(PACK)  # hatchling leaves out files that git ignores
 
 
 def _builder(folder: Path) -> Any:
-    # A stand-in for the package `codeact_kernel.guest`, whose import may need more than a build has installed.
+    # This replaces the package `codeact_kernel.guest`, whose import needs packages that a build may not have.
     package = ModuleType("codeact_guest_builder")
     package.__path__ = [str(folder)]
     sys.modules[package.__name__] = package

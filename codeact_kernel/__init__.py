@@ -1,9 +1,9 @@
-"""The engine of CodeAct: one program per prompt, run in a sandbox that calls the person's tools.
+"""CodeAct: a model answers a prompt with one program, which runs in a sandbox and calls the user's tools.
 
 `async with Session(tools=[...]) as session: result = await session.ask("...")`
 
-Light on purpose: the worker process and the kernel's start import this file too, so everything comes when it is asked
-for (PEP 562); `tool` brings pydantic.
+The worker process and the start of the kernel import this file as well, so each name is imported when it is first used
+(PEP 562).
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from .model.scripted import ScriptedModel
     from .session import Session
     from .settings import Limits, Settings
-    from .tools import Registry, progress, tool
+    from .tools import Registry, tool
+    from .tools.progress import progress
     from .types import Decision, DisplayItem, OutputFile, ToolCall, TurnResult
 
 __all__ = [
@@ -69,7 +70,8 @@ _HOMES = {
     "model.scripted": ("ScriptedModel",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
-    "tools": ("Registry", "progress", "tool"),
+    "tools": ("Registry", "tool"),
+    "tools.progress": ("progress",),
     "types": ("Decision", "DisplayItem", "OutputFile", "ToolCall", "TurnResult"),
 }
 

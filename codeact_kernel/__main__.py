@@ -1,4 +1,4 @@
-"""`python -P -m codeact_kernel -f FILE` is the kernel, as Jupyter starts it; with a verb it is the command line."""
+"""Start the kernel for `python -P -m codeact_kernel -f FILE`, as Jupyter does; with a verb, run the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _CONNECTION = ("-f=", "--f=", "--IPKernelApp.connection_file")
 
 
 def main() -> int:
-    """Serve a front end, or carry out a command; return the exit code."""
+    """Run the kernel or a command, and return the exit code."""
     import_guard.install()  # before anything else is imported: `python -m` puts the working folder first on the path
     words = sys.argv[1:]
     if any(word == "-f" or word.startswith(_CONNECTION) for word in words):

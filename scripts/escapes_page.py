@@ -33,11 +33,11 @@ PLACES = {
     "kernel": "the kernel's side",
     "page": "a page",
 }
-"""Where an attempt is made. What never reaches a guest is the same for both, and tried once."""
+"""Where an attempt is made. Attempts that never reach a guest are the same for both backends, and made once."""
 
 
-def gathered(folder: Path) -> list[dict[str, Any]]:
-    """The attempts of the last runs: one entry an attempt, with what came of it in each place."""
+def collect(folder: Path) -> list[dict[str, Any]]:
+    """Return the attempts of the last runs, each with its result in each place."""
     lines = [
         json.loads(line)
         for name in ("here.jsonl", "hyperlight.jsonl")
@@ -47,12 +47,12 @@ def gathered(folder: Path) -> list[dict[str, Any]]:
     if (folder / "page.json").exists():
         page = json.loads((folder / "page.json").read_text(encoding="utf-8"))["attempts"]
         lines += [{**attempt, "where": "page"} for attempt in page]
-    found: dict[str, dict[str, Any]] = {}
+    attempts: dict[str, dict[str, Any]] = {}
     for line in lines:
-        one = found.setdefault(line["id"], {"id": line["id"], "tries": line["tries"], "contained": {}})
-        before = one["contained"].get(line["where"], True)
-        one["contained"][line["where"]] = bool(line["contained"]) and before
-    return sorted(found.values(), key=lambda one: (one["id"].partition(".")[0][0], int(number(one["id"])), one["id"]))
+        attempt = attempts.setdefault(line["id"], {"id": line["id"], "tries": line["tries"], "contained": {}})
+        before = attempt["contained"].get(line["where"], True)
+        attempt["contained"][line["where"]] = bool(line["contained"]) and before
+    return sorted(attempts.values(), key=lambda item: (item["id"][0], int(number(item["id"])), item["id"]))
 
 
 def number(id: str) -> str:
@@ -60,37 +60,37 @@ def number(id: str) -> str:
 
 
 def tables(attempts: Sequence[dict[str, Any]]) -> str:
-    """The sum, and then each area's attempts."""
+    """Write the table of totals, followed by the attempts of each area."""
     head = ["| where | attempts | contained | escapes |", "| --- | --- | --- | --- |"]
     for where, name in PLACES.items():
-        came = [one["contained"][where] for one in attempts if where in one["contained"]]
-        if came:
-            head.append(f"| {name} | {len(came)} | {sum(came)} | {len(came) - sum(came)} |")
-    tried = sum(len(one["contained"]) for one in attempts)
-    parts = [f"{len(attempts)} attempts, {tried} with each place counted.\n\n" + "\n".join(head)]
+        results = [attempt["contained"][where] for attempt in attempts if where in attempt["contained"]]
+        if results:
+            head.append(f"| {name} | {len(results)} | {sum(results)} | {len(results) - sum(results)} |")
+    total = sum(len(attempt["contained"]) for attempt in attempts)
+    parts = [f"{len(attempts)} attempts, {total} with each place counted.\n\n" + "\n".join(head)]
     for letter, about in AREAS.items():
-        rows = [one for one in attempts if one["id"].startswith(letter)]
+        rows = [attempt for attempt in attempts if attempt["id"].startswith(letter)]
         if rows:
             parts.append(f"## {letter}. {about}\n\n| | what is tried | contained in |\n| --- | --- | --- |")
-            parts[-1] += "".join(f"\n| {one['id']} | {cell(one['tries'])} | {contained_in(one)} |" for one in rows)
+            parts[-1] += "".join(f"\n| {row['id']} | {cell(row['tries'])} | {contained_in(row)} |" for row in rows)
     return "\n\n".join(parts)
 
 
 def cell(text: str) -> str:
-    """What is tried, in which nothing is markup: some of it is an attempt on pages like this one."""
+    """Escape all markup in a text: some attempts attack pages like this one."""
     return "".join(f"&#{ord(sign)};" if sign in MARKUP else sign for sign in text)
 
 
-def contained_in(one: dict[str, Any]) -> str:
+def contained_in(attempt: dict[str, Any]) -> str:
     return ", ".join(
-        PLACES[place] if one["contained"][place] else f"**not in {PLACES[place]}**"
+        PLACES[place] if attempt["contained"][place] else f"**not in {PLACES[place]}**"
         for place in PLACES
-        if place in one["contained"]
+        if place in attempt["contained"]
     )
 
 
 def page(text: str, attempts: Sequence[dict[str, Any]]) -> str:
-    """docs/escapes.md, with its tables as they have to be."""
+    """Return docs/escapes.md with up-to-date tables."""
     start, end = "<!-- attempts: written by scripts/escapes -->", "<!-- end of attempts -->"
     before, after = text.partition(start)[0], text.partition(end)[2]
     return f"{before}{start}\n\n{tables(attempts)}\n\n{end}{after}"
@@ -99,7 +99,7 @@ def page(text: str, attempts: Sequence[dict[str, Any]]) -> str:
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         RESULTS.write_text(
-            json.dumps(gathered(Path(sys.argv[1])), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+            json.dumps(collect(Path(sys.argv[1])), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
     file = DOCS / "escapes.md"
     file.write_text(

@@ -1,4 +1,4 @@
-"""Write the generated parts of the pages: docs/modules.md, the tables of docs/configuration.md and docs/sandbox.md.
+"""Write the generated pages: docs/modules.md, and the tables of docs/configuration.md and docs/sandbox.md.
 
 python scripts/generated_pages.py
 """
@@ -20,7 +20,7 @@ COLUMNS = 5
 
 
 def modules_page() -> str:
-    """Return the whole of docs/modules.md."""
+    """Return the text of docs/modules.md."""
     tops = [name for name in modules() if "." not in name]
     below = [name for name in modules() if "." in name and not name.startswith("encodings.")]
     rows = [tops[start : start + COLUMNS] for start in range(0, len(tops), COLUMNS)]
@@ -44,7 +44,7 @@ and other functions run from beginning to end, one after another. Waiting for an
 
 
 def configuration_page(text: str) -> str:
-    """Return docs/configuration.md with its tables up to date."""
+    """Return docs/configuration.md with up-to-date tables."""
     rows = "\n".join(f"| {number} | {place} | {what} |" for number, (place, what) in enumerate(PLACES, 1))
     text = _between(text, "places", f"| | place | where to set it |\n| --- | --- | --- |\n{rows}")
     rows = "\n".join(_row(option) for option in OPTIONS.values())
@@ -61,27 +61,30 @@ def _row(option: Option) -> str:
 
 
 def sandbox_page(text: str) -> str:
-    """Return docs/sandbox.md with its table of limits up to date."""
-    told = {"": _told(settings, "Limits")}
-    told |= {"output.": _told(limits, "OutputLimits"), "show.": _told(limits, "ShowLimits")}
-    told |= {"http.": _told(limits, "HttpLimits")}
+    """Return docs/sandbox.md with an up-to-date table of limits."""
+    docstrings = {"": _field_docstrings(settings, "Limits")}
+    docstrings |= {
+        "output.": _field_docstrings(limits, "OutputLimits"),
+        "show.": _field_docstrings(limits, "ShowLimits"),
+    }
+    docstrings |= {"http.": _field_docstrings(limits, "HttpLimits")}
     rows: list[str] = []
-    for before, fields in told.items():
+    for before, fields in docstrings.items():
         for name, words in fields.items():
             if name in ELSEWHERE:
                 default, name = "", f"{name}`: the option `{ELSEWHERE[name]}"
             elif f"{before}{name}" in NAMES:
                 default = _number(name, NAMES[f"{before}{name}"])
-            else:  # groups of limits, which have rows of their own
+            else:  # a nested group, which comes next
                 continue
             rows.append(f"| `{before}{name}` | {default} | {words} |")
     return _between(text, "limits", "| limit | default | meaning |\n| --- | --- | --- |\n" + "\n".join(rows))
 
 
-def _told(module: object, name: str) -> dict[str, str]:
-    """Return the docstring below each field of a class."""
-    (found,) = [node for node in ast.parse(inspect.getsource(module)).body if getattr(node, "name", "") == name]
-    pairs = zip(found.body, [*found.body[1:], None], strict=True)
+def _field_docstrings(module: object, name: str) -> dict[str, str]:
+    """Return the docstrings below the fields of a class, by the names of the fields."""
+    (definition,) = [node for node in ast.parse(inspect.getsource(module)).body if getattr(node, "name", "") == name]
+    pairs = zip(definition.body, [*definition.body[1:], None], strict=True)
     return {
         node.target.id: " ".join(ast.literal_eval(after.value).split())
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
@@ -100,7 +103,7 @@ def _number(name: str, value: float) -> str:
 def _between(text: str, name: str, table: str) -> str:
     pattern = re.compile(rf"(<!-- {name}:[^>]*-->\n\n).*?(\n\n<!-- end of {name} -->)", re.DOTALL)
     assert len(pattern.findall(text)) == 1, name
-    return pattern.sub(lambda found: found[1] + table + found[2], text)
+    return pattern.sub(lambda match: match[1] + table + match[2], text)
 
 
 if __name__ == "__main__":

@@ -162,7 +162,7 @@ ARRIVING = [
 REFUSED = [
     ("pay(float('nan'))", "argument amount should be a valid integer, not nan"),
     ("pay(10**5000)", "an integer of more than 4,000 digits cannot be sent"),
-    ("raw(b'\\xff')", "bytes that are no UTF-8 text have no JSON form; pass text, for example base64"),
+    ("raw(b'\\xff')", "bytes that are not UTF-8 text have no JSON form; pass text, for example base64"),
     ("take({(1, 2): 3})", "a dict with a tuple as key has no JSON form"),
     ("take({'codeact:float': 'inf'})", "a dict with the only key 'codeact:float'"),
     ("curve({'a': 1})", "argument points['a']['[key]'] should be a valid number, not 'a' (str)"),

@@ -1,4 +1,4 @@
-"""The seam to a person, and what stands there where none is."""
+"""The interface to the user who decides about calls, and approvers that decide without a user."""
 
 from __future__ import annotations
 
@@ -12,47 +12,51 @@ __all__ = ["Approver", "AutoApprove", "DenyAll", "how_to_allow", "requires_appro
 
 
 class Approver(Protocol):
-    """Decides what needs a decision, perhaps by asking a person. Several questions may be open at once."""
+    """Decides about requests, for example by asking the user. Several requests may be open at once."""
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
-        """The decision about one call. Cancelled when the question is settled otherwise."""
+    async def decide(self, request: ApprovalRequest, /) -> Decision:
+        """Return the decision about one call. Cancelled if the request is decided in another way."""
         ...
 
-    async def review(self, program: str, problem: str) -> ReviewDecision:
-        """What becomes of a program before it runs. `problem` says why the last edit of it cannot run."""
+    async def review(self, program: str, problem: str, /) -> ReviewDecision:
+        """Return the decision about a program before it runs.
+
+        Args:
+            problem: Why the last edit of the program cannot run; empty at first.
+        """
         ...
 
 
 class AutoApprove:
-    """Says yes to everything. For scripts whose author is the person."""
+    """Approves everything. Use it in scripts whose author is also their user."""
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
+    async def decide(self, request: ApprovalRequest, /) -> Decision:
         return Decision(choice="allow_once", by="policy")
 
-    async def review(self, program: str, problem: str) -> ReviewDecision:
+    async def review(self, program: str, problem: str, /) -> ReviewDecision:
         return ReviewDecision(program=program, by="policy")
 
 
 class DenyAll:
-    """Says no, because nobody is there to ask; tells how to allow the tool beforehand."""
+    """Denies everything, because there is no user to ask, and says how to allow the tool beforehand."""
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
-        name = question.call.name
+    async def decide(self, request: ApprovalRequest, /) -> Decision:
+        name = request.call.name
         reason = f"{name} needs approval and nobody is here to give it: {how_to_allow(name)}"
-        if question.untrusted:
+        if request.untrusted:
             reason = (
-                f"{name} needs approval, since {question.untrusted} returned text that an outsider can write, and "
+                f"{name} needs approval, since {request.untrusted} returned text that an outsider can write, and "
                 "nobody is here to give it: run the cell where somebody can answer"
             )
         return Decision(choice="reject", by="nobody", reason=reason)
 
-    async def review(self, program: str, problem: str) -> ReviewDecision:
-        comment = "The program was to be reviewed and nobody is here to do it: leave out --review"
+    async def review(self, program: str, problem: str, /) -> ReviewDecision:
+        comment = "The program needs a review and nobody is here to do it: leave out --review"
         return ReviewDecision(program=None, comment=comment, by="nobody")
 
 
 def how_to_allow(name: str) -> str:
-    """The three ways to allow a tool beforehand."""
+    """Describe the ways to allow a tool beforehand."""
     if name == "http_request":
         return 'give the host approval_mode="never_require" in allowed_domains'
     return (
@@ -62,5 +66,5 @@ def how_to_allow(name: str) -> str:
 
 
 def requires_approval(name: str, approval_mode: Literal["always_require", "never_require"], allow: Set[str]) -> bool:
-    """Whether a call of the tool must be decided by an approver, in a turn that has read nothing from outsiders."""
+    """Whether an approver must decide about calls of the tool, in a turn without text from outsiders."""
     return approval_mode == "always_require" and name not in allow

@@ -1,7 +1,7 @@
-"""What a person allowed for longer than one call. Each grant is for one tool, as it was when it was allowed.
+"""Permissions that a user gave for more than one call. Each covers one version of one tool.
 
-Those for the session live as long as this object. Those for always are for exact arguments, and are kept in a file of
-the person's own: never in a notebook, and nothing that a notebook brings along can add one.
+Permissions for the session end with the `Grants` object. Permanent permissions cover exact arguments and are stored in
+a private file of the user: never in a notebook, and nothing that comes with a notebook can add one.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .request import ApprovalRequest
 
 __all__ = ["Grant", "Grants", "own_file"]
 
-_MOST = 1_000
-"""Grants that are kept; the oldest goes first."""
+_MAX_GRANTS = 1_000
+"""If there are more, the oldest is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grant:
-    """One permission for always.
+    """One permanent permission.
 
     Attributes:
-        version: of the tool's code; another version is another tool.
-        arguments: canonical JSON; no other arguments are allowed by it.
-        folder: the working folder of the kernel: the same function elsewhere may mean another database.
-        since: when it was given, in seconds since 1970.
+        version: The version of the tool; another version counts as another tool.
+        arguments: The exact arguments, as canonical JSON.
+        folder: The working folder of the kernel: elsewhere, the same function may use another database.
+        since: The time at which it was given, in seconds since 1970.
     """
 
     name: str
@@ -44,20 +44,20 @@ class Grant:
     folder: str
     since: float
 
-    def covers(self, question: ApprovalRequest) -> bool:
+    def covers(self, request: ApprovalRequest) -> bool:
         folder = _folder()
-        exact = (*question.tool, canonical(question.call.arguments), folder)
+        exact = (*request.tool, canonical(request.call.arguments), folder)
         return folder != "" and (self.name, self.version, self.arguments, self.folder) == exact
 
 
 class Grants:
-    """What is remembered.
+    """The permissions of one session, and the permanent ones.
 
     Args:
-        file: where grants for always are kept; without it they end with this object.
+        file: Stores the permanent permissions; without it, they end with this object.
 
     Attributes:
-        session: names and versions of the tools allowed for the session.
+        session: The names and versions of the tools that are allowed for the session.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -67,53 +67,53 @@ class Grants:
 
     @property
     def always(self) -> Sequence[Grant]:
-        """The grants for always, oldest first."""
+        """The permanent permissions, oldest first."""
         # The file is read each time: another kernel may have revoked one.
         return (*(_read(self._file) if self._file is not None else ()), *self._unwritten)
 
-    def find(self, question: ApprovalRequest) -> Decision | None:
-        """The decision that was made before and holds for this call, too."""
-        if question.tool in self.session:
+    def find(self, request: ApprovalRequest) -> Decision | None:
+        """Return the earlier decision that also covers this call, if there is one."""
+        if request.tool in self.session:
             return Decision(choice="allow_session", by="memory")
-        if any(grant.covers(question) for grant in self.always):
+        if any(grant.covers(request) for grant in self.always):
             return Decision(choice="allow_always", by="memory")
         return None
 
-    def remember(self, question: ApprovalRequest, decision: Decision) -> None:
-        """Keep what the person said, if it was meant for longer."""
+    def remember(self, request: ApprovalRequest, decision: Decision) -> None:
+        """Keep the decision if it covers more than one call."""
         if decision.choice == "allow_session":
-            self.session.add(question.tool)
+            self.session.add(request.tool)
         elif decision.choice == "allow_always":
-            arguments = question.call.arguments if decision.arguments is None else decision.arguments
-            name, version = question.tool
+            arguments = request.call.arguments if decision.arguments is None else decision.arguments
+            name, version = request.tool
             grant = Grant(
                 name=name, version=version, arguments=canonical(arguments), folder=_folder(), since=round(time.time())
             )
-            with self._alone():
-                self._keep([*self.always, grant])
+            with self._locked():
+                self._store([*self.always, grant])
 
     def revoke(self, name: str | None = None) -> int:
-        """Forget what was allowed of the tool `name`, or of all tools; how many permissions that were.
+        """Forget the permissions for the tool `name`, or for all tools, and return how many there were.
 
         Raises:
-            UserError: the file cannot be written, so what is allowed for always stays.
+            UserError: The file cannot be written, so the permanent permissions remain.
         """
         before = len(self.session)
         self.session = {tool for tool in self.session if name not in (None, tool[0])}
-        with self._alone():
-            before += len(kept := list(self.always))
-            left = [grant for grant in kept if name not in (None, grant.name)]
-            if len(left) != len(kept):
-                self._keep(left)
-        if len(left) != len(kept) and len(self.always) != len(left):
-            raise UserError(f"{self._file} cannot be written, so what is allowed for always stays: remove the file.")
+        with self._locked():
+            before += len(stored := list(self.always))
+            left = [grant for grant in stored if name not in (None, grant.name)]
+            if len(left) != len(stored):
+                self._store(left)
+        if len(left) != len(stored) and len(self.always) != len(left):
+            raise UserError(f"{self._file} cannot be written, so permanent permissions remain: delete the file.")
         return before - len(self.session) - len(left)
 
     @contextmanager
-    def _alone(self) -> Generator[None]:
-        """Let no other kernel change the file between our reading and writing it: it could bring back what was revoked.
+    def _locked(self) -> Generator[None]:
+        """Lock the file between reading and writing it: another kernel could bring back a revoked permission.
 
-        Without a lock (on Windows, or in a home that cannot be written) the last writer wins.
+        Without a lock (on Windows, or if the home folder is not writable) the last writer wins.
         """
         try:
             if self._file is None or sys.platform == "win32":
@@ -129,63 +129,63 @@ class Grants:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
         finally:
-            os.close(lock)  # which gives the lock back
+            os.close(lock)  # this also releases the lock
 
-    def _keep(self, grants: list[Grant]) -> None:
-        grants = grants[-_MOST:]
+    def _store(self, grants: list[Grant]) -> None:
+        grants = grants[-_MAX_GRANTS:]
         if self._file is None:
             self._unwritten = grants
             return
         try:
             _write(self._file, grants)
             self._unwritten = []
-        except OSError:  # a home that cannot be written: what is new holds until the kernel ends
-            self._unwritten = [one for one in grants if one not in _read(self._file)]
+        except OSError:  # the home folder is not writable: new permissions hold until the kernel ends
+            self._unwritten = [grant for grant in grants if grant not in _read(self._file)]
 
 
 def canonical(arguments: Mapping[str, JSONValue]) -> str:
-    """Write arguments as text that is equal exactly when a tool would get the same.
+    """Write arguments as text, so that two texts are equal exactly if the tool would get the same arguments.
 
-    `1`, `1.0` and `true` differ, and so do two orders of the keys inside an argument: a tool may go through them in
-    order. The order of the arguments themselves means nothing to a call.
+    `1`, `1.0` and `true` differ, and so do two orders of the keys inside an argument, because a tool may iterate over
+    them. The order of the arguments themselves does not matter to a call.
     """
     ordered = {name: arguments[name] for name in sorted(arguments)}
     return json.dumps(ordered, ensure_ascii=True, separators=(",", ":"), default=dict)
 
 
 def own_file() -> Path:
-    """Where the person's grants for always lie."""
+    """Return the file that holds the user's permanent permissions."""
     return data_folder() / "approvals.json"
 
 
 def _folder() -> str:
     try:
         return str(Path.cwd())
-    except OSError:  # it was removed, and no folder is the same as that
+    except OSError:  # it was deleted, so it equals no other folder
         return ""
 
 
 def _read(file: Path) -> list[Grant]:
-    """What is in the file; nothing where it is not the person's own, or not what was written."""
+    """Read the permissions in the file; none if other users could have written to it, or if it is damaged."""
     try:
         if not is_private(file):
             return []
         entries: Any = json.loads(file.read_text(encoding="utf-8"))
         grants = [Grant(**entry) for entry in entries]
-        return grants if all(_is_sound(grant) for grant in grants) else []
+        return grants if all(_is_well_formed(grant) for grant in grants) else []
     except (OSError, ValueError, TypeError, RecursionError):
         return []
 
 
-def _is_sound(grant: Grant) -> bool:
+def _is_well_formed(grant: Grant) -> bool:
     texts = (grant.name, grant.version, grant.arguments, grant.folder)
     return all(type(text) is str for text in texts) and type(cast("object", grant.since)) in (int, float)
 
 
 def _write(file: Path, grants: Sequence[Grant]) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = file.with_name(f"{file.name}.{os.getpid()}")
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = file.with_name(f"{file.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:
         json.dump([asdict(grant) for grant in grants], out, indent=1)
-    os.replace(aside, file)
+    os.replace(temporary, file)

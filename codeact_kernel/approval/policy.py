@@ -1,4 +1,4 @@
-"""Where the calls of one turn wait for their decisions, and what a decision means for those that come after it."""
+"""Wait for decisions about the calls of one turn, and apply them to later calls."""
 
 from __future__ import annotations
 
@@ -20,86 +20,85 @@ T = TypeVar("T")
 
 
 class ApprovalPolicy:
-    """The decisions of one turn. Several questions may be open; each gets an answer of its own.
+    """The decisions of one turn. Several requests may be open at once, and each gets its own decision.
 
-    An answer that holds for longer settles what is asked after it, and never a question that a person is looking at:
-    they may be about to change or to deny that very call.
+    A decision that also covers later calls never closes a request that the user is already looking at: they may be
+    about to edit or deny that very call.
 
     Args:
-        grants: what was allowed before this turn, and outlives it.
+        grants: The permissions from before this turn, which outlive it.
     """
 
     def __init__(self, approver: Approver, grants: Grants, limits: Limits) -> None:
         self._approver = approver
         self._grants = grants
         self._limits = limits
-        self._cell: set[tuple[str, str, bool]] = set()
+        self._allowed_in_cell: set[tuple[str, str, bool]] = set()
         self._denied: Counter[str] = Counter()
 
-    def remembered_decision(self, question: ApprovalRequest) -> Decision | None:
-        """The decision that needs nobody any more."""
-        if _in_cell(question) in self._cell:
+    def remembered_decision(self, request: ApprovalRequest) -> Decision | None:
+        """Return the decision about `request` if it needs no user any more."""
+        if _cell_key(request) in self._allowed_in_cell:
             return Decision(choice="allow_cell", by="memory")
-        if not question.untrusted and (granted := self._grants.find(question)) is not None:
+        if not request.untrusted and (granted := self._grants.find(request)) is not None:
             return granted
-        if self._denied[question.call.name] >= self._limits.denials_per_tool:
-            reason = f"{question.call.name} was denied too often in this turn"
+        if self._denied[request.call.name] >= self._limits.denials_per_tool:
+            reason = f"{request.call.name} was denied too often in this turn"
             return Decision(choice="reject", by="policy", reason=reason)
         return None
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
-        """Ask, and wait for the answer. No answer is a no."""
-        question = replace(question, already_decided=lambda: self.remembered_decision(question))
+    async def decide(self, request: ApprovalRequest) -> Decision:
+        """Ask the approver and return its decision; without an answer, the call is denied."""
         try:
-            decision = await self._within(self._approver.decide(question))
+            decision = await self._within(self._approver.decide(replace(request, memory=self)))
         except TimeoutError:
-            return self._unanswered(question, self._too_late)
-        except Exception as error:  # whatever goes wrong with asking
-            return self._unanswered(question, f"asking failed: {type(error).__name__}")
+            return self._deny_unanswered(request, self._timeout_reason)
+        except Exception as error:  # approvers can be third-party code
+            return self._deny_unanswered(request, f"asking failed: {type(error).__name__}")
         if (task := asyncio.current_task()) is not None and task.cancelling():
-            raise asyncio.CancelledError  # an approver that does not let go decides nothing any more
-        if not isinstance(cast("object", decision), Decision):  # an approver may be anybody's
-            return self._unanswered(question, "asking failed: no decision came of it")
+            raise asyncio.CancelledError  # the approver suppressed its cancellation: its decision comes too late
+        if not isinstance(cast("object", decision), Decision):
+            return self._deny_unanswered(request, "asking failed: no decision came of it")
         if decision.by == "person":
-            self._remember(question, decision)
+            self._remember(request, decision)
         return decision
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
-        """What becomes of a program before it runs. No answer is a no."""
+        """Ask the approver about a program; without an answer, it is rejected."""
         try:
             return await self._within(self._approver.review(program, problem))
         except TimeoutError:
-            return ReviewDecision(program=None, comment=self._too_late, by="nobody")
+            return ReviewDecision(program=None, comment=self._timeout_reason, by="nobody")
         except Exception as error:
             return ReviewDecision(program=None, comment=f"asking failed: {type(error).__name__}", by="nobody")
 
-    def _unanswered(self, question: ApprovalRequest, reason: str) -> Decision:
-        """A no, that counts as one: what nobody answers is not asked without end."""
-        self._denied[question.call.name] += 1
+    def _deny_unanswered(self, request: ApprovalRequest, reason: str) -> Decision:
+        """Deny the call, and count the denial, so that a program cannot ask without end if nobody answers."""
+        self._denied[request.call.name] += 1
         return Decision(choice="reject", by="nobody", reason=reason)
 
-    def _remember(self, question: ApprovalRequest, decision: Decision) -> None:
-        self._denied[question.call.name] += decision.choice == "reject"
+    def _remember(self, request: ApprovalRequest, decision: Decision) -> None:
+        self._denied[request.call.name] += decision.choice == "reject"
         if decision.arguments is not None:
-            if not (version := question.tool_version_for(decision.arguments)):
+            if not (version := request.tool_version_for(decision.arguments)):
                 return
-            question = replace(question, call=replace(question.call, version=version))
-        if decision.choice == "allow_cell" or (question.untrusted and decision.choice == "allow_session"):
-            self._cell.add(_in_cell(question))
-        self._grants.remember(question, decision)
+            request = replace(request, call=replace(request.call, version=version))
+        if decision.choice == "allow_cell" or (request.untrusted and decision.choice == "allow_session"):
+            self._allowed_in_cell.add(_cell_key(request))
+        self._grants.remember(request, decision)
 
     @property
-    def _too_late(self) -> str:
+    def _timeout_reason(self) -> str:
         return f"nobody decided within {self._limits.decision_seconds:g} s"
 
     async def _within(self, answer: Awaitable[T]) -> T:
-        async with asyncio.timeout(self._limits.decision_seconds) as limit:
-            given = await answer
-        if limit.expired():  # an approver that does not let go decides nothing any more
+        async with asyncio.timeout(self._limits.decision_seconds) as timeout:
+            result = await answer
+        if timeout.expired():  # the approver suppressed its cancellation: its answer comes too late
             raise TimeoutError
-        return given
+        return result
 
 
-def _in_cell(question: ApprovalRequest) -> tuple[str, str, bool]:
-    """What an answer for the cell is for. One from before an outsider's text came in does not hold after it."""
-    return (*question.tool, bool(question.untrusted))
+def _cell_key(request: ApprovalRequest) -> tuple[str, str, bool]:
+    """Return the key of a decision for the cell. It changes when text from an outsider comes in."""
+    return (*request.tool, bool(request.untrusted))

@@ -1,48 +1,64 @@
-"""What a person is asked, and what they say of a whole program."""
+"""The request that a user decides about, and their decision about a whole program."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol
 
+from ..errors import ProgramError
 from ..types import Decision, JSONObject, JSONValue, ToolCall
 
-__all__ = ["ApprovalRequest", "ReviewDecision"]
+__all__ = ["ApprovalRequest", "ArgumentValidator", "DecisionMemory", "ReviewDecision"]
 
 
-def _not_settled() -> Decision | None:
-    return None
+class ArgumentValidator(Protocol):
+    """Checks arguments that a user puts in place of those of the call."""
+
+    def find_version(self, arguments: Mapping[str, JSONValue]) -> str:
+        """Return the version of the tool that would run with `arguments`: for a request to another host, another one.
+
+        Raises:
+            ProgramError: The tool does not accept them; the message says why.
+        """
+        ...
 
 
-def _no_version(arguments: Mapping[str, JSONValue]) -> str:
-    return ""
+class DecisionMemory(Protocol):
+    """Knows the decisions that hold for later calls."""
+
+    def remembered_decision(self, request: ApprovalRequest, /) -> Decision | None:
+        """Return the decision about `request` if an earlier one covers it."""
+        ...
 
 
-def _anything_goes(arguments: Mapping[str, JSONValue]) -> str:
-    return ""
+class _AnyArguments:
+    def find_version(self, arguments: Mapping[str, JSONValue]) -> str:
+        return ""
+
+
+class _NoMemory:
+    def remembered_decision(self, request: ApprovalRequest, /) -> Decision | None:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApprovalRequest:
-    """One call that needs a person: all that is shown of it, and so all that is decided.
+    """One call that a user has to decide about: everything that is shown of it.
 
     Attributes:
-        turn, run: where the call belongs.
-        call: with the version of the tool that will run, and the arguments that it will get.
-        about: the first line of the tool's docstring.
-        schema: JSON schema of the arguments.
-        source: the text of the program's line that calls.
-        more: how many more calls of the program will ask, in words; empty where none will.
-        untrusted: the call that brought text into the turn which an outsider can write; empty where none did. Then
-            nothing that was allowed before counts.
-        check: why other arguments cannot be put in the place of these; empty when they can.
-        version_of: the version of the tool that other arguments would call (a request to another host is another one);
-            empty when they cannot be used.
-        settled: the decision, if an answer to another question has made this one needless. An approver that asks one
-            question after the other looks here before it asks the next.
+        turn, run: The turn and the run that the call belongs to.
+        call: The call, with the version of the tool that will run and the arguments that it will get.
+        summary: The first line of the tool's docstring.
+        schema: The JSON schema of the arguments.
+        source: The text of the program's line that makes the call.
+        upcoming: How many more calls of the program will need a decision, in words; empty if none will.
+        untrusted: The call that brought text into the turn which an outsider can write; empty if none did. If it is
+            set, earlier permissions do not count.
+        validator: Checks edited arguments.
+        memory: Knows decisions about other calls that may make this request unnecessary.
     """
 
     turn: str
@@ -53,29 +69,50 @@ class ApprovalRequest:
     source: str = ""
     upcoming: str = ""
     untrusted: str = ""
-    validate_arguments: Callable[[Mapping[str, JSONValue]], str] = _anything_goes
-    tool_version_for: Callable[[Mapping[str, JSONValue]], str] = _no_version
-    already_decided: Callable[[], Decision | None] = _not_settled
+    validator: ArgumentValidator = field(default=_AnyArguments(), repr=False, compare=False)
+    memory: DecisionMemory = field(default=_NoMemory(), repr=False, compare=False)
 
     @property
     def tool(self) -> tuple[str, str]:
-        """Name and version: a tool that was changed is another one."""
+        """The name and the version of the tool: a tool that was changed counts as another one."""
         return self.call.name, self.call.version
 
     @property
     def digest(self) -> str:
-        """What a decision has to name: no two calls have the same, and none can be guessed."""
+        """A text that a decision has to name: it differs for each call, and cannot be guessed."""
         return digest_of(self.turn, self.run, self.call.id, *self.tool, dict(self.call.arguments), self.untrusted)
+
+    def validate_arguments(self, arguments: Mapping[str, JSONValue]) -> str:
+        """Return why `arguments` cannot replace those of the call; empty if they can."""
+        try:
+            self.validator.find_version(arguments)
+        except ProgramError as error:
+            return str(error)
+        return ""
+
+    def tool_version_for(self, arguments: Mapping[str, JSONValue]) -> str:
+        """Return the version of the tool that `arguments` would call; empty if the tool does not accept them."""
+        try:
+            return self.validator.find_version(arguments)
+        except ProgramError:
+            return ""
+
+    def already_decided(self) -> Decision | None:
+        """Return the decision if the answer to another request has made this one unnecessary.
+
+        An approver that asks one question after the other calls this before it asks the next.
+        """
+        return self.memory.remembered_decision(self)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewDecision:
-    """What the person says of a program before it runs.
+    """A user's decision about a program before it runs.
 
     Attributes:
-        program: the one to run, as the person left it; `None` rejects.
-        comment: of a rejection, for the model; without one the turn ends.
-        by: `"nobody"` where review was asked for and nobody could give it.
+        program: The program to run, with the user's edits; `None` rejects it.
+        comment: For the model, if the program is rejected; without a comment the turn ends.
+        by: `"nobody"` if a review was required and nobody could give it.
     """
 
     program: str | None
@@ -84,6 +121,6 @@ class ReviewDecision:
 
 
 def digest_of(*facts: JSONValue) -> str:
-    """Hash what was shown, with everything in the order in which it was shown."""
+    """Hash everything that was shown, in the order in which it was shown."""
     text = json.dumps(facts, ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()

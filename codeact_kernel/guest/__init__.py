@@ -1,6 +1,6 @@
-"""What runs inside the guest, read by the host as text and bytes and never executed there.
+"""The code of the guest, which the host reads as text and bytes and never executes.
 
-This module reads the standard-library pack that `pack.py` builds. The worker imports it: it stays light.
+This module reads the standard-library pack that `pack.py` builds. The worker imports it, so it must stay light.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Module", "Pack", "modules"]
 
 PACK = Path(__file__).with_name("stdlib.zip")
 LIBRARY = "/python/lib/python3.14/"
-"""Where the guest's own modules say they come from; `build_guest.py` compiles with the same."""
+"""The folder of the guest's own modules, according to them; `build_guest.py` compiles with the same folder."""
 PYC_HEADER = 16
 _ZONES = "zones/"
 
@@ -29,9 +29,9 @@ class Module:
     """One module for the guest's importer.
 
     Attributes:
-        package: whether it has submodules.
-        code: its marshalled bytecode, without the header of a `.pyc`.
-        filename: what tracebacks in the guest call it; no file of the host.
+        package: The module has submodules.
+        code: The marshalled bytecode, without the header of a `.pyc`.
+        filename: The name of the file in tracebacks of the guest; the host has no such file.
     """
 
     package: bool
@@ -40,11 +40,11 @@ class Module:
 
 
 class Pack:
-    """The standard-library pack, held in memory: once open it needs no file."""
+    """The standard-library pack in memory: once it is open, it needs no file."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
-        # The only names there are. One that comes from the guest is looked up here, and never becomes a path.
+        # Names from the guest are looked up here and never become a path.
         self._paths: Mapping[str, str] = {
             _module_name(path): path for path in archive.namelist() if path.startswith("lib/") and path.endswith(".py")
         }
@@ -55,7 +55,7 @@ class Pack:
         """Read the whole pack, about 7 MB.
 
         Raises:
-            UserError: there is no pack at `path`, or it is damaged.
+            UserError: The pack at `path` is missing or damaged.
         """
         try:
             return cls(zipfile.ZipFile(io.BytesIO(path.read_bytes())))
@@ -69,7 +69,7 @@ class Pack:
         )
 
     def module(self, name: str) -> Module | None:
-        """The module with the full name `name`, or `None` when the pack has none."""
+        """Return the module with the full name `name`, or `None` if the pack does not have it."""
         path = self._paths.get(name)
         if path is None:
             return None
@@ -77,33 +77,33 @@ class Pack:
         return Module(package=path.endswith("/__init__.py"), code=code, filename=LIBRARY + path.removeprefix("lib/"))
 
     def source(self, name: str) -> str | None:
-        """The source text of `name`, or `None` when the pack has no such module."""
+        """Return the source text of the module `name`, or `None` if the pack does not have it."""
         path = self._paths.get(name)
         return None if path is None else self._archive.read(path).decode()
 
     def zone(self, name: str) -> bytes | None:
-        """The rules of the time zone `name`, or `None` when the pack has none."""
+        """Return the rules of the time zone `name`, or `None` if the pack does not have it."""
         return self._archive.read(f"{_ZONES}{name}") if name in self._zones else None
 
     def zones(self) -> list[str]:
-        """The names of all time zones, sorted."""
+        """Return the names of all time zones, sorted."""
         return sorted(self._zones)
 
     def names(self) -> frozenset[str]:
-        """The full names of all modules in the pack, private ones too."""
+        """Return the full names of all modules in the pack, including private modules."""
         return frozenset(self._paths)
 
     def importable(self) -> tuple[str, ...]:
-        """The sorted public names that a program can import, from the pack or from the guest itself."""
+        """Return the sorted public names that a program can import, from the pack or from the guest itself."""
         return tuple(json.loads(self._archive.read("modules.json"))["importable"])
 
 
 @cache
 def modules() -> tuple[str, ...]:
-    """The sorted public module names, dotted ones too, that were seen to import in the guest when the pack was built.
+    """Return the sorted public names of modules and submodules that the guest could import when the pack was built.
 
     Raises:
-        UserError: the pack was not built, or it is damaged.
+        UserError: The pack is missing or damaged.
     """
     return Pack.open().importable()
 

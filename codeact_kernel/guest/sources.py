@@ -34,7 +34,7 @@ class OwnModule:
 
 
 def read_all() -> None:
-    """Read every file now: a locked-down worker cannot open files any more."""
+    """Read all files now, because a locked-down worker cannot open files."""
     _modules()
 
 
@@ -42,7 +42,7 @@ def bootstrap_source(*, whole: bool) -> str:
     """Return the program that runs first in every guest.
 
     Args:
-        whole: operations of any length go to the host in one message; see `sandbox/chunking.py`.
+        whole: Operations of any length go to the host in one message; see `sandbox/chunking.py`.
     """
     source = _modules()["codeact_kernel.guest.inside.bootstrap"].source
     return f"WHOLE = {whole}\nexec(compile({source!r}, '<codeact bootstrap>', 'exec'))"

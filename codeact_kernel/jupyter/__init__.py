@@ -1,1 +1,1 @@
-"""The door of Jupyter: the kernel, its entry in the list of kernels, and notebooks executed without a front end."""
+"""The interface to Jupyter: the kernel, its kernelspecs, and notebooks executed without a front end."""

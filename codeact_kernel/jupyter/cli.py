@@ -1,6 +1,6 @@
 """The command line: `codeact-kernel VERB`, and `python -m codeact_kernel VERB`.
 
-Each verb imports what it needs when it is used.
+Each verb has its own imports, so that the others start fast.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str]) -> int:
-    """The exit code: 0 if it went well, 1 if not, 2 if what was typed is no command."""
+    """Run a command and return the exit code: 0 for success, 1 for failure, 2 for an invalid command line."""
     arguments = _parser().parse_args(argv)
     try:
         return arguments.act(arguments)
     except CodeActError as error:
         print(error, file=sys.stderr)
         return 1
-    except BrokenPipeError:  # whoever read has read enough
+    except BrokenPipeError:  # the reader of the output is gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
@@ -42,35 +42,33 @@ def _parser() -> ArgumentParser:
 
     run = verbs.add_parser("run", help="execute a notebook without a front end")
     run.add_argument("notebook", type=Path)
-    run.add_argument("--allow", metavar="TOOL,…", default="", help="tools that may run although nobody can be asked")
-    run.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
-    run.add_argument("--output", type=Path, metavar="FILE", help="write it as a notebook")
+    run.add_argument("--allow", metavar="TOOL,…", default="", help="tools that may run without asking")
+    run.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
+    run.add_argument("--output", type=Path, metavar="FILE", help="write the result as a notebook")
     run.set_defaults(act=_run)
 
-    demo = verbs.add_parser(
-        "demo", help="run an example: the sandbox live, the model's answer recorded if you have none"
-    )
-    demo.add_argument("--html", type=Path, metavar="FILE", help="write it as a page")
+    demo = verbs.add_parser("demo", help="run an example, with a recorded answer if no model is configured")
+    demo.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
     demo.set_defaults(act=_demo)
 
-    doctor = verbs.add_parser("doctor", help="whether everything works here, and what to do where it does not")
-    doctor.add_argument("--json", action="store_true", help="for another program to read")
+    doctor = verbs.add_parser("doctor", help="check whether everything works here, and say how to fix problems")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(act=_doctor)
 
-    install = verbs.add_parser("install", help="put the kernel into Jupyter's list (pip install does that by itself)")
+    install = verbs.add_parser("install", help="add the kernel to Jupyter (pip install does this already)")
     place = install.add_mutually_exclusive_group()
     place.add_argument("--user", action="store_true", help="for this user (default)")
     place.add_argument("--sys-prefix", action="store_true", help="for the Jupyter in this Python's environment")
     place.add_argument("--prefix", help="for the Jupyter in this folder")
-    install.add_argument("--name", default="codeact", help="what --kernel takes (default: codeact)")
-    install.add_argument("--display-name", help="what the launcher shows")
+    install.add_argument("--name", default="codeact", help="the name for --kernel (default: codeact)")
+    install.add_argument("--display-name", help="the name in the launcher")
     install.set_defaults(act=_install)
 
-    uninstall = verbs.add_parser("uninstall", help="take it out of Jupyter's list")
+    uninstall = verbs.add_parser("uninstall", help="remove the kernel from Jupyter")
     uninstall.add_argument("--name", default="codeact")
     uninstall.set_defaults(act=_uninstall)
 
-    verbs.add_parser("list", help="the CodeAct kernels in Jupyter's list").set_defaults(act=_list)
+    verbs.add_parser("list", help="list the CodeAct kernels in Jupyter").set_defaults(act=_list)
     return parser
 
 
@@ -93,10 +91,10 @@ def _doctor(arguments: Namespace) -> int:
     from ..session import Session
     from ..settings import Settings
 
-    async def look() -> list[Finding]:
+    async def run_checks() -> list[Finding]:
         findings: list[Finding] = []
 
-        def found(finding: Finding) -> None:
+        def report(finding: Finding) -> None:
             findings.append(finding)
             if not arguments.json:
                 print(line(finding), flush=True)
@@ -106,13 +104,13 @@ def _doctor(arguments: Namespace) -> int:
             settings = resolve([*([folder.layer()] if folder else []), environment()]).settings
         except UserError as error:
             settings = Settings()
-            found(Finding("configuration", "problem", str(error), "Correct it: no prompt is asked before."))
+            report(Finding("configuration", "problem", str(error), "Correct it: until then, no prompt can run."))
         async with Session() as session:
             async for finding in examine(settings, session.choose):
-                found(finding)
+                report(finding)
         return findings
 
-    findings = asyncio.run(look())
+    findings = asyncio.run(run_checks())
     print(json.dumps(as_data(findings, __version__), indent=1) if arguments.json else summary(findings))
     return int(any(finding.state == "problem" for finding in findings))
 
@@ -137,9 +135,9 @@ def _uninstall(arguments: Namespace) -> int:
 def _list(arguments: Namespace) -> int:
     from .kernelspecs import installed
 
-    found = installed()
-    for name, (folder, python) in found.items():
+    kernels = installed()
+    for name, (folder, python) in kernels.items():
         print(f"{name:20} {folder}\n{'':20} starts {python}")
-    if not found:
-        print("None: codeact-kernel install")
+    if not kernels:
+        print("No CodeAct kernel is installed: run codeact-kernel install.")
     return 0

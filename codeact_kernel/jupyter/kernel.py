@@ -1,6 +1,6 @@
-"""The CodeAct kernel: IPython's own, with the extension loaded before the first cell. It adds nothing else.
+"""The CodeAct kernel: IPython's kernel, with the extension loaded before the first cell.
 
-That a cell is a prompt, and all that follows, is the extension's; so is `tool`.
+The extension does everything else: it turns cells into prompts, and provides `tool`.
 """
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
@@ -26,22 +26,23 @@ _PACKAGES = ("site-packages", "dist-packages")
 
 
 class CodeActKernel(IPythonKernel):
-    """What `kernel_info` says; everything else is as in IPython's kernel."""
+    """IPython's kernel with another name and banner."""
 
     implementation = "codeact"
     implementation_version = __version__
 
     @property
     def banner(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return f"CodeAct {__version__}: a cell that begins with > is a prompt; all else is Python.\n{super().banner}"
+        about = f"CodeAct {__version__}: a cell that begins with > is a prompt; all other cells are Python."
+        return f"{about}\n{super().banner}"
 
 
 class CodeActKernelApp(IPKernelApp):
     def init_path(self) -> None:
-        """Put the notebook's folder on the path as IPython does: after the standard library, before what is installed.
+        """Put the notebook's folder on the path, after the standard library and before installed packages.
 
-        IPython leaves it out for a Python that was started with -P. We were, so that no folder beside the notebook is
-        taken for this package. From here on `import_guard` keeps that folder out of our imports.
+        IPython does the same, but not if Python runs with -P. The kernel runs with -P, so that no folder next to the
+        notebook can replace this package. From here on, `import_guard` keeps that folder out of our own imports.
         """
         import_module(f"{_EXTENSION}.magics")
         super().init_path()
@@ -51,19 +52,19 @@ class CodeActKernelApp(IPKernelApp):
         sys.path.insert(places[0] if places else 0, "")
 
     def init_extensions(self) -> None:
-        super().init_extensions()  # the person's own
+        super().init_extensions()  # the user's extensions
         shell: Any = self.shell
         try:
             shell.extension_manager.load_extension(_EXTENSION)
-        except Exception:  # the kernel must start all the same: it is a Python kernel
+        except Exception:  # the kernel must start in any case, as a Python kernel
             self.log.exception("The CodeAct extension cannot be loaded; this is a plain Python kernel.")
 
 
 def launch(argv: Sequence[str]) -> None:
-    """Serve a front end until it says goodbye.
+    """Run the kernel until the front end shuts it down.
 
     Args:
-        argv: of ipykernel: `-f CONNECTION_FILE`, and any of its options.
+        argv: The arguments of ipykernel: `-f CONNECTION_FILE`, and any of its options.
     """
     app: Any = CodeActKernelApp
     app.launch_instance(list(argv), kernel_class=CodeActKernel)

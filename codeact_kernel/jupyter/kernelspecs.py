@@ -1,4 +1,4 @@
-"""The kernel's entry in Jupyter's list. `pip install` makes one; these are for another name, place or environment."""
+"""Install and remove kernelspecs, for another name, folder or environment than those of `pip install`."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
 # pyright: reportUnknownArgumentType=false
@@ -27,64 +27,66 @@ _MODULE = "codeact_kernel"
 
 
 def install(*, user: bool, prefix: str | None, name: str = NAME, display_name: str | None = None) -> list[str]:
-    """Make an entry that starts this very Python; what was done, in sentences.
+    """Install a kernelspec that starts this Python, and return sentences for the user.
 
     Args:
-        user: for this user, wherever Jupyter runs.
-        prefix: for the Jupyter in this folder; `None` and not `user` is for everybody on this machine.
+        user: Install for the current user, wherever Jupyter runs.
+        prefix: Install for the Jupyter in this folder; `None` without `user` installs for all users.
 
     Raises:
-        UserError: the name cannot be one, or the place cannot be written.
+        UserError: The name is invalid, or the folder is not writable.
     """
-    name = _checked(name)
+    name = _normalize_name(name)
     manager = KernelSpecManager()
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(_SHIPPED, folder, dirs_exist_ok=True)
         file = Path(folder, "kernel.json")
         spec = json.loads(file.read_text(encoding="utf-8"))
         spec["argv"][0] = sys.executable
-        spec["metadata"] = get_kernel_dict().get("metadata", spec["metadata"])  # what this ipykernel can do
+        spec["metadata"] = get_kernel_dict().get("metadata", spec["metadata"])  # the features of this ipykernel
         spec["display_name"] = display_name or (DISPLAY_NAME if name == NAME else f"CodeAct ({name})")
         file.write_text(json.dumps(spec, indent=1), encoding="utf-8")
         try:
-            made = manager.install_kernel_spec(folder, name, user=user, prefix=prefix)
+            target = manager.install_kernel_spec(folder, name, user=user, prefix=prefix)
         except OSError as error:
-            raise UserError(f"{error.filename or 'The place'} cannot be written: try --user or --sys-prefix.") from None
-    said = [f"Installed {name} in {made}, for {sys.executable}."]
+            raise UserError(
+                f"{error.filename or 'The folder'} cannot be written: try --user or --sys-prefix."
+            ) from None
+    messages = [f"Installed {name} in {target}, for {sys.executable}."]
     winner = KernelSpecManager().find_kernel_specs().get(name)
-    if winner is not None and Path(winner) != Path(made):
-        said.append(f"But here Jupyter takes the one of the same name in {winner}: uninstall that, or use --name.")
-    return said
+    if winner is not None and Path(winner) != Path(target):
+        messages.append(f"But here Jupyter uses the kernel {name} in {winner}: uninstall that, or use --name.")
+    return messages
 
 
 def installed() -> dict[str, tuple[str, str]]:
-    """The entries that start this kernel: by name, the folder and the Python."""
-    found: dict[str, tuple[str, str]] = {}
+    """Return the kernelspecs of this kernel: their folder and their Python, by name."""
+    kernels: dict[str, tuple[str, str]] = {}
     for name, folder in sorted(KernelSpecManager().find_kernel_specs().items()):
         argv = _argv(Path(folder))
         if _MODULE in argv:
-            found[name] = (folder, argv[0])
-    return found
+            kernels[name] = (folder, argv[0])
+    return kernels
 
 
-def _checked(name: str) -> str:
-    """The name as Jupyter keeps it. It becomes a folder, which is emptied before it is filled: `..` must be none."""
+def _normalize_name(name: str) -> str:
+    """Return the name as Jupyter stores it. It names a folder that is emptied first, so `..` must be refused."""
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
-        raise UserError(f"{name!r} is no name for a kernel: use letters, digits, - and _.")
+        raise UserError(f"{name!r} is not a valid kernel name: use letters, digits, - and _.")
     return name.lower()
 
 
 def uninstall(name: str = NAME) -> str:
-    """Remove the entry that Jupyter takes for `name`; where it was.
+    """Remove the kernelspec that Jupyter uses for `name`, and return its folder.
 
     Raises:
-        UserError: there is none of ours, or it cannot be removed.
+        UserError: No CodeAct kernel has the name, or it cannot be removed.
     """
-    ours, name = installed(), name.lower()
-    if name not in ours:
-        there = f"There are: {', '.join(ours)}." if ours else "There are none."
-        raise UserError(f"No kernel {name!r} of ours is installed. {there}")
-    folder = Path(ours[name][0])
+    kernels, name = installed(), name.lower()
+    if name not in kernels:
+        known = f"Installed are: {', '.join(kernels)}." if kernels else "There are no others."
+        raise UserError(f"No CodeAct kernel named {name!r} is installed. {known}")
+    folder = Path(kernels[name][0])
     try:
         folder.unlink() if folder.is_symlink() else shutil.rmtree(folder)
     except OSError as error:

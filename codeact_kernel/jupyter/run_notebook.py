@@ -1,4 +1,4 @@
-"""A notebook executed without a front end: what is going on as a bar, and what it came to as a table."""
+"""Execute a notebook without a front end: a progress bar meanwhile, and a table of its prompts at the end."""
 
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportMissingTypeStubs=false
 # pyright: reportUnknownArgumentType=false, reportUntypedBaseClass=false, reportMissingModuleSource=false
@@ -40,15 +40,14 @@ except ImportError as error:
 __all__ = ["demo", "run"]
 
 _PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|>(?: |\n|$))([^\n]*)")
-_LONGEST = 70
-"""Characters of the folder for temporary files that leave enough of the hundred or so that a socket's name may have."""
+_MAX_FOLDER_CHARACTERS = 70
+"""Maximum length of the folder for temporary files: a socket's name can have about a hundred characters."""
 _EXAMPLE = "01_first_prompt"
 
 
 @dataclass(slots=True)
 class _Prompt:
-    """What is known of one prompt cell. The figures are the kernel's word, which a notebook's code could forge: they
-    are shown, and nothing else is made of them."""
+    """One prompt cell. The figures are only shown, because code of the notebook could forge them."""
 
     text: str
     state: str = "no answer"
@@ -59,7 +58,7 @@ class _Prompt:
 
 
 class _Client(NotebookClient):
-    """Executes, and reads how far the turns are from what their outputs carry beside the picture."""
+    """Executes the notebook, and reads the progress of its turns from metadata of their outputs."""
 
     def __init__(self, notebook: Any, bar: Any, **options: Any) -> None:
         super().__init__(notebook, **options)
@@ -69,25 +68,25 @@ class _Client(NotebookClient):
         self._began = 0.0
         self._stop: Callable[[], object] = lambda: None
 
-    async def through(self, environment: Mapping[str, str]) -> None:
-        """Execute it all. A kernel that is there ends with this, whatever happens."""
+    async def execute_all(self, environment: Mapping[str, str]) -> None:
+        """Execute all cells. The kernel is shut down in any case."""
         task = asyncio.current_task()
         assert task is not None
         self._stop = task.cancel
         try:
             await self.async_execute(env=dict(environment))
         finally:
-            atexit.unregister(self._cleanup_kernel)  # it stays registered where the kernel did not start
+            atexit.unregister(self._cleanup_kernel)  # it stays registered if the kernel did not start
             if self.km is not None:
                 with suppress(Exception):
                     await self._async_cleanup_kernel()
 
     def begin(self, cell: Any, cell_index: int) -> None:
         self._began = time.monotonic()
-        if sys.platform != "win32":  # nbclient's handler takes the kernel away and goes on
+        if sys.platform != "win32":  # nbclient's handler kills the kernel and continues
             asyncio.get_running_loop().add_signal_handler(signal.SIGINT, self._interrupted)
-        if cell.cell_type == "code" and (found := _PROMPT.match(cell.source)):
-            self.prompts[cell_index] = _Prompt(_harmless(found[1]))
+        if cell.cell_type == "code" and (match := _PROMPT.match(cell.source)):
+            self.prompts[cell_index] = _Prompt(_harmless(match[1]))
         self._show("")
 
     def _interrupted(self) -> None:
@@ -101,17 +100,19 @@ class _Client(NotebookClient):
 
     def process_message(self, msg: dict[str, Any], cell: Any, cell_index: int) -> Any:
         transient = msg.get("content", {}).get("transient")
-        told = transient.get("codeact") if isinstance(transient, dict) else None
-        if isinstance(told, dict):
-            self._on_output(told, cell_index)
+        progress = transient.get("codeact") if isinstance(transient, dict) else None
+        if isinstance(progress, dict):
+            self._on_progress(progress, cell_index)
         return super().process_message(msg, cell, cell_index)
 
-    def _on_output(self, told: Mapping[str, Any], cell_index: int) -> None:
+    def _on_progress(self, progress: Mapping[str, Any], cell_index: int) -> None:
         prompt = self.prompts.setdefault(cell_index, _Prompt(f"cell {cell_index + 1}"))
-        prompt.text = _harmless(told.get("ask")) or prompt.text
-        prompt.state = _harmless(told.get("state"))[:40]
-        prompt.calls, prompt.denied, prompt.tokens = (_number(told.get(key)) for key in ("calls", "denied", "tokens"))
-        self._show(_harmless(told.get("call")) or prompt.state)
+        prompt.text = _harmless(progress.get("ask")) or prompt.text
+        prompt.state = _harmless(progress.get("state"))[:40]
+        prompt.calls, prompt.denied, prompt.tokens = (
+            _number(progress.get(key)) for key in ("calls", "denied", "tokens")
+        )
+        self._show(_harmless(progress.get("call")) or prompt.state)
 
     def _show(self, doing: str) -> None:
         tokens = sum(prompt.tokens for prompt in self.prompts.values())
@@ -119,21 +120,22 @@ class _Client(NotebookClient):
 
 
 def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Path | None = None) -> int:
-    """Execute a notebook in its folder, show the progress, then what each prompt came to. It ends at a cell that fails.
+    """Execute a notebook in its folder, up to a cell that fails, and print a table of its prompts.
 
     Args:
-        allow: names of tools that may run although nobody can be asked, with commas between them.
-        html, output: where it is written, as a page or as a notebook, also when a cell failed.
+        allow: Names of tools that may run without asking, separated by commas.
+        html: Write the result as an HTML page to this file, even if a cell failed.
+        output: Write the result as a notebook to this file, even if a cell failed.
 
     Returns:
-        The exit code: 0 when every cell ran.
+        The exit code: 0 if every cell ran.
 
     Raises:
-        UserError: it cannot be read, written, or executed.
+        UserError: The notebook cannot be read, written, or executed.
     """
     node = _read(notebook)
     for file in (html, output):
-        if file is not None and file.is_dir():  # else it would turn out at the end
+        if file is not None and file.is_dir():  # check before the long run
             raise UserError(f"{file} cannot be written: it is a folder.")
         if file is not None and not file.parent.is_dir():
             raise UserError(f"{file} cannot be written: there is no folder {file.parent}.")
@@ -142,12 +144,12 @@ def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Pa
     bar = tqdm(total=total, file=sys.stderr, disable=None, bar_format=shape, dynamic_ncols=True)
     with bar, _own_folder() as own:
         resources = {"metadata": {"path": str(notebook.resolve().parent)}}
-        client = _Client(node, bar, timeout=None, resources=resources, config=_private(own))
+        client = _Client(node, bar, timeout=None, resources=resources, config=_private_transport(own))
         client.on_cell_execute, client.on_cell_executed = client.begin, client.end
         environment = dict(os.environ)
         if allow:
             environment["CODEACT_ALLOW"] = ",".join(filter(None, [allow, environment.get("CODEACT_ALLOW", "")]))
-        failed = _executed(client, environment)
+        failed = _execute(client, environment)
     for file, text in (
         (output, lambda: nbformat.writes(node)),
         (html, lambda: HTMLExporter().from_notebook_node(node)[0]),
@@ -161,10 +163,10 @@ def run(notebook: Path, *, allow: str = "", html: Path | None = None, output: Pa
 
 
 def demo(*, html: Path | None = None) -> int:
-    """Run the first example, which ships with the package, and print what its prompts came to.
+    """Run the first example, which ships with the package, and print the results of its prompts.
 
     Raises:
-        UserError: it is not there.
+        UserError: The example is missing.
     """
     folder = _examples()
     with tempfile.TemporaryDirectory() as own:
@@ -175,19 +177,21 @@ def demo(*, html: Path | None = None) -> int:
         for cell in _read(executed).cells:
             if cell.cell_type == "code" and _PROMPT.match(cell.source):
                 print(f"\n{cell.source}\n")
-                print(*(one.get("data", {}).get("text/plain", one.get("text", "")) for one in cell.outputs), sep="\n")
+                print(
+                    *(item.get("data", {}).get("text/plain", item.get("text", "")) for item in cell.outputs), sep="\n"
+                )
     return code
 
 
 def _own_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder with a short name: a socket's may have about a hundred characters."""
-    long = len(tempfile.gettempdir()) > _LONGEST
-    return tempfile.TemporaryDirectory(dir="/tmp" if long and Path("/tmp").is_dir() else None)
+    """Make a folder with a short name, for sockets."""
+    is_long = len(tempfile.gettempdir()) > _MAX_FOLDER_CHARACTERS
+    return tempfile.TemporaryDirectory(dir="/tmp" if is_long and Path("/tmp").is_dir() else None)
 
 
-def _private(folder: str) -> Config:
-    """Jupyter's ports on loopback are there for everybody on the machine; sockets in a folder of one's own are not."""
-    if sys.platform == "win32" or len(folder) > _LONGEST + 20:
+def _private_transport(folder: str) -> Config:
+    """Use sockets in a private folder: all users of the machine can reach Jupyter's ports on the loopback device."""
+    if sys.platform == "win32" or len(folder) > _MAX_FOLDER_CHARACTERS + 20:
         return Config()
     return Config(KernelManager={"transport": "ipc", "ip": str(Path(folder, "k"))})
 
@@ -197,7 +201,7 @@ def _read(file: Path) -> Any:
         return nbformat.read(file, as_version=4)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {error.strerror}.") from None
-    except Exception:  # nbformat lets many kinds through
+    except Exception:  # nbformat raises many kinds
         raise UserError(f"{file} is not a notebook: name an .ipynb file that Jupyter opens.") from None
 
 
@@ -208,10 +212,10 @@ def _write(file: Path, text: str) -> None:
         raise UserError(f"{file} cannot be written: {error.strerror}.") from None
 
 
-def _executed(client: _Client, environment: Mapping[str, str]) -> str:
-    """Execute; why a cell failed, or nothing."""
+def _execute(client: _Client, environment: Mapping[str, str]) -> str:
+    """Execute the notebook; return why a cell failed, or ""."""
     try:
-        asyncio.run(client.through(environment))
+        asyncio.run(client.execute_all(environment))
     except CellExecutionError as error:
         return _harmless(str(error).strip().splitlines()[-1], 500)
     except NoSuchKernel as error:
@@ -219,23 +223,23 @@ def _executed(client: _Client, environment: Mapping[str, str]) -> str:
             f"The notebook's kernel {error.name!r} is not installed here: codeact-kernel list shows ours, "
             "and codeact-kernel install adds it."
         ) from None
-    except DeadKernelError:  # which is also what nbclient makes of a stop
+    except DeadKernelError:  # nbclient also raises this after a stop
         return "you stopped it" if client.stopped else "the kernel died"
     except (KeyboardInterrupt, asyncio.CancelledError):
         return "you stopped it"
-    except Exception as error:  # of a kernel that does not start, and of whatever a notebook or its kernel says wrongly
+    except Exception as error:  # the kernel does not start, or sends invalid messages
         return _harmless(f"it cannot be executed: {type(error).__name__}: {error}", 500)
     return ""
 
 
-def _harmless(text: object, most: int = 80) -> str:
-    """What a notebook or its kernel says, for a terminal."""
-    return one_line(text)[:most] if isinstance(text, str) else ""
+def _harmless(text: object, max_characters: int = 80) -> str:
+    """Return text of a notebook or its kernel in a form that is safe for a terminal."""
+    return one_line(text)[:max_characters] if isinstance(text, str) else ""
 
 
 def _summarise(prompts: Mapping[int, _Prompt]) -> None:
     if not prompts:
-        print("No cell of it is a prompt.")
+        print("The notebook has no prompt cells.")
         return
     print(f"\n{'prompt':42} {'state':10} {'calls':>6} {'denied':>6} {'tokens':>8} {'seconds':>8}")
     for prompt in prompts.values():
@@ -250,9 +254,9 @@ def _number(value: object) -> int:
 
 
 def _examples() -> Path:
-    """In a wheel they are beside this package's modules, in a clone in a folder of their own."""
-    here = Path(__file__).parent / "examples"
-    folder = here if here.is_dir() else Path(__file__).parents[2] / "examples"
+    """Return the folder of the examples, which differs between a wheel and a clone."""
+    packaged = Path(__file__).parent / "examples"
+    folder = packaged if packaged.is_dir() else Path(__file__).parents[2] / "examples"
     if not (folder / f"{_EXAMPLE}.ipynb").exists():
-        raise UserError("The example is not there: install codeact-kernel again.")
+        raise UserError("The example is missing: install codeact-kernel again.")
     return folder

@@ -1,7 +1,7 @@
-"""Reads a program before it runs and tells the model what cannot work, at no cost in side effects.
+"""Check a program before it runs, and report to the model what cannot work, without side effects.
 
-It is a help for the model and never a security boundary: a program can reach a tool in ways that are not seen
-here. What a call may do is decided at the bridge.
+This helps the model and is not a security boundary: a program can reach a tool in ways that are not visible here.
+Permissions are decided when a call reaches the host.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
     "without_needless_imports",
 ]
 
-MANY = 10
+MAX_PROBLEMS = 10
 PROGRAM_BYTES = Limits().program_bytes
 
 
@@ -45,29 +45,29 @@ def check(
     direct: Collection[str] = (),
     program_bytes: int = PROGRAM_BYTES,
 ) -> Report:
-    """Look for what cannot work in `program`. Never raises, whatever the text.
+    """Find problems in `program`. Never raises, whatever the text.
 
     Args:
-        tools: the tools the program may call, by name.
-        modules: the names that can be imported; where it can be iterated, near names are suggested.
-        known: the names that are in the guest already: its inputs, and what earlier programs of the turn left.
-        direct: the tools that no program may call.
-        program_bytes: the longest program accepted, in bytes of UTF-8.
+        tools: The tools that the program may call, by name.
+        modules: The names that can be imported; if it is iterable, similar names are suggested.
+        known: The names that already exist in the guest: its inputs, and variables of earlier programs of the turn.
+        direct: The tools that no program may call.
+        program_bytes: The maximum length of the program in bytes of UTF-8.
     """
     if len(program.encode("utf-8", "surrogatepass")) > program_bytes:
-        return _refused(f"The program is longer than {program_bytes} bytes: write a shorter one.")
+        return _reject(f"The program is longer than {program_bytes} bytes: write a shorter one.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             return _check(program, tools, modules, known, direct)
         except SyntaxError as error:
             if may_be_newer(program):
-                return Report((), _once(word for word in re.findall(r"\w+", program) if word in tools))
+                return Report((), _unique(word for word in re.findall(r"\w+", program) if word in tools))
             return Report((describe(error, program),), ())
         except ValueError:
-            return _refused("The program holds NUL or broken characters: write plain text.")
+            return _reject("The program contains NUL or broken characters: write plain text.")
         except (RecursionError, MemoryError):
-            return _refused("The program is nested too deeply: use more lines and variables.")
+            return _reject("The program is nested too deeply: use more lines and variables.")
 
 
 def _check(
@@ -78,53 +78,53 @@ def _check(
     direct: Collection[str],
 ) -> Report:
     tree = ast.parse(program)
-    reading = ProgramFacts()
-    reading.visit(tree)
-    rules = find_problems(reading, tools, modules, known, direct)
-    problems = [problem for rule in rules for problem in islice(rule, MANY)]
+    facts = ProgramFacts()
+    facts.visit(tree)
+    rules = find_problems(facts, tools, modules, known, direct)
+    problems = [problem for rule in rules for problem in islice(rule, MAX_PROBLEMS)]
     try:
         compile(tree, "<program>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     except SyntaxError as error:
         if error.lineno not in {problem.line for problem in problems}:
             problems.append(describe(error, program))
     problems.sort(key=lambda problem: problem.line or 0)
-    uses = sorted(reading.uses, key=lambda use: (use.line, use.column))
+    uses = sorted(facts.uses, key=lambda use: (use.line, use.column))
     sites = tuple(
         Site(use.name, use.line, use.repeated) for use in uses if use.name in tools and use.scope.means_global(use.name)
     )
-    return Report(tuple(problems[:MANY]), _once(site.name for site in sites), sites)
+    return Report(tuple(problems[:MAX_PROBLEMS]), _unique(site.name for site in sites), sites)
 
 
 def fingerprint(program: str) -> str:
-    """The same text for programs that differ only in spaces, comments, docstrings and the like."""
+    """Return the same text for programs that differ only in spaces, comments, docstrings and other idle statements."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(program)
             _drop_idle_statements(tree)
             text = ast.dump(tree)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):  # one for the guest alone, or a wrong one
+        except (SyntaxError, ValueError, RecursionError, MemoryError):  # the syntax is newer than this host, or wrong
             text = without_spaces(program)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _drop_idle_statements(tree: ast.Module) -> None:
-    """Drop `pass`, docstrings and other constants, but for the last statement, which is the value of a program."""
+    """Drop `pass`, docstrings and other constants, except the last statement, which is the value of a program."""
     for node in ast.walk(tree):
         body: object = getattr(node, "body", None)
         if isinstance(body, list):
             statements = cast("list[ast.stmt]", body)
             last = statements[-1:] if node is tree else []
-            body[:] = [one for one in statements if one in last or not _is_idle(one)]
+            body[:] = [statement for statement in statements if statement in last or not _is_idle(statement)]
 
 
 def _is_idle(node: ast.stmt) -> bool:
     return isinstance(node, ast.Pass) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
 
-def _refused(message: str) -> Report:
+def _reject(message: str) -> Report:
     return Report((Problem(None, message),), ())
 
 
-def _once(names: Iterable[str]) -> tuple[str, ...]:
+def _unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))

@@ -1,4 +1,4 @@
-"""Finds coroutines that a program makes and drops: nothing of such a function would happen."""
+"""Find coroutines that a program makes and never awaits, so that their functions never run."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import ast
 from collections.abc import Iterator
 from typing import cast
 
-__all__ = ["dropped_coroutines"]
+__all__ = ["find_dropped_coroutines"]
 
 _TAILS = frozenset({"body", "cases", "handlers"})
-_ONE_OF_THEM = frozenset({"cases", "handlers"})
+_ALTERNATIVES = frozenset({"cases", "handlers"})
 _WITHOUT_VALUE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.AsyncFor, ast.While)
 
 
-def dropped_coroutines(tree: ast.Module) -> list[tuple[str, int]]:
-    """The names and lines of calls that give coroutines and stand alone. The value of the program is awaited."""
+def find_dropped_coroutines(tree: ast.Module) -> list[tuple[str, int]]:
+    """Return the names and lines of calls whose coroutine is dropped. The value of the program is awaited."""
     defined: set[str] = set()
     others: set[str] = set()
     for node in ast.walk(tree):
@@ -33,7 +33,11 @@ def dropped_coroutines(tree: ast.Module) -> list[tuple[str, int]]:
 
 
 def _dropped(node: ast.AST, names: set[str], *, is_value: bool) -> Iterator[tuple[str, int]]:
-    """Those in `node`, whose last statement gives the value of the program where `is_value` says so."""
+    """Yield the dropped coroutines in `node`.
+
+    Args:
+        is_value: The last statement of `node` gives the value of the program.
+    """
     match node:
         case ast.Expr(value=ast.Call(func=ast.Name(id=name))) if name in names and not is_value:
             yield name, node.lineno
@@ -45,5 +49,5 @@ def _dropped(node: ast.AST, names: set[str], *, is_value: bool) -> Iterator[tupl
         parts = [part for part in cast("list[object]", inside) if isinstance(part, ast.AST)]
         is_tail = field == "orelse" or (field in _TAILS and not isinstance(node, _WITHOUT_VALUE))
         for part in parts:
-            last = part is parts[-1] or field in _ONE_OF_THEM
+            last = part is parts[-1] or field in _ALTERNATIVES
             yield from _dropped(part, names, is_value=is_value and is_tail and last)

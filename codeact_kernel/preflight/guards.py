@@ -1,4 +1,4 @@
-"""How a program says that something may be missing: it asks before, it handles the failure, or it never comes there."""
+"""Recognize how a program handles missing modules and names: with a check, a handler, or code that never runs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ IMPORT_FAILURES = frozenset(
 NAME_FAILURES = frozenset({"NameError", "UnboundLocalError"})
 PROBES = frozenset({"find_spec", "TYPE_CHECKING"})
 MACHINE = frozenset({"hexversion", "platform", "version_info"})
-"""What a program asks about where it runs, before it imports what is only elsewhere."""
+"""Attributes that a program checks before it imports a module of another platform."""
 
 
 class Probes:
-    """What a program asks about modules, or about the machine, before it imports them.
+    """The checks of a program for modules, or for the machine, before its imports.
 
     Attributes:
-        modules: their first names, where the text has them.
-        flags: the names that hold the answers, or that begin as false: what they switch on may be off.
-        failures: the names of what an import that fails raises, also those that the program gives to several of them.
+        modules: The top-level names of the modules that the program checks for.
+        flags: Names that hold the result of a check, or that are false at first: the code that they enable may not run.
+        failures: Names of exceptions of a failed import, also the program's own names for several of them.
     """
 
     def __init__(self, program: ast.Module | None = None) -> None:
@@ -37,7 +37,7 @@ class Probes:
             case ast.Call(args=[ast.Constant(value=str(module)), *_]) if self.asks(node.func):
                 self.modules.add(module.partition(".")[0])
             case ast.Subscript(value=ast.Attribute(attr="modules"), slice=ast.Constant(value=str(module))):
-                self.modules.add(module.partition(".")[0])  # of `sys`: the program itself makes it, perhaps
+                self.modules.add(module.partition(".")[0])  # `sys.modules`: the program itself may make the module
             case ast.Assign(targets=targets, value=value):
                 names = {target.id for target in targets if isinstance(target, ast.Name)}
                 if _name_of(value) in IMPORT_FAILURES or _any_of(value, IMPORT_FAILURES):
@@ -49,13 +49,15 @@ class Probes:
             case ast.arguments():
                 parameters = [*node.posonlyargs, *node.args]
                 given = [*zip(reversed(parameters), reversed(node.defaults), strict=False)]
-                given += [(one, value) for one, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value]
-                self.flags |= {one.arg for one, value in given if _is_false(value)}
+                given += [
+                    (keyword, value) for keyword, value in zip(node.kwonlyargs, node.kw_defaults, strict=True) if value
+                ]
+                self.flags |= {parameter.arg for parameter, value in given if _is_false(value)}
             case ast.NamedExpr(target=ast.Name(name), value=value) if any(map(self.asks, ast.walk(value))):
                 self.flags.add(name)
             case ast.FunctionDef(name=name) if any(map(self.asks, ast.walk(node))):
                 self.flags.add(name)
-            case ast.Try() if any(catches(one, self.failures) for one in node.handlers):
+            case ast.Try() if any(catches(handler, self.failures) for handler in node.handlers):
                 parts = [part for statement in (*node.body, *node.orelse) for part in ast.walk(statement)]
                 if any(isinstance(part, ast.Import | ast.ImportFrom) for part in parts):
                     self.flags |= {
@@ -65,7 +67,7 @@ class Probes:
                 pass
 
     def asks(self, node: ast.AST) -> bool:
-        """Whether this asks if a module is there or where the program runs, or has the answer."""
+        """Whether the node checks for a module or the platform, or holds the result of such a check."""
         match node:
             case ast.Attribute(value=ast.Name(id="os"), attr="name") | ast.Attribute(attr="modules"):
                 return True
@@ -75,7 +77,7 @@ class Probes:
 
 
 def _name_of(node: ast.AST) -> str:
-    """The name, or the last part of a dotted one; empty for anything else."""
+    """Return the name, or the last part of a dotted name; empty for any other node."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name
@@ -88,23 +90,23 @@ def _is_false(node: ast.expr) -> bool:
 
 
 def _any_of(node: ast.AST, names: Collection[str]) -> bool:
-    return isinstance(node, ast.Tuple | ast.List) and any(_name_of(one) in names for one in node.elts)
+    return isinstance(node, ast.Tuple | ast.List) and any(_name_of(item) in names for item in node.elts)
 
 
 def catches(handler: ast.ExceptHandler, names: Collection[str]) -> bool:
-    """Whether the handler is for one of these exceptions, or for all there are."""
+    """Whether the handler catches one of these exceptions, or all exceptions."""
     return handler.type is None or _name_of(handler.type) in names or _any_of(handler.type, names)
 
 
 def handles(manager: ast.expr, names: Collection[str]) -> bool:
-    """Whether the `with` block of `manager` is one like `suppress(ImportError)`."""
+    """Whether `manager` suppresses one of these exceptions, like `suppress(ImportError)`."""
     given = manager.args if isinstance(manager, ast.Call) else []
-    values = [one.value if isinstance(one, ast.Starred) else one for one in given]
-    return any(_name_of(one) in names or _any_of(one, names) for one in values)
+    values = [item.value if isinstance(item, ast.Starred) else item for item in given]
+    return any(_name_of(item) in names or _any_of(item, names) for item in values)
 
 
 def truth_of(test: ast.expr) -> bool | None:
-    """What a condition is, where the text says so."""
+    """Return the value of a condition, or None if it is only known at run time."""
     match test:
         case ast.Constant(value=value):
             return bool(value)

@@ -1,7 +1,7 @@
-"""Imports that a program does not need, since it has what they import: tools, and the functions of the sandbox.
+"""Remove needless imports from a program: of tools, and of functions that every program has.
 
-Models write them though the prompt says that there is nothing to import. Such an import is taken out of the text,
-instead of a whole program being refused for it.
+Models write them although the prompt says that tools need no import. Removing such an import is better than rejecting
+the whole program.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from .rules import EXCEPTIONS, RESERVED, TOOL_MODULES, is_known_library
 
 __all__ = ["Cleaned", "without_needless_imports"]
 
-MANY = 40
-"""Changes of one program; one that would need more is left as it is."""
+MAX_CHANGES = 40
+"""A program that needs more changes is left unchanged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Cleaned:
     """A program without its needless imports.
 
     Attributes:
-        names: what was imported, for the notice.
+        names: The imported names, for the notice.
     """
 
     program: str
@@ -34,7 +34,7 @@ class Cleaned:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """A part of the text, from a line and column (in bytes) to another, and what stands there instead."""
+    """A node of the program, and the text that replaces it."""
 
     node: ast.stmt | ast.expr
     text: str
@@ -43,15 +43,15 @@ class _Change:
 def without_needless_imports(
     program: str, tools: Collection[str], modules: Container[str], known: Container[str] = ()
 ) -> Cleaned:
-    """Take out what imports nothing but tools and other things that every program has. The lines keep their numbers.
+    """Remove imports of tools and other names that every program has. The lines keep their numbers.
 
-    An import is needless where its module is not in the sandbox, is no library that everybody knows, and all names that
-    it asks for are there already. Never raises; what is not sure to be harmless stays, for preflight to judge.
+    An import is needless if its module is neither in the sandbox nor a well-known library, and if all names that it
+    imports already exist. Never raises. Imports that may be needed stay, and preflight checks them.
 
     Args:
-        tools: the names of the tools that the program may call.
-        modules: the names that can be imported.
-        known: other names that are in the guest already.
+        tools: The names of the tools that the program may call.
+        modules: The names that can be imported.
+        known: Other names that already exist in the guest.
     """
     if "import" not in program or "\r" in program or "\f" in program:
         return Cleaned(program)
@@ -59,19 +59,19 @@ def without_needless_imports(
         warnings.simplefilter("ignore")
         try:
             tree = ast.parse(program)
-            found = _Needless(tree, tools, modules, known)
-            changes = list({id(change.node): change for change in found.changes}.values())
-            if not 0 < len(changes) <= MANY:
+            needless = _Needless(tree, tools, modules, known)
+            changes = list({id(change.node): change for change in needless.changes}.values())
+            if not 0 < len(changes) <= MAX_CHANGES:
                 return Cleaned(program)
-            cleaned = _changed(program, changes)
+            cleaned = _apply(program, changes)
             ast.parse(cleaned)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return Cleaned(program)
-    return Cleaned(cleaned, tuple(dict.fromkeys(found.names)))
+    return Cleaned(cleaned, tuple(dict.fromkeys(needless.names)))
 
 
 class _Needless:
-    """The changes that take the needless imports out of a program."""
+    """The changes that remove the needless imports of a program."""
 
     def __init__(
         self, tree: ast.Module, tools: Collection[str], modules: Container[str], known: Container[str]
@@ -93,20 +93,20 @@ class _Needless:
         for node in nodes:
             match node:
                 case ast.ImportFrom():
-                    self._look_at_names(node)
+                    self._check_names(node)
                 case ast.Import():
-                    self._look_at_modules(node)
+                    self._check_modules(node)
                 case _:
                     pass
 
-    def _is_there(self, name: str) -> bool:
+    def _exists(self, name: str) -> bool:
         return name in self._tools or name in RESERVED or name in EXCEPTIONS or name in self._known
 
     def _is_missing(self, module: str) -> bool:
         top = module.partition(".")[0]
         return top == "__main__" or not (top in self._modules or module in self._modules or is_known_library(top))
 
-    def _look_at_names(self, node: ast.ImportFrom) -> None:
+    def _check_names(self, node: ast.ImportFrom) -> None:
         module = node.module or ""
         if not node.level and not self._is_missing(module):
             return
@@ -115,11 +115,11 @@ class _Needless:
                 self.names.append(module)
                 self.changes.append(_Change(node, "pass"))
             return
-        if all(self._is_there(alias.name) for alias in node.names):
+        if all(self._exists(alias.name) for alias in node.names):
             self.names += [alias.name for alias in node.names]
-            self.changes.append(_Change(node, _renamed(node.names)))
+            self.changes.append(_Change(node, _assignments(node.names)))
 
-    def _look_at_modules(self, node: ast.Import) -> None:
+    def _check_modules(self, node: ast.Import) -> None:
         kept: list[ast.alias] = []
         renamed: list[ast.alias] = []
         for alias in node.names:
@@ -133,19 +133,19 @@ class _Needless:
         stay = set(map(id, kept))
         self.names += [alias.name for alias in node.names if id(alias) not in stay]
         imports = [ast.unparse(ast.Import(kept))] if kept else []
-        names = _renamed(renamed)
+        names = _assignments(renamed)
         self.changes.append(_Change(node, "; ".join([*imports, *([names] if names != "pass" else [])]) or "pass"))
 
     def _is_module_of_tools(self, alias: ast.alias, owner: str) -> bool:
-        """Whether the module is only used as `tools.get_orders`, which then loses its first part."""
+        """Whether the module is only used as in `tools.get_orders`, which then becomes `get_orders`."""
         top = alias.name.partition(".")[0]
         members = self._members.get(owner, [])
         if top == "__main__" or not (members or top in TOOL_MODULES or top in self._tools):
             return False
         if (
-            len(members) > MANY
+            len(members) > MAX_CHANGES
             or self._uses[owner] != len(members)
-            or not all(self._is_there(node.attr) for node in members)
+            or not all(self._exists(node.attr) for node in members)
         ):
             return False
         if any(node.lineno != node.end_lineno for node in members):
@@ -154,13 +154,13 @@ class _Needless:
         return True
 
 
-def _renamed(names: Collection[ast.alias]) -> str:
-    """What is left of an import of names that are there: those that it gives another name."""
+def _assignments(names: Collection[ast.alias]) -> str:
+    """Return the assignments that replace an import with `as`, or `pass`."""
     pairs = [(alias.asname, alias.name) for alias in names if alias.asname and alias.asname != alias.name]
     return "; ".join(f"{new} = {name}" for new, name in pairs) or "pass"
 
 
-def _changed(program: str, changes: Collection[_Change]) -> str:
+def _apply(program: str, changes: Collection[_Change]) -> str:
     lines = [line.encode() for line in program.split("\n")]
     for change in sorted(changes, key=lambda change: (change.node.lineno, change.node.col_offset), reverse=True):
         node = change.node
@@ -168,9 +168,9 @@ def _changed(program: str, changes: Collection[_Change]) -> str:
         head, tail = lines[first][: node.col_offset], lines[last][node.end_col_offset :]
         text = change.text.encode()
         if first == last and text == b"pass" and not head and not tail.strip():
-            lines[first] = b""  # a line of its own at the top level: nothing is needed in its place
+            lines[first] = b""  # a whole line at the top level needs no replacement
             continue
-        # The lines in between stay, empty: what comes after keeps its number.
+        # The lines in between stay and become empty, so that later lines keep their numbers.
         lines[first : last + 1] = [head + text + (b" \\" if first < last else b"")] + [b"\\"] * max(0, last - first - 1)
         if first < last:
             lines.insert(last, b" " + tail)

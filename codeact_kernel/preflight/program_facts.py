@@ -1,4 +1,4 @@
-"""One pass over a program's tree: what it binds, uses, calls and imports, each with its scope."""
+"""Collect facts in one pass over a program's tree: names that it binds, uses, calls and imports, with their scopes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from ..capability import CALL_NAMES
-from .coroutines import dropped_coroutines
+from .coroutines import find_dropped_coroutines
 from .guards import NAME_FAILURES, Probes, catches, handles, truth_of
 
 __all__ = ["Binding", "Call", "Import", "ProgramFacts", "Scope", "Use"]
@@ -21,11 +21,13 @@ Verb: TypeAlias = Literal["defines", "imports", "binds"]
 
 @dataclass(eq=False, slots=True)
 class Scope:
-    """Where a name lives. `bound` are the names bound here, `globals` those declared `global` here.
+    """The scope of names.
 
     Attributes:
-        function: the name of the function that it is the body of; empty for a lambda, and for all else.
-        is_decorated: whether somebody else than the program's own calls may call it.
+        bound: The names that are bound in the scope.
+        globals: The names that are declared `global` in the scope.
+        function: The name of the function whose body it is; empty for a lambda, and for any other scope.
+        is_decorated: Other code than the program's own calls may call the function.
     """
 
     kind: Kind
@@ -37,14 +39,14 @@ class Scope:
 
     @property
     def owner(self) -> Scope | None:
-        """The innermost named function around what stands here, or `None` at the top level."""
+        """The scope of the innermost named function, or `None` at the top level."""
         scope: Scope | None = self
         while scope is not None and not scope.function:
             scope = scope.parent
         return scope
 
     def means_global(self, name: str) -> bool:
-        """Whether `name`, used here, is the global (or a tool, or a builtin) and not a variable of a function."""
+        """Whether `name` in this scope is a global (or a tool, or a builtin) and not a variable of a function."""
         scope = self
         while scope.parent is not None:
             if name in scope.globals:
@@ -57,7 +59,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """A name that gets a value, and the scope it gets it in."""
+    """A place that binds a name, with its scope."""
 
     name: str
     line: int
@@ -67,14 +69,14 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A name that is read.
+    """A place that reads a name.
 
     Attributes:
-        quoted: it is the text in `call_tool("name")`.
-        repeated: in a loop or a function.
-        in_branch: perhaps it is never read, since it stands in one of several branches.
-        is_harmless: that the name is missing is handled by the program, or never noticed.
-        guarded: an import that fails while this is evaluated is handled by the program.
+        quoted: The name is the text in `call_tool("name")`.
+        repeated: The place is in a loop or a function.
+        in_branch: The place is in one of several branches, so it may never run.
+        is_harmless: The program handles a missing name, or never notices it.
+        guarded: The program handles an import error at this place.
     """
 
     name: str
@@ -102,11 +104,11 @@ class Import:
     """One module of an import statement.
 
     Attributes:
-        module: empty in `from . import x`.
-        names: what `from module import ...` asks for.
-        guarded: the program itself handles that the module is missing.
-        scope: where it stands.
-        instead_of: the imports of the `try` in whose handler this one is: it is made only if one of them fails.
+        module: The name of the module; empty in `from . import x`.
+        names: The names in `from module import ...`.
+        guarded: The program handles a missing module.
+        scope: The scope of the statement.
+        instead_of: The imports in the `try` whose handler contains this import, which only runs if one of them fails.
     """
 
     line: int
@@ -119,7 +121,7 @@ class Import:
 
 
 class ProgramFacts(ast.NodeVisitor):
-    """What one program says. A decorator, a default and an annotation are read in the scope of their function."""
+    """The facts of one program. Decorators, defaults and annotations are read in the scope of their function."""
 
     def __init__(self) -> None:
         self.module = self.scope = Scope("module")
@@ -142,7 +144,7 @@ class ProgramFacts(ast.NodeVisitor):
 
     def visit_Module(self, node: ast.Module) -> None:
         self.probes = Probes(node)
-        self.dropped = dropped_coroutines(node)
+        self.dropped = find_dropped_coroutines(node)
         self.generic_visit(node)
 
     def bind(self, name: str, line: int, verb: Verb = "binds") -> None:
@@ -166,7 +168,7 @@ class ProgramFacts(ast.NodeVisitor):
             returns = getattr(node, "returns", None)
             self.loops += 1
             for child in ast.iter_child_nodes(node):
-                # Python 3.14 evaluates no annotation before somebody asks for it.
+                # Python 3.14 evaluates annotations only on request.
                 self.visit_each([child], name_guard=child is returns)
             self.loops -= 1
 
@@ -178,7 +180,7 @@ class ProgramFacts(ast.NodeVisitor):
         name_guard: bool = False,
         branch: bool = False,
     ) -> None:
-        """Visit nodes where a failing import or a missing name is handled, or that stand in a branch."""
+        """Visit nodes in which import errors or missing names are handled, or which are in a branch."""
         self.guards += guard
         self.name_guards += name_guard
         self.branches += branch
@@ -190,14 +192,14 @@ class ProgramFacts(ast.NodeVisitor):
         self.branches -= branch
 
     def visit_branch(self, nodes: Iterable[ast.AST], *, never: bool, guard: bool = False, branch: bool = False) -> None:
-        """Visit nodes that may `never` run: only the names that they bind count then."""
+        """Visit nodes that may `never` run; in that case, only the names that they bind count."""
         calls, awaited = len(self.calls), len(self.awaited)
         self.visit_each(nodes, guard=guard or never, name_guard=never, branch=branch)
         if never:
             del self.calls[calls:], self.awaited[awaited:]
 
     def visit_repeated(self, node: ast.AST) -> None:
-        """What stands in `node` may happen any number of times."""
+        """Visit a node whose parts may run any number of times."""
         self.loops += 1
         self.generic_visit(node)
         self.loops -= 1
@@ -264,7 +266,7 @@ class ProgramFacts(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self.bind(node.name, node.lineno, "defines")
-        # Whoever decorates it may call it, and so may the methods that a class inherits.
+        # A decorator may call the function, and so may the methods that a class inherits.
         decorated = bool(node.decorator_list) or (self.scope.kind == "class" and self.scope.is_decorated)
         dunder = self.scope.kind == "class" and node.name.startswith("__")
         self.enter("function", node, node.name, is_decorated=decorated or dunder)
@@ -298,7 +300,7 @@ class ProgramFacts(ast.NodeVisitor):
     def visit_Assign(self, node: ast.Assign) -> None:
         if self.scope.kind == "function":
             new = {target.id for target in node.targets if isinstance(target, ast.Name)} - self.scope.bound
-            read = {one.id for one in ast.walk(node.value) if isinstance(one, ast.Name)}
+            read = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
             for name in sorted(new & read - self.scope.globals):
                 self.unbound.append(Binding(name, node.lineno, "binds", self.scope))
         self.generic_visit(node)
@@ -363,8 +365,8 @@ class ProgramFacts(ast.NodeVisitor):
         self.generic_visit(node)
 
     def visit_Try(self, node: ast.Try | ast.TryStar) -> None:
-        guard = any(catches(one, self.probes.failures) for one in node.handlers)
-        name_guard = any(one.type is not None and catches(one, NAME_FAILURES) for one in node.handlers)
+        guard = any(catches(handler, self.probes.failures) for handler in node.handlers)
+        name_guard = any(handler.type is not None and catches(handler, NAME_FAILURES) for handler in node.handlers)
         before = len(self.imports)
         self.visit_each(node.body, guard=guard, name_guard=name_guard)
         self.visit_each(node.orelse, guard=guard)

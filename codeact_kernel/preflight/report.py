@@ -1,4 +1,4 @@
-"""What preflight is told about a tool, and what it says about a program."""
+"""The input of preflight about tools, and its report about a program."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Protocol
 
 __all__ = ["Problem", "Report", "Site", "ToolFacts", "clip", "quote"]
 
-LONG = 400
+MAX_MESSAGE_CHARACTERS = 400
 
 
 class ToolFacts(Protocol):
-    """What is asked of a tool: its name, and the names of its parameters in order."""
+    """The facts that preflight needs about a tool: its name, and the names of its parameters in order."""
 
     @property
     def name(self) -> str: ...
@@ -25,20 +25,20 @@ class ToolFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that cannot work. `message` is for the model, and names the line where there is one."""
+    """A problem of a program, with a message for the model that names the line if there is one."""
 
     line: int | None
     message: str
 
     @classmethod
     def at(cls, line: int, fault: str, remedy: str) -> Problem:
-        """Two sentences: what is wrong in a line, and what to write instead (with its full stop)."""
-        return cls(line, clip(f"Line {line} {fault}. {remedy}", LONG))
+        """Make a problem from two sentences: the fault of a line (without a full stop), and the remedy (with one)."""
+        return cls(line, clip(f"Line {line} {fault}. {remedy}", MAX_MESSAGE_CHARACTERS))
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A place that names a tool; `repeated` where one place may make many calls, as in a loop."""
+    """A place that names a tool; `repeated` if it may make many calls, as in a loop."""
 
     name: str
     line: int
@@ -47,12 +47,12 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What there is to know of a program before it runs.
+    """The findings about a program before it runs.
 
     Attributes:
-        problems: in the order of the lines, a few at most.
-        tools_named: the tools it calls or mentions, each once, in order of appearance.
-        sites: every place that does so.
+        problems: The first problems, in the order of the lines.
+        tools_named: The tools that the program calls or mentions, each once, in order of appearance.
+        sites: All places that name a tool.
     """
 
     problems: tuple[Problem, ...]
@@ -60,12 +60,12 @@ class Report:
     sites: tuple[Site, ...] = ()
 
 
-def clip(text: str, longest: int) -> str:
-    """At most `longest` printable characters of `text`, which a model wrote."""
-    text = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+def clip(text: str, max_characters: int) -> str:
+    """Return at most `max_characters` printable characters of `text`, which a model wrote."""
+    text = "".join(c if c.isprintable() else " " for c in text[: max_characters + 1])
+    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
 
 
 def quote(text: str) -> str:
-    """A short piece of a program, in backticks."""
+    """Return a short piece of a program in backticks."""
     return f"`{clip(text, 80)}`"

@@ -1,4 +1,4 @@
-"""The rules: each reads the same facts and yields one problem after another."""
+"""The rules of preflight. Each rule reads the facts of a program and yields problems."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ RESERVED = CALL_NAMES | {"observe"}
 EXCEPTIONS = ERROR_NAMES
 # IPython and the CodeAct kernel add names to the host's builtins that the guest does not have.
 PRESENT = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | RESERVED | EXCEPTIONS
-# A program that uses one of these may make names in ways that cannot be read.
+# A program that uses one of these can define names in ways that are not visible here.
 NAMESPACES = frozenset({"exec", "globals", "locals", "vars"})
 ALWAYS_IMPORTABLE = frozenset({"__future__", "__main__"})
 TOOL_MODULES = frozenset({"codeact", "codeact_kernel", "functions", "hyperlight", "tool", "tools"})
-# Third-party modules whose nearest name in the standard library is no substitute.
-OTHERS = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
-# Who imports a name from one of these means that library, also where a tool has the same name.
+# Third-party modules whose most similar name in the standard library is not a substitute.
+WITHOUT_SUBSTITUTE = frozenset({"httpx", "lxml", "typer", "urllib3", "xarray"})
+# An import from one of these modules means the library, even if a tool has the same name.
 # fmt: off
 LIBRARIES = frozenset({
     "IPython", "PIL", "boto3", "bs4", "click", "cv2", "dask", "dateutil", "django", "duckdb", "fastapi", "flask",
@@ -35,8 +35,8 @@ LIBRARIES = frozenset({
     "tqdm", "transformers", "yaml", "yfinance",
 })
 # fmt: on
-NAMES_SHOWN = 12
-NAMES_COMPARED = 50
+MAX_NAMES_SHOWN = 12
+MAX_NAMES_COMPARED = 50
 # fmt: off
 CHARTS = frozenset({
     "altair", "bokeh", "holoviews", "hvplot", "matplotlib", "mpl_toolkits", "plotext", "plotly", "plotnine",
@@ -50,26 +50,26 @@ CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
 def find_problems(
-    reading: ProgramFacts,
+    facts: ProgramFacts,
     tools: Mapping[str, ToolFacts],
     modules: Container[str],
     known: Container[str],
     direct: Collection[str],
 ) -> Iterator[Iterator[Problem]]:
-    """The problems of each rule in turn. A rule may yield many: take a few."""
-    library, graph = _Library(modules), CallGraph(reading)
-    yield _direct_tools(reading, direct)
-    yield _wrong_imports(reading, tools, library, known)
-    yield _rebound_tools(reading, graph, tools, library)
-    yield _wrong_calls(reading, graph, tools, direct)
-    yield _wrong_awaits(reading, graph, tools)
-    yield _undefined_names(reading, graph, tools, library, known, direct)
-    yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in reading.returns)
+    """Yield the problems of each rule in turn. A rule may yield many problems."""
+    library, graph = _Library(modules), CallGraph(facts)
+    yield _direct_tools(facts, direct)
+    yield _wrong_imports(facts, tools, library, known)
+    yield _rebound_tools(facts, graph, tools, library)
+    yield _wrong_calls(facts, graph, tools, direct)
+    yield _wrong_awaits(facts, graph, tools)
+    yield _undefined_names(facts, graph, tools, library, known, direct)
+    yield (Problem.at(n, "returns outside a function", "End with the expression itself.") for n in facts.returns)
 
 
 def is_known_library(module: str) -> bool:
-    """Whether everybody knows the module of this first name, though the sandbox has no such module."""
-    return any(module in names for names in (OTHERS, LIBRARIES, CHARTS, CLIENTS))
+    """Whether the top-level name belongs to a well-known library that the sandbox does not have."""
+    return any(module in names for names in (WITHOUT_SUBSTITUTE, LIBRARIES, CHARTS, CLIENTS))
 
 
 class _Library:
@@ -79,39 +79,42 @@ class _Library:
         self.modules = modules
         self.listed = tuple(cast("Iterable[str]", modules)) if isinstance(modules, Iterable) else ()
 
-    def lacks(self, found: Import) -> bool:
-        if found.relative:
+    def lacks(self, statement: Import) -> bool:
+        if statement.relative:
             return True
-        name = found.module
+        name = statement.module
         if name in ALWAYS_IMPORTABLE or name in self.modules:
             return False
         top = name.partition(".")[0]
-        # A list that names no submodule of a package at all says nothing about its submodules.
+        # If the list names no submodule of a package, its submodules are unknown.
         return name == top or top not in self.modules or any(other.startswith(f"{top}.") for other in self.listed)
 
 
 def _wrong_imports(
-    reading: ProgramFacts, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
+    facts: ProgramFacts, tools: Mapping[str, ToolFacts], library: _Library, known: Container[str]
 ) -> Iterator[Problem]:
-    graph = CallGraph(reading, counts=lambda use: not use.guarded)
-    for found in filter(library.lacks, reading.imports):
-        # A handler runs only where an import of its `try` failed.
-        if not graph.runs(found.scope) or (found.instead_of and not any(map(library.lacks, found.instead_of))):
+    graph = CallGraph(facts, counts=lambda use: not use.guarded)
+    for statement in filter(library.lacks, facts.imports):
+        # A handler only runs if an import of its `try` failed.
+        alternatives = statement.instead_of
+        if not graph.runs(statement.scope) or (alternatives and not any(map(library.lacks, alternatives))):
             continue
-        top = found.module.partition(".")[0]
-        wanted = [name for name in (*found.names, top) if name in tools or name in RESERVED]
+        top = statement.module.partition(".")[0]
+        wanted = [name for name in (*statement.names, top) if name in tools or name in RESERVED]
         if wanted:
             fault = f"imports {quote(wanted[0])}, but tools need no import"
-            yield Problem.at(found.line, fault, f"Leave the import out and call {_usage(wanted[0], tools)} directly.")
-        elif found.guarded:
+            yield Problem.at(
+                statement.line, fault, f"Leave the import out and call {_usage(wanted[0], tools)} directly."
+            )
+        elif statement.guarded:
             continue
         elif top in TOOL_MODULES:
-            fault = f"imports {quote(found.module)}, but tools need no import"
-            yield Problem.at(found.line, fault, f"Leave the import out and call a tool directly. {_listing(tools)}")
-        elif found.relative:
-            yield Problem.at(found.line, "imports from a package of its own, and there is none", "Leave it out.")
+            fault = f"imports {quote(statement.module)}, but tools need no import"
+            yield Problem.at(statement.line, fault, f"Leave the import out and call a tool directly. {_listing(tools)}")
+        elif statement.relative:
+            yield Problem.at(statement.line, "imports from a package of its own, and there is none", "Leave it out.")
         else:
-            near = None if top in OTHERS else _near(found.module, library.listed, 0.8)
+            near = None if top in WITHOUT_SUBSTITUTE else _near(statement.module, library.listed, 0.8)
             remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
             if top in CHARTS:
                 remedy = SHOW
@@ -119,24 +122,24 @@ def _wrong_imports(
                 remedy = SHOW_ALL
             elif top in CLIENTS and "http_get" in known:
                 remedy = "Call `http_get(url)` or `http_post(url, json=...)`, which need no import."
-            yield Problem.at(found.line, f"imports {quote(found.module)}, which is not in the sandbox", remedy)
+            yield Problem.at(statement.line, f"imports {quote(statement.module)}, which is not in the sandbox", remedy)
 
 
-def _direct_tools(reading: ProgramFacts, direct: Collection[str]) -> Iterator[Problem]:
+def _direct_tools(facts: ProgramFacts, direct: Collection[str]) -> Iterator[Problem]:
     calls = {
-        use.name: use.line for use in reversed(reading.uses) if use.name in direct and use.scope.means_global(use.name)
+        use.name: use.line for use in reversed(facts.uses) if use.name in direct and use.scope.means_global(use.name)
     }
-    for call in reading.calls:
+    for call in facts.calls:
         if call.name in CALL_NAMES and (name := _named(call)) in direct:
             calls.setdefault(name, call.node.lineno)
     for name, line in calls.items():
-        if name not in reading.module.bound:
+        if name not in facts.module.bound:
             remedy = f"End with observe(value); then answer with a block that is just {name}(...), values written out."
             yield Problem.at(line, f"calls {quote(name)}, which you call yourself and no program can", remedy)
 
 
 def _named(call: Call) -> str:
-    """The tool that a `call_tool(...)` names."""
+    """Return the tool that a `call_tool(...)` names, or ""."""
     match call.node.args:
         case [ast.Constant(value=str(name)), *_]:
             return name
@@ -145,19 +148,19 @@ def _named(call: Call) -> str:
 
 
 def _rebound_tools(
-    reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], library: _Library
+    facts: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], library: _Library
 ) -> Iterator[Problem]:
     seen = set[str]()
-    # `x = x(...)` in a function: there `x` is no tool any more, and has no value yet.
-    lost = {bound for bound in reading.unbound if graph.runs(bound.scope)}
-    refused = {found.line for found in reading.imports if library.lacks(found)}
-    for bound in (*reading.bindings, *reading.unbound):
+    # `x = x(...)` in a function: `x` is now a variable instead of the tool, and has no value yet.
+    lost = {bound for bound in facts.unbound if graph.runs(bound.scope)}
+    rejected = {statement.line for statement in facts.imports if library.lacks(statement)}
+    for bound in (*facts.bindings, *facts.unbound):
         name, kind = bound.name, bound.scope.kind
         if name in seen or not (name in tools or name in RESERVED):
             continue
-        if bound.verb == "imports" and bound.line in refused:
+        if bound.verb == "imports" and bound.line in rejected:
             continue
-        # A variable of a function hides the tool there only; a function of that name, wherever it is, fakes the tool.
+        # A variable of a function only hides the tool there; a function with the name would replace the tool anywhere.
         if kind != "module" and not (kind == "function" and bound.verb == "defines") and bound not in lost:
             continue
         seen.add(name)
@@ -171,26 +174,26 @@ def _rebound_tools(
 
 
 def _wrong_calls(
-    reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
+    facts: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts], direct: Collection[str]
 ) -> Iterator[Problem]:
-    for call in reading.calls:
-        if call.name in reading.module.bound or not call.scope.means_global(call.name) or not graph.runs(call.scope):
+    for call in facts.calls:
+        if call.name in facts.module.bound or not call.scope.means_global(call.name) or not graph.runs(call.scope):
             continue
         if call.name in tools:
             yield from _wrong_arguments(call.node, call.node.args, call.name, tools[call.name])
         elif call.name in CALL_NAMES and _named(call) not in direct:
-            yield from _wrong_call_tool(call, reading, tools)
+            yield from _wrong_call_tool(call, facts, tools)
         elif call.name == "input":
             remedy = "Take the value from a tool or write it in the program."
             yield Problem.at(call.node.lineno, "calls `input`, but there is no input in the sandbox", remedy)
 
 
-def _wrong_awaits(reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
-    """What would fail only after the tool was called, or do nothing. A plain `await tool(...)` works."""
-    for name, line in reading.dropped:
+def _wrong_awaits(facts: ProgramFacts, graph: CallGraph, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+    """Find errors that would only appear after the call, and calls without effect. A plain `await tool(...)` works."""
+    for name, line in facts.dropped:
         fault = f"calls {quote(name)}, which is an `async def`, without `await`, so that nothing happens"
         yield Problem.at(line, fault, f"Write `await {name}(...)`.")
-    for word, node, scope in reading.awaited:
+    for word, node, scope in facts.awaited:
         match word, node:
             case "await", ast.Name(id=name):
                 fault, remedy = f"awaits {quote(name)} without calling it", f"Call it: {_usage(name, tools)}."
@@ -202,11 +205,11 @@ def _wrong_awaits(reading: ProgramFacts, graph: CallGraph, tools: Mapping[str, T
                 remedy = "Assign it to a variable."
             case _:
                 continue
-        if name in tools and name not in reading.module.bound and scope.means_global(name) and graph.runs(scope):
+        if name in tools and name not in facts.module.bound and scope.means_global(name) and graph.runs(scope):
             yield Problem.at(node.lineno, fault, remedy)
 
 
-def _wrong_call_tool(call: Call, reading: ProgramFacts, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
+def _wrong_call_tool(call: Call, facts: ProgramFacts, tools: Mapping[str, ToolFacts]) -> Iterator[Problem]:
     if not (name := _named(call)):
         return
     line, others = call.node.lineno, call.node.args[1:]
@@ -224,11 +227,11 @@ def _wrong_call_tool(call: Call, reading: ProgramFacts, tools: Mapping[str, Tool
 
 def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool: ToolFacts) -> Iterator[Problem]:
     keywords = [keyword.arg for keyword in node.keywords if keyword.arg is not None]
-    unpacks = any(isinstance(one, ast.Starred) for one in positional)
+    unpacks = any(isinstance(argument, ast.Starred) for argument in positional)
     filled = () if unpacks else tool.parameters[: len(positional)]
     unknown = [keyword for keyword in keywords if keyword not in tool.parameters]
     twice = [keyword for keyword in keywords if keyword in filled]
-    missing = [one for one in tool.required if one not in filled and one not in keywords]
+    missing = [parameter for parameter in tool.required if parameter not in filled and parameter not in keywords]
     if unpacks or len(keywords) < len(node.keywords):
         missing = []
     faults = [f"the unknown argument {quote(keyword)}" for keyword in unknown[:3]]
@@ -239,38 +242,38 @@ def _wrong_arguments(node: ast.Call, positional: list[ast.expr], name: str, tool
         faults.append(f"{', '.join(map(quote, missing[:3]))} missing")
     if faults:
         fault = f"calls {quote(name)} with {' and '.join(faults)}"
-        # A signature is not enough for a small model: it has to see the call as it should stand.
+        # A signature is not enough for a small model: it needs to see the correct call.
         correct = ", ".join(f"{parameter}=..." for parameter in tool.required or tool.parameters)
         yield Problem.at(node.lineno, fault, f"The tool is {_usage(name, {name: tool})}: write {name}({correct}).")
 
 
-def _too_many(given: int, taken: int) -> str:
+def _too_many(given: int, accepted: int) -> str:
     arguments = "argument" if given == 1 else "arguments"
-    return f"{given} positional {arguments} where it takes {taken or 'none'}"
+    return f"{given} positional {arguments} where it takes {accepted or 'none'}"
 
 
 def _undefined_names(
-    reading: ProgramFacts,
+    facts: ProgramFacts,
     graph: CallGraph,
     tools: Mapping[str, ToolFacts],
     library: _Library,
     known: Container[str],
     direct: Collection[str],
 ) -> Iterator[Problem]:
-    may_fail = [use for use in reading.uses if not (use.quoted or use.is_harmless) and graph.runs(use.scope)]
-    if "*" in reading.bound or any(use.name in NAMESPACES for use in reading.uses):
+    may_fail = [use for use in facts.uses if not (use.quoted or use.is_harmless) and graph.runs(use.scope)]
+    if "*" in facts.bound or any(use.name in NAMESPACES for use in facts.uses):
         return
-    # The first place that is reached for certain, or else the first in a branch.
+    # The first place that certainly runs, otherwise the first in a branch.
     uses: dict[str, Use] = {}
     for use in sorted(may_fail, key=lambda use: use.in_branch):
         uses.setdefault(use.name, use)
-    called = {call.name for call in reading.calls}
-    owners = {owner: member for owner, member, _ in reading.members if member in tools or member in RESERVED}
-    present = (reading.bound, PRESENT, tools, known, direct)
+    called = {call.name for call in facts.calls}
+    owners = {owner: member for owner, member, _ in facts.members if member in tools or member in RESERVED}
+    present = (facts.bound, PRESENT, tools, known, direct)
     undefined = [use for use in uses.values() if not any(use.name in names for names in present)]
-    for use in sorted(undefined, key=lambda use: use.line)[:NAMES_COMPARED]:
+    for use in sorted(undefined, key=lambda use: use.line)[:MAX_NAMES_COMPARED]:
         remedy = _remedy(use.name, tools, library, owners)
-        # A tool that does not exist is not waited for. Anything else in a branch may never be reached.
+        # A missing tool is reported even in a branch. Any other name in a branch may never be reached.
         if use.in_branch and not _is_meant_for_tool(use.name, tools, owners):
             continue
         if remedy or use.name in called:
@@ -283,7 +286,7 @@ def _is_meant_for_tool(name: str, tools: Mapping[str, ToolFacts], owners: Mappin
 
 def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
     if name in NETWORK.guest_names:
-        return "The network is off, no host is allowed: the person allows one with --allow-domain or allowed_domains."
+        return "The network is off, no host is allowed: the user allows one with --allow-domain or allowed_domains."
     if name == "display":
         return "Print the value, or make it the last line."
     if name in owners:
@@ -304,14 +307,14 @@ def _usage(name: str, tools: Mapping[str, ToolFacts]) -> str:
     if name not in tools:
         return f"{name}(value)"
     tool = tools[name]
-    return f"{name}({', '.join(one if one in tool.required else f'{one}=...' for one in tool.parameters)})"
+    return f"{name}({', '.join(name if name in tool.required else f'{name}=...' for name in tool.parameters)})"
 
 
 def _listing(tools: Mapping[str, ToolFacts]) -> str:
     if not tools:
         return "There are no tools: use plain Python."
-    names = ", ".join(list(tools)[:NAMES_SHOWN])
-    return f"The tools are {names}{', and others' if len(tools) > NAMES_SHOWN else ''}."
+    names = ", ".join(list(tools)[:MAX_NAMES_SHOWN])
+    return f"The tools are {names}{', and others' if len(tools) > MAX_NAMES_SHOWN else ''}."
 
 
 def _near(name: str, names: Iterable[str], cutoff: float = 0.7) -> str | None:

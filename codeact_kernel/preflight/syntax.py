@@ -1,7 +1,7 @@
-"""Syntax errors: which are certain, and how to say them.
+"""Describe syntax errors, and recognize syntax that is newer than the host's Python.
 
-The program is Python 3.14, the host may be older. A text that the host cannot parse and that shows a sign of
-newer Python is left to the guest, which compiles a program before it runs any of it.
+The guest runs Python 3.14, and the host may be older. If the host cannot parse a program that shows signs of newer
+syntax, the guest decides: it compiles a program before it runs any part of it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["describe", "may_be_newer", "without_spaces"]
 HOST = sys.version_info[:2]
 GUEST = (3, 14)
 
-# Comments are matched too, so that a quote in a comment opens no string.
+# Comments are matched as well, so that a quote in a comment does not open a string.
 LITERAL = re.compile(
     r"""\#[^\n]*
       | (?:(?<!\w)(?P<prefix>[rR]?[fFtT][rR]?))?
@@ -33,7 +33,7 @@ PROSE = re.compile(r"\s*(\w+),?(?: [\w'`]+[,.:!]?){2,}")
 
 
 def may_be_newer(program: str) -> bool:
-    """Whether a text that this host cannot parse may still be a good program in the guest."""
+    """Whether a text that this host cannot parse may be a valid program in the guest."""
     return HOST < GUEST and bool(STATEMENT.search(program) or any(map(_is_newer, LITERAL.finditer(program))))
 
 
@@ -41,7 +41,7 @@ def _is_newer(literal: re.Match[str]) -> bool:
     prefix = (literal["prefix"] or "").lower()
     if "f" not in prefix or HOST >= (3, 12):
         return "t" in prefix
-    # Before 3.12 an f-string ended at the first quote, so one that uses its quote again is no f-string by itself.
+    # Before 3.12, an f-string ended at its first inner quote of the same kind, so newer f-strings do not parse.
     try:
         ast.parse(literal[0])
     except SyntaxError:
@@ -50,13 +50,13 @@ def _is_newer(literal: re.Match[str]) -> bool:
 
 
 def without_spaces(program: str) -> str:
-    """A program without comments and blank lines, and without spaces but in literals and at the beginning of lines."""
+    """Return a program without comments, blank lines, and spaces outside of literals and indentation."""
     text = SPACES.sub(lambda found: "" if found[0][0] in "# \t" else found[0], program)
     return "\n".join(line for line in text.splitlines() if line.strip())
 
 
 def describe(error: SyntaxError, program: str) -> Problem:
-    """Line, column, what is wrong and the text of the line."""
+    """Report a syntax error with its line and column, and the text of the line."""
     if error.lineno is None:
         return Problem(None, clip(f"The program cannot be parsed: {error.msg}.", 400))
     lines = re.split(r"\r\n|\r|\n", program)

@@ -1,13 +1,21 @@
-"""The functions a person offers: `@tool` marks them, a `Registry` checks and makes the calls."""
+"""The functions that a user offers: `@tool` marks them, a `Registry` checks and makes the calls.
+
+The CodeAct kernel imports this package when it starts, so everything but `tool` is imported when it is first used
+(PEP 562). `progress` and `to_json` are only in the modules of these names: importing those would replace them here.
+"""
 
 from __future__ import annotations
 
-from .decorator import as_tool, tool
-from .progress import progress
-from .registry import MARK, Registry, default_registry
-from .shared_notes import join_stubs
-from .spec import ApprovalMode, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolOptions, ToolSpec
-from .to_json import to_json
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from .decorator import ApprovalMode, ToolOptions, tool
+
+if TYPE_CHECKING:
+    from .definition import as_tool
+    from .registry import MARK, Registry, default_registry
+    from .shared_notes import join_stubs
+    from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 
 __all__ = [
     "MARK",
@@ -23,7 +31,19 @@ __all__ = [
     "as_tool",
     "default_registry",
     "join_stubs",
-    "progress",
-    "to_json",
     "tool",
 ]
+
+_HOMES = {
+    "definition": ("as_tool",),
+    "registry": ("MARK", "Registry", "default_registry"),
+    "shared_notes": ("join_stubs",),
+    "spec": ("BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"),
+}
+
+
+def __getattr__(name: str) -> object:
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f".{home}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

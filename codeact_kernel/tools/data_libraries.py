@@ -1,6 +1,6 @@
-"""Values of numpy, pandas, polars and pyarrow as plain Python, one level deep.
+"""Turn values of numpy, pandas, polars and pyarrow into plain Python, one level deep.
 
-The libraries are found in `sys.modules`, never imported: a value of a library can only be there when the library is.
+The libraries are looked up in `sys.modules` and never imported: their values only exist if they are imported.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ _TYPES = {
     "polars": ("DataType",),
     "pyarrow": ("DataType",),
 }
-"""Types of columns, as `df.dtypes` gives them."""
+"""Types of columns, as in `df.dtypes`."""
 
 
 def cells(value: object) -> int:
-    """How many values are in an array, a frame, a series or a range; 0 for what is none."""
+    """Return the number of values in an array, a frame, a series or a range; 0 for any other value."""
     if _is_numpy(value) or is_a(value, "pandas", "DataFrame", "Series", "Index"):
         return value.size
     if is_a(value, "polars", "DataFrame"):
@@ -39,15 +39,15 @@ def cells(value: object) -> int:
 
 
 def plain(value: object) -> object:
-    """`value` of one of these libraries by the rule of `results`; anything else as it is.
+    """Return a value of one of these libraries by the rule of `to_json`; return any other value unchanged.
 
     Raises:
-        ProgramError: two columns or labels would become one key.
+        ProgramError: Two columns or labels would become one key.
     """
     if _is_numpy(value):
         return _plain_numpy(value)
-    if _is_arrow(value) and (found := _plain_arrow(value)) is not value:
-        return found
+    if _is_arrow(value) and (converted := _plain_arrow(value)) is not value:
+        return converted
     if any(is_a(value, module, *names) for module, names in _TYPES.items()):
         return str(value)
     if is_a(value, "shapely", "Geometry") or is_a(value, "shapely.geometry.base", "BaseGeometry"):
@@ -73,16 +73,16 @@ def plain(value: object) -> object:
 
 
 def is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
-    """Whether `value` is of one of the library's types of those names."""
+    """Whether `value` is an instance of one of the named types of the library."""
     kinds = [getattr(sys.modules.get(module), name, None) for name in names]
     return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)
 
 
 def says_something(index: Any) -> bool:
-    """Whether the index of a frame or series is data, and not just the numbers of the rows.
+    """Whether the index of a frame or series is data, and not only the numbers of the rows.
 
-    Numbers of rows are a range, or what a filter left of one: in order, and not much larger than there are rows. Labels
-    such as 1001 and 1002 are a range for pandas, too.
+    Row numbers are a range, or the rest of a range after a filter: in order, and not much larger than the number of
+    rows. Labels such as 1001 and 1002 are also a range for pandas.
     """
     if index.inferred_type != "integer" or any(name is not None for name in index.names):
         return True
@@ -95,7 +95,7 @@ def says_something(index: Any) -> bool:
 
 
 def _are_given(labels: Any) -> bool:
-    """Whether labels in even steps, such as 1, 2, 3, cannot be what a filter left: pandas 3 keeps that a range."""
+    """Whether labels in even steps, such as 1, 2, 3, are not the result of a filter: pandas 3 keeps that as a range."""
     if is_a(labels, "pandas", "RangeIndex") or int(sys.modules["pandas"].__version__.partition(".")[0]) < 3:
         return False
     steps = set((labels[1:] - labels[:-1]).unique().tolist())
@@ -103,16 +103,16 @@ def _are_given(labels: Any) -> bool:
 
 
 def is_labelled(series: Any) -> bool:
-    """Whether the labels of a series are data: those of `value_counts()` always are, whatever was counted."""
+    """Whether the labels of a series are data; those of `value_counts()` always are."""
     is_count = series.name in ("count", "proportion") and not is_a(series.index, "pandas", "RangeIndex")
     return is_count or says_something(series.index)
 
 
 def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
-    """Name the columns of a DataFrame of pandas, first those of an index that says something.
+    """Return the columns of a pandas DataFrame with their names, after those of an index with data.
 
     Raises:
-        ProgramError: two columns would have one name.
+        ProgramError: Two columns would have the same name.
     """
     columns = [(name_column(label), frame.iloc[:, at]) for at, label in enumerate(frame.columns)]
     levels = _levels(frame.index) if says_something(frame.index) else []
@@ -130,10 +130,10 @@ def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
 
 
 def _levels(index: Any) -> list[tuple[str, Any]]:
-    several = index.nlevels > 1
+    is_multi = index.nlevels > 1
     return [
         (
-            name_column(name) if name is not None else f"level_{at}" if several else "index",
+            name_column(name) if name is not None else f"level_{at}" if is_multi else "index",
             index.get_level_values(at).to_series(index=range(len(index))),
         )
         for at, name in enumerate(index.names)
@@ -141,7 +141,7 @@ def _levels(index: Any) -> list[tuple[str, Any]]:
 
 
 def name_column(label: object) -> str:
-    """Return the text of a column's label; the parts of one that has several are joined, as in `total_sum`."""
+    """Return the text of a column's label; several parts are joined, as in `total_sum`."""
     if isinstance(label, tuple):
         return "_".join(name_column(part) for part in cast("tuple[object, ...]", label) if part != "")
     if hasattr(label, "isoformat"):
@@ -154,17 +154,17 @@ def _is_numpy(value: object) -> TypeGuard[Any]:
 
 
 def _plain_numpy(value: Any) -> object:
-    if str(value.dtype).endswith("[ns]"):  # Python's own dates have no nanoseconds: numpy would give bare integers
+    if str(value.dtype).endswith("[ns]"):  # without this, numpy returns integers, as Python's dates have no nanoseconds
         value = value.astype(f"{value.dtype.kind}8[us]")
     if value.dtype.names:
-        return [_of_record(row) for row in value] if value.ndim else _of_record(value)
-    if value.dtype.char == "g":  # a long double has no Python type: numpy gives itself back
+        return [_record_fields(row) for row in value] if value.ndim else _record_fields(value)
+    if value.dtype.char == "g":  # numpy returns a long double unchanged, as Python has no such type
         value = value.astype(float)
     return value.tolist()
 
 
-def _of_record(record: Any) -> object:
-    """A record as an object of its fields, as a NamedTuple is; the rows of an array of several dimensions as arrays."""
+def _record_fields(record: Any) -> object:
+    """Return a record as an object of its fields, like a NamedTuple; rows of multidimensional arrays stay arrays."""
     return record if record.ndim else {name: record[name] for name in record.dtype.names}
 
 
@@ -204,18 +204,18 @@ def _rows(columns: Sequence[tuple[str, Any]]) -> list[object]:
 
 
 def present(values: Any) -> list[object]:
-    """The values of a column or an index, with `None` for what is missing."""
+    """Return the values of a column or an index, with `None` for missing values."""
     if not is_a(values, "pandas", "Series", "Index"):
         return values.to_pylist()
-    there = values.notna()
-    if bool(there.all()):
+    is_present = values.notna()
+    if bool(is_present.all()):
         return values.tolist()
-    return [value if present else None for value, present in zip(values.tolist(), there.tolist(), strict=True)]
+    return [value if known else None for value, known in zip(values.tolist(), is_present.tolist(), strict=True)]
 
 
 def _labelled(series: Any) -> object:
     if series.index.nlevels > 1:
         return _rows(indexed_columns(series.to_frame("value" if series.name is None else series.name)))
     if not series.index.is_unique:
-        raise ProgramError("a label of the Series is there twice: return series.reset_index() or series.tolist().")
+        raise ProgramError("a label of the Series occurs twice: return series.reset_index() or series.tolist().")
     return dict(zip(present(series.index), present(series), strict=True))

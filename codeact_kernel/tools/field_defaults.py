@@ -1,4 +1,4 @@
-"""The default of a parameter that is written as a `Field(...)`, in place of the default or in the hint."""
+"""Read the default of a parameter from a `Field(...)`, which may replace the default or be part of the hint."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pydantic.fields import FieldInfo
 __all__ = ["Factory", "default_of"]
 
 Factory: TypeAlias = "Callable[[dict[str, Any]], object]"
-"""Makes a default from the arguments before it; their names end in their positions."""
+"""Makes a default from the earlier arguments; their field names end in their positions."""
 
 
 def default_of(default: object, hint: object, names: Sequence[str]) -> tuple[object, Factory | None]:
-    """Give the default of a parameter, as far as it can be shown, and what makes it where it is made for each call.
+    """Return the default of a parameter, as far as it can be shown, and the factory that makes it for each call.
 
     Args:
-        default: `inspect.Parameter.empty`, what the function has, or a `Field(...)`, which is part of the hint as well.
-        hint: a `Field(...)` in it counts where the function has no default of its own.
-        names: of all parameters, for a factory that reads the arguments before it.
+        default: `inspect.Parameter.empty`, the default of the function, or a `Field(...)` that is also in the hint.
+        hint: A `Field(...)` in it counts if the function itself has no default.
+        names: The names of all parameters, for a factory that reads earlier arguments.
     """
     if default is not inspect.Parameter.empty and not isinstance(default, FieldInfo):
         return default, None

@@ -1,9 +1,9 @@
-"""What results become is taken back as arguments: pydantic's own checks, and a little beside them.
+"""Accept the JSON forms of results as arguments: an extension of pydantic's checks.
 
-A result that is a duration comes as seconds, so a parameter that is a duration takes seconds; a date passes for the
-datetime at its midnight and back. A whole number stays one where a `float` is wanted, as it does in any call in Python:
-500 and 500.0 are not the same once they are text. Keys of a dict come as text, so a key may be what its text says, and
-a member of an Enum is found by what its value becomes.
+A duration becomes seconds in a result, so a duration parameter accepts seconds; a date is accepted as the datetime at
+its midnight, and the other way round. An `int` stays an `int` for a `float` parameter, as in any Python call, because
+500 and 500.0 differ as text. Keys of a dict arrive as text, so a key is also read as JSON, and a member of an Enum is
+also found by the JSON form of its value.
 """
 
 from __future__ import annotations
@@ -24,17 +24,16 @@ __all__ = ["rewrite_times", "take_back_results"]
 Check: TypeAlias = "Callable[[object], object]"
 
 _CONTENT = frozenset({"metadata", "default", "config", "serialization", "cls", "expected"})
-"""Parts of a schema that hold no schema."""
+"""Parts of a core schema that are not schemas themselves."""
 _KEYS = frozenset({"float", "literal", "enum"})
-"""Types that pydantic does not read from the text that a key is."""
+"""Types that pydantic does not read from the text of a key."""
 
 
 def take_back_results(model: type[BaseModel]) -> None:
-    """Let the validator of `model` take what results become, also in lists, dicts and dataclasses.
+    """Let the validator of `model` accept the JSON forms of results, also in lists, dicts and dataclasses.
 
-    Whole numbers stay what they are, keys may be no text, and members of an Enum may have any value.
-
-    Pydantic models that are nested in it follow their own rules.
+    Whole numbers stay whole, keys may have other types than text, and members of an Enum may have any value. Nested
+    pydantic models keep their own rules.
     """
     schema = cast("Any", model.__pydantic_core_schema__)
     outer = schema["schema"] if schema["type"] == "definitions" else schema
@@ -43,13 +42,13 @@ def take_back_results(model: type[BaseModel]) -> None:
     extended = {**outer, "schema": _extended(outer["schema"])}
     if outer is not schema:
         extended = {**schema, "schema": extended, "definitions": _extended(schema["definitions"])}
-    model.__pydantic_complete__ = False  # else the validator that is there already is taken for this schema
+    model.__pydantic_complete__ = False  # or pydantic would reuse the existing validator
     model.__pydantic_validator__ = SchemaValidator(cast("Any", extended))
     model.__pydantic_complete__ = True
 
 
 def _extended(node: Any) -> Any:
-    if isinstance(node, list | tuple):  # a tuple is a choice with its label
+    if isinstance(node, list | tuple):  # a tuple is a union choice with its label
         return type(cast("Any", node))([_extended(part) for part in cast("Sequence[Any]", node)])
     if not isinstance(node, dict):
         return node
@@ -93,19 +92,19 @@ def _read_key(key: str, check: Check) -> object:
     try:
         return check(key)
     except ValidationError as error:
-        refused = error
+        rejection = error
     try:
         value: object = json.loads(key)
     except (ValueError, RecursionError):
-        raise refused from None
+        raise rejection from None
     try:
         return check(value)
     except ValidationError:
-        raise refused from None
+        raise rejection from None
 
 
 def rewrite_times(arguments: str, errors: Iterable[ErrorDetails]) -> str | None:
-    """Write anew what was refused as a time but says one in another form; `None` where there is nothing like that."""
+    """Rewrite rejected values that express a time in another form; return `None` if there are none."""
     given = json.loads(arguments)
     changed = False
     for error in errors:
@@ -119,15 +118,15 @@ def rewrite_times(arguments: str, errors: Iterable[ErrorDetails]) -> str | None:
 
 
 def _find(given: Any, steps: Sequence[str | int]) -> tuple[Any, str | int] | None:
-    """What holds the value at a place, and under which key. What a place names beyond that are choices of types."""
-    found: tuple[Any, str | int] | None = None
+    """Return the container and the key of the value at a place; the rest of a place names choices of a union."""
+    place: tuple[Any, str | int] | None = None
     value = given
     for step in steps:
         try:
-            found, value = (value, step), value[step]
+            place, value = (value, step), value[step]
         except (KeyError, IndexError, TypeError):
             break
-    return found
+    return place
 
 
 def _as_duration(value: object) -> str | None:
@@ -135,14 +134,14 @@ def _as_duration(value: object) -> str | None:
         return None
     try:
         length = abs(timedelta(seconds=value))
-    except (OverflowError, ValueError):  # more than there is, or NaN
+    except (OverflowError, ValueError):  # out of range, or NaN
         return None
     return f"{'-' if value < 0 else ''}P{length.days}DT{length.seconds}.{length.microseconds:06}S"
 
 
 def _as_day(value: object) -> str | None:
     moment = _parsed(datetime, value) if isinstance(value, str) and len(value) > len("2026-01-31") else None
-    # The day as it is written, never as it is in another zone.
+    # Use the day as written, never the day in another time zone.
     return moment.date().isoformat() if moment is not None and moment.time() == time() else None
 
 

@@ -1,4 +1,4 @@
-"""Finds the part of a JSON schema that is about one argument, or about a field inside it."""
+"""Find the part of a JSON schema for one argument, or for a field inside it."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from ..types import JSONObject
 
 __all__ = ["describe", "names_at", "values_at"]
 
-NODES = 200
-"""Parts of a schema that are looked at for one step."""
+MAX_NODES = 200
+"""Parts of a schema that are examined for one step."""
 
 
 def names_at(schema: JSONObject, place: Sequence[str | int]) -> list[str]:
-    """Give the keys that the object at `place` may have, by the JSON schema of the arguments."""
+    """Return the keys that the object at `place` may have."""
     properties = [cast("dict[str, Any]", node.get("properties", {})) for node in _nodes_at(schema, place)]
     return list(dict.fromkeys(name for names in properties for name in names))
 
 
 def values_at(schema: JSONObject, place: Sequence[str | int]) -> list[str]:
-    """Give the texts that the argument at `place` may be, where the JSON schema lists them."""
+    """Return the texts that the argument at `place` may be, if the schema lists them."""
     nodes = _nodes_at(schema, place)
     values = [value for node in nodes for value in cast("list[object]", node.get("enum", [node.get("const")]))]
     return [value for value in values if isinstance(value, str)]
 
 
 def describe(schema: JSONObject, place: Sequence[str], text: str) -> None:
-    """Add a description to the field at `place` of a JSON schema, unless it has one."""
+    """Add a description to the field at `place`, unless it has one."""
     *outer, name = place
     for node in _nodes_at(schema, outer, through_items=True):
         field: object = cast("dict[str, Any]", node.get("properties", {})).get(name)
@@ -39,33 +39,35 @@ def _nodes_at(schema: JSONObject, place: Sequence[str | int], through_items: boo
     nodes = _resolved(schema, [cast("dict[str, Any]", schema)], through_items)
     for step in place:
         inner = [part for node in nodes for part in _step(node, step)]
-        nodes = _resolved(schema, inner, through_items) if inner else nodes  # pydantic names the parts of a union too
+        nodes = (
+            _resolved(schema, inner, through_items) if inner else nodes
+        )  # pydantic also names the parts of a union here
     return nodes
 
 
 def _step(node: Mapping[str, Any], step: str | int) -> list[dict[str, Any]]:
     if isinstance(step, int):
         first: list[Any] = node.get("prefixItems", [])
-        found = first[step] if step < len(first) else node.get("items")
+        part = first[step] if step < len(first) else node.get("items")
     else:
-        found = node.get("properties", {}).get(step, node.get("additionalProperties"))
-    return [cast("dict[str, Any]", found)] if isinstance(found, dict) else []
+        part = node.get("properties", {}).get(step, node.get("additionalProperties"))
+    return [cast("dict[str, Any]", part)] if isinstance(part, dict) else []
 
 
 def _resolved(schema: JSONObject, nodes: list[dict[str, Any]], through_items: bool) -> list[dict[str, Any]]:
     """Follow references and unions."""
-    found: dict[int, dict[str, Any]] = {}
+    resolved: dict[int, dict[str, Any]] = {}
     waiting = list(nodes)
-    while waiting and len(found) < NODES:
+    while waiting and len(resolved) < MAX_NODES:
         node = waiting.pop(0)
-        if id(node) in found:
+        if id(node) in resolved:
             continue
-        found[id(node)] = node
+        resolved[id(node)] = node
         if isinstance(name := node.get("$ref"), str):
             definitions = cast("dict[str, Any]", schema.get("$defs", {}))
-            waiting += [one for one in [definitions.get(name.rpartition("/")[2])] if one is not None]
-        waiting += [one for kind in ("anyOf", "oneOf", "allOf") for one in node.get(kind, [])]
+            waiting += [part for part in [definitions.get(name.rpartition("/")[2])] if part is not None]
+        waiting += [part for kind in ("anyOf", "oneOf", "allOf") for part in node.get(kind, [])]
         if through_items:
             items = [node.get("items"), node.get("additionalProperties"), *node.get("prefixItems", [])]
-            waiting += [one for one in items if isinstance(one, dict)]
-    return list(found.values())
+            waiting += [item for item in items if isinstance(item, dict)]
+    return list(resolved.values())

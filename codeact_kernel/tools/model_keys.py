@@ -12,12 +12,12 @@ __all__ = ["key_of", "keys_of"]
 
 
 def key_of(name: str, info: FieldInfo) -> str:
-    """Give the key of the field that a model is told."""
+    """Return the key of the field that is shown to the model."""
     return keys_of(name, info, {})[0]
 
 
 def keys_of(name: str, info: FieldInfo, config: Mapping[str, Any]) -> list[str]:
-    """Give all the keys that pydantic reads for the field, by the configuration of its model."""
+    """Return all keys that pydantic reads for the field, according to the configuration of its model."""
     alias: object = info.alias if info.validation_alias is None else info.validation_alias
     choices: Sequence[object] = alias.choices if isinstance(alias, AliasChoices) else [alias]
     firsts = [choice.path[0] if isinstance(choice, AliasPath) else choice for choice in choices]

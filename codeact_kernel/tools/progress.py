@@ -1,4 +1,4 @@
-"""`progress(...)`: a tool that takes long says how far it is, and the cell shows it in the row of the call."""
+"""`progress(...)`: show in the cell how far a slow tool is."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ __all__ = ["Report", "progress", "reporting"]
 
 Report: TypeAlias = Callable[[float, float | None, str], None]
 
-_BETWEEN = 0.1
-"""Seconds between two reports of one call."""
+_INTERVAL = 0.1
+"""Minimum seconds between two reports of one call."""
 
 _current: ContextVar[Report | None] = ContextVar("codeact_progress", default=None)
 
 
 def progress(done: float, total: float | None = None, text: str = "") -> None:
-    """Inside a tool: show that `done` of `total` is done. Elsewhere it does nothing, so the function stays usable.
+    """Show in the cell that `done` of `total` is finished. Outside of a tool call, do nothing.
 
     Args:
-        done: how much is done, in any unit.
-        total: how much there is to do; without it the cell shows a number and no bar.
-        text: a few words, for example what is being done now.
+        done: The amount that is finished, in any unit.
+        total: The whole amount; without it, the cell shows a number instead of a bar.
+        text: A few words, for example about the current step.
     """
     report = _current.get()
     if report is not None:
@@ -34,31 +34,31 @@ def progress(done: float, total: float | None = None, text: str = "") -> None:
 
 @contextmanager
 def reporting(report: Report | None) -> Generator[None]:
-    """Inside, `progress` goes to `report`, if not too often; what is no number is left out."""
+    """Send calls of `progress` in the `with` block to `report`, but not too often and only if `done` is a number."""
     if report is None:
         yield
         return
-    last, over = -math.inf, False
+    last, is_over = -math.inf, False
 
-    def seldom(done: float, total: float | None, text: str) -> None:
+    def throttled(done: float, total: float | None, text: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if not over and (now - last >= _BETWEEN or done == total):
+        if not is_over and (now - last >= _INTERVAL or done == total):
             last = now
             if (amount := _number(done)) is not None:
                 report(amount, _number(total), str(text)[:200])
 
-    token = _current.set(seldom)
+    token = _current.set(throttled)
     try:
         yield
     finally:
-        over = True  # threads and tasks that the tool has left behind carry the context on
+        is_over = True  # threads and tasks that the tool left behind keep the context
         _current.reset(token)
 
 
 def _number(value: object) -> float | None:
     try:
-        number = float(value)  # type: ignore[arg-type]  # numpy's numbers are numbers, too
+        number = float(value)  # type: ignore[arg-type]  # also accepts numpy's numbers
     except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None

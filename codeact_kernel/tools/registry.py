@@ -1,4 +1,4 @@
-"""Name -> tool: what is offered, and the one way in which a call reaches a function of the person."""
+"""The tools on offer by name, and the only way in which a call reaches a function of the user."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..types import JSONValue, StoredResult
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
 from .redaction import clipped, is_tools_own, redact_error
-from .shapes import ANY, TypeShape, merge, seen
+from .shapes import ANY, TypeShape, merge, shape_of_value
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
 from .to_json import to_json
@@ -26,16 +26,16 @@ __all__ = ["MARK", "Registry", "default_registry", "marked"]
 
 MARK = "codeact_tool"
 DEFAULT_LIMITS = Limits()
-NAMES_LISTED = 20
-LOOKS = 10
-"""Results of a tool that are looked at to see whether the text in them is JSON."""
+MAX_NAMES_LISTED = 20
+MAX_RESULTS_EXAMINED = 10
+"""Results of one tool that are searched for text that holds JSON."""
 
 
 def marked(function: Callable[..., object]) -> Tool:
-    """The tool that `@tool` attached to `function`.
+    """Return the tool that `@tool` attached to `function`.
 
     Raises:
-        ToolDefinitionError: it is not marked.
+        ToolDefinitionError: The function is not marked.
     """
     tool = getattr(function, MARK, None)
     if not isinstance(tool, Tool):
@@ -46,11 +46,11 @@ def marked(function: Callable[..., object]) -> Tool:
 class Registry:
     """The tools on offer, in the order in which they were first defined.
 
-    Cells define tools on the main thread while a turn may read on another: each change is one dict operation,
-    and each reader takes a copy first.
+    Cells define tools on the main thread while a turn may read on another thread, so each change is one dict
+    operation, and each reader copies the dict first.
 
     Attributes:
-        last_error: what a tool raised last, with its traceback: for the person, never for the program.
+        last_error: The last exception of a tool, with its traceback: for the user, never for the program.
     """
 
     def __init__(self) -> None:
@@ -60,10 +60,10 @@ class Registry:
         self.last_error: BaseException | None = None
 
     def add(self, function: Callable[..., object]) -> None:
-        """Offer a function marked by `@tool`; one of the same name is replaced and keeps its place.
+        """Offer a function marked by `@tool`. It takes the place of a tool with the same name.
 
         Raises:
-            ToolDefinitionError: it is not marked.
+            ToolDefinitionError: The function is not marked.
         """
         tool = marked(function)
         before = self._tools.get(tool.spec.name)
@@ -72,13 +72,13 @@ class Registry:
         self._tools[tool.spec.name] = tool
 
     def remove(self, name: str) -> None:
-        """Offer it no longer.
+        """Stop offering the tool `name`.
 
         Raises:
-            UserError: there is no such tool.
+            UserError: There is no such tool.
         """
         if self._tools.pop(name, None) is None:
-            raise UserError(f"There is no tool {name!r} to remove. {self._listed()}")
+            raise UserError(f"There is no tool {name!r} to remove. {self._list_names()}")
         self._forget(name)
 
     def clear(self) -> None:
@@ -101,37 +101,39 @@ class Registry:
         return None if tool is None else self._spec(tool)
 
     def specs(self) -> dict[str, ToolSpec]:
-        """All tools by name, with stubs that show what their results looked like so far."""
+        """Return all tools by name, with stubs that include the shapes of results seen so far."""
         return {name: self._spec(tool) for name, tool in list(self._tools.items())}
 
     def validate(self, name: str, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS) -> BoundCall:
-        """Check a call before anybody is asked about it.
+        """Check a call before the user is asked about it.
 
         Raises:
-            ToolCallError: unknown tool, or arguments that it does not take.
+            ToolCallError: The tool is unknown, or does not accept the arguments.
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise ToolCallError(clipped(f"There is no tool {name[:64]!r}. {self._listed()}", limits.error_characters))
+            raise ToolCallError(
+                clipped(f"There is no tool {name[:64]!r}. {self._list_names()}", limits.error_characters)
+            )
         _check_unchanged(tool)
         bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, arguments, limits))
-        _arguments(bound, limits)
+        _bind(bound, limits)
         return bound
 
     def edited(
         self, bound: BoundCall, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS
     ) -> BoundCall:
-        """The same call of the same tool with other arguments.
+        """Return the same call of the same tool with other arguments.
 
         Raises:
-            ToolCallError: arguments that it does not take.
+            ToolCallError: The tool does not accept them.
         """
         changed = replace(bound, arguments=_canonical(bound.tool.spec.name, arguments, limits))
-        _arguments(changed, limits)
+        _bind(changed, limits)
         return changed
 
     def holds(self, bound: BoundCall) -> bool:
-        """Whether the tool that the call was bound to is still the one on offer."""
+        """Whether the tool that the call was bound to is still on offer in the same version."""
         tool = self._tools.get(bound.tool.spec.name)
         return tool is not None and tool.spec.version == bound.tool.spec.version
 
@@ -144,18 +146,18 @@ class Registry:
         report: Report | None = None,
         convert: Convert | None = None,
     ) -> JSONValue | StoredResult:
-        """Run the tool and give its result as JSON.
+        """Run the tool and return its result as JSON.
 
-        A synchronous function runs by `on_main`, or in a thread where it is `thread_safe`, and so does the copying of
-        its result: what the tool does with it later changes nothing. KeyboardInterrupt and cancellation pass through;
-        everything else is told.
+        `on_main` runs a synchronous function, or a new thread does if the tool is `thread_safe`. Its result is copied
+        there too, so that later changes by the tool have no effect. KeyboardInterrupt and cancellation pass through;
+        every other exception becomes a ToolCallError.
 
         Args:
-            report: takes what the tool tells of its progress.
-            convert: makes JSON of what the tool returned; it may keep a large result. By default `to_json`.
+            report: Receives the progress that the tool reports.
+            convert: Turns the tool's result into JSON, and may store a large result. By default `to_json`.
 
         Raises:
-            ToolCallError: the tool raised, or returned what cannot be sent.
+            ToolCallError: The tool raised an exception, or its result cannot be sent.
         """
         try:
             answer = await self._run(bound, on_main, limits, report, convert or _to_json)
@@ -170,19 +172,19 @@ class Registry:
     ) -> JSONValue | StoredResult:
         tool = bound.tool
         _check_unchanged(tool)
-        arguments = _arguments(bound, limits)  # made anew: nothing that happened since the approval can reach them
+        arguments = _bind(bound, limits)  # bound again: nothing that happened since the approval can change them
 
         def run() -> object:
-            with _told(bound, limits), reporting(report):
+            with _as_tool_error(bound, limits), reporting(report):
                 value = tool.function(**arguments)
-            return value if inspect.isawaitable(value) else _answer(bound, value, limits, convert)
+            return value if inspect.isawaitable(value) else _convert_result(bound, value, limits, convert)
 
         where = in_thread if tool.spec.thread_safe else on_main
         result = run() if tool.spec.is_async else await where(run)
         if inspect.isawaitable(result):
-            with _told(bound, limits, on_loop=True), reporting(report):
+            with _as_tool_error(bound, limits, on_loop=True), reporting(report):
                 result = await await_tool(result)
-            result = _answer(bound, result, limits, convert)
+            result = _convert_result(bound, result, limits, convert)
         return cast("JSONValue | StoredResult", result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
@@ -191,8 +193,8 @@ class Registry:
         if self._tools.get(name) is not tool:
             return
         looks = self._looks[name] = self._looks.get(name, 0) + 1
-        if returns.vague or (returns.may_be_json and looks <= LOOKS):
-            self._seen[name] = merge(self._seen.get(name, ANY), seen(answer))
+        if returns.is_vague or (returns.may_hold_json and looks <= MAX_RESULTS_EXAMINED):
+            self._seen[name] = merge(self._seen.get(name, ANY), shape_of_value(answer))
 
     def _forget(self, name: str) -> None:
         self._seen.pop(name, None)
@@ -202,18 +204,18 @@ class Registry:
         shape = self._seen.get(tool.spec.name)
         return tool.spec if shape is None else replace(tool.spec, stub=tool.contract.stub(shape))
 
-    def _listed(self) -> str:
+    def _list_names(self) -> str:
         names = list(self._tools)
         if not names:
             return "No tool is defined."
-        return f"The tools are: {', '.join(names[:NAMES_LISTED])}{', ...' if len(names) > NAMES_LISTED else ''}."
+        return (
+            f"The tools are: {', '.join(names[:MAX_NAMES_LISTED])}{', ...' if len(names) > MAX_NAMES_LISTED else ''}."
+        )
 
 
 def _check_unchanged(tool: Tool) -> None:
-    if not tool.unchanged:
-        raise ToolCallError(
-            f"{tool.spec.name} was changed since it was offered: its cell has to be run again.", is_final=True
-        )
+    if not tool.is_unchanged:
+        raise ToolCallError(f"{tool.spec.name} was changed after it was offered: run its cell again.", is_final=True)
 
 
 def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) -> str:
@@ -231,8 +233,8 @@ def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) ->
     return text
 
 
-def _arguments(bound: BoundCall, limits: Limits) -> dict[str, object]:
-    with _told(bound, limits, is_checking=True):  # validators are the person's code and may raise anything
+def _bind(bound: BoundCall, limits: Limits) -> dict[str, object]:
+    with _as_tool_error(bound, limits, is_checking=True):  # validators are the user's code and may raise anything
         try:
             return bound.tool.contract.bind(bound.arguments)
         except ProgramError as error:
@@ -243,9 +245,9 @@ def _to_json(value: object, limits: Limits) -> JSONValue:
     return to_json(value, limits=limits)
 
 
-def _answer(bound: BoundCall, value: object, limits: Limits, convert: Convert) -> JSONValue | StoredResult:
+def _convert_result(bound: BoundCall, value: object, limits: Limits, convert: Convert) -> JSONValue | StoredResult:
     name = bound.tool.spec.name
-    with _told(bound, limits):  # so may the attributes of what it returned
+    with _as_tool_error(bound, limits):  # the attributes of the result are the user's code as well
         try:
             return convert(value, limits)
         except ProgramError as error:
@@ -253,14 +255,16 @@ def _answer(bound: BoundCall, value: object, limits: Limits, convert: Convert) -
 
 
 @contextmanager
-def _told(bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checking: bool = False) -> Generator[None]:
-    """Turn whatever the user's code raises into what the program may know of it.
+def _as_tool_error(
+    bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checking: bool = False
+) -> Generator[None]:
+    """Turn any exception of the user's code into an error that the program may see.
 
     Args:
-        is_checking: the code checks the arguments, so that these are the reason.
+        is_checking: The code checks the arguments, so an error is about them.
 
     Raises:
-        ToolCallError: it raised.
+        ToolCallError: The code raised an exception.
     """
     name = bound.tool.spec.name
 
@@ -276,7 +280,7 @@ def _told(bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checkin
     except ToolCallError:
         raise
     except KeyboardInterrupt as error:
-        # The main thread knows whether a person did it; elsewhere it would end the loop.
+        # On the main thread it may come from the user; on another thread it would end the event loop.
         if not on_loop and threading.current_thread() is threading.main_thread():
             raise
         raise failed(error) from error
@@ -289,9 +293,9 @@ def _told(bound: BoundCall, limits: Limits, *, on_loop: bool = False, is_checkin
         raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.", is_final=True) from error
     except BlockedWait as error:
         raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters), is_final=True) from error
-    except BaseException as error:  # a tool is any code: what it raises must end the call, not the turn or the kernel
+    except BaseException as error:  # an exception of a tool must end the call, not the turn or the kernel
         raise failed(error) from error
 
 
 default_registry = Registry()
-"""What `@tool` adds to: in a notebook, running the cell that defines a tool is offering it."""
+"""The registry of `@tool`: in a notebook, running the cell that defines a tool offers it."""

@@ -1,4 +1,4 @@
-"""A function's hints and docstring -> what may be passed, checked on the host, and what a model is told about it."""
+"""Read a function's hints and docstring: the arguments it accepts, checked on the host, and its text for the model."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
 from .redaction import clean_beginning
-from .shapes import ANY, TypeShape, add_json, declared, settled
+from .shapes import ANY, TypeShape, add_json, mask_data_keys, shape_of_hint
 from .unknown_keys import find_unknown_keys, suggest
 
-__all__ = ["Parameter", "ToolSignature", "contract_of"]
+__all__ = ["Parameter", "ToolSignature", "read_signature"]
 
-LONGEST_NAME = 64
-"""Of a tool, and of each parameter."""
-DOCSTRING_CHARACTERS = 2_000
-EXPECTED_CHARACTERS = 200
-LONGEST_DEFAULT = 40
+MAX_NAME_CHARACTERS = 64
+"""Of the name of a tool, and of the name of a parameter."""
+MAX_DOCSTRING_CHARACTERS = 2_000
+MAX_EXPECTED_CHARACTERS = 200
+MAX_DEFAULT_CHARACTERS = 40
 DEFAULT_DEPTH = 4
-COMPLAINTS = 3
+MAX_COMPLAINTS = 3
 SUBJECT = re.compile(r"(Input|[A-Z][a-z]+)( input)? (?=should )")
-"""What pydantic calls the argument at the beginning of a complaint."""
+"""The subject with which pydantic begins an error message."""
 
 SHOWN = reprlib.Repr()
 SHOWN.maxstring = SHOWN.maxother = SHOWN.maxlong = 60
@@ -47,13 +47,13 @@ SHOWN.maxlevel = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Parameter:
-    """One argument of a tool.
+    """One parameter of a tool.
 
     Attributes:
-        hint: resolved, with what a `Field(...)` in place of the default says.
-        default: `inspect.Parameter.empty` where there is none; `...` where `factory` makes it.
-        factory: makes the default from the arguments before it, by their positions.
-        is_from_field: whether the default is that of a `Field(...)`, which the function itself does not know.
+        hint: The resolved type hint, including a `Field(...)` in place of the default.
+        default: `inspect.Parameter.empty` if there is none; `...` if `factory` makes it.
+        factory: Makes the default from the earlier arguments, by their positions.
+        is_from_field: The default comes from a `Field(...)`, so the function itself does not know it.
     """
 
     name: str
@@ -65,42 +65,42 @@ class Parameter:
     is_from_field: bool = False
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         return self.default is inspect.Parameter.empty
 
     @property
-    def typed(self) -> bool:
+    def is_typed(self) -> bool:
         return self.hint is not inspect.Parameter.empty
 
     @property
     def shape(self) -> TypeShape:
-        return declared(self.hint, argument=True)
+        return shape_of_hint(self.hint, argument=True)
 
     @property
-    def told(self) -> str:
-        """With all that is known of its type."""
-        return self._as(str(self.shape))
+    def full_text(self) -> str:
+        """The name with the full shape of the type, for the prompt."""
+        return self._with_type(str(self.shape))
 
     def __str__(self) -> str:
-        return self._as(self.shape.annotation)
+        return self._with_type(self.shape.annotation)
 
-    def _as(self, type_: str) -> str:
+    def _with_type(self, type_: str) -> str:
         text = f"{self.name}: {type_}" if type_ else self.name
-        if self.required:
+        if self.is_required:
             return text
         return f"{text} = {_literal(self.default)}" if type_ else f"{text}={_literal(self.default)}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ToolSignature:
-    """What a program may pass to a tool, and what it gets.
+    """The arguments that a tool accepts, and its result.
 
     Attributes:
-        schema: the JSON schema of the arguments.
-        returns: the shape of the result, as far as the return annotation tells it.
-        model: the pydantic model behind `bind`; its field names are the positions in `parameters`.
-        notes: a line each on parameters, and on fields inside them and inside the result.
-        left_out: characters of the docstring that the model is not told.
+        schema: The JSON schema of the arguments.
+        returns: The shape of the result, as far as the return annotation describes it.
+        model: The pydantic model behind `bind`; its fields are named by the positions in `parameters`.
+        notes: Lines about parameters, and about fields inside them and inside the result.
+        left_out: The number of characters of the docstring that the model does not see.
     """
 
     name: str
@@ -112,60 +112,64 @@ class ToolSignature:
     notes: tuple[str, ...] = ()
     left_out: int = 0
 
-    def bind(self, arguments: str, *, again: bool = True) -> dict[str, object]:
-        """The keyword arguments for the function, made from the JSON text of an object.
+    def bind(self, arguments: str, *, may_rewrite: bool = True) -> dict[str, object]:
+        """Make the keyword arguments for the function from the JSON text of an object.
 
-        Nothing is converted but what JSON has no type for: dates, durations, Decimal, Enum, tuples and sets. A whole
-        number stays one for a `float`.
+        Only types that JSON lacks are converted: dates, durations, Decimal, Enum, tuples and sets. An `int` for a
+        `float` parameter stays an `int`.
 
         Raises:
-            ProgramError: an argument is missing, unknown or of another type; the sentence says which and why.
+            ProgramError: An argument is missing, unknown or of another type; the message says which and why.
         """
         try:
             return self._validate(arguments)
         except ValidationError as error:
             errors = error.errors(include_url=False)
-        if again and (text := rewrite_times(arguments, errors)) is not None:
-            return self.bind(text, again=False)
-        # A default is shown, so it may be written, also where it is not of its own type.
+        if may_rewrite and (text := rewrite_times(arguments, errors)) is not None:
+            return self.bind(text, may_rewrite=False)
+        # The stub shows the default, so a program may pass it, even if it does not match the type hint.
         given = cast("dict[str, JSONValue]", json.loads(arguments))
-        refused = given.keys() & {one["loc"][0] for one in errors if one["loc"]}
-        same = {p.name: p.default for p in self.parameters if p.name in refused and _is_same(given[p.name], p.default)}
+        rejected = given.keys() & {error["loc"][0] for error in errors if error["loc"]}
+        same = {p.name: p.default for p in self.parameters if p.name in rejected and _is_same(given[p.name], p.default)}
         if same:
             return self.bind(json.dumps({name: given[name] for name in given if name not in same})) | same
-        raise self._refusal(cast("Sequence[Mapping[str, Any]]", errors))
+        raise self._rejection(cast("Sequence[Mapping[str, Any]]", errors))
 
     def _validate(self, arguments: str) -> dict[str, object]:
         checked = self.model.model_validate_json(arguments, strict=True)
         given = checked.model_fields_set
         values = {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
-        if "$defs" in self.schema:  # there may be models, which ignore keys that they do not know
+        if "$defs" in self.schema:  # only then can there be models, which ignore unknown keys
             parts = cast("dict[str, JSONValue]", json.loads(arguments))
-            found = (one for name in parts for one in find_unknown_keys(parts[name], values[name], (name,)))
-            if unknown := list(islice(found, COMPLAINTS)):
+            keys = (key for name in parts for key in find_unknown_keys(parts[name], values[name], (name,)))
+            if unknown := list(islice(keys, MAX_COMPLAINTS)):
                 errors = [{"loc": place, "type": "extra_forbidden", "names": names} for place, names in unknown]
-                raise self._refusal(errors)
+                raise self._rejection(errors)
         return {p.name: values[p.name] for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field}
 
-    def _refusal(self, errors: Sequence[Mapping[str, Any]]) -> ProgramError:
-        # A factory that reads the arguments before it fails wherever one of those does.
-        causes = [one for one in errors if one["type"] != "default_factory_not_called"] or errors
-        told = "; ".join(_complaint(one, self.schema) for one in causes[:COMPLAINTS])
-        return ProgramError(f"{self.name}: {told}. Its signature: {self}")
+    def _rejection(self, errors: Sequence[Mapping[str, Any]]) -> ProgramError:
+        # A factory that reads earlier arguments fails whenever one of those fails.
+        causes = [error for error in errors if error["type"] != "default_factory_not_called"] or errors
+        complaints = "; ".join(_complaint(error, self.schema) for error in causes[:MAX_COMPLAINTS])
+        return ProgramError(f"{self.name}: {complaints}. Its signature: {self}")
 
     def __str__(self) -> str:
         return self._signature(map(str, self.parameters), self.returns.annotation)
 
     def stub(self, seen: TypeShape = ANY) -> str:
-        """For the prompt: `name(key: int) -> {what: str}  # The description.`, and indented below it what else there is
-        to say. `seen` is the shape of the results so far.
+        """Write the tool for the prompt: `name(key: int) -> {what: str}  # The description.`, with notes below it.
+
+        Args:
+            seen: The shape of the results so far.
         """
-        returns = settled(seen) if self.returns.vague else add_json(self.returns, settled(seen))
-        line = self._signature((one.told for one in self.parameters), str(returns) or self.returns.annotation)
+        returns = mask_data_keys(seen) if self.returns.is_vague else add_json(self.returns, mask_data_keys(seen))
+        line = self._signature(
+            (parameter.full_text for parameter in self.parameters), str(returns) or self.returns.annotation
+        )
         text = make_printable(self.description)
-        about, *more = [part.rstrip() for part in text.splitlines() if part.strip()] or [""]
-        more += self.notes
-        return "\n".join([f"{line}  # {about}" if about else line, *(f"    {part}" for part in more)])
+        summary, *lines = [part.rstrip() for part in text.splitlines() if part.strip()] or [""]
+        lines += self.notes
+        return "\n".join([f"{line}  # {summary}" if summary else line, *(f"    {text}" for text in lines)])
 
     def _signature(self, parameters: Iterable[str], returns: str) -> str:
         parts = list(parameters)
@@ -175,16 +179,16 @@ class ToolSignature:
         return f"{self.name}({', '.join(parts)})" + (f" -> {returns}" if returns else "")
 
 
-def contract_of(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
-    """Read the hints of `function`.
+def read_signature(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
+    """Read the signature and the hints of `function`.
 
     Raises:
-        ToolDefinitionError: it takes arguments that a program cannot pass by name as JSON.
+        ToolDefinitionError: It has parameters that a program cannot pass by name as JSON.
     """
     signature = _signature(function, name)
     scope: Mapping[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
     names = tuple(signature.parameters)
-    parameters = tuple(_parameter(name, one, scope, names) for one in signature.parameters.values())
+    parameters = tuple(_parameter(name, parameter, scope, names) for parameter in signature.parameters.values())
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
@@ -200,25 +204,25 @@ def contract_of(function: Callable[..., object], *, name: str, description: str)
         describe(schema, place.split("."), text)
     try:
         hint = _resolved(signature.return_annotation, scope)
-        returns = declared(hint)
+        returns = shape_of_hint(hint)
         notes.read(hint, RESULT, argument=False)
-    except Exception:  # a hint that cannot be resolved tells nothing, and only the shape in the stub needs it
+    except Exception:  # only the shape in the stub needs the hint, so a hint that cannot be resolved is ignored
         returns = ANY
     schema.pop("title", None)
     return ToolSignature(
         name=name,
-        description=shorten(description, DOCSTRING_CHARACTERS),
+        description=shorten(description, MAX_DOCSTRING_CHARACTERS),
         parameters=parameters,
         returns=returns,
         model=model,
         schema=schema,
         notes=tuple(notes.lines()),
-        left_out=max(0, len(description) - DOCSTRING_CHARACTERS),
+        left_out=max(0, len(description) - MAX_DOCSTRING_CHARACTERS),
     )
 
 
 class _Schema(GenerateJsonSchema):
-    # A default that is no JSON stays with the function; nobody needs to hear of it.
+    # A default that is not JSON stays with the function, so a warning would help nobody.
     ignored_warning_kinds = {"skipped-choice", "non-serializable-default"}  # noqa: RUF012
 
     def field_title_should_be_set(self, schema: Any) -> bool:
@@ -230,7 +234,8 @@ def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         raise ToolDefinitionError(
-            f"The parameters of {name} cannot be read: write a function with `def` that calls it, and mark that."
+            f"The parameters of {name} cannot be read: write a function with `def` that calls it, "
+            "and put @tool on that function."
         ) from None
     except NameError as error:  # hints that are evaluated only now, from Python 3.14 on
         raise ToolDefinitionError(f"{name}: {error} in its type hints: define or import it before the tool.") from None
@@ -240,13 +245,13 @@ def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
 def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object], names: Sequence[str]) -> Parameter:
     if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
         raise ToolDefinitionError(
-            f"{tool}({parameter}): a program passes every argument by its name: "
-            "write each out as an ordinary parameter (no *args, no **kwargs, no '/')."
+            f"{tool}({parameter}): a program passes every argument by name: "
+            "write ordinary parameters (no *args, no **kwargs, no '/')."
         )
-    if (length := len(parameter.name)) > LONGEST_NAME:
+    if (length := len(parameter.name)) > MAX_NAME_CHARACTERS:
         raise ToolDefinitionError(
-            f"{tool}: the name of parameter {parameter.name[:LONGEST_NAME]!r}... has {length:,} characters: "
-            f"use at most {LONGEST_NAME}."
+            f"{tool}: the name of parameter {parameter.name[:MAX_NAME_CHARACTERS]!r}... has {length:,} characters: "
+            f"use at most {MAX_NAME_CHARACTERS}."
         )
     try:
         hint = _resolved(parameter.annotation, scope)
@@ -263,7 +268,7 @@ def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, obje
         hint=hint,
         default=default,
         keyword_only=parameter.kind is parameter.KEYWORD_ONLY,
-        description=_described(hint),
+        description=_description_of(hint),
         factory=factory,
         is_from_field=default is not parameter.default,
     )
@@ -275,37 +280,39 @@ def _resolved(annotation: object, scope: Mapping[str, object]) -> object:
 
     def carrier() -> None: ...
 
-    # One at a time, so that one bad hint does not hide the others.
+    # Resolve hints one by one, so that a bad hint does not hide the others.
     carrier.__annotations__ = {"it": annotation}
     return typing.get_type_hints(carrier, globalns=dict(scope), include_extras=True)["it"]
 
 
-def _described(hint: object) -> str:
+def _description_of(hint: object) -> str:
     if typing.get_origin(hint) is not Annotated:
         return ""
     notes = typing.get_args(hint)[1:]
-    texts = (one.description if isinstance(one, FieldInfo) else getattr(one, "documentation", one) for one in notes)
+    texts = (
+        note.description if isinstance(note, FieldInfo) else getattr(note, "documentation", note) for note in notes
+    )
     return next((text for text in texts if isinstance(text, str)), "")
 
 
 def _field(position: int) -> str:
-    # Not the parameter's own name: `json`, `copy` or `model_config` mean something to pydantic.
+    # The parameter's own name could be `json`, `copy` or `model_config`, which mean something to pydantic.
     return f"argument_{position}"
 
 
 def _model_field(parameter: Parameter) -> tuple[object, object]:
-    hint: object = parameter.hint if parameter.typed else Any
+    hint: object = parameter.hint if parameter.is_typed else Any
     base, *notes = typing.get_args(hint) if typing.get_origin(hint) is Annotated else (hint,)
     if parameter.default is None:
-        # `limit: int = None`: the stub shows None, so None may be passed. Not every hint knows `|`.
+        # `limit: int = None`: the stub shows None, so a program may pass it. Not every hint supports `|`.
         hint = cast(object, typing.Optional[cast(Any, base)])  # noqa: UP045
         hint = cast(object, Annotated[(cast(Any, hint), *notes)]) if notes else hint
     facts: dict[str, Any] = {"validation_alias": parameter.name, "description": parameter.description or None}
     if parameter.factory is not None:
         facts["default_factory"] = parameter.factory
     elif any(isinstance(note, FieldInfo) and note.default_factory is not None for note in notes):
-        facts["default_factory"] = lambda: parameter.default  # pydantic wants no default beside it
-    elif not parameter.required:
+        facts["default_factory"] = lambda: parameter.default  # pydantic accepts no default beside it
+    elif not parameter.is_required:
         facts["default"] = parameter.default
     return hint, Field(**facts)
 
@@ -316,7 +323,7 @@ def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> 
     for parameter in parameters:
         try:
             create_model(tool, **cast(Any, {"argument": _model_field(parameter)})).model_json_schema()
-        except Exception:  # whatever it was, this is the parameter it came from
+        except Exception:  # this parameter causes the error
             return ToolDefinitionError(
                 f"{tool}: a program cannot pass the type of parameter {parameter.name!r} as JSON: "
                 "use text, numbers, lists, dicts, dates, a dataclass or a pydantic model."
@@ -327,17 +334,19 @@ def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> 
 def _complaint(error: Mapping[str, Any], schema: JSONObject) -> str:
     place, kind = error["loc"], error["type"]
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
-        there, name = f" in {_place(place[:-1])}" if place[1:] else "", str(place[-1])
+        parent, name = f" in {_place(place[:-1])}" if place[1:] else "", str(place[-1])
         names = names_at(schema, place[:-1]) or error.get("names", ())
-        near = suggest(name, [other for other in names if other != name])  # which another part of a union has
-        return f"there is no argument {name[:60]!r}{there}{near}"
+        near = suggest(
+            name, [other for other in names if other != name]
+        )  # another part of a union may have the same name
+        return f"there is no argument {name[:60]!r}{parent}{near}"
     if kind in ("missing", "missing_argument"):
         return f"argument {_place(place)} is missing"
-    # A validator is the user's code, so its message is cleaned as an error of the tool is.
+    # A validator is the user's code, so its message is redacted like an error of the tool.
     expected, came = SUBJECT.sub("", clean_beginning(str(error["msg"]))), error["input"]
-    if len(expected) > EXPECTED_CHARACTERS:
+    if len(expected) > MAX_EXPECTED_CHARACTERS:
         near = suggest(came, values_at(schema, place)) if isinstance(came, str) else ""
-        expected = f"{expected[:EXPECTED_CHARACTERS]}...{near}"
+        expected = f"{expected[:MAX_EXPECTED_CHARACTERS]}...{near}"
     return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
 
 
@@ -347,10 +356,12 @@ def _place(steps: Sequence[str | int]) -> str:
 
 def _literal(default: object) -> str:
     form = _form(default)
-    if form is ... or (type(form) is float and not isinstance(default, float)):  # seconds would read as a mere number
+    if form is ... or (
+        type(form) is float and not isinstance(default, float)
+    ):  # seconds would look like a plain number
         return "..."
     text = "()" if type(default) is tuple and not default else repr(form)
-    return text if len(text) <= LONGEST_DEFAULT else "..."
+    return text if len(text) <= MAX_DEFAULT_CHARACTERS else "..."
 
 
 def _is_same(given: JSONValue, default: object) -> bool:
@@ -359,8 +370,8 @@ def _is_same(given: JSONValue, default: object) -> bool:
 
 
 def _form(default: object) -> object:
-    """A default as a program may pass it; `...` where it has no such form."""
+    """Return a default in the form in which a program may pass it; `...` if it has no such form."""
     try:
         return Copier(DEFAULT_DEPTH).copy(default)
-    except Exception:  # also of a class that runs its own code
+    except Exception:  # a class may run its own code here
         return ...

@@ -1,7 +1,7 @@
-"""What a value looks like, in words a model reads: `list of {product: str, qty: int | None}`. Never a value itself.
+"""Describe the shape of a value for the model: `list of {product: str, qty: int | None}`, without any value.
 
-A shape comes from a type hint (`declared`) or from results seen earlier (`seen`, added up by `merge`). What is declared
-is told in the guest's terms, where everything is JSON: a dataclass is a dict there, a date is text.
+A shape comes from a type hint (`shape_of_hint`), or from earlier results (`shape_of_value`, combined by `merge`). It
+describes the JSON form that a program gets: a dataclass becomes a dict, a date becomes text.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
 from ..types import JSONValue
-from .literals import tell_choices, tell_flags
+from .literals import write_choices, write_flags
 from .model_keys import key_of
 
-__all__ = ["ANY", "TypeShape", "add_json", "declared", "merge", "seen", "settled", "show_name"]
+__all__ = ["ANY", "TypeShape", "add_json", "mask_data_keys", "merge", "shape_of_hint", "shape_of_value", "show_name"]
 
 NESTING = 5
-"""Levels looked into; recursive types end here."""
-ROWS_SEEN = 20
-NAMES_KEPT = 64
-NAMES_SHOWN = 24
-NAMES_SEEN_SHOWN = 12
-LONGEST_NAME = 32
-LONGEST_FIELD = 64
-"""Of a declared name, which may be any text where it is an alias. The rest is left out, as `...`."""
-LONGEST_TEXT = 700
-LONGEST_ANNOTATION = 1_500
-LONGEST_JSON = 1 << 22
-"""Characters of a text that are read to see whether it is JSON."""
+"""Maximum levels of a shape, where recursive types end."""
+MAX_ROWS = 20
+MAX_NAMES_KEPT = 64
+MAX_NAMES_SHOWN = 24
+MAX_DATA_NAMES_SHOWN = 12
+MAX_NAME_CHARACTERS = 32
+MAX_FIELD_CHARACTERS = 64
+"""Of a declared name, which can be any text if it is an alias; the rest is shown as `...`."""
+MAX_TEXT_CHARACTERS = 700
+MAX_ANNOTATION_CHARACTERS = 1_500
+MAX_JSON_CHARACTERS = 1 << 22
+"""A longer text is not parsed as JSON."""
 
-# A key is data from outside, and it ends up in a prompt: a few plain words at most, no punctuation that could say more.
+# A key is data from outside and ends up in a prompt, so only a few plain words without punctuation are shown.
 HARMLESS = re.compile(r"[^\W\d]\w*(?:[ .-]\w+){0,2}")
 
 JSON_BEGINS = frozenset({"[[", "{{", *(space + sign for space in " \t\r\n" for sign in "[{")})
-"""The first letter of a text and the first that is no space: of a list or an object as JSON."""
+"""The first letter of a JSON list or object, with the first letter that is not a space."""
 
-TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> as results give it, as an argument is written
+TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> its form in results, its form as an argument
     date: ("str (ISO date)", "str (ISO date)"),
     datetime: ("str (ISO date and time)", "str (ISO date and time)"),
     time: ("str (ISO time)", "str (ISO time)"),
@@ -61,14 +61,15 @@ TAGS: dict[type[Any], tuple[str, str]] = {  # exact type -> as results give it, 
 
 @dataclass(frozen=True, slots=True)
 class TypeShape:
-    """The union of what may be there; nothing set means nothing is known.
+    """A union of types; an empty shape means that nothing is known.
 
     Attributes:
-        kinds: scalar types as text, in the order met.
-        item: what a list holds.
-        fields: what an object with fixed names holds; `optional` are the names that may be missing.
-        entry: what an object holds whose keys are data.
-        text: what the JSON holds that a text is.
+        kinds: The names of scalar types, in the order in which they were found.
+        item: The shape of the items of a list.
+        fields: The shapes of the fields of an object with fixed names.
+        optional: The names of fields that may be missing.
+        entry: The shape of the values of an object whose keys are data.
+        text: The shape of the JSON that a text holds.
     """
 
     kinds: tuple[str, ...] = ()
@@ -79,27 +80,27 @@ class TypeShape:
     text: TypeShape | None = None
 
     def __str__(self) -> str:
-        """In full, with as many levels of fields as a line can hold."""
+        """The full text, with as many levels of fields as fit on a line."""
         texts = ((self._text(levels), most) for levels, most in TEXTS)
         return next((text for text, most in texts if len(text) <= most), self.annotation)
 
     @property
     def annotation(self) -> str:
-        """As a Python annotation, `list[dict]`; empty when nothing is known, `...` when it is too long to be shown."""
+        """The shape as a Python annotation, `list[dict]`; empty if nothing is known, `...` if it is too long."""
         text = self._text(0)
-        return text if len(text) <= LONGEST_ANNOTATION else "..."
+        return text if len(text) <= MAX_ANNOTATION_CHARACTERS else "..."
 
     @property
-    def vague(self) -> bool:
-        """It says less than a look at a result would."""
+    def is_vague(self) -> bool:
+        """Whether a result would show more than this shape."""
         inner = self.item if self.item is not None else self.entry
-        return self == ANY or (inner is not None and inner.vague)
+        return self == ANY or (inner is not None and inner.is_vague)
 
     @property
-    def may_be_json(self) -> bool:
-        """There is text in it, of which a look at a result would say whether it is JSON."""
+    def may_hold_json(self) -> bool:
+        """Whether it contains text, which may hold JSON in results."""
         inner = [self.item, self.entry, *(self.fields or {}).values()]
-        return "str" in self.kinds or any(part is not None and part.may_be_json for part in inner)
+        return "str" in self.kinds or any(part is not None and part.may_hold_json for part in inner)
 
     def _text(self, levels: int) -> str:
         parts = [kind if levels else kind.partition(" (")[0] if kind in TAGGED else kind for kind in self.kinds]
@@ -118,7 +119,7 @@ class TypeShape:
 
     def _names(self, levels: int) -> Iterable[str]:
         for count, (name, shape) in enumerate((self.fields or {}).items()):
-            if count == NAMES_SHOWN:
+            if count == MAX_NAMES_SHOWN:
                 yield f"... {len(self.fields or {}) - count} more"
                 return
             text = shape._text(levels)
@@ -126,19 +127,19 @@ class TypeShape:
 
 
 def show_name(name: str) -> str:
-    """Write the name of a field on one line, with escapes where it does not show as it is, and cut if it is long."""
-    text = name[:LONGEST_FIELD] + "..." if len(name) > LONGEST_FIELD else name
+    """Write the name of a field on one line, with escapes for unprintable characters, and shortened if it is long."""
+    text = name[:MAX_FIELD_CHARACTERS] + "..." if len(name) > MAX_FIELD_CHARACTERS else name
     return text if text.isprintable() else repr(text)
 
 
 ANY = TypeShape()
-TEXTS = ((3, LONGEST_TEXT), (2, LONGEST_TEXT), (1, LONGEST_ANNOTATION))
-"""Levels of fields that are shown, and how long the text may be with them."""
+TEXTS = ((3, MAX_TEXT_CHARACTERS), (2, MAX_TEXT_CHARACTERS), (1, MAX_ANNOTATION_CHARACTERS))
+"""The number of levels of fields that are shown, and the maximum length of a text with them."""
 TAGGED = {text for pair in TAGS.values() for text in pair}
 
 
 def merge(left: TypeShape, right: TypeShape) -> TypeShape:
-    """What is either the one or the other."""
+    """Return the union of two shapes."""
     kinds = tuple(dict.fromkeys(left.kinds + right.kinds))
     if "float" in kinds:
         kinds = tuple(kind for kind in kinds if kind != "int")
@@ -148,39 +149,41 @@ def merge(left: TypeShape, right: TypeShape) -> TypeShape:
     else:
         optional = left.optional | right.optional | (left.fields.keys() ^ right.fields.keys())
         fields = {
-            name: _either(left.fields.get(name), right.fields.get(name)) or ANY
+            name: _merge_optional(left.fields.get(name), right.fields.get(name)) or ANY
             for name in (*left.fields, *(name for name in right.fields if name not in left.fields))
         }
-    entry = _either(left.entry, right.entry)
-    if fields is not None and (entry is not None or len(fields) > NAMES_KEPT):
+    entry = _merge_optional(left.entry, right.entry)
+    if fields is not None and (entry is not None or len(fields) > MAX_NAMES_KEPT):
         fields, optional, entry = None, frozenset[str](), reduce(merge, fields.values(), entry or ANY)
-    return TypeShape(kinds, _either(left.item, right.item), fields, optional, entry, _either(left.text, right.text))
+    return TypeShape(
+        kinds, _merge_optional(left.item, right.item), fields, optional, entry, _merge_optional(left.text, right.text)
+    )
 
 
-def _either(left: TypeShape | None, right: TypeShape | None) -> TypeShape | None:
+def _merge_optional(left: TypeShape | None, right: TypeShape | None) -> TypeShape | None:
     if left is None or right is None:
         return right if left is None else left
     return merge(left, right)
 
 
-def seen(value: JSONValue, nesting: int = NESTING) -> TypeShape:
-    """The shape of one result: its keys and types."""
+def shape_of_value(value: JSONValue, nesting: int = NESTING) -> TypeShape:
+    """Return the shape of a result: its keys and types."""
     if isinstance(value, list):
-        rows = (seen(row, nesting - 1) for row in value[:ROWS_SEEN]) if nesting else ()
+        rows = (shape_of_value(row, nesting - 1) for row in value[:MAX_ROWS]) if nesting else ()
         return TypeShape(item=reduce(merge, rows, ANY))
     if isinstance(value, dict):
         if not nesting:
             return TypeShape(entry=ANY)
-        fields = {key[: LONGEST_NAME + 1]: seen(item, nesting - 1) for key, item in value.items()}
+        fields = {key[: MAX_NAME_CHARACTERS + 1]: shape_of_value(item, nesting - 1) for key, item in value.items()}
         return merge(ANY, TypeShape(fields=fields))
     if isinstance(value, str) and nesting and (inner := _read_json(value)) is not None:
-        return TypeShape(text=seen(inner, nesting - 1))
+        return TypeShape(text=shape_of_value(inner, nesting - 1))
     return TypeShape((type(value).__name__ if value is not None else "None",))
 
 
 def _read_json(text: str) -> JSONValue:
-    """Read a text that is a JSON list or object; any other text gives None."""
-    if len(text) > LONGEST_JSON or text[:1] + text.lstrip()[:1] not in JSON_BEGINS:
+    """Parse a text that is a JSON list or object; return None for any other text."""
+    if len(text) > MAX_JSON_CHARACTERS or text[:1] + text.lstrip()[:1] not in JSON_BEGINS:
         return None
     try:
         return cast(JSONValue, json.loads(text))
@@ -189,34 +192,34 @@ def _read_json(text: str) -> JSONValue:
 
 
 def add_json(promised: TypeShape, shown: TypeShape) -> TypeShape:
-    """Add to a declared shape what results have shown of the JSON in its texts; the rest of it stays as declared."""
+    """Add the shape of JSON in texts, as results have shown it, to a declared shape; keep the rest as declared."""
 
     def inner(part: TypeShape | None, other: TypeShape | None) -> TypeShape | None:
         return part if part is None or other is None else add_json(part, other)
 
-    made = promised
+    shape = promised
     if "str" in promised.kinds and shown.text is not None:
         kinds = tuple(kind for kind in promised.kinds if kind != "str" or "str" in shown.kinds)
-        made = replace(made, kinds=kinds, text=shown.text)
+        shape = replace(shape, kinds=kinds, text=shown.text)
     known = shown.fields or {}
     fields = promised.fields
     if fields is not None:
         fields = {name: add_json(part, known.get(name, ANY)) for name, part in fields.items()}
-    entry = inner(made.entry, reduce(merge, known.values(), shown.entry or ANY))
-    return replace(made, item=inner(made.item, shown.item), fields=fields, entry=entry)
+    entry = inner(shape.entry, reduce(merge, known.values(), shown.entry or ANY))
+    return replace(shape, item=inner(shape.item, shown.item), fields=fields, entry=entry)
 
 
-def settled(shape: TypeShape) -> TypeShape:
-    """`shape` as it may be shown: keys that look like data are not names."""
-    item = None if shape.item is None else settled(shape.item)
-    entry = None if shape.entry is None else settled(shape.entry)
-    text = None if shape.text is None else settled(shape.text)
+def mask_data_keys(shape: TypeShape) -> TypeShape:
+    """Return `shape` without keys that look like data, which must not be shown as names."""
+    item = None if shape.item is None else mask_data_keys(shape.item)
+    entry = None if shape.entry is None else mask_data_keys(shape.entry)
+    text = None if shape.text is None else mask_data_keys(shape.text)
     if shape.fields is None:
         return TypeShape(shape.kinds, item, entry=entry, text=text)
-    fields = {name: settled(inner) for name, inner in shape.fields.items()}
+    fields = {name: mask_data_keys(inner) for name, inner in shape.fields.items()}
     if fields and _are_data(shape):
         return TypeShape(shape.kinds, item, entry=reduce(merge, fields.values()), text=text)
-    names = [name for name in fields if _is_harmless(name)][:NAMES_SEEN_SHOWN]
+    names = [name for name in fields if _is_harmless(name)][:MAX_DATA_NAMES_SHOWN]
     shown = {name: fields[name] for name in names}
     if len(names) < len(fields):
         shown["..."] = ANY
@@ -226,8 +229,8 @@ def settled(shape: TypeShape) -> TypeShape:
 def _are_data(shape: TypeShape) -> bool:
     fields = shape.fields or {}
     if not any(map(_is_harmless, fields)) or len(shape.optional) == len(fields):
-        return True  # no plain name among them, or no name that every object had
-    if len(fields) <= NAMES_SEEN_SHOWN:
+        return True  # none of the names is plain, or none was in every object
+    if len(fields) <= MAX_DATA_NAMES_SHOWN:
         return False
     values = reduce(merge, fields.values())
     structures = sum(part is not None for part in (values.item, values.fields, values.entry, values.text))
@@ -235,22 +238,26 @@ def _are_data(shape: TypeShape) -> bool:
 
 
 def _is_harmless(name: str) -> bool:
-    return len(name) <= LONGEST_NAME and HARMLESS.fullmatch(name) is not None
+    return len(name) <= MAX_NAME_CHARACTERS and HARMLESS.fullmatch(name) is not None
 
 
-def declared(hint: object, *, argument: bool = False, nesting: int = NESTING) -> TypeShape:
-    """The shape that a resolved type hint promises; `argument`: of what is passed, not of what is returned."""
+def shape_of_hint(hint: object, *, argument: bool = False, nesting: int = NESTING) -> TypeShape:
+    """Return the shape that a resolved type hint promises.
+
+    Args:
+        argument: The hint is that of a parameter, not of a result.
+    """
 
     def inner(part: object) -> TypeShape:
-        return declared(part, argument=argument, nesting=nesting - 1) if nesting else ANY
+        return shape_of_hint(part, argument=argument, nesting=nesting - 1) if nesting else ANY
 
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
-        return declared(args[0], argument=argument, nesting=nesting)
+        return shape_of_hint(args[0], argument=argument, nesting=nesting)
     if origin is Literal:
-        return TypeShape(tell_choices(args))
+        return TypeShape(write_choices(args))
     if origin in (typing.Union, types.UnionType):
-        parts = _parts_of_union(args, lambda arg: declared(arg, argument=argument, nesting=nesting))
+        parts = _parts_of_union(args, lambda arg: shape_of_hint(arg, argument=argument, nesting=nesting))
         return ANY if ANY in parts else reduce(merge, parts)
     if hasattr(hint, "__supertype__") or hasattr(hint, "__value__"):  # NewType, `type X = ...`
         alias = cast(Any, hint)
@@ -285,9 +292,9 @@ def _scalar(kind: type[Any], argument: bool) -> TypeShape:
     if kind is type(None):
         return TypeShape(("None",))
     if issubclass(kind, Flag):
-        return TypeShape(tell_flags(kind))
+        return TypeShape(write_flags(kind))
     if issubclass(kind, Enum):
-        return TypeShape(tell_choices(list(kind)))
+        return TypeShape(write_choices(list(kind)))
     if kind in TAGS:
         return TypeShape((TAGS[kind][argument],))
     base = next((base for base in (bool, int, float, str) if _is(kind, base)), None)
@@ -297,11 +304,11 @@ def _scalar(kind: type[Any], argument: bool) -> TypeShape:
 
 
 def _parts_of_union(args: Sequence[object], inner: Callable[[object], TypeShape]) -> list[TypeShape]:
-    """The choices of several Literals are told together."""
+    """Return the shapes of the parts, with the choices of all Literals as one part."""
     choices = [choice for arg in args if typing.get_origin(arg) is Literal for choice in typing.get_args(arg)]
     parts = [inner(arg) for arg in args if typing.get_origin(arg) is not Literal]
     if choices:
-        parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), TypeShape(tell_choices(choices)))
+        parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), TypeShape(write_choices(choices)))
     return parts
 
 
@@ -318,7 +325,7 @@ def _foreign(kind: type[Any]) -> TypeShape | None:
 
 
 def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], frozenset[str]] | None:
-    """Names with their hints, and the names that may be missing: a default fills those of a result, not of a dict."""
+    """Return the fields with their hints, and the names that may be missing: results always have their defaults."""
     if _is(kind, BaseModel) and not _is(kind, RootModel):
         infos: dict[str, FieldInfo] = kind.model_fields
         names = {name: key_of(name, info) if argument else name for name, info in infos.items()}
@@ -329,9 +336,11 @@ def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], froz
         known = _hints(kind)
         hints = {member.name: known.get(member.name, Any) for member in members}
         missing = dataclasses.MISSING
-        defaults = {one.name for one in members if one.default is not missing or one.default_factory is not missing}
+        defaults = {
+            field.name for field in members if field.default is not missing or field.default_factory is not missing
+        }
     elif hasattr(kind, "__required_keys__"):  # a TypedDict, of typing or of typing_extensions
-        return _hints(kind), _gaps(kind)
+        return _hints(kind), _optional_keys(kind)
     elif _is(kind, tuple) and hasattr(kind, "_fields"):
         known = _hints(kind)
         hints = {name: known.get(name, Any) for name in kind._fields}
@@ -341,23 +350,23 @@ def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], froz
     return hints, frozenset(defaults if argument else ())
 
 
-def _gaps(kind: type[Any]) -> frozenset[str]:
-    # `__optional_keys__` misses a NotRequired that `from __future__ import annotations` turned into text.
+def _optional_keys(kind: type[Any]) -> frozenset[str]:
+    # `__optional_keys__` misses a NotRequired if `from __future__ import annotations` turned it into text.
     try:
         hints = typing.get_type_hints(kind, include_extras=True)
     except Exception:  # as in `_hints`
         hints = {}
-    told = {name: typing.get_origin(hint) for name, hint in hints.items()}
+    qualifiers = {name: typing.get_origin(hint) for name, hint in hints.items()}
     return frozenset(
         name
-        for name in {*kind.__optional_keys__, *told}
-        if told.get(name) is typing.NotRequired
-        or (name in kind.__optional_keys__ and told.get(name) is not typing.Required)
+        for name in {*kind.__optional_keys__, *qualifiers}
+        if qualifiers.get(name) is typing.NotRequired
+        or (name in kind.__optional_keys__ and qualifiers.get(name) is not typing.Required)
     )
 
 
 def _hints(kind: type[Any]) -> Mapping[str, object]:
     try:
         return typing.get_type_hints(kind)
-    except Exception:  # evaluating somebody's annotations can raise anything; the names are still worth showing
+    except Exception:  # evaluating annotations can raise anything; the names are still worth showing
         return dict.fromkeys(getattr(kind, "__annotations__", {}), Any)

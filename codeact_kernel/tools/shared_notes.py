@@ -1,4 +1,4 @@
-"""The stubs of several tools as one text, in which a note that several of them have is said once."""
+"""Join the stubs of tools, and write notes that several of them share only once."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ HEADER = re.compile(r"\w[\w ]{0,30}:?")
 
 @dataclass(frozen=True, slots=True)
 class _Note:
-    """Lines of a stub that are moved together.
+    """Lines of a stub that belong together.
 
     Attributes:
-        header: the line above that it stands under with others, if any.
-        places: what it is about, where that is parameters, or fields inside them.
+        header: The heading above the note, if there is one.
+        places: The parameters, or fields inside them, that the note is about, if any.
     """
 
     lines: tuple[str, ...]
@@ -33,13 +33,13 @@ class _Note:
 
     @property
     def text(self) -> tuple[str, ...]:
-        """The lines as they are when they stand alone."""
+        """The lines, indented as if they stood alone."""
         indent = _indent(self.lines[0])
         return tuple(INDENT + line[indent:] for line in self.lines)
 
 
 def join_stubs(specs: Iterable[ToolSpec]) -> str:
-    """Put the stubs of tools below each other, and below them what several of them would repeat."""
+    """Join the stubs of tools, followed by the notes that several of them would repeat."""
     offered = list(specs)
     notes = [list(_notes_of(spec)) for spec in offered]
     moved = set[tuple[str, ...]]()
@@ -56,11 +56,11 @@ def join_stubs(specs: Iterable[ToolSpec]) -> str:
 
 
 def _shared_on_parameters(specs: Sequence[ToolSpec], notes: Sequence[Sequence[_Note]]) -> dict[tuple[str, ...], int]:
-    """Give the notes to be said once for all tools that have a parameter of that name, each with how often it is said.
+    """Return the notes that can be written once for all tools with a parameter of that name, and how often each occurs.
 
-    Only where each of these tools says something of the parameter: else it would be told what is not meant for it.
+    Each of these tools must have a note on the parameter. Otherwise a note would also apply to a tool without one.
     """
-    told = [{place for note in own for place in note.places} for own in notes]
+    documented = [{place for note in own for place in note.places} for own in notes]
     counts = Counter(text for own in notes for text in {note.text: None for note in own if note.places})
     most_common: dict[str, tuple[str, ...]] = {}
     places = {note.text: note.places for own in notes for note in own if note.places}
@@ -69,7 +69,7 @@ def _shared_on_parameters(specs: Sequence[ToolSpec], notes: Sequence[Sequence[_N
             most_common.setdefault(place, text)
 
     def is_for_all(place: str) -> bool:
-        return all(place in own for spec, own in zip(specs, told, strict=True) if _root(place) in spec.parameters)
+        return all(place in own for spec, own in zip(specs, documented, strict=True) if _root(place) in spec.parameters)
 
     shared = {
         text: counts[text]
@@ -83,7 +83,7 @@ def _shared_on_parameters(specs: Sequence[ToolSpec], notes: Sequence[Sequence[_N
 def _shared_paragraphs(
     specs: Sequence[ToolSpec], notes: Sequence[Sequence[_Note]]
 ) -> dict[tuple[str, ...], list[tuple[str, ...]]]:
-    """Give the other notes that several tools have, by the names of those tools."""
+    """Return the other notes that several tools share, by the names of these tools."""
     owners: dict[tuple[str, ...], dict[str, None]] = {}
     for spec, own in zip(specs, notes, strict=True):
         for note in own:
@@ -118,7 +118,7 @@ def _notes_of(spec: ToolSpec) -> Iterator[_Note]:
     paragraphs = _paragraphs_of(spec.description)
     if [line for paragraph in paragraphs for line in paragraph] != lines[: sum(map(len, paragraphs))]:
         paragraphs = [list[str]()]
-    if paragraphs[0]:  # it goes on with what the first line of the stub begins
+    if paragraphs[0]:  # it continues the first line of the stub
         yield _Note(tuple(paragraphs[0]), is_movable=False)
     for paragraph in paragraphs[1:]:
         yield from _notes_in(paragraph, spec.parameters)
@@ -127,7 +127,7 @@ def _notes_of(spec: ToolSpec) -> Iterator[_Note]:
 
 
 def _paragraphs_of(description: str) -> list[list[str]]:
-    """Give the lines of a docstring as they are in a stub, without its first one, which is beside the signature."""
+    """Return the lines of a docstring as they are in a stub, without the first, which follows the signature."""
     paragraphs = [list[str]()]
     is_first = True
     for line in make_printable(description).splitlines():
@@ -160,7 +160,7 @@ def _notes_in(paragraph: Sequence[str], parameters: Sequence[str]) -> Iterator[_
 
 
 def _blocks_of(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Split lines before each that is indented least."""
+    """Split lines before each line with the smallest indentation."""
     least = min(map(_indent, lines), default=0)
     block: list[str] = []
     for line in lines:
@@ -177,10 +177,10 @@ def _note(lines: Sequence[str], parameters: Sequence[str], header: str = "") -> 
 
 
 def _places_of(line: str, parameters: Sequence[str]) -> tuple[str, ...]:
-    """Read the beginning of a note on parameters, as our notes and most styles of docstrings write it."""
+    """Read the beginning of a note on parameters, in the form of our notes and of most docstring styles."""
     head, colon, _ = line.removeprefix(":param ").partition(":")
     if line.startswith(":param "):
-        head = head.rpartition(" ")[2]  # its type may stand before it
+        head = head.rpartition(" ")[2]  # a type may precede the name
     places = tuple(place.strip() for place in head.partition(" (")[0].split(", "))
     return places if colon and all(_root(place) in parameters for place in places) else ()
 

@@ -1,4 +1,4 @@
-"""What the rest of the engine knows of tools and of calls to them."""
+"""Data about tools and calls, for the rest of the engine."""
 
 from __future__ import annotations
 
@@ -6,39 +6,28 @@ import inspect
 import operator
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONObject, JSONValue, StoredResult
+from .decorator import ToolOptions
 from .schema import ToolSignature
 
-__all__ = [
-    "ApprovalMode",
-    "BoundCall",
-    "Convert",
-    "OnMain",
-    "Source",
-    "Tool",
-    "ToolCallError",
-    "ToolOptions",
-    "ToolSpec",
-]
+__all__ = ["BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
 
-ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
-Source: TypeAlias = Literal["trusted", "untrusted"]
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
-"""Runs a synchronous callable where the person's synchronous code belongs, and gives what it returned or raised."""
+"""Runs a callable on the thread of the user's synchronous code, and returns its result or raises its exception."""
 
 Convert: TypeAlias = "Callable[[object, Limits], JSONValue | StoredResult]"
-"""Makes of a tool's result what the program gets. Raises ProgramError where that cannot be."""
+"""Turns a tool's result into the value that the program gets. Raises ProgramError if that is not possible."""
 
 
 class ToolCallError(ProgramError):
-    """A call that gave no result. The text is for the program; `__cause__` is the tool's own error, for the person.
+    """A call without a result. The message is for the program; `__cause__` is the tool's own error, for the user.
 
     Attributes:
-        is_final: whether no other program could have avoided it, so that the model need not be asked for one.
+        is_final: No other program could have avoided the error, so the model is not asked for one.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
@@ -47,37 +36,14 @@ class ToolCallError(ProgramError):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ToolOptions:
-    """What the person says of a tool, beside the function.
-
-    Attributes:
-        max_invocations: calls per turn, counted by the turn; `None` is no limit of its own.
-        direct: whether the model calls it itself, and no program can.
-        read_only: calling it changes nothing, so calls that do not need each other may be in flight together.
-        thread_safe: a synchronous one may run in threads, several calls at a time.
-        max_concurrency: calls that may run at a time; `None` is no limit of its own.
-        source: who can write what it returns. After a result that is `"untrusted"` the rest of the turn may do what an
-            outsider wants: all its calls need approval but those of tools that are `read_only`.
-    """
-
-    approval_mode: ApprovalMode = "never_require"
-    max_invocations: int | None = None
-    direct: bool = False
-    read_only: bool = False
-    thread_safe: bool = False
-    max_concurrency: int | None = None
-    source: Source = "trusted"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class ToolSpec(ToolOptions):
-    """What the rest of the engine knows of a tool.
+    """A tool without its function.
 
     Attributes:
-        stub: what the model is told of it.
-        schema: JSON schema of the arguments.
-        parameters, required: names, in the order of the signature.
-        version: changes with the tool's source, schema or options: what an approval is bound to.
+        stub: The signature and the notes that the model sees.
+        schema: The JSON schema of the arguments.
+        parameters, required: The names, in the order of the signature.
+        version: Changes with the tool's source, schema or options. Approvals are bound to it.
     """
 
     name: str
@@ -92,33 +58,33 @@ class ToolSpec(ToolOptions):
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Tool:
-    """A function that is offered."""
+    """A function on offer."""
 
     function: Callable[..., object]
     contract: ToolSignature
     spec: ToolSpec
-    _body: tuple[object, ...] = field(init=False)
+    _parts: tuple[object, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_body", _body_of(self.function))
+        object.__setattr__(self, "_parts", _parts_of(self.function))
 
     @property
-    def unchanged(self) -> bool:
-        """Whether the function is what it was when its version was made: autoreload puts new code into the old one."""
-        return all(map(operator.is_, self._body, _body_of(self.function)))
+    def is_unchanged(self) -> bool:
+        """Whether the function still has the code of its version: autoreload puts new code into the old function."""
+        return all(map(operator.is_, self._parts, _parts_of(self.function)))
 
 
-def _body_of(function: Callable[..., object]) -> tuple[object, ...]:
+def _parts_of(function: Callable[..., object]) -> tuple[object, ...]:
     parts = ("__code__", "__defaults__", "__kwdefaults__")
-    return tuple(getattr(one, part, None) for one in (function, inspect.unwrap(function)) for part in parts)
+    return tuple(getattr(layer, part, None) for layer in (function, inspect.unwrap(function)) for part in parts)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BoundCall:
-    """A call that passed validation, frozen: what was shown and approved is what runs, also after a redefinition.
+    """A valid call, frozen: exactly the call that was shown and approved runs, even if the tool is redefined.
 
     Attributes:
-        arguments: canonical JSON: the names sorted, everything inside as it came.
+        arguments: Canonical JSON, with sorted names and unchanged values.
     """
 
     tool: Tool

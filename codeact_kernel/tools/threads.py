@@ -1,4 +1,4 @@
-"""Where a tool runs that says of itself `thread_safe`: in a thread of its own."""
+"""Run a `thread_safe` tool in its own thread."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["in_thread"]
 
 
 async def in_thread(run: Callable[[], object]) -> object:
-    """Run `run` in a new thread and give what it returned or raised.
+    """Run `run` in a new thread, and return its result or raise its exception.
 
-    A thread cannot be ended: where the caller is cancelled, `run` goes on and nobody hears of it. So it is a daemon,
-    and no worker of a pool, for which the interpreter would wait at its end.
+    A thread cannot be stopped: if the caller is cancelled, `run` continues and its result is dropped. So it is a daemon
+    thread and not a pool worker, for which the interpreter would wait when it exits.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[object] = loop.create_future()
@@ -32,9 +32,9 @@ async def in_thread(run: Callable[[], object]) -> object:
         value, error = None, None
         try:
             value = run()
-        except BaseException as raised:  # whatever it is, it is the caller's
+        except BaseException as raised:  # the caller handles it
             error = raised
-        with suppress(RuntimeError):  # the loop was closed meanwhile
+        with suppress(RuntimeError):  # the loop was closed in the meantime
             loop.call_soon_threadsafe(finish, value, error)
 
     context = contextvars.copy_context()

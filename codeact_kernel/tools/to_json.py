@@ -1,4 +1,4 @@
-"""What a tool returns becomes plain data by one rule, never by `repr`:
+"""Turn results of tools into plain data by one rule, never by `repr`:
 
     the tool returns                        the program gets
     None, bool, str                         the same; a lone surrogate in text becomes U+FFFD
@@ -19,13 +19,14 @@
     Series of these                         a list; by label when the index of a pandas one says something
     pandas NaT, NA, NaN in pandas           null
 
-The rule for everything that is not of a library is `wire.jsonable`, which programs follow for what they pass.
+The rule for values that are not of a library is in `wire.jsonable`; programs follow it for arguments.
 
-A pandas index says something unless it only counts the rows, or is what a filter left of such a count; then the rows
-of a DataFrame carry it as their first fields (`"index"` when it has no name). That of `value_counts()` always does.
+A pandas index is data unless it only counts the rows, or is the rest of such a count after a filter. The rows of a
+DataFrame have an index with data as their first fields (`"index"` if it has no name). The index of `value_counts()` is
+always data.
 
-Everything not in the table is refused by a sentence that names the type, and so are a structure that contains itself,
-one nested deeper than `Limits.depth`, one larger than `Limits.answer_bytes`, and two keys or columns that would be one.
+All other types are refused by an error that names the type. So are structures that contain themselves, are nested
+deeper than `Limits.depth` or larger than `Limits.answer_bytes`, and keys or columns that would get the same name.
 """
 
 from __future__ import annotations
@@ -34,13 +35,11 @@ import json
 import math
 from typing import Any
 
-from pydantic import BaseModel
-
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONValue
 from ..wire.jsonable import Copier, Unsendable, describe_type
-from .data_libraries import cells, plain
+from .data_libraries import cells, is_a, plain
 
 __all__ = ["to_json"]
 
@@ -48,10 +47,10 @@ as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def to_json(value: object, *, limits: Limits) -> JSONValue:
-    """A fresh copy of `value` as plain data, by the rule of this module.
+    """Return a fresh copy of `value` as plain data, by the rule of this module.
 
     Raises:
-        ProgramError: the value cannot be sent; the sentence says what to return instead.
+        ProgramError: The value cannot be sent; the message says what to return instead.
     """
     try:
         return _HostCopier(limits).copy(value)
@@ -70,7 +69,7 @@ class _HostCopier(Copier):
     def reduce_foreign(self, value: object) -> object:
         if 2 * cells(value) > self._left:  # a cell is at least a digit and a comma; checked before it is copied
             raise self._too_large()
-        if isinstance(value, BaseModel):
+        if is_a(value, "pydantic", "BaseModel"):
             return value.model_dump(warnings=False)
         return plain(value)
 
@@ -84,7 +83,7 @@ class _HostCopier(Copier):
         elif isinstance(value, float) and not math.isfinite(value):
             size = 25  # with its tag
         else:
-            size = len(str(value))  # None, False and True are as long in JSON
+            size = len(str(value))  # None, False and True have the same length in JSON
         self._spend(size + 1)
         return value
 
@@ -112,7 +111,7 @@ class _HostCopier(Copier):
     def refuse(self, value: object) -> Unsendable:
         advice = "return text, numbers, lists, dicts, a dataclass, a pydantic model or a DataFrame instead."
         if type(value) in (bytes, bytearray, memoryview):
-            advice = "it is no UTF-8 text; return text, for example base64."
+            advice = "it is not UTF-8 text; return text, for example base64."
         elif hasattr(value, "__next__"):
             advice = "return list(...) of it."
         return Unsendable(f"a value of type {describe_type(value)} cannot be sent: {advice}")

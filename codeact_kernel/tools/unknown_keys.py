@@ -1,4 +1,4 @@
-"""Keys that a model, a dataclass or a TypedDict inside an argument does not have, and what was probably meant."""
+"""Find unknown keys of models, dataclasses and TypedDicts inside arguments, and suggest the right ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = ["Place", "find_unknown_keys", "suggest"]
 
 Place: TypeAlias = "tuple[str | int, ...]"
 
-NAME_CHARACTERS = 64
-NAMES_LISTED = 12
-LIKENESS = 0.5
-"""`quantity` is as much like `qty`."""
+MAX_NAME_CHARACTERS = 64
+MAX_NAMES_LISTED = 12
+MIN_SIMILARITY = 0.5
+"""The similarity of `quantity` and `qty`."""
 
 
 def find_unknown_keys(given: JSONValue, value: object, place: Place = ()) -> Iterator[tuple[Place, list[str]]]:
-    """Find the keys of `given` that became no part of `value`, which pydantic made of it: each with the known ones.
+    """Find the keys of `given` that pydantic ignored when it made `value`, each with the known keys.
 
-    A model that says itself what happens to other keys, or that reads them before pydantic does, is left alone.
+    Models that configure the handling of extra keys, or that read the keys before pydantic does, are skipped.
     """
     if isinstance(value, RootModel):
         yield from find_unknown_keys(given, cast("RootModel[Any]", value).root, place)
@@ -44,32 +44,33 @@ def find_unknown_keys(given: JSONValue, value: object, place: Place = ()) -> Ite
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """Say which of `names` was meant instead of `name`, or which there are where none is like it."""
-    known = [one[:NAME_CHARACTERS] for one in names]
-    if close := difflib.get_close_matches(name[:NAME_CHARACTERS], known, 1, LIKENESS):
+    """Return a hint with the most similar of `names`, or a list of them if none is similar."""
+    known = [other[:MAX_NAME_CHARACTERS] for other in names]
+    if close := difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], known, 1, MIN_SIMILARITY):
         return f" (did you mean {close[0]!r}?)"
-    nearest = difflib.get_close_matches(name[:NAME_CHARACTERS], known, NAMES_LISTED, 0.0)
-    more = len(known) - len(nearest)
-    return f" (it takes {', '.join(map(repr, nearest))}{f' and {more} more' if more else ''})" if nearest else ""
+    nearest = difflib.get_close_matches(name[:MAX_NAME_CHARACTERS], known, MAX_NAMES_LISTED, 0.0)
+    left_out = len(known) - len(nearest)
+    rest = f" and {left_out} more" if left_out else ""
+    return f" (it takes {', '.join(map(repr, nearest))}{rest})" if nearest else ""
 
 
 def _parts_of(value: object, given: Mapping[str, JSONValue]) -> Mapping[str, object] | None:
-    """Give what each key became, or None where that is not known; keys of `given` that are missing became nothing."""
+    """Return the value that each key became, or None if that is unknown. Keys without a value were ignored."""
     kind: type[Any] = type(value)
     if isinstance(value, BaseModel):
         decorators = kind.__pydantic_decorators__
-        if any(one.info.mode in ("before", "wrap") for one in decorators.model_validators.values()):
+        if any(item.info.mode in ("before", "wrap") for item in decorators.model_validators.values()):
             return None
         infos: Mapping[str, FieldInfo] = kind.model_fields
         config = cast("Mapping[str, Any]", kind.model_config)
         early = {
             name
-            for one in decorators.field_validators.values()
-            if one.info.mode in ("before", "wrap", "plain")
-            for name in (infos if "*" in one.info.fields else one.info.fields)
+            for item in decorators.field_validators.values()
+            if item.info.mode in ("before", "wrap", "plain")
+            for name in (infos if "*" in item.info.fields else item.info.fields)
         }
         return {
-            key: None if name in early or _reads_itself(info) else getattr(value, name, None)
+            key: None if name in early or _has_own_validator(info) else getattr(value, name, None)
             for name, info in infos.items()
             for key in keys_of(name, info, config)
         }
@@ -83,7 +84,7 @@ def _parts_of(value: object, given: Mapping[str, JSONValue]) -> Mapping[str, obj
     if isinstance(value, dict):
         entries = cast("Mapping[object, object]", value)
         known = {str(key.value if isinstance(key, Enum) else key): part for key, part in entries.items()}
-        # As many keys as before: none was ignored, though some may have another form or name now.
+        # With as many keys as before, none was ignored, though some may have another form or name.
         return known if len(known) < len(given) else dict.fromkeys(given) | known
     return None
 
@@ -92,5 +93,5 @@ def _takes_any_key(value: object) -> bool:
     return isinstance(value, BaseModel) and value.model_config.get("extra") is not None
 
 
-def _reads_itself(info: FieldInfo) -> bool:
+def _has_own_validator(info: FieldInfo) -> bool:
     return any(isinstance(note, BeforeValidator | WrapValidator | PlainValidator) for note in info.metadata)

@@ -7,9 +7,9 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ..approval import ApprovalRequest, requires_approval
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
@@ -42,6 +42,17 @@ _GROUP = re.compile(r"\((\d{1,6}) sub-exceptions?\)\Z")
 """Characters by which the message of a program's exception is known to be that of a call."""
 _THREADS = 32
 """Calls at a time of a tool that runs in threads and says nothing of its own about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _EditedCall:
+    """The validator of an approval request: binds the call again, with other arguments."""
+
+    bound: BoundCall
+    bind: Callable[[BoundCall, Mapping[str, JSONValue]], BoundCall]
+
+    def find_version(self, arguments: Mapping[str, JSONValue]) -> str:
+        return self.bind(self.bound, arguments).tool.spec.version
 
 
 class Calls:
@@ -226,16 +237,6 @@ class Calls:
         return requires_approval(spec.name, spec.approval_mode, allow)
 
     def _question(self, call: ToolCall, bound: BoundCall) -> ApprovalRequest:
-        def problem(arguments: Mapping[str, JSONValue]) -> str:
-            try:
-                self._with_arguments(bound, arguments)
-            except ToolCallError as error:
-                return str(error)
-            return ""
-
-        def version(arguments: Mapping[str, JSONValue]) -> str:
-            return "" if problem(arguments) else self._with_arguments(bound, arguments).tool.spec.version
-
         spec = bound.tool.spec
         return ApprovalRequest(
             turn=self._turn,
@@ -246,8 +247,7 @@ class Calls:
             source=self._lines[call.line - 1].strip() if call.line and call.line <= len(self._lines) else "",
             upcoming=self._describe_upcoming(call),
             untrusted=self._untrusted,
-            validate_arguments=problem,
-            tool_version_for=version,
+            validator=_EditedCall(bound, self._with_arguments),
         )
 
     def _describe_upcoming(self, call: ToolCall) -> str:

@@ -1,1 +1,1 @@
-"""Code of both ends: the host imports it, and it is sent to the guest as source like the guest's own modules."""
+"""Code of both ends: the host imports it, and also sends its source to the guest."""

@@ -1,11 +1,11 @@
-"""The rule by which values become plain data: results of tools, and arguments and values of programs.
+"""Turn values into plain data by one rule: results of tools, and arguments and values of programs.
 
-The host imports this module and the guest gets its source, so a tool may return what a program may pass and the other
-way round. Only the standard library; its rarer modules are looked up in `sys.modules`, because a value of a module can
-only exist where the module is imported, and imports take time in a guest.
+The host imports this module and the guest gets its source, so tools and programs can pass the same types. It only uses
+the standard library, and looks up rarer modules in `sys.modules`: a value of a module can only exist if the module is
+imported, and imports take time in a guest.
 
-Infinity and NaN are no JSON, and the bridge's JSON stays strict. They cross it as `{"codeact:float": "inf"}`, which
-`tag_floats` writes and `untag_floats` reads. A value that looks like that itself is refused, so nothing is mistaken.
+The bridge uses strict JSON, which has no infinity and NaN. They cross it as `{"codeact:float": "inf"}`, which
+`tag_floats` writes and `untag_floats` reads. A value that already has this form is refused, so that none is mistaken.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ Plain: TypeAlias = "None | bool | int | float | str | list[Plain] | dict[str, Pl
 FLOAT_TAG = "codeact:float"
 _FLOATS = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
-_DIGITS = 4_000
-"""Of an integer. Python itself reads and writes at most 4,300 as decimal text."""
-_BITS = 13_288
+_MAX_DIGITS = 4_000
+"""Maximum digits of an integer. Python itself reads and writes at most 4,300 as decimal text."""
+_MAX_BITS = 13_288
 """The length of 10**4000."""
 _PLAIN = (type(None), bool, int, float, str, list, dict)
 _BINARY = (bytes, bytearray, memoryview)
@@ -38,20 +38,20 @@ _TEXTS = {
     "zoneinfo": ("ZoneInfo",),
     "ipaddress": ("IPv4Address", "IPv6Address", "IPv4Network", "IPv6Network", "IPv4Interface", "IPv6Interface"),
 }
-"""Types whose `str` says all that they are, by their modules."""
+"""Types that are fully described by their `str`, by their modules."""
 _KEY_WORDS: dict[object, str] = {None: "null", True: "true", False: "false"}
 
 
 class Unsendable(TypeError):
-    """A value has no form as plain data."""
+    """A value cannot become plain data."""
 
 
 class Copier:
     """Copies values as plain data.
 
     Args:
-        depth: levels of nesting that a value may have.
-        non_finite: what becomes of infinity and NaN; by default they stay what they are.
+        depth: The maximum levels of nesting.
+        non_finite: Converts infinity and NaN; by default, they stay unchanged.
     """
 
     def __init__(self, depth: int, non_finite: Callable[[float], Any] | None = None) -> None:
@@ -63,7 +63,7 @@ class Copier:
         """Return a fresh copy of `value`.
 
         Raises:
-            Unsendable: a part of it has no form as plain data, or the nesting is too deep or a circle.
+            Unsendable: A part of it cannot become plain data, is nested too deeply, or contains itself.
         """
         plain = self._reduced(value) if type(value) not in _PLAIN else value
         if isinstance(plain, list):
@@ -92,15 +92,15 @@ class Copier:
     def _copy_scalar(self, value: Any) -> Any:
         if isinstance(value, float) and not math.isfinite(value) and self._non_finite is not None:
             return self._non_finite(value)
-        if isinstance(value, int) and value.bit_length() > _BITS:
-            raise Unsendable(f"an integer of more than {_DIGITS:,} digits cannot be sent: use hex(...) of it.")
+        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+            raise Unsendable(f"an integer of more than {_MAX_DIGITS:,} digits cannot be sent: use hex(...) of it.")
         return value
 
     def copy_key(self, label: object) -> str:
         """Return the text that a key of a dict becomes.
 
         Raises:
-            Unsendable: it has none.
+            Unsendable: The key has no form as text.
         """
         if type(label) is str:
             return label
@@ -127,7 +127,7 @@ class Copier:
         self._open.add(id(value))
 
     def _reduced(self, value: object) -> Any:
-        while isinstance(value, Enum):  # before text: a member may be a str as well, and its value is what counts
+        while isinstance(value, Enum):  # before text: a member may also be a str, and its value counts
             value = value.value
         for step in (self.reduce_foreign, _reduce_scalar, _reduce_container):
             value = step(value)
@@ -142,13 +142,13 @@ class Copier:
     def refuse(self, value: object) -> Unsendable:
         """Return the error for a value that is not in the rule."""
         if isinstance(value, _BINARY):
-            return Unsendable("bytes that are no UTF-8 text have no JSON form; pass text, for example base64")
+            return Unsendable("bytes that are not UTF-8 text have no JSON form; pass text, for example base64")
         if hasattr(type(value), "__next__"):
             return Unsendable(f"a {type(value).__name__} has no JSON form; pass list(...) of it")
         return Unsendable(f"a {type(value).__name__} has no JSON form; turn it into lists, dicts, text and numbers")
 
     def refuse_key(self, label: object) -> Unsendable:
-        """Return the error for a key that has no text."""
+        """Return the error for a key without a form as text."""
         return Unsendable(f"a dict with a {type(label).__name__} as key has no JSON form; use text keys")
 
     def refuse_nesting(self, *, circle: bool) -> Unsendable:
@@ -157,7 +157,7 @@ class Copier:
 
 
 def _reduce_scalar(value: object) -> object:
-    # Subclasses of the plain types come here too: an overridden method must not run in a later json.dumps.
+    # This also reduces subclasses of plain types, whose overridden methods must not run in a later json.dumps.
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
@@ -200,7 +200,7 @@ def _reduce_container(value: object) -> object:
 
 
 def _number(value: Any) -> float | str:
-    """A Decimal as a float where one is written like it, else as text."""
+    """Return a Decimal as a float with the same digits, or as text if there is none."""
     if not value.is_finite():
         return math.nan if value.is_nan() else math.copysign(math.inf, value)
     return _float_or_text(value)
@@ -217,7 +217,7 @@ def _float_or_text(value: Any) -> float | str:
 def _ordered(items: list[Any]) -> list[Any]:
     try:
         return sorted(items)
-    except TypeError:  # of several types: any order that is the same each time
+    except TypeError:  # items of several types: use any order that is always the same
         return sorted(items, key=json.dumps)
 
 
@@ -227,14 +227,14 @@ def _is_a(value: object, module: str, *names: str) -> bool:
 
 
 def describe_type(value: object) -> str:
-    """Name the type of a value, with its module where that is not Python's own."""
+    """Return the name of the type of a value, with its module unless it is a builtin."""
     kind = type(value)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     return name[-80:]
 
 
 def tag_float(value: float) -> dict[str, Any]:
-    """Return what stands for infinity or NaN in strict JSON."""
+    """Return the form of infinity or NaN in strict JSON."""
     return {FLOAT_TAG: "nan" if value != value else "inf" if value > 0 else "-inf"}
 
 
@@ -250,7 +250,7 @@ def tag_floats(value: Any) -> Any:
 
 
 def untag_floats(value: Any) -> Any:
-    """Put infinity and NaN back in place of their tags; lists and dicts are changed where they are."""
+    """Replace tags by infinity and NaN. Changes lists and dicts in place."""
     if isinstance(value, list):
         items = cast("list[Any]", value)
         for at, item in enumerate(items):

@@ -11,11 +11,12 @@ import sys
 import threading
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from IPython.core.error import UsageError
 
 from codeact_kernel.errors import CodeActError, ProgramError, UserError
+from codeact_kernel.tools import tool
 
 from . import prompt_cells
 
@@ -24,54 +25,7 @@ if TYPE_CHECKING:
 
     from codeact_kernel.configuration import Resolved
 
-__all__ = ["CellHooks", "tool"]
-
-
-def tool(
-    function: Callable[..., object] | None = None,
-    /,
-    *,
-    name: str | None = None,
-    description: str | None = None,
-    approval_mode: Literal["never_require", "always_require"] = "never_require",
-    max_invocations: int | None = None,
-    direct: bool = False,
-    read_only: bool = False,
-    thread_safe: bool = False,
-    max_concurrency: int | None = None,
-    source: Literal["trusted", "untrusted"] = "trusted",
-) -> object:
-    """Offer a function to the model, bare `@tool` or with options: `@tool(approval_mode="always_require")`.
-
-    This is `codeact.tool`, which is there without an import in the CodeAct kernel.
-
-    Args:
-        name: what the model calls it; the function's own name by default.
-        description: what the model reads; the docstring by default.
-        approval_mode: `"always_require"` asks you before each call.
-        max_invocations: calls allowed in one turn; `None` is no limit but the run's.
-        direct: the model calls it itself, one call at a time, and no program can: for single acts with an effect.
-        read_only: calling it changes nothing that another call could see. Calls in a loop are then in flight together.
-        thread_safe: a function without `async` may run in threads, several calls at a time; without this its calls
-            run one after another, on the kernel's main thread.
-        max_concurrency: calls that may run at a time; `None` is no limit but the run's.
-        source: `"untrusted"` where an outsider can write what it returns: mails, web pages, tickets. After such a
-            result every later call of the turn asks you, whatever was allowed before, but for `read_only` tools.
-    """
-    from codeact_kernel.tools import tool as real  # only a notebook that has a tool pays for pydantic
-
-    offer = real(
-        name=name,
-        description=description,
-        approval_mode=approval_mode,
-        max_invocations=max_invocations,
-        direct=direct,
-        read_only=read_only,
-        thread_safe=thread_safe,
-        max_concurrency=max_concurrency,
-        source=source,
-    )
-    return offer if function is None else offer(function)
+__all__ = ["CellHooks"]
 
 
 _BLANK = re.compile(r"\A(?:[ \t]*\r?\n)+")
@@ -157,7 +111,7 @@ class CellHooks:
             self._print_hint(cell)
         if isinstance(result.error_in_exec, ProgramError) and result.error_in_exec.__cause__ is not None:
             _set_last_error(result.error_in_exec.__cause__)
-        if not self._is_warmed and "codeact_kernel.tools" in sys.modules:  # a notebook with a tool will have a prompt
+        if not self._is_warmed and "codeact_kernel.tools.registry" in sys.modules:  # with a tool, a prompt will follow
             self._is_warmed = True
             threading.Thread(target=self._warm_quietly, name="codeact-warm", daemon=True).start()
 

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMatcherResult, context_matcher
 
 from codeact_kernel.configuration import OPTIONS
+from codeact_kernel.tools import ToolOptions
 
 from .cell_hooks import CellHooks
 
@@ -22,17 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Completion"]
 
-_OF_TOOL = (
-    "approval_mode=",
-    "description=",
-    "direct=",
-    "max_concurrency=",
-    "max_invocations=",
-    "name=",
-    "read_only=",
-    "source=",
-    "thread_safe=",
-)
+_TOOL_OPTIONS = sorted(f"{name}=" for name in ("name", "description", *(field.name for field in fields(ToolOptions))))
 _MAX_PROMPTS = 20
 """Earlier prompts that are offered."""
 _MAX_HISTORY = 500
@@ -75,7 +67,7 @@ class Completion:
             (r"^(?:%%codeact\b|> ).*--backend[= ](\w*)$", OPTIONS["backend"].choices),
             (r"^(?:%%codeact\b|> ).*?(--[\w-]*)$", self._flags),
             (r"%config\s+CodeAct\.(\w*)$", tuple(OPTIONS)),
-            (r"^(?:(?!@tool\().)*@tool\((?:.*(?:[\s,]|@tool\())?(\w*)$", _OF_TOOL),
+            (r"^(?:(?!@tool\().)*@tool\((?:.*(?:[\s,]|@tool\())?(\w*)$", _TOOL_OPTIONS),
             (r"call_tool(?:_async)?\(\s*['\"](\w*)$", tools),
         ):
             if match := re.search(pattern, line):
@@ -127,8 +119,8 @@ def _command_words(name: str | None) -> Iterable[str]:
 
 
 def _tool_names() -> tuple[str, ...]:
-    tools = sys.modules.get("codeact_kernel.tools")  # until it is imported, there is no tool
-    return () if tools is None else tuple(tools.default_registry)
+    registry = sys.modules.get("codeact_kernel.tools.registry")  # it is imported with the first tool
+    return () if registry is None else tuple(registry.default_registry)
 
 
 def _completions(typed: str, names: Iterable[str], *, alone: bool = True) -> SimpleMatcherResult:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from codeact.approval_form import make_form, read_edits
 
 from codeact_kernel.approval import ApprovalRequest
+from codeact_kernel.errors import ProgramError
 from codeact_kernel.render import CallRow
 from codeact_kernel.render.escaping import arguments_text, escaped, strictly
 from codeact_kernel.render.shared import call_text
@@ -12,10 +15,13 @@ from codeact_kernel.types import ToolCall
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
 
 
-def question(check=lambda arguments: "", **arguments) -> ApprovalRequest:
-    return ApprovalRequest(
-        turn="t", run=1, call=ToolCall(id=1, name="f", arguments=arguments), schema=SCHEMA, validate_arguments=check
-    )
+class Refusing:
+    def find_version(self, arguments) -> str:
+        raise ProgramError("rows: too many")
+
+
+def question(**arguments) -> ApprovalRequest:
+    return ApprovalRequest(turn="t", run=1, call=ToolCall(id=1, name="f", arguments=arguments), schema=SCHEMA)
 
 
 def field(value, name="a"):
@@ -81,7 +87,8 @@ def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
 
 
 def test_the_tools_own_check_has_the_last_word_and_unknown_names_are_refused():
-    assert read_edits(question(lambda arguments: "rows: too many", a=1), {"a": "2"}) == ({"a": 2}, "rows: too many")
+    refused = replace(question(a=1), validator=Refusing())
+    assert read_edits(refused, {"a": "2"}) == ({"a": 2}, "rows: too many")
     assert read_edits(question(a=1), {"b": "2"}) == (None, "b is not an argument of this call.")
 
 

@@ -71,11 +71,13 @@ def computed(file: str, expression: str, reason: str) -> Callable[[Callable[[], 
 
 @computed(
     "codeact_kernel/tools/redaction.py",
-    "f'(?<![\\\\w.]){re.escape(place)}(?![\\\\w-])'",
+    "f'(?<![\\\\w.]){re.escape(folder)}(?![\\\\w-])'",
     "the home and the working folder are literals in it",
 )
 def of_the_known_places() -> Iterable[str]:
-    return [rf"(?<![\w.]){re.escape(place)}(?![\w-])" for place in ("/root", "/home/me/my own project", "/a/a/a/a/a/a")]
+    return [
+        rf"(?<![\w.]){re.escape(folder)}(?![\w-])" for folder in ("/root", "/home/me/my own project", "/a/a/a/a/a/a")
+    ]
 
 
 @computed(

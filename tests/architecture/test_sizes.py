@@ -35,7 +35,7 @@ LATE = {
     ("extension/codeact/magics.py", "frontend"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "commands"): "likewise",
     ("extension/codeact/completion.py", "commands"): "likewise",
-    ("extension/codeact/cell_hooks.py", "tools"): "likewise",
+    ("codeact_kernel/tools/decorator.py", "definition"): "a kernel without a tool has no pydantic in it",
     ("extension/codeact/doctor.py", "card"): "widgets, as in the output of a cell",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
     ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",

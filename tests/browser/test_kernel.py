@@ -50,7 +50,7 @@ def test_the_launcher_offers_the_kernel_with_its_logo_and_a_notebook_opens_with_
     expect(page.locator(".jp-Toolbar-kernelName")).to_have_text("CodeAct (Python 3)")
     front.type(0, "tool")
     front.run(0)
-    assert "codeact.cell_hooks.tool" in front.done(0)
+    assert "codeact_kernel.tools.decorator.tool" in front.done(0)
 
 
 @pytest.mark.smoke

@@ -94,7 +94,7 @@ async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, p
         turn = await kernel.turn(
             TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a'))]", approver=person
         )
-    assert turn.seen.count("destroy was changed since it was offered") == 2, turn.seen
+    assert turn.seen.count("destroy was changed after it was offered") == 2, turn.seen
     kernel.contained()
     kernel.silent(turn)
     await kernel.answers()

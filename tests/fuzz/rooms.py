@@ -30,7 +30,8 @@ from codeact_kernel.limits import HttpLimits, OutputLimits
 from codeact_kernel.model.answer_parser import AnswerParser, Extracted
 from codeact_kernel.preflight import check
 from codeact_kernel.settings import Limits
-from codeact_kernel.tools import Registry, ToolCallError, as_tool, to_json
+from codeact_kernel.tools import Registry, ToolCallError, as_tool
+from codeact_kernel.tools.to_json import to_json
 from codeact_kernel.turn.direct_call import direct_call
 from codeact_kernel.turn.statements import Statements
 from codeact_kernel.types import JSONObject

@@ -49,7 +49,7 @@ def test_an_entry_can_have_another_name_place_and_title(nowhere, capsys):
 
 def test_what_is_listed_is_ours_alone_and_what_is_removed_too(nowhere, capsys):
     main(["list"])
-    assert "None: codeact-kernel install" in capsys.readouterr().out
+    assert "No CodeAct kernel is installed: run codeact-kernel install." in capsys.readouterr().out
     kernels = nowhere / "JUPYTER_DATA_DIR" / "kernels"
     for name, text in {"other": '{"argv": ["r"]}', "broken": "{", "odd": '{"argv": 5}'}.items():
         (kernels / name).mkdir(parents=True)
@@ -64,7 +64,7 @@ def test_what_is_listed_is_ours_alone_and_what_is_removed_too(nowhere, capsys):
     assert main(["uninstall", "--name", "second"]) == 0
     assert set(installed()) == {"codeact"}
     assert main(["uninstall", "--name", "other"]) == 1
-    assert "No kernel 'other' of ours is installed. There are: codeact." in capsys.readouterr().err
+    assert "No CodeAct kernel named 'other' is installed. Installed are: codeact." in capsys.readouterr().err
     assert (kernels / "other").is_dir()
 
 
@@ -72,7 +72,7 @@ def test_an_entry_that_another_one_hides_is_said_to_be_hidden(nowhere, capsys):
     (first := nowhere / "JUPYTER_PATH" / "kernels" / "codeact").mkdir(parents=True)
     (first / "kernel.json").write_text('{"argv": ["python"], "display_name": "x", "language": "python"}')
     assert main(["install", "--user"]) == 0
-    assert f"takes the one of the same name in {first}" in capsys.readouterr().out
+    assert f"uses the kernel codeact in {first}" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["a b", "../up", "a/b", "", ".", "..", ".hidden", "-x"])
@@ -81,7 +81,7 @@ def test_a_name_that_cannot_be_one_is_a_sentence_and_touches_nothing(name, nowhe
     kept.parent.mkdir(parents=True)
     kept.write_text("{}")
     assert main(["install", "--user", f"--name={name}"]) == 1
-    assert "is no name for a kernel" in capsys.readouterr().err
+    assert "is not a valid kernel name" in capsys.readouterr().err
     assert kept.exists()
 
 
@@ -110,5 +110,5 @@ def test_a_place_that_cannot_be_written_is_a_sentence(nowhere, capsys):
 def test_uninstalling_what_is_not_there_is_a_sentence():
     from codeact_kernel.jupyter.kernelspecs import uninstall
 
-    with pytest.raises(UserError, match="No kernel 'codeact' of ours is installed. There are none"):
+    with pytest.raises(UserError, match="No CodeAct kernel named 'codeact' is installed. There are no others"):
         uninstall()

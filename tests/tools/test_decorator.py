@@ -8,13 +8,14 @@ import pickle
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from typing import Any
 
+import codeact
 import pytest
-from codeact import cell_hooks
 
 from codeact_kernel.errors import ToolDefinitionError
-from codeact_kernel.tools import Registry, ToolSpec, default_registry, tool
+from codeact_kernel.tools import Registry, ToolOptions, ToolSpec, default_registry, tool
 from codeact_kernel.tools.registry import marked
 
 
@@ -113,7 +114,7 @@ def test_a_tool_that_says_too_little_warns_once_at_the_line_of_the_person() -> N
     with pytest.warns(UserWarning) as caught:
         define()
     assert [str(one.message) for one in caught] == [
-        "Add a docstring and type hints for first, third to the tool vague: the model sees only that."
+        "Add a docstring and type hints for first, third to the tool vague: the model sees only these."
     ]
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -200,9 +201,9 @@ def generator() -> Iterator[int]:
         (len, "needs a function, not a builtin_function_or_method"),
         (functools.partial(starred, 1), "needs a function, not a partial"),
         ("get_orders", "needs a function, not a str"),
-        (starred, r"starred(*numbers: 'int'): a program passes every argument by its name"),
-        (keyworded, r"keyworded(**options: 'int'): a program passes every argument by its name"),
-        (positional, "positional(number: 'int'): a program passes every argument by its name"),
+        (starred, r"starred(*numbers: 'int'): a program passes every argument by name"),
+        (keyworded, r"keyworded(**options: 'int'): a program passes every argument by name"),
+        (positional, "positional(number: 'int'): a program passes every argument by name"),
         (generator, "generator is a generator: return a list"),
     ],
 )
@@ -241,8 +242,11 @@ def test_a_name_that_means_something_else_is_refused(name: str) -> None:
     assert len(default_registry) == 0
 
 
-def test_the_tool_that_the_kernel_has_without_an_import_takes_exactly_what_this_one_takes() -> None:
-    assert inspect.signature(cell_hooks.tool, eval_str=True) == inspect.signature(tool, eval_str=True)
+def test_the_tool_of_the_extension_is_this_one_and_takes_each_option_with_its_default() -> None:
+    assert codeact.tool is tool
+    parameters = {name: one.default for name, one in inspect.signature(tool).parameters.items()}
+    options = {option.name: option.default for option in fields(ToolOptions)}
+    assert parameters == {"function": None, "name": None, "description": None, **options}
 
 
 def test_a_name_of_64_characters_is_allowed() -> None:
@@ -322,7 +326,7 @@ def test_an_async_function_is_told_that_it_needs_no_threads() -> None:
         """One."""
         return 1
 
-    with pytest.raises(ToolDefinitionError, match="thread_safe is for a function without `async`"):
+    with pytest.raises(ToolDefinitionError, match="thread_safe is for functions without `async`"):
         tool(thread_safe=True)(fetch)
 
 

@@ -11,7 +11,13 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
-from codeact_kernel.tools.redaction import LONGEST_READ, LONGEST_SEARCHED, cleaned, is_tools_own, redact_error
+from codeact_kernel.tools.redaction import (
+    MAX_CHARACTERS_READ,
+    MAX_CHARACTERS_SEARCHED,
+    cleaned,
+    is_tools_own,
+    redact_error,
+)
 
 KEY = "ab\"c\\d/e+f='\n1234567890"
 """With everything in it that is written otherwise where it is quoted."""
@@ -206,16 +212,16 @@ def test_very_many_and_long_secrets_are_searched_for_quickly(monkeypatch: pytest
         ("in ", "'/home/me/my dir/inner dir/file.txt'"), ("", "canary-one-and-more"), ("", KEY),
     ],
 )  # fmt: skip
-@pytest.mark.parametrize("cut", [LONGEST_READ, LONGEST_SEARCHED])
+@pytest.mark.parametrize("cut", [MAX_CHARACTERS_READ, MAX_CHARACTERS_SEARCHED])
 def test_a_secret_that_the_cut_goes_through_is_not_told_in_part(
     before: str, secret: str, cut: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor where what stands before it becomes so short that the cut is in the text that is told."""
     known = "0123456789abcdef" * 496
     monkeypatch.setenv("LONG_KEY", known)
-    shrinks = (known + " ") * (cut // (len(known) + 1) if cut > LONGEST_READ else 0)
+    shrinks = (known + " ") * (cut // (len(known) + 1) if cut > MAX_CHARACTERS_READ else 0)
     parts = [secret[start : start + 5] for start in range(len(secret) - 4)]
-    for left in range(5, len(secret), 1 if cut == LONGEST_READ else 7):
+    for left in range(5, len(secret), 1 if cut == MAX_CHARACTERS_READ else 7):
         path = "/" + "a" * (cut - left - len(shrinks) - len(before) - 2) + " "
         said = redact_error("f", ValueError(shrinks + path + before + secret + " and more"), 500)
         assert not [part for part in parts if part in said]

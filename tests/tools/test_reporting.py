@@ -4,8 +4,7 @@ import contextvars
 
 import pytest
 
-from codeact_kernel.tools import progress
-from codeact_kernel.tools.progress import reporting
+from codeact_kernel.tools.progress import progress, reporting
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.settings import Limits
-from codeact_kernel.tools import to_json
+from codeact_kernel.tools.to_json import to_json
 from codeact_kernel.types import JSONValue
 from codeact_kernel.wire.jsonable import tag_floats, untag_floats
 
@@ -295,7 +295,7 @@ def test_an_index_with_a_meaning_is_part_of_the_rows_and_a_leftover_one_is_not()
         (Order, "type type cannot be sent"),
         (lambda: 1, "type function cannot be sent"),
         ((n for n in [1]), r"type generator cannot be sent: return list\(...\) of it"),
-        (b"\xff", "type bytes cannot be sent: it is no UTF-8 text; return text, for example base64"),
+        (b"\xff", "type bytes cannot be sent: it is not UTF-8 text; return text, for example base64"),
         (memoryview(b"\xff"), "type memoryview cannot be sent"),
         (numpy.bytes_(b"\xff"), "type bytes cannot be sent"),
         (1 + 2j, "type complex cannot be sent"),
@@ -387,7 +387,7 @@ def test_the_copy_does_not_change_with_the_original() -> None:
 @pytest.mark.process
 def test_numpy_and_pandas_are_never_imported() -> None:
     code = (
-        "import sys; from codeact_kernel.tools import to_json; from codeact_kernel.settings import Limits;"
+        "import sys; from codeact_kernel.tools.to_json import to_json; from codeact_kernel.settings import Limits;"
         "to_json({'a': (1, 2)}, limits=Limits()); print({'numpy', 'pandas'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

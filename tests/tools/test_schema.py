@@ -24,8 +24,8 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
-from codeact_kernel.tools.schema import ToolSignature, contract_of
-from codeact_kernel.tools.shapes import ANY, TypeShape, declared, merge, seen, settled
+from codeact_kernel.tools.schema import ToolSignature, read_signature
+from codeact_kernel.tools.shapes import ANY, TypeShape, mask_data_keys, merge, shape_of_hint, shape_of_value
 from codeact_kernel.types import JSONValue
 
 # A busy machine is no failure.
@@ -65,7 +65,7 @@ class Point(NamedTuple):
 
 
 def contract(function: Callable[..., object], description: str = "") -> ToolSignature:
-    return contract_of(function, name=function.__name__, description=description)
+    return read_signature(function, name=function.__name__, description=description)
 
 
 def bind(hint: object, value: JSONValue) -> object:
@@ -307,7 +307,7 @@ def test_a_long_docstring_is_cut() -> None:
     ],
 )
 def test_a_hint_is_told_as_the_json_it_becomes(hint: object, text: str, annotation: str) -> None:
-    shape = declared(hint)
+    shape = shape_of_hint(hint)
     assert str(shape) == text
     assert shape.annotation == annotation
 
@@ -350,7 +350,7 @@ def test_the_name_of_a_parameter_is_at_most_as_long_as_that_of_a_tool() -> None:
     ],
 )  # fmt: skip
 def test_names_and_values_of_a_type_are_shown_cut_or_not_at_all_where_they_are_long(hint: Any, shown: str) -> None:
-    shape = declared(hint)
+    shape = shape_of_hint(hint)
     assert str(shape) == shown
     assert len(shape.annotation) <= 1_500
 
@@ -360,7 +360,7 @@ def test_the_name_of_a_field_that_is_no_plain_text_is_shown_on_one_line() -> Non
         first: int = Field(alias="a\nb\x1b[31m\u202e")
         second: str
 
-    assert str(declared(Row, argument=True)) == "{'a\\nb\\x1b[31m\\u202e': int, second: str}"
+    assert str(shape_of_hint(Row, argument=True)) == "{'a\\nb\\x1b[31m\\u202e': int, second: str}"
 
 
 def test_a_default_that_is_too_long_to_be_written_is_no_accident() -> None:
@@ -375,7 +375,7 @@ def test_a_default_that_is_too_long_to_be_written_is_no_accident() -> None:
 
 
 def test_a_recursive_type_ends() -> None:
-    assert str(declared(Node)).startswith("{children: list of {children: list of {children: list")
+    assert str(shape_of_hint(Node)).startswith("{children: list of {children: list of {children: list")
 
 
 @pytest.mark.parametrize(
@@ -403,13 +403,13 @@ def test_a_recursive_type_ends() -> None:
 def test_the_shape_of_results_shows_keys_and_types(results: list[JSONValue], text: str) -> None:
     shape = ANY
     for result in results:
-        shape = merge(shape, seen(result))
-    assert str(settled(shape)) == text
+        shape = merge(shape, shape_of_value(result))
+    assert str(mask_data_keys(shape)) == text
 
 
 def test_a_wide_row_of_different_types_shows_its_first_columns() -> None:
     row: JSONValue = {f"c{n}": n if n % 2 else "x" for n in range(20)}
-    text = str(settled(seen([row])))
+    text = str(mask_data_keys(shape_of_value([row])))
     assert text.startswith("list of {c0: str, c1: int, ")
     assert text.endswith("c11: int, ...}")
 
@@ -426,8 +426,8 @@ JSON = st.recursive(
 def test_a_seen_shape_is_one_bounded_line_without_any_value(results: list[JSONValue]) -> None:
     shape = ANY
     for result in results:
-        shape = merge(shape, seen(result))
-    text = str(settled(shape))
+        shape = merge(shape, shape_of_value(result))
+    text = str(mask_data_keys(shape))
     assert len(text) <= 800
     assert text.isprintable()
     assert "a secret value" not in text
@@ -436,7 +436,7 @@ def test_a_seen_shape_is_one_bounded_line_without_any_value(results: list[JSONVa
 def test_a_shape_stays_small_however_many_keys_come_by() -> None:
     shape = ANY
     for number in range(300):
-        shape = merge(shape, seen({f"key{number}": number}))
+        shape = merge(shape, shape_of_value({f"key{number}": number}))
     assert shape == TypeShape(entry=TypeShape(("int",)))
 
 
@@ -445,7 +445,7 @@ def test_a_declared_shape_wins_over_a_seen_one_and_a_vague_one_does_not() -> Non
 
     def vague() -> list[dict[str, Any]]: ...  # type: ignore[empty-body]
 
-    looked = seen([{"a": 1}])
+    looked = shape_of_value([{"a": 1}])
     assert contract(exact).stub(looked) == "exact() -> {x: int, y: float}"
     assert contract(vague).stub(looked) == "vague() -> list of {a: int}"
 
@@ -457,4 +457,4 @@ def test_a_typed_dict_that_pydantic_cannot_read_is_refused_with_the_import_to_us
 
 
 def test_either_typed_dict_tells_what_a_tool_returns() -> None:
-    assert str(declared(list[typing.TypedDict("Old", {"a": int})])) == "list of {a: int}"
+    assert str(shape_of_hint(list[typing.TypedDict("Old", {"a": int})])) == "list of {a: int}"

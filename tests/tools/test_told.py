@@ -22,13 +22,13 @@ from typing_extensions import Doc, TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
 from codeact_kernel.tools import Registry, as_tool, default_registry, tool
-from codeact_kernel.tools.schema import ToolSignature, contract_of
-from codeact_kernel.tools.shapes import declared, merge, seen, settled
+from codeact_kernel.tools.schema import ToolSignature, read_signature
+from codeact_kernel.tools.shapes import mask_data_keys, merge, shape_of_hint, shape_of_value
 from codeact_kernel.types import JSONValue
 
 
 def contract(function: Callable[..., object]) -> ToolSignature:
-    return contract_of(function, name=function.__name__, description=function.__doc__ or "")
+    return read_signature(function, name=function.__name__, description=function.__doc__ or "")
 
 
 def given(function: Callable[..., Any], **arguments: JSONValue) -> Any:
@@ -79,7 +79,7 @@ def test_a_field_in_place_of_a_default_gives_its_default_and_what_else_it_says()
 
 def test_a_field_without_a_default_is_required() -> None:
     assert contract(find).stub() == "find(q: str, top: int = 3)\n    q: the query (matches ^[a-z]+$)"
-    assert [parameter.name for parameter in contract(find).parameters if parameter.required] == ["q"]
+    assert [parameter.name for parameter in contract(find).parameters if parameter.is_required] == ["q"]
     assert contract(find).schema["required"] == ["q"]
     assert refusal(find) == "find: argument q is missing"
     assert "should match pattern" in refusal(find, q="A")
@@ -249,7 +249,7 @@ def test_a_model_that_is_only_its_root_is_told_as_that() -> None:
 
 def test_of_very_many_fields_the_first_are_told_and_how_many_more_there_are() -> None:
     wide = dataclasses.make_dataclass("wide", [f"f{n}" for n in range(60)])
-    assert str(declared(wide)).endswith("f23, ... 36 more}")
+    assert str(shape_of_hint(wide)).endswith("f23, ... 36 more}")
 
 
 def test_a_note_on_the_whole_result_is_told() -> None:
@@ -329,24 +329,24 @@ def test_a_longer_docstring_says_in_its_middle_how_much_is_left_out_and_warns_th
 
 def test_choices_are_told_or_how_many_more_there_are() -> None:
     countries = [f"{a}{b}" for a in "ABCDEFGHIJ" for b in "ABCDEFGHIJ"]
-    assert str(declared(Literal[tuple(countries)])) == f"Literal[{', '.join(map(repr, countries))}]"
+    assert str(shape_of_hint(Literal[tuple(countries)])) == f"Literal[{', '.join(map(repr, countries))}]"
     many = [f"c{n:03}" for n in range(300)]
     first = ", ".join(map(repr, many[:24]))
-    assert str(declared(Literal[tuple(many)])) == f"Literal[{first}, ... 276 more]"
-    assert str(declared(enum.Enum("Many", {f"m{n}": name for n, name in enumerate(many)}))) == (
+    assert str(shape_of_hint(Literal[tuple(many)])) == f"Literal[{first}, ... 276 more]"
+    assert str(shape_of_hint(enum.Enum("Many", {f"m{n}": name for n, name in enumerate(many)}))) == (
         f"Literal[{first}, ... 276 more]"
     )
-    assert str(declared(enum.Enum("Rate", {"low": 0.5, "high": 2}))) == "Literal[0.5, 2]"
-    assert str(declared(enum.Enum("Day", {"first": dt.date(2026, 1, 1)}))) == "Literal['2026-01-01']"
-    assert str(declared(enum.Flag("Right", {"READ": 1, "WRITE": 2}))) == "int (sum of READ=1, WRITE=2)"
-    assert str(declared(Literal["a"] | Literal["b"] | None)) == "Literal['a', 'b'] | None"
-    assert str(declared(int | Literal["a"] | Literal["b"])) == "int | Literal['a', 'b']"
+    assert str(shape_of_hint(enum.Enum("Rate", {"low": 0.5, "high": 2}))) == "Literal[0.5, 2]"
+    assert str(shape_of_hint(enum.Enum("Day", {"first": dt.date(2026, 1, 1)}))) == "Literal['2026-01-01']"
+    assert str(shape_of_hint(enum.Flag("Right", {"READ": 1, "WRITE": 2}))) == "int (sum of READ=1, WRITE=2)"
+    assert str(shape_of_hint(Literal["a"] | Literal["b"] | None)) == "Literal['a', 'b'] | None"
+    assert str(shape_of_hint(int | Literal["a"] | Literal["b"])) == "int | Literal['a', 'b']"
 
 
 def test_a_row_with_many_choices_still_shows_its_other_fields() -> None:
     states = Literal[tuple(f"S{n:02}" for n in range(99))]  # type: ignore[misc]
     row = NamedTuple("row", [("city", str), ("state", states)])  # type: ignore[valid-type]  # noqa: UP014
-    assert str(declared(row)).startswith("{city: str, state: Literal['S00', 'S01'")
+    assert str(shape_of_hint(row)).startswith("{city: str, state: Literal['S00', 'S01'")
 
 
 def test_a_wrong_choice_among_many_is_refused_with_the_nearest_right_one() -> None:
@@ -504,10 +504,10 @@ def test_the_key_that_is_told_is_the_one_that_is_read() -> None:
 
 
 def shown(function: Callable[..., object], *results: JSONValue) -> str:
-    shape = seen(results[0])
+    shape = shape_of_value(results[0])
     for result in results[1:]:
-        shape = merge(shape, seen(result))
-    return contract(function).stub(settled(shape)).partition(" -> ")[2]
+        shape = merge(shape, shape_of_value(result))
+    return contract(function).stub(mask_data_keys(shape)).partition(" -> ")[2]
 
 
 def text() -> str: ...  # type: ignore[empty-body]

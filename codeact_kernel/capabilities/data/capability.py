@@ -17,8 +17,8 @@ from ...errors import ProgramError
 from ...json_size import take_beginning, weigh
 from ...limits import format_bytes
 from ...settings import Limits
-from ...tools import to_json
 from ...tools.data_libraries import cells
+from ...tools.to_json import to_json
 from ...types import Handler, JSONObject, JSONValue, StoredResult
 from .columns import Column
 from .inputs import Input, left_out

@@ -24,7 +24,7 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from ...errors import ProgramError
 from ...settings import Limits
-from ...tools import to_json
+from ...tools.to_json import to_json
 from ...types import JSONObject, JSONValue
 
 __all__ = ["Column", "Kind", "NumericColumn", "ObjectColumn", "encoded", "kind_of", "zone_of"]

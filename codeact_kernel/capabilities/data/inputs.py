@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from ...capability import ERROR_NAMES, GUEST_NAMES, RESERVED_NAMES
 from ...errors import ProgramError, UserError
 from ...settings import Limits
-from ...tools import to_json
 from ...tools.data_libraries import is_a
+from ...tools.to_json import to_json
 from ...types import JSONValue
 from .columns import Column
 from .tables import InputTable, column_of, sendable_columns, table_of

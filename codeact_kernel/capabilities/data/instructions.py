@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from ...settings import Limits
-from ...tools import to_json
+from ...tools.to_json import to_json
 from ...types import JSONValue
 from .columns import Column, Kind
 from .inputs import Input

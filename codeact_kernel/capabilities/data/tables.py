@@ -13,8 +13,8 @@ from typing import Any, cast
 
 from ...errors import ProgramError
 from ...settings import Limits
-from ...tools import to_json
 from ...tools.data_libraries import indexed_columns, is_a, is_labelled, present
+from ...tools.to_json import to_json
 from .columns import Column, Kind, NumericColumn, ObjectColumn, kind_of, zone_of
 
 __all__ = ["InputTable", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
