@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from .errors import CodeActError
-from .model.base import Message, ModelClient
+from .model.base import Message, ModelClient, describe_client
 from .model.scripted import ScriptedModel
 from .paths import cache_folder
 from .render.escaping import one_line
@@ -158,8 +158,7 @@ async def _model(settings: Settings, choose: ChooseModel) -> Finding:
         return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model for answers of its own.")
     if not first:
         return Finding("model", "problem", f"{model.name}: an empty answer", "See whether the endpoint is up.")
-    where = f", at {model.endpoint}" if hasattr(model, "endpoint") else ""  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    return Finding("model", "ok", f"{model.name}{where}: first token after {time.monotonic() - began:.2f} s")
+    return Finding("model", "ok", f"{describe_client(model)}: first token after {time.monotonic() - began:.2f} s")
 
 
 async def _first_token(model: ModelClient) -> bool:

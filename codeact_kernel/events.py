@@ -39,7 +39,6 @@ __all__ = [
     "ModelRequested",
     "Notice",
     "OutputWritten",
-    "ProgramChecked",
     "ProgramDelta",
     "ProgramReady",
     "ProgramWithdrawn",
@@ -112,14 +111,6 @@ class ProgramReady(Event):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgramWithdrawn(Event):
     """What the model wrote since it was asked is not its program: it was a draft in its reasoning, or words."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProgramChecked(Event):
-    """Preflight looked at it: what it refused, and which tools the program names."""
-
-    problems: Sequence[str]
-    tools_named: Sequence[str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

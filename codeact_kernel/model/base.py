@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..types import JSONObject, Usage
 
-__all__ = ["Delta", "Message", "ModelClient"]
+__all__ = ["Delta", "Message", "ModelClient", "RemoteModelClient", "describe_client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Delta:
 
 
 class ModelClient(Protocol):
-    """What a turn needs of a model. One that lives behind an address may have that as `endpoint`, for people.
+    """What a turn needs of a model.
 
     Attributes:
         name: what the cell shows, for example `"gpt-4.1-mini"`.
@@ -58,3 +58,20 @@ class ModelClient(Protocol):
             ModelError: one sentence saying what happened and what to do next.
         """
         ...
+
+
+@runtime_checkable
+class RemoteModelClient(ModelClient, Protocol):
+    """A model client that sends its requests over the network.
+
+    Attributes:
+        endpoint: the URL it sends them to, without credentials.
+    """
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+def describe_client(model: ModelClient) -> str:
+    """Name the model and its endpoint: a server may answer under any name, so the name alone does not identify it."""
+    return f"{model.name}, at {model.endpoint}" if isinstance(model, RemoteModelClient) else model.name

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import preflight
 from ..capabilities.registry import CapabilitySet
-from ..events import Emit, Notice, ProgramChecked
+from ..events import Emit, Notice
 from ..guest import modules
 from ..model.answer_parser import Extracted
 from ..settings import Settings
@@ -87,12 +87,10 @@ class ProgramChecker:
     def check(self, program: str) -> Feedback | None:
         """What is refused, before anything has happened."""
         if (call := self.direct_call(program)) is not None:
-            self.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
             return prompt.refused([call.problem]) if call.problem else None
         report = self._report(program)
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
-        self.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         return prompt.refused(problems, line=report.problems[0].line) if problems else None
 
     def is_valid_prefix(self, beginning: str) -> bool:

@@ -19,7 +19,7 @@ import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find_project_file, format_value, truncate_for_error
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
-from codeact_kernel.model.base import ModelClient
+from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.escaping import clip, escaped, plain
 from codeact_kernel.settings import Settings
@@ -56,13 +56,7 @@ async def _model_in_words(door: Frontend, settings: Settings) -> str:
         model = await door.model(settings)
     except CodeActError as error:
         return str(error)
-    return plain(f"{_named(model)}. {model.note}").strip(". ")
-
-
-def _named(model: ModelClient) -> str:
-    """Its name, and where it is: a server may take any name for its own."""
-    endpoint = getattr(model, "endpoint", "")
-    return plain(f"{model.name}, at {endpoint}" if endpoint else model.name)
+    return plain(f"{describe_client(model)}. {model.note}").strip(". ")
 
 
 def _status(magics: CodeAct, rest: str) -> None:
@@ -142,7 +136,7 @@ def _model(magics: CodeAct, rest: str) -> None:
         door.session.model = None
     try:
         model = door.thread.submit(door.model(door.settings)).result()
-        print(plain(f"{_named(model)} {model.note}").strip())
+        print(plain(f"{describe_client(model)} {model.note}").strip())
     except CodeActError as error:
         print(error)
 
@@ -156,7 +150,9 @@ def _recorded(magics: CodeAct, rest: str) -> None:
         model = door.thread.submit(door.session.choose(door.settings)).result()
     except CodeActError:  # none is configured, or none that can be asked: the prompt will say which
         return
-    print(f"{_named(model)} is configured, so it is asked all the same: a record answers only where no model is.")
+    print(
+        f"{plain(describe_client(model))} is configured, so it is asked all the same: a record answers only where no model is."
+    )
 
 
 def _traceback(magics: CodeAct, rest: str) -> None:
