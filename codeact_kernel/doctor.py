@@ -23,6 +23,7 @@ from .sandbox.backends import AUTO, BOUNDARIES, guest_cache
 from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
+from .text import format_bytes, plural
 from .types import Isolation
 
 __all__ = ["Finding", "as_data", "examine", "line", "summary"]
@@ -186,7 +187,7 @@ def _cache() -> Finding:
             return Finding("compile cache", "problem", f"{guest.parent} is not trusted", advice)
     except OSError as error:
         return Finding("compile cache", "problem", str(error), "Set CODEACT_CACHE to a folder of your own.")
-    return Finding("compile cache", "ok", f"{guest.parent}: {guest.stat().st_size >> 20} MiB")
+    return Finding("compile cache", "ok", f"{guest.parent}: {format_bytes(guest.stat().st_size)}")
 
 
 def _disk() -> Finding:
@@ -194,7 +195,7 @@ def _disk() -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    found = f"{free / _GIB:.1f} GiB free at {folder}"
+    found = f"{format_bytes(free)} free at {folder}"
     if free < _FEW_BYTES:
         state: State = "problem" if free < _TOO_FEW_BYTES else "warning"
         return Finding(
@@ -216,9 +217,9 @@ def summary(findings: Iterable[Finding]) -> str:
     states = [one.state for one in findings]
     problems, warnings = states.count("problem"), states.count("warning")
     if problems:
-        return f"{problems} problem{'' if problems == 1 else 's'}: prompts will not work until mended."
+        return f"{plural(problems, 'problem')}: prompts will not work until mended."
     if warnings:
-        return f"Prompts work. {warnings} thing{'' if warnings == 1 else 's'} could be better."
+        return f"Prompts work. {plural(warnings, 'thing')} could be better."
     return "Everything works."
 
 

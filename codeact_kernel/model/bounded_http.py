@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import ModelError
+from ..text import format_bytes
 
 __all__ = ["make_client_options"]
 
@@ -116,7 +117,7 @@ class ListReader:
         self._bytes += len(part)
         if self._bytes > LIST_BYTES:
             raise ModelError(
-                f"The list of models of {self._url} is longer than {LIST_BYTES / MIB} MiB: "
+                f"The list of models of {self._url} is longer than {format_bytes(int(LIST_BYTES))}: "
                 f"set CODEACT_MODEL to the model that you want."
             )
         return part
@@ -150,12 +151,12 @@ class AnswerReader:
         self._last = text[-3:]
         if self._event_bytes > EVENT_BYTES or self._event_lines > EVENT_LINES:
             raise ModelError(
-                f"{self._url} sent more than {EVENT_BYTES // MIB} MiB, or {EVENT_LINES:,} lines, as one piece of an "
+                f"{self._url} sent more than {format_bytes(EVENT_BYTES)}, or {EVENT_LINES:,} lines, as one piece of an "
                 f"answer: see whether it is a Chat Completions endpoint, or try another model."
             )
         if self._all_bytes > ANSWER_BYTES:
             raise ModelError(
-                f"{self._url} sent more than {ANSWER_BYTES // MIB} MiB in one answer: "
+                f"{self._url} sent more than {format_bytes(ANSWER_BYTES)} in one answer: "
                 f"ask for less at a time, or try another model."
             )
         return part

@@ -15,7 +15,7 @@ import h11
 from ..errors import ModelError
 from ..settings import Settings
 from .base import ModelClient
-from .http_errors import listed, shown_url
+from .http_errors import list_models, shown_url
 from .openai_client import OpenAIClient
 
 __all__ = ["DEFAULT_MODEL", "NoModelConfigured", "choose_model"]
@@ -99,7 +99,7 @@ async def compatible(settings: Settings, environ: Mapping[str, str]) -> ModelCli
         return client(offered[0])
     if not offered:
         raise ModelError(f"{shown_url(url)} offers no model: load one there, or set CODEACT_MODEL.")
-    raise ModelError(f"{shown_url(url)} offers several models: set CODEACT_MODEL to one of {listed(offered)}.")
+    raise ModelError(f"{shown_url(url)} offers several models: set CODEACT_MODEL to one of {list_models(offered)}.")
 
 
 def ollama_url(host: str) -> str:
@@ -182,5 +182,6 @@ def pick_ollama(pulled: list[str], wanted: str | None) -> str:
         if name in pulled:
             return name
     raise ModelError(
-        f"Ollama has no model {wanted}: run `ollama pull {wanted}`, or set CODEACT_MODEL to one of {listed(pulled)}."
+        f"Ollama has no model {wanted}: run `ollama pull {wanted}`, "
+        f"or set CODEACT_MODEL to one of {list_models(pulled)}."
     )

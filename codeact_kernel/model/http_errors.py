@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import ModelError
+from ..text import collapse_whitespace, format_list, replace_unprintable, truncate
 
-__all__ = ["Endpoint", "Failure", "explain", "listed", "shown_url"]
+__all__ = ["Endpoint", "Failure", "explain", "list_models", "shown_url"]
 
 DETAIL_CHARACTERS = 300
 MODELS_SHOWN = 8
@@ -21,7 +22,6 @@ TOO_LONG = re.compile(r"context.{0,20}(length|size|window)|maximum context|promp
 QUOTA = re.compile(r"insufficient_quota|quota|billing|credit", re.I)
 # The keys of the known services, should an endpoint send back another one than ours.
 KEY = re.compile(r"\b(?:sk|gsk|xai)-[\w*.\-]{6,}|Bearer\s+\S+")
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +45,7 @@ class Endpoint:
         """Make foreign text fit for a sentence: one line, bounded, without the key."""
         if self.key:
             text = text.replace(self.key, "[key]")
-        return one_line(KEY.sub("[key]", text)).rstrip(".")
+        return tidy(KEY.sub("[key]", text)).rstrip(".")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,7 +101,7 @@ def not_found(endpoint: Endpoint, failure: Failure) -> str:
     if failure.models and endpoint.model not in failure.models:
         return (
             f"{endpoint.url} does not offer the model {endpoint.model}: "
-            f"set CODEACT_MODEL to one of {listed(failure.models)}."
+            f"set CODEACT_MODEL to one of {list_models(failure.models)}."
         )
     return (
         f"{endpoint.url} knows no model {endpoint.model} or no Chat Completions (404): correct CODEACT_MODEL, "
@@ -148,14 +148,14 @@ def not_accepted(endpoint: Endpoint, failure: Failure) -> str:
     return f"{endpoint.url} did not accept the request ({failure.status}: {detail}): correct it, or try another model."
 
 
-def listed(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > MODELS_SHOWN else ""
-    return one_line(", ".join(names[:MODELS_SHOWN]) + more)
+def list_models(names: Sequence[str]) -> str:
+    """Write the first names of an endpoint's models on one line."""
+    return tidy(format_list(names, MODELS_SHOWN))
 
 
-def one_line(text: str) -> str:
-    text = UNPRINTABLE.sub(" ", text[: 2 * DETAIL_CHARACTERS]).strip()
-    return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"
+def tidy(text: str) -> str:
+    """Fit text from an endpoint into a sentence: one line of printable characters, at most `DETAIL_CHARACTERS`."""
+    return truncate(collapse_whitespace(replace_unprintable(text[: 2 * DETAIL_CHARACTERS])), DETAIL_CHARACTERS)
 
 
 def shown_url(url: str) -> str:

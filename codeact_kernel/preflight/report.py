@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Problem", "Report", "Site", "ToolFacts", "clip", "quote"]
+from ..text import replace_unprintable, truncate
+
+__all__ = ["Problem", "Report", "Site", "ToolFacts"]
 
 LONG = 400
 
@@ -33,7 +35,7 @@ class Problem:
     @classmethod
     def at(cls, line: int, fault: str, remedy: str) -> Problem:
         """Two sentences: what is wrong in a line, and what to write instead (with its full stop)."""
-        return cls(line, clip(f"Line {line} {fault}. {remedy}", LONG))
+        return cls(line, truncate(replace_unprintable(f"Line {line} {fault}. {remedy}"), LONG))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,3 @@ class Report:
     problems: tuple[Problem, ...]
     tools_named: tuple[str, ...]
     sites: tuple[Site, ...] = ()
-
-
-def clip(text: str, longest: int) -> str:
-    """At most `longest` printable characters of `text`, which a model wrote."""
-    text = "".join(c if c.isprintable() else " " for c in text[: longest + 1])
-    return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def quote(text: str) -> str:
-    """A short piece of a program, in backticks."""
-    return f"`{clip(text, 80)}`"

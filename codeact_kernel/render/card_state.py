@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import cast
 
+from ..text import truncate_middle
 from ..types import CallError, JSONObject, JSONValue
 from .code import lines_of
-from .escaping import clip, escaped, plain
+from .escaping import escaped, plain
 from .shared import as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
@@ -38,7 +39,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
         "programs": [
             {
                 "lines": cast("JSONValue", lines_of(escaped(attempt.program).strip("\n"))),
-                "reason": clip(plain(attempt.reason), 300),
+                "reason": truncate_middle(plain(attempt.reason), 300),
             }
             for attempt in transcript.attempts
         ],

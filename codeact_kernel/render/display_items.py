@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 from ..json_size import take_beginning
+from ..text import format_bytes, truncate_middle
 from ..types import DisplayItem, JSONObject, JSONValue
-from .escaping import clip, for_html, one_line, plain
+from .escaping import for_html, one_line, plain
 from .html import table_html
 from .markdown_html import prose_html
 from .shared import TextTable, table_of, value_block
@@ -67,7 +68,7 @@ def text_bundle(item: DisplayItem) -> Bundle:
             text = f"(the {item.kind} is in _codeact.shown)"
         case _:
             text = item.data if isinstance(item.data, str) else json.dumps(take_beginning(item.data))
-    return _text(clip(text, _TEXT))
+    return _text(truncate_middle(text, _TEXT))
 
 
 def title_bundle(item: DisplayItem) -> Bundle | None:
@@ -112,7 +113,7 @@ def _chart(item: DisplayItem, picture: str) -> Bundle:
 
 def _alternative(text: str) -> dict[str, str]:
     """The metadata of a picture, with a text for those who do not see it; a page's own picture of a chart takes it."""
-    return {"alt": clip(text, 300)}
+    return {"alt": truncate_middle(text, 300)}
 
 
 def _chart_text(spec: JSONObject) -> str:
@@ -125,7 +126,7 @@ def _chart_text(spec: JSONObject) -> str:
         names = list(dict.fromkeys(name for row in rows for name in row))
         cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:_ROWS_OF_TEXT]]
         lines += table_lines(table_of(names, cells, len(rows), _ROWS_OF_TEXT))
-    return clip("\n".join(lines), 20_000)
+    return truncate_middle("\n".join(lines), 20_000)
 
 
 def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
@@ -146,7 +147,7 @@ def _image(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
     mime, size = data["mime"], len(data["base64"]) * 3 // 4
     form = "PNG" if mime == "image/png" else "JPEG"
-    text = f"{form} picture, {data['width']:,} × {data['height']:,} pixels, {size / 1024:,.0f} KiB"
+    text = f"{form} picture, {data['width']:,} × {data['height']:,} pixels, {format_bytes(size)}"
     return {mime: data["base64"], "text/plain": text}, {mime: _alternative(one_line(item.title) or text)}
 
 

@@ -8,11 +8,11 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
+from ..text import truncate_middle
 from ..types import JSONValue
 
 __all__ = [
     "arguments_text",
-    "clip",
     "escaped",
     "for_html",
     "for_markdown",
@@ -79,25 +79,17 @@ def for_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", plain(text)).replace("<", "&lt;").replace("\n", " ")
 
 
-def clip(text: str, most: int) -> str:
-    """At most `most` characters, with what is missing said."""
-    if len(text) <= most:
-        return text
-    half = most // 2
-    return f"{text[:half]} … {len(text) - 2 * half:,} characters left out … {text[-half:]}"
-
-
 def value_text(value: JSONValue, most: int = 200) -> str:
     """A JSON value in one line."""
     # Once what is left out was said, only escapes can make the text longer.
-    return clip(plain(clip(json.dumps(value, ensure_ascii=False), most)), 4 * most + 100)
+    return truncate_middle(plain(truncate_middle(json.dumps(value, ensure_ascii=False), most)), 4 * most + 100)
 
 
 def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
     """Arguments of a call as they stand in a program."""
     each = max(20, most // max(1, len(arguments)))  # so that each says for itself what is left out of it
-    pairs = (f"{clip(one_line(name), each)}={value_text(value, each)}" for name, value in arguments.items())
-    return clip(", ".join(pairs), 10 * most)
+    pairs = (f"{truncate_middle(one_line(name), each)}={value_text(value, each)}" for name, value in arguments.items())
+    return truncate_middle(", ".join(pairs), 10 * most)
 
 
 def _shown(character: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from ..text import format_bytes
 from ..types import OutputFile
 from .escaping import for_html, for_markdown, one_line, plain
 
@@ -17,15 +18,7 @@ _PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:1
 
 def about_file(file: OutputFile) -> str:
     """Size and type, in words."""
-    size = file.size
-    words = (
-        f"{size:,} bytes"
-        if size < 10_000
-        else f"{size / 1e3:,.0f} kB"
-        if size < 10_000_000
-        else f"{size / 1e6:,.0f} MB"
-    )
-    return f"{words}, {one_line(file.media_type)}"
+    return f"{format_bytes(file.size)}, {one_line(file.media_type)}"
 
 
 def files_html(files: Sequence[OutputFile]) -> str:

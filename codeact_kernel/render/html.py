@@ -5,10 +5,11 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 
 from __future__ import annotations
 
+from ..text import plural, truncate_middle
 from ..types import STOPPED, CallError
 from .code import highlighted
 from .colours import VARIABLES, coloured
-from .escaping import clip, escaped, for_html
+from .escaping import escaped, for_html
 from .file_list import files_html
 from .shared import TextTable, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
@@ -61,12 +62,12 @@ def _header(transcript: Transcript) -> str:
         "div",
         f"display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px",
         _tag("span", "", "<b>CodeAct</b> ", _tag("b", coloured(colour), for_html(transcript.state))),
-        _tag("span", "opacity:.75", _count(calls) if calls else ""),
+        _tag("span", "opacity:.75", plural(calls, "tool call") if calls else ""),
     )
 
 
 def _folded(attempt: Attempt, number: int) -> str:
-    why = for_html(clip(attempt.reason, 300))
+    why = for_html(truncate_middle(attempt.reason, 300))
     summary = _tag("summary", f"{_DIM};cursor:pointer", f"program {number}, then another: {why}")
     return _tag("details", "padding:2px 10px", summary, _attempt(attempt))
 
@@ -87,7 +88,7 @@ def _calls(calls: list[CallRow]) -> str:
     raised = [row.answer for row in calls if isinstance(row.answer, CallError)]
     stopped = sum(answer.message.startswith(STOPPED) for answer in raised)
     failed = len(raised) - stopped
-    words = _count(len(calls)) + (f", {failed} failed or denied" if failed else "")
+    words = plural(len(calls), "tool call") + (f", {failed} failed or denied" if failed else "")
     words += f", {stopped} stopped" if stopped else ""
     return _tag(
         "details",
@@ -104,7 +105,7 @@ def _call(row: CallRow) -> str:
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, _foldable(clip(call_end(row), 300))),
+        _tag("td", cell + wrong, _foldable(truncate_middle(call_end(row), 300))),
         _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := decided(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
@@ -156,7 +157,3 @@ def table_html(table: TextTable, more: str = "") -> str:
 def _pre(text: str) -> str:
     style = f"white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none;{_SCROLL}"
     return _tag("pre", f"{style};{_MONO}", for_html(text))
-
-
-def _count(calls: int) -> str:
-    return f"{calls:,} tool call{'' if calls == 1 else 's'}"

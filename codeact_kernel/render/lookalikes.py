@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from .escaping import clip
+from ..text import truncate_middle
 
 __all__ = ["find_lookalikes"]
 
@@ -50,7 +50,7 @@ def find_lookalikes(text: str) -> str:
         is_posing = len(word) > 1 and len(names) == 1 and names != {"LATIN"} and not names & written
         if is_mixed or is_posing or _VARIANTS.search(word):
             found[word] = None
-    shown = ", ".join(clip("".join(map(_escape, word)), 60) for word in list(found)[:3])
+    shown = ", ".join(truncate_middle("".join(map(_escape, word)), 60) for word in list(found)[:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return f"Look-alike letters in {shown}{more}" if found else ""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .escaping import clip, escaped, for_markdown, plain
+from ..text import truncate_middle
+from .escaping import escaped, for_markdown, plain
 from .file_list import files_markdown
 from .shared import as_table, call_end, call_text, decided, error_text, footer
 from .text import value_lines
@@ -52,7 +53,7 @@ def _attempt(attempt: Attempt) -> list[str]:
     if attempt.output:
         parts.append(_fenced(plain(attempt.output).rstrip("\n")))
     if attempt.reason:
-        parts.append(f"Mended, because: {for_markdown(clip(attempt.reason, 500))}")
+        parts.append(f"Mended, because: {for_markdown(truncate_middle(attempt.reason, 500))}")
     return parts
 
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from ..text import plural, truncate_middle
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, TurnResult
-from .escaping import arguments_text, clip, one_line, plain, value_text
+from .escaping import arguments_text, one_line, plain, value_text
 from .transcript import CallRow, Transcript
 
 __all__ = [
@@ -57,14 +58,16 @@ def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_row
     numeric = [all(type(row[at]) in (int, float, type(None)) for row in shown) for at in range(len(columns))]
     cells = [[_cell(value, most) for value in row[: len(columns)]] for row in shown]
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
-    left_out = ", ".join(f"{number:,} more {what}{'' if number == 1 else 's'}" for number, what in missing if number)
-    return TextTable([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
+    left_out = ", ".join(plural(number, f"more {what}") for number, what in missing if number)
+    return TextTable(
+        [truncate_middle(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric
+    )
 
 
 def call_text(row: CallRow) -> str:
     """A call as it stands in a program, in one line, with the arguments that the tool got."""
     if not row.text or (row.decision is not None and row.decision.arguments is not None):
-        row.text = f"{clip(one_line(row.call.name), 100)}({arguments_text(_ran(row))})"
+        row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_ran(row))})"
     return row.text
 
 
@@ -113,7 +116,7 @@ def call_end(row: CallRow) -> str:
     if not row.end:
         answer = row.answer
         if isinstance(answer, CallError):
-            row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+            row.end = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.kept is not None:
             row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
         elif answer.is_cut:
@@ -125,12 +128,12 @@ def call_end(row: CallRow) -> str:
 
 def error_text(failure: ProgramFailure) -> str:
     """Why a program failed, without its traceback."""
-    return clip(plain(str(failure)), 2_000)
+    return truncate_middle(plain(str(failure)), 2_000)
 
 
 def traceback_text(failure: ProgramFailure) -> str:
     """The guest's traceback; empty where there is none."""
-    return clip(plain(failure.traceback), 20_000)
+    return truncate_middle(plain(failure.traceback), 20_000)
 
 
 def footer(transcript: Transcript) -> str:
@@ -143,7 +146,7 @@ def footer(transcript: Transcript) -> str:
         return plain(" · ".join(parts))
     if result.isolation is None:
         parts.append("nothing was run")
-    parts.append(f"{result.model}: {_count(result.model_turns, 'model turn')}")
+    parts.append(f"{result.model}: {plural(result.model_turns, 'model turn')}")
     parts.append(_tokens(result))
     parts += [_handed_back(name, value) for name, value in result.outputs.items()]
     times = result.timings
@@ -155,10 +158,10 @@ def footer(transcript: Transcript) -> str:
 def value_block(value: JSONValue) -> str:
     """A value that is no table: text as it is, JSON in one line where that is short."""
     if isinstance(value, str):
-        return clip(plain(clip(value, _VALUE)), _VALUE)
+        return truncate_middle(plain(truncate_middle(value, _VALUE)), _VALUE)
     line = json.dumps(value, ensure_ascii=False)
     text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
-    return clip(plain(clip(text, _VALUE)), _VALUE)
+    return truncate_middle(plain(truncate_middle(text, _VALUE)), _VALUE)
 
 
 def _handed_back(name: str, value: object) -> str:
@@ -171,11 +174,7 @@ def _tokens(result: TurnResult) -> str:
     return f"tokens {about}{result.usage.prompt_tokens:,} in, {about}{result.usage.completion_tokens:,} out"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
 def _cell(value: JSONValue, most: int) -> str:
     if isinstance(value, str):
-        return clip(plain(clip(value, most)), most)
+        return truncate_middle(plain(truncate_middle(value, most)), most)
     return "" if value is None else value_text(value, most)

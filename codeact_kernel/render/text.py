@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ..text import truncate_middle
 from ..types import TurnResult
-from .escaping import clip, escaped, one_line, plain
+from .escaping import escaped, one_line, plain
 from .file_list import files_text
 from .shared import TextTable, as_table, call_end, call_text, decided, error_text, footer, value_block
 from .transcript import Attempt, Transcript
@@ -65,5 +66,5 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     if attempt.output:
         lines.append(plain(attempt.output).rstrip("\n"))
     if attempt.reason:
-        lines.append(f"mended, because: {clip(plain(attempt.reason), 500)}")
+        lines.append(f"mended, because: {truncate_middle(plain(attempt.reason), 500)}")
     return lines

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from ..text import truncate, truncate_middle
 from .model_keys import key_of
 from .shapes import NESTING, show_name
 
@@ -36,10 +37,7 @@ LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pa
 
 def shorten(text: str, most: int) -> str:
     """Keep the beginning and the end of a text that is longer than `most` characters, and say how much is left out."""
-    if len(text) <= most:
-        return text
-    begin = most * 3 // 4
-    return f"{text[:begin]} ... {len(text) - most:,} characters left out ... {text[begin - most :]}"
+    return truncate_middle(text, most, " ... {:,} characters left out ... ", head=most * 3 // 4)
 
 
 def make_printable(text: str) -> str:
@@ -205,7 +203,7 @@ def _value(value: object) -> str:
         text = repr(value) if type(value) in (str, bool, list, dict) else str(value)
     except Exception:  # an integer of thousands of digits, or somebody's own __str__
         return "..."
-    return text if len(text) <= VALUE_CHARACTERS else f"{text[:VALUE_CHARACTERS]}..."
+    return truncate(text, VALUE_CHARACTERS, "...")
 
 
 def _fields_of(kind: type[Any], argument: bool) -> dict[str, tuple[object, Sequence[object]]] | None:

@@ -15,9 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from ..text import truncate
 from ..types import JSONValue
 
-__all__ = ["cleaned", "clipped", "is_tools_own", "redact_error", "without_secrets"]
+__all__ = ["cleaned", "is_tools_own", "redact_error", "without_secrets"]
 
 LONGEST_READ = 4_000
 """Characters of a message that are read: a program is told 500."""
@@ -87,7 +88,7 @@ def redact_error(name: str, error: BaseException, characters: int, arguments: st
     except BaseException:  # the exception's own __str__ is broken, or wants to end the kernel
         message = ""
     text, kind = message.strip(), cleaned(without_secrets(type(error).__name__)[:LONGEST_TYPE])
-    return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
+    return truncate(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters, "...")
 
 
 def is_tools_own(error: BaseException, arguments: str) -> bool:
@@ -233,8 +234,3 @@ def _known_places() -> list[str]:
         with suppress(OSError, RuntimeError):  # neither need be there
             places.add(str(place()))
     return sorted((place for place in places if len(place) >= SHORTEST_PLACE), key=len, reverse=True)
-
-
-def clipped(text: str, characters: int) -> str:
-    """`text`, cut to so many characters."""
-    return text if len(text) <= characters else text[: max(0, characters - 3)] + "..."[:characters]

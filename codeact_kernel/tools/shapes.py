@@ -24,6 +24,7 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from ..text import truncate
 from ..types import JSONValue
 from .literals import tell_choices, tell_flags
 from .model_keys import key_of
@@ -127,7 +128,7 @@ class TypeShape:
 
 def show_name(name: str) -> str:
     """Write the name of a field on one line, with escapes where it does not show as it is, and cut if it is long."""
-    text = name[:LONGEST_FIELD] + "..." if len(name) > LONGEST_FIELD else name
+    text = truncate(name, LONGEST_FIELD, "...")
     return text if text.isprintable() else repr(text)
 
 

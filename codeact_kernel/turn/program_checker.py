@@ -12,6 +12,7 @@ from ..events import Emit, Notice
 from ..guest import modules
 from ..model.answer_parser import Extracted
 from ..settings import Settings
+from ..text import format_list
 from ..tools import Registry, ToolSpec
 from ..types import RunOutcome
 from . import prompt
@@ -64,7 +65,7 @@ class ProgramChecker:
         )
         if not cleaned.names:
             return written
-        names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
+        names = format_list(cleaned.names, _NAMED)
         self.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
         return replace(written, program=cleaned.program)
 

@@ -21,8 +21,9 @@ from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
-from codeact_kernel.render.escaping import clip, escaped, plain
+from codeact_kernel.render.escaping import escaped, plain
 from codeact_kernel.settings import Settings
+from codeact_kernel.text import plural, truncate_middle
 from codeact_kernel.tools import ToolSpec
 from codeact_kernel.tools.redaction import without_secrets
 
@@ -104,7 +105,7 @@ def _approvals(magics: CodeAct, rest: str) -> None:
     verb, _, name = rest.partition(" ")
     if verb == "revoke" and name.strip():
         number = grants.revoke(None if name.strip() == "all" else name.strip())
-        print(f"Revoked {number} permission{'' if number == 1 else 's'}." if number else "There was nothing to revoke.")
+        print(f"Revoked {plural(number, 'permission')}." if number else "There was nothing to revoke.")
         return
     if verb:
         raise UsageError("%codeact approvals lists; %codeact approvals revoke NAME (or: revoke all) forgets.")
@@ -114,7 +115,9 @@ def _approvals(magics: CodeAct, rest: str) -> None:
         day = time.strftime("%Y-%m-%d", time.localtime(one.since))
         where = "" if one.folder == str(Path.cwd()) else f", in {plain(one.folder)}"
         changed = _changed(specs, one.name, one.version)
-        print(f"{plain(one.name)}: always with {clip(plain(one.arguments), 300)}, since {day}{where}{changed}")
+        print(
+            f"{plain(one.name)}: always with {truncate_middle(plain(one.arguments), 300)}, since {day}{where}{changed}"
+        )
     if not grants.session and not grants.always:
         print("Nothing is remembered: tools that need approval ask each time.")
 
@@ -151,7 +154,8 @@ def _recorded(magics: CodeAct, rest: str) -> None:
     except CodeActError:  # none is configured, or none that can be asked: the prompt will say which
         return
     print(
-        f"{plain(describe_client(model))} is configured, so it is asked all the same: a record answers only where no model is."
+        f"{plain(describe_client(model))} is configured, so it is asked all the same: "
+        "a record answers only where no model is."
     )
 
 

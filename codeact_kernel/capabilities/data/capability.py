@@ -14,8 +14,8 @@ from dataclasses import replace
 
 from ...errors import ProgramError
 from ...json_size import take_beginning, weigh
-from ...limits import format_bytes
 from ...settings import Limits
+from ...text import format_bytes
 from ...tools import to_json
 from ...tools.data_libraries import cells
 from ...types import Handler, JSONObject, JSONValue, StoredResult

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ...errors import ProgramError, UserError
 from ...settings import Limits
+from ...text import collapse_whitespace
 from ...tools import RESERVED, to_json
 from ...tools.data_libraries import is_a
 from ...types import JSONValue
@@ -114,6 +115,6 @@ def load_input(wanted: InputRequest, value: object, limits: Limits) -> Input:
         text = str(error).replace("the result", "it").replace("return", "give").removesuffix(".")
         raise UserError(f"--in {wanted.name}: {text}.") from None
     except Exception as error:  # of the library whose value it is
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        what = f"{type(error).__name__}: {collapse_whitespace(str(error))[:200]}"
         raise UserError(f"--in {wanted.name}: a {type(value).__name__} that cannot be read ({what}).") from None
     return Input(wanted.name, made, wanted.schema_only)
