@@ -9,9 +9,10 @@ from typing import cast
 
 from ..text import truncate_middle
 from ..types import CallError, JSONObject, JSONValue
+from . import blocks
 from .code import lines_of
 from .escaping import escaped, plain
-from .shared import as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from .shared import TextTable, call_end, call_text, decided, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
@@ -33,7 +34,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
             "state": transcript.state,
             "over": transcript.result is not None,
             "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
-            "notes": [plain(note) for note in (transcript.note, *transcript.notices) if note],
+            "notes": [plain(note) for note in transcript.notes],
             "words": plain(transcript.words.strip()),
         },
         "programs": [
@@ -86,16 +87,16 @@ def _tail(text: str, cut: bool) -> str:
 
 
 def _end(transcript: Transcript) -> JSONValue:
-    result = transcript.result
-    if result is None:
+    if transcript.result is None:
         return None
-    end: JSONObject = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
-    if result.error is not None:
-        end |= {"error": error_text(result.error), "traceback": traceback_text(result.error)}
-    elif (table := as_table(result.value)) is not None:
-        columns: list[JSONValue] = [*table.columns]
-        rows: list[JSONValue] = [[*row] for row in table.rows]
-        end["table"] = {"columns": columns, "rows": rows, "numeric": [*table.numeric], "left_out": table.left_out}
-    elif result.value is not None or result.text is not None:
-        end["text"] = value_block(result.value)
-    return end
+    end: dict[str, JSONValue] = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
+    match blocks.find_end(transcript):
+        case blocks.Failure(_, failure):
+            return end | {"error": error_text(failure), "traceback": traceback_text(failure)}
+        case TextTable(columns, rows, left_out, numeric):
+            table = {"columns": columns, "rows": rows, "numeric": numeric, "left_out": left_out}
+            return end | {"table": cast("JSONValue", table)}
+        case blocks.Value(value):
+            return end | {"text": value_block(value)}
+        case blocks.NoValue():
+            return end

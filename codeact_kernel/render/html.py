@@ -6,12 +6,13 @@ Everything that comes from the model, the guest or a tool passes `for_html` (or 
 from __future__ import annotations
 
 from ..text import plural, truncate_middle
-from ..types import STOPPED, CallError
+from ..types import STOPPED, CallError, ProgramFailure
+from . import blocks
 from .code import highlighted
 from .colours import VARIABLES, coloured
 from .escaping import escaped, for_html
 from .file_list import files_html
-from .shared import TextTable, as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from .shared import TextTable, call_end, call_text, decided, error_text, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]
@@ -30,29 +31,35 @@ _STATES = {"done": "green", "failed": "red", "denied": "red", "stopped": "orange
 
 def to_html(transcript: Transcript) -> str:
     """The whole turn as one HTML card."""
-    body = [_header(transcript)]
-    body += [
-        _tag("div", "padding:4px 10px;font-size:12px;font-style:italic", for_html(note)) for note in _notes(transcript)
-    ]
-    last = len(transcript.attempts) - 1
-    for number, attempt in enumerate(transcript.attempts):
-        body.append(_folded(attempt, number + 1) if number < last else _attempt(attempt))
-    if transcript.words:
-        body.append(_tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(transcript.words.strip())))
-    body.append(_end(transcript))
-    if transcript.result is not None and transcript.result.files:
-        body.append(_tag("div", "padding:4px 10px", files_html(transcript.result.files)))
-    body.append(_tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(footer(transcript))))
-    return _tag("div", f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden", *body)
+    style = f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden"
+    return _tag("div", style, _header(transcript), *map(_block, blocks.divide(transcript)))
+
+
+def _block(block: blocks.Block) -> str:
+    match block:
+        case blocks.Note(text):
+            return _tag("div", "padding:4px 10px;font-size:12px;font-style:italic", for_html(text))
+        case blocks.Program(attempt, number):
+            return _attempt(attempt) if block.is_last else _folded(attempt, number)
+        case blocks.Words(text):
+            return _tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(text.strip()))
+        case blocks.Failure(_, failure):
+            return _failure(failure)
+        case TextTable():
+            return table_html(block)
+        case blocks.Value(value):
+            return _pre(value_block(value))
+        case blocks.NoValue():
+            return ""
+        case blocks.Files(files):
+            return _tag("div", "padding:4px 10px", files_html(files))
+        case blocks.Footer(_, text):
+            return _tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(text))
 
 
 def _tag(name: str, style: str, *content: str, more: str = "") -> str:
     """One element. `content` is HTML: what is not ours has passed `for_html` already."""
     return f'<{name} style="{style}"{more}>{"".join(content)}</{name}>'
-
-
-def _notes(transcript: Transcript) -> list[str]:
-    return [note for note in (transcript.note, *transcript.notices) if note]
 
 
 def _header(transcript: Transcript) -> str:
@@ -120,19 +127,9 @@ def _foldable(text: str) -> str:
     return _tag("details", "", summary, for_html(text))
 
 
-def _end(transcript: Transcript) -> str:
-    result = transcript.result
-    if result is None:
-        return ""
-    if result.error is not None:
-        line = _tag("div", f"padding:4px 10px;{coloured('red')};font-weight:bold", for_html(error_text(result.error)))
-        return line + (_pre(traceback_text(result.error)) if result.error.traceback else "")
-    table = as_table(result.value)
-    if table is not None:
-        return table_html(table)
-    if result.value is None and result.text is None:
-        return ""
-    return _pre(value_block(result.value))
+def _failure(failure: ProgramFailure) -> str:
+    line = _tag("div", f"padding:4px 10px;{coloured('red')};font-weight:bold", for_html(error_text(failure)))
+    return line + (_pre(traceback_text(failure)) if failure.traceback else "")
 
 
 def table_html(table: TextTable, more: str = "") -> str:

@@ -211,6 +211,11 @@ class Transcript:
         return f"{self.phase}, {self.moving}" if self.moving and self.result is None else self.phase
 
     @property
+    def notes(self) -> list[str]:
+        """The sentences about the turn."""
+        return [note for note in (self.note, *self.notices) if note]
+
+    @property
     def words(self) -> str:
         """What the model says in words: its answer, or what it writes before its first program."""
         if self.result is not None:
