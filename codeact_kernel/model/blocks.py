@@ -18,9 +18,9 @@ from .reasoning import TAG, find_tag, is_closing
 
 __all__ = ["Blocks", "Spoken", "drop_reasoning"]
 
-_MANY = 100
+_MAX_BLOCKS = 100
 """More blocks than this are not looked at."""
-_TRIES = 4
+_MAX_TRIES = 4
 """Ends of an element, and beginnings of JSON, that are tried."""
 _ELEMENT = re.compile(
     r"[ \t]*+(?:<pre>)?(?:<\|(?P<special>python_tag|python_start|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
@@ -63,7 +63,7 @@ class Blocks:
         self._tools = tools
         self._parser = parser
         self._longest = longest
-        self._json_left = self._calls_left = _TRIES
+        self._json_left = self._calls_left = _MAX_TRIES
 
     def find(self, text: str) -> tuple[list[Block], list[str]]:
         """The blocks, and the lines of `text` as they are counted in them."""
@@ -72,7 +72,7 @@ class Blocks:
 
     def _walk(self, lines: list[str]) -> Iterator[Block]:
         at = found = 0
-        while at < len(lines) and found < _MANY:
+        while at < len(lines) and found < _MAX_BLOCKS:
             if calls := self._calls(lines, at):
                 yield from calls
                 found += len(calls)
@@ -145,14 +145,16 @@ class Blocks:
             cut = ended.start() if ended else line.lower().find(close) if close != "</>" else -1
             if cut >= 0:
                 rest = line[ended.end() if ended else cut + len(close) :]
-                block = self._made(name, label, [*body, line[:cut]], start, at + 1, rest=rest.replace("</pre>", ""))
+                block = self._make_block(
+                    name, label, [*body, line[:cut]], start, at + 1, rest=rest.replace("</pre>", "")
+                )
                 first, tried = first or block, tried + 1
-                if block.label == "other" or tried == _TRIES or self._parser.parse(block.text).tree is not None:
+                if block.label == "other" or tried == _MAX_TRIES or self._parser.parse(block.text).tree is not None:
                     return block
             body.append(line)
-        return first or self._made(name, label, body, start, len(lines), closed=False)
+        return first or self._make_block(name, label, body, start, len(lines), closed=False)
 
-    def _made(
+    def _make_block(
         self, name: str, label: Label, body: list[str], start: int, end: int, *, closed: bool = True, rest: str = ""
     ) -> Block:
         text = "\n".join(body).strip("\n").rstrip()

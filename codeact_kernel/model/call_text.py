@@ -14,7 +14,7 @@ from .function_calls import is_runner, read_call
 
 __all__ = ["HEAD", "CallText", "find_calls"]
 
-_MANY = 4
+_MAX_CALLS = 4
 """More calls than this are not looked at."""
 HEAD = re.compile(
     r"(?:<function=|<(?:[a-z]{1,12}:)?invoke name=|\[TOOL_CALLS\]|<\|?tool_call\|?>|<[|｜]tool[_▁]call[_▁]begin[|｜]>)"
@@ -55,7 +55,7 @@ def find_calls(text: str, tools: Collection[str]) -> list[CallText]:
     """
     found: list[CallText] = []
     head = HEAD.search(text)
-    while head is not None and len(found) < _MANY:
+    while head is not None and len(found) < _MAX_CALLS:
         name = head["name"]
         if name not in tools and not is_runner(name):
             break

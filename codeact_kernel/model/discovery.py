@@ -15,7 +15,7 @@ import h11
 from ..errors import ModelError
 from ..settings import Settings
 from .base import ModelClient
-from .http_errors import list_models, shown_url
+from .http_errors import list_models, redact_url
 from .openai_client import OpenAIClient
 
 __all__ = ["DEFAULT_MODEL", "NoModelConfigured", "choose_model"]
@@ -49,18 +49,18 @@ async def choose_model(settings: Settings, environ: Mapping[str, str]) -> ModelC
         ModelError: the configuration is not complete, or its endpoint does not say what it offers.
     """
     if environ.get("AZURE_OPENAI_ENDPOINT"):
-        return azure(settings, environ)
+        return make_azure_client(settings, environ)
     if environ.get("OPENAI_BASE_URL") or environ.get("OPENAI_API_KEY"):
-        return await compatible(settings, environ)
-    url = ollama_url(environ.get("OLLAMA_HOST", ""))
-    pulled = await ollama_models(url)
+        return await make_compatible_client(settings, environ)
+    url = find_ollama_url(environ.get("OLLAMA_HOST", ""))
+    pulled = await list_ollama_models(url)
     if pulled is None:
         raise NoModelConfigured
-    name = pick_ollama(pulled, settings.model)
+    name = pick_ollama_model(pulled, settings.model)
     return OpenAIClient(name, base_url=f"{url}/v1", name=f"{name} (Ollama)", limits=settings.limits)
 
 
-def azure(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
+def make_azure_client(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     names = ("AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION")
     missing = [name for name in names if not environ.get(name)]
     if settings.model is None:
@@ -76,7 +76,7 @@ def azure(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     )
 
 
-async def compatible(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
+async def make_compatible_client(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
     key = environ.get("OPENAI_API_KEY", "")
 
@@ -92,17 +92,17 @@ async def compatible(settings: Settings, environ: Mapping[str, str]) -> ModelCli
         if error.status != 404:
             raise
         raise ModelError(
-            f"{shown_url(url)} does not list its models (404): set CODEACT_MODEL, "
+            f"{redact_url(url)} does not list its models (404): set CODEACT_MODEL, "
             f"or correct OPENAI_BASE_URL (most endpoints end in /v1)."
         ) from None
     if len(offered) == 1:
         return client(offered[0])
     if not offered:
-        raise ModelError(f"{shown_url(url)} offers no model: load one there, or set CODEACT_MODEL.")
-    raise ModelError(f"{shown_url(url)} offers several models: set CODEACT_MODEL to one of {list_models(offered)}.")
+        raise ModelError(f"{redact_url(url)} offers no model: load one there, or set CODEACT_MODEL.")
+    raise ModelError(f"{redact_url(url)} offers several models: set CODEACT_MODEL to one of {list_models(offered)}.")
 
 
-def ollama_url(host: str) -> str:
+def find_ollama_url(host: str) -> str:
     """The address of the local Ollama from `OLLAMA_HOST`, which has the same forms as for Ollama itself."""
     host = host.strip().rstrip("/")
     try:
@@ -117,11 +117,11 @@ def ollama_url(host: str) -> str:
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-async def ollama_models(url: str) -> list[str] | None:
+async def list_ollama_models(url: str) -> list[str] | None:
     """The names of the pulled models that can chat, latest first; `None` where no Ollama answers."""
     try:
         async with asyncio.timeout(OLLAMA_SECONDS):
-            body = await get(urlsplit(f"{url}/api/tags"))
+            body = await fetch_page(urlsplit(f"{url}/api/tags"))
         # Nobody has checked the shape: what does not fit is no Ollama.
         models: list[dict[str, Any]] = json.loads(body)["models"]
         return [str(model["name"]) for model in models if can_chat(model)]
@@ -129,7 +129,7 @@ async def ollama_models(url: str) -> list[str] | None:
         return None
 
 
-async def get(url: SplitResult) -> bytes:
+async def fetch_page(url: SplitResult) -> bytes:
     """Read a page without following redirects, and without proxies: they cannot reach this machine.
 
     It uses no thread, so a timeout of the caller ends it however slowly the page arrives.
@@ -173,7 +173,7 @@ def can_chat(model: dict[str, Any]) -> bool:
     return "bert" not in str(details.get("family")) and "embed" not in str(model["name"])
 
 
-def pick_ollama(pulled: list[str], wanted: str | None) -> str:
+def pick_ollama_model(pulled: list[str], wanted: str | None) -> str:
     if not pulled:
         raise ModelError("Ollama runs but has no model: run `ollama pull qwen2.5-coder`, then the cell again.")
     if wanted is None:

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .fences import FENCE_CHARACTERS, OPENING, label_of
+from .fences import FENCE_CHARACTERS, OPENING, read_label
 from .reasoning import PARTIAL, TAG, TAG_CHARACTERS, find_tag, is_closing
 
 __all__ = ["Draft", "Piece"]
@@ -114,7 +114,7 @@ class Draft:
         undecided = None if whole else _UNDECIDED.search(part)
         tag = find_tag(part[: undecided.start()] if undecided else part)
         if tag is not None:
-            return self._meet(tag, part)
+            return self._handle_tag(tag, part)
         if not whole:
             partial = undecided or PARTIAL.search(part)
             part = part[: partial.start()] if partial else part
@@ -127,7 +127,7 @@ class Draft:
             words, mark, info = line.rstrip("\n").partition("```")
             opening = OPENING.fullmatch(mark + info)
             is_open = words.strip() and "`" not in words and opening is not None and "`" not in opening["info"]
-            if is_open and opening is not None and label_of(opening["info"]) == "python":
+            if is_open and opening is not None and read_label(opening["info"]) == "python":
                 self._open(opening, "")
         return pieces
 
@@ -135,7 +135,7 @@ class Draft:
     def _is_one_line(opening: re.Match[str]) -> bool:
         return opening["mark"] in opening["info"] or "`" in opening["info"]
 
-    def _meet(self, tag: re.Match[str], part: str) -> list[Piece]:
+    def _handle_tag(self, tag: re.Match[str], part: str) -> list[Piece]:
         """A tag of reasoning among words."""
         pieces: list[Piece] = []
         if is_closing(tag):
@@ -155,7 +155,7 @@ class Draft:
 
     def _open(self, opening: re.Match[str], line: str) -> list[Piece]:
         self._fence = opening
-        self._is_program = label_of(opening["info"]) == "python" and not self.closed
+        self._is_program = read_label(opening["info"]) == "python" and not self.closed
         return [] if self._is_program else self._show("prose", line)
 
     def _read_in_block(self, part: str, whole: bool) -> list[Piece]:
@@ -174,7 +174,7 @@ class Draft:
         if whole and len(part) <= FENCE_CHARACTERS:
             if text.startswith(mark):
                 rest = text.lstrip(mark[0])
-                if label_of(rest) == "python" and self._is_program:
+                if read_label(rest) == "python" and self._is_program:
                     return self._close("", whole)
                 self._take(part)
                 tag = find_tag(rest)

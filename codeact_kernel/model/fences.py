@@ -18,7 +18,7 @@ from typing import Literal
 from .python_text import Parsed, Parser
 from .reasoning import TAG
 
-__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "label_of", "read_fence"]
+__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "read_label", "read_fence"]
 
 Label = Literal["python", "plain", "other"]
 
@@ -71,7 +71,7 @@ class Block:
     rest: str = ""
 
 
-def label_of(info: str) -> Label:
+def read_label(info: str) -> Label:
     """What the words after a fence say that the block is."""
     words = [word.removeprefix("language-").removeprefix("lang-") for word in _SIGNS.split(info.lower()) if word]
     first = next((word for word in words if word not in _WRAPPERS), None)
@@ -96,7 +96,7 @@ def read_fence(lines: Sequence[str], start: int, parser: Parser, longest: int) -
     mark, info = opening["mark"], opening["info"]
     if mark in info or (mark[0] == "`" and "`" in info):
         return _one_line(info, mark, start)
-    return _Body(lines, start, opening, parser, longest).read(label_of(info))
+    return _Body(lines, start, opening, parser, longest).read(read_label(info))
 
 
 def _after_words(lines: Sequence[str], start: int, parser: Parser, longest: int) -> Block | None:
@@ -107,13 +107,13 @@ def _after_words(lines: Sequence[str], start: int, parser: Parser, longest: int)
     inside, is_closed, rest = info.partition(mark)
     if is_closed:
         first, _, code = inside.partition(" ")
-        if label_of(first) != "python" or not code.strip():
+        if read_label(first) != "python" or not code.strip():
             return None
         is_all = words.rstrip().endswith(":") and not rest.strip()
         label: Label = "python" if is_all else "other"
         return Block(label=label, text=code.strip(), start=start, end=start + 1, inline=True, rest=rest)
     opening = OPENING.fullmatch(mark + info)
-    if opening is None or label_of(opening["info"]) != "python":
+    if opening is None or read_label(opening["info"]) != "python":
         return None
     return _Body(lines, start, opening, parser, longest).read("python")
 
@@ -127,7 +127,7 @@ def _one_line(info: str, mark: str, start: int) -> Block | None:
     if mark in inside:
         return None
     first, _, code = inside.strip().partition(" ")
-    if label_of(first) == "python" and code.strip():
+    if read_label(first) == "python" and code.strip():
         return Block(label="python", text=code.strip(), start=start, end=start + 1, inline=True)
     return Block(label="plain", text=inside.strip(), start=start, end=start + 1, inline=True)
 
@@ -260,4 +260,4 @@ def _without_prompts(text: str) -> str:
 
 
 def _opens_python(info: str) -> bool:
-    return "`" not in info and label_of(info) == "python"
+    return "`" not in info and read_label(info) == "python"

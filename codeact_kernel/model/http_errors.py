@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import ModelError
 from ..text import collapse_whitespace, format_list, replace_unprintable, truncate
 
-__all__ = ["Endpoint", "Failure", "explain", "list_models", "shown_url"]
+__all__ = ["Endpoint", "Failure", "explain", "list_models", "redact_url"]
 
 DETAIL_CHARACTERS = 300
 MODELS_SHOWN = 8
@@ -73,20 +73,20 @@ def explain(endpoint: Endpoint, failure: Failure) -> ModelError:
     if failure.location:
         sentence = explain_redirect(endpoint, failure)
     elif status in (401, 403):
-        sentence = rejected_key(endpoint, failure)
+        sentence = explain_rejected_key(endpoint, failure)
     elif status == 404:
-        sentence = not_found(endpoint, failure)
+        sentence = explain_not_found(endpoint, failure)
     elif status == 429:
         used_up = QUOTA.search(failure.code + " " + failure.message) is not None
-        sentence, retryable = busy(endpoint, used_up), not used_up
+        sentence, retryable = explain_rate_limit(endpoint, used_up), not used_up
     elif status >= 500:
         sentence = f"{endpoint.url} has trouble of its own ({status}): wait a moment, then run the cell again."
     else:
-        sentence = not_accepted(endpoint, failure)
+        sentence = explain_rejection(endpoint, failure)
     return ModelError(sentence, status=status, retryable=retryable)
 
 
-def rejected_key(endpoint: Endpoint, failure: Failure) -> str:
+def explain_rejected_key(endpoint: Endpoint, failure: Failure) -> str:
     if not endpoint.key:
         return f"{endpoint.url} wants an API key ({failure.status}): set {endpoint.key_variable}."
     if failure.status == 403:
@@ -97,7 +97,7 @@ def rejected_key(endpoint: Endpoint, failure: Failure) -> str:
     return f"{endpoint.url} did not accept the API key (401): correct {endpoint.key_variable}."
 
 
-def not_found(endpoint: Endpoint, failure: Failure) -> str:
+def explain_not_found(endpoint: Endpoint, failure: Failure) -> str:
     if failure.models and endpoint.model not in failure.models:
         return (
             f"{endpoint.url} does not offer the model {endpoint.model}: "
@@ -109,7 +109,7 @@ def not_found(endpoint: Endpoint, failure: Failure) -> str:
     )
 
 
-def busy(endpoint: Endpoint, used_up: bool) -> str:
+def explain_rate_limit(endpoint: Endpoint, used_up: bool) -> str:
     if used_up:
         return f"The quota at {endpoint.url} is used up (429): add credit there, or configure another model."
     return f"{endpoint.url} limits how often it may be asked (429): wait a minute, then run the cell again."
@@ -130,13 +130,13 @@ def find_redirect_target(url: str, location: str) -> str:
         The URL without user, password and query; empty if it is not fit to be shown.
     """
     try:
-        target = REQUEST_PATH.sub("", shown_url(urljoin(f"{url}/", location)))
+        target = REQUEST_PATH.sub("", redact_url(urljoin(f"{url}/", location)))
     except ValueError:
         return ""
     return target if SHOWN_URL.fullmatch(target) else ""
 
 
-def not_accepted(endpoint: Endpoint, failure: Failure) -> str:
+def explain_rejection(endpoint: Endpoint, failure: Failure) -> str:
     if TOO_LONG.search(failure.code.replace("_", " ")) or TOO_LONG.search(failure.message):
         return (
             f"The prompt is longer than {endpoint.model} can read: shorten it, offer fewer tools, "
@@ -158,7 +158,7 @@ def tidy(text: str) -> str:
     return truncate(collapse_whitespace(replace_unprintable(text[: 2 * DETAIL_CHARACTERS])), DETAIL_CHARACTERS)
 
 
-def shown_url(url: str) -> str:
+def redact_url(url: str) -> str:
     """A URL without what may be secret in it: user, password and query.
 
     Raises:

@@ -16,7 +16,7 @@ from ..types import JSONObject
 from .base import Delta, Message
 from .bounded_http import make_client_options
 from .function_calls import get_field
-from .http_errors import Endpoint, Failure, explain, shown_url
+from .http_errors import Endpoint, Failure, explain, redact_url
 from .stream_accumulator import StreamAccumulator
 from .usage import estimate
 
@@ -79,7 +79,7 @@ class OpenAIClient:
     ) -> None:
         url_variable = "AZURE_OPENAI_ENDPOINT" if azure_version else "OPENAI_BASE_URL"
         try:
-            url = shown_url(base_url)
+            url = redact_url(base_url)
         except ValueError:
             raise ModelError(
                 f"{url_variable} holds no URL: set it to one like http://127.0.0.1:8080/v1, without quotation marks, "
@@ -190,7 +190,7 @@ class OpenAIClient:
                 raise await self._explain_not_found(client, error) from None
             except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
                 # Endpoints differ in what they accept and name the option in no agreed field: the text has to do.
-                facts = f"{error.param} {failure_of(error).message}"
+                facts = f"{error.param} {to_failure(error).message}"
                 wanted = self._options_for(functions)
                 refused = [name for name in wanted if any(word in facts for word in OPTION_NAMES[name])]
                 if not refused:
@@ -207,7 +207,7 @@ class OpenAIClient:
         if not self._azure_version:
             with contextlib.suppress(ModelError):
                 models = await self._guarded(list_models(client), MODELS_SECONDS)
-        return explain(self._endpoint, failure_of(error, models))
+        return explain(self._endpoint, to_failure(error, models))
 
     async def _guarded(self, answer: Awaitable[T], seconds: float | None = None) -> T:
         """Wait for the endpoint within the silence we accept, and translate what it raises."""
@@ -227,7 +227,7 @@ class OpenAIClient:
                 retryable=True,
             ) from None
         except openai.APIStatusError as error:
-            raise explain(self._endpoint, failure_of(error)) from None
+            raise explain(self._endpoint, to_failure(error)) from None
         except openai.APIConnectionError:
             raise ModelError(
                 f"No connection to {url}, or it broke: "
@@ -285,7 +285,7 @@ async def list_models(client: AsyncOpenAI) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def failure_of(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
+def to_failure(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
     # Some endpoints put a number here, and nobody has checked.
     code = "" if error.code is None else str(error.code)
     location = error.response.headers.get("location", "") if error.status_code < 400 else ""

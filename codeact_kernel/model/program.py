@@ -12,7 +12,7 @@ from typing import cast
 from .blocks import Blocks, drop_reasoning
 from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
 from .function_calls import read_call, unwrap
-from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data, statements_of
+from .python_text import Parsed, Parser, are_one_program, find_called_names, does_something, is_data, dump_statements
 from .reasoning import TAG
 
 __all__ = ["ONE_BLOCK", "Found", "find_program"]
@@ -133,7 +133,7 @@ class _Finder:
 
     def _from_blocks(self, parts: Sequence[_Part], lines: Sequence[str]) -> Found | None:
         labelled = [part for part in parts if part.block.label == "python"]
-        others = [part for part in parts if part.block.label == "plain" and self._counts(part, lines)]
+        others = [part for part in parts if part.block.label == "plain" and self._is_program(part, lines)]
         doing = [part for part in labelled if part.text.strip() and not is_data(part.parsed)]
         filled = [part for part in labelled if part.text.strip()] or labelled[:1]
         chosen = _without_repeats(doing or others or filled)
@@ -165,7 +165,7 @@ class _Finder:
         runs = [parsed for _, _, parsed in self._runs(_outside(parts, lines))]
         return any(are_one_program([*blocks, run], self._tools) for run in runs)
 
-    def _counts(self, part: _Part, lines: Sequence[str]) -> bool:
+    def _is_program(self, part: _Part, lines: Sequence[str]) -> bool:
         """Whether a block without a label is a program: it does something, or calls a tool and has a mistake in it."""
         around = [*lines[: part.block.start], part.block.rest, *lines[part.block.end :]] if part.block.inline else []
         if any(line.strip() for line in around):
@@ -184,7 +184,7 @@ class _Finder:
         return "The model wrote other code in a block without a label: it is not run." if left else ""
 
     def _calls(self, parsed: Parsed) -> bool:
-        return parsed.tree is not None and bool(calls_of(parsed.tree, self._tools))
+        return parsed.tree is not None and bool(find_called_names(parsed.tree, self._tools))
 
     def _broken_string(self, chosen: Sequence[_Part], after: str) -> str:
         """A line of only backticks in a string of the program has closed its block."""
@@ -294,7 +294,7 @@ def _without_repeats(parts: Sequence[_Part]) -> list[_Part]:
     """Without those that another one has in it, statement by statement."""
     if len(parts) < 2:
         return list(parts)
-    by_statements = {statements_of(part.parsed) or part.text: part for part in reversed(parts)}
+    by_statements = {dump_statements(part.parsed) or part.text: part for part in reversed(parts)}
     said = [key for key in by_statements if isinstance(key, frozenset)]
     kept = [
         part for key, part in by_statements.items() if isinstance(key, str) or not any(key < other for other in said)

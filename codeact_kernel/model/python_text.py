@@ -10,14 +10,14 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Parsed", "Parser", "are_one_program", "calls_of", "does_something", "is_data", "statements_of"]
+__all__ = ["Parsed", "Parser", "are_one_program", "find_called_names", "does_something", "is_data", "dump_statements"]
 
 _DOING = (
     ast.Assign | ast.AugAssign | ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     | ast.For | ast.While | ast.With | ast.Try | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 )  # fmt: skip
 _LINES = 1 << 20
-_MANY = 10
+_MAX_PARTS = 10
 """More blocks than this are never one program."""
 
 
@@ -106,7 +106,7 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
-def calls_of(tree: ast.AST, names: Collection[str]) -> set[str]:
+def find_called_names(tree: ast.AST, names: Collection[str]) -> set[str]:
     """Which of `names` it calls: as `name(...)`, `name.map(...)`, or by `call_tool("name", ...)`."""
     found: set[str] = set()
     for node in ast.walk(tree):
@@ -121,7 +121,7 @@ def calls_of(tree: ast.AST, names: Collection[str]) -> set[str]:
     return found & set(names)
 
 
-def statements_of(parsed: Parsed) -> frozenset[str]:
+def dump_statements(parsed: Parsed) -> frozenset[str]:
     """Its statements, in a form in which the same ones are equal however they are spaced."""
     return frozenset() if parsed.tree is None else frozenset(ast.dump(node) for node in parsed.tree.body)
 
@@ -137,13 +137,13 @@ def are_one_program(parts: Sequence[Parsed], tools: Collection[str]) -> bool:
     said: set[str] = set()
     called: set[str] = set()
     for number, tree in enumerate(trees):
-        if tree is None or number >= _MANY:
+        if tree is None or number >= _MAX_PARTS:
             return False
-        calls = calls_of(tree, tools)
+        calls = find_called_names(tree, tools)
         statements = {ast.dump(node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)}
         if number and (calls & called or statements & said or not _goes_on(tree, made)):
             return False
-        made |= {name for node in tree.body for name in _made_by(node)}
+        made |= {name for node in tree.body for name in _find_assigned_names(node)}
         called |= calls
         said |= statements
     return True
@@ -157,14 +157,14 @@ def _goes_on(tree: ast.Module, before: set[str]) -> bool:
         read |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)} - own
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             read.add(node.target.id)
-        kept = set(_made_by(node))
+        kept = set(_find_assigned_names(node))
         if kept & before - read and not isinstance(node, ast.Import | ast.ImportFrom | ast.For | ast.With):
             return False
         own |= kept
     return bool(read & before)
 
 
-def _made_by(node: ast.stmt) -> Iterator[str]:
+def _find_assigned_names(node: ast.stmt) -> Iterator[str]:
     """The names that one statement of a program makes."""
     waiting: list[ast.AST] = [node]
     while waiting:

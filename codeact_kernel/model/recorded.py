@@ -77,7 +77,7 @@ class RecordedModel:
         Raises:
             ModelError: the record holds no answer to this ask, or none at this step.
         """
-        ask, step = place(messages, {ask for ask, _ in self._answers})
+        ask, step = locate_turn(messages, {ask for ask, _ in self._answers})
         if ask is None:
             raise ModelError(
                 "The record holds no answer to this prompt: configure a model (OPENAI_API_KEY, "
@@ -140,7 +140,7 @@ class RecordingModel:
 
     def _keep(self, messages: Sequence[Message], text: str, usage: Usage | None) -> None:
         usage = usage or estimate(messages, text)
-        ask, step = place(messages, self._asks)
+        ask, step = locate_turn(messages, self._asks)
         answer = RecordedAnswer(
             ask=first_user_text(messages) if ask is None else ask,
             step=step,
@@ -158,7 +158,7 @@ class RecordingModel:
         save_record(self._path, Record(model=self.name, recorded=date.today().isoformat(), answers=answers))
 
 
-def place(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
+def locate_turn(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
     """Which of `asks` the messages are about, and how many answers they hold already."""
     text = first_user_text(messages)
     step = sum(message.role == "assistant" for message in messages)
@@ -194,7 +194,7 @@ def parse_record(value: object) -> Record:
     Raises:
         ValueError: what is wrong, in a few words.
     """
-    table = as_table(value)
+    table = to_object(value)
     if table.get("version") != VERSION:
         raise ValueError(f"its version is not {VERSION}")
     entries = table.get("answers")
@@ -202,28 +202,28 @@ def parse_record(value: object) -> Record:
         raise ValueError("it has no list of answers")
     answers: dict[tuple[str, int], RecordedAnswer] = {}
     for entry in cast("list[object]", entries):
-        row = as_table(entry)
+        row = to_object(entry)
         answer = RecordedAnswer(
-            ask=take(row, "ask", str).strip(),
-            step=take(row, "step", int),
-            text=take(row, "text", str),
-            prompt_tokens=take(row, "prompt_tokens", int),
-            completion_tokens=take(row, "completion_tokens", int),
+            ask=take_field(row, "ask", str).strip(),
+            step=take_field(row, "step", int),
+            text=take_field(row, "text", str),
+            prompt_tokens=take_field(row, "prompt_tokens", int),
+            completion_tokens=take_field(row, "completion_tokens", int),
         )
         answers[answer.ask, answer.step] = answer
-    model, recorded = take(table, "model", str), take(table, "recorded", str)
+    model, recorded = take_field(table, "model", str), take_field(table, "recorded", str)
     if not 0 < len(model) <= NAME_CHARACTERS or not model.isprintable():
         raise ValueError("the model's name is too long or empty, or has characters that do not show")
     return Record(model=model, recorded=date.fromisoformat(recorded).isoformat(), answers=answers)
 
 
-def as_table(value: object) -> dict[str, object]:
+def to_object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError("it is not made of objects")
     return cast("dict[str, object]", value)
 
 
-def take(row: Mapping[str, object], name: str, kind: type[T]) -> T:
+def take_field(row: Mapping[str, object], name: str, kind: type[T]) -> T:
     value = row.get(name)
     if type(value) is not kind or (isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER):
         raise ValueError(f"{name!r} is missing or not of its kind")

@@ -37,7 +37,7 @@ class StreamAccumulator:
             The text, which may be empty; `None` if the chunk has no part of an answer, and so counts as silence.
         """
         self.chunks += 1
-        usage = usage_of(chunk)
+        usage = read_usage(chunk)
         choices = get_field(chunk, "choices")
         choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
         finish = get_field(choice, "finish_reason")
@@ -47,14 +47,14 @@ class StreamAccumulator:
         self.usage = usage or self.usage
         self.finish = finish if isinstance(finish, str) else self.finish
         self.function.take(delta)
-        self.refusal += text_of(delta, "refusal")[: REFUSAL_CHARACTERS - len(self.refusal)]
-        text = text_of(delta, "content")
+        self.refusal += read_text(delta, "refusal")[: REFUSAL_CHARACTERS - len(self.refusal)]
+        text = read_text(delta, "content")
         if text:
             self.texts.append(text)
         return text
 
 
-def usage_of(chunk: object) -> Usage | None:
+def read_usage(chunk: object) -> Usage | None:
     usage = get_field(chunk, "usage")
     counts = (get_field(usage, "prompt_tokens"), get_field(usage, "completion_tokens"))
     prompt, completion = (count if isinstance(count, int) and count >= 0 else None for count in counts)
@@ -63,6 +63,6 @@ def usage_of(chunk: object) -> Usage | None:
     return Usage(prompt_tokens=prompt, completion_tokens=completion)
 
 
-def text_of(delta: object, name: str) -> str:
+def read_text(delta: object, name: str) -> str:
     text = get_field(delta, name)
     return text if isinstance(text, str) else ""

@@ -15,7 +15,7 @@ __all__ = ["CallRow", "Transcript", "brief", "bundle", "to_card", "to_html", "to
 
 def bundle(what: Transcript | TurnResult) -> dict[str, str]:
     """The mimebundle of a turn: as far as it has come, or of its result."""
-    transcript = Transcript.of(what) if isinstance(what, TurnResult) else what
+    transcript = Transcript.from_result(what) if isinstance(what, TurnResult) else what
     return {
         "text/plain": to_text(transcript),
         "text/markdown": to_markdown(transcript),

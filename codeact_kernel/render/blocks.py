@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..types import JSONValue, OutputFile, ProgramFailure
-from .shared import TextTable, as_table, footer
+from .shared import TextTable, to_table, footer
 from .transcript import Attempt, Transcript
 
 __all__ = [
@@ -115,4 +115,4 @@ def find_end(transcript: Transcript) -> End:
         return Failure(transcript.state, result.error)
     if result.value is None and result.text is None:
         return NoValue("")
-    return as_table(result.value) or Value(result.value)
+    return to_table(result.value) or Value(result.value)

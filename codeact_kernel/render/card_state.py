@@ -10,9 +10,9 @@ from typing import cast
 from ..text import truncate_middle
 from ..types import CallError, JSONObject, JSONValue
 from . import blocks
-from .code import lines_of
+from .code import tokenize
 from .escaping import escaped, plain
-from .shared import TextTable, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from .shared import TextTable, call_end, call_text, describe_decision, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
@@ -39,7 +39,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
         },
         "programs": [
             {
-                "lines": cast("JSONValue", lines_of(escaped(attempt.program).strip("\n"))),
+                "lines": cast("JSONValue", tokenize(escaped(attempt.program).strip("\n"))),
                 "reason": truncate_middle(plain(attempt.reason), 300),
             }
             for attempt in transcript.attempts
@@ -75,7 +75,7 @@ def _row(row: CallRow) -> JSONObject:
         "wrong": isinstance(answer, CallError),
         "over": answer is not None,
         "ms": round(row.took * 1e3),
-        "by": decided(row),
+        "by": describe_decision(row),
         "batch": row.batch,
         "progress": list(row.progress[:2]) if row.progress is not None and answer is None else None,
         "doing": plain(row.progress[2]) if row.progress is not None and answer is None else "",

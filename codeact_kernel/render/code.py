@@ -11,16 +11,16 @@ from typing import Any, TypeAlias
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Token as T
 
-from .colours import coloured
+from .colours import colour_style
 from .escaping import for_html
 
-__all__ = ["Line", "highlighted", "lines_of"]
+__all__ = ["Line", "highlight", "tokenize"]
 
 Line: TypeAlias = "list[list[str]]"
 """One line of a program: pairs of a kind and a text."""
 
 _LEXER: Any = get_lexer_by_name("python", stripnl=False, ensurenl=False)
-_MOST = 20_000
+_MAX_CHARS = 20_000
 """Characters that are coloured; a longer program is shown without, since it is drawn again as it grows."""
 
 _KINDS = (
@@ -36,15 +36,15 @@ _KINDS = (
 )
 
 
-def highlighted(program: str) -> str:
+def highlight(program: str) -> str:
     """`program` as HTML with inline colours, to stand in a `<pre>`."""
-    return "\n".join("".join(_span(kind, text) for kind, text in line) for line in lines_of(program))
+    return "\n".join("".join(_span(kind, text) for kind, text in line) for line in tokenize(program))
 
 
 @lru_cache(maxsize=16)
-def lines_of(program: str) -> list[Line]:
+def tokenize(program: str) -> list[Line]:
     """`program` by lines, each a list of `[kind, text]`; the kind of plain text is empty."""
-    if len(program) > _MOST:
+    if len(program) > _MAX_CHARS:
         return [[["", line]] for line in program.split("\n")]
     lines: list[Line] = [[]]
     for token, text in _LEXER.get_tokens(program):
@@ -58,4 +58,4 @@ def lines_of(program: str) -> list[Line]:
 
 
 def _span(kind: str, text: str) -> str:
-    return f'<span style="{coloured(kind)}">{for_html(text)}</span>' if kind else for_html(text)
+    return f'<span style="{colour_style(kind)}">{for_html(text)}</span>' if kind else for_html(text)

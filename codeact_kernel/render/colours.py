@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "VARIABLES", "coloured"]
+__all__ = ["COLOURS", "VARIABLES", "colour_style"]
 
 COLOURS = {
     "comment": "#767676",
@@ -26,7 +26,7 @@ VARIABLES = ";".join(
 """The style that declares all of them, for the element around a card. `card.css` declares the same."""
 
 
-def coloured(name: str) -> str:
+def colour_style(name: str) -> str:
     """The style of a text in this colour. Where a page takes the variables away, as an untrusted notebook does, the
     plain colour stays."""
     return f"color:{COLOURS[name]};color:var(--ca-{name})"

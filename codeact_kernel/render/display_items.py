@@ -11,8 +11,8 @@ from ..text import format_bytes, truncate_middle
 from ..types import DisplayItem, JSONObject, JSONValue
 from .escaping import for_html, one_line, plain
 from .html import table_html
-from .markdown_html import prose_html
-from .shared import TextTable, table_of, value_block
+from .markdown_html import markdown_to_html
+from .shared import TextTable, make_table, value_block
 from .text import table_lines
 
 __all__ = ["Bundle", "shown_bundle", "text_bundle", "title_bundle"]
@@ -50,7 +50,7 @@ def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
         case "image":
             return _image(item)
         case "json":
-            value = _harmless(item.data)
+            value = _escape_value(item.data)
             return {"application/json": value, "text/plain": value_block(value)}, {
                 "application/json": {"expanded": True}
             }
@@ -63,7 +63,7 @@ def text_bundle(item: DisplayItem) -> Bundle:
     match item.kind:
         case "table":
             data = cast("dict[str, Any]", item.data)
-            text = "\n".join(table_lines(table_of(data["columns"], data["rows"], data["total"], _ROWS_OF_TEXT)))
+            text = "\n".join(table_lines(make_table(data["columns"], data["rows"], data["total"], _ROWS_OF_TEXT)))
         case "image" | "chart":
             text = f"(the {item.kind} is in _codeact.shown)"
         case _:
@@ -89,7 +89,7 @@ def _table(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
 
     def table(rows: int) -> TextTable:
-        return table_of(data["columns"], data["rows"], data["total"], rows)
+        return make_table(data["columns"], data["rows"], data["total"], rows)
 
     html = table_html(table(_ROWS), ";padding:6px 0;max-height:30em")
     return {"text/plain": "\n".join(table_lines(table(_ROWS_OF_TEXT))), "text/html": html}, {}
@@ -97,13 +97,13 @@ def _table(item: DisplayItem) -> Bundle:
 
 def _markdown(item: DisplayItem) -> Bundle:
     text = str(item.data)
-    html = prose_html(text) if len(text) <= _MARKDOWN else None
+    html = markdown_to_html(text) if len(text) <= _MARKDOWN else None
     return _text(text) if html is None else ({"text/plain": plain(text), "text/html": html}, {})
 
 
 def _chart(item: DisplayItem, picture: str) -> Bundle:
     # No HTML beside it: exports would take that for the chart, and leave out the picture that a page adds to the file.
-    spec = cast("JSONObject", _harmless(item.data))
+    spec = cast("JSONObject", _escape_value(item.data))
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
     if picture:
         bundle["image/png"] = picture
@@ -125,7 +125,7 @@ def _chart_text(spec: JSONObject) -> str:
     if rows := next(_data(spec), None):
         names = list(dict.fromkeys(name for row in rows for name in row))
         cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:_ROWS_OF_TEXT]]
-        lines += table_lines(table_of(names, cells, len(rows), _ROWS_OF_TEXT))
+        lines += table_lines(make_table(names, cells, len(rows), _ROWS_OF_TEXT))
     return truncate_middle("\n".join(lines), 20_000)
 
 
@@ -151,18 +151,18 @@ def _image(item: DisplayItem) -> Bundle:
     return {mime: data["base64"], "text/plain": text}, {mime: _alternative(one_line(item.title) or text)}
 
 
-def _harmless(value: JSONValue) -> Any:
+def _escape_value(value: JSONValue) -> Any:
     """The same value, in which no text has control codes or hidden characters."""
     if isinstance(value, str):
-        return _visible(value)
+        return _escape_text(value)
     if isinstance(value, list):
-        return [_harmless(one) for one in value]
+        return [_escape_value(one) for one in value]
     if isinstance(value, dict):
-        return {_visible(name): _harmless(one) for name, one in value.items()}
+        return {_escape_text(name): _escape_value(one) for name, one in value.items()}
     return value
 
 
-def _visible(text: str) -> str:
+def _escape_text(text: str) -> str:
     """With a sign for what is hidden: its escape has a backslash, which a chart's renderer would read."""
     shown = plain(text)
     return text if shown == text else shown.replace("\\", "\ufffd")

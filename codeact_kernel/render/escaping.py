@@ -46,7 +46,7 @@ def escaped(text: str) -> str:
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_shown(character) for character in text)
+    return "".join(_escape_character(character) for character in text)
 
 
 def has_hidden(text: str) -> bool:
@@ -57,7 +57,7 @@ def has_hidden(text: str) -> bool:
 def strictly(text: str) -> str:
     """`escaped`, and escapes for spaces that are not the space, and for every sign of which nothing is seen."""
     return "".join(
-        _shown(character)
+        _escape_character(character)
         if character != _COMMON and (character == " " or unicodedata.category(character) != "Zs")
         else character.encode("unicode_escape").decode()
         for character in text
@@ -92,7 +92,7 @@ def arguments_text(arguments: Mapping[str, JSONValue], most: int = 200) -> str:
     return truncate_middle(", ".join(pairs), 10 * most)
 
 
-def _shown(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in "\n\t" or not (unicodedata.category(character) in _HIDDEN or _INVISIBLE.match(character)):
         return character
     return character.encode("unicode_escape").decode()

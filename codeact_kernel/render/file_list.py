@@ -10,39 +10,39 @@ from ..text import format_bytes
 from ..types import OutputFile
 from .escaping import for_html, for_markdown, one_line, plain
 
-__all__ = ["about_file", "files_html", "files_markdown", "files_text"]
+__all__ = ["describe_file", "files_html", "files_markdown", "files_text"]
 
-_MANY = 50
+_MAX_FILES = 50
 _PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:12em;overflow:auto;font-size:12px"
 
 
-def about_file(file: OutputFile) -> str:
+def describe_file(file: OutputFile) -> str:
     """Size and type, in words."""
     return f"{format_bytes(file.size)}, {one_line(file.media_type)}"
 
 
 def files_html(files: Sequence[OutputFile]) -> str:
     """One line for each file, with a link where it lies below the working folder."""
-    rows = [_html(file) for file in files[:_MANY]]
-    return "".join(rows) + (f"<div>… {len(files) - _MANY:,} more files</div>" if len(files) > _MANY else "")
+    rows = [_html(file) for file in files[:_MAX_FILES]]
+    return "".join(rows) + (f"<div>… {len(files) - _MAX_FILES:,} more files</div>" if len(files) > _MAX_FILES else "")
 
 
 def files_markdown(files: Sequence[OutputFile]) -> str:
     """The same as a list."""
-    lines = [f"- {_link_markdown(file)} ({for_markdown(about_file(file))})" for file in files[:_MANY]]
-    return "\n".join(lines + ([f"- … {len(files) - _MANY:,} more files"] if len(files) > _MANY else []))
+    lines = [f"- {_link_markdown(file)} ({for_markdown(describe_file(file))})" for file in files[:_MAX_FILES]]
+    return "\n".join(lines + ([f"- … {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else []))
 
 
 def files_text(files: Sequence[OutputFile]) -> list[str]:
     """The same as lines of text, with the whole path."""
-    lines = [f"file: {one_line(file.path)} ({about_file(file)})" for file in files[:_MANY]]
-    return lines + ([f"… {len(files) - _MANY:,} more files"] if len(files) > _MANY else [])
+    lines = [f"file: {one_line(file.path)} ({describe_file(file)})" for file in files[:_MAX_FILES]]
+    return lines + ([f"… {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else [])
 
 
 def _html(file: OutputFile) -> str:
     name, href = for_html(one_line(file.name)), _href(file)
     link = f'<a href="{href}" target="_blank" rel="noopener">{name}</a>' if href else f"<b>{name}</b>"
-    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(about_file(file))}</span>'
+    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(describe_file(file))}</span>'
     if not file.preview:
         return f"<div>{line}</div>"
     return f'<details><summary>{line}</summary><pre style="{_PRE}">{for_html(plain(file.preview))}</pre></details>'

@@ -8,11 +8,11 @@ from __future__ import annotations
 from ..text import plural, truncate_middle
 from ..types import STOPPED, CallError, ProgramFailure
 from . import blocks
-from .code import highlighted
-from .colours import VARIABLES, coloured
+from .code import highlight
+from .colours import VARIABLES, colour_style
 from .escaping import escaped, for_html
 from .file_list import files_html
-from .shared import TextTable, call_end, call_text, decided, error_text, traceback_text, value_block
+from .shared import TextTable, call_end, call_text, describe_decision, error_text, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]
@@ -68,7 +68,7 @@ def _header(transcript: Transcript) -> str:
     return _tag(
         "div",
         f"display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px",
-        _tag("span", "", "<b>CodeAct</b> ", _tag("b", coloured(colour), for_html(transcript.state))),
+        _tag("span", "", "<b>CodeAct</b> ", _tag("b", colour_style(colour), for_html(transcript.state))),
         _tag("span", "opacity:.75", plural(calls, "tool call") if calls else ""),
     )
 
@@ -80,7 +80,7 @@ def _folded(attempt: Attempt, number: int) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    html = _tag("pre", _CODE, highlighted(escaped(attempt.program).strip("\n")))
+    html = _tag("pre", _CODE, highlight(escaped(attempt.program).strip("\n")))
     if attempt.calls:
         html += _calls(attempt.calls)
     if attempt.output:
@@ -108,12 +108,12 @@ def _calls(calls: list[CallRow]) -> str:
 
 def _call(row: CallRow) -> str:
     cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
-    wrong = f";{coloured('red')}" if isinstance(row.answer, CallError) else ""
+    wrong = f";{colour_style('red')}" if isinstance(row.answer, CallError) else ""
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
         _tag("td", cell + wrong, _foldable(truncate_middle(call_end(row), 300))),
-        _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := decided(row)) else "<td></td>",
+        _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := describe_decision(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )
     return f"<tr>{''.join(cells)}</tr>"
@@ -128,7 +128,7 @@ def _foldable(text: str) -> str:
 
 
 def _failure(failure: ProgramFailure) -> str:
-    line = _tag("div", f"padding:4px 10px;{coloured('red')};font-weight:bold", for_html(error_text(failure)))
+    line = _tag("div", f"padding:4px 10px;{colour_style('red')};font-weight:bold", for_html(error_text(failure)))
     return line + (_pre(traceback_text(failure)) if failure.traceback else "")
 
 

@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escaped, for_markdown, plain
 from .file_list import files_markdown
-from .shared import TextTable, call_end, call_text, decided, error_text, value_block
+from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_markdown"]
@@ -56,7 +56,7 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 
 def _call(row: CallRow) -> str:
-    about = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := decided(row)) else "")
+    about = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
     return f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({about})"
 
 

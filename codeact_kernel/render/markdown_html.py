@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["prose_html"]
+__all__ = ["markdown_to_html"]
 
-_MOST = 1_000_000
+_MAX_CHARS = 1_000_000
 """Characters of HTML: a line of Markdown can ask for many empty cells."""
 _TAGS = frozenset((
     "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "em", "strong", "s",
@@ -29,19 +29,19 @@ _STYLES = {"table": "border-collapse:collapse", "th": "padding:3px 10px", "td": 
 _SIDES = {"text-align:left", "text-align:center", "text-align:right"}
 
 
-def prose_html(text: str) -> str | None:
+def markdown_to_html(text: str) -> str | None:
     """`text` as HTML; `None` where that would be too large."""
     size, made = 0, list[str]()
-    for piece in _blocks(_reader().parse(text)):
+    for piece in _blocks(_make_parser().parse(text)):
         made.append(piece)
         size += len(piece)
-        if size > _MOST:
+        if size > _MAX_CHARS:
             return None
     return "".join(made)
 
 
 @cache
-def _reader() -> MarkdownIt:
+def _make_parser() -> MarkdownIt:
     from markdown_it import MarkdownIt  # a tenth of a second, and most turns show no Markdown
 
     reader = MarkdownIt("commonmark", {"html": False})

@@ -15,13 +15,13 @@ from .transcript import CallRow, Transcript
 __all__ = [
     "MAX_ROWS",
     "TextTable",
-    "as_table",
+    "to_table",
     "call_end",
     "call_text",
-    "decided",
+    "describe_decision",
     "error_text",
     "footer",
-    "table_of",
+    "make_table",
     "traceback_text",
     "value_block",
 ]
@@ -41,17 +41,17 @@ class TextTable:
     numeric: list[bool]
 
 
-def as_table(value: JSONValue) -> TextTable | None:
+def to_table(value: JSONValue) -> TextTable | None:
     """A list of objects as a table; `None` for everything else."""
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     rows = cast("list[JSONObject]", value)
     names = list(dict.fromkeys(name for row in rows[:MAX_ROWS] for name in row))
     cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:MAX_ROWS]]
-    return table_of(names, cells, len(rows)) if names else None
+    return make_table(names, cells, len(rows)) if names else None
 
 
-def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> TextTable:
+def make_table(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> TextTable:
     """The first of so many rows, and the first columns, as text."""
     columns, shown = names[:MAX_COLUMNS], rows[:most_rows]
     most = min(_CELL_CHARACTERS, _ROW_CHARACTERS * most_rows // max(1, len(columns) * len(shown)))
@@ -67,20 +67,20 @@ def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_row
 def call_text(row: CallRow) -> str:
     """A call as it stands in a program, in one line, with the arguments that the tool got."""
     if not row.text or (row.decision is not None and row.decision.arguments is not None):
-        row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_ran(row))})"
+        row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_effective_arguments(row))})"
     return row.text
 
 
-def decided(row: CallRow) -> str:
+def describe_decision(row: CallRow) -> str:
     """Who allowed or denied a call, in a few words; empty where nobody had to."""
     decision = row.decision
     if decision is None:
-        return "waiting for you" if row.waits else ""
+        return "waiting for you" if row.is_waiting else ""
     if decision.by == "policy":
         return decision.reason if decision.allowed else "denied"
     if decision.by == "nobody":
         return "denied, nobody was here"
-    words = _SAID.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
+    words = _DECISIONS.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
     if decision.arguments is None:
         return words
     was = {
@@ -91,7 +91,7 @@ def decided(row: CallRow) -> str:
     return f"{words}, with arguments changed (from {arguments_text(was, 60)})"
 
 
-_SAID = {
+_DECISIONS = {
     ("allow_once", "person"): "allowed by you",
     ("allow_cell", "person"): "allowed by you for this cell",
     ("allow_session", "person"): "allowed by you for this session",
@@ -103,7 +103,7 @@ _SAID = {
 }
 
 
-def _ran(row: CallRow) -> Mapping[str, JSONValue]:
+def _effective_arguments(row: CallRow) -> Mapping[str, JSONValue]:
     """The arguments that the tool got: the program's, or the person's."""
     decision = row.decision
     return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
@@ -148,7 +148,7 @@ def footer(transcript: Transcript) -> str:
         parts.append("nothing was run")
     parts.append(f"{result.model}: {plural(result.model_turns, 'model turn')}")
     parts.append(_tokens(result))
-    parts += [_handed_back(name, value) for name, value in result.outputs.items()]
+    parts += [_describe_output(name, value) for name, value in result.outputs.items()]
     times = result.timings
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
@@ -164,7 +164,7 @@ def value_block(value: JSONValue) -> str:
     return truncate_middle(plain(truncate_middle(text, _VALUE)), _VALUE)
 
 
-def _handed_back(name: str, value: object) -> str:
+def _describe_output(name: str, value: object) -> str:
     rows, columns = getattr(value, "rows", None), getattr(value, "columns", ())
     return f"--out {name}" if rows is None else f"--out {name}: {rows:,} rows × {len(columns):,} columns"
 

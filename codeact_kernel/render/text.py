@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escaped, one_line, plain
 from .file_list import files_text
-from .shared import TextTable, call_end, call_text, decided, error_text, value_block
+from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
 from .transcript import Attempt, Transcript
 
 __all__ = ["table_lines", "to_text"]
@@ -61,7 +61,7 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines += [f"    {line}" for line in escaped(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
-        by = f"  ({words})" if (words := decided(row)) else ""
+        by = f"  ({words})" if (words := describe_decision(row)) else ""
         lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms{by}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")

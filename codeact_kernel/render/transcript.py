@@ -57,7 +57,7 @@ class CallRow:
     end: str = ""
 
     @property
-    def waits(self) -> bool:
+    def is_waiting(self) -> bool:
         """Whether a person has to decide now."""
         return self.asked and self.decision is None and self.answer is None
 
@@ -88,7 +88,7 @@ class Attempt:
     output: str = ""
     reason: str = ""
 
-    def open(self, call: ToolCall) -> None:
+    def add_call(self, call: ToolCall) -> None:
         """A call that the program makes."""
         row = self.rows[call.id] = CallRow(call)
         self.calls.append(row)
@@ -127,12 +127,12 @@ class Transcript:
     _answered: bool = False
 
     @classmethod
-    def of(cls, result: TurnResult) -> Transcript:
+    def from_result(cls, result: TurnResult) -> Transcript:
         """Of a result that was kept, without its events."""
         rows = [CallRow(one.call, one.decision, one.answer, one.seconds) for one in result.calls]
         attempt = Attempt(program=result.program or "", calls=rows, output=_bounded(result.stdout + result.stderr))
         return cls(
-            phase=_end(result),
+            phase=_name_phase(result),
             ask=result.ask,
             model=result.model,
             note=result.note,
@@ -177,20 +177,20 @@ class Transcript:
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
             case CallRequested(call=call):
-                self.attempts[-1].open(call)
+                self.attempts[-1].add_call(call)
             case ApprovalRequested(call=call):
                 self._row(call).asked = True
                 self.waiting += 1
             case ApprovalDecided(call=call, decision=decision):
                 row = self._row(call)
-                self.waiting -= row.waits
+                self.waiting -= row.is_waiting
                 row.decision = decision
             case CallProgressed(run=run, call=call, done=done, total=total, text=text):
                 if self.has_row(run, call.id):  # a tool that was given up may talk on while the next program runs
                     self._row(call).progress = (done, total, text)
             case CallFinished(call=call, answer=answer, took=took):
                 row = self._row(call)
-                self.waiting -= row.waits
+                self.waiting -= row.is_waiting
                 row.answer, row.took = answer, took
                 self.attempts[-1].batches[row.batch].over += 1
             case RetryStarted(reason=reason):
@@ -199,7 +199,7 @@ class Transcript:
                 else:
                     self.notices.append(f"Asked again: {reason}")
             case TurnFinished(result=result):
-                self.result, self.phase, self.review, self.waiting = result, _end(result), None, 0
+                self.result, self.phase, self.review, self.waiting = result, _name_phase(result), None, 0
             case _:
                 pass
 
@@ -245,7 +245,7 @@ class Transcript:
         return self.attempts[-1].rows[call.id]
 
 
-def _end(result: TurnResult) -> str:
+def _name_phase(result: TurnResult) -> str:
     if result.error is None:
         return "done"
     if result.stopped:

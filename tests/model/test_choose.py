@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Message, ModelClient
-from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModelConfigured, choose_model, ollama_url
+from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModelConfigured, choose_model, find_ollama_url
 from codeact_kernel.settings import Settings
 
 from .hostile import blocks, head, serving
@@ -216,4 +216,4 @@ def test_an_ollama_that_does_not_come_to_an_end_holds_nobody_up(reply: Callable[
     ],
 )
 def test_the_host_of_ollama_is_read_as_ollama_reads_it(host: str, url: str) -> None:
-    assert ollama_url(host) == url
+    assert find_ollama_url(host) == url
