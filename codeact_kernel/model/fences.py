@@ -18,7 +18,7 @@ from typing import Literal
 from .python_text import Parsed, Parser
 from .reasoning import TAG
 
-__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "read_label", "read_fence"]
+__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "read_fence", "read_label"]
 
 Label = Literal["python", "plain", "other"]
 

@@ -12,7 +12,7 @@ from typing import cast
 from .blocks import Blocks, drop_reasoning
 from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
 from .function_calls import read_call, unwrap
-from .python_text import Parsed, Parser, are_one_program, find_called_names, does_something, is_data, dump_statements
+from .python_text import Parsed, Parser, are_one_program, does_something, dump_statements, find_called_names, is_data
 from .reasoning import TAG
 
 __all__ = ["ONE_BLOCK", "Found", "find_program"]

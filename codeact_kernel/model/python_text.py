@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Parsed", "Parser", "are_one_program", "find_called_names", "does_something", "is_data", "dump_statements"]
+__all__ = ["Parsed", "Parser", "are_one_program", "does_something", "dump_statements", "find_called_names", "is_data"]
 
 _DOING = (
     ast.Assign | ast.AugAssign | ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..types import JSONValue, OutputFile, ProgramFailure
-from .shared import TextTable, to_table, footer
+from .shared import TextTable, footer, to_table
 from .transcript import Attempt, Transcript
 
 __all__ = [

@@ -1,6 +1,6 @@
-"""The live card's state: what a front end draws, as plain data. All text is harmless already, and none of it is markup.
+"""Write a turn as the state of the live card: plain data, with all text escaped and none of it markup.
 
-It is sent again and again while a turn is under way, part by part as parts change, so each part is kept small.
+The state is sent many times during a turn, each part when it has changed, so each part is kept small.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from .transcript import Attempt, CallRow, Transcript
 __all__ = ["to_card"]
 
 _RECENT = 40
-"""Finished calls that are shown of a run; all that are open are shown."""
+"""How many finished calls of a run are shown. All unfinished calls are shown."""
 _OUTPUT = 4_000
 
 
 def to_card(transcript: Transcript) -> dict[str, JSONValue]:
-    """The parts of the card.
+    """Return the parts of the card.
 
-    `head`: state, boundary, notes, words. `programs`: the lines of each program as `[kind, text]`, and why it was not
-    the last. `runs`: for each of them its calls and output. `end`: value or error, and the footer; `null` before.
+    Returns:
+        `head` holds the state, the boundary, the notes and the model's words; `programs` the lines of each program as
+        `[kind, text]` and the reason for the next program; `runs` the calls and output of each program; `end` the
+        value or error and the footer, or `None` while the turn runs.
     """
     last = len(transcript.attempts) - 1
     return {

@@ -1,4 +1,4 @@
-"""What a program showed, as a mimebundle: for a page, for an export, for a terminal. Pure, and all text is harmless."""
+"""Turn the items that a program showed into mimebundles for pages, exports and terminals. All text is escaped."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from .text import table_lines
 __all__ = ["Bundle", "shown_bundle", "text_bundle", "title_bundle"]
 
 Bundle: TypeAlias = "tuple[dict[str, Any], dict[str, Any]]"
-"""Data and metadata, by media type."""
+"""Data and metadata by media type."""
 
 _ROWS, _ROWS_OF_TEXT = 200, 20
 _MARKDOWN = 20_000
-"""Characters of Markdown; a longer text is shown as it is. Hostile Markdown of this size takes a fifth of a second."""
+"""Longer Markdown is shown as plain text. Parsing hostile Markdown of this size takes a fifth of a second."""
 _TEXT = 2_000
 _VEGA = "application/vnd.vegalite.v5+json"
-# A page's renderer is told: plain tooltips (its own become HTML), expressions by an interpreter and not as JavaScript,
-# and a menu that saves the picture but does not hand the data to a web site.
+# Tooltips are plain, because the renderer's own become HTML. Expressions are interpreted, not compiled to JavaScript.
+# The menu saves the picture, but does not open the data on a web site.
 _EMBED: dict[str, Any] = {
     "actions": {"export": True, "source": False, "compiled": False, "editor": False},
     "ast": True,
@@ -35,10 +35,10 @@ _EMBED: dict[str, Any] = {
 
 
 def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
-    """What shows `item`, without its title where the kind has no place for one.
+    """Return the bundle of `item`. Only a chart contains its title: see `title_bundle`.
 
     Args:
-        picture: of a chart, a PNG in base64, for what draws no charts.
+        picture: A PNG of the chart in base64, for front ends that draw no charts.
     """
     match item.kind:
         case "table":
@@ -59,7 +59,7 @@ def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
 
 
 def text_bundle(item: DisplayItem) -> Bundle:
-    """Show the beginning of `item` as text, in milliseconds: for a program whose items take too long to draw."""
+    """Return the beginning of `item` as text, within milliseconds. For programs whose items take too long to draw."""
     match item.kind:
         case "table":
             data = cast("dict[str, Any]", item.data)
@@ -72,7 +72,7 @@ def text_bundle(item: DisplayItem) -> Bundle:
 
 
 def title_bundle(item: DisplayItem) -> Bundle | None:
-    """What stands above `item`; nothing where it has no title, or one inside."""
+    """Return the title to show above `item`, or `None` if it has no title or contains it."""
     if not item.title or item.kind == "chart":
         return None
     title = one_line(item.title)
@@ -80,7 +80,7 @@ def title_bundle(item: DisplayItem) -> Bundle | None:
 
 
 def _text(text: str) -> Bundle:
-    # As HTML too, since a page makes links of what looks like an address in plain text.
+    # With HTML as well, because pages turn addresses in plain text into links.
     html = f'<pre style="white-space:pre-wrap;background:none;margin:0">{for_html(text)}</pre>'
     return {"text/plain": plain(text), "text/html": html}, {}
 
@@ -102,7 +102,7 @@ def _markdown(item: DisplayItem) -> Bundle:
 
 
 def _chart(item: DisplayItem, picture: str) -> Bundle:
-    # No HTML beside it: exports would take that for the chart, and leave out the picture that a page adds to the file.
+    # Without HTML: exports would prefer it to the picture that a page adds to the file.
     spec = cast("JSONObject", _escape_value(item.data))
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
     if picture:
@@ -112,12 +112,12 @@ def _chart(item: DisplayItem, picture: str) -> Bundle:
 
 
 def _alternative(text: str) -> dict[str, str]:
-    """The metadata of a picture, with a text for those who do not see it; a page's own picture of a chart takes it."""
+    """Return metadata with an alternative text for a picture. A page uses it for its own picture of a chart too."""
     return {"alt": truncate_middle(text, 300)}
 
 
 def _chart_text(spec: JSONObject) -> str:
-    """A chart in words: its title, and its data as a table."""
+    """Describe a chart by its title and a table of its data."""
     title = spec.get("title")
     title = cast("JSONObject", title).get("text") if isinstance(title, dict) else title
     words = " ".join(str(part) for part in (title if isinstance(title, list) else [title]) if part)
@@ -130,7 +130,7 @@ def _chart_text(spec: JSONObject) -> str:
 
 
 def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
-    """The rows of a chart's views."""
+    """Yield the rows of each view of a chart."""
     if isinstance(node, dict):
         data = node.get("data")
         if isinstance(data, dict):
@@ -139,8 +139,8 @@ def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
             if name != "data":
                 yield from _data(value)
     elif isinstance(node, list):
-        for one in node:
-            yield from _data(one)
+        for item in node:
+            yield from _data(item)
 
 
 def _image(item: DisplayItem) -> Bundle:
@@ -152,17 +152,17 @@ def _image(item: DisplayItem) -> Bundle:
 
 
 def _escape_value(value: JSONValue) -> Any:
-    """The same value, in which no text has control codes or hidden characters."""
+    """Escape control codes and hidden characters in every text of `value`."""
     if isinstance(value, str):
         return _escape_text(value)
     if isinstance(value, list):
-        return [_escape_value(one) for one in value]
+        return [_escape_value(item) for item in value]
     if isinstance(value, dict):
-        return {_escape_text(name): _escape_value(one) for name, one in value.items()}
+        return {_escape_text(name): _escape_value(item) for name, item in value.items()}
     return value
 
 
 def _escape_text(text: str) -> str:
-    """With a sign for what is hidden: its escape has a backslash, which a chart's renderer would read."""
+    """Replace the backslashes of escapes, because the renderer of charts would interpret them."""
     shown = plain(text)
     return text if shown == text else shown.replace("\\", "\ufffd")

@@ -1,4 +1,4 @@
-"""What a program wrote for the person, under the value: links, sizes, and the beginning of what is text."""
+"""List the files that a program wrote for the user, with links, sizes and the beginning of texts."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:1
 
 
 def describe_file(file: OutputFile) -> str:
-    """Size and type, in words."""
+    """Write the size and type of a file."""
     return f"{format_bytes(file.size)}, {one_line(file.media_type)}"
 
 
 def files_html(files: Sequence[OutputFile]) -> str:
-    """One line for each file, with a link where it lies below the working folder."""
+    """Write one line for each file, with a link if the file is below the working folder."""
     rows = [_html(file) for file in files[:_MAX_FILES]]
     return "".join(rows) + (f"<div>… {len(files) - _MAX_FILES:,} more files</div>" if len(files) > _MAX_FILES else "")
 
 
 def files_markdown(files: Sequence[OutputFile]) -> str:
-    """The same as a list."""
+    """Write the files as a Markdown list."""
     lines = [f"- {_link_markdown(file)} ({for_markdown(describe_file(file))})" for file in files[:_MAX_FILES]]
     return "\n".join(lines + ([f"- … {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else []))
 
 
 def files_text(files: Sequence[OutputFile]) -> list[str]:
-    """The same as lines of text, with the whole path."""
+    """Write the files as lines of text with their whole paths."""
     lines = [f"file: {one_line(file.path)} ({describe_file(file)})" for file in files[:_MAX_FILES]]
     return lines + ([f"… {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else [])
 
@@ -54,6 +54,6 @@ def _link_markdown(file: OutputFile) -> str:
 
 
 def _href(file: OutputFile) -> str:
-    """Relative to the notebook, which lies in the working folder; nothing for a file that does not."""
+    """Return the address relative to the notebook, or nothing if the file is not below the working folder."""
     path = PurePath(file.path)
     return "" if path.is_absolute() or Path(file.path).drive else quote(path.as_posix(), errors="replace")

@@ -1,6 +1,6 @@
-"""The HTML form: what a notebook shows and keeps. Inline styles only, no script, no remote resource.
+"""Write a turn as HTML, which a notebook shows and saves. It has inline styles only, no script and no remote resource.
 
-Everything that comes from the model, the guest or a tool passes `for_html` (or Pygments, which escapes).
+All text from the model, the guest and tools passes `for_html`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ __all__ = ["table_html", "to_html"]
 
 _MAX_CALLS = 200
 _FOLD = 120
-"""Characters of a call's end that are shown unasked."""
+"""A longer result of a call is folded away behind its beginning."""
 _LINE = "1px solid rgba(128,128,128,.35)"
 _MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
 _SCROLL = "max-height:30em;overflow:auto"
 _DIM = "opacity:.75;font-size:12px"
-_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # nothing of a program lies beside its box, out of sight
+_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # so that no part of a program is out of sight
 _CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_WRAP};{_SCROLL};{_MONO}"
 _STATES = {"done": "green", "failed": "red", "denied": "red", "stopped": "orange", "waiting for you": "orange"}
 
 
 def to_html(transcript: Transcript) -> str:
-    """The whole turn as one HTML card."""
+    """Write the whole turn as one HTML card."""
     style = f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden"
     return _tag("div", style, _header(transcript), *map(_block, blocks.divide(transcript)))
 
@@ -57,9 +57,9 @@ def _block(block: blocks.Block) -> str:
             return _tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(text))
 
 
-def _tag(name: str, style: str, *content: str, more: str = "") -> str:
-    """One element. `content` is HTML: what is not ours has passed `for_html` already."""
-    return f'<{name} style="{style}"{more}>{"".join(content)}</{name}>'
+def _tag(name: str, style: str, *content: str, attributes: str = "") -> str:
+    """Write one element. `content` is HTML, in which foreign text has passed `for_html`."""
+    return f'<{name} style="{style}"{attributes}>{"".join(content)}</{name}>'
 
 
 def _header(transcript: Transcript) -> str:
@@ -102,7 +102,7 @@ def _calls(calls: list[CallRow]) -> str:
         "padding:2px 10px",
         _tag("summary", f"{_DIM};cursor:pointer", words),
         _tag("table", f"border-collapse:collapse;width:100%;margin:2px 0;{_MONO}", *rows),
-        more=" open" if len(calls) <= 8 or raised else "",
+        attributes=" open" if len(calls) <= 8 or raised else "",
     )
 
 
@@ -120,7 +120,7 @@ def _call(row: CallRow) -> str:
 
 
 def _foldable(text: str) -> str:
-    """A long text folds away behind its beginning."""
+    """Fold a long text away behind its beginning."""
     if len(text) <= _FOLD:
         return for_html(text)
     summary = _tag("summary", "cursor:pointer", for_html(f"{text[: _FOLD - 20]}…"))
@@ -132,22 +132,24 @@ def _failure(failure: ProgramFailure) -> str:
     return line + (_pre(traceback_text(failure)) if failure.traceback else "")
 
 
-def table_html(table: TextTable, more: str = "") -> str:
-    """A table; `more` is style of the box around it."""
+def table_html(table: TextTable, box_style: str = "") -> str:
+    """Write a table. `box_style` is added to the style of the box around it."""
     cell = "padding:3px 10px;white-space:pre-wrap"
     sides = ["right" if numeric else "left" for numeric in table.numeric]
 
-    def row(kind: str, cells: list[str], more: str = "") -> str:
+    def row(kind: str, cells: list[str], cell_style: str = "") -> str:
         pairs = zip(cells, sides, strict=True)
-        return (
-            f"<tr>{''.join(_tag(kind, f'{cell};text-align:{side}{more}', for_html(text)) for text, side in pairs)}</tr>"
-        )
+        elements = (_tag(kind, f"{cell};text-align:{side}{cell_style}", for_html(text)) for text, side in pairs)
+        return f"<tr>{''.join(elements)}</tr>"
 
     head = f"<thead>{row('th', table.columns, f';border-bottom:{_LINE}')}</thead>"
     body = f"<tbody>{''.join(row('td', cells) for cells in table.rows)}</tbody>"
     left_out = _tag("div", _DIM, table.left_out) if table.left_out else ""
     return _tag(
-        "div", f"padding:6px 10px;overflow:auto{more}", _tag("table", "border-collapse:collapse", head, body), left_out
+        "div",
+        f"padding:6px 10px;overflow:auto{box_style}",
+        _tag("table", "border-collapse:collapse", head, body),
+        left_out,
     )
 
 

@@ -1,4 +1,4 @@
-"""Letters that a user could take for others, in a text they decide about: `раypal.com` with two Cyrillic letters."""
+"""Find letters that a user could mistake for others, such as the two Cyrillic letters in `раypal.com`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["find_lookalikes"]
 
 _MAX_WORDS = 20_000
 _BETWEEN_WORDS = re.compile(r"""[\s"'()\[\]{},;=<>|]+""")
-"""Not the signs inside an address, so that one is a single word."""
+"""Excludes the signs inside an address, so that an address is a single word."""
 _RESEMBLING = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "DESERET", "GEORGIAN", "OSAGE")
 """Alphabets whose letters can be taken for Latin ones."""
 _LIKE_LATIN = frozenset("аеорсухѕіјһԁԛԝАВЕЅІЈКМНОРСТУХԌΑΒΕΖΗΙΚΜΝΟΡΤΥΧονικρυχαՕՍօսհո")

@@ -51,7 +51,7 @@ def _attempt(attempt: Attempt) -> list[str]:
     if attempt.output:
         parts.append(_fenced(plain(attempt.output).rstrip("\n")))
     if attempt.reason:
-        parts.append(f"Mended, because: {for_markdown(truncate_middle(attempt.reason, 500))}")
+        parts.append(f"Retried because: {for_markdown(truncate_middle(attempt.reason, 500))}")
     return parts
 
 

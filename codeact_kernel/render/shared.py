@@ -1,4 +1,4 @@
-"""Pieces that all formats share: the footer's words, and when a value is a table."""
+"""What all formats share: the words of calls, errors and the footer, and values as tables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .transcript import CallRow, Transcript
 __all__ = [
     "MAX_ROWS",
     "TextTable",
-    "to_table",
     "call_end",
     "call_text",
     "describe_decision",
     "error_text",
     "footer",
     "make_table",
+    "to_table",
     "traceback_text",
     "value_block",
 ]
@@ -33,7 +33,7 @@ _ROW_CHARACTERS, _CELL_CHARACTERS = 1_000, 2_000
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """Rows of text; `left_out` says which rows and columns are not shown, `numeric` which columns hold numbers."""
+    """A table of text. `left_out` counts the rows and columns not shown; `numeric` marks columns of numbers."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -42,7 +42,7 @@ class TextTable:
 
 
 def to_table(value: JSONValue) -> TextTable | None:
-    """A list of objects as a table; `None` for everything else."""
+    """Return a list of objects as a table, and `None` for any other value."""
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     rows = cast("list[JSONObject]", value)
@@ -51,44 +51,44 @@ def to_table(value: JSONValue) -> TextTable | None:
     return make_table(names, cells, len(rows)) if names else None
 
 
-def make_table(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> TextTable:
-    """The first of so many rows, and the first columns, as text."""
-    columns, shown = names[:MAX_COLUMNS], rows[:most_rows]
-    most = min(_CELL_CHARACTERS, _ROW_CHARACTERS * most_rows // max(1, len(columns) * len(shown)))
-    numeric = [all(type(row[at]) in (int, float, type(None)) for row in shown) for at in range(len(columns))]
-    cells = [[_cell(value, most) for value in row[: len(columns)]] for row in shown]
+def make_table(names: list[str], rows: list[list[JSONValue]], total: int, max_rows: int = MAX_ROWS) -> TextTable:
+    """Make a table of the first rows and columns; `total` is the number of all rows."""
+    columns, shown = names[:MAX_COLUMNS], rows[:max_rows]
+    max_chars = min(_CELL_CHARACTERS, _ROW_CHARACTERS * max_rows // max(1, len(columns) * len(shown)))
+    numeric = [all(type(row[index]) in (int, float, type(None)) for row in shown) for index in range(len(columns))]
+    cells = [[_cell(value, max_chars) for value in row[: len(columns)]] for row in shown]
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
     left_out = ", ".join(plural(number, f"more {what}") for number, what in missing if number)
     return TextTable(
-        [truncate_middle(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric
+        [truncate_middle(plain(name), max_chars) for name in columns], cells, left_out and f"… {left_out}", numeric
     )
 
 
 def call_text(row: CallRow) -> str:
-    """A call as it stands in a program, in one line, with the arguments that the tool got."""
+    """Write a call on one line as in a program, with the arguments that the tool got."""
     if not row.text or (row.decision is not None and row.decision.arguments is not None):
         row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_effective_arguments(row))})"
     return row.text
 
 
 def describe_decision(row: CallRow) -> str:
-    """Who allowed or denied a call, in a few words; empty where nobody had to."""
+    """Say in a few words who allowed or denied a call; empty if nobody had to."""
     decision = row.decision
     if decision is None:
         return "waiting for you" if row.is_waiting else ""
     if decision.by == "policy":
         return decision.reason if decision.allowed else "denied"
     if decision.by == "nobody":
-        return "denied, nobody was here"
+        return "denied, nobody could be asked"
     words = _DECISIONS.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
     if decision.arguments is None:
         return words
-    was = {
+    replaced = {
         name: value
         for name, value in row.call.arguments.items()
         if name not in decision.arguments or json.dumps(value) != json.dumps(decision.arguments[name])
     }
-    return f"{words}, with arguments changed (from {arguments_text(was, 60)})"
+    return f"{words}, with arguments changed (from {arguments_text(replaced, 60)})"
 
 
 _DECISIONS = {
@@ -104,13 +104,13 @@ _DECISIONS = {
 
 
 def _effective_arguments(row: CallRow) -> Mapping[str, JSONValue]:
-    """The arguments that the tool got: the program's, or the person's."""
+    """Return the arguments that the tool got: the program's, or those with which the user replaced them."""
     decision = row.decision
     return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
 
 
 def call_end(row: CallRow) -> str:
-    """How a call ended, in one line."""
+    """Write on one line how a call ended."""
     if row.answer is None:
         return "…"
     if not row.end:
@@ -127,17 +127,17 @@ def call_end(row: CallRow) -> str:
 
 
 def error_text(failure: ProgramFailure) -> str:
-    """Why a program failed, without its traceback."""
+    """Write why a program failed, without its traceback."""
     return truncate_middle(plain(str(failure)), 2_000)
 
 
 def traceback_text(failure: ProgramFailure) -> str:
-    """The guest's traceback; empty where there is none."""
+    """Write the traceback of the guest; empty if there is none."""
     return truncate_middle(plain(failure.traceback), 20_000)
 
 
 def footer(transcript: Transcript) -> str:
-    """Boundary, model turns, tokens, and where the seconds went."""
+    """Write the boundary, and after the turn also its model turns, tokens, outputs and seconds."""
     parts: list[str] = []
     if transcript.isolation is not None:
         parts.append(str(transcript.isolation))
@@ -156,7 +156,7 @@ def footer(transcript: Transcript) -> str:
 
 
 def value_block(value: JSONValue) -> str:
-    """A value that is no table: text as it is, JSON in one line where that is short."""
+    """Write a value that is not a table: text as it is, JSON on one line if it is short."""
     if isinstance(value, str):
         return truncate_middle(plain(truncate_middle(value, _VALUE)), _VALUE)
     line = json.dumps(value, ensure_ascii=False)
@@ -174,7 +174,7 @@ def _tokens(result: TurnResult) -> str:
     return f"tokens {about}{result.usage.prompt_tokens:,} in, {about}{result.usage.completion_tokens:,} out"
 
 
-def _cell(value: JSONValue, most: int) -> str:
+def _cell(value: JSONValue, max_chars: int) -> str:
     if isinstance(value, str):
-        return truncate_middle(plain(truncate_middle(value, most)), most)
-    return "" if value is None else value_text(value, most)
+        return truncate_middle(plain(truncate_middle(value, max_chars)), max_chars)
+    return "" if value is None else value_text(value, max_chars)

@@ -68,5 +68,5 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     if attempt.output:
         lines.append(plain(attempt.output).rstrip("\n"))
     if attempt.reason:
-        lines.append(f"mended, because: {truncate_middle(plain(attempt.reason), 500)}")
+        lines.append(f"retried because: {truncate_middle(plain(attempt.reason), 500)}")
     return lines

@@ -278,7 +278,7 @@ class TurnLoop:
 
     def rejected(self, verdict: ReviewDecision) -> Feedback:
         said = verdict.comment.strip()
-        self.recorder.error = ProgramFailure(kind="Refused", message=said or "the person did not let the program run")
+        self.recorder.error = ProgramFailure(kind="Rejected", message=said or "the person did not let the program run")
         return prompt.rejected(said if verdict.by == "person" else "")
 
     def refused(self, program: str) -> Feedback | None:
