@@ -1,4 +1,4 @@
-"""Which model answers: what the environment configures, else a local Ollama that runs anyway."""
+"""Choose the model: the one that the environment configures, else a local Ollama."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ THREE_WAYS = (
 
 
 class NoModelConfigured(ModelError):
-    """Nothing is configured and nothing was found."""
+    """No model is configured, and no Ollama is running."""
 
     def __init__(self) -> None:
         super().__init__(THREE_WAYS)
 
 
 async def choose_model(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
-    """Find the model that a person means.
+    """Choose the model that the user configured.
 
-    The first that is there counts: `AZURE_OPENAI_ENDPOINT`; `OPENAI_BASE_URL` or `OPENAI_API_KEY`; a local Ollama.
+    The first of these is used: `AZURE_OPENAI_ENDPOINT`; `OPENAI_BASE_URL` or `OPENAI_API_KEY`; a local Ollama.
 
     Raises:
-        NoModel: none of them.
-        ModelError: the configuration is not complete, or its endpoint does not say what it offers.
+        NoModelConfigured: if none of them is available.
+        ModelError: if the configuration is incomplete, or the endpoint does not list its models.
     """
     if environ.get("AZURE_OPENAI_ENDPOINT"):
         return make_azure_client(settings, environ)
@@ -103,7 +103,7 @@ async def make_compatible_client(settings: Settings, environ: Mapping[str, str])
 
 
 def find_ollama_url(host: str) -> str:
-    """The address of the local Ollama from `OLLAMA_HOST`, which has the same forms as for Ollama itself."""
+    """Return the address of the local Ollama. `host` is `OLLAMA_HOST`, in every form that Ollama accepts."""
     host = host.strip().rstrip("/")
     try:
         parts = urlsplit(host if "://" in host else f"http://{host}")
@@ -112,17 +112,17 @@ def find_ollama_url(host: str) -> str:
         return f"http://127.0.0.1:{OLLAMA_PORT}"
     if port is None:
         port = {"https": 443, "http": 80}.get(parts.scheme, OLLAMA_PORT) if "://" in host else OLLAMA_PORT
-    # What a server listens on is nothing that a client can reach.
+    # A server can listen on these addresses, but a client cannot connect to them.
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
 async def list_ollama_models(url: str) -> list[str] | None:
-    """The names of the pulled models that can chat, latest first; `None` where no Ollama answers."""
+    """Return the names of the pulled chat models, latest first; `None` if no Ollama answers."""
     try:
         async with asyncio.timeout(OLLAMA_SECONDS):
             body = await fetch_page(urlsplit(f"{url}/api/tags"))
-        # Nobody has checked the shape: what does not fit is no Ollama.
+        # A reply of another shape is not from Ollama.
         models: list[dict[str, Any]] = json.loads(body)["models"]
         return [str(model["name"]) for model in models if can_chat(model)]
     except (OSError, h11.ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError):

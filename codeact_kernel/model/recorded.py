@@ -1,7 +1,7 @@
-"""A real model's answers, kept in a file that ships with an example, for whoever has no model at hand.
+"""Record the answers of a model in a file, and answer from it. Examples ship with records for users without a model.
 
-An answer belongs to an ask, the exact text that the person typed, and to a step: how often the model had answered
-before in this turn. Both are read from the messages: the first message of the user ends with the ask.
+An answer is found by its ask (the exact prompt of the user) and its step (how many answers of the turn precede it).
+Both are read from the messages: the first message of the user ends with the ask.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_NUMBER = 1 << 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedAnswer:
-    """One answer of a model, with the tokens that it took."""
+    """One answer of a model with its tokens."""
 
     ask: str
     step: int
@@ -50,7 +50,7 @@ class Record:
 
 
 class RecordedModel:
-    """Answers as the recorded model did. Made by `RecordedModel.load`."""
+    """Answer from a record. Use `RecordedModel.load` to make one."""
 
     def __init__(self, record: Record) -> None:
         self.name = record.model
@@ -65,7 +65,7 @@ class RecordedModel:
         """Read a record.
 
         Raises:
-            UserError: the file cannot be read, or is no record.
+            UserError: if the file cannot be read, or is not a record.
         """
         return cls(load_record(Path(path)))
 
@@ -75,7 +75,7 @@ class RecordedModel:
         """Answer in pieces.
 
         Raises:
-            ModelError: the record holds no answer to this ask, or none at this step.
+            ModelError: if the record has no answer to this ask, or no answer at this step.
         """
         ask, step = locate_turn(messages, {ask for ask, _ in self._answers})
         if ask is None:
@@ -95,13 +95,12 @@ class RecordedModel:
 
 
 class RecordingModel:
-    """Passes a model's answers on, and keeps each in a record once it is complete or the reader has enough.
+    """Pass on the answers of a model, and record each when it is complete or the caller stops reading.
 
     Args:
         inner: the real model.
-        path: the record; it is made when it is not there, and an answer to the same ask and step is replaced.
-        asks: the prompts of the example. An ask that is not among them is kept as the whole of the user's first
-            message.
+        path: the record, which is created if it does not exist. An answer to the same ask and step is replaced.
+        asks: the prompts of the example. For any other prompt the ask is the whole first message of the user.
     """
 
     def __init__(self, inner: ModelClient, path: str | os.PathLike[str], asks: Collection[str] = ()) -> None:
@@ -117,8 +116,8 @@ class RecordingModel:
         """Ask the inner model.
 
         Raises:
-            ModelError: as the inner model does; then nothing is recorded.
-            UserError: the file that is there is no record, or of another model.
+            ModelError: if the inner model raises it. Nothing is recorded then.
+            UserError: if the file is not a record, or is a record of another model.
         """
         texts: list[str] = []
         usage: Usage | None = None
@@ -129,7 +128,7 @@ class RecordingModel:
                 usage = delta.usage or usage
                 yield delta
         except GeneratorExit:
-            # The reader stops when the program is complete: what it has read is its answer.
+            # The caller stops when the program is complete, so the answer is the text until here.
             self._keep(messages, "".join(texts), usage)
             raise
         finally:
@@ -159,7 +158,7 @@ class RecordingModel:
 
 
 def locate_turn(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
-    """Which of `asks` the messages are about, and how many answers they hold already."""
+    """Return which of `asks` the messages are about, and how many answers they contain."""
     text = first_user_text(messages)
     step = sum(message.role == "assistant" for message in messages)
     ends = [ask for ask in asks if text == ask or text.endswith("\n" + ask)]
@@ -175,7 +174,7 @@ def load_record(path: Path) -> Record:
         # A FIFO would wait for a writer.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path} is no record of a model (no file): check its path.")
+                raise UserError(f"{path} is not a record of a model (not a file): check its path.")
             data = file.read(FILE_BYTES + 1)
     except OSError as error:
         raise UserError(f"The record {path} cannot be read ({error.strerror}): check its path.") from None
@@ -184,15 +183,15 @@ def load_record(path: Path) -> Record:
     try:
         return parse_record(json.loads(data))
     except (ValueError, RecursionError) as error:
-        reason = str(error) if type(error) is ValueError else "no JSON"
-        raise UserError(f"{path} is no record of a model ({reason}): record the example again.") from None
+        reason = str(error) if type(error) is ValueError else "not JSON"
+        raise UserError(f"{path} is not a record of a model ({reason}): record the example again.") from None
 
 
 def parse_record(value: object) -> Record:
-    """Check a record's shape.
+    """Check the shape of a record.
 
     Raises:
-        ValueError: what is wrong, in a few words.
+        ValueError: if the shape is wrong. The message says why in a few words.
     """
     table = to_object(value)
     if table.get("version") != VERSION:
@@ -213,7 +212,7 @@ def parse_record(value: object) -> Record:
         answers[answer.ask, answer.step] = answer
     model, recorded = take_field(table, "model", str), take_field(table, "recorded", str)
     if not 0 < len(model) <= NAME_CHARACTERS or not model.isprintable():
-        raise ValueError("the model's name is too long or empty, or has characters that do not show")
+        raise ValueError("the model's name is too long or empty, or has invisible characters")
     return Record(model=model, recorded=date.fromisoformat(recorded).isoformat(), answers=answers)
 
 
@@ -226,17 +225,17 @@ def to_object(value: object) -> dict[str, object]:
 def take_field(row: Mapping[str, object], name: str, kind: type[T]) -> T:
     value = row.get(name)
     if type(value) is not kind or (isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER):
-        raise ValueError(f"{name!r} is missing or not of its kind")
+        raise ValueError(f"{name!r} is missing or has the wrong type")
     return cast(T, value)
 
 
 def save_record(path: Path, record: Record) -> None:
     answers = [asdict(answer) for answer in record.answers.values()]
     table = {"version": VERSION, "model": record.model, "recorded": record.recorded, "answers": answers}
-    # Replaced as a whole: a recording that is stopped leaves the old file.
+    # The file is replaced as a whole, so that an interrupted recording leaves the old file.
     beside = path.with_name(path.name + ".new")
     try:
-        beside.unlink(missing_ok=True)  # a link that came with the folder must not lead us to another file
+        beside.unlink(missing_ok=True)  # otherwise a link in the folder could make us write to another file
         with beside.open("x", encoding="utf-8") as file:
             file.write(json.dumps(table, indent=1) + "\n")
         os.replace(beside, path)

@@ -1,6 +1,6 @@
-"""What the chunks of one streamed answer come to.
+"""Accumulate the chunks of one streamed answer.
 
-A chunk is the JSON that came: nobody has checked its shape, so only what fits is taken from it.
+A chunk is unchecked JSON from the endpoint, so only fields of the expected type are used.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .function_calls import FunctionCall, get_field
 __all__ = ["StreamAccumulator"]
 
 REFUSAL_CHARACTERS = 2_000
-"""More of a refusal than is shown."""
+"""How much of a refusal is kept; less of it is shown."""
 ANSWER_FIELDS = ("content", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls")
 """Fields of a delta that hold a part of an answer."""
 
 
 @dataclass(slots=True)
 class StreamAccumulator:
-    """What is known of one answer so far."""
+    """The parts of one answer received so far."""
 
     chunks: int = 0
     texts: list[str] = field(default_factory=list[str])
@@ -31,10 +31,10 @@ class StreamAccumulator:
     function: FunctionCall = field(default_factory=FunctionCall)
 
     def take(self, chunk: object) -> str | None:
-        """Add what one chunk says.
+        """Add one chunk.
 
         Returns:
-            The text, which may be empty; `None` if the chunk has no part of an answer, and so counts as silence.
+            The text, which can be empty; `None` if the chunk has no part of an answer, and so counts as silence.
         """
         self.chunks += 1
         usage = read_usage(chunk)
