@@ -189,9 +189,7 @@ class Transcript:
                 self.waiting -= row.is_waiting
                 row.decision = decision
             case CallProgressed(run=run, call=call, done=done, total=total, text=text):
-                if self.has_row(
-                    run, call.id
-                ):  # an abandoned tool can still report progress while the next program runs
+                if self.has_row(run, call.id):  # an abandoned tool can still report during the next run
                     self._row(call).progress = (done, total, text)
             case CallFinished(call=call, answer=answer, took=took):
                 row = self._row(call)
