@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
 from .errors import CodeActError
-from .model.base import Message, ModelClient
+from .model.base import Message, ModelClient, describe_client
 from .model.scripted import ScriptedModel
 from .paths import cache_folder
 from .render.escaping import one_line
@@ -23,6 +23,7 @@ from .sandbox.backends import AUTO, BOUNDARIES, guest_cache
 from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
+from .text import format_bytes, plural
 from .types import Isolation
 
 __all__ = ["Finding", "as_data", "examine", "line", "summary"]
@@ -158,8 +159,7 @@ async def _model(settings: Settings, choose: ChooseModel) -> Finding:
         return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model for answers of its own.")
     if not first:
         return Finding("model", "problem", f"{model.name}: an empty answer", "See whether the endpoint is up.")
-    where = f", at {model.endpoint}" if hasattr(model, "endpoint") else ""  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
-    return Finding("model", "ok", f"{model.name}{where}: first token after {time.monotonic() - began:.2f} s")
+    return Finding("model", "ok", f"{describe_client(model)}: first token after {time.monotonic() - began:.2f} s")
 
 
 async def _first_token(model: ModelClient) -> bool:
@@ -187,7 +187,7 @@ def _cache() -> Finding:
             return Finding("compile cache", "problem", f"{guest.parent} is not trusted", advice)
     except OSError as error:
         return Finding("compile cache", "problem", str(error), "Set CODEACT_CACHE to a folder of your own.")
-    return Finding("compile cache", "ok", f"{guest.parent}: {guest.stat().st_size >> 20} MiB")
+    return Finding("compile cache", "ok", f"{guest.parent}: {format_bytes(guest.stat().st_size)}")
 
 
 def _disk() -> Finding:
@@ -195,7 +195,7 @@ def _disk() -> Finding:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    found = f"{free / _GIB:.1f} GiB free at {folder}"
+    found = f"{format_bytes(free)} free at {folder}"
     if free < _FEW_BYTES:
         state: State = "problem" if free < _TOO_FEW_BYTES else "warning"
         return Finding(
@@ -217,9 +217,9 @@ def summary(findings: Iterable[Finding]) -> str:
     states = [one.state for one in findings]
     problems, warnings = states.count("problem"), states.count("warning")
     if problems:
-        return f"{problems} problem{'' if problems == 1 else 's'}: prompts will not work until mended."
+        return f"{plural(problems, 'problem')}: prompts will not work until mended."
     if warnings:
-        return f"Prompts work. {warnings} thing{'' if warnings == 1 else 's'} could be better."
+        return f"Prompts work. {plural(warnings, 'thing')} could be better."
     return "Everything works."
 
 

@@ -1,14 +1,14 @@
-"""The error tree, split by whose move is next::
+"""The errors, by who has to act next::
 
-    CodeActError                 shown as one sentence in a notebook, never as a traceback of ours
-    ├── ProgramError             the model's move: it repairs the program
-    ├── SandboxError             our move: the worker is discarded and replaced
+    CodeActError                 base class; a notebook shows one sentence and no traceback
+    ├── ProgramError             the model acts: it fixes the program
+    ├── SandboxError             the kernel acts: it replaces the worker
     │   └── BridgeError          the other end broke the protocol
-    ├── ModelError               the person's move: the model cannot be reached, refused, or gave no usable answer
-    └── UserError                the person's move: a bad option, a missing part, a tool that cannot be offered
-        └── ToolDefinitionError  what `@tool` was put on cannot become a tool
+    ├── ModelError               the user acts: the model was not reached, refused, or gave no usable answer
+    └── UserError                the user acts: an option, an installation or a tool is wrong
+        └── ToolDefinitionError  a function marked with `@tool` cannot become a tool
 
-Facts are fields (`timed_out`, `worker_lost`), never words to search for in a message.
+Code that handles an error reads its fields (`timed_out`, `worker_lost`) and never searches its message.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ __all__ = [
 
 
 class CodeActError(Exception):
-    """Base of all our errors. `str(error)` is one sentence that says what to do next."""
+    """Base class of all errors. `str(error)` is one sentence that says what to do next."""
 
     def _render_traceback_(self) -> list[str]:
-        # IPython asks an exception for its own rendering: a sentence, not a stack of our frames.
-        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)  # one of the tree above
+        # IPython calls this method: it shows the sentence instead of a traceback through our code.
+        kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)  # the public class
         return [f"{kind.__name__}: {self}"]
 
 
 class ProgramError(CodeActError):
-    """The program is at fault; the text goes back to the model."""
+    """The program has a fault. The text goes to the model."""
 
 
 class SandboxError(CodeActError):
-    """The worker cannot be used any more.
+    """The worker cannot be used again.
 
     Attributes:
-        timed_out: the run's wall-clock limit ended it.
-        worker_lost: the process ended or was killed while it was needed.
+        timed_out: whether the run reached its wall-clock limit.
+        worker_lost: whether the process ended during a run.
     """
 
     def __init__(self, message: str, *, timed_out: bool = False, worker_lost: bool = False) -> None:
@@ -52,15 +52,15 @@ class SandboxError(CodeActError):
 
 
 class BridgeError(SandboxError):
-    """A frame that may not be said now, or that is no frame at all."""
+    """The other end sent a message that is invalid, or not allowed in this state."""
 
 
 class ModelError(CodeActError):
-    """The model gave nothing we can use.
+    """The model gave no usable answer.
 
     Attributes:
-        status: the HTTP status of the endpoint's answer, where there was one.
-        retryable: asking again may help (rate limit, server error, time-out).
+        status: the HTTP status of the answer, if there was an answer.
+        retryable: whether the same request can succeed later, as after a rate limit or a timeout.
     """
 
     def __init__(self, message: str, *, status: int | None = None, retryable: bool = False) -> None:
@@ -70,8 +70,8 @@ class ModelError(CodeActError):
 
 
 class UserError(CodeActError):
-    """The person must change something; the message says what."""
+    """The user must change something; the message says what."""
 
 
 class ToolDefinitionError(UserError):
-    """What `@tool` was put on cannot be offered to a model."""
+    """A function marked with `@tool` cannot be offered to a model."""

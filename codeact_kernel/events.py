@@ -1,7 +1,7 @@
-"""Everything that can happen in a turn, as frozen dataclasses: the only vocabulary of screens and journals.
+"""The events of a turn, from which displays and logs learn what happened.
 
-Each event has `turn` (an id), `seq` (1, 2, 3 within the turn) and `at` (seconds since the turn began); the turn's
-`Emitter` stamps them. An event says what happened and never asks anything: questions go to the approver.
+Each event has `turn` (an id), `seq` (1, 2, 3 within the turn) and `at` (seconds since the turn began), which the
+`Emitter` of the turn sets. An event reports what happened and needs no answer: questions go to the approver.
 """
 
 from __future__ import annotations
@@ -39,7 +39,6 @@ __all__ = [
     "ModelRequested",
     "Notice",
     "OutputWritten",
-    "ProgramChecked",
     "ProgramDelta",
     "ProgramReady",
     "ProgramWithdrawn",
@@ -56,7 +55,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """Base of all events."""
+    """Base class of all events."""
 
     turn: str = ""
     seq: int = 0
@@ -65,7 +64,7 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnStarted(Event):
-    """A person asked. `note` must be shown when the answers are not a live model's."""
+    """The user sent a prompt. A `note` says that the answers are not from a live model, and must be shown."""
 
     ask: str
     model: str
@@ -75,7 +74,7 @@ class TurnStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice(Event):
-    """Something takes longer than a person would expect, or went otherwise than asked."""
+    """Something takes longer than the user would expect, or differs from their request."""
 
     text: str
 
@@ -111,20 +110,12 @@ class ProgramReady(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgramWithdrawn(Event):
-    """What the model wrote since it was asked is not its program: it was a draft in its reasoning, or words."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ProgramChecked(Event):
-    """Preflight looked at it: what it refused, and which tools the program names."""
-
-    problems: Sequence[str]
-    tools_named: Sequence[str]
+    """The program shown since the last request is withdrawn: it was a draft in the reasoning of the model, or words."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewRequested(Event):
-    """A person is asked whether the program may run. `problem` says why what they made of it cannot."""
+    """The user is asked whether the program may run. `problem` says why the program they edited cannot run."""
 
     program: str
     problem: str
@@ -132,7 +123,7 @@ class ReviewRequested(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReviewDecided(Event):
-    """What became of it: the program as it will run, or `None` where it was rejected."""
+    """The user decided. `program` is the program as it will run, or `None` if it was rejected."""
 
     program: str | None
     comment: str
@@ -140,7 +131,7 @@ class ReviewDecided(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted(Event):
-    """The program begins, inside this boundary."""
+    """The program starts in this sandbox."""
 
     run: int
     isolation: Isolation
@@ -156,7 +147,7 @@ class OutputWritten(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataTransferred(Event):
-    """The program looks at a variable of the notebook: `done` of its `total` values have gone in."""
+    """The program reads a variable of the notebook: `done` of its `total` values were sent."""
 
     name: str
     done: int
@@ -172,7 +163,7 @@ class ItemDisplayed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRequested(Event):
-    """The program wants a tool."""
+    """The program called a tool."""
 
     run: int
     call: ToolCall
@@ -180,7 +171,7 @@ class CallRequested(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApprovalRequested(Event):
-    """A person has to decide about the call."""
+    """The user has to decide about the call."""
 
     run: int
     call: ToolCall
@@ -188,7 +179,7 @@ class ApprovalRequested(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ApprovalDecided(Event):
-    """The call may run, or not. `waited` is in seconds."""
+    """The call was allowed or denied. `waited` is in seconds."""
 
     run: int
     call: ToolCall
@@ -198,7 +189,7 @@ class ApprovalDecided(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallProgressed(Event):
-    """The tool tells how far it is. `total` is `None` where it does not know."""
+    """The tool reported its progress. `total` is `None` if the tool does not know it."""
 
     run: int
     call: ToolCall
@@ -209,7 +200,7 @@ class CallProgressed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFinished(Event):
-    """The call is over. `took` is the tool's own time in seconds."""
+    """The call is over. `took` is the time of the tool itself in seconds."""
 
     run: int
     call: ToolCall
@@ -227,7 +218,7 @@ class RunFinished(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RetryStarted(Event):
-    """The model is asked once more, because of `reason`."""
+    """The model is asked again, because of `reason`."""
 
     attempt: int
     reason: str
@@ -235,7 +226,7 @@ class RetryStarted(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnFinished(Event):
-    """The turn is over; `result` holds all of it."""
+    """The turn is over."""
 
     result: TurnResult
     usage: Usage
@@ -243,11 +234,11 @@ class TurnFinished(Event):
 
 
 Emit: TypeAlias = Callable[[Event], None]
-"""Takes an event and gives nothing back."""
+"""Receives the events of a turn."""
 
 
 class Emitter:
-    """Stamps the events of one turn and passes them on."""
+    """Set `turn`, `seq` and `at` of the events of one turn, and pass them on."""
 
     def __init__(self, turn: str, to: Emit) -> None:
         self._turn = turn

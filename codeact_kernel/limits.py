@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["HttpLimits", "OutputLimits", "ShowLimits", "format_bytes"]
+__all__ = ["HttpLimits", "OutputLimits", "ShowLimits"]
 
 MIB = 1 << 20
 
@@ -89,11 +89,3 @@ class HttpLimits:
     """Of a reply's body, as it comes."""
     kept_bytes: int = 64 * MIB
     """Of the larger bodies of one turn together, which wait here to be fetched; the oldest goes first."""
-
-
-def format_bytes(size: int) -> str:
-    """A number of bytes, as a sentence names it."""
-    for unit, one in (("GiB", 1 << 30), ("MiB", MIB), ("KiB", 1 << 10)):
-        if size >= one:
-            return f"{size / one:,.1f}".removesuffix(".0") + f" {unit}"
-    return f"{size} bytes"

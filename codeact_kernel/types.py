@@ -1,7 +1,4 @@
-"""The nouns that cross rooms: small frozen facts, all of them JSON-able.
-
-Nothing here does anything. A value that only one room knows belongs in that room.
-"""
+"""Frozen data types that several packages share. A type that only one package uses belongs in that package."""
 
 from __future__ import annotations
 
@@ -37,7 +34,7 @@ JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict
 JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
 Handler: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
-"""One service: takes what a program sends, gives what it gets. Raises ProgramError, whose text the program sees."""
+"""Answers a request of a program. Raises ProgramError with a text for the program."""
 ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
 ApprovalChoice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 _ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
@@ -45,13 +42,13 @@ _ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Isolation:
-    """The boundary one worker really has, as it reported it.
+    """The isolation of one worker, as the worker reported it.
 
     Attributes:
-        backend: its short name, for example `"embedded"`.
-        boundary: the same in words a person understands.
-        layers: the layers of lockdown around the worker process that are in force.
-        missing: the layers that this host could not give.
+        backend: the name of the backend, for example `"embedded"`.
+        boundary: the boundary in words for the user.
+        layers: the layers of lockdown that are in force around the worker process.
+        missing: the layers that this host does not support.
     """
 
     backend: str
@@ -70,13 +67,13 @@ class Isolation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolCall:
-    """The guest wants a tool.
+    """A program's call of a tool.
 
     Attributes:
         id: counts 1, 2, 3 within a run.
-        line: the program's line that calls, if known.
-        together: how many calls the program sent off at once, this one among them, as far as it told.
-        version: of the tool that was validated and will run; what is remembered of an approval is bound to it.
+        line: the line of the program that calls, if known.
+        batch_size: how many calls the program makes in parallel, this call included, as the guest reports it.
+        version: the version of the tool that was validated and will run. Stored approvals are valid for it only.
     """
 
     id: int
@@ -89,15 +86,15 @@ class ToolCall:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """Whether a call may run, who said so, and why not.
+    """Whether a call may run, who decided, and why.
 
     Attributes:
-        choice: `"reject"`, or for how much the call was allowed: for itself, for the tool in this cell, for the tool
-            in this session, or always for the tool with exactly these arguments.
-        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"`, `"memory"` (the person said
-            so before), or `"nobody"` (approval was needed and nobody could give it).
-        reason: of a rejection, for the program; of a permission by policy, for the person.
-        arguments: what the person put in the place of the program's arguments; `None` leaves those.
+        choice: `"reject"`, or the scope of the permission: this call, the tool in this cell, the tool in this session,
+            or always the tool with exactly these arguments.
+        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"` (the user), `"memory"` (an
+            earlier decision of the user), or `"nobody"` (nobody could be asked).
+        reason: for a rejection, a text for the program; for a permission by policy, a text for the user.
+        arguments: the arguments with which the user replaced the program's; `None` if the user changed nothing.
     """
 
     choice: ApprovalChoice
@@ -107,16 +104,16 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        return self.choice in _ALLOWING  # what is not known is no yes: an approver may be anybody's
+        return self.choice in _ALLOWING  # unknown choices count as rejections: approvers can be third-party
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StoredResult:
-    """A tool's result that is too large to be sent whole: it stays in the kernel.
+    """A tool's result that is too large to be sent whole, and stays in the kernel.
 
     Attributes:
-        told: what the guest makes its table, column or value from.
-        sample: its beginning.
+        guest_ref: the description from which the guest makes its table, column or value.
+        preview: the beginning of the result.
         length: how many rows or values it has.
     """
 
@@ -127,12 +124,12 @@ class StoredResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallResult:
-    """A tool's result, already JSON.
+    """A tool's result as JSON.
 
     Attributes:
-        value: the result; only its beginning where `kept` is there, or where `is_cut`.
-        kept: what the program fetches the whole result from, where that was too large to be sent.
-        is_cut: whether the program got more than is recorded: the results of the turn took too much memory.
+        value: the result, or only its beginning if `kept` or `is_cut` is set.
+        kept: the stored result, if it was too large to be sent whole. The program fetches its parts.
+        is_cut: whether the program got more than is recorded, because the results of the turn took too much memory.
     """
 
     value: JSONValue
@@ -142,10 +139,10 @@ class CallResult:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallError:
-    """A call that did not give a result. The guest raises the exception named by `kind`.
+    """A call without a result. The guest raises the exception named by `kind`.
 
     Attributes:
-        is_final: whether no other program could have avoided it. Never told to the guest.
+        is_final: whether no other program could have avoided the error. The guest never learns it.
     """
 
     kind: Literal["ToolFailed", "ToolDenied"]
@@ -158,7 +155,7 @@ CallOutcome: TypeAlias = CallResult | CallError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRecord:
-    """One finished call, as the program made it. `seconds` is the time the tool itself took."""
+    """One finished call with the program's arguments. `seconds` is the time of the tool itself."""
 
     call: ToolCall
     decision: Decision
@@ -168,7 +165,7 @@ class CallRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """Tokens of one or several model turns. `estimated` means the endpoint did not tell and we counted text."""
+    """Tokens of one or more model turns; `estimated` from the length of the texts if the endpoint reported none."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -183,12 +180,12 @@ class Usage:
 
 
 STOPPED = "stopped; "
-"""What the message of a call begins with that the end of the turn has cut off, or kept from beginning."""
+"""The beginning of the message of a call that the end of the turn stopped or prevented."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
-    """Seconds of a turn. `tools` and `waiting` (for a decision) count overlapping calls once."""
+    """Seconds of a turn. `tools` and `waiting` (for decisions) count overlapping calls once."""
 
     model: float = 0.0
     sandbox: float = 0.0
@@ -201,11 +198,11 @@ class ProgramFailure:
     """Why a program did not finish.
 
     Attributes:
-        kind: the exception's type name, or one of `"Refused"` (preflight), `"TimedOut"`, `"Interrupted"`,
-            `"WorkerLost"`, `"Crashed"`. For people: a program can raise an exception of any name.
+        kind: the name of the exception's type, or a name from the host such as `"TimedOut"` or `"WorkerLost"`. Only
+            for display: a program can raise an exception of any name.
         message: one line.
-        traceback: the guest's traceback with the program's lines; empty where there is none.
-        line: the program's line, if known.
+        traceback: the traceback of the guest with the lines of the program; empty if there is none.
+        line: the line of the program, if known.
     """
 
     kind: str
@@ -219,15 +216,15 @@ class ProgramFailure:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOutcome:
-    """What one run of one program came to.
+    """The outcome of one run of a program.
 
     Attributes:
-        failure: `None` when the program finished.
-        value: the last expression as JSON, or `None`.
-        text: its `repr`, `None` when there was no value.
-        is_json: whether `value` holds the whole value (else only `text` does).
-        observed: what the program handed to `observe(...)`: the model asked to see it.
-        state_lost: whether the guest had to be replaced: the program's variables are gone. Never the guest's word.
+        failure: `None` if the program finished.
+        value: the value of the last expression as JSON, or `None`.
+        text: the `repr` of the value; `None` if there is no value.
+        is_json: whether `value` is the whole value. Otherwise only `text` describes it.
+        observed: the texts that the program passed to `observe(...)` for the model.
+        state_lost: whether the guest was replaced, so that the program's variables are gone. Set by the host only.
     """
 
     failure: ProgramFailure | None = None
@@ -240,12 +237,12 @@ class RunOutcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DisplayItem:
-    """What a program handed to `show(...)`, checked.
+    """A validated item that a program passed to `show(...)`.
 
     Attributes:
-        title: empty where it has none.
-        data: of a table, `columns`, `rows` (lists of cells) and `total`, which counts the rows that were not kept too;
-            of a chart its Vega-Lite; of an image `mime`, `width`, `height` and `base64`; else the text or the value.
+        title: empty if the item has none.
+        data: for a table, `columns`, `rows` (lists of cells) and `total`, which includes the rows that were not kept;
+            for a chart its Vega-Lite; for an image `mime`, `width`, `height` and `base64`; else the text or value.
     """
 
     kind: ShownKind
@@ -255,14 +252,14 @@ class DisplayItem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputFile:
-    """A file that a program wrote for the person.
+    """A file that a program wrote for the user.
 
     Attributes:
         name: its path below /output.
-        path: where it is now; relative where that is in the working folder.
+        path: its path on the host; relative if the file is in the working folder.
         size: in bytes.
-        media_type: by its name, or by its content where that is an image.
-        preview: the beginning of a text; else empty.
+        media_type: guessed from the name, or for images from the content.
+        preview: the beginning of a text; empty for other files.
     """
 
     name: str
@@ -274,25 +271,25 @@ class OutputFile:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnResult:
-    """What a turn came to: the object that `%%codeact` binds to `_codeact`.
+    """The result of a turn, which `%%codeact` binds to `_codeact`.
 
     Attributes:
-        ask: what the person typed.
-        program: the last program, or `None` when the model answered in words.
-        answer: the model's words when it wrote no program.
-        calls: every finished tool call, in the order of the answers.
-        value: the value of the last expression: JSON where it is JSON, else its `repr`.
-        stdout, stderr: what the program printed, bounded.
+        ask: the prompt that the user typed.
+        program: the last program, or `None` if the model answered in words.
+        answer: the words of the model if it wrote no program.
+        calls: the finished tool calls, in the order in which they ended.
+        value: the value of the last expression as JSON, or its `repr` if it is not JSON.
+        stdout, stderr: the bounded output of the program.
         usage, timings: tokens and seconds.
-        outputs: what the program assigned to the names it was asked for: JSON values, and tables as `Frame`.
-        files: what it wrote to /output.
-        shown: what it handed to `show(...)`.
+        outputs: the JSON values, and tables as `Frame`, that the program assigned to the requested names.
+        files: the files that the program wrote to /output.
+        shown: the items that the program passed to `show(...)`.
         error: why the turn failed, or `None`.
-        stopped: whether the person stopped it.
+        stopped: whether the user stopped the turn.
         attempts: how many programs were written.
         model_turns: how many times the model was asked.
-        model, isolation: who wrote the program and what held it.
-        note: a sentence to show when the answers were not a live model's.
+        model, isolation: the model that wrote the program, and the isolation in which it ran.
+        note: a sentence that must be shown if the answers are not from a live model; else empty.
     """
 
     ask: str

@@ -14,6 +14,7 @@ from codeact_kernel import limits, settings
 from codeact_kernel.configuration import OPTIONS, PLACES, Option
 from codeact_kernel.configuration.limit_options import ELSEWHERE, NAMES
 from codeact_kernel.guest import modules
+from codeact_kernel.text import format_bytes
 
 DOCS = Path(__file__).parents[1] / "docs"
 COLUMNS = 5
@@ -96,7 +97,7 @@ def _field_docstrings(module: object, name: str) -> dict[str, str]:
 
 def _number(name: str, value: float) -> str:
     if name.endswith("bytes"):
-        return f"{value >> 20} MiB" if value >= 1 << 20 else f"{value >> 10} KiB"
+        return format_bytes(value)
     return f"{value:g} s" if name.endswith("seconds") else f"{value:,}"
 
 

@@ -377,7 +377,7 @@ async def test_words_after_a_program_that_looked_are_the_answer(session):
     model = ScriptedModel([program("observe(look_up('a'))"), "It is red."])
     result = await session.ask("Which colour?", model=model)
     assert result.answer == "It is red."
-    assert "It is red." in to_text(Transcript.of(result))
+    assert "It is red." in to_text(Transcript.from_result(result))
 
 
 async def test_a_model_that_only_looks_is_told_off_in_the_end(session):

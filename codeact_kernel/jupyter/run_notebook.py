@@ -23,6 +23,7 @@ from typing import Any
 
 from ..errors import UserError
 from ..render.escaping import one_line
+from ..text import truncate
 
 try:
     import nbformat
@@ -243,7 +244,7 @@ def _summarise(prompts: Mapping[int, _Prompt]) -> None:
         return
     print(f"\n{'prompt':42} {'state':10} {'calls':>6} {'denied':>6} {'tokens':>8} {'seconds':>8}")
     for prompt in prompts.values():
-        text = prompt.text if len(prompt.text) <= 42 else f"{prompt.text[:41]}…"
+        text = truncate(prompt.text, 42)
         print(
             f"{text:42} {prompt.state:10} {prompt.calls:6,} {prompt.denied:6,} {prompt.tokens:8,} {prompt.seconds:8.1f}"
         )

@@ -1,4 +1,4 @@
-"""Who writes the program. The seam is `base.ModelClient`, one verb wide; `choose` finds the client that is meant.
+"""Ask a model for a program. `base.ModelClient` is the interface; `discovery` chooses the client.
 
-Light: a library for talking to models is imported when a model is first asked.
+The library that talks to models is imported when a model is first asked, since its import takes a second.
 """

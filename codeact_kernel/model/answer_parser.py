@@ -1,26 +1,25 @@
-"""From a model's answer to its program, whatever form the model was trained to give it. Pure.
+"""Find the program in a model's answer, in every form that models are trained to write.
 
-The answer is read to its end, since only then is it known what was meant, and then these rules hold, in this order:
+The answer is read to its end, because only then is its meaning known. Then these rules apply in this order:
 
-1. Reasoning is never a program: what stands in `<think>` or a tag like it, and everything before a closing tag that
-   nothing opened (see `reasoning`).
+1. Reasoning is never a program. Reasoning is text in `<think>` or a similar tag, and all text before a closing tag
+   without an opening tag (see `reasoning`).
 2. An answer that is Python as a whole, and does something, is the program.
 3. A block that is labelled as Python is the program: a fence (see `fences`), `<execute>`, `<|python_tag|>`, or a call
-   of `execute_code` and the like as JSON. A block that holds nothing but literals is an example of data, where another
-   one does more.
-4. Without one, a block without a label is, also ```` ```code ```` and `<code>`, if it is Python that does something.
-   Beside a labelled one it is not run, and the user is told if it calls a tool.
-5. Several blocks are one program if each one after the first reads what those before it assigned, and none
-   assigns it again, repeats a statement or calls the same tool: they are joined, with a notice. Blocks that
-   are the same count once. Any others are drafts, corrections or alternatives: none is run, and the
-   model is asked for one block.
-6. Without any block, one run of lines among words is the program if it is Python and calls an offered tool, imports,
-   defines or prints.
-7. Other code that calls an offered tool is sent back once more, and never shown as an answer in words.
-8. Anything else is the answer in words.
+   of `execute_code` or a similar function as JSON. A block of literals only is an example of data if another block does
+   more.
+4. Otherwise a block without a label (also ```` ```code ```` and `<code>`) is the program, if it is Python that does
+   something. Next to a labelled block it is not run, and the user gets a notice if it calls a tool.
+5. Several blocks are joined to one program, with a notice, if each block after the first reads names that earlier
+   blocks assigned, and does not assign them again, repeat a statement or call the same tool. Equal blocks count once.
+   Other blocks are drafts, corrections or alternatives: none is run, and the model is asked for one block.
+6. Without a block, a single run of lines among words is the program if it is Python and calls an offered tool,
+   imports, defines or prints.
+7. Other code that calls an offered tool is sent back to the model, and never shown as an answer in words.
+8. Any other answer is an answer in words.
 
-An answer that goes on after its program is read for `FURTHER_CHARACTERS` more. What repeats itself has come to an end,
-and the program is taken; any other text may be reasoning, in which case the program is only a draft: it is not run.
+After a program, up to `FURTHER_CHARACTERS` more are read. If that text repeats itself, the model has lost its end, and
+the program is used. Any other text can be reasoning about a draft, so the program is not run.
 """
 
 from __future__ import annotations
@@ -39,13 +38,13 @@ from .program import ONE_BLOCK, Found, find_program
 __all__ = ["AnswerParser", "Extracted", "Piece"]
 
 ANSWER_CHARACTERS = 1 << 20
-"""All that is read of one answer, thoughts included."""
+"""How much of one answer is read, its reasoning included."""
 FURTHER_CHARACTERS = 32_000
-"""All that is read of one answer after a block of Python: reasoning with a draft in it may be long."""
+"""How much is read after a block of Python. The block can be a draft in a long reasoning."""
 LOOP_CHARACTERS = 2_000
-"""So much text after the program, and each double of it, is looked at for whether it repeats itself."""
+"""The text after the program is checked for repetition at this length, and at each doubling of it."""
 LOOP_SIZE = 0.2
-"""What repeats itself is compressed to this part of its length; words and reasoning take twice as much."""
+"""Repetitive text compresses to less than this share of its length; words and reasoning take twice as much."""
 
 LINES = re.compile(r"[^\n]*\n|[^\n]+")
 
@@ -54,13 +53,13 @@ BROKEN_OFF = "The answer broke off inside the program: it has to be written whol
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extracted:
-    """What an answer came to.
+    """The program or the words of an answer.
 
     Attributes:
-        program: what is to be run, or `None`.
-        prose: the words before it, or the whole answer when there is no program.
-        problem: one sentence for the model and the user when the answer cannot be used; else empty.
-        notice: one sentence for the user when the program is not just the one block; else empty.
+        program: the program to run, or `None`.
+        prose: the words before the program, or the whole answer if there is no program.
+        problem: one sentence for the model and the user if the answer cannot be used; else empty.
+        notice: one sentence for the user if the program is not simply the only block; else empty.
     """
 
     program: str | None
@@ -70,17 +69,17 @@ class Extracted:
 
 
 class AnswerParser:
-    """Reads one answer. How the text is cut into pieces makes no difference to what is found.
+    """Parse one answer. The result does not depend on how the text is cut into pieces.
 
     Args:
-        program_bytes: a longer program (UTF-8) is not taken.
-        tools: names of the tools that are offered.
+        program_bytes: the maximum size of a program in UTF-8.
+        tools: the names of the offered tools.
     """
 
     def __init__(self, program_bytes: int = Limits().program_bytes, tools: Collection[str] = ()) -> None:
         self._program_bytes = program_bytes
         self._tools = frozenset(tools)
-        # Endpoints may cut a character in two halves: they are put together, and a lone half is replaced.
+        # Endpoints can split a surrogate pair over two pieces: the halves are joined, and a single half is replaced.
         self._halves = codecs.getincrementaldecoder("utf-16-le")("replace")
         self._newlines = io.IncrementalNewlineDecoder(None, translate=True)
         self._draft = Draft()
@@ -93,17 +92,17 @@ class AnswerParser:
 
     @property
     def done(self) -> bool:
-        """Nothing more is wanted: a limit is reached."""
+        """Whether a limit is reached, so that no more text is needed."""
         return self._stopped or self._read > ANSWER_CHARACTERS or self._draft.size > self._program_bytes
 
     def feed(self, text: str) -> list[Piece]:
-        """Read the next characters and return what can be shown now."""
+        """Parse the next characters, and return the pieces that can be shown now."""
         room = ANSWER_CHARACTERS - self._read
         self._read += len(text)
         return self._take(text[: max(room, 0)])
 
     def finish(self, reason: str | None) -> Extracted:
-        """Say what was found. `reason` is the endpoint's finish reason, `None` when it gave none or we stopped."""
+        """Return the result. `reason` is the finish reason of the endpoint, or `None` if it gave none."""
         self._take("", final=True)
         text = "".join(self._texts)
         if self._read > ANSWER_CHARACTERS:
@@ -158,7 +157,7 @@ class AnswerParser:
         return pieces + self._draft.finish() if final and not self.done else pieces
 
     def _look_further(self) -> None:
-        """Stop where the text after the program repeats itself or is too long."""
+        """Stop reading if the text after the program repeats itself or is too long."""
         if not self._draft.closed:
             self._closed_at, self._look_at = -1, LOOP_CHARACTERS
             return
@@ -174,6 +173,6 @@ class AnswerParser:
 
 
 def repeats(text: str) -> bool:
-    """Whether a text says the same over and over: a model that has lost its end."""
+    """Return whether a text repeats itself, which means that the model has lost its end."""
     data = text.encode()
     return len(data) >= LOOP_CHARACTERS and len(zlib.compress(data)) < LOOP_SIZE * len(data)

@@ -1,14 +1,14 @@
-"""The seam to a model: messages in, a stream of text out."""
+"""The interface of a model: it receives messages and streams text."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..types import JSONObject, Usage
 
-__all__ = ["Delta", "Message", "ModelClient"]
+__all__ = ["Delta", "Message", "ModelClient", "RemoteModelClient", "describe_client"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,8 @@ class Delta:
 
     Attributes:
         text: the next characters; may be empty.
-        usage: the tokens of this answer, once, when the endpoint tells them (usually with the last piece).
-        finish: why the answer ended (`"stop"`, `"length"`, `"content_filter"`), with the last piece.
+        usage: the tokens of the whole answer, in one piece only (usually the last), if the endpoint reports them.
+        finish: why the answer ended (`"stop"`, `"length"`, `"content_filter"`); only in the last piece.
     """
 
     text: str = ""
@@ -35,11 +35,11 @@ class Delta:
 
 
 class ModelClient(Protocol):
-    """What a turn needs of a model. One that lives behind an address may have that as `endpoint`, for people.
+    """A model as a turn uses it.
 
     Attributes:
-        name: what the cell shows, for example `"gpt-4.1-mini"`.
-        note: a sentence the cell must show when the answers are not a live model's; else empty.
+        name: the name that the cell shows, for example `"gpt-4.1-mini"`.
+        note: a sentence that the cell must show if the answers are not from a live model; else empty.
     """
 
     @property
@@ -49,12 +49,31 @@ class ModelClient(Protocol):
     def note(self) -> str: ...
 
     def stream(self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()) -> AsyncGenerator[Delta, None]:
-        """Answer `messages` piece by piece. The caller may stop reading (and close the iterator) at any time.
+        """Answer `messages` piece by piece. The caller can close the iterator at any time.
 
-        Where there are `functions` (direct tools, as JSON schemas), an endpoint with function calls may be told them.
-        A call is then given as a model without them writes it: a block of Python that is just the call.
+        Args:
+            messages: the conversation so far.
+            functions: JSON schemas of the direct tools. A client can offer them to the endpoint as functions; it then
+                yields a function call as a block of Python that contains only the call.
 
         Raises:
-            ModelError: one sentence saying what happened and what to do next.
+            ModelError: if there is no usable answer. The message says what happened and what to do next.
         """
         ...
+
+
+@runtime_checkable
+class RemoteModelClient(ModelClient, Protocol):
+    """A model client that sends its requests over the network.
+
+    Attributes:
+        endpoint: the URL it sends them to, without credentials.
+    """
+
+    @property
+    def endpoint(self) -> str: ...
+
+
+def describe_client(model: ModelClient) -> str:
+    """Write the name of the model and its endpoint. The name alone does not identify it: servers choose it freely."""
+    return f"{model.name}, at {model.endpoint}" if isinstance(model, RemoteModelClient) else model.name

@@ -1,6 +1,6 @@
-"""The parts of an answer that stand apart from its words: fences, elements such as `<code>`, and calls as JSON. Pure.
+"""Find the blocks of an answer: fences, elements such as `<code>`, and calls as JSON.
 
-Reasoning is taken out first, and no block is ever looked for in it.
+Reasoning is removed first and never searched for blocks.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .reasoning import TAG, find_tag, is_closing
 
 __all__ = ["Blocks", "Spoken", "drop_reasoning"]
 
-_MANY = 100
-"""More blocks than this are not looked at."""
-_TRIES = 4
-"""Ends of an element, and beginnings of JSON, that are tried."""
+_MAX_BLOCKS = 100
+"""Further blocks are ignored."""
+_MAX_TRIES = 4
+"""How many ends of an element, and how many beginnings of JSON, are tried."""
 _ELEMENT = re.compile(
     r"[ \t]*+(?:<pre>)?(?:<\|(?P<special>python_tag|python_start|tool_call)\|>|\[(?P<list>TOOL_CALLS)\]"
     r"|<(?P<space>[a-z]{1,12}:)?"
@@ -42,8 +42,8 @@ class Spoken:
     """An answer without its reasoning.
 
     Attributes:
-        cut: what follows a tag that nothing closed.
-        alone: whether that tag began its line.
+        cut: the text from an unclosed tag on; `None` if there is no such tag.
+        alone: whether the unclosed tag began its line.
     """
 
     text: str
@@ -52,34 +52,36 @@ class Spoken:
 
 
 class Blocks:
-    """Finds the blocks of one answer.
+    """Find the blocks of one answer.
 
     Args:
-        tools: names of the tools that are offered.
-        longest: a longer program (UTF-8) is not parsed.
+        tools: the names of the offered tools.
+        max_bytes: the maximum size of a program (UTF-8) that is parsed.
     """
 
-    def __init__(self, tools: Collection[str], parser: Parser, longest: int) -> None:
+    def __init__(self, tools: Collection[str], parser: Parser, max_bytes: int) -> None:
         self._tools = tools
         self._parser = parser
-        self._longest = longest
-        self._json_left = self._calls_left = _TRIES
+        self._max_bytes = max_bytes
+        self._json_left = self._calls_left = _MAX_TRIES
 
     def find(self, text: str) -> tuple[list[Block], list[str]]:
-        """The blocks, and the lines of `text` as they are counted in them."""
+        """Return the blocks, and the lines of `text` to which their line numbers refer."""
         lines = text.split("\n")
         return list(self._walk(lines)), lines
 
     def _walk(self, lines: list[str]) -> Iterator[Block]:
         at = found = 0
-        while at < len(lines) and found < _MANY:
+        while at < len(lines) and found < _MAX_BLOCKS:
             if calls := self._calls(lines, at):
                 yield from calls
                 found += len(calls)
                 at = calls[-1].end
                 continue
             block = (
-                read_fence(lines, at, self._parser, self._longest) or self._element(lines, at) or self._json(lines, at)
+                read_fence(lines, at, self._parser, self._max_bytes)
+                or self._element(lines, at)
+                or self._json(lines, at)
             )
             if block is None:
                 at += 1
@@ -92,23 +94,23 @@ class Blocks:
                 yield block
             at = max(block.end, at + 1)
             is_in_words = block.inline and block.label == "plain"
-            if block.rest.strip() and not is_in_words:  # another block may begin on the line that ends this one
+            if block.rest.strip() and not is_in_words:  # another block can begin on the last line of this block
                 at -= 1
                 lines[at] = block.rest
 
     def _inside(self, block: Block) -> list[Block]:
-        """The fences that an element has in it."""
+        """Return the fence inside an element, if there is one."""
         if block.label == "other" or not block.text.startswith(("```", "~~~")):
             return []
         lines = block.text.split("\n")
-        inner = read_fence(lines, 0, self._parser, self._longest)
+        inner = read_fence(lines, 0, self._parser, self._max_bytes)
         if inner is None:
             return []
         label: Label = "python" if block.label == "python" and inner.label == "plain" else inner.label
         return [replace(inner, label=label, start=block.start, end=block.end, closed=inner.closed or block.closed)]
 
     def _calls(self, lines: Sequence[str], start: int) -> list[Block]:
-        """Calls in the tokens of a model, the first of which begins in this line."""
+        """Return consecutive calls in the special tokens of a model; the first begins in line `start`."""
         head = HEAD.search(lines[start])
         if head is None or not self._calls_left:
             return []
@@ -145,14 +147,16 @@ class Blocks:
             cut = ended.start() if ended else line.lower().find(close) if close != "</>" else -1
             if cut >= 0:
                 rest = line[ended.end() if ended else cut + len(close) :]
-                block = self._made(name, label, [*body, line[:cut]], start, at + 1, rest=rest.replace("</pre>", ""))
+                block = self._make_block(
+                    name, label, [*body, line[:cut]], start, at + 1, rest=rest.replace("</pre>", "")
+                )
                 first, tried = first or block, tried + 1
-                if block.label == "other" or tried == _TRIES or self._parser.parse(block.text).tree is not None:
+                if block.label == "other" or tried == _MAX_TRIES or self._parser.parse(block.text).tree is not None:
                     return block
             body.append(line)
-        return first or self._made(name, label, body, start, len(lines), closed=False)
+        return first or self._make_block(name, label, body, start, len(lines), closed=False)
 
-    def _made(
+    def _make_block(
         self, name: str, label: Label, body: list[str], start: int, end: int, *, closed: bool = True, rest: str = ""
     ) -> Block:
         text = "\n".join(body).strip("\n").rstrip()
@@ -164,7 +168,7 @@ class Blocks:
         return Block(label=label, text=text, start=start, end=end, closed=closed, inline=inline, rest=rest)
 
     def _call(self, text: str) -> str | None:
-        """The one call that an element has in it; several are none."""
+        """Return the program of the only call in an element; `None` if there are several."""
         calls = find_calls(text, self._tools)
         if calls:
             return calls[0].program if len(calls) == 1 else None
@@ -177,7 +181,7 @@ class Blocks:
             return None
 
     def _json(self, lines: Sequence[str], start: int) -> Block | None:
-        """A call as JSON that begins a line."""
+        """Return a call as JSON that begins in line `start`."""
         line = lines[start].lstrip()
         if not line.startswith(("{", "[{")) or not self._json_left:
             return None
@@ -194,10 +198,10 @@ class Blocks:
         return Block(label="python", text=found, start=start, end=start + text.count("\n", 0, end) + 1, rest=rest)
 
 
-def drop_reasoning(text: str, parser: Parser, longest: int) -> Spoken:
-    """Take out what stands in tags of reasoning, and all before a closing tag that nothing opened.
+def drop_reasoning(text: str, parser: Parser, max_bytes: int) -> Spoken:
+    """Remove the text in tags of reasoning, and all text before a closing tag without an opening tag.
 
-    A tag in a block that is Python with it, in one of another language, or in inline code is text.
+    A tag is ordinary text in inline code, in a block of another language, and in a block that is Python including it.
     """
     if TAG.search(text) is None:
         return Spoken(text=text)
@@ -207,7 +211,7 @@ def drop_reasoning(text: str, parser: Parser, longest: int) -> Spoken:
         line = reasoning.lines[reasoning.at]
         tag, fence = find_tag(line), min((at for at in map(line.find, ("```", "~~~")) if at >= 0), default=-1)
         is_fence = has_fences and fence >= 0 and not (tag is not None and tag.start() < fence)
-        block = read_fence(reasoning.lines, reasoning.at, parser, longest) if is_fence else None
+        block = read_fence(reasoning.lines, reasoning.at, parser, max_bytes) if is_fence else None
         if block is None or block.inline:
             reasoning.take_line()
             continue
@@ -221,7 +225,7 @@ def drop_reasoning(text: str, parser: Parser, longest: int) -> Spoken:
 
 
 class _Reasoning:
-    """Read lines, and keep those that are not reasoning."""
+    """Read lines, and keep the lines that are not reasoning."""
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
@@ -239,15 +243,15 @@ class _Reasoning:
         return Spoken(text="\n".join(self._kept), cut=self._cut, alone=self._alone)
 
     def keep(self, end: int) -> None:
-        """Keep all lines up to `end`, whatever is in them."""
+        """Keep all lines up to `end`, whatever they contain."""
         self._kept += self.lines[self.at : end]
         self.at = end
 
     def take_line(self) -> bool:
-        """Keep the next line, or take the reasoning out of it, which may go on in those after it.
+        """Keep the next line, or remove its reasoning, which can continue on the following lines.
 
         Returns:
-            Whether there was any: what is left of the line has to be read again, since it may begin a block.
+            Whether there was reasoning. The rest of the line must be read again, because it can begin a block.
         """
         line, kept, start, found = self.lines[self.at], "", 0, False
         while (tag := find_tag(line, start)) is not None:
@@ -270,7 +274,7 @@ class _Reasoning:
         return found
 
     def _end_of_reasoning(self, start: int) -> int | None:
-        """Go to the line with the tag that closes it, and return where that ends; `None` where nothing does."""
+        """Go to the line with the closing tag, and return the end of the tag; `None` if no tag closes the reasoning."""
         for at in range(self.at, len(self.lines)):
             here = start if at == self.at else 0
             end = next((tag for tag in TAG.finditer(self.lines[at], here) if is_closing(tag)), None)

@@ -1,4 +1,4 @@
-"""Bounds for what a model endpoint sends, set on the HTTP client that the `openai` package is given.
+"""Bound what a model endpoint sends, by an HTTP client for the `openai` package.
 
 The package and its HTTP library unpack, buffer and parse whatever an endpoint sends, and follow it to any address.
 Here every reply is counted as it comes off the network, before anything is unpacked or buffered, and no redirect is
@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from ..errors import ModelError
+from ..text import format_bytes
 
 __all__ = ["make_client_options"]
 
@@ -26,11 +27,11 @@ EVENT_BYTES = 1 * MIB
 EVENT_LINES = 1_000
 """Lines of one event: the SSE decoder of openai 2 copies the whole event for each line."""
 ANSWER_BYTES = 64 * MIB
-"""A whole streamed answer. Nothing of it is kept but its text; an event takes 300 to 600 bytes for each token."""
+"""A whole streamed answer. Only its text is kept; an event takes 300 to 600 bytes for each token."""
 LIST_BYTES = 3 * MIB // 2
 """The list of models, which is parsed as one JSON text. Hundreds of models with long descriptions fit in it."""
 ERROR_BYTES = 64 << 10
-"""What is read of the body of an error: the rest is left out."""
+"""How much of the body of an error is read."""
 
 COMPRESSIONS = frozenset({"br", "compress", "deflate", "gzip", "x-gzip", "zstd"})
 EVENT_ENDS = (b"\n\n", b"\r\r", b"\r\n\r\n")
@@ -50,7 +51,7 @@ def make_client_options(url: str) -> dict[str, Any]:
     a reply then raises ModelError if the body is compressed or too large. The body of an error is cut off instead.
 
     Args:
-        url: the endpoint, as it may be shown.
+        url: the endpoint, without credentials.
 
     Returns:
         Keyword arguments of the client.
@@ -81,7 +82,7 @@ def choose_reader(response: Any, url: str) -> Read:
 
 
 class ErrorReader:
-    """Cuts off the body of an error."""
+    """Cut off the body of an error."""
 
     def __init__(self, max_bytes: int) -> None:
         self._left = max_bytes
@@ -93,7 +94,7 @@ class ErrorReader:
 
 
 class CompressedReader:
-    """Refuses a compressed body: a megabyte of it can hold a thousand."""
+    """Refuse a compressed body: one megabyte can unpack to a thousand."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -106,7 +107,7 @@ class CompressedReader:
 
 
 class ListReader:
-    """Counts the list of models."""
+    """Count the bytes of the list of models."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -116,14 +117,14 @@ class ListReader:
         self._bytes += len(part)
         if self._bytes > LIST_BYTES:
             raise ModelError(
-                f"The list of models of {self._url} is longer than {LIST_BYTES / MIB} MiB: "
+                f"The list of models of {self._url} is longer than {format_bytes(int(LIST_BYTES))}: "
                 f"set CODEACT_MODEL to the model that you want."
             )
         return part
 
 
 class AnswerReader:
-    """Counts a streamed answer: all of it, and what has come since its last event ended.
+    """Count the bytes of a streamed answer, in all and since its last event ended.
 
     The network gives at most 64 KiB at a time, so that much can be read beyond a bound before it is noticed.
     """
@@ -150,12 +151,12 @@ class AnswerReader:
         self._last = text[-3:]
         if self._event_bytes > EVENT_BYTES or self._event_lines > EVENT_LINES:
             raise ModelError(
-                f"{self._url} sent more than {EVENT_BYTES // MIB} MiB, or {EVENT_LINES:,} lines, as one piece of an "
+                f"{self._url} sent more than {format_bytes(EVENT_BYTES)}, or {EVENT_LINES:,} lines, as one piece of an "
                 f"answer: see whether it is a Chat Completions endpoint, or try another model."
             )
         if self._all_bytes > ANSWER_BYTES:
             raise ModelError(
-                f"{self._url} sent more than {ANSWER_BYTES // MIB} MiB in one answer: "
+                f"{self._url} sent more than {format_bytes(ANSWER_BYTES)} in one answer: "
                 f"ask for less at a time, or try another model."
             )
         return part

@@ -1,6 +1,6 @@
-"""Calls in the special tokens and elements in which models were trained to write them. Pure.
+"""Find function calls in the special tokens and elements that models are trained to write.
 
-An endpoint that knows its model reads them. Another one leaves them in the answer, as text.
+An endpoint that knows its model converts these calls. Other endpoints leave them in the answer as text.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from .function_calls import is_runner, read_call
 
 __all__ = ["HEAD", "CallText", "find_calls"]
 
-_MANY = 4
-"""More calls than this are not looked at."""
+_MAX_CALLS = 4
+"""Further calls are ignored."""
 HEAD = re.compile(
     r"(?:<function=|<(?:[a-z]{1,12}:)?invoke name=|\[TOOL_CALLS\]|<\|?tool_call\|?>|<[|｜]tool[_▁]call[_▁]begin[|｜]>)"
     r"\s{0,3}(?:functions?(?:\.|<[|｜]tool[_▁]sep[|｜]>))?[\"']?(?P<name>[A-Za-z_]\w{0,63})[\"']?(?::\d{1,4})?"
     r"(?=[\s>\[<{]|\Z)"
 )
-"""How a call begins, up to its name: of Llama, Qwen, Mistral, Kimi, DeepSeek, GLM and others."""
+"""The beginning of a call up to its name, for Llama, Qwen, Mistral, Kimi, DeepSeek, GLM and others."""
 _BETWEEN = re.compile(r"(?:\s|>|\[ARGS\]|<[|｜][\w▁]{1,40}[|｜]>|```(?:json)?)*+")
-"""What stands between the name of a call and its arguments."""
+"""The signs between the name of a call and its arguments."""
 _AFTER = re.compile(
     r"(?:\s*+(?:</(?:[a-z]{1,12}:)?(?:function|invoke|tool_calls?|function_calls?)>|```"
     r"|<[|｜](?:/[\w▁]{1,40}|[\w▁]{0,40}end)[|｜]>))*+"
@@ -32,15 +32,15 @@ _KEY = re.compile(
     r"\s*+(?:<arg_key>(?P<key>\w{1,60})</arg_key>\s*+<(?P<value>arg_value)>"
     r"|<(?P<element>(?:[a-z]{1,12}:)?parameter)(?:=|\sname=)[\"']?(?P<name>\w{1,60})[\"']?>)"
 )
-"""How an argument begins that is no part of a JSON object."""
+"""The beginning of an argument that is an element and not part of a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallText:
-    """One call, as a program.
+    """One call as a program.
 
     Attributes:
-        end: where the text goes on after it.
+        end: the position in the text after the call.
     """
 
     program: str
@@ -48,14 +48,14 @@ class CallText:
 
 
 def find_calls(text: str, tools: Collection[str]) -> list[CallText]:
-    """The calls in `text`, from the first one on as long as one follows the other.
+    """Return the consecutive calls in `text`, from the first on.
 
     Args:
-        tools: names that can be called.
+        tools: the names of the offered tools.
     """
     found: list[CallText] = []
     head = HEAD.search(text)
-    while head is not None and len(found) < _MANY:
+    while head is not None and len(found) < _MAX_CALLS:
         name = head["name"]
         if name not in tools and not is_runner(name):
             break
@@ -75,10 +75,10 @@ def _end_of(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 def _read_arguments(text: str, start: int, *, is_text: bool) -> tuple[object, int]:
-    """The arguments that begin there, and where they end.
+    """Return the arguments that begin at `start`, and their end.
 
     Args:
-        is_text: each one is text, and never a value of JSON.
+        is_text: whether every argument is text and never a JSON value.
     """
     if text.startswith("{", start):
         try:

@@ -1,4 +1,4 @@
-"""Which model answers: what the environment configures, else a local Ollama that runs anyway."""
+"""Choose the model: the one that the environment configures, else a local Ollama."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import h11
 from ..errors import ModelError
 from ..settings import Settings
 from .base import ModelClient
-from .http_errors import listed, shown_url
+from .http_errors import list_models, redact_url
 from .openai_client import OpenAIClient
 
 __all__ = ["DEFAULT_MODEL", "NoModelConfigured", "choose_model"]
@@ -33,34 +33,34 @@ THREE_WAYS = (
 
 
 class NoModelConfigured(ModelError):
-    """Nothing is configured and nothing was found."""
+    """No model is configured, and no Ollama is running."""
 
     def __init__(self) -> None:
         super().__init__(THREE_WAYS)
 
 
 async def choose_model(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
-    """Find the model that a person means.
+    """Choose the model that the user configured.
 
-    The first that is there counts: `AZURE_OPENAI_ENDPOINT`; `OPENAI_BASE_URL` or `OPENAI_API_KEY`; a local Ollama.
+    The first of these is used: `AZURE_OPENAI_ENDPOINT`; `OPENAI_BASE_URL` or `OPENAI_API_KEY`; a local Ollama.
 
     Raises:
-        NoModel: none of them.
-        ModelError: the configuration is not complete, or its endpoint does not say what it offers.
+        NoModelConfigured: if none of them is available.
+        ModelError: if the configuration is incomplete, or the endpoint does not list its models.
     """
     if environ.get("AZURE_OPENAI_ENDPOINT"):
-        return azure(settings, environ)
+        return make_azure_client(settings, environ)
     if environ.get("OPENAI_BASE_URL") or environ.get("OPENAI_API_KEY"):
-        return await compatible(settings, environ)
-    url = ollama_url(environ.get("OLLAMA_HOST", ""))
-    pulled = await ollama_models(url)
+        return await make_compatible_client(settings, environ)
+    url = find_ollama_url(environ.get("OLLAMA_HOST", ""))
+    pulled = await list_ollama_models(url)
     if pulled is None:
         raise NoModelConfigured
-    name = pick_ollama(pulled, settings.model)
+    name = pick_ollama_model(pulled, settings.model)
     return OpenAIClient(name, base_url=f"{url}/v1", name=f"{name} (Ollama)", limits=settings.limits)
 
 
-def azure(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
+def make_azure_client(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     names = ("AZURE_OPENAI_API_KEY", "OPENAI_API_VERSION")
     missing = [name for name in names if not environ.get(name)]
     if settings.model is None:
@@ -76,7 +76,7 @@ def azure(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     )
 
 
-async def compatible(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
+async def make_compatible_client(settings: Settings, environ: Mapping[str, str]) -> ModelClient:
     url = environ.get("OPENAI_BASE_URL") or OPENAI_URL
     key = environ.get("OPENAI_API_KEY", "")
 
@@ -92,18 +92,18 @@ async def compatible(settings: Settings, environ: Mapping[str, str]) -> ModelCli
         if error.status != 404:
             raise
         raise ModelError(
-            f"{shown_url(url)} does not list its models (404): set CODEACT_MODEL, "
+            f"{redact_url(url)} does not list its models (404): set CODEACT_MODEL, "
             f"or correct OPENAI_BASE_URL (most endpoints end in /v1)."
         ) from None
     if len(offered) == 1:
         return client(offered[0])
     if not offered:
-        raise ModelError(f"{shown_url(url)} offers no model: load one there, or set CODEACT_MODEL.")
-    raise ModelError(f"{shown_url(url)} offers several models: set CODEACT_MODEL to one of {listed(offered)}.")
+        raise ModelError(f"{redact_url(url)} offers no model: load one there, or set CODEACT_MODEL.")
+    raise ModelError(f"{redact_url(url)} offers several models: set CODEACT_MODEL to one of {list_models(offered)}.")
 
 
-def ollama_url(host: str) -> str:
-    """The address of the local Ollama from `OLLAMA_HOST`, which has the same forms as for Ollama itself."""
+def find_ollama_url(host: str) -> str:
+    """Return the address of the local Ollama. `host` is `OLLAMA_HOST`, in every form that Ollama accepts."""
     host = host.strip().rstrip("/")
     try:
         parts = urlsplit(host if "://" in host else f"http://{host}")
@@ -112,24 +112,24 @@ def ollama_url(host: str) -> str:
         return f"http://127.0.0.1:{OLLAMA_PORT}"
     if port is None:
         port = {"https": 443, "http": 80}.get(parts.scheme, OLLAMA_PORT) if "://" in host else OLLAMA_PORT
-    # What a server listens on is nothing that a client can reach.
+    # A server can listen on these addresses, but a client cannot connect to them.
     name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(name, name)
     return f"{parts.scheme}://{f'[{name}]' if ':' in name else name}:{port}"
 
 
-async def ollama_models(url: str) -> list[str] | None:
-    """The names of the pulled models that can chat, latest first; `None` where no Ollama answers."""
+async def list_ollama_models(url: str) -> list[str] | None:
+    """Return the names of the pulled chat models, latest first; `None` if no Ollama answers."""
     try:
         async with asyncio.timeout(OLLAMA_SECONDS):
-            body = await get(urlsplit(f"{url}/api/tags"))
-        # Nobody has checked the shape: what does not fit is no Ollama.
+            body = await fetch_page(urlsplit(f"{url}/api/tags"))
+        # A reply of another shape is not from Ollama.
         models: list[dict[str, Any]] = json.loads(body)["models"]
         return [str(model["name"]) for model in models if can_chat(model)]
     except (OSError, h11.ProtocolError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
-async def get(url: SplitResult) -> bytes:
+async def fetch_page(url: SplitResult) -> bytes:
     """Read a page without following redirects, and without proxies: they cannot reach this machine.
 
     It uses no thread, so a timeout of the caller ends it however slowly the page arrives.
@@ -173,7 +173,7 @@ def can_chat(model: dict[str, Any]) -> bool:
     return "bert" not in str(details.get("family")) and "embed" not in str(model["name"])
 
 
-def pick_ollama(pulled: list[str], wanted: str | None) -> str:
+def pick_ollama_model(pulled: list[str], wanted: str | None) -> str:
     if not pulled:
         raise ModelError("Ollama runs but has no model: run `ollama pull qwen2.5-coder`, then the cell again.")
     if wanted is None:
@@ -182,5 +182,6 @@ def pick_ollama(pulled: list[str], wanted: str | None) -> str:
         if name in pulled:
             return name
     raise ModelError(
-        f"Ollama has no model {wanted}: run `ollama pull {wanted}`, or set CODEACT_MODEL to one of {listed(pulled)}."
+        f"Ollama has no model {wanted}: run `ollama pull {wanted}`, "
+        f"or set CODEACT_MODEL to one of {list_models(pulled)}."
     )

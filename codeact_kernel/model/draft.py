@@ -1,6 +1,6 @@
-"""What can be shown of an answer while it is written: a first reading that may turn out to be wrong. Pure.
+"""Show an answer while it is written. This first reading can turn out to be wrong.
 
-The program is what the whole answer says it is. Until then the first block that is labelled as Python is taken for it.
+Only the whole answer decides what the program is. Until then the first block of Python is shown as the program.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from .fences import FENCE_CHARACTERS, OPENING, label_of
+from .fences import FENCE_CHARACTERS, OPENING, read_label
 from .reasoning import PARTIAL, TAG, TAG_CHARACTERS, find_tag, is_closing
 
 __all__ = ["Draft", "Piece"]
@@ -19,16 +19,16 @@ MAYBE_OPENING = re.compile(
 )
 MAYBE_SPECIAL = re.compile(rf"[ \t>]*+(?:`*|~*|(?:`{{3,}}+|~{{3,}}+)[^\n]*|[<\[◁][^\n]{{0,{TAG_CHARACTERS}}})")
 _UNDECIDED = re.compile(rf"`{{1,2}}(?:{TAG.pattern})\Z", re.IGNORECASE)
-"""A tag of which the next character tells whether it is inline code."""
+"""A tag after a backtick: the next character decides whether it is inline code."""
 _AT_ONCE = 1_000
 _QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Text for the live display, never half a fence. Pieces of one kind follow each other without a gap.
+    """Text for the live display, which never contains part of a fence.
 
-    "withdrawn" has no text: all that was shown before was reasoning.
+    "withdrawn" has no text: everything shown before was reasoning.
     """
 
     kind: Literal["prose", "program", "withdrawn"]
@@ -36,11 +36,11 @@ class Piece:
 
 
 class Draft:
-    """Reads an answer as it comes.
+    """Read an answer as it arrives.
 
     Attributes:
-        size: characters of the program so far.
-        closed: whether the end of a program was written, and nothing since has made reasoning of it.
+        size: the bytes of the program so far.
+        closed: whether the end of a program was read, and the program has not turned out to be reasoning.
     """
 
     def __init__(self) -> None:
@@ -55,15 +55,15 @@ class Draft:
         self._is_program = False
 
     def feed(self, text: str) -> list[Piece]:
-        """Read the next characters, with all line ends as `\\n`; return what can be shown now."""
+        """Read the next characters, with all line ends as `\\n`, and return the pieces that can be shown now."""
         pieces: list[Piece] = []
-        for start in range(0, len(text), _AT_ONCE):  # each tag on a line cuts what is held
+        for start in range(0, len(text), _AT_ONCE):  # short pieces, because each tag on a line copies the held text
             self._held += text[start : start + _AT_ONCE]
             pieces += self._read(final=False)
         return pieces
 
     def finish(self) -> list[Piece]:
-        """Read what was held back."""
+        """Read the text that was held back."""
         return self._read(final=True)
 
     def _read(self, *, final: bool) -> list[Piece]:
@@ -114,7 +114,7 @@ class Draft:
         undecided = None if whole else _UNDECIDED.search(part)
         tag = find_tag(part[: undecided.start()] if undecided else part)
         if tag is not None:
-            return self._meet(tag, part)
+            return self._handle_tag(tag, part)
         if not whole:
             partial = undecided or PARTIAL.search(part)
             part = part[: partial.start()] if partial else part
@@ -127,7 +127,7 @@ class Draft:
             words, mark, info = line.rstrip("\n").partition("```")
             opening = OPENING.fullmatch(mark + info)
             is_open = words.strip() and "`" not in words and opening is not None and "`" not in opening["info"]
-            if is_open and opening is not None and label_of(opening["info"]) == "python":
+            if is_open and opening is not None and read_label(opening["info"]) == "python":
                 self._open(opening, "")
         return pieces
 
@@ -135,8 +135,8 @@ class Draft:
     def _is_one_line(opening: re.Match[str]) -> bool:
         return opening["mark"] in opening["info"] or "`" in opening["info"]
 
-    def _meet(self, tag: re.Match[str], part: str) -> list[Piece]:
-        """A tag of reasoning among words."""
+    def _handle_tag(self, tag: re.Match[str], part: str) -> list[Piece]:
+        """Skip the reasoning that a tag among words begins, or withdraw the reasoning that it ends."""
         pieces: list[Piece] = []
         if is_closing(tag):
             self._take(part[: tag.end()])
@@ -155,7 +155,7 @@ class Draft:
 
     def _open(self, opening: re.Match[str], line: str) -> list[Piece]:
         self._fence = opening
-        self._is_program = label_of(opening["info"]) == "python" and not self.closed
+        self._is_program = read_label(opening["info"]) == "python" and not self.closed
         return [] if self._is_program else self._show("prose", line)
 
     def _read_in_block(self, part: str, whole: bool) -> list[Piece]:
@@ -174,7 +174,7 @@ class Draft:
         if whole and len(part) <= FENCE_CHARACTERS:
             if text.startswith(mark):
                 rest = text.lstrip(mark[0])
-                if label_of(rest) == "python" and self._is_program:
+                if read_label(rest) == "python" and self._is_program:
                     return self._close("", whole)
                 self._take(part)
                 tag = find_tag(rest)

@@ -1,10 +1,10 @@
-"""The lines between which a model puts its program: fences of Markdown in all forms that models write. Pure.
+"""Read fenced blocks of Markdown in all forms that models write.
 
-Three or more backticks or tildes open a block, at any depth of indentation, in a list, behind the `>` of a quotation,
-or after words on the same line if they are labelled as Python. A line of at least as many closes it.
+Three or more backticks or tildes open a block, at any indentation, in a list, behind the `>` of a quotation, or after
+words on the same line if they are labelled as Python. A line of at least as many closes it.
 
-One ambiguity is Markdown's own: a line of only backticks inside a Python string closes the block as well. It does so
-only if the program is Python up to there, or stays none up to the next such lines.
+Markdown is ambiguous here: a line of only backticks inside a Python string looks like a closing fence. It closes the
+block only if the text before it is Python, or if no later such line makes it Python.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from typing import Literal
 from .python_text import Parsed, Parser
 from .reasoning import TAG
 
-__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "label_of", "read_fence"]
+__all__ = ["END_TOKENS", "FENCE_CHARACTERS", "OPENING", "Block", "Label", "read_fence", "read_label"]
 
 Label = Literal["python", "plain", "other"]
 
 FENCE_CHARACTERS = 200
-"""A longer line is no fence while an answer is written: this bounds what is held back."""
+"""While an answer is written, a longer line is not a fence. This bounds the text that is held back."""
 _ENDINGS = 8
-"""Lines that close one block and are tried."""
+"""How many closing fences of one block are tried."""
 _OTHER_ENDINGS = 20
-"""Lines that may close one in another form and are tried."""
+"""How many possible ends of another form are tried."""
 
 OPENING = re.compile(
     r"(?P<quote>(?:(?:[ \t]*+>)++ ?+)?+)(?P<indent>[ \t]*+(?:(?:[-*+]|\d{1,3}[.)])[ \t]+)?+)"
@@ -37,7 +37,7 @@ END_TOKENS = re.compile(r"(?:<\|/?[a-z_]{1,30}\|>|</s>|<(?:end_of_turn|end_code|
 _LAST_TOKEN = re.compile(rf"{END_TOKENS.pattern}\Z", re.IGNORECASE)
 _TOKEN_CHARACTERS = 40
 _AFTER = re.compile(rf"[ \t]*+(?:(?:{END_TOKENS.pattern}|{TAG.pattern})[ \t]*+)?", re.IGNORECASE)
-"""What may follow a fence that stands at the end of a line of code."""
+"""The text that can follow a fence at the end of a line of code."""
 _QUOTE = re.compile(r"(?:[ \t]*+>)++ ?")
 _SIGNS = re.compile(r"[{}\[\]()\".,:;=#|/\\'<>\s]+")
 _PYTHON = re.compile(r"(?:x-)?(?:i?python|py)[-_]?(?:\d+[a-z]?)?(?:[-_](?:code|script|program|exec|run|cell|block))?")
@@ -45,21 +45,21 @@ _WRAPPERS = frozenset({"code-cell", "code-block", "code", "sourcecode", "lang", 
 _TRAINED = frozenset({"tool_code", "tool-code", "toolcode", "execute_code", "codeact", "pyodide"})
 _ATTRIBUTE = re.compile(r"[\w-]+=(?![=\s])")
 OPEN_STRING = "unterminated triple-quoted"
-"""How Python's error begins where a string goes on to the end of the text."""
+"""The beginning of Python's error message for a string that continues to the end of the text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """A part of an answer that stands apart from its words.
+    """A block of an answer.
 
     Attributes:
-        label: what its author says it is: Python, nothing, or something else.
-        text: what is in it.
+        label: its label: Python, none, or another language.
+        text: its content.
         start: its first line.
-        end: the line after its last one.
+        end: the line after its last line.
         closed: whether its end was written.
-        inline: whether it is one line, opened and closed.
-        rest: what stands on the line of its end, after it.
+        inline: whether it is opened and closed on one line.
+        rest: the text after its end on the same line.
     """
 
     label: Label
@@ -71,8 +71,8 @@ class Block:
     rest: str = ""
 
 
-def label_of(info: str) -> Label:
-    """What the words after a fence say that the block is."""
+def read_label(info: str) -> Label:
+    """Return the label that the words after a fence give."""
     words = [word.removeprefix("language-").removeprefix("lang-") for word in _SIGNS.split(info.lower()) if word]
     first = next((word for word in words if word not in _WRAPPERS), None)
     if first is None:
@@ -81,45 +81,45 @@ def label_of(info: str) -> Label:
     return "python" if _PYTHON.fullmatch(first) or first in _TRAINED or file.endswith(".py") else "other"
 
 
-def read_fence(lines: Sequence[str], start: int, parser: Parser, longest: int) -> Block | None:
-    """The block that begins in line `start`, or `None` where none does.
+def read_fence(lines: Sequence[str], start: int, parser: Parser, max_bytes: int) -> Block | None:
+    """Return the block that begins in line `start`, or `None` if no block does.
 
     Args:
-        longest: a longer program (UTF-8) is not parsed.
+        max_bytes: the maximum size of a program (UTF-8) that is parsed.
     """
     line = lines[start]
     if not parser.may_look:
         return None
     opening = OPENING.fullmatch(line)
     if opening is None:
-        return _after_words(lines, start, parser, longest)
+        return _after_words(lines, start, parser, max_bytes)
     mark, info = opening["mark"], opening["info"]
     if mark in info or (mark[0] == "`" and "`" in info):
         return _one_line(info, mark, start)
-    return _Body(lines, start, opening, parser, longest).read(label_of(info))
+    return _Body(lines, start, opening, parser, max_bytes).read(read_label(info))
 
 
-def _after_words(lines: Sequence[str], start: int, parser: Parser, longest: int) -> Block | None:
-    """The block whose opening fence stands after words."""
+def _after_words(lines: Sequence[str], start: int, parser: Parser, max_bytes: int) -> Block | None:
+    """Return the block whose opening fence follows words on the same line."""
     words, mark, info = lines[start].partition("```")
     if not mark or "`" in words:
         return None
     inside, is_closed, rest = info.partition(mark)
     if is_closed:
         first, _, code = inside.partition(" ")
-        if label_of(first) != "python" or not code.strip():
+        if read_label(first) != "python" or not code.strip():
             return None
         is_all = words.rstrip().endswith(":") and not rest.strip()
         label: Label = "python" if is_all else "other"
         return Block(label=label, text=code.strip(), start=start, end=start + 1, inline=True, rest=rest)
     opening = OPENING.fullmatch(mark + info)
-    if opening is None or label_of(opening["info"]) != "python":
+    if opening is None or read_label(opening["info"]) != "python":
         return None
-    return _Body(lines, start, opening, parser, longest).read("python")
+    return _Body(lines, start, opening, parser, max_bytes).read("python")
 
 
 def _one_line(info: str, mark: str, start: int) -> Block | None:
-    """A block that is opened and closed in one line: code in words, unless its label says more."""
+    """Return a block that is opened and closed on one line. It is inline code unless it is labelled as Python."""
     inside = END_TOKENS.sub("", info).rstrip()
     if not inside.endswith(mark):
         return None
@@ -127,15 +127,17 @@ def _one_line(info: str, mark: str, start: int) -> Block | None:
     if mark in inside:
         return None
     first, _, code = inside.strip().partition(" ")
-    if label_of(first) == "python" and code.strip():
+    if read_label(first) == "python" and code.strip():
         return Block(label="python", text=code.strip(), start=start, end=start + 1, inline=True)
     return Block(label="plain", text=inside.strip(), start=start, end=start + 1, inline=True)
 
 
 class _Body:
-    """What stands between two fences: looks for the second one."""
+    """The text after an opening fence, in which the closing fence is searched."""
 
-    def __init__(self, lines: Sequence[str], start: int, opening: re.Match[str], parser: Parser, longest: int) -> None:
+    def __init__(
+        self, lines: Sequence[str], start: int, opening: re.Match[str], parser: Parser, max_bytes: int
+    ) -> None:
         self._lines = lines
         self._start = start
         self._mark = opening["mark"]
@@ -143,7 +145,7 @@ class _Body:
         self._indent = len(opening["indent"])
         self._info = opening["info"]
         self._parser = parser
-        self._longest = longest
+        self._max_bytes = max_bytes
         self._body: list[str] = []
         self._others: list[tuple[Parsed, Block]] = []
 
@@ -156,7 +158,7 @@ class _Body:
             and self._lines[begin : begin + 1]
             and _PYTHON.fullmatch(self._lines[begin].strip().lower())
         ):
-            label, begin = "python", begin + 1  # its label stands on a line of its own
+            label, begin = "python", begin + 1  # the label is on a line of its own
         for at in range(begin, len(self._lines)):
             self._parser.lines_left -= 1
             line = self._lines[at]
@@ -183,7 +185,7 @@ class _Body:
                 if text.startswith(self._mark) and _opens_python(text.lstrip(self._mark[0])):
                     return self._block(label, at)
             elif text.startswith(self._mark) and not any(self._body) and _opens_python(text.lstrip(self._mark[0])):
-                return self._block(label, at)  # opened twice
+                return self._block(label, at)  # the fence is repeated
             elif len(self._others) < _OTHER_ENDINGS:
                 self._maybe_end(text, line, at)
             else:
@@ -192,7 +194,7 @@ class _Body:
         return first or self._other() or self._last(label)
 
     def _maybe_end(self, text: str, line: str, at: int) -> None:
-        """Remember an end in another form than a line of its own."""
+        """Remember a possible end that is not a fence on a line of its own."""
         if text.startswith(self._mark):
             rest = text.lstrip(self._mark[0])
             opens = _opens_python(rest)
@@ -207,11 +209,11 @@ class _Body:
         self._others.append((self._parsed(block), block))
 
     def _other(self) -> Block | None:
-        """The first end in another form up to which the block is Python."""
+        """Return the block up to the first end of another form that makes it Python."""
         return next((block for parsed, block in self._others if parsed.tree is not None and parsed.tree.body), None)
 
     def _last(self, label: Label) -> Block:
-        """The block where no line closes it."""
+        """Return the block if no line closes it."""
         if self._others:
             end = self._others[0][1]
             if end.end >= len(self._lines) or not any(line.strip() for line in self._lines[end.end :]) or end.rest:
@@ -219,7 +221,7 @@ class _Body:
         return self._block(label, len(self._lines), closed=False)
 
     def _parsed(self, block: Block) -> Parsed:
-        if len(block.text.encode()) > self._longest:
+        if len(block.text.encode()) > self._max_bytes:
             return Parsed(block.text)
         return self._parser.parse(block.text)
 
@@ -253,11 +255,11 @@ def _without_end_tokens(text: str) -> str:
 
 
 def _without_prompts(text: str) -> str:
-    """The program of a session: what follows the prompts, without what was printed in between."""
+    """Return the program of an interactive session: the text after its prompts, without the output."""
     if not text.lstrip().startswith(">>> "):
         return text
     return "\n".join(line[4:] for line in text.lstrip().split("\n") if f"{line} ".startswith((">>> ", "... ")))
 
 
 def _opens_python(info: str) -> bool:
-    return "`" not in info and label_of(info) == "python"
+    return "`" not in info and read_label(info) == "python"

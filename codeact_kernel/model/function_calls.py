@@ -1,6 +1,6 @@
-"""Function calls, of an endpoint or written as text, read as what a model without them would have written: one call.
+"""Convert function calls, from an endpoint or written as text, to a program with one call.
 
-A model that was trained to run code by a function (`execute_code` and the like) has put its program into an argument.
+Models that were trained to run code by a function such as `execute_code` put their program into an argument.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _RUNNERS = frozenset(
         "exec_python",
     ]
 )
-"""Names of the functions by which models were trained to run code."""
+"""The functions by which models were trained to run code."""
 _CODE = ("code", "program", "source", "script", "python", "__arg1")
 
 
 class FunctionCall:
-    """The first function that one answer calls: one at a time. Nobody has checked the shape of its pieces."""
+    """The first function call of one answer; further calls are ignored. Its pieces are unchecked JSON."""
 
     def __init__(self) -> None:
         self._id = ""
@@ -57,13 +57,13 @@ class FunctionCall:
                 self._arguments += arguments
 
     def _is_another(self, call: object) -> bool:
-        """Where calls have no numbers, one with a new id is the next."""
+        """Return whether this is a second call: without an index, a new id begins the next call."""
         given = get_field(call, "id")
         self._id = self._id or (given if isinstance(given, str) else "")
         return isinstance(given, str) and given not in ("", self._id)
 
     def text(self) -> str:
-        """The call as a block of Python, or nothing. What is no call at all is shown as it came, for the repair."""
+        """Return the call as a block of Python, or nothing. Invalid calls are kept, so that the model can fix them."""
         if not self._name:
             return ""
         return f"\n```python\n{self._call()}\n```\n"
@@ -82,20 +82,20 @@ class FunctionCall:
 
 
 def get_field(value: object, name: str) -> object:
-    """Return a field of a JSON object; `None` where there is no such field, or no object."""
+    """Return a field of a JSON object, or `None` if the field is missing or `value` is not an object."""
     return cast("dict[str, object]", value).get(name) if isinstance(value, dict) else None
 
 
 def is_runner(name: str) -> bool:
-    """Whether a function of this name runs code."""
+    """Return whether a function of this name runs code."""
     return name in _RUNNERS
 
 
 def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str | None:
-    """The program that `program` hands to a function which would run it, or the call of a tool that it describes.
+    """Return the program that `program` passes to a function such as `execute_code`, or the tool call it describes.
 
     Returns:
-        `None` if it is a program of its own.
+        The inner program; `None` if there is none, and `program` itself is to be used.
     """
     text = program.strip()
     if text.startswith(("{", "[")):
@@ -107,7 +107,7 @@ def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str
         case [ast.Expr(ast.Dict() as written)]:
             return read_call(_literal(written), tools)
         case [ast.Expr(ast.Call(ast.Name(name), arguments, keywords))] if name in _RUNNERS and name not in tools:
-            given = {str(one.arg): _literal(one.value) for one in keywords}
+            given = {str(item.arg): _literal(item.value) for item in keywords}
             if arguments:
                 given["code"] = _literal(arguments[0])
             return _code_in(given)
@@ -116,10 +116,10 @@ def unwrap(program: str, tree: ast.Module | None, tools: Collection[str]) -> str
 
 
 def read_call(value: object, tools: Collection[str]) -> str | None:
-    """The program of a call as JSON: `{"name": "execute_code", "arguments": {"code": "..."}}`, in any spelling.
+    """Return the program of a call in JSON: `{"name": "execute_code", "arguments": {"code": "..."}}`, in any spelling.
 
     Args:
-        tools: names that can be called; the call of one of these is a program too.
+        tools: the names of the offered tools. A call of a tool is a program too.
     """
     items = cast("list[object]", value) if isinstance(value, list) else []
     value = items[0] if len(items) == 1 else cast("object", value)
@@ -152,7 +152,7 @@ def _arguments(found: object) -> dict[str, object] | None:
 
 def _code_in(arguments: dict[str, object]) -> str | None:
     code = next((value for key in _CODE if isinstance(value := arguments.get(key), str) and value.strip()), None)
-    # JSON can hold half a character, which no program can.
+    # JSON can contain a lone surrogate, which is not valid in a program.
     return None if code is None else code.encode("utf-8", "replace").decode()
 
 

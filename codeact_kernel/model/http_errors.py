@@ -1,4 +1,4 @@
-"""What went wrong at an endpoint, in one sentence that says what to do next. Pure: knows no client library."""
+"""Explain the errors of an endpoint in one sentence that says what to do next. Independent of any client library."""
 
 from __future__ import annotations
 
@@ -8,31 +8,31 @@ from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import ModelError
+from ..text import collapse_whitespace, format_list, replace_unprintable, truncate
 
-__all__ = ["Endpoint", "Failure", "explain", "listed", "shown_url"]
+__all__ = ["Endpoint", "Failure", "explain", "list_models", "redact_url"]
 
 DETAIL_CHARACTERS = 300
 MODELS_SHOWN = 8
 SHOWN_URL = re.compile(r"[!-~]{1,200}")
-"""Without spaces, so that a URL cannot hold a sentence, and without letters that look like others."""
+"""Spaces are excluded, so that a URL cannot contain a sentence, and letters that resemble others."""
 REQUEST_PATH = re.compile(r"/(?:openai/deployments/.*|chat/completions/?|models/?)$")
-"""What is added to the URL of an endpoint for a request."""
+"""The path that a request adds to the URL of an endpoint."""
 TOO_LONG = re.compile(r"context.{0,20}(length|size|window)|maximum context|prompt is too long|too many tokens", re.I)
 QUOTA = re.compile(r"insufficient_quota|quota|billing|credit", re.I)
-# The keys of the known services, should an endpoint send back another one than ours.
+# Keys of known services: an endpoint could send back a key other than ours.
 KEY = re.compile(r"\b(?:sk|gsk|xai)-[\w*.\-]{6,}|Bearer\s+\S+")
-UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """Where a model answers.
+    """The address of a model.
 
     Attributes:
-        model: its name there.
-        url: as it may be shown: without credentials.
-        url_variable, key_variable: the environment variables that a person would correct.
-        key: the secret, never shown; empty when there is none.
+        model: the name of the model at the endpoint.
+        url: the URL without credentials, which can be shown.
+        url_variable, key_variable: the environment variables that the user would correct.
+        key: the secret, which is never shown; empty if there is none.
     """
 
     model: str
@@ -42,21 +42,21 @@ class Endpoint:
     key: str = field(default="", repr=False)
 
     def redact(self, text: str) -> str:
-        """Make foreign text fit for a sentence: one line, bounded, without the key."""
+        """Fit text from the endpoint into a sentence: one bounded line without the key."""
         if self.key:
             text = text.replace(self.key, "[key]")
-        return one_line(KEY.sub("[key]", text)).rstrip(".")
+        return tidy(KEY.sub("[key]", text)).rstrip(".")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """An HTTP answer that is no success.
+    """An HTTP answer that reports an error.
 
     Attributes:
-        code: the endpoint's own word for it (`"context_length_exceeded"`), often empty.
-        message: the endpoint's text.
-        models: what the endpoint offers instead, where it was asked.
-        location: where a redirect points to, as the endpoint wrote it.
+        code: the error code of the endpoint (`"context_length_exceeded"`), often empty.
+        message: the text of the endpoint.
+        models: the models that the endpoint offers, if it was asked for them.
+        location: the target of a redirect, as the endpoint wrote it.
     """
 
     status: int
@@ -67,28 +67,28 @@ class Failure:
 
 
 def explain(endpoint: Endpoint, failure: Failure) -> ModelError:
-    """The error to raise for an HTTP status."""
+    """Return the error to raise for an HTTP status."""
     status = failure.status
     retryable = status >= 500
     if failure.location:
         sentence = explain_redirect(endpoint, failure)
     elif status in (401, 403):
-        sentence = rejected_key(endpoint, failure)
+        sentence = explain_rejected_key(endpoint, failure)
     elif status == 404:
-        sentence = not_found(endpoint, failure)
+        sentence = explain_not_found(endpoint, failure)
     elif status == 429:
         used_up = QUOTA.search(failure.code + " " + failure.message) is not None
-        sentence, retryable = busy(endpoint, used_up), not used_up
+        sentence, retryable = explain_rate_limit(endpoint, used_up), not used_up
     elif status >= 500:
-        sentence = f"{endpoint.url} has trouble of its own ({status}): wait a moment, then run the cell again."
+        sentence = f"{endpoint.url} had an internal error ({status}): wait a moment, then run the cell again."
     else:
-        sentence = not_accepted(endpoint, failure)
+        sentence = explain_rejection(endpoint, failure)
     return ModelError(sentence, status=status, retryable=retryable)
 
 
-def rejected_key(endpoint: Endpoint, failure: Failure) -> str:
+def explain_rejected_key(endpoint: Endpoint, failure: Failure) -> str:
     if not endpoint.key:
-        return f"{endpoint.url} wants an API key ({failure.status}): set {endpoint.key_variable}."
+        return f"{endpoint.url} requires an API key ({failure.status}): set {endpoint.key_variable}."
     if failure.status == 403:
         return (
             f"{endpoint.url} does not let this API key do that (403): "
@@ -97,22 +97,22 @@ def rejected_key(endpoint: Endpoint, failure: Failure) -> str:
     return f"{endpoint.url} did not accept the API key (401): correct {endpoint.key_variable}."
 
 
-def not_found(endpoint: Endpoint, failure: Failure) -> str:
+def explain_not_found(endpoint: Endpoint, failure: Failure) -> str:
     if failure.models and endpoint.model not in failure.models:
         return (
             f"{endpoint.url} does not offer the model {endpoint.model}: "
-            f"set CODEACT_MODEL to one of {listed(failure.models)}."
+            f"set CODEACT_MODEL to one of {list_models(failure.models)}."
         )
     return (
-        f"{endpoint.url} knows no model {endpoint.model} or no Chat Completions (404): correct CODEACT_MODEL, "
+        f"{endpoint.url} does not know the model {endpoint.model} or Chat Completions (404): correct CODEACT_MODEL, "
         f"or {endpoint.url_variable} (most endpoints end in /v1)."
     )
 
 
-def busy(endpoint: Endpoint, used_up: bool) -> str:
+def explain_rate_limit(endpoint: Endpoint, used_up: bool) -> str:
     if used_up:
         return f"The quota at {endpoint.url} is used up (429): add credit there, or configure another model."
-    return f"{endpoint.url} limits how often it may be asked (429): wait a minute, then run the cell again."
+    return f"{endpoint.url} limits the rate of requests (429): wait a minute, then run the cell again."
 
 
 def explain_redirect(endpoint: Endpoint, failure: Failure) -> str:
@@ -130,13 +130,13 @@ def find_redirect_target(url: str, location: str) -> str:
         The URL without user, password and query; empty if it is not fit to be shown.
     """
     try:
-        target = REQUEST_PATH.sub("", shown_url(urljoin(f"{url}/", location)))
+        target = REQUEST_PATH.sub("", redact_url(urljoin(f"{url}/", location)))
     except ValueError:
         return ""
     return target if SHOWN_URL.fullmatch(target) else ""
 
 
-def not_accepted(endpoint: Endpoint, failure: Failure) -> str:
+def explain_rejection(endpoint: Endpoint, failure: Failure) -> str:
     if TOO_LONG.search(failure.code.replace("_", " ")) or TOO_LONG.search(failure.message):
         return (
             f"The prompt is longer than {endpoint.model} can read: shorten it, offer fewer tools, "
@@ -148,21 +148,21 @@ def not_accepted(endpoint: Endpoint, failure: Failure) -> str:
     return f"{endpoint.url} did not accept the request ({failure.status}: {detail}): correct it, or try another model."
 
 
-def listed(names: Sequence[str]) -> str:
-    more = ", …" if len(names) > MODELS_SHOWN else ""
-    return one_line(", ".join(names[:MODELS_SHOWN]) + more)
+def list_models(names: Sequence[str]) -> str:
+    """Write the first names of an endpoint's models on one line."""
+    return tidy(format_list(names, MODELS_SHOWN))
 
 
-def one_line(text: str) -> str:
-    text = UNPRINTABLE.sub(" ", text[: 2 * DETAIL_CHARACTERS]).strip()
-    return text if len(text) <= DETAIL_CHARACTERS else text[:DETAIL_CHARACTERS] + "…"
+def tidy(text: str) -> str:
+    """Fit text from an endpoint into a sentence: one line of printable characters, at most `DETAIL_CHARACTERS`."""
+    return truncate(collapse_whitespace(replace_unprintable(text[: 2 * DETAIL_CHARACTERS])), DETAIL_CHARACTERS)
 
 
-def shown_url(url: str) -> str:
-    """A URL without what may be secret in it: user, password and query.
+def redact_url(url: str) -> str:
+    """Remove the parts of a URL that can be secret: user, password and query.
 
     Raises:
-        ValueError: it is no `http` or `https` URL.
+        ValueError: if `url` is not an `http` or `https` URL.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:

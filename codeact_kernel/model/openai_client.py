@@ -1,4 +1,4 @@
-"""Any endpoint that speaks OpenAI's Chat Completions, through the `openai` package (2.x and 3.x)."""
+"""The client of endpoints with OpenAI's Chat Completions, through the `openai` package (2.x and 3.x)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..types import JSONObject
 from .base import Delta, Message
 from .bounded_http import make_client_options
 from .function_calls import get_field
-from .http_errors import Endpoint, Failure, explain, shown_url
+from .http_errors import Endpoint, Failure, explain, redact_url
 from .stream_accumulator import StreamAccumulator
 from .usage import estimate
 
@@ -30,20 +30,20 @@ T = TypeVar("T")
 CONNECT_SECONDS = 10.0
 MODELS_SECONDS = 3.0
 RETRIES = 2
-"""Of the SDK, with its own pauses: for 429, 5xx and connections that fail."""
+"""Retries by the SDK, with its own pauses, after 429, 5xx and failed connections."""
 NO_KEY = "none"
-"""What is sent where no key is configured: local endpoints need none, and the SDK insists on one."""
+"""The key that is sent if none is configured: the SDK requires a key, but local endpoints do not."""
 
 OPTIONS = {"stream_options": {"include_usage": True}, "temperature": 0}
-"""What we would like, and not every endpoint accepts."""
+"""Options that not every endpoint accepts."""
 OPTION_NAMES = {
     "stream_options": ("stream_options", "include_usage"),
     "temperature": ("temperature",),
-    "tools": ("tool", "function", "jinja"),  # the prompt names direct tools as well: they can be called without this
+    "tools": ("tool", "function", "jinja"),  # optional, because the prompt names direct tools as well
 }
 
 END = object()
-"""Of a stream: no chunk, whatever its shape, is it."""
+"""Marks the end of a stream. A chunk can be any JSON value, so the marker must be an object of its own."""
 
 
 class OpenAIClient:
@@ -53,16 +53,16 @@ class OpenAIClient:
     endpoint sends is bounded, and no redirect is followed: see `bounded_http`.
 
     Args:
-        model: its name at the endpoint; for Azure OpenAI the deployment.
+        model: the name of the model at the endpoint; for Azure OpenAI the deployment.
         base_url: for example `"http://127.0.0.1:8080/v1"`; for Azure OpenAI the resource.
         api_key: empty where the endpoint needs none.
         azure_version: the API version, which makes this an Azure OpenAI endpoint.
-        name: what the cell shows, when not the model's name.
-        limits: `model_seconds` is the silence that is accepted. Comments that keep a connection open, and chunks
-            without any part of an answer, do not end it.
+        name: the name that the cell shows, if it differs from the model's name.
+        limits: `model_seconds` is the maximum silence of the endpoint. Comments that keep a connection open, and
+            chunks without a part of the answer, count as silence.
 
     Raises:
-        ModelError: `base_url` is no URL, or `api_key` cannot be one.
+        ModelError: if `base_url` is not a URL, or `api_key` has characters that are impossible in a key.
     """
 
     note = ""
@@ -79,11 +79,11 @@ class OpenAIClient:
     ) -> None:
         url_variable = "AZURE_OPENAI_ENDPOINT" if azure_version else "OPENAI_BASE_URL"
         try:
-            url = shown_url(base_url)
+            url = redact_url(base_url)
         except ValueError:
             raise ModelError(
-                f"{url_variable} holds no URL: set it to one like http://127.0.0.1:8080/v1, without quotation marks, "
-                "or remove it."
+                f"{url_variable} is not a URL: set it to a URL like http://127.0.0.1:8080/v1, without quotation "
+                "marks, or remove it."
             ) from None
         self.name = name or model
         self.endpoint = url
@@ -99,7 +99,9 @@ class OpenAIClient:
             key_variable="AZURE_OPENAI_API_KEY" if azure_version else "OPENAI_API_KEY",
         )
         if not (self._endpoint.key.isascii() and self._endpoint.key.isprintable()):
-            raise ModelError(f"{self._endpoint.key_variable} has characters that no key has: copy it again.")
+            raise ModelError(
+                f"{self._endpoint.key_variable} has characters that are impossible in a key: copy the key again."
+            )
 
     async def stream(
         self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
@@ -107,7 +109,7 @@ class OpenAIClient:
         """Answer piece by piece; the last piece has the usage and the finish reason. Closing it hangs up.
 
         Raises:
-            ModelError: no usable answer; one sentence, never with the key.
+            ModelError: if there is no usable answer. The message never contains the key.
         """
         tally = StreamAccumulator()
         async with self._open() as client:
@@ -124,10 +126,10 @@ class OpenAIClient:
         yield Delta(usage=usage, finish=tally.finish)
 
     async def models(self) -> list[str]:
-        """The names of the models that the endpoint offers.
+        """Return the names of the models that the endpoint offers.
 
         Raises:
-            ModelError: it did not tell.
+            ModelError: if the endpoint does not list its models.
         """
         async with self._open() as client:
             return await self._guarded(list_models(client), MODELS_SECONDS)
@@ -142,11 +144,11 @@ class OpenAIClient:
             ) from None
 
     def _make(self) -> AsyncOpenAI:
-        # Imported when first used: it costs a second, and most of a notebook's life needs no model.
+        # Imported on first use, because the import takes a second and most notebooks start without a model.
         import openai
 
         timeout = openai.Timeout(None, connect=CONNECT_SECONDS)
-        # A proxy of the environment cannot reach an endpoint on this very machine.
+        # A proxy from the environment cannot reach an endpoint on this machine.
         trust_env = not is_loopback(self._base_url)
         http = openai.DefaultAsyncHttpxClient(trust_env=trust_env, **make_client_options(self._endpoint.url))
         key = self._endpoint.key or NO_KEY
@@ -189,8 +191,8 @@ class OpenAIClient:
             except openai.NotFoundError as error:
                 raise await self._explain_not_found(client, error) from None
             except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
-                # Endpoints differ in what they accept and name the option in no agreed field: the text has to do.
-                facts = f"{error.param} {failure_of(error).message}"
+                # Endpoints name the option that they reject in different fields, so the text is searched.
+                facts = f"{error.param} {to_failure(error).message}"
                 wanted = self._options_for(functions)
                 refused = [name for name in wanted if any(word in facts for word in OPTION_NAMES[name])]
                 if not refused:
@@ -203,14 +205,14 @@ class OpenAIClient:
 
     async def _explain_not_found(self, client: AsyncOpenAI, error: APIStatusError) -> ModelError:
         models: list[str] = []
-        # Azure lists what could be deployed, not what is.
+        # Azure lists the models that could be deployed, not the deployed models.
         if not self._azure_version:
             with contextlib.suppress(ModelError):
                 models = await self._guarded(list_models(client), MODELS_SECONDS)
-        return explain(self._endpoint, failure_of(error, models))
+        return explain(self._endpoint, to_failure(error, models))
 
     async def _guarded(self, answer: Awaitable[T], seconds: float | None = None) -> T:
-        """Wait for the endpoint within the silence we accept, and translate what it raises."""
+        """Wait for the endpoint at most for the accepted silence, and translate the errors of the SDK."""
         import openai
 
         seconds = self._seconds if seconds is None else seconds
@@ -227,7 +229,7 @@ class OpenAIClient:
                 retryable=True,
             ) from None
         except openai.APIStatusError as error:
-            raise explain(self._endpoint, failure_of(error)) from None
+            raise explain(self._endpoint, to_failure(error)) from None
         except openai.APIConnectionError:
             raise ModelError(
                 f"No connection to {url}, or it broke: "
@@ -241,7 +243,7 @@ class OpenAIClient:
                 retryable=True,
             ) from None
         except Exception as error:
-            # The SDK does not wrap everything: JSON that is none, a connection that breaks (2.x), odd shapes.
+            # The SDK does not wrap invalid JSON, broken connections (2.x) and unexpected shapes.
             raise ModelError(
                 f"The answer of {url} cannot be read ({type(error).__name__}): "
                 f"see whether it is a Chat Completions endpoint, then run the cell again.",
@@ -263,7 +265,7 @@ class OpenAIClient:
 
 
 async def read_piece(chunks: AsyncStream[object], tally: StreamAccumulator) -> str | None:
-    """Read up to the next chunk that has a part of the answer.
+    """Read to the next chunk that has a part of the answer.
 
     Returns:
         The text of that chunk, which may be empty; `None` at the end of the answer.
@@ -285,8 +287,8 @@ async def list_models(client: AsyncOpenAI) -> list[str]:
     return [name for name in names if isinstance(name, str) and name]
 
 
-def failure_of(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
-    # Some endpoints put a number here, and nobody has checked.
+def to_failure(error: APIStatusError, models: Sequence[str] = ()) -> Failure:
+    # The SDK does not check the type; some endpoints send a number.
     code = "" if error.code is None else str(error.code)
     location = error.response.headers.get("location", "") if error.status_code < 400 else ""
     return Failure(status=error.status_code, code=code, message=str(error.message), models=models, location=location)

@@ -1,4 +1,4 @@
-"""Which text of a whole answer is its program: the rules are told in `extract`. Pure."""
+"""Find the program in a whole answer, by the rules in `answer_parser`."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import cast
 from .blocks import Blocks, drop_reasoning
 from .fences import END_TOKENS, OPEN_STRING, Block, read_fence
 from .function_calls import read_call, unwrap
-from .python_text import Parsed, Parser, are_one_program, calls_of, does_something, is_data, statements_of
+from .python_text import Parsed, Parser, are_one_program, does_something, dump_statements, find_called_names, is_data
 from .reasoning import TAG
 
 __all__ = ["ONE_BLOCK", "Found", "find_program"]
 
 ONE_BLOCK = "the answer has to be one ```python block, or words"
 _PARSED = 16
-"""Times the length of the longest program: what is parsed of one answer."""
+"""How much of one answer is parsed, as a multiple of the maximum size of a program."""
 _STARTS = 20
-"""Lines at which code without a block may begin, and are tried."""
+"""How many possible beginnings of code without a block are tried."""
 _CODE_LINE = re.compile(
     r"(?:[A-Za-z_][\w.]*+(?:\(|\[|[ \t]*(?:=|[-+*/|&]=|:[^\n]{0,80}=)|,)"
     r"|(?:import|from|def|class|for|while|if|with|async|await|return|print|try|assert|raise)\b|[@#({\[]|[rbf]?['\"])"
@@ -37,14 +37,14 @@ _SPAN = re.compile(r"(``?)([^`\n]+)\1")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Found:
-    """What an answer holds.
+    """The program or the words of an answer.
 
     Attributes:
-        prose: the words before the program, or the whole answer where there is none.
-        closed: whether the end of the program was written; not so where it has no block.
-        after: what follows the block.
+        prose: the words before the program, or the whole answer if there is no program.
+        closed: whether the end of the block was written; false for a program without a block.
+        after: the text after the block.
         problem: why the answer cannot be used, for the model and the user.
-        notice: what the user has to know of how it was read.
+        notice: how the answer was read, for the user.
     """
 
     program: str | None = None
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """A block with what it comes to."""
+    """A block with its parsed program."""
 
     block: Block
     parsed: Parsed
@@ -67,28 +67,28 @@ class _Part:
         return self.parsed.text
 
 
-def find_program(text: str, tools: Collection[str], longest: int) -> Found:
-    """Read an answer that is all there.
+def find_program(text: str, tools: Collection[str], max_bytes: int) -> Found:
+    """Find the program in a whole answer.
 
     Args:
-        tools: names of the tools that are offered.
-        longest: a longer program (UTF-8) is not taken.
+        tools: the names of the offered tools.
+        max_bytes: the maximum size of a program in UTF-8.
     """
-    return _Finder(tools, longest).find(text)
+    return _Finder(tools, max_bytes).find(text)
 
 
 class _Finder:
-    def __init__(self, tools: Collection[str], longest: int) -> None:
+    def __init__(self, tools: Collection[str], max_bytes: int) -> None:
         self._tools = tools
-        self._longest = longest
-        self._parser = Parser(_PARSED * longest)
+        self._max_bytes = max_bytes
+        self._parser = Parser(_PARSED * max_bytes)
 
     def find(self, text: str) -> Found:
         bare = self._whole(text)
         if bare is not None:
             return Found(program=bare)
-        spoken = drop_reasoning(text, self._parser, self._longest)
-        blocks, lines = Blocks(self._tools, self._parser, self._longest).find(spoken.text)
+        spoken = drop_reasoning(text, self._parser, self._max_bytes)
+        blocks, lines = Blocks(self._tools, self._parser, self._max_bytes).find(spoken.text)
         parts = [self._part(block) for block in blocks]
         found = self._from_blocks(parts, lines) or self._without_block(spoken.text, parts, lines)
         if spoken.cut is None or found.program is not None or found.problem:
@@ -96,30 +96,30 @@ class _Finder:
         return self._unfinished(found, spoken.cut, spoken.alone)
 
     def _unfinished(self, found: Found, cut: str, alone: bool) -> Found:
-        """Read reasoning that has no end: nothing in it is ever run, and words in it may be the answer."""
+        """Read reasoning without an end. Code in it is never run, but its words can be the answer."""
         inner = self.find(TAG.sub("", cut))
         if inner.program is not None or inner.problem:
             return Found(prose=found.prose, problem=f"The answer ended inside its reasoning: {ONE_BLOCK}.")
         return found if alone else Found(prose=f"{found.prose} {cut}".strip())
 
     def _parse(self, text: str) -> Parsed:
-        return Parsed(text) if len(text.encode()) > self._longest else self._parser.parse(text)
+        return Parsed(text) if len(text.encode()) > self._max_bytes else self._parser.parse(text)
 
     def _part(self, block: Block) -> _Part:
         parsed = self._parse(block.text)
-        # In a block of another language, the call of a tool may be an example: only a program is taken from there.
+        # In a block of another language the call of a tool can be an example, so only a wrapped program is used.
         inner = unwrap(block.text, parsed.tree, self._tools if block.label != "other" else ())
         if inner is None:
             return _Part(block, parsed)
         return _Part(replace(block, label="python"), self._parse(self._without_fence(inner)))
 
     def _without_fence(self, code: str) -> str:
-        """The program that was put in a fence and then in a call."""
-        block = read_fence(code.strip().split("\n"), 0, self._parser, self._longest)
+        """Return the program if it was put in a fence inside a call."""
+        block = read_fence(code.strip().split("\n"), 0, self._parser, self._max_bytes)
         return code if block is None else block.text
 
     def _whole(self, text: str) -> str | None:
-        """The answer as a program without any block."""
+        """Return the whole answer if it is a program without a block."""
         text = text.strip()
         text = text[label.end() :] if (label := _LABEL_LINE.match(text)) else text
         text = span[2].strip() if (span := _SPAN.fullmatch(text)) else text
@@ -133,7 +133,7 @@ class _Finder:
 
     def _from_blocks(self, parts: Sequence[_Part], lines: Sequence[str]) -> Found | None:
         labelled = [part for part in parts if part.block.label == "python"]
-        others = [part for part in parts if part.block.label == "plain" and self._counts(part, lines)]
+        others = [part for part in parts if part.block.label == "plain" and self._is_program(part, lines)]
         doing = [part for part in labelled if part.text.strip() and not is_data(part.parsed)]
         filled = [part for part in labelled if part.text.strip()] or labelled[:1]
         chosen = _without_repeats(doing or others or filled)
@@ -160,16 +160,16 @@ class _Finder:
         )
 
     def _goes_on_outside(self, chosen: Sequence[_Part], parts: Sequence[_Part], lines: Sequence[str]) -> bool:
-        """Whether there is code among the words that goes on with what the blocks made."""
+        """Return whether code among the words continues the program of the blocks."""
         blocks = [part.parsed for part in chosen]
         runs = [parsed for _, _, parsed in self._runs(_outside(parts, lines))]
         return any(are_one_program([*blocks, run], self._tools) for run in runs)
 
-    def _counts(self, part: _Part, lines: Sequence[str]) -> bool:
-        """Whether a block without a label is a program: it does something, or calls a tool and has a mistake in it."""
+    def _is_program(self, part: _Part, lines: Sequence[str]) -> bool:
+        """Return whether a block without a label is a program: it does something, or is invalid and calls a tool."""
         around = [*lines[: part.block.start], part.block.rest, *lines[part.block.end :]] if part.block.inline else []
         if any(line.strip() for line in around):
-            return False  # code in words
+            return False  # inline code
         if part.parsed.tree is None:
             return self._names_call(part.text)
         return does_something(part.parsed)
@@ -184,10 +184,10 @@ class _Finder:
         return "The model wrote other code in a block without a label: it is not run." if left else ""
 
     def _calls(self, parsed: Parsed) -> bool:
-        return parsed.tree is not None and bool(calls_of(parsed.tree, self._tools))
+        return parsed.tree is not None and bool(find_called_names(parsed.tree, self._tools))
 
     def _broken_string(self, chosen: Sequence[_Part], after: str) -> str:
-        """A line of only backticks in a string of the program has closed its block."""
+        """Return a hint if a line of only backticks inside a string has closed the block."""
         parsed = chosen[-1].parsed
         if not parsed.error.startswith(OPEN_STRING) or not any(quotes in after for quotes in ('"""', "'''")):
             return ""
@@ -211,7 +211,7 @@ class _Finder:
         return Found(prose=text.strip())
 
     def _is_code(self, text: str) -> bool:
-        """Whether a text, or a run of its lines, is code that calls an offered tool."""
+        """Return whether a text, or a run of its lines, is code that calls an offered tool."""
         parsed = self._parse(text.strip())
         if self._calls(parsed) or unwrap(text, parsed.tree, self._tools) is not None:
             return True
@@ -223,22 +223,22 @@ class _Finder:
         )
 
     def _is_code_in_json(self, text: str) -> bool:
-        """Whether it is JSON with code in it, or a list of calls."""
+        """Return whether a text is JSON that contains code, or a list of calls."""
         try:
             value: object = json.loads(text, strict=False) if text.lstrip().startswith(("{", "[")) else None
         except (ValueError, RecursionError):
             return False
         values = cast("dict[str, object]", value).values() if isinstance(value, dict) else ()
         items = cast("list[object]", value) if isinstance(value, list) else []
-        return any(isinstance(one, str) and self._calls(self._parse(one)) for one in values) or any(
-            read_call(one, self._tools) is not None for one in items
+        return any(isinstance(item, str) and self._calls(self._parse(item)) for item in values) or any(
+            read_call(item, self._tools) is not None for item in items
         )
 
     def _names_call(self, text: str) -> bool:
         return any(f"{name}(" in text for name in self._tools)
 
     def _bare(self, text: str) -> Found | None:
-        """A program among words, or alone."""
+        """Find a program without a block, alone or among words."""
         text = END_TOKENS.sub("", text).strip()
         text = _WRAPPER.sub("\n", text).strip()
         whole = self._whole(text)
@@ -255,7 +255,7 @@ class _Finder:
         return Found(program=parsed.text, prose="\n".join(lines[:start]).strip())
 
     def _runs(self, lines: Sequence[str]) -> list[tuple[int, int, Parsed]]:
-        """Runs of lines that are Python and do something: where each begins and ends."""
+        """Return the beginning and end of each run of lines that is Python and does something."""
         runs: list[tuple[int, int, Parsed]] = []
         at = tried = 0
         while at < len(lines) and tried < _STARTS:
@@ -270,7 +270,7 @@ class _Finder:
         return runs
 
     def _run(self, lines: Sequence[str], start: int) -> tuple[int, Parsed]:
-        """The longest run of Python from one line on, as far as Python's errors tell its end."""
+        """Return the longest run of Python from line `start` on; the line of a syntax error ends it."""
         end = len(lines)
         parsed = Parsed("")
         for _ in range(4):
@@ -285,16 +285,16 @@ class _Finder:
 
 
 def _outside(parts: Sequence[_Part], lines: Sequence[str]) -> list[str]:
-    """The lines that are in no block; those that are, are empty."""
+    """Return the lines with those inside blocks made empty."""
     inside = {at for part in parts for at in range(part.block.start, part.block.end)}
     return ["" if at in inside else line for at, line in enumerate(lines)]
 
 
 def _without_repeats(parts: Sequence[_Part]) -> list[_Part]:
-    """Without those that another one has in it, statement by statement."""
+    """Drop each part whose statements are all in another part."""
     if len(parts) < 2:
         return list(parts)
-    by_statements = {statements_of(part.parsed) or part.text: part for part in reversed(parts)}
+    by_statements = {dump_statements(part.parsed) or part.text: part for part in reversed(parts)}
     said = [key for key in by_statements if isinstance(key, frozenset)]
     kept = [
         part for key, part in by_statements.items() if isinstance(key, str) or not any(key < other for other in said)
@@ -303,18 +303,18 @@ def _without_repeats(parts: Sequence[_Part]) -> list[_Part]:
 
 
 def _without_margins(lines: Sequence[str]) -> list[str]:
-    """With every group of indented lines moved to the left: Markdown's other kind of block."""
+    """Dedent every group of indented lines, which is the other kind of code block in Markdown."""
     text = "\n".join(lines)
     return _INDENTED.sub(lambda group: textwrap.dedent(group[0]), text).split("\n")
 
 
 def _is_plainly_code(parsed: Parsed) -> bool:
-    """Whether nobody would write it as words: it imports, defines or prints."""
+    """Return whether a text is clearly code, because it imports, defines or prints."""
     return re.search(r"^(?:import |from \w+ import |def |for |print\()", parsed.text, re.MULTILINE) is not None
 
 
 def _are_words(line: str) -> bool:
-    """Whether a line is words, so that nothing is left out where it is not run."""
+    """Return whether a line is words and not code that would be left out of the program."""
     line = line.strip()
     words = len(_WORD.findall(line))
     if _CODE_SIGNS.search(line):

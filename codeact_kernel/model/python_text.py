@@ -1,6 +1,6 @@
-"""Whether a text is Python that does something, which tools it calls, and whether several texts are one program. Pure.
+"""Analyse texts as Python: whether a text does something, which tools it calls, and whether texts form one program.
 
-Nothing is run. What is parsed of one answer is bounded, since its author is not known.
+Nothing is run. The amount of text that is parsed from one answer is bounded, because answers are untrusted.
 """
 
 from __future__ import annotations
@@ -10,25 +10,25 @@ import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Parsed", "Parser", "are_one_program", "calls_of", "does_something", "is_data", "statements_of"]
+__all__ = ["Parsed", "Parser", "are_one_program", "does_something", "dump_statements", "find_called_names", "is_data"]
 
 _DOING = (
     ast.Assign | ast.AugAssign | ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
     | ast.For | ast.While | ast.With | ast.Try | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
 )  # fmt: skip
 _LINES = 1 << 20
-_MANY = 10
-"""More blocks than this are never one program."""
+_MAX_PARTS = 10
+"""More blocks than this are never joined to one program."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A text as Python.
+    """A parsed text.
 
     Attributes:
-        tree: `None` where the text is not Python for this host, or was not parsed.
-        error: why, in the words of Python.
-        line: where.
+        tree: `None` if the text is not Python for this host, or was not parsed.
+        error: the message of Python's syntax error, if there is one.
+        line: the line of the error.
     """
 
     text: str
@@ -38,10 +38,10 @@ class Parsed:
 
 
 class Parser:
-    """Parses texts of one answer, as long as they are no more than `characters` in all.
+    """Parse texts of one answer, up to a total of `characters`.
 
     Attributes:
-        lines_left: how many lines may still be read in search of the end of a block.
+        lines_left: how many more lines are read to find the ends of blocks.
     """
 
     def __init__(self, characters: int) -> None:
@@ -51,7 +51,7 @@ class Parser:
 
     @property
     def may_look(self) -> bool:
-        """Whether lines may still be read."""
+        """Whether more lines are read to find the ends of blocks."""
         return self.lines_left > 0
 
     def parse(self, text: str) -> Parsed:
@@ -74,7 +74,7 @@ def parse(text: str) -> Parsed:
 
 
 def does_something(parsed: Parsed) -> bool:
-    """Whether it is Python with a statement that does something, and not words that happen to be Python."""
+    """Return whether a text is Python that does something, and not words that happen to be Python."""
     if parsed.tree is None:
         return False
     lines = parsed.text.encode().split(b"\n")
@@ -83,7 +83,7 @@ def does_something(parsed: Parsed) -> bool:
 
 def _acts(node: ast.AST, lines: Sequence[bytes]) -> bool:
     if isinstance(node, ast.Call):
-        # Words read as calls too, `Alice (120)`: a program puts the parenthesis right after the name.
+        # Words such as `Alice (120)` parse as calls too, but programs have no space before the parenthesis.
         return lines[(node.func.end_lineno or 1) - 1].startswith(b"(", node.func.end_col_offset or 0)
     if isinstance(node, ast.AnnAssign):
         # `Total: 120` is an annotation to Python and an answer to a user.
@@ -92,7 +92,7 @@ def _acts(node: ast.AST, lines: Sequence[bytes]) -> bool:
 
 
 def is_data(parsed: Parsed) -> bool:
-    """Whether it is nothing but literals: an example of what a tool returns, or of what a program printed."""
+    """Return whether a text has only literals, and so is an example of a result or of printed output."""
     if parsed.tree is None:
         return False
     return all(isinstance(node, ast.Expr) and _is_literal(node.value) for node in parsed.tree.body)
@@ -106,8 +106,8 @@ def _is_literal(node: ast.expr) -> bool:
     return True
 
 
-def calls_of(tree: ast.AST, names: Collection[str]) -> set[str]:
-    """Which of `names` it calls: as `name(...)`, `name.map(...)`, or by `call_tool("name", ...)`."""
+def find_called_names(tree: ast.AST, names: Collection[str]) -> set[str]:
+    """Return which of `names` are called, as `name(...)`, `name.map(...)` or `call_tool("name", ...)`."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -121,61 +121,62 @@ def calls_of(tree: ast.AST, names: Collection[str]) -> set[str]:
     return found & set(names)
 
 
-def statements_of(parsed: Parsed) -> frozenset[str]:
-    """Its statements, in a form in which the same ones are equal however they are spaced."""
+def dump_statements(parsed: Parsed) -> frozenset[str]:
+    """Return the statements of a text in a form that does not depend on spacing."""
     return frozenset() if parsed.tree is None else frozenset(ast.dump(node) for node in parsed.tree.body)
 
 
 def are_one_program(parts: Sequence[Parsed], tools: Collection[str]) -> bool:
-    """Whether texts are the pieces of one program, and not drafts, corrections or alternatives.
+    """Return whether texts are parts of one program, and not drafts, corrections or alternatives.
 
-    Each one after the first has to read a name that those before it made, and must not make such a name anew, repeat
-    one of their statements, or call a tool that they call.
+    Each text after the first must read a name that an earlier text assigned. It must not reassign such a name, repeat a
+    statement or call a tool of an earlier text.
     """
     trees = [part.tree for part in parts]
-    made: set[str] = set()
-    said: set[str] = set()
+    assigned: set[str] = set()
+    seen: set[str] = set()
     called: set[str] = set()
     for number, tree in enumerate(trees):
-        if tree is None or number >= _MANY:
+        if tree is None or number >= _MAX_PARTS:
             return False
-        calls = calls_of(tree, tools)
+        calls = find_called_names(tree, tools)
         statements = {ast.dump(node) for node in tree.body if not isinstance(node, ast.Import | ast.ImportFrom)}
-        if number and (calls & called or statements & said or not _goes_on(tree, made)):
+        if number and (calls & called or statements & seen or not _goes_on(tree, assigned)):
             return False
-        made |= {name for node in tree.body for name in _made_by(node)}
+        assigned |= {name for node in tree.body for name in _find_assigned_names(node)}
         called |= calls
-        said |= statements
+        seen |= statements
     return True
 
 
 def _goes_on(tree: ast.Module, before: set[str]) -> bool:
-    """Whether it reads what was made `before`, and makes nothing of it anew without having read it."""
+    """Return whether a text reads names assigned `before`, and reassigns none of them without reading it."""
     own: set[str] = set()
     read: set[str] = set()
     for node in tree.body:
-        read |= {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)} - own
+        loads = (name for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Load))
+        read |= {name.id for name in loads} - own
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
             read.add(node.target.id)
-        kept = set(_made_by(node))
-        if kept & before - read and not isinstance(node, ast.Import | ast.ImportFrom | ast.For | ast.With):
+        assigned = set(_find_assigned_names(node))
+        if assigned & before - read and not isinstance(node, ast.Import | ast.ImportFrom | ast.For | ast.With):
             return False
-        own |= kept
+        own |= assigned
     return bool(read & before)
 
 
-def _made_by(node: ast.stmt) -> Iterator[str]:
-    """The names that one statement of a program makes."""
+def _find_assigned_names(node: ast.stmt) -> Iterator[str]:
+    """Yield the names that one statement assigns."""
     waiting: list[ast.AST] = [node]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, ast.Import | ast.ImportFrom):
-            yield from (alias.asname or alias.name.partition(".")[0] for alias in one.names)
-        elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            yield one.name
+        child = waiting.pop()
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in child.names)
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child.name
             continue
-        elif isinstance(one, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+        elif isinstance(child, ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
             continue
-        elif isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store):
-            yield one.id
-        waiting.extend(ast.iter_child_nodes(one))
+        elif isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        waiting.extend(ast.iter_child_nodes(child))

@@ -1,7 +1,7 @@
-"""Reasoning in an answer: text in tags such as `<think>`, and all before a closing tag that nothing opened. Pure.
+"""Find tags of reasoning, such as `<think>`, in an answer.
 
-Endpoints differ in where they put a model's reasoning. Some leave it in the answer with both tags, and some with the
-closing tag alone, because the prompt itself ended with the opening one.
+Endpoints differ in where they put the reasoning of a model. Some leave it in the answer with both tags. Others leave
+only the closing tag, because the prompt ended with the opening tag.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 __all__ = ["PARTIAL", "TAG", "TAG_CHARACTERS", "find_tag", "is_closing", "is_tag"]
 
 TAG_CHARACTERS = 120
-"""A longer text is no tag: this bounds what is held back."""
+"""A longer text is not a tag. This bounds the text that is held back."""
 
 _NAMES = (
     "(?:[a-z]{1,12}[_-]){0,2}(?:think|thought|reasoning|reflection)[a-z_-]{0,20}"
@@ -19,7 +19,7 @@ _NAMES = (
     "|deliberation|brainstorm|draft|antthinking"
 )
 _BARE_FINAL = "assistantfinal"
-"""What is left of `<|start|>assistant<|channel|>final<|message|>` where an endpoint drops the special tokens."""
+"""The rest of `<|start|>assistant<|channel|>final<|message|>` if an endpoint drops the special tokens."""
 TAG = re.compile(
     rf"</? ?(?:[a-z]{{1,12}}:)?(?:{_NAMES})(?:\s[^<>\n]{{0,60}})?>"
     r"|\[/?THINK\]|◁/?think▷"
@@ -39,16 +39,16 @@ PARTIAL = re.compile(
     rf"(?:<\|channel\|>[^\n]{{0,{TAG_CHARACTERS}}}|`{{0,2}}[<\[◁][^<>\[\n]{{0,{TAG_CHARACTERS}}}|`{{1,2}}"
     rf"|{'(?:'.join(_BARE_FINAL)}{')?' * (len(_BARE_FINAL) - 1)})\Z"
 )
-"""The end of a text that may become a tag."""
+"""The end of a text that can become a tag."""
 
 
 def is_closing(tag: re.Match[str]) -> bool:
-    """Whether a match of `TAG` ends the reasoning."""
+    """Return whether a match of `TAG` ends the reasoning."""
     return _CLOSING.match(tag[0]) is not None
 
 
 def is_tag(tag: re.Match[str]) -> bool:
-    """Whether a match of `TAG` is meant as a tag: not as inline code, and not empty (`<think/>`)."""
+    """Return whether a match of `TAG` is a tag, and neither inline code nor empty (`<think/>`)."""
     text, start, end = tag.string, tag.start(), tag.end()
     before = text[max(start - 2, 0) : start]
     quoted = before.endswith("`") and before != "``" and text[end : end + 1] in ("`", "")
@@ -56,5 +56,5 @@ def is_tag(tag: re.Match[str]) -> bool:
 
 
 def find_tag(text: str, start: int = 0) -> re.Match[str] | None:
-    """The first tag in `text` that is meant as one."""
+    """Return the first match in `text` that `is_tag` accepts."""
     return next((tag for tag in TAG.finditer(text, start) if is_tag(tag)), None)

@@ -1,7 +1,7 @@
-"""A real model's answers, kept in a file that ships with an example, for whoever has no model at hand.
+"""Record the answers of a model in a file, and answer from it. Examples ship with records for users without a model.
 
-An answer belongs to an ask, the exact text that the person typed, and to a step: how often the model had answered
-before in this turn. Both are read from the messages: the first message of the user ends with the ask.
+An answer is found by its ask (the exact prompt of the user) and its step (how many answers of the turn precede it).
+Both are read from the messages: the first message of the user ends with the ask.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LARGEST_NUMBER = 1 << 40
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RecordedAnswer:
-    """One answer of a model, with the tokens that it took."""
+    """One answer of a model with its tokens."""
 
     ask: str
     step: int
@@ -50,7 +50,7 @@ class Record:
 
 
 class RecordedModel:
-    """Answers as the recorded model did. Made by `RecordedModel.load`."""
+    """Answer from a record. Use `RecordedModel.load` to make one."""
 
     def __init__(self, record: Record) -> None:
         self.name = record.model
@@ -65,7 +65,7 @@ class RecordedModel:
         """Read a record.
 
         Raises:
-            UserError: the file cannot be read, or is no record.
+            UserError: if the file cannot be read, or is not a record.
         """
         return cls(load_record(Path(path)))
 
@@ -75,9 +75,9 @@ class RecordedModel:
         """Answer in pieces.
 
         Raises:
-            ModelError: the record holds no answer to this ask, or none at this step.
+            ModelError: if the record has no answer to this ask, or no answer at this step.
         """
-        ask, step = place(messages, {ask for ask, _ in self._answers})
+        ask, step = locate_turn(messages, {ask for ask, _ in self._answers})
         if ask is None:
             raise ModelError(
                 "The record holds no answer to this prompt: configure a model (OPENAI_API_KEY, "
@@ -95,13 +95,12 @@ class RecordedModel:
 
 
 class RecordingModel:
-    """Passes a model's answers on, and keeps each in a record once it is complete or the reader has enough.
+    """Pass on the answers of a model, and record each when it is complete or the caller stops reading.
 
     Args:
         inner: the real model.
-        path: the record; it is made when it is not there, and an answer to the same ask and step is replaced.
-        asks: the prompts of the example. An ask that is not among them is kept as the whole of the user's first
-            message.
+        path: the record, which is created if it does not exist. An answer to the same ask and step is replaced.
+        asks: the prompts of the example. For any other prompt the ask is the whole first message of the user.
     """
 
     def __init__(self, inner: ModelClient, path: str | os.PathLike[str], asks: Collection[str] = ()) -> None:
@@ -117,8 +116,8 @@ class RecordingModel:
         """Ask the inner model.
 
         Raises:
-            ModelError: as the inner model does; then nothing is recorded.
-            UserError: the file that is there is no record, or of another model.
+            ModelError: if the inner model raises it. Nothing is recorded then.
+            UserError: if the file is not a record, or is a record of another model.
         """
         texts: list[str] = []
         usage: Usage | None = None
@@ -129,7 +128,7 @@ class RecordingModel:
                 usage = delta.usage or usage
                 yield delta
         except GeneratorExit:
-            # The reader stops when the program is complete: what it has read is its answer.
+            # The caller stops when the program is complete, so the answer is the text until here.
             self._keep(messages, "".join(texts), usage)
             raise
         finally:
@@ -140,7 +139,7 @@ class RecordingModel:
 
     def _keep(self, messages: Sequence[Message], text: str, usage: Usage | None) -> None:
         usage = usage or estimate(messages, text)
-        ask, step = place(messages, self._asks)
+        ask, step = locate_turn(messages, self._asks)
         answer = RecordedAnswer(
             ask=first_user_text(messages) if ask is None else ask,
             step=step,
@@ -158,8 +157,8 @@ class RecordingModel:
         save_record(self._path, Record(model=self.name, recorded=date.today().isoformat(), answers=answers))
 
 
-def place(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
-    """Which of `asks` the messages are about, and how many answers they hold already."""
+def locate_turn(messages: Sequence[Message], asks: Collection[str]) -> tuple[str | None, int]:
+    """Return which of `asks` the messages are about, and how many answers they contain."""
     text = first_user_text(messages)
     step = sum(message.role == "assistant" for message in messages)
     ends = [ask for ask in asks if text == ask or text.endswith("\n" + ask)]
@@ -175,7 +174,7 @@ def load_record(path: Path) -> Record:
         # A FIFO would wait for a writer.
         with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise UserError(f"{path} is no record of a model (no file): check its path.")
+                raise UserError(f"{path} is not a record of a model (not a file): check its path.")
             data = file.read(FILE_BYTES + 1)
     except OSError as error:
         raise UserError(f"The record {path} cannot be read ({error.strerror}): check its path.") from None
@@ -184,17 +183,17 @@ def load_record(path: Path) -> Record:
     try:
         return parse_record(json.loads(data))
     except (ValueError, RecursionError) as error:
-        reason = str(error) if type(error) is ValueError else "no JSON"
-        raise UserError(f"{path} is no record of a model ({reason}): record the example again.") from None
+        reason = str(error) if type(error) is ValueError else "not JSON"
+        raise UserError(f"{path} is not a record of a model ({reason}): record the example again.") from None
 
 
 def parse_record(value: object) -> Record:
-    """Check a record's shape.
+    """Check the shape of a record.
 
     Raises:
-        ValueError: what is wrong, in a few words.
+        ValueError: if the shape is wrong. The message says why in a few words.
     """
-    table = as_table(value)
+    table = to_object(value)
     if table.get("version") != VERSION:
         raise ValueError(f"its version is not {VERSION}")
     entries = table.get("answers")
@@ -202,41 +201,41 @@ def parse_record(value: object) -> Record:
         raise ValueError("it has no list of answers")
     answers: dict[tuple[str, int], RecordedAnswer] = {}
     for entry in cast("list[object]", entries):
-        row = as_table(entry)
+        row = to_object(entry)
         answer = RecordedAnswer(
-            ask=take(row, "ask", str).strip(),
-            step=take(row, "step", int),
-            text=take(row, "text", str),
-            prompt_tokens=take(row, "prompt_tokens", int),
-            completion_tokens=take(row, "completion_tokens", int),
+            ask=take_field(row, "ask", str).strip(),
+            step=take_field(row, "step", int),
+            text=take_field(row, "text", str),
+            prompt_tokens=take_field(row, "prompt_tokens", int),
+            completion_tokens=take_field(row, "completion_tokens", int),
         )
         answers[answer.ask, answer.step] = answer
-    model, recorded = take(table, "model", str), take(table, "recorded", str)
+    model, recorded = take_field(table, "model", str), take_field(table, "recorded", str)
     if not 0 < len(model) <= NAME_CHARACTERS or not model.isprintable():
-        raise ValueError("the model's name is too long or empty, or has characters that do not show")
+        raise ValueError("the model's name is too long or empty, or has invisible characters")
     return Record(model=model, recorded=date.fromisoformat(recorded).isoformat(), answers=answers)
 
 
-def as_table(value: object) -> dict[str, object]:
+def to_object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise ValueError("it is not made of objects")
     return cast("dict[str, object]", value)
 
 
-def take(row: Mapping[str, object], name: str, kind: type[T]) -> T:
+def take_field(row: Mapping[str, object], name: str, kind: type[T]) -> T:
     value = row.get(name)
     if type(value) is not kind or (isinstance(value, int) and not 0 <= value <= LARGEST_NUMBER):
-        raise ValueError(f"{name!r} is missing or not of its kind")
+        raise ValueError(f"{name!r} is missing or has the wrong type")
     return cast(T, value)
 
 
 def save_record(path: Path, record: Record) -> None:
     answers = [asdict(answer) for answer in record.answers.values()]
     table = {"version": VERSION, "model": record.model, "recorded": record.recorded, "answers": answers}
-    # Replaced as a whole: a recording that is stopped leaves the old file.
+    # The file is replaced as a whole, so that an interrupted recording leaves the old file.
     beside = path.with_name(path.name + ".new")
     try:
-        beside.unlink(missing_ok=True)  # a link that came with the folder must not lead us to another file
+        beside.unlink(missing_ok=True)  # otherwise a link in the folder could make us write to another file
         with beside.open("x", encoding="utf-8") as file:
             file.write(json.dumps(table, indent=1) + "\n")
         os.replace(beside, path)

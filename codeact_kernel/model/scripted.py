@@ -1,4 +1,4 @@
-"""A model that reads its answers from a list: for tests and for examples without a network."""
+"""A model that answers from a list, for tests and for examples without a network."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ DELTA_CHARACTERS = 7
 
 
 class ScriptedModel:
-    """Gives the next answer of a script each time it is asked.
+    """Answer with the next text of a script each time.
 
     Args:
-        answers: texts, or functions from the messages to a text.
-        name: what the cell shows.
-        usage: the tokens of every answer; estimated from the text when not given.
+        answers: texts, or functions that receive the messages and return a text.
+        name: the name that the cell shows.
+        usage: the tokens of every answer; by default they are estimated from the text.
 
     Attributes:
-        asked: the messages of every question so far.
+        asked: the messages of each request so far.
     """
 
     note = "Answers come from a script, not from a model."
@@ -46,7 +46,7 @@ class ScriptedModel:
         """Answer in small pieces, as a real model does.
 
         Raises:
-            ModelError: the script has no answer left.
+            ModelError: if the script has no answer left.
         """
         turn = len(self.asked)
         self.asked.append(tuple(messages))
@@ -64,6 +64,6 @@ async def stream_text(text: str, usage: Usage) -> AsyncGenerator[Delta, None]:
     """Cut a finished answer into the pieces of a stream."""
     for start in range(0, len(text), DELTA_CHARACTERS):
         yield Delta(text=text[start : start + DELTA_CHARACTERS])
-        # Others on the loop get their turn, and a cancellation arrives, as with a real stream.
+        # Lets other tasks run and cancellation arrive, as a real stream does.
         await asyncio.sleep(0)
     yield Delta(usage=usage, finish="stop")

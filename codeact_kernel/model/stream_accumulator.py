@@ -1,6 +1,6 @@
-"""What the chunks of one streamed answer come to.
+"""Accumulate the chunks of one streamed answer.
 
-A chunk is the JSON that came: nobody has checked its shape, so only what fits is taken from it.
+A chunk is unchecked JSON from the endpoint, so only fields of the expected type are used.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from .function_calls import FunctionCall, get_field
 __all__ = ["StreamAccumulator"]
 
 REFUSAL_CHARACTERS = 2_000
-"""More of a refusal than is shown."""
+"""How much of a refusal is kept; less of it is shown."""
 ANSWER_FIELDS = ("content", "reasoning", "reasoning_content", "reasoning_details", "refusal", "tool_calls")
 """Fields of a delta that hold a part of an answer."""
 
 
 @dataclass(slots=True)
 class StreamAccumulator:
-    """What is known of one answer so far."""
+    """The parts of one answer received so far."""
 
     chunks: int = 0
     texts: list[str] = field(default_factory=list[str])
@@ -31,13 +31,13 @@ class StreamAccumulator:
     function: FunctionCall = field(default_factory=FunctionCall)
 
     def take(self, chunk: object) -> str | None:
-        """Add what one chunk says.
+        """Add one chunk.
 
         Returns:
-            The text, which may be empty; `None` if the chunk has no part of an answer, and so counts as silence.
+            The text, which can be empty; `None` if the chunk has no part of an answer, and so counts as silence.
         """
         self.chunks += 1
-        usage = usage_of(chunk)
+        usage = read_usage(chunk)
         choices = get_field(chunk, "choices")
         choice = cast("list[object]", choices)[0] if isinstance(choices, list) and choices else None
         finish = get_field(choice, "finish_reason")
@@ -47,14 +47,14 @@ class StreamAccumulator:
         self.usage = usage or self.usage
         self.finish = finish if isinstance(finish, str) else self.finish
         self.function.take(delta)
-        self.refusal += text_of(delta, "refusal")[: REFUSAL_CHARACTERS - len(self.refusal)]
-        text = text_of(delta, "content")
+        self.refusal += read_text(delta, "refusal")[: REFUSAL_CHARACTERS - len(self.refusal)]
+        text = read_text(delta, "content")
         if text:
             self.texts.append(text)
         return text
 
 
-def usage_of(chunk: object) -> Usage | None:
+def read_usage(chunk: object) -> Usage | None:
     usage = get_field(chunk, "usage")
     counts = (get_field(usage, "prompt_tokens"), get_field(usage, "completion_tokens"))
     prompt, completion = (count if isinstance(count, int) and count >= 0 else None for count in counts)
@@ -63,6 +63,6 @@ def usage_of(chunk: object) -> Usage | None:
     return Usage(prompt_tokens=prompt, completion_tokens=completion)
 
 
-def text_of(delta: object, name: str) -> str:
+def read_text(delta: object, name: str) -> str:
     text = get_field(delta, name)
     return text if isinstance(text, str) else ""

@@ -1,4 +1,4 @@
-"""Tokens, where the endpoint does not tell them."""
+"""Estimate tokens if the endpoint does not report them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CHARACTERS_PER_TOKEN = 4
 
 
 def estimate(messages: Sequence[Message], text: str) -> Usage:
-    """Count what was asked and what was answered so far as four characters per token, and say that it is a guess."""
+    """Estimate the tokens of the messages and of the answer, at four characters for each token."""
     asked = sum(len(message.content) for message in messages)
-    return Usage(prompt_tokens=tokens(asked), completion_tokens=tokens(len(text)), estimated=True)
+    return Usage(prompt_tokens=count_tokens(asked), completion_tokens=count_tokens(len(text)), estimated=True)
 
 
-def tokens(characters: int) -> int:
+def count_tokens(characters: int) -> int:
     return -(-characters // CHARACTERS_PER_TOKEN)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["Problem", "Report", "Site", "ToolFacts", "clip", "quote"]
+from ..text import replace_unprintable, truncate
+
+__all__ = ["Problem", "Report", "Site", "ToolFacts"]
 
 MAX_MESSAGE_CHARACTERS = 400
 
@@ -33,7 +35,7 @@ class Problem:
     @classmethod
     def at(cls, line: int, fault: str, remedy: str) -> Problem:
         """Make a problem from two sentences: the fault of a line (without a full stop), and the remedy (with one)."""
-        return cls(line, clip(f"Line {line} {fault}. {remedy}", MAX_MESSAGE_CHARACTERS))
+        return cls(line, truncate(replace_unprintable(f"Line {line} {fault}. {remedy}"), MAX_MESSAGE_CHARACTERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +60,3 @@ class Report:
     problems: tuple[Problem, ...]
     tools_named: tuple[str, ...]
     sites: tuple[Site, ...] = ()
-
-
-def clip(text: str, max_characters: int) -> str:
-    """Return at most `max_characters` printable characters of `text`, which a model wrote."""
-    text = "".join(c if c.isprintable() else " " for c in text[: max_characters + 1])
-    return text if len(text) <= max_characters else text[: max_characters - 1] + "…"
-
-
-def quote(text: str) -> str:
-    """Return a short piece of a program in backticks."""
-    return f"`{clip(text, 80)}`"

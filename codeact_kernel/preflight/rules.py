@@ -9,9 +9,10 @@ from difflib import get_close_matches
 from typing import cast
 
 from ..capability import CALL_NAMES, ERROR_NAMES, NETWORK
+from ..text import format_list, quote
 from .program_facts import Call, Import, ProgramFacts, Use
 from .reachable import CallGraph
-from .report import Problem, ToolFacts, quote
+from .report import Problem, ToolFacts
 
 __all__ = ["EXCEPTIONS", "RESERVED", "TOOL_MODULES", "find_problems", "is_known_library"]
 
@@ -313,8 +314,7 @@ def _usage(name: str, tools: Mapping[str, ToolFacts]) -> str:
 def _listing(tools: Mapping[str, ToolFacts]) -> str:
     if not tools:
         return "There are no tools: use plain Python."
-    names = ", ".join(list(tools)[:MAX_NAMES_SHOWN])
-    return f"The tools are {names}{', and others' if len(tools) > MAX_NAMES_SHOWN else ''}."
+    return f"The tools are {format_list(list(tools), MAX_NAMES_SHOWN, ', and others')}."
 
 
 def _near(name: str, names: Iterable[str], cutoff: float = 0.7) -> str | None:

@@ -11,7 +11,8 @@ import keyword
 import re
 import sys
 
-from .report import Problem, clip, quote
+from ..text import quote, replace_unprintable, truncate
+from .report import Problem
 
 __all__ = ["describe", "may_be_newer", "without_spaces"]
 
@@ -58,10 +59,11 @@ def without_spaces(program: str) -> str:
 def describe(error: SyntaxError, program: str) -> Problem:
     """Report a syntax error with its line and column, and the text of the line."""
     if error.lineno is None:
-        return Problem(None, clip(f"The program cannot be parsed: {error.msg}.", 400))
+        return Problem(None, truncate(replace_unprintable(f"The program cannot be parsed: {error.msg}."), 400))
     lines = re.split(r"\r\n|\r|\n", program)
     text = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
-    message = f"Line {error.lineno}, column {error.offset or 1}: {clip(error.msg, 200)}: {quote(text)}."
+    reason = truncate(replace_unprintable(error.msg), 200)
+    message = f"Line {error.lineno}, column {error.offset or 1}: {reason}: {quote(text)}."
     return Problem(error.lineno, message + _hint(text))
 
 

@@ -1,4 +1,4 @@
-"""Events to what a person sees: one mimebundle of plain text, Markdown and HTML. Pure, and everything is escaped."""
+"""Turn events into what the user sees: a mimebundle of plain text, Markdown and HTML, in which all text is escaped."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from .transcript import CallRow, Transcript
 __all__ = ["CallRow", "Transcript", "brief", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
 
 
-def bundle(what: Transcript | TurnResult) -> dict[str, str]:
-    """The mimebundle of a turn: as far as it has come, or of its result."""
-    transcript = Transcript.of(what) if isinstance(what, TurnResult) else what
+def bundle(turn: Transcript | TurnResult) -> dict[str, str]:
+    """Return the mimebundle of a running or finished turn."""
+    transcript = Transcript.from_result(turn) if isinstance(turn, TurnResult) else turn
     return {
         "text/plain": to_text(transcript),
         "text/markdown": to_markdown(transcript),

@@ -1,30 +1,34 @@
-"""The live card's state: what a front end draws, as plain data. All text is harmless already, and none of it is markup.
+"""Write a turn as the state of the live card: plain data, with all text escaped and none of it markup.
 
-It is sent again and again while a turn is under way, part by part as parts change, so each part is kept small.
+The state is sent many times during a turn, each part when it has changed, so each part is kept small.
 """
 
 from __future__ import annotations
 
 from typing import cast
 
+from ..text import truncate_middle
 from ..types import CallError, JSONObject, JSONValue
-from .code import lines_of
-from .escaping import clip, escaped, plain
-from .shared import as_table, call_end, call_text, decided, error_text, footer, traceback_text, value_block
+from . import blocks
+from .code import tokenize
+from .escaping import escaped, plain
+from .shared import TextTable, call_end, call_text, describe_decision, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
 
 _RECENT = 40
-"""Finished calls that are shown of a run; all that are open are shown."""
+"""How many finished calls of a run are shown. All unfinished calls are shown."""
 _OUTPUT = 4_000
 
 
 def to_card(transcript: Transcript) -> dict[str, JSONValue]:
-    """The parts of the card.
+    """Return the parts of the card.
 
-    `head`: state, boundary, notes, words. `programs`: the lines of each program as `[kind, text]`, and why it was not
-    the last. `runs`: for each of them its calls and output. `end`: value or error, and the footer; `null` before.
+    Returns:
+        `head` holds the state, the boundary, the notes and the model's words; `programs` the lines of each program as
+        `[kind, text]` and the reason for the next program; `runs` the calls and output of each program; `end` the
+        value or error and the footer, or `None` while the turn runs.
     """
     last = len(transcript.attempts) - 1
     return {
@@ -32,13 +36,13 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
             "state": transcript.state,
             "over": transcript.result is not None,
             "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
-            "notes": [plain(note) for note in (transcript.note, *transcript.notices) if note],
+            "notes": [plain(note) for note in transcript.notes],
             "words": plain(transcript.words.strip()),
         },
         "programs": [
             {
-                "lines": cast("JSONValue", lines_of(escaped(attempt.program).strip("\n"))),
-                "reason": clip(plain(attempt.reason), 300),
+                "lines": cast("JSONValue", tokenize(escaped(attempt.program).strip("\n"))),
+                "reason": truncate_middle(plain(attempt.reason), 300),
             }
             for attempt in transcript.attempts
         ],
@@ -73,7 +77,7 @@ def _row(row: CallRow) -> JSONObject:
         "wrong": isinstance(answer, CallError),
         "over": answer is not None,
         "ms": round(row.took * 1e3),
-        "by": decided(row),
+        "by": describe_decision(row),
         "batch": row.batch,
         "progress": list(row.progress[:2]) if row.progress is not None and answer is None else None,
         "doing": plain(row.progress[2]) if row.progress is not None and answer is None else "",
@@ -85,16 +89,16 @@ def _tail(text: str, cut: bool) -> str:
 
 
 def _end(transcript: Transcript) -> JSONValue:
-    result = transcript.result
-    if result is None:
+    if transcript.result is None:
         return None
-    end: JSONObject = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
-    if result.error is not None:
-        end |= {"error": error_text(result.error), "traceback": traceback_text(result.error)}
-    elif (table := as_table(result.value)) is not None:
-        columns: list[JSONValue] = [*table.columns]
-        rows: list[JSONValue] = [[*row] for row in table.rows]
-        end["table"] = {"columns": columns, "rows": rows, "numeric": [*table.numeric], "left_out": table.left_out}
-    elif result.value is not None or result.text is not None:
-        end["text"] = value_block(result.value)
-    return end
+    end: dict[str, JSONValue] = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
+    match blocks.find_end(transcript):
+        case blocks.Failure(_, failure):
+            return end | {"error": error_text(failure), "traceback": traceback_text(failure)}
+        case TextTable(columns, rows, left_out, numeric):
+            table = {"columns": columns, "rows": rows, "numeric": numeric, "left_out": left_out}
+            return end | {"table": cast("JSONValue", table)}
+        case blocks.Value(value):
+            return end | {"text": value_block(value)}
+        case blocks.NoValue():
+            return end

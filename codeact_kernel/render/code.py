@@ -1,4 +1,4 @@
-"""A program in colour: as tokens of a few kinds, for whoever draws it, and as HTML."""
+"""Colour a program: as tokens of a few kinds, and as HTML."""
 
 # pyright: reportUnknownVariableType=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # Pygments has no types.
@@ -11,17 +11,17 @@ from typing import Any, TypeAlias
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Token as T
 
-from .colours import coloured
+from .colours import colour_style
 from .escaping import for_html
 
-__all__ = ["Line", "highlighted", "lines_of"]
+__all__ = ["Line", "highlight", "tokenize"]
 
 Line: TypeAlias = "list[list[str]]"
-"""One line of a program: pairs of a kind and a text."""
+"""One line of a program, as pairs of kind and text."""
 
 _LEXER: Any = get_lexer_by_name("python", stripnl=False, ensurenl=False)
-_MOST = 20_000
-"""Characters that are coloured; a longer program is shown without, since it is drawn again as it grows."""
+_MAX_CHARS = 20_000
+"""Longer programs are not coloured: a program is drawn again each time it grows."""
 
 _KINDS = (
     (T.Comment, "comment"),
@@ -36,19 +36,19 @@ _KINDS = (
 )
 
 
-def highlighted(program: str) -> str:
-    """`program` as HTML with inline colours, to stand in a `<pre>`."""
-    return "\n".join("".join(_span(kind, text) for kind, text in line) for line in lines_of(program))
+def highlight(program: str) -> str:
+    """Return `program` as HTML with inline colours, for a `<pre>` element."""
+    return "\n".join("".join(_span(kind, text) for kind, text in line) for line in tokenize(program))
 
 
 @lru_cache(maxsize=16)
-def lines_of(program: str) -> list[Line]:
-    """`program` by lines, each a list of `[kind, text]`; the kind of plain text is empty."""
-    if len(program) > _MOST:
+def tokenize(program: str) -> list[Line]:
+    """Split `program` into lines, each a list of `[kind, text]`. The kind of plain text is empty."""
+    if len(program) > _MAX_CHARS:
         return [[["", line]] for line in program.split("\n")]
     lines: list[Line] = [[]]
-    for token, text in _LEXER.get_tokens(program):
-        kind = next((name for parent, name in _KINDS if token in parent), "")
+    for token_type, text in _LEXER.get_tokens(program):
+        kind = next((name for parent, name in _KINDS if token_type in parent), "")
         for number, part in enumerate(text.split("\n")):
             if number:
                 lines.append([])
@@ -58,4 +58,4 @@ def lines_of(program: str) -> list[Line]:
 
 
 def _span(kind: str, text: str) -> str:
-    return f'<span style="{coloured(kind)}">{for_html(text)}</span>' if kind else for_html(text)
+    return f'<span style="{colour_style(kind)}">{for_html(text)}</span>' if kind else for_html(text)

@@ -1,8 +1,8 @@
-"""The colours of a card. One saved page serves light and dark themes, so each colour is mixed with that of the text."""
+"""The colours of a card. Each is mixed with the colour of the text, so that one page suits light and dark themes."""
 
 from __future__ import annotations
 
-__all__ = ["COLOURS", "VARIABLES", "coloured"]
+__all__ = ["COLOURS", "VARIABLES", "colour_style"]
 
 COLOURS = {
     "comment": "#767676",
@@ -17,16 +17,15 @@ COLOURS = {
 }
 
 _SHARE = "65%"
-"""Of the colour; the rest is the text's. No colour alone has a contrast of 4.5 to 1 (WCAG 2.2, AA) on the grounds of a
-card in both themes: with this share each has 5 or more, also on the line that is calling."""
+"""The share of the colour; the rest is the colour of the text. No colour alone reaches a contrast of 4.5 to 1
+(WCAG 2.2, AA) on the backgrounds of a card in both themes. With this share each reaches 5, also on the calling line."""
 
 VARIABLES = ";".join(
     f"--ca-{name}:color-mix(in srgb,{colour} {_SHARE},currentColor)" for name, colour in COLOURS.items()
 )
-"""The style that declares all of them, for the element around a card. `card.css` declares the same."""
+"""Declares all colours on the element around a card. `card.css` declares the same variables."""
 
 
-def coloured(name: str) -> str:
-    """The style of a text in this colour. Where a page takes the variables away, as an untrusted notebook does, the
-    plain colour stays."""
+def colour_style(name: str) -> str:
+    """Return the style for text in this colour. Untrusted notebooks drop the variables; the plain colour remains."""
     return f"color:{COLOURS[name]};color:var(--ca-{name})"

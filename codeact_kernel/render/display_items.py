@@ -1,4 +1,4 @@
-"""What a program showed, as a mimebundle: for a page, for an export, for a terminal. Pure, and all text is harmless."""
+"""Turn the items that a program showed into mimebundles for pages, exports and terminals. All text is escaped."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from collections.abc import Iterator
 from typing import Any, TypeAlias, cast
 
 from ..json_size import take_beginning
+from ..text import format_bytes, truncate_middle
 from ..types import DisplayItem, JSONObject, JSONValue
-from .escaping import clip, for_html, one_line, plain
+from .escaping import for_html, one_line, plain
 from .html import table_html
-from .markdown_html import prose_html
-from .shared import TextTable, table_of, value_block
+from .markdown_html import markdown_to_html
+from .shared import TextTable, make_table, value_block
 from .text import table_lines
 
 __all__ = ["Bundle", "shown_bundle", "text_bundle", "title_bundle"]
 
 Bundle: TypeAlias = "tuple[dict[str, Any], dict[str, Any]]"
-"""Data and metadata, by media type."""
+"""Data and metadata by media type."""
 
 _ROWS, _ROWS_OF_TEXT = 200, 20
 _MARKDOWN = 20_000
-"""Characters of Markdown; a longer text is shown as it is. Hostile Markdown of this size takes a fifth of a second."""
+"""Longer Markdown is shown as plain text. Parsing hostile Markdown of this size takes a fifth of a second."""
 _TEXT = 2_000
 _VEGA = "application/vnd.vegalite.v5+json"
-# A page's renderer is told: plain tooltips (its own become HTML), expressions by an interpreter and not as JavaScript,
-# and a menu that saves the picture but does not hand the data to a web site.
+# Tooltips are plain, because the renderer's own become HTML. Expressions are interpreted, not compiled to JavaScript.
+# The menu saves the picture, but does not open the data on a web site.
 _EMBED: dict[str, Any] = {
     "actions": {"export": True, "source": False, "compiled": False, "editor": False},
     "ast": True,
@@ -34,10 +35,10 @@ _EMBED: dict[str, Any] = {
 
 
 def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
-    """What shows `item`, without its title where the kind has no place for one.
+    """Return the bundle of `item`. Only a chart contains its title: see `title_bundle`.
 
     Args:
-        picture: of a chart, a PNG in base64, for what draws no charts.
+        picture: A PNG of the chart in base64, for front ends that draw no charts.
     """
     match item.kind:
         case "table":
@@ -49,7 +50,7 @@ def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
         case "image":
             return _image(item)
         case "json":
-            value = _harmless(item.data)
+            value = _escape_value(item.data)
             return {"application/json": value, "text/plain": value_block(value)}, {
                 "application/json": {"expanded": True}
             }
@@ -58,20 +59,20 @@ def shown_bundle(item: DisplayItem, picture: str = "") -> Bundle:
 
 
 def text_bundle(item: DisplayItem) -> Bundle:
-    """Show the beginning of `item` as text, in milliseconds: for a program whose items take too long to draw."""
+    """Return the beginning of `item` as text, within milliseconds. For programs whose items take too long to draw."""
     match item.kind:
         case "table":
             data = cast("dict[str, Any]", item.data)
-            text = "\n".join(table_lines(table_of(data["columns"], data["rows"], data["total"], _ROWS_OF_TEXT)))
+            text = "\n".join(table_lines(make_table(data["columns"], data["rows"], data["total"], _ROWS_OF_TEXT)))
         case "image" | "chart":
             text = f"(the {item.kind} is in _codeact.shown)"
         case _:
             text = item.data if isinstance(item.data, str) else json.dumps(take_beginning(item.data))
-    return _text(clip(text, _TEXT))
+    return _text(truncate_middle(text, _TEXT))
 
 
 def title_bundle(item: DisplayItem) -> Bundle | None:
-    """What stands above `item`; nothing where it has no title, or one inside."""
+    """Return the title to show above `item`, or `None` if it has no title or contains it."""
     if not item.title or item.kind == "chart":
         return None
     title = one_line(item.title)
@@ -79,7 +80,7 @@ def title_bundle(item: DisplayItem) -> Bundle | None:
 
 
 def _text(text: str) -> Bundle:
-    # As HTML too, since a page makes links of what looks like an address in plain text.
+    # With HTML as well, because pages turn addresses in plain text into links.
     html = f'<pre style="white-space:pre-wrap;background:none;margin:0">{for_html(text)}</pre>'
     return {"text/plain": plain(text), "text/html": html}, {}
 
@@ -88,7 +89,7 @@ def _table(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
 
     def table(rows: int) -> TextTable:
-        return table_of(data["columns"], data["rows"], data["total"], rows)
+        return make_table(data["columns"], data["rows"], data["total"], rows)
 
     html = table_html(table(_ROWS), ";padding:6px 0;max-height:30em")
     return {"text/plain": "\n".join(table_lines(table(_ROWS_OF_TEXT))), "text/html": html}, {}
@@ -96,13 +97,13 @@ def _table(item: DisplayItem) -> Bundle:
 
 def _markdown(item: DisplayItem) -> Bundle:
     text = str(item.data)
-    html = prose_html(text) if len(text) <= _MARKDOWN else None
+    html = markdown_to_html(text) if len(text) <= _MARKDOWN else None
     return _text(text) if html is None else ({"text/plain": plain(text), "text/html": html}, {})
 
 
 def _chart(item: DisplayItem, picture: str) -> Bundle:
-    # No HTML beside it: exports would take that for the chart, and leave out the picture that a page adds to the file.
-    spec = cast("JSONObject", _harmless(item.data))
+    # Without HTML: exports would prefer it to the picture that a page adds to the file.
+    spec = cast("JSONObject", _escape_value(item.data))
     bundle: dict[str, Any] = {_VEGA: spec, "text/plain": _chart_text(spec)}
     if picture:
         bundle["image/png"] = picture
@@ -111,12 +112,12 @@ def _chart(item: DisplayItem, picture: str) -> Bundle:
 
 
 def _alternative(text: str) -> dict[str, str]:
-    """The metadata of a picture, with a text for those who do not see it; a page's own picture of a chart takes it."""
-    return {"alt": clip(text, 300)}
+    """Return metadata with an alternative text for a picture. A page uses it for its own picture of a chart too."""
+    return {"alt": truncate_middle(text, 300)}
 
 
 def _chart_text(spec: JSONObject) -> str:
-    """A chart in words: its title, and its data as a table."""
+    """Describe a chart by its title and a table of its data."""
     title = spec.get("title")
     title = cast("JSONObject", title).get("text") if isinstance(title, dict) else title
     words = " ".join(str(part) for part in (title if isinstance(title, list) else [title]) if part)
@@ -124,12 +125,12 @@ def _chart_text(spec: JSONObject) -> str:
     if rows := next(_data(spec), None):
         names = list(dict.fromkeys(name for row in rows for name in row))
         cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:_ROWS_OF_TEXT]]
-        lines += table_lines(table_of(names, cells, len(rows), _ROWS_OF_TEXT))
-    return clip("\n".join(lines), 20_000)
+        lines += table_lines(make_table(names, cells, len(rows), _ROWS_OF_TEXT))
+    return truncate_middle("\n".join(lines), 20_000)
 
 
 def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
-    """The rows of a chart's views."""
+    """Yield the rows of each view of a chart."""
     if isinstance(node, dict):
         data = node.get("data")
         if isinstance(data, dict):
@@ -138,30 +139,30 @@ def _data(node: JSONValue) -> Iterator[list[JSONObject]]:
             if name != "data":
                 yield from _data(value)
     elif isinstance(node, list):
-        for one in node:
-            yield from _data(one)
+        for item in node:
+            yield from _data(item)
 
 
 def _image(item: DisplayItem) -> Bundle:
     data = cast("dict[str, Any]", item.data)
     mime, size = data["mime"], len(data["base64"]) * 3 // 4
     form = "PNG" if mime == "image/png" else "JPEG"
-    text = f"{form} picture, {data['width']:,} × {data['height']:,} pixels, {size / 1024:,.0f} KiB"
+    text = f"{form} picture, {data['width']:,} × {data['height']:,} pixels, {format_bytes(size)}"
     return {mime: data["base64"], "text/plain": text}, {mime: _alternative(one_line(item.title) or text)}
 
 
-def _harmless(value: JSONValue) -> Any:
-    """The same value, in which no text has control codes or hidden characters."""
+def _escape_value(value: JSONValue) -> Any:
+    """Escape control codes and hidden characters in every text of `value`."""
     if isinstance(value, str):
-        return _visible(value)
+        return _escape_text(value)
     if isinstance(value, list):
-        return [_harmless(one) for one in value]
+        return [_escape_value(item) for item in value]
     if isinstance(value, dict):
-        return {_visible(name): _harmless(one) for name, one in value.items()}
+        return {_escape_text(name): _escape_value(item) for name, item in value.items()}
     return value
 
 
-def _visible(text: str) -> str:
-    """With a sign for what is hidden: its escape has a backslash, which a chart's renderer would read."""
+def _escape_text(text: str) -> str:
+    """Replace the backslashes of escapes, because the renderer of charts would interpret them."""
     shown = plain(text)
     return text if shown == text else shown.replace("\\", "\ufffd")

@@ -1,4 +1,4 @@
-"""What a program wrote for the person, under the value: links, sizes, and the beginning of what is text."""
+"""List the files that a program wrote for the user, with links, sizes and the beginning of texts."""
 
 from __future__ import annotations
 
@@ -6,50 +6,43 @@ from collections.abc import Sequence
 from pathlib import Path, PurePath
 from urllib.parse import quote
 
+from ..text import format_bytes
 from ..types import OutputFile
 from .escaping import for_html, for_markdown, one_line, plain
 
-__all__ = ["about_file", "files_html", "files_markdown", "files_text"]
+__all__ = ["describe_file", "files_html", "files_markdown", "files_text"]
 
-_MANY = 50
+_MAX_FILES = 50
 _PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:12em;overflow:auto;font-size:12px"
 
 
-def about_file(file: OutputFile) -> str:
-    """Size and type, in words."""
-    size = file.size
-    words = (
-        f"{size:,} bytes"
-        if size < 10_000
-        else f"{size / 1e3:,.0f} kB"
-        if size < 10_000_000
-        else f"{size / 1e6:,.0f} MB"
-    )
-    return f"{words}, {one_line(file.media_type)}"
+def describe_file(file: OutputFile) -> str:
+    """Write the size and type of a file."""
+    return f"{format_bytes(file.size)}, {one_line(file.media_type)}"
 
 
 def files_html(files: Sequence[OutputFile]) -> str:
-    """One line for each file, with a link where it lies below the working folder."""
-    rows = [_html(file) for file in files[:_MANY]]
-    return "".join(rows) + (f"<div>… {len(files) - _MANY:,} more files</div>" if len(files) > _MANY else "")
+    """Write one line for each file, with a link if the file is below the working folder."""
+    rows = [_html(file) for file in files[:_MAX_FILES]]
+    return "".join(rows) + (f"<div>… {len(files) - _MAX_FILES:,} more files</div>" if len(files) > _MAX_FILES else "")
 
 
 def files_markdown(files: Sequence[OutputFile]) -> str:
-    """The same as a list."""
-    lines = [f"- {_link_markdown(file)} ({for_markdown(about_file(file))})" for file in files[:_MANY]]
-    return "\n".join(lines + ([f"- … {len(files) - _MANY:,} more files"] if len(files) > _MANY else []))
+    """Write the files as a Markdown list."""
+    lines = [f"- {_link_markdown(file)} ({for_markdown(describe_file(file))})" for file in files[:_MAX_FILES]]
+    return "\n".join(lines + ([f"- … {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else []))
 
 
 def files_text(files: Sequence[OutputFile]) -> list[str]:
-    """The same as lines of text, with the whole path."""
-    lines = [f"file: {one_line(file.path)} ({about_file(file)})" for file in files[:_MANY]]
-    return lines + ([f"… {len(files) - _MANY:,} more files"] if len(files) > _MANY else [])
+    """Write the files as lines of text with their whole paths."""
+    lines = [f"file: {one_line(file.path)} ({describe_file(file)})" for file in files[:_MAX_FILES]]
+    return lines + ([f"… {len(files) - _MAX_FILES:,} more files"] if len(files) > _MAX_FILES else [])
 
 
 def _html(file: OutputFile) -> str:
     name, href = for_html(one_line(file.name)), _href(file)
     link = f'<a href="{href}" target="_blank" rel="noopener">{name}</a>' if href else f"<b>{name}</b>"
-    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(about_file(file))}</span>'
+    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(describe_file(file))}</span>'
     if not file.preview:
         return f"<div>{line}</div>"
     return f'<details><summary>{line}</summary><pre style="{_PRE}">{for_html(plain(file.preview))}</pre></details>'
@@ -61,6 +54,6 @@ def _link_markdown(file: OutputFile) -> str:
 
 
 def _href(file: OutputFile) -> str:
-    """Relative to the notebook, which lies in the working folder; nothing for a file that does not."""
+    """Return the address relative to the notebook, or nothing if the file is not below the working folder."""
     path = PurePath(file.path)
     return "" if path.is_absolute() or Path(file.path).drive else quote(path.as_posix(), errors="replace")

@@ -1,4 +1,4 @@
-"""Letters that a user could take for others, in a text they decide about: `раypal.com` with two Cyrillic letters."""
+"""Find letters that a user could mistake for others, such as the two Cyrillic letters in `раypal.com`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from .escaping import clip
+from ..text import truncate_middle
 
 __all__ = ["find_lookalikes"]
 
 _MAX_WORDS = 20_000
 _BETWEEN_WORDS = re.compile(r"""[\s"'()\[\]{},;=<>|]+""")
-"""Not the signs inside an address, so that one is a single word."""
+"""Excludes the signs inside an address, so that an address is a single word."""
 _RESEMBLING = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU", "DESERET", "GEORGIAN", "OSAGE")
 """Alphabets whose letters can be taken for Latin ones."""
 _LIKE_LATIN = frozenset("аеорсухѕіјһԁԛԝАВЕЅІЈКМНОРСТУХԌΑΒΕΖΗΙΚΜΝΟΡΤΥΧονικρυχαՕՍօսհո")
@@ -50,7 +50,7 @@ def find_lookalikes(text: str) -> str:
         is_posing = len(word) > 1 and len(names) == 1 and names != {"LATIN"} and not names & written
         if is_mixed or is_posing or _VARIANTS.search(word):
             found[word] = None
-    shown = ", ".join(clip("".join(map(_escape, word)), 60) for word in list(found)[:3])
+    shown = ", ".join(truncate_middle("".join(map(_escape, word)), 60) for word in list(found)[:3])
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return f"Look-alike letters in {shown}{more}" if found else ""
 

@@ -1,7 +1,7 @@
-"""Markdown of a program as our own HTML: marks of text and no more. No HTML of its own, no picture, no link to click.
+"""Convert Markdown from a program to HTML that marks up text and has no pictures, links or foreign HTML.
 
-Each front end reads Markdown by its own rules, loads the pictures in it, and exports pass its HTML through; so none of
-them gets it as Markdown.
+Front ends read Markdown by different rules and load its pictures, and exports pass its HTML through. So none of them
+receives the Markdown itself.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["prose_html"]
+__all__ = ["markdown_to_html"]
 
-_MOST = 1_000_000
-"""Characters of HTML: a line of Markdown can ask for many empty cells."""
+_MAX_CHARS = 1_000_000
+"""The HTML is bounded too, because one line of Markdown can produce many empty cells."""
 _TAGS = frozenset((
     "p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "li", "blockquote", "em", "strong", "s",
     "table", "thead", "tbody", "tr", "th", "td",
@@ -29,23 +29,23 @@ _STYLES = {"table": "border-collapse:collapse", "th": "padding:3px 10px", "td": 
 _SIDES = {"text-align:left", "text-align:center", "text-align:right"}
 
 
-def prose_html(text: str) -> str | None:
-    """`text` as HTML; `None` where that would be too large."""
-    size, made = 0, list[str]()
-    for piece in _blocks(_reader().parse(text)):
-        made.append(piece)
+def markdown_to_html(text: str) -> str | None:
+    """Convert `text` to HTML. Return `None` if that would be too large."""
+    size, pieces = 0, list[str]()
+    for piece in _blocks(_make_parser().parse(text)):
+        pieces.append(piece)
         size += len(piece)
-        if size > _MOST:
+        if size > _MAX_CHARS:
             return None
-    return "".join(made)
+    return "".join(pieces)
 
 
 @cache
-def _reader() -> MarkdownIt:
-    from markdown_it import MarkdownIt  # a tenth of a second, and most turns show no Markdown
+def _make_parser() -> MarkdownIt:
+    from markdown_it import MarkdownIt  # the import takes a tenth of a second, and most turns show no Markdown
 
-    reader = MarkdownIt("commonmark", {"html": False})
-    return reader.enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
+    parser = MarkdownIt("commonmark", {"html": False})
+    return parser.enable(["table", "strikethrough"]).disable(["html_block", "html_inline"])
 
 
 def _blocks(tokens: Iterable[Token]) -> Iterator[str]:
@@ -81,7 +81,7 @@ def _inline(tokens: Iterable[Token]) -> Iterator[str]:
 
 
 def _tag(token: Token) -> str:
-    """One tag of the few that there are; what is unknown is left out."""
+    """Write a tag if it is one of `_TAGS`."""
     if token.tag not in _TAGS:
         return ""
     if token.nesting < 0:
@@ -89,7 +89,7 @@ def _tag(token: Token) -> str:
     style = _STYLES.get(token.tag, "")
     if token.tag in ("th", "td"):
         side = str(token.attrGet("style"))
-        style += f";{side}" if side in _SIDES else ";text-align:left"  # a page has its own mind about it
+        style += f";{side}" if side in _SIDES else ";text-align:left"  # otherwise the style of the page decides
     start = token.attrGet("start") if token.tag == "ol" else None
     more = f' start="{start}"' if isinstance(start, int) else ""
     return f'<{token.tag} style="{style}"{more}>' if style else f"<{token.tag}{more}>"

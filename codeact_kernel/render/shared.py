@@ -1,4 +1,4 @@
-"""Pieces that all formats share: the footer's words, and when a value is a table."""
+"""What all formats share: the words of calls, errors and the footer, and values as tables."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
+from ..text import plural, truncate_middle
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, TurnResult
-from .escaping import arguments_text, clip, one_line, plain, value_text
+from .escaping import arguments_text, one_line, plain, value_text
 from .transcript import CallRow, Transcript
 
 __all__ = [
     "MAX_ROWS",
     "TextTable",
-    "as_table",
     "call_end",
     "call_text",
-    "decided",
+    "describe_decision",
     "error_text",
     "footer",
-    "table_of",
+    "make_table",
+    "to_table",
     "traceback_text",
     "value_block",
 ]
@@ -32,7 +33,7 @@ _ROW_CHARACTERS, _CELL_CHARACTERS = 1_000, 2_000
 
 @dataclass(frozen=True, slots=True)
 class TextTable:
-    """Rows of text; `left_out` says which rows and columns are not shown, `numeric` which columns hold numbers."""
+    """A table of text. `left_out` counts the rows and columns not shown; `numeric` marks columns of numbers."""
 
     columns: list[str]
     rows: list[list[str]]
@@ -40,55 +41,57 @@ class TextTable:
     numeric: list[bool]
 
 
-def as_table(value: JSONValue) -> TextTable | None:
-    """A list of objects as a table; `None` for everything else."""
+def to_table(value: JSONValue) -> TextTable | None:
+    """Return a list of objects as a table, and `None` for any other value."""
     if not isinstance(value, list) or not value or not all(isinstance(item, dict) for item in value):
         return None
     rows = cast("list[JSONObject]", value)
     names = list(dict.fromkeys(name for row in rows[:MAX_ROWS] for name in row))
     cells: list[list[JSONValue]] = [[row.get(name) for name in names] for row in rows[:MAX_ROWS]]
-    return table_of(names, cells, len(rows)) if names else None
+    return make_table(names, cells, len(rows)) if names else None
 
 
-def table_of(names: list[str], rows: list[list[JSONValue]], total: int, most_rows: int = MAX_ROWS) -> TextTable:
-    """The first of so many rows, and the first columns, as text."""
-    columns, shown = names[:MAX_COLUMNS], rows[:most_rows]
-    most = min(_CELL_CHARACTERS, _ROW_CHARACTERS * most_rows // max(1, len(columns) * len(shown)))
-    numeric = [all(type(row[at]) in (int, float, type(None)) for row in shown) for at in range(len(columns))]
-    cells = [[_cell(value, most) for value in row[: len(columns)]] for row in shown]
+def make_table(names: list[str], rows: list[list[JSONValue]], total: int, max_rows: int = MAX_ROWS) -> TextTable:
+    """Make a table of the first rows and columns; `total` is the number of all rows."""
+    columns, shown = names[:MAX_COLUMNS], rows[:max_rows]
+    max_chars = min(_CELL_CHARACTERS, _ROW_CHARACTERS * max_rows // max(1, len(columns) * len(shown)))
+    numeric = [all(type(row[index]) in (int, float, type(None)) for row in shown) for index in range(len(columns))]
+    cells = [[_cell(value, max_chars) for value in row[: len(columns)]] for row in shown]
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
-    left_out = ", ".join(f"{number:,} more {what}{'' if number == 1 else 's'}" for number, what in missing if number)
-    return TextTable([clip(plain(name), most) for name in columns], cells, left_out and f"… {left_out}", numeric)
+    left_out = ", ".join(plural(number, f"more {what}") for number, what in missing if number)
+    return TextTable(
+        [truncate_middle(plain(name), max_chars) for name in columns], cells, left_out and f"… {left_out}", numeric
+    )
 
 
 def call_text(row: CallRow) -> str:
-    """A call as it stands in a program, in one line, with the arguments that the tool got."""
+    """Write a call on one line as in a program, with the arguments that the tool got."""
     if not row.text or (row.decision is not None and row.decision.arguments is not None):
-        row.text = f"{clip(one_line(row.call.name), 100)}({arguments_text(_ran(row))})"
+        row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_effective_arguments(row))})"
     return row.text
 
 
-def decided(row: CallRow) -> str:
-    """Who allowed or denied a call, in a few words; empty where nobody had to."""
+def describe_decision(row: CallRow) -> str:
+    """Say in a few words who allowed or denied a call; empty if nobody had to."""
     decision = row.decision
     if decision is None:
-        return "waiting for you" if row.waits else ""
+        return "waiting for you" if row.is_waiting else ""
     if decision.by == "policy":
         return decision.reason if decision.allowed else "denied"
     if decision.by == "nobody":
-        return "denied, nobody was here"
-    words = _SAID.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
+        return "denied, nobody could be asked"
+    words = _DECISIONS.get((decision.choice, decision.by), "allowed" if decision.allowed else "denied")
     if decision.arguments is None:
         return words
-    was = {
+    replaced = {
         name: value
         for name, value in row.call.arguments.items()
         if name not in decision.arguments or json.dumps(value) != json.dumps(decision.arguments[name])
     }
-    return f"{words}, with arguments changed (from {arguments_text(was, 60)})"
+    return f"{words}, with arguments changed (from {arguments_text(replaced, 60)})"
 
 
-_SAID = {
+_DECISIONS = {
     ("allow_once", "person"): "allowed by you",
     ("allow_cell", "person"): "allowed by you for this cell",
     ("allow_session", "person"): "allowed by you for this session",
@@ -100,20 +103,20 @@ _SAID = {
 }
 
 
-def _ran(row: CallRow) -> Mapping[str, JSONValue]:
-    """The arguments that the tool got: the program's, or the person's."""
+def _effective_arguments(row: CallRow) -> Mapping[str, JSONValue]:
+    """Return the arguments that the tool got: the program's, or those with which the user replaced them."""
     decision = row.decision
     return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
 
 
 def call_end(row: CallRow) -> str:
-    """How a call ended, in one line."""
+    """Write on one line how a call ended."""
     if row.answer is None:
         return "…"
     if not row.end:
         answer = row.answer
         if isinstance(answer, CallError):
-            row.end = clip(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+            row.end = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.kept is not None:
             row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
         elif answer.is_cut:
@@ -124,17 +127,17 @@ def call_end(row: CallRow) -> str:
 
 
 def error_text(failure: ProgramFailure) -> str:
-    """Why a program failed, without its traceback."""
-    return clip(plain(str(failure)), 2_000)
+    """Write why a program failed, without its traceback."""
+    return truncate_middle(plain(str(failure)), 2_000)
 
 
 def traceback_text(failure: ProgramFailure) -> str:
-    """The guest's traceback; empty where there is none."""
-    return clip(plain(failure.traceback), 20_000)
+    """Write the traceback of the guest; empty if there is none."""
+    return truncate_middle(plain(failure.traceback), 20_000)
 
 
 def footer(transcript: Transcript) -> str:
-    """Boundary, model turns, tokens, and where the seconds went."""
+    """Write the boundary, and after the turn also its model turns, tokens, outputs and seconds."""
     parts: list[str] = []
     if transcript.isolation is not None:
         parts.append(str(transcript.isolation))
@@ -143,9 +146,9 @@ def footer(transcript: Transcript) -> str:
         return plain(" · ".join(parts))
     if result.isolation is None:
         parts.append("nothing was run")
-    parts.append(f"{result.model}: {_count(result.model_turns, 'model turn')}")
+    parts.append(f"{result.model}: {plural(result.model_turns, 'model turn')}")
     parts.append(_tokens(result))
-    parts += [_handed_back(name, value) for name, value in result.outputs.items()]
+    parts += [_describe_output(name, value) for name, value in result.outputs.items()]
     times = result.timings
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
@@ -153,15 +156,15 @@ def footer(transcript: Transcript) -> str:
 
 
 def value_block(value: JSONValue) -> str:
-    """A value that is no table: text as it is, JSON in one line where that is short."""
+    """Write a value that is not a table: text as it is, JSON on one line if it is short."""
     if isinstance(value, str):
-        return clip(plain(clip(value, _VALUE)), _VALUE)
+        return truncate_middle(plain(truncate_middle(value, _VALUE)), _VALUE)
     line = json.dumps(value, ensure_ascii=False)
     text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
-    return clip(plain(clip(text, _VALUE)), _VALUE)
+    return truncate_middle(plain(truncate_middle(text, _VALUE)), _VALUE)
 
 
-def _handed_back(name: str, value: object) -> str:
+def _describe_output(name: str, value: object) -> str:
     rows, columns = getattr(value, "rows", None), getattr(value, "columns", ())
     return f"--out {name}" if rows is None else f"--out {name}: {rows:,} rows × {len(columns):,} columns"
 
@@ -171,11 +174,7 @@ def _tokens(result: TurnResult) -> str:
     return f"tokens {about}{result.usage.prompt_tokens:,} in, {about}{result.usage.completion_tokens:,} out"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _cell(value: JSONValue, most: int) -> str:
+def _cell(value: JSONValue, max_chars: int) -> str:
     if isinstance(value, str):
-        return clip(plain(clip(value, most)), most)
-    return "" if value is None else value_text(value, most)
+        return truncate_middle(plain(truncate_middle(value, max_chars)), max_chars)
+    return "" if value is None else value_text(value, max_chars)

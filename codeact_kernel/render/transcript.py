@@ -1,4 +1,4 @@
-"""What has been seen of a turn: events go in one by one, and each format is drawn from what they left."""
+"""Collect the events of a turn in a transcript, from which every format is written."""
 
 from __future__ import annotations
 
@@ -36,14 +36,15 @@ _OUTPUT_SHOWN = 20_000
 
 @dataclass(slots=True)
 class CallRow:
-    """One tool call, as far as it has come.
+    """One tool call and its progress.
 
     Attributes:
-        took: seconds.
-        asked: whether a person is asked about it, or was.
-        batch: which of the groups of calls that the program sent off at once it belongs to; 0 is none.
-        progress: what the tool told last: how much is done, of how much, and a few words.
-        text, end: both as they are shown: made once, since a card is drawn often and values can be large.
+        took: the tool's time in seconds.
+        asked: whether the user is or was asked about the call.
+        batch: the index of its batch of parallel calls in `Attempt.batches`; 0 if it is in none.
+        progress: the last report of the tool: the amount done, the total and a few words.
+        text, end: the call and its end as they are shown. Both are kept, because a card is drawn often and values
+            can be large.
     """
 
     call: ToolCall
@@ -57,14 +58,14 @@ class CallRow:
     end: str = ""
 
     @property
-    def waits(self) -> bool:
-        """Whether a person has to decide now."""
+    def is_waiting(self) -> bool:
+        """Return whether the user has to decide now."""
         return self.asked and self.decision is None and self.answer is None
 
 
 @dataclass(slots=True)
 class Batch:
-    """Calls that the program sent off at once: how many there are, how many were opened, how many are over."""
+    """Parallel calls: how many the program makes, how many were requested, and how many are over."""
 
     size: int
     opened: int = 0
@@ -73,12 +74,13 @@ class Batch:
 
 @dataclass(slots=True)
 class Attempt:
-    """One program and what became of it.
+    """One program with its calls and output.
 
     Attributes:
-        calls: its tool calls, as they came.
-        batches: those sent off at once, by the number that their rows have; the first is none.
-        reason: why it was not the last.
+        calls: its tool calls in the order of their requests.
+        batches: its batches of parallel calls. The first is a placeholder for calls that are in no batch.
+        rows: its tool calls by id.
+        reason: why the model was asked for another program.
     """
 
     program: str = ""
@@ -88,8 +90,8 @@ class Attempt:
     output: str = ""
     reason: str = ""
 
-    def open(self, call: ToolCall) -> None:
-        """A call that the program makes."""
+    def add_call(self, call: ToolCall) -> None:
+        """Add a call that the program makes."""
         row = self.rows[call.id] = CallRow(call)
         self.calls.append(row)
         if call.batch_size > 1:
@@ -102,12 +104,13 @@ class Attempt:
 
 @dataclass(slots=True)
 class Transcript:
-    """The state that the formats are drawn from.
+    """The state of a turn, from which the formats are written.
 
     Attributes:
         phase: "writing program", "running", "done", "failed", "denied" or "stopped".
-        review: the program that a person is asked about now, and why what they made of it cannot run.
-        moving: how much of which variable the program has read, while it does.
+        review: the program that the user reviews now, and why their edited program cannot run.
+        moving: which variable the program is reading, and how much of it has been read.
+        waiting: how many calls wait for a decision.
     """
 
     phase: str = "writing program"
@@ -127,12 +130,12 @@ class Transcript:
     _answered: bool = False
 
     @classmethod
-    def of(cls, result: TurnResult) -> Transcript:
-        """Of a result that was kept, without its events."""
-        rows = [CallRow(one.call, one.decision, one.answer, one.seconds) for one in result.calls]
+    def from_result(cls, result: TurnResult) -> Transcript:
+        """Make the transcript of a result whose events are gone."""
+        rows = [CallRow(record.call, record.decision, record.answer, record.seconds) for record in result.calls]
         attempt = Attempt(program=result.program or "", calls=rows, output=_bounded(result.stdout + result.stderr))
         return cls(
-            phase=_end(result),
+            phase=_name_phase(result),
             ask=result.ask,
             model=result.model,
             note=result.note,
@@ -143,7 +146,7 @@ class Transcript:
         )
 
     def apply(self, event: Event) -> None:
-        """Take one event in."""
+        """Update the state from one event."""
         match event:
             case TurnStarted(ask=ask, model=model, note=note):
                 self.ask, self.model, self.note = ask, model, note
@@ -177,20 +180,20 @@ class Transcript:
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
             case CallRequested(call=call):
-                self.attempts[-1].open(call)
+                self.attempts[-1].add_call(call)
             case ApprovalRequested(call=call):
                 self._row(call).asked = True
                 self.waiting += 1
             case ApprovalDecided(call=call, decision=decision):
                 row = self._row(call)
-                self.waiting -= row.waits
+                self.waiting -= row.is_waiting
                 row.decision = decision
             case CallProgressed(run=run, call=call, done=done, total=total, text=text):
-                if self.has_row(run, call.id):  # a tool that was given up may talk on while the next program runs
+                if self.has_row(run, call.id):  # an abandoned tool can still report during the next run
                     self._row(call).progress = (done, total, text)
             case CallFinished(call=call, answer=answer, took=took):
                 row = self._row(call)
-                self.waiting -= row.waits
+                self.waiting -= row.is_waiting
                 row.answer, row.took = answer, took
                 self.attempts[-1].batches[row.batch].over += 1
             case RetryStarted(reason=reason):
@@ -199,26 +202,31 @@ class Transcript:
                 else:
                     self.notices.append(f"Asked again: {reason}")
             case TurnFinished(result=result):
-                self.result, self.phase, self.review, self.waiting = result, _end(result), None, 0
+                self.result, self.phase, self.review, self.waiting = result, _name_phase(result), None, 0
             case _:
                 pass
 
     @property
     def state(self) -> str:
-        """The phase, with what moves in it, or "waiting for you" while it waits for a decision."""
+        """The phase and the transfer of data, or "waiting for you" while the user has to decide."""
         if self.waiting or self.review:
             return "waiting for you"
         return f"{self.phase}, {self.moving}" if self.moving and self.result is None else self.phase
 
     @property
+    def notes(self) -> list[str]:
+        """The note and the notices of the turn."""
+        return [note for note in (self.note, *self.notices) if note]
+
+    @property
     def words(self) -> str:
-        """What the model says in words: its answer, or what it writes before its first program."""
+        """The words of the model: its answer, or its text before the first program."""
         if self.result is not None:
             return _bounded(self.result.answer)
         return "" if self.attempts else self.prose
 
     def has_row(self, run: object, call: object) -> bool:
-        """Whether the call is the present run's, and was seen to be opened."""
+        """Return whether the current run has requested this call."""
         return run == self.run and bool(self.attempts) and call in self.attempts[-1].rows
 
     def _begin_answer(self) -> None:
@@ -240,13 +248,13 @@ class Transcript:
         return self.attempts[-1].rows[call.id]
 
 
-def _end(result: TurnResult) -> str:
+def _name_phase(result: TurnResult) -> str:
     if result.error is None:
         return "done"
     if result.stopped:
         return "stopped"
     denied = result.error.kind == "ToolDenied" and any(not record.decision.allowed for record in result.calls)
-    return "denied" if denied or result.error.kind == "Refused" else "failed"
+    return "denied" if denied or result.error.kind == "Rejected" else "failed"
 
 
 def _bounded(text: str) -> str:

@@ -27,6 +27,7 @@ from ..errors import BridgeError
 from ..guest import Pack
 from ..guest.sources import own_module
 from ..settings import Limits
+from ..text import format_bytes
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, RunOutcome
 from .chunking import Chunking, Rejected
 from .interfaces import Host, RunRequest
@@ -191,7 +192,7 @@ def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
     failure = outcome.failure
     if failure is None or failure.kind != "MemoryError" or failure.message:
         return outcome
-    message = f"out of memory (limit {limits.memory_bytes >> 20} MiB)"
+    message = f"out of memory (limit {format_bytes(limits.memory_bytes)})"
     named = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
     return RunOutcome(failure=named, observed=outcome.observed)
 

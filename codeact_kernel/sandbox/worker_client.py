@@ -16,6 +16,7 @@ from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, T
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
 from ..settings import Limits
+from ..text import collapse_whitespace
 from ..types import (
     CallError,
     CallOutcome,
@@ -62,7 +63,7 @@ async def prepare(say: Callable[[str], None]) -> None:
         raise
     if process.returncode or not guest_cache.trusted(target):
         detail = errors.decode(errors="replace").strip().splitlines()[-1:]
-        reason = ". ".join(filter(None, [" ".join(" ".join(detail).split()), explain_start()]))
+        reason = ". ".join(filter(None, [collapse_whitespace(" ".join(detail)), explain_start()]))
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
 
 
@@ -300,7 +301,7 @@ class Worker:
         said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
-        last = " ".join(" ".join(said)[:500].split())
+        last = collapse_whitespace(" ".join(said)[:500])
         if code == GAVE_UP:
             return last
         by_itself = f"the sandbox's process ended by itself ({code})."

@@ -22,6 +22,7 @@ from ..errors import CodeActError, SandboxError
 from ..guest import Pack
 from ..guest.sources import read_all
 from ..settings import Limits
+from ..text import collapse_whitespace
 from ..types import CallError, CallOutcome, CallResult, JSONObject, ProgramFailure, RunOutcome, StoredResult, Stream
 from . import backends, fork_server, lockdown
 from .chunking import Rejected
@@ -235,7 +236,7 @@ def main() -> None:
         layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
         serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)
     except CodeActError as error:
-        print(" ".join(str(error).split()), file=sys.stderr)
+        print(collapse_whitespace(str(error)), file=sys.stderr)
         sys.exit(GAVE_UP)
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from ..text import truncate, truncate_middle
 from .model_keys import key_of
 from .shapes import NESTING, show_name
 
@@ -36,11 +37,8 @@ LIMITS = ("gt", "ge", "lt", "le", "multiple_of", "min_length", "max_length", "pa
 
 def shorten(text: str, max_characters: int) -> str:
     """Keep the beginning and the end of a longer text, and write between them how many characters are left out."""
-    if len(text) <= max_characters:
-        return text
-    begin = max_characters * 3 // 4
-    left_out = len(text) - max_characters
-    return f"{text[:begin]} ... {left_out:,} characters left out ... {text[begin - max_characters :]}"
+    head = max_characters * 3 // 4
+    return truncate_middle(text, max_characters, " ... {:,} characters left out ... ", head=head)
 
 
 def make_printable(text: str) -> str:
@@ -206,7 +204,7 @@ def _value(value: object) -> str:
         text = repr(value) if type(value) in (str, bool, list, dict) else str(value)
     except Exception:  # an integer with thousands of digits, or a broken __str__
         return "..."
-    return text if len(text) <= MAX_VALUE_CHARACTERS else f"{text[:MAX_VALUE_CHARACTERS]}..."
+    return truncate(text, MAX_VALUE_CHARACTERS, "...")
 
 
 def _fields_of(kind: type[Any], argument: bool) -> dict[str, tuple[object, Sequence[object]]] | None:

@@ -15,9 +15,10 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
+from ..text import truncate
 from ..types import JSONValue
 
-__all__ = ["cleaned", "clipped", "is_tools_own", "redact_error", "without_secrets"]
+__all__ = ["cleaned", "is_tools_own", "redact_error", "without_secrets"]
 
 MAX_CHARACTERS_READ = 4_000
 """Characters of a message that are read; a program sees 500."""
@@ -87,7 +88,7 @@ def redact_error(name: str, error: BaseException, characters: int, arguments: st
     except BaseException:  # the exception's own __str__ may raise anything, even SystemExit
         message = ""
     text, kind = message.strip(), cleaned(without_secrets(type(error).__name__)[:MAX_TYPE_CHARACTERS])
-    return clipped(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters)
+    return truncate(f"{name} raised {kind}: {text}" if text else f"{name} raised {kind}", characters, "...")
 
 
 def is_tools_own(error: BaseException, arguments: str) -> bool:
@@ -233,8 +234,3 @@ def _known_folders() -> list[str]:
         with suppress(OSError, RuntimeError):  # either may not exist
             folders.add(str(find()))
     return sorted((folder for folder in folders if len(folder) >= MIN_FOLDER_CHARACTERS), key=len, reverse=True)
-
-
-def clipped(text: str, characters: int) -> str:
-    """Return `text`, cut to `characters` characters."""
-    return text if len(text) <= characters else text[: max(0, characters - 3)] + "..."[:characters]

@@ -13,10 +13,11 @@ from typing import cast
 
 from ..errors import ProgramError, ToolDefinitionError, UserError
 from ..settings import Limits
+from ..text import format_list, truncate
 from ..types import JSONValue, StoredResult
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
-from .redaction import clipped, is_tools_own, redact_error
+from .redaction import is_tools_own, redact_error
 from .shapes import ANY, TypeShape, merge, shape_of_value
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
@@ -112,9 +113,8 @@ class Registry:
         """
         tool = self._tools.get(name)
         if tool is None:
-            raise ToolCallError(
-                clipped(f"There is no tool {name[:64]!r}. {self._list_names()}", limits.error_characters)
-            )
+            message = f"There is no tool {name[:64]!r}. {self._list_names()}"
+            raise ToolCallError(truncate(message, limits.error_characters, "..."))
         _check_unchanged(tool)
         bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, arguments, limits))
         _bind(bound, limits)
@@ -205,12 +205,9 @@ class Registry:
         return tool.spec if shape is None else replace(tool.spec, stub=tool.contract.stub(shape))
 
     def _list_names(self) -> str:
-        names = list(self._tools)
-        if not names:
+        if not self._tools:
             return "No tool is defined."
-        return (
-            f"The tools are: {', '.join(names[:MAX_NAMES_LISTED])}{', ...' if len(names) > MAX_NAMES_LISTED else ''}."
-        )
+        return f"The tools are: {format_list(list(self._tools), MAX_NAMES_LISTED, ', ...')}."
 
 
 def _check_unchanged(tool: Tool) -> None:
@@ -238,7 +235,7 @@ def _bind(bound: BoundCall, limits: Limits) -> dict[str, object]:
         try:
             return bound.tool.contract.bind(bound.arguments)
         except ProgramError as error:
-            raise ToolCallError(clipped(str(error), limits.error_characters)) from None
+            raise ToolCallError(truncate(str(error), limits.error_characters, "...")) from None
 
 
 def _to_json(value: object, limits: Limits) -> JSONValue:
@@ -251,7 +248,7 @@ def _convert_result(bound: BoundCall, value: object, limits: Limits, convert: Co
         try:
             return convert(value, limits)
         except ProgramError as error:
-            raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters)) from None
+            raise ToolCallError(truncate(f"{name}: {error}", limits.error_characters, "...")) from None
 
 
 @contextmanager
@@ -272,7 +269,7 @@ def _as_tool_error(
         text = redact_error(name, error, limits.error_characters, bound.arguments)
         on_main = threading.current_thread() is threading.main_thread()
         if advice := explain(text, on_loop=on_loop, on_main=on_main):
-            text = f"{clipped(text, max(0, limits.error_characters - len(advice) - 2))}: {advice}"
+            text = f"{truncate(text, max(0, limits.error_characters - len(advice) - 2), '...')}: {advice}"
         return ToolCallError(text, is_final=not is_checking and is_tools_own(error, bound.arguments))
 
     try:
@@ -292,7 +289,7 @@ def _as_tool_error(
     except SystemExit as error:
         raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.", is_final=True) from error
     except BlockedWait as error:
-        raise ToolCallError(clipped(f"{name}: {error}", limits.error_characters), is_final=True) from error
+        raise ToolCallError(truncate(f"{name}: {error}", limits.error_characters, "..."), is_final=True) from error
     except BaseException as error:  # an exception of a tool must end the call, not the turn or the kernel
         raise failed(error) from error
 

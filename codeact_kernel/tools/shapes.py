@@ -24,6 +24,7 @@ from uuid import UUID
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from ..text import truncate
 from ..types import JSONValue
 from .literals import write_choices, write_flags
 from .model_keys import key_of
@@ -128,7 +129,7 @@ class TypeShape:
 
 def show_name(name: str) -> str:
     """Write the name of a field on one line, with escapes for unprintable characters, and shortened if it is long."""
-    text = name[:MAX_FIELD_CHARACTERS] + "..." if len(name) > MAX_FIELD_CHARACTERS else name
+    text = truncate(name, MAX_FIELD_CHARACTERS, "...")
     return text if text.isprintable() else repr(text)
 
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from ..approval import ApprovalRequest, requires_approval
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
-from ..limits import format_bytes
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
+from ..text import format_bytes, plural, truncate
 from ..tools import BoundCall, ToolCallError, ToolSpec
 from ..types import (
     STOPPED,
@@ -263,7 +263,7 @@ class Calls:
         again = [site for site in asking if site.repeated]
         if not later and not again:
             return ""
-        places = f"{len(later)} more place{'' if len(later) == 1 else 's'} below will ask" if later else ""
+        places = f"{plural(len(later), 'more place')} below will ask" if later else ""
         loop = "this line may ask again" if any(site.repeated for site in here) else ""
         return " and ".join(part for part in (loop, places) if part) or "others may ask again"
 
@@ -308,6 +308,5 @@ class Calls:
 def _brief(call: ToolCall) -> str:
     """The call in a few words, for people."""
     arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.arguments.items())
-    text = f"{call.name}({arguments})"
     where = f" in line {call.line}" if call.line else ""
-    return (text if len(text) <= _BRIEF else f"{text[:_BRIEF]}…") + where
+    return truncate(f"{call.name}({arguments})", _BRIEF) + where

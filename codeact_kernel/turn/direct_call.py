@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..preflight.report import ToolFacts, quote
+from ..preflight.report import ToolFacts
+from ..text import quote
 
 __all__ = ["DirectCall", "direct_call"]
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import preflight
-from ..events import Notice, ProgramChecked
+from ..events import Notice
 from ..guest import modules
 from ..model.answer_parser import Extracted
+from ..text import format_list
 from ..tools import Registry, ToolSpec
 from ..types import RunOutcome
 from . import prompt
@@ -65,7 +66,7 @@ class ProgramChecker:
         )
         if not cleaned.names:
             return written
-        names = ", ".join(cleaned.names[:_NAMED]) + (", …" if len(cleaned.names) > _NAMED else "")
+        names = format_list(cleaned.names, _NAMED)
         self.context.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
         return replace(written, program=cleaned.program)
 
@@ -88,12 +89,10 @@ class ProgramChecker:
     def check(self, program: str) -> Feedback | None:
         """What is refused, before anything has happened."""
         if (call := self.direct_call(program)) is not None:
-            self.context.emit(ProgramChecked(problems=[call.problem] if call.problem else [], tools_named=(call.name,)))
             return prompt.refused([call.problem]) if call.problem else None
         report = self._report(program)
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
-        self.context.emit(ProgramChecked(problems=problems, tools_named=report.tools_named))
         return prompt.refused(problems, line=report.problems[0].line) if problems else None
 
     def is_valid_prefix(self, beginning: str) -> bool:

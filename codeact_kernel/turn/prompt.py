@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..model.base import Message
+from ..text import collapse_whitespace, truncate_middle
 from ..tools import ToolSpec, join_stubs
 from ..types import CallError, CallOutcome, CallRecord, JSONObject, ProgramFailure, RunOutcome
 
@@ -28,6 +29,8 @@ __all__ = [
     "repeated",
     "unusable",
 ]
+
+_LEFT_OUT = "\n… {:,} characters left out …\n"
 
 _RULES = """\
 Solve the task with ONE short Python program: one ```python block, nothing else.
@@ -219,11 +222,12 @@ def _line_of(record: CallRecord) -> str:
     """One call in words: a call that stands there as code is copied as a program."""
     ran = record.call.arguments if record.decision.arguments is None else record.decision.arguments
     arguments = " and ".join(
-        f"{name} {_cut(json.dumps(value, ensure_ascii=False), 100)}" for name, value in ran.items()
+        f"{name} {truncate_middle(json.dumps(value, ensure_ascii=False), 100, _LEFT_OUT)}"
+        for name, value in ran.items()
     )
     answer = record.answer
     if isinstance(answer, CallError):
-        end = f"{'was denied' if answer.kind == 'ToolDenied' else 'failed'}: {' '.join(answer.message.split())}"
+        end = f"{'was denied' if answer.kind == 'ToolDenied' else 'failed'}: {collapse_whitespace(answer.message)}"
     else:
         end = "returned a result"
     return f"- {record.call.name}{f' with {arguments}' if arguments else ''} {end}"
@@ -234,10 +238,4 @@ def _quoted(text: str, most: int) -> str:
     fence = "````"
     while fence in text:
         fence += "`"
-    return f"{fence}\n{_cut(text, most).rstrip()}\n{fence}"
-
-
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
-        return text
-    return f"{text[: most // 2]}\n… {len(text) - most:,} characters left out …\n{text[-most // 2 :]}"
+    return f"{fence}\n{truncate_middle(text, most, _LEFT_OUT).rstrip()}\n{fence}"

@@ -19,10 +19,11 @@ import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find_project_file, format_value, truncate_for_error
 from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
-from codeact_kernel.model.base import ModelClient
+from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
-from codeact_kernel.render.escaping import clip, escaped, plain
+from codeact_kernel.render.escaping import escaped, plain
 from codeact_kernel.settings import Settings
+from codeact_kernel.text import plural, truncate_middle
 from codeact_kernel.tools import ToolSpec
 from codeact_kernel.tools.redaction import without_secrets
 
@@ -91,13 +92,7 @@ async def _describe_model(frontend: Frontend, settings: Settings) -> str:
         model = await frontend.model(settings)
     except CodeActError as error:
         return str(error)
-    return plain(f"{_name_and_endpoint(model)}. {model.note}").strip(". ")
-
-
-def _name_and_endpoint(model: ModelClient) -> str:
-    """Name the model with its endpoint, because a server can use any name for its models."""
-    endpoint = getattr(model, "endpoint", "")
-    return plain(f"{model.name}, at {endpoint}" if endpoint else model.name)
+    return plain(f"{describe_client(model)}. {model.note}").strip(". ")
 
 
 def _run_doctor(frontend: Frontend, argument: str) -> None:
@@ -133,8 +128,8 @@ def _list_or_revoke_approvals(frontend: Frontend, argument: str) -> None:
     grants, specs = frontend.session.grants, frontend.session.tools.specs()
     verb, _, name = argument.partition(" ")
     if verb == "revoke" and name.strip():
-        count = grants.revoke(None if name.strip() == "all" else name.strip())
-        print(f"Revoked {count} permission{'' if count == 1 else 's'}." if count else "There was nothing to revoke.")
+        number = grants.revoke(None if name.strip() == "all" else name.strip())
+        print(f"Revoked {plural(number, 'permission')}." if number else "There was nothing to revoke.")
         return
     if verb:
         raise UsageError(
@@ -146,8 +141,11 @@ def _list_or_revoke_approvals(frontend: Frontend, argument: str) -> None:
     for grant in grants.always:
         day = time.strftime("%Y-%m-%d", time.localtime(grant.since))
         where = "" if grant.folder == str(Path.cwd()) else f", in {plain(grant.folder)}"
-        change = _describe_change(specs, grant.name, grant.version)
-        print(f"{plain(grant.name)}: always with {clip(plain(grant.arguments), 300)}, since {day}{where}{change}")
+        change, arguments = (
+            _describe_change(specs, grant.name, grant.version),
+            truncate_middle(plain(grant.arguments), 300),
+        )
+        print(f"{plain(grant.name)}: always with {arguments}, since {day}{where}{change}")
     if not grants.session and not grants.always:
         print("Nothing is remembered: tools that need approval ask each time.")
 
@@ -173,7 +171,7 @@ def _show_or_choose_model(frontend: Frontend, argument: str) -> None:
         frontend.session.model = None
     try:
         model = frontend.thread.submit(frontend.model(frontend.settings)).result()
-        print(plain(f"{_name_and_endpoint(model)} {model.note}").strip())
+        print(plain(f"{describe_client(model)} {model.note}").strip())
     except CodeActError as error:
         print(error)
 
@@ -187,8 +185,8 @@ def _use_record(frontend: Frontend, argument: str) -> None:
     except CodeActError:  # no model is configured, or it cannot be used: the prompt will report the second case
         return
     print(
-        f"{_name_and_endpoint(model)} is configured, so prompts still go to that model: a record is used only where "
-        "no model is configured."
+        f"{plain(describe_client(model))} is configured, so prompts still go to that model: a record is used only "
+        "where no model is configured."
     )
 
 

@@ -241,7 +241,7 @@ class Frontend:
 
     def describe_failure(self, error: ProgramFailure) -> str:
         """Say in a sentence why a turn failed."""
-        if error.kind == "Refused":
+        if error.kind == "Rejected":
             return f"The program did not run: {one_line(error.message)}"
         reason = one_line(str(error))[:300]
         return (

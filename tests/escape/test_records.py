@@ -62,7 +62,7 @@ async def test_a_torn_record_is_none(kernel, tmp_path):
     whole = path.read_bytes()
     for end in range(len(whole)):
         path.write_bytes(whole[:end])
-        assert "is no record of a model" in refused(path)
+        assert "is not a record of a model" in refused(path)
     path.write_bytes(whole)
     assert RecordedModel.load(path).name == "small"
     await kernel.answers()
@@ -95,7 +95,7 @@ async def test_a_record_of_another_shape_is_none(kernel, tmp_path):
         {"answers": [{**answer, "text": None}]}, {"answers": [{**answer, "prompt_tokens": 10**30}]}, {"model": ["x"]}, {"model": ""},
         {"model": "x" * 201}, {"model": "a\u202eb"}, {"model": "a\nb"}, {"recorded": "now"}, {"recorded": 1},
     ):  # fmt: skip
-        assert "is no record of a model" in refused(record_in(tmp_path, **changes))
+        assert "is not a record of a model" in refused(record_in(tmp_path, **changes))
     for data in (
         b"[" * 100_000,
         b"9" * 5_000,
@@ -199,7 +199,7 @@ async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
 
     path = tmp_path / "record.json"
     path.write_bytes(pickle.dumps(Bomb()))
-    assert "no JSON" in refused(path)
+    assert "not JSON" in refused(path)
     record_in(
         tmp_path,
         "1",

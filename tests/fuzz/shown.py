@@ -14,7 +14,7 @@ from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render import Transcript, brief, bundle, to_card
 from codeact_kernel.render.display_items import shown_bundle, title_bundle
-from codeact_kernel.render.markdown_html import prose_html
+from codeact_kernel.render.markdown_html import markdown_to_html
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import (
     CallError,
@@ -72,7 +72,7 @@ def card_target(data: bytes) -> None:
     part = _parts(data)
     result = _result(part)
     if len(data) % 2:
-        _drawn(result, Transcript.of(result))
+        _drawn(result, Transcript.from_result(result))
         return
     seen = Transcript()
     for number, event in enumerate(_events(part, result)):
@@ -84,7 +84,7 @@ def card_target(data: bytes) -> None:
 
 def prose_target(data: bytes) -> None:
     """Markdown of a program becomes marks of text and no more."""
-    html = prose_html(_text(data))
+    html = markdown_to_html(_text(data))
     assert html is None or len(html) <= 2_000_000
     _page(html or "")
 

@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel.errors import ModelError
 from codeact_kernel.model.base import Message, ModelClient
-from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModelConfigured, choose_model, ollama_url
+from codeact_kernel.model.discovery import DEFAULT_MODEL, NoModelConfigured, choose_model, find_ollama_url
 from codeact_kernel.settings import Settings
 
 from .hostile import blocks, head, serving
@@ -103,7 +103,7 @@ def test_a_dead_endpoint_without_a_model_name_is_named(dead_host: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://[", "here"])
 def test_a_base_url_that_is_none_is_told(url: str) -> None:
-    with pytest.raises(ModelError, match="OPENAI_BASE_URL holds no URL"):
+    with pytest.raises(ModelError, match="OPENAI_BASE_URL is not a URL"):
         choose({"OPENAI_BASE_URL": url})
 
 
@@ -216,4 +216,4 @@ def test_an_ollama_that_does_not_come_to_an_end_holds_nobody_up(reply: Callable[
     ],
 )
 def test_the_host_of_ollama_is_read_as_ollama_reads_it(host: str, url: str) -> None:
-    assert ollama_url(host) == url
+    assert find_ollama_url(host) == url

@@ -168,7 +168,7 @@ def test_a_server_error_is_tried_again_before_it_is_told(endpoint: FakeEndpoint)
 
 def test_a_missing_key_is_asked_for(endpoint: FakeEndpoint) -> None:
     endpoint.fails(401, "who are you")
-    with pytest.raises(ModelError, match=r"wants an API key \(401\): set OPENAI_API_KEY"):
+    with pytest.raises(ModelError, match=r"requires an API key \(401\): set OPENAI_API_KEY"):
         ask(OpenAIClient("coder", base_url=endpoint.url))
 
 
@@ -293,13 +293,13 @@ def test_the_password_in_a_url_is_not_shown(endpoint: FakeEndpoint) -> None:
 
 @pytest.mark.parametrize("url", ["localhost:8080", "", "ftp://x", "http://[", "http://h:port"])
 def test_a_base_url_that_is_none_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ModelError, match="OPENAI_BASE_URL holds no URL"):
+    with pytest.raises(ModelError, match="OPENAI_BASE_URL is not a URL"):
         OpenAIClient("coder", base_url=url)
 
 
 @pytest.mark.parametrize("key", ["sk-…1234", "sk-12\n34"])
 def test_a_key_that_cannot_be_one_is_refused_at_once_and_not_shown(key: str) -> None:
-    with pytest.raises(ModelError, match="OPENAI_API_KEY has characters that no key has") as caught:
+    with pytest.raises(ModelError, match="OPENAI_API_KEY has characters that are impossible in a key") as caught:
         OpenAIClient("coder", base_url="http://127.0.0.1:1", api_key=key)
     assert "34" not in str(caught.value)
 

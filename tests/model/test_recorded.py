@@ -101,7 +101,7 @@ def test_a_step_beyond_the_record_is_told_apart_from_an_unknown_ask(tmp_path: Pa
     ],
 )
 def test_a_file_of_another_shape_is_no_record(tmp_path: Path, more: dict[str, object]) -> None:
-    with pytest.raises(UserError, match=r"is no record of a model .*: record the example again"):
+    with pytest.raises(UserError, match=r"is not a record of a model .*: record the example again"):
         RecordedModel.load(record_in(tmp_path, **more))
 
 
@@ -109,7 +109,7 @@ def test_a_file_of_another_shape_is_no_record(tmp_path: Path, more: dict[str, ob
 def test_a_file_that_is_no_json_object_is_no_record(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "record.json"
     path.write_bytes(data)
-    with pytest.raises(UserError, match="is no record"):
+    with pytest.raises(UserError, match="is not a record"):
         RecordedModel.load(path)
 
 
@@ -181,7 +181,7 @@ def test_what_is_no_file_is_no_record_and_nobody_waits_for_it(tmp_path: Path) ->
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "endless").symlink_to("/dev/zero")
     for name in ("fifo", "endless", "."):
-        with pytest.raises(UserError, match=r"no file|cannot be read"):
+        with pytest.raises(UserError, match=r"not a file|cannot be read"):
             RecordedModel.load(tmp_path / name)
 
 
@@ -194,7 +194,7 @@ def test_a_link_that_came_with_the_folder_is_not_written_through(tmp_path: Path)
         (folder / name).symlink_to(tmp_path / "own")
         recording = RecordingModel(ScriptedModel(["x"], name="m"), folder / "record.json")
         if name == "record.json":
-            with pytest.raises(UserError, match="is no record"):
+            with pytest.raises(UserError, match="is not a record"):
                 ask_model(recording, first())
         else:
             ask_model(recording, first())

@@ -63,7 +63,7 @@ def test_a_batch_run_is_denied_at_once_with_the_three_ways_to_allow_and_ends_red
     shown = [output for output in outputs if output.output_type == "display_data"]
     assert len(shown) == 1
     assert "application/vnd.jupyter.widget-view+json" not in shown[0].data
-    assert "denied, nobody was here" in shown[0].data["text/plain"]
+    assert "denied, nobody could be asked" in shown[0].data["text/plain"]
 
 
 def test_a_batch_run_that_was_allowed_beforehand_is_green(notebook, tmp_path):

@@ -429,7 +429,7 @@ def test_a_repair_sees_the_traceback_and_the_calls_and_keeps_the_variables(nb):
     ):
         assert part in message
     assert "still there" in message
-    assert "mended, because: ZeroDivisionError" in cell.text
+    assert "retried because: ZeroDivisionError" in cell.text
 
 
 def test_what_preflight_refuses_is_mended_before_anything_has_happened(nb):

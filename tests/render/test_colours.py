@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from codeact_kernel.render.colours import COLOURS, VARIABLES, coloured
+from codeact_kernel.render.colours import COLOURS, VARIABLES, colour_style
 from codeact_kernel.render.html import to_html
 from codeact_kernel.render.transcript import Transcript
 
@@ -24,4 +24,4 @@ def test_a_finished_card_declares_its_colours_itself_since_no_style_sheet_goes_w
 
 
 def test_a_page_that_knows_no_variables_shows_the_plain_colour():
-    assert coloured("red") == f"color:{COLOURS['red']};color:var(--ca-red)"
+    assert colour_style("red") == f"color:{COLOURS['red']};color:var(--ca-red)"

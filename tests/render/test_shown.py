@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.render.display_items import shown_bundle, title_bundle
-from codeact_kernel.render.markdown_html import prose_html
+from codeact_kernel.render.markdown_html import markdown_to_html
 from codeact_kernel.types import DisplayItem
 
 EVIL = '<img src="http://there/x.png" onerror="alert(1)"><script>alert(1)</script>\x1b[31m\u202e$x$'
@@ -144,7 +144,7 @@ def test_a_chart_is_drawn_with_plain_tooltips_without_scripts_and_sends_its_data
 
 
 def test_markdown_keeps_what_markdown_is_for():
-    html = prose_html(
+    html = markdown_to_html(
         "# Head\n\nSome **bold**, *slanted*, ~~gone~~ and `code`.\n\n- one\n  1. two\n\n> said\n\n---\n\n"
         "| a | b |\n|:-:|--:|\n| 1 | 2 |\n\n3. three\n\nline  \nbreak"
     )
@@ -156,7 +156,7 @@ def test_markdown_keeps_what_markdown_is_for():
 
 
 def test_links_and_pictures_of_markdown_are_text_with_their_addresses():
-    html = prose_html(
+    html = markdown_to_html(
         "[site](https://there/a?b=1&c=2 'title') <https://auto.there> [js](javascript:alert(1)) [d](data:text/html,x)\n\n"
         "![pic](http://there/x.png) [![in](http://there/y.png)](http://there) [ref]\n\n[ref]: http://there/ref\n"
     )
@@ -178,7 +178,7 @@ def test_links_and_pictures_of_markdown_are_text_with_their_addresses():
 )  # fmt: skip
 def test_hostile_markdown_takes_no_long_time_and_makes_no_large_page(text):
     started = time.monotonic()
-    html = prose_html(text)
+    html = markdown_to_html(text)
     assert time.monotonic() - started < 20
     assert html is None or len(html) < 1_100_000
 

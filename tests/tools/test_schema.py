@@ -332,9 +332,9 @@ def test_the_name_of_a_parameter_is_at_most_as_long_as_that_of_a_tool() -> None:
 @pytest.mark.parametrize(
     ("hint", "shown"),
     [
-        (TypedDict("Rows", {LONG: int, "a": str}), f"{{{'x' * 64}...: int, a: str}}"),
-        (dataclasses.make_dataclass("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 64}...: int, a: str}}"),
-        (NamedTuple("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 64}...: int, a: str}}"),
+        (TypedDict("Rows", {LONG: int, "a": str}), f"{{{'x' * 61}...: int, a: str}}"),
+        (dataclasses.make_dataclass("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 61}...: int, a: str}}"),
+        (NamedTuple("Rows", [(LONG, int), ("a", str)]), f"{{{'x' * 61}...: int, a: str}}"),
         (Literal["a", LONG], "Literal['a', ... 1 more]"),  # type: ignore[valid-type]
         (Literal["a", 1, LONG], "Literal['a', 1, ... 1 more]"),  # type: ignore[valid-type]
         (Literal[LONG], "Literal[... 1 more]"),  # type: ignore[valid-type]

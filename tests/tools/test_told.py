@@ -276,7 +276,7 @@ def test_a_note_stays_on_its_line_and_bounded_and_says_what_is_left_out() -> Non
     (first, second) = notes(take)
     assert first.startswith("it: a Task: nox") and "characters left out" in first and len(first) < 400
     assert first.isprintable()
-    assert second == f"other: >= 1{'0' * 39}..."
+    assert second == f"other: >= 1{'0' * 36}..."
 
 
 def test_of_very_many_notes_the_first_are_told_and_how_many_more_there_are() -> None:

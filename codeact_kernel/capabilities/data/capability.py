@@ -15,8 +15,8 @@ from dataclasses import replace
 from ...capability import DATA
 from ...errors import ProgramError
 from ...json_size import take_beginning, weigh
-from ...limits import format_bytes
 from ...settings import Limits
+from ...text import format_bytes
 from ...tools.data_libraries import cells
 from ...tools.to_json import to_json
 from ...types import Handler, JSONObject, JSONValue, StoredResult

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from ...capability import ERROR_NAMES, GUEST_NAMES, RESERVED_NAMES
 from ...errors import ProgramError, UserError
 from ...settings import Limits
+from ...text import collapse_whitespace
 from ...tools.data_libraries import is_a
 from ...tools.to_json import to_json
 from ...types import JSONValue
@@ -115,6 +116,6 @@ def load_input(wanted: InputRequest, value: object, limits: Limits) -> Input:
         text = str(error).replace("the result", "it").replace("return", "give").removesuffix(".")
         raise UserError(f"--in {wanted.name}: {text}.") from None
     except Exception as error:  # of the library whose value it is
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        what = f"{type(error).__name__}: {collapse_whitespace(str(error))[:200]}"
         raise UserError(f"--in {wanted.name}: a {type(value).__name__} that cannot be read ({what}).") from None
     return Input(wanted.name, made, wanted.schema_only)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from ...settings import Limits
+from ...text import truncate
 from ...tools.to_json import to_json
 from ...types import JSONValue
 from .columns import Column, Kind
@@ -75,11 +76,11 @@ def _described(one: Input) -> str:
 
 
 def _type(column: Column) -> str:
-    return _TYPES[column.kind] + (f" in {_cut(column.zone, _NAME)}" if column.zone else "")
+    return _TYPES[column.kind] + (f" in {truncate(column.zone, _NAME)}" if column.zone else "")
 
 
 def _line(row: dict[str, object]) -> str:
-    return _text({_cut(name, _NAME): value for name, value in list(row.items())[:_COLUMNS]})
+    return _text({truncate(name, _NAME): value for name, value in list(row.items())[:_COLUMNS]})
 
 
 def _text(value: object) -> str:
@@ -97,11 +98,11 @@ def _plain(value: object) -> JSONValue:
 
 def _short(value: JSONValue) -> JSONValue:
     if isinstance(value, str):
-        return _cut(value, _CELL)
+        return truncate(value, _CELL)
     if isinstance(value, list):
         return [_short(one) for one in value[: _ROWS * 3]]
     if isinstance(value, dict):
-        return {_cut(name, _NAME): _short(one) for name, one in list(value.items())[:_COLUMNS]}
+        return {truncate(name, _NAME): _short(one) for name, one in list(value.items())[:_COLUMNS]}
     return value
 
 
@@ -127,8 +128,4 @@ def _shape(value: JSONValue, deep: int = 2) -> str:
 
 
 def _key(name: str) -> str:
-    return name if name.isidentifier() and len(name) <= _NAME else json.dumps(_cut(name, _NAME), ensure_ascii=False)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[:most]}…"
+    return name if name.isidentifier() and len(name) <= _NAME else json.dumps(truncate(name, _NAME), ensure_ascii=False)

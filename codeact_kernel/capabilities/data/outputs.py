@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, ProgramError
 from ...json_size import weigh
-from ...limits import format_bytes
+from ...text import format_bytes
 from ...types import JSONObject, JSONValue
 from ...wire.jsonable import untag_floats
 from .columns import NO_TIME

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from ...text import format_bytes
 from .filesystem import Entry
 from .mount_table import Tree
 
@@ -34,7 +35,7 @@ def _line(tree: Tree, path: str, writable: bool, most: int) -> str:
     try:
         top = tree.stat(path)
         if top.kind != "folder":
-            return f"{path} ({mode}), {_size(top.size)}"
+            return f"{path} ({mode}), {format_bytes(top.size)}"
         found = sorted(tree.list(path).items())
     except OSError as error:
         return f"{path}/ ({mode}): {error.strerror or 'cannot be read now'}"
@@ -47,12 +48,4 @@ def _line(tree: Tree, path: str, writable: bool, most: int) -> str:
 def _shown(name: str, entry: Entry) -> str:
     if entry.kind == "folder":
         return json.dumps(f"{name}/", ensure_ascii=False)
-    return f"{json.dumps(name, ensure_ascii=False)} {_size(entry.size)}"
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1_000:
-            return f"{size:.3g} {unit}"
-        size /= 1_000
-    return f"{size:.3g} GB"
+    return f"{json.dumps(name, ensure_ascii=False)} {format_bytes(entry.size)}"

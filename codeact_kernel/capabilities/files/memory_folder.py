@@ -7,7 +7,8 @@ import time
 import unicodedata
 from dataclasses import dataclass, field
 
-from ...limits import OutputLimits, format_bytes
+from ...limits import OutputLimits
+from ...text import format_bytes
 from .filesystem import Entry, Parts, check_new, refused
 
 __all__ = ["MemoryFolder"]

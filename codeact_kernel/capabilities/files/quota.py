@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 
-from ...limits import OutputLimits, format_bytes
+from ...limits import OutputLimits
+from ...text import format_bytes
 from .filesystem import refused
 
 __all__ = ["Quota"]

@@ -21,7 +21,8 @@ import h11
 
 from ...access import AllowedDomain
 from ...access.domains import Origin
-from ...limits import HttpLimits, format_bytes
+from ...limits import HttpLimits
+from ...text import format_bytes
 from ...tools import ToolCallError
 from .policy import Request, check_address, find_rule, follow_redirect, size_of
 

@@ -13,7 +13,8 @@ from urllib.parse import quote, urljoin
 
 from ...access import AllowedDomain
 from ...access.domains import Origin, origin
-from ...limits import HttpLimits, format_bytes
+from ...limits import HttpLimits
+from ...text import format_bytes
 from ...tools import ToolCallError
 
 __all__ = [

@@ -10,7 +10,8 @@ from typing import get_args
 from ...capability import SHOW
 from ...errors import ProgramError
 from ...json_size import weigh
-from ...limits import ShowLimits, format_bytes
+from ...limits import ShowLimits
+from ...text import format_bytes
 from ...types import DisplayItem, Handler, JSONObject, JSONValue, ShownKind
 from .validation import checked, most_bytes
 

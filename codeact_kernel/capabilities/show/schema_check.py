@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
+from ...text import truncate
 from ...types import JSONValue
 
 __all__ = ["Schema", "problem"]
@@ -101,8 +102,7 @@ def _object(value: dict[str, JSONValue], schema: Schema, whole: Schema, path: st
                 return wrong
         elif schema.get("additionalProperties") is False:
             names = ", ".join(sorted(known))
-            told = names if len(names) <= _NAMES_TOLD else f"{names[:_NAMES_TOLD]} …"
-            return f"{place[:200]} is not allowed; what is allowed there: {told}"
+            return f"{place[:200]} is not allowed; what is allowed there: {truncate(names, _NAMES_TOLD, ' …')}"
     missing = next((name for name in schema.get("required", ()) if name not in value), None)
     return f"{path or 'the chart'} has no {missing}" if missing else ""
 

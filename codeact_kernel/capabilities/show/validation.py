@@ -8,7 +8,8 @@ from typing import cast
 
 from ...bridge import strict_json
 from ...errors import BridgeError, ProgramError
-from ...limits import ShowLimits, format_bytes
+from ...limits import ShowLimits
+from ...text import format_bytes
 from ...types import JSONObject, JSONValue, ShownKind
 from .charts import checked_chart
 from .image_headers import image_size
