@@ -1,12 +1,40 @@
-"""Caps of what a program can touch beside the tools, with their units. The engine's own are in `settings`."""
+"""Every cap, with its unit. The worker process gets `WorkerLimits`; the kernel enforces the other limits itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 
-__all__ = ["HttpLimits", "OutputLimits", "ShowLimits", "format_bytes"]
+__all__ = ["MIB", "HttpLimits", "Limits", "OutputLimits", "ShowLimits", "WorkerLimits", "format_bytes"]
 
 MIB = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkerLimits:
+    """Limits that a worker process is started with. A worker serves only turns that have the same limits."""
+
+    cpu_seconds: int = 300
+    """CPU time of a worker in its whole life. The last resort: it counts while the clock of the run is stopped."""
+    start_seconds: float = 60.0
+    """Time from the start of a worker until it is ready."""
+    memory_bytes: int = 256 * MIB
+    """Memory of the guest. A worker needs about 60 MB more; a micro-VM takes all of its memory at its start."""
+    frame_bytes: int = 8 * MIB
+    """One message between the kernel and the sandbox."""
+    arguments_bytes: int = 1 * MIB
+    """Arguments of one call, as JSON."""
+    value_bytes: int = 4 * MIB
+    """A program's value, as JSON."""
+    depth: int = 32
+    """Nesting of JSON; deeper input causes a RecursionError in decoders."""
+    calls_per_run: int = 10_000
+    """Tool calls of one run."""
+    services_per_run: int = 200_000
+    """Requests for files and data in one run, each of one megabyte at most."""
+    calls_in_flight: int = 32
+    """Calls that wait for their results at the same time; the next call waits until one is finished."""
+    output_bytes: int = 1 * MIB
+    """Printed text that is kept of one turn, head and tail; in characters."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +117,56 @@ class HttpLimits:
     """Of a reply's body, as it comes."""
     kept_bytes: int = 64 * MIB
     """Of the larger bodies of one turn together, which wait here to be fetched; the oldest goes first."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits(WorkerLimits):
+    """All limits of a turn: those of its worker, and those that the kernel enforces."""
+
+    run_seconds: float = 30.0
+    """Wall-clock time of one run, without the time of tools and of the user's decisions."""
+    tool_seconds: float = 600.0
+    """One call of a tool."""
+    decision_seconds: float | None = None
+    """How long an approval request waits for the user before it is denied. `None` waits forever."""
+    model_seconds: float = 120.0
+    """How long the model's endpoint may stay silent."""
+    program_bytes: int = 64 << 10
+    """A program that is run; a longer one is not taken from the model."""
+    turn_arguments_bytes: int = 64 * MIB
+    """Memory for the arguments of all calls of one turn, which are kept for the result."""
+    answer_bytes: int = 6 * MIB
+    """What one call returns to a program, as JSON."""
+    kept_bytes: int = 4 * MIB
+    """A tool's result that is larger stays in the kernel; the program fetches the parts that it reads."""
+    result_bytes: int = 256 * MIB
+    """A tool's result as JSON; also the memory for the results of one turn, counted separately for those that are
+    recorded and those that stay in the kernel. Above it only the beginning of a result is recorded."""
+    value_in_bytes: int = 64 * MIB
+    """JSON of a variable that is an input of the prompt and not a table."""
+    outputs_bytes: int = 256 * MIB
+    """Variables that a program returns to the notebook; the guest's own memory must hold them first."""
+    shown_to_model: int = 8_000
+    """Characters of output or traceback in a retry prompt, head and tail."""
+    error_characters: int = 500
+    """Characters of the error of a failed call that a program gets."""
+    observations: int = 5
+    """How often the model may look at data in one turn."""
+    direct_calls: int = 20
+    """Calls that the model makes itself in one turn; after each of them it is asked again."""
+    denials_per_tool: int = 3
+    """After this many denials of one tool in a turn, further calls are denied without asking."""
+    turn_tokens: int = 1_000_000
+    """Tokens of one turn; above it the model is not asked again."""
+    output: OutputLimits = field(default_factory=OutputLimits)
+    show: ShowLimits = field(default_factory=ShowLimits)
+    http: HttpLimits = field(default_factory=HttpLimits)
+
+    def for_worker(self) -> WorkerLimits:
+        """Return the limits that a worker is started with, and that decide whether a warm worker can serve a turn."""
+        inherited = {limit.name: getattr(self, limit.name) for limit in fields(WorkerLimits)}
+        # CPU time must not end a run before its clock does.
+        return WorkerLimits(**{**inherited, "cpu_seconds": max(self.cpu_seconds, int(4 * self.run_seconds))})
 
 
 def format_bytes(size: int) -> str:

@@ -17,7 +17,7 @@ from .model.base import ModelClient
 from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
-from .settings import Limits, Settings
+from .settings import Settings
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
 from .turn.turn import run_turn
 from .types import TurnResult
@@ -151,7 +151,7 @@ class Session:
         Raises:
             UserError: a backend that is not there.
         """
-        pool, limits = self._pool, _of_workers(settings.limits)
+        pool, limits = self._pool, settings.limits.for_worker()
         choice = self._choices.get(settings.backend) or BackendSelector(settings.backend)
         self._choices[settings.backend] = choice
         if pool is not None and (pool.choice, pool.limits) == (choice, limits):
@@ -183,33 +183,3 @@ def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
             as_tool(function)
         registry.add(function)
     return registry
-
-
-def _of_workers(limits: Limits) -> Limits:
-    """The limits that a worker is started with; those that only the kernel keeps are as they are by default."""
-    default = Limits()
-    return replace(
-        limits,
-        # A processor's time must not end a run before its clock does.
-        cpu_seconds=max(limits.cpu_seconds, int(4 * limits.run_seconds)),
-        run_seconds=default.run_seconds,
-        tool_seconds=default.tool_seconds,
-        decision_seconds=default.decision_seconds,
-        model_seconds=default.model_seconds,
-        turn_arguments_bytes=default.turn_arguments_bytes,
-        shown_to_model=default.shown_to_model,
-        observations=default.observations,
-        denials_per_tool=default.denials_per_tool,
-        turn_tokens=default.turn_tokens,
-        program_bytes=default.program_bytes,
-        answer_bytes=default.answer_bytes,
-        kept_bytes=default.kept_bytes,
-        result_bytes=default.result_bytes,
-        value_in_bytes=default.value_in_bytes,
-        outputs_bytes=default.outputs_bytes,
-        direct_calls=default.direct_calls,
-        error_characters=default.error_characters,
-        output=default.output,
-        show=default.show,
-        http=default.http,
-    )

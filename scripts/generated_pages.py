@@ -10,7 +10,7 @@ import inspect
 import re
 from pathlib import Path
 
-from codeact_kernel import limits, settings
+from codeact_kernel import limits
 from codeact_kernel.configuration import OPTIONS, PLACES, Option
 from codeact_kernel.configuration.limit_options import ELSEWHERE, NAMES
 from codeact_kernel.guest import modules
@@ -63,7 +63,7 @@ def _row(option: Option) -> str:
 
 def sandbox_page(text: str) -> str:
     """docs/sandbox.md, with its table of limits as it has to be."""
-    told = {"": _told(settings, "Limits")}
+    told = {"": _told(limits, "WorkerLimits") | _told(limits, "Limits")}
     told |= {"output.": _told(limits, "OutputLimits"), "show.": _told(limits, "ShowLimits")}
     told |= {"http.": _told(limits, "HttpLimits")}
     rows: list[str] = []

@@ -19,7 +19,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from ..errors import BridgeError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from . import messages as m
 from .strict_json import dumps, loads
 
@@ -64,7 +64,7 @@ class Connection:
         open_calls: ids of the calls that have no answer yet.
     """
 
-    def __init__(self, speaker: Speaker, limits: Limits) -> None:
+    def __init__(self, speaker: Speaker, limits: WorkerLimits) -> None:
         self.state = State.PREPARING
         self.open_calls: set[int] = set()
         self._me = speaker

@@ -26,7 +26,7 @@ from ..bridge.strict_json import loads, to_text
 from ..errors import BridgeError
 from ..guest import Pack
 from ..guest.sources import own_module
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, RunOutcome
 from .chunking import Chunking, Rejected
 from .interfaces import Host, RunRequest
@@ -43,7 +43,7 @@ class HostFunction:
         outcome: what the present run reported; `None` before that.
     """
 
-    def __init__(self, host: Host, pack: Pack, limits: Limits) -> None:
+    def __init__(self, host: Host, pack: Pack, limits: WorkerLimits) -> None:
         self.outcome: RunOutcome | None = None
         self._host = host
         self._pack = pack
@@ -186,7 +186,7 @@ class HostFunction:
         return None
 
 
-def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
+def _named(outcome: RunOutcome, limits: WorkerLimits) -> RunOutcome:
     """A bare MemoryError says nothing: name the limit that was hit."""
     failure = outcome.failure
     if failure is None or failure.kind != "MemoryError" or failure.message:

@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from ..bridge.messages import Run
 from ..errors import SandboxError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..types import Isolation, JSONObject, RunOutcome
 from .backend_selector import BackendSelector
 from .worker_client import AnswerCall, RunClock, Worker, Write
@@ -101,7 +101,7 @@ class Pool:
         preparing: what takes long at this moment, in words (the first ever start compiles the guest), or empty.
     """
 
-    def __init__(self, choice: BackendSelector | str, limits: Limits) -> None:
+    def __init__(self, choice: BackendSelector | str, limits: WorkerLimits) -> None:
         self.choice = BackendSelector(choice) if isinstance(choice, str) else choice
         self.limits = limits
         self.preparing = ""
