@@ -143,9 +143,9 @@ class Guest:
         if name in ("fuel", "epochs"):
             embedded.Store = _endless(name)  # type: ignore[misc]
         try:
-            another = embedded.Embedded(str(file), self.function, limits)
+            another = embedded.EmbeddedGuest(str(file), self.function, limits)
             owned = _own_memory()
-            self.backend = embedded.Embedded(str(file), self.function, limits)
+            self.backend = embedded.EmbeddedGuest(str(file), self.function, limits)
             self.memory = _own_memory() - owned
             del another
             fresh: list[float] = []

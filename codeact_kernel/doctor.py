@@ -19,7 +19,7 @@ from .model.base import Message, ModelClient
 from .model.scripted import ScriptedModel
 from .paths import cache_folder
 from .render.escaping import one_line
-from .sandbox.backends import AUTO, BOUNDARIES, guest_cache
+from .sandbox.backends import AUTO, BACKENDS, Backend, guest_cache
 from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
@@ -67,7 +67,7 @@ async def examine(
     checks: dict[str, Callable[[], Finding | Awaitable[Finding]]] = {
         "Python": _python,
         "ipykernel": _ipykernel,
-        **{f"backend {name}": partial(_backend, name, settings, reached) for name in BOUNDARIES},
+        **{f"backend {backend.name}": partial(_backend, backend, settings, reached) for backend in BACKENDS},
         "lockdown": partial(_lockdown, reached),
         "model": partial(_model, settings, model),
         "compile cache": _cache,
@@ -101,26 +101,29 @@ def _ipykernel() -> Finding:
     return Finding("ipykernel", "ok", found)
 
 
-async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> Finding:
-    about = f"backend {name}"
-    wanted = settings.backend == name
+async def _backend(backend: Backend, settings: Settings, reached: list[Isolation]) -> Finding:
+    about = f"backend {backend.name}"
+    is_wanted = settings.backend == backend.name
+    is_last = backend is BACKENDS[-1]
     async with Session(tools=(), model=ScriptedModel(["```python\n6 * 7\n```"] * 2)) as probe:
         try:
-            results = [await probe.ask("?", settings=replace(settings, backend=name, review=False)) for _ in range(2)]
+            results = [
+                await probe.ask("?", settings=replace(settings, backend=backend.name, review=False)) for _ in range(2)
+            ]
         except CodeActError as error:
-            state: State = "problem" if wanted or (name == "embedded" and not reached) else "warning"
+            state: State = "problem" if is_wanted or (is_last and not reached) else "warning"
             advice = explain_start() or "Install codeact-kernel again."
-            if wanted and not explain_start():
+            if is_wanted and not explain_start():
                 advice = "Choose another with CODEACT_BACKEND=auto, or %codeact backend auto."
-            elif name == "hyperlight":
-                advice = "You need do nothing: programs run as WebAssembly in a locked-down process instead."
+            elif not is_last:
+                advice = f"You need do nothing: programs run as {BACKENDS[-1].boundary} instead."
             return Finding(about, state, str(error), advice)
     isolation = results[0].isolation
     if isolation is None or [result.value for result in results] != [42, 42]:
         return Finding(about, "problem", "it started, but did not compute", "Install codeact-kernel again.")
     started, warm = (result.timings.sandbox for result in results)
     reached.append(isolation)
-    used = "used" if wanted or (settings.backend == AUTO and len(reached) == 1) else "there"
+    used = "used" if is_wanted or (settings.backend == AUTO and len(reached) == 1) else "there"
     return Finding(
         about,
         "ok",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..settings import Settings, parse_memory
-from .limit_options import apply_limits
+from ..limits import Limits
+from ..settings import Settings
+from .limit_options import ELSEWHERE, apply_limits
 from .messages import format_value, require_known
 from .options import NOT_OPTIONS, OPTIONS, PREFIX
 
@@ -56,26 +57,11 @@ class Resolved:
 
     @property
     def settings(self) -> Settings:
-        """What the engine takes of it."""
-        values, default = self.values, Settings()
-        return replace(
-            default,
-            model=values["model"],
-            backend=values["backend"],
-            max_retries=values["max_retries"],
-            allow=values["allow"],
-            file_mounts=values["file_mounts"],
-            workspace_root=values["workspace_root"],
-            allowed_domains=values["allowed_domains"],
-            review=values["review"],
-            wait=values["wait"],
-            limits=replace(
-                apply_limits(default.limits, values["limits"]),
-                run_seconds=values["timeout"],
-                decision_seconds=values["approval_timeout"],
-                memory_bytes=parse_memory(values["memory"]),
-            ),
-        )
+        """The settings of the engine: each field has the option of the same name, and some limits have one as well."""
+        values = {name: OPTIONS[name].to_setting(value) for name, value in self.values.items()}
+        limits = apply_limits(Limits(), values["limits"])
+        values["limits"] = replace(limits, **{limit: values[option] for limit, option in ELSEWHERE.items()})
+        return Settings(**{setting.name: values[setting.name] for setting in fields(Settings)})
 
 
 def parse_layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | None = None) -> Layer:

@@ -7,7 +7,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, cast
 
 from ..errors import UserError
-from ..settings import Limits
+from ..limits import Limits
 from .messages import require_known
 
 __all__ = ["ELSEWHERE", "NAMES", "apply_limits", "narrows", "read_caps"]

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
+from ..sandbox.backends import BACKEND_NAMES, BACKENDS
 from ..settings import Settings, parse_memory
 from .limit_options import narrows, read_caps
 from .messages import truncate_for_error
@@ -39,6 +40,7 @@ class Option:
         in_cell: whether a cell has an option for it.
         choices: all the values that there are, where they are few.
         adds: whether a value adds to what weaker places say.
+        to_setting: converts a value to what `Settings` has; most values stay as they are.
         spelled: the flag, where it is not made of the name.
     """
 
@@ -51,6 +53,7 @@ class Option:
     in_cell: bool = True
     choices: tuple[str, ...] = ()
     adds: bool = False
+    to_setting: Callable[[Any], Any] = lambda value: value
     spelled: str = ""
 
     @property
@@ -101,7 +104,6 @@ def _same(new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
-_BACKENDS = ("auto", "hyperlight", "embedded")
 _QUESTIONS = ("auto", "stdin")
 _PROMPTS = ("python", "marker", "auto")
 _SECONDS = "a number of seconds, more than 0 and at most 86400"
@@ -138,6 +140,7 @@ OPTIONS: Final[dict[str, Option]] = {
             help="what the program may use",
             kind="a memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi",
             read=size,
+            to_setting=parse_memory,
             default="256Mi",
             is_narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
         ),
@@ -153,11 +156,11 @@ OPTIONS: Final[dict[str, Option]] = {
         Option(
             name="backend",
             help="what isolates the program; auto is a micro-VM where one starts",
-            kind="a backend: choose auto, hyperlight or embedded",
-            read=one_of(*_BACKENDS),
-            choices=_BACKENDS,
+            kind=f"a backend: choose {', '.join(BACKEND_NAMES[:-1])} or {BACKEND_NAMES[-1]}",
+            read=one_of(*BACKEND_NAMES),
+            choices=BACKEND_NAMES,
             default=_DEFAULT.backend,
-            is_narrower=lambda new, old: new in (old, "hyperlight"),
+            is_narrower=lambda new, old: new in (old, BACKENDS[0].name),
         ),
         Option(
             name="allow",

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..types import CallOutcome, JSONObject, RunOutcome, Stream
 
-__all__ = ["Backend", "Dispatch", "Host", "RunRequest"]
+__all__ = ["Dispatch", "Host", "IsolatedGuest", "RunRequest"]
 
 
 class Dispatch(Protocol):
@@ -53,7 +53,7 @@ class Host(Protocol):
         ...
 
 
-class Backend(Protocol):
+class IsolatedGuest(Protocol):
     """What isolates a guest inside a worker.
 
     Attributes:

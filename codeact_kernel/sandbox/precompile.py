@@ -10,7 +10,7 @@ import sys
 
 from ..configuration import from_environment
 from ..errors import CodeActError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from .backend_selector import BackendSelector
 
 __all__: list[str] = []
@@ -18,7 +18,7 @@ __all__: list[str] = []
 
 async def _prepare(backend: str) -> None:
     choice = BackendSelector(backend)
-    worker = await choice.start(Limits(), print)
+    worker = await choice.start(WorkerLimits(), print)
     print(f"The sandbox is ready: {worker.isolation}.")
     if choice.passed_over:
         print(f"It is no micro-VM: {choice.passed_over}")

@@ -9,13 +9,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn, TypeAlias
 
 from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..types import (
     CallError,
     CallOutcome,
@@ -28,33 +28,35 @@ from ..types import (
     ToolCall,
 )
 from ..wire.codeact_jsonable import tag_floats, untag_floats
-from . import backends
-from .backends import guest_cache
+from .backends import Backend, find_backend, guest_cache
 from .child_process import Child, isolated_popen_kwargs, python
 from .run_clock import RunClock
 from .start_advice import explain_start
 from .worker_main import GAVE_UP
 
-__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
+__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "compile_guest"]
 
 AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[CallOutcome]]
 """Decides about a call and runs it. Never raises but for cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
 
 
-async def prepare(say: Callable[[str], None]) -> None:
-    """See that the embedded guest is compiled for this machine. Takes about ten seconds of processor time, once.
+async def compile_guest(backend: Backend, notify: Callable[[str], None]) -> None:
+    """Compile the guest for this machine, unless that is already done. It takes about ten seconds of CPU time.
+
+    Args:
+        backend: a backend that has a compiler.
+        notify: called with a sentence before the compilation.
 
     Raises:
-        SandboxError: it could not be compiled.
+        SandboxError: if the guest could not be compiled.
     """
-    target = guest_cache.path()
+    assert backend.compiler is not None
+    target = backend.guest_file()
     if guest_cache.trusted(target):
         return
-    say("Compiling the sandbox for this machine: once, about ten seconds…")
-    process = await asyncio.create_subprocess_exec(
-        *python(f"{backends.__name__}.embedded", str(target)), **isolated_popen_kwargs()
-    )
+    notify("Compiling the sandbox for this machine: once, about ten seconds…")
+    process = await asyncio.create_subprocess_exec(*python(backend.compiler, str(target)), **isolated_popen_kwargs())
     try:
         _, errors = await process.communicate()
     except asyncio.CancelledError:
@@ -105,9 +107,9 @@ class Worker:
 
     _process: Child
 
-    def __init__(self, backend: str, limits: Limits) -> None:
+    def __init__(self, backend: str, limits: WorkerLimits) -> None:
         loop = asyncio.get_running_loop()
-        self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
+        self.isolation = Isolation(backend=backend, boundary=find_backend(backend).boundary)
         self.busy_seconds = 0.0
         self._usable = True
         self._limits = limits
@@ -125,7 +127,7 @@ class Worker:
         return self._usable and not self._over and self._process.returncode is None
 
     @classmethod
-    async def start(cls, backend: str, limits: Limits) -> Worker:
+    async def start(cls, backend: str, limits: WorkerLimits) -> Worker:
         """A worker that is ready to run a program.
 
         Raises:
@@ -133,8 +135,8 @@ class Worker:
         """
         configuration = {
             "backend": backend,
-            "guest": str(backends.guest(backend)),
-            "limits": {name: value for name, value in asdict(limits).items() if not isinstance(value, dict)},
+            "guest": str(find_backend(backend).guest_file()),
+            "limits": {limit.name: getattr(limits, limit.name) for limit in fields(WorkerLimits)},
             "parent": os.getpid(),
         }
         worker = await cls.of(python("codeact_kernel.sandbox.worker_main", json.dumps(configuration)), backend, limits)
@@ -150,7 +152,7 @@ class Worker:
         return worker
 
     @classmethod
-    async def of(cls, command: tuple[str, ...], backend: str, limits: Limits) -> Worker:
+    async def of(cls, command: tuple[str, ...], backend: str, limits: WorkerLimits) -> Worker:
         """The host side of a process that speaks the protocol, once it was started."""
         worker = cls(backend, limits)
         worker._process = await Child.start(command, worker._on_data, worker._end)

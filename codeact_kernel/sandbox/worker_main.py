@@ -21,11 +21,13 @@ from ..bridge.protocol import Connection, Speaker
 from ..errors import CodeActError, SandboxError
 from ..guest import Pack
 from ..guest.sources import read_all
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..types import CallError, CallOutcome, CallResult, JSONObject, ProgramFailure, RunOutcome, StoredResult, Stream
-from . import backends, fork_server, lockdown
+from . import fork_server, lockdown
+from .backends import find_backend
 from .chunking import Rejected
 from .host_function import HostFunction
+from .interfaces import IsolatedGuest
 from .wait_readable import readable
 
 __all__ = ["GAVE_UP", "Configuration", "main"]
@@ -65,7 +67,7 @@ class Configuration(TypedDict):
 class Pipe:
     """The blocking end of the bridge."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: WorkerLimits) -> None:
         # Whatever else writes to stdout (a native library, a Rust panic) must not corrupt the frames.
         self._read, self._write = os.dup(0), os.dup(1)
         null = os.open(os.devnull, os.O_RDONLY)
@@ -98,7 +100,7 @@ class Pipe:
 class GuestHost:
     """Does for the guest what `base.Host` promises, over the pipe."""
 
-    def __init__(self, pipe: Pipe, limits: Limits) -> None:
+    def __init__(self, pipe: Pipe, limits: WorkerLimits) -> None:
         self._pipe = pipe
         self._limits = limits
         self.begin()
@@ -175,18 +177,18 @@ class GuestHost:
         return True
 
 
-def rehearse(backend: backends.Backend, function: HostFunction) -> None:
+def rehearse(guest: IsolatedGuest, function: HostFunction) -> None:
     """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them, and what
     the engine makes when it is first needed is there before it is forbidden."""
     function.begin(Run(_REHEARSAL, {}, {}, keep=False), 0)
-    died = backend.run()
+    died = guest.run()
     reported = function.end()
     if died or reported is None or reported.failure is not None:
         raise SandboxError(f"A copy of the guest does not work: {died or reported}")
 
 
 def serve(
-    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: GuestHost, ready: Ready, *, copied: bool
+    pipe: Pipe, guest: IsolatedGuest, function: HostFunction, host: GuestHost, ready: Ready, *, copied: bool
 ) -> None:
     """Run what the host sends, until the pipe ends; a copy that was `copied` for it, until the guest is used up."""
     number = 0
@@ -197,7 +199,7 @@ def serve(
         number += 1
         host.begin()
         function.begin(message, number)
-        died = backend.run()
+        died = guest.run()
         reported = function.end()
         outcome = died or reported
         if outcome is None:
@@ -209,7 +211,7 @@ def serve(
         if outcome.state_lost or not (message.keep and unfinished):
             if copied:
                 os._exit(fork_server.NEXT)
-            backend.reset()
+            guest.reset()
             number = 0
 
 
@@ -217,23 +219,24 @@ def main() -> None:
     """Start, lock down, serve. Whatever goes wrong here is told on stderr, and the process ends."""
     configuration: Configuration = json.loads(sys.argv[1])
     lockdown.die_with(configuration["parent"])
-    limits = Limits(**configuration["limits"])  # type: ignore[arg-type]  # made by `worker_client.py` from a Limits
+    limits = WorkerLimits(**configuration["limits"])  # type: ignore[arg-type]  # made by `worker_client.py` from a WorkerLimits
     try:
         pipe = Pipe(limits)
         host = GuestHost(pipe, limits)
         function = HostFunction(host, Pack.open(), limits)
-        make = backends.load(configuration["backend"])
+        backend = find_backend(configuration["backend"])
+        create_guest = backend.load()
         read_all()
-        lockdown.prepare(files=[configuration["guest"], *backends.devices(configuration["backend"])])
-        backend = make(configuration["guest"], function, limits)
-        copied = backend.can_be_copied and fork_server.possible()
+        lockdown.prepare(files=[configuration["guest"], *backend.devices()])
+        guest = create_guest(configuration["guest"], function, limits)
+        copied = guest.can_be_copied and fork_server.possible()
         if copied:
             fork_server.begin()
-        if not backend.hypervisor:
+        if not guest.hypervisor:
             os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime would have one for each processor
-            rehearse(backend, function)
-        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
-        serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)
+            rehearse(guest, function)
+        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=guest.hypervisor)
+        serve(pipe, guest, function, host, Ready(os.getpid(), layers, missing), copied=copied)
     except CodeActError as error:
         print(" ".join(str(error).split()), file=sys.stderr)
         sys.exit(GAVE_UP)

@@ -6,7 +6,7 @@ import pytest
 
 from codeact_kernel.configuration import OPTIONS, PLACES, environment, parse_layer, resolve
 from codeact_kernel.errors import UserError
-from codeact_kernel.sandbox import backends
+from codeact_kernel.sandbox.backends import BACKEND_NAMES
 from codeact_kernel.settings import Limits, Settings
 
 
@@ -181,6 +181,6 @@ def test_a_mount_or_host_that_there_cannot_be_is_told_as_it_is(name, given, why)
 
 
 def test_the_backends_to_choose_are_those_that_there_are():
-    for name in (backends.AUTO, *backends.BOUNDARIES):
+    for name in BACKEND_NAMES:
         assert OPTIONS["backend"].value(name, "x") == name
         assert name in OPTIONS["backend"].kind

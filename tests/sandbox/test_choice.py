@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from codeact_kernel.errors import SandboxError, UserError
-from codeact_kernel.sandbox import backend_selector, backends
+from codeact_kernel.sandbox import backend_selector
 from codeact_kernel.sandbox.backend_selector import BackendSelector
-from codeact_kernel.sandbox.backends import micro_vm_support
+from codeact_kernel.sandbox.backends import guest_files, micro_vm_support
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.settings import Limits
 
@@ -67,7 +67,7 @@ def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_par
 def refusing(monkeypatch, tmp_path):
     """A host whose parts are all there, and on which a micro-VM starts as little as on one that refuses."""
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
-    monkeypatch.setattr(backends.shipped, "native", lambda: tmp_path / "broken.aot")
+    monkeypatch.setattr(guest_files, "native", lambda: tmp_path / "broken.aot")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
 
 

@@ -17,7 +17,7 @@ from wasmtime import component as wasm
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, SandboxError
 from ...guest.sources import prelude_source
-from ...settings import Limits
+from ...limits import WorkerLimits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
 from . import guest_cache, guest_files
@@ -28,7 +28,7 @@ from .wasi_random import add_randomness
 if sys.platform != "win32":
     import resource
 
-__all__ = ["Embedded", "compile_guest"]
+__all__ = ["EmbeddedGuest", "compile_guest"]
 
 # What many programs import is there before they run: a guest is prepared while nobody waits for it. Not asyncio, which
 # alone takes longer than all of these.
@@ -72,13 +72,13 @@ def compile_guest(target: Path) -> None:
     guest_cache.store(bytes(wasm.Component(engine(), guest_files.component().read_bytes()).serialize()), target)
 
 
-class Embedded:
+class EmbeddedGuest:
     """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
 
     hypervisor = False
     can_be_copied = True
 
-    def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
+    def __init__(self, guest: str, function: Dispatch, limits: WorkerLimits) -> None:
         file = Path(guest)
         if not guest_cache.trusted(file):
             raise SandboxError("The compiled guest can be written by others: it is not loaded.")

@@ -13,11 +13,11 @@ from hyperlight_sandbox import Sandbox
 
 from ...errors import SandboxError
 from ...guest.sources import prelude_source
-from ...settings import Limits
+from ...limits import WorkerLimits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
 
-__all__ = ["Hyperlight"]
+__all__ = ["HyperlightGuest"]
 
 import_module("hyperlight_sandbox_backend_wasm")  # Sandbox would do it, but late: when no file can be opened any more
 
@@ -41,13 +41,13 @@ _ABORTS = 2
 """After so many in a row the process is given up rather than the micro-VM restored once more."""
 
 
-class Hyperlight:
+class HyperlightGuest:
     """One micro-VM and its clean snapshot."""
 
     hypervisor = True
     can_be_copied = False
 
-    def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
+    def __init__(self, guest: str, function: Dispatch, limits: WorkerLimits) -> None:
         self._function = function
         self._memory_mib = limits.memory_bytes // _MIB
         self._fault: BaseException | None = None
