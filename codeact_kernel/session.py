@@ -154,7 +154,7 @@ class Session:
         pool, limits = self._pool, settings.limits.for_worker()
         choice = self._choices.get(settings.backend) or BackendSelector(settings.backend)
         self._choices[settings.backend] = choice
-        if pool is not None and (pool.choice, pool.limits) == (choice, limits):
+        if pool is not None and (pool.selector, pool.limits) == (choice, limits):
             return pool
         self._pool = made = Pool(choice, limits)
         if pool is not None:

@@ -48,7 +48,7 @@ async def _boundary(door: Frontend, settings: Settings) -> str:
     pool = door.session.pool(settings)
     async with pool.checkout() as sandbox:
         boundary = str(await sandbox.open())
-    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
+    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.selector.passed_over) else "")
 
 
 async def _model_in_words(door: Frontend, settings: Settings) -> str:

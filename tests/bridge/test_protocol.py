@@ -221,7 +221,7 @@ def test_an_answer_to_a_call_of_the_run_before_is_refused():
 
 def test_the_worker_cannot_answer_its_own_call():
     call = frame(m.encode(m.CallTool(1, "get", {}, 0)))
-    refused_by_host(call + frame(m.encode(m.ToolReturned(1, "mine"))), "may not say ToolReturned")
+    refused_by_host(call + frame(m.encode(m.ToolReturned(1, "mine"))), "may not send ToolReturned")
 
 
 def test_more_calls_in_flight_than_allowed_are_refused_and_an_answer_makes_room():

@@ -24,7 +24,7 @@ HOST = {
     "machine": "x86_64",
     "installed": lambda name: True,
     "exists": lambda device: device == "/dev/kvm",
-    "may_use": lambda device: True,
+    "can_use": lambda device: True,
 }
 """A host to which nothing is missing, as far as can be seen."""
 
@@ -45,10 +45,10 @@ def test_a_host_with_all_parts_misses_none():
         ({"installed": lambda name: None}, ["not installed", "pip install 'hyperlight-sandbox[wasm]==0.8.0'"]),
         ({"exists": lambda device: False}, ["no hypervisor", "/dev/kvm is missing", "firmware", "--device /dev/kvm"]),
         (
-            {"may_use": lambda device: False, "group": lambda device: "kvm"},
+            {"can_use": lambda device: False, "group": lambda device: "kvm"},
             ["may not open /dev/kvm", 'sudo usermod -aG kvm "$USER"', "log in again"],
         ),
-        ({"may_use": lambda device: False, "group": lambda device: "root"}, ["may not open /dev/kvm", "chmod a+rw"]),
+        ({"can_use": lambda device: False, "group": lambda device: "root"}, ["may not open /dev/kvm", "chmod a+rw"]),
     ],
 )
 def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):

@@ -34,7 +34,7 @@ async def started():
 async def test_each_turn_has_a_process_of_its_own_and_the_worker_stays(started):
     worker, original, copy = started
     assert (await run_in(worker)).value == 1
-    await worker.settle()
+    await worker.wait_ready()
     (following,) = original.children()
     assert following.pid != copy.pid
     assert not copy.is_running()

@@ -30,7 +30,7 @@ async def test_two_hundred_runs_keep_memory_and_descriptors_flat(new_pool):
         kinds.add(run.outcome.failure and run.outcome.failure.kind)
         if number in resident:
             worker = await programs.pool.take()  # it is between two runs: its guest is clean
-            await programs.pool.give_back(worker, clean=True)
+            await programs.pool.release(worker, clean=True)
             (child,) = [process for process in workers() if process.pid not in others]
             resident[number] = [child.memory_info().rss >> 20, child.pid]
             gc.collect()
@@ -50,7 +50,7 @@ async def test_workers_that_are_killed_leave_no_descriptor_and_no_process(new_po
     descriptors: list[int] = []
     for _ in range(6):
         await programs.run("print('x' * 10**6)\nwhile True: print('x' * 1_000)", seconds=0.1)
-        await programs.pool.give_back(await programs.pool.take(), clean=True)
+        await programs.pool.release(await programs.pool.take(), clean=True)
         gc.collect()
         descriptors.append(parent.num_fds())
     assert max(descriptors[1:]) <= descriptors[0], descriptors

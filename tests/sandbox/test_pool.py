@@ -53,7 +53,7 @@ async def test_the_spare_is_warm_before_anybody_asks(new_pool, pids):
     programs.pool.warm()
     worker = await programs.pool.take()
     assert pids() == {worker_pid(worker)}
-    await programs.pool.give_back(worker, clean=True)
+    await programs.pool.release(worker, clean=True)
     assert await programs.pool.take() is worker
     await worker.kill()
 
@@ -63,7 +63,7 @@ async def test_after_a_time_limit_another_worker_is_warmed_up_unasked(new_pool, 
     await programs.run("while True: pass", seconds=0.3)
     worker = await programs.pool.take()
     assert pids() == {worker_pid(worker)}
-    await programs.pool.give_back(worker, clean=True)
+    await programs.pool.release(worker, clean=True)
     assert (await programs.run("1")).value == 1
     assert pids() == {worker_pid(worker)}
 
@@ -151,7 +151,7 @@ async def test_a_worker_is_replaced_before_its_processor_time_runs_out(new_pool,
     programs = new_pool(cpu_seconds=2)
     worker = await programs.pool.take()
     worker_of_first_turn = worker_pid(worker)
-    await programs.pool.give_back(worker, clean=True)
+    await programs.pool.release(worker, clean=True)
     await programs.run("import time\nend = time.time() + 1.1\nwhile time.time() < end: pass")
     await programs.run("1")
     assert worker_of_first_turn not in pids()
@@ -204,7 +204,7 @@ async def test_a_worker_that_never_comes_back_from_its_reset_is_replaced(new_poo
     programs = new_pool()
     stuck = await hostile("ready(); hear(); finished(); stay()")
     assert (await run_in(stuck)).value == 1
-    await programs.pool.give_back(stuck, clean=True)
+    await programs.pool.release(stuck, clean=True)
     assert (await programs.run("2")).value == 2
     assert not stuck.usable
 

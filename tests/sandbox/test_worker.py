@@ -295,7 +295,7 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
     """)
     outcome = await run_in(worker)
     assert outcome.value == 1
-    await worker.settle()
+    await worker.wait_ready()
     assert worker.usable
 
 
@@ -341,7 +341,7 @@ async def test_a_worker_that_breaks_a_rule_is_discarded(hostile: Hostile, script
     if script.startswith("finished(); finished()"):  # the run itself went well, what came after it did not
         assert outcome.value == 1
         with pytest.raises(SandboxError):
-            await worker.settle()
+            await worker.wait_ready()
         await worker.kill()
     else:
         assert outcome.failure.kind == "WorkerLost"
@@ -359,7 +359,7 @@ async def test_a_worker_that_floods_while_nobody_reads_can_still_be_killed(hosti
         write(b"x" * 1_000); open({str(begun)!r}, "w").close(); write(b"x" * 1_000_000)
     """)
     assert (await run_in(worker)).value == 1
-    await worker.settle()
+    await worker.wait_ready()
     go.touch()
     while not begun.exists():  # and meanwhile the loop hears nothing
         time.sleep(0.001)
@@ -369,7 +369,7 @@ async def test_a_worker_that_floods_while_nobody_reads_can_still_be_killed(hosti
 
 async def test_a_worker_that_breaks_a_rule_while_nobody_asks_it_is_not_used_again(hostile: Hostile):
     worker = await hostile("ready(); write(b'\\xff' * 100); stay()")
-    await worker.settle()
+    await worker.wait_ready()
     async with asyncio.timeout(20):
         while worker.usable:
             await asyncio.sleep(0.01)
@@ -408,7 +408,7 @@ async def test_the_last_words_of_a_worker_are_told(hostile: Hostile):
 async def test_a_worker_that_is_never_ready_is_an_error(hostile: Hostile, script):
     worker = await hostile(script)
     with pytest.raises(SandboxError):
-        await worker.settle()
+        await worker.wait_ready()
 
 
 async def test_noise_on_stderr_without_end_does_not_hold_a_worker_up(hostile: Hostile):
@@ -438,7 +438,7 @@ async def test_a_worker_that_gives_up_is_quoted_and_one_that_just_ends_is_not_ta
     for code, said in ((GAVE_UP, "the reason"), (3, "the sandbox's process ended by itself (3). the reason")):
         worker = await hostile(f"os.write(2, b'noise\\nthe reason\\n'); os._exit({code})")
         with pytest.raises(SandboxError) as caught:
-            await worker.settle()
+            await worker.wait_ready()
         assert str(caught.value) == said
 
 
