@@ -39,10 +39,10 @@ class WorkerLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OutputLimits:
-    """What the programs of one turn may write. Reading has no limit of its own: it goes in pieces, in bounded steps."""
+    """Limits of the files that the programs of one turn write. Reading has no limit: it happens in small pieces."""
 
     files: int = 100
-    """In /output, folders counted as well."""
+    """Files and folders in /output."""
     file_bytes: int = 32 * MIB
     """One file in /output, which the kernel holds in memory until the turn is over."""
     all_bytes: int = 64 * MIB
@@ -50,73 +50,73 @@ class OutputLimits:
     depth: int = 8
     """Parts of a path below /output."""
     mounted_files: int = 10_000
-    """New files and folders in what is mounted with rw."""
+    """New files and folders in mounts with rw."""
     mounted_bytes: int = 1024 * MIB
-    """Written to what is mounted with rw, gaps counted as well: a disk is not filled by mistake."""
+    """Data written to mounts with rw, including gaps, so that no program fills a disk by mistake."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ShowLimits:
-    """Every cap of what is shown, with its unit. All of it stands in the notebook's file, and a page has to draw it."""
+    """Limits of the items that programs display, which are stored in the notebook and rendered by a page."""
 
     items: int = 50
-    """What a turn shows."""
+    """Items of one turn."""
     turn_bytes: int = 16 * MIB
-    """Of all items of a turn, as they are sent."""
+    """All items of one turn together, as they are sent."""
     title_characters: int = 300
-    """Of a title; the rest is cut."""
+    """One title; the rest is truncated."""
     text_characters: int = 50_000
-    """Of one text or Markdown. Markdown of more than 20,000 characters is shown as it is."""
+    """One text or Markdown. Markdown of more than 20,000 characters is displayed without formatting."""
     json_bytes: int = 1 * MIB
-    """Of one value."""
+    """One value, as JSON."""
     table_bytes: int = 4 * MIB
-    """Of one table, as it is sent."""
+    """One table, as it is sent."""
     table_rows: int = 1_000
-    """The first so many of a table are sent; how many there are is told."""
+    """Rows of one table that are sent: the first N, with the total number of rows."""
     table_columns: int = 200
-    """Of one table."""
+    """Columns of one table."""
     image_bytes: int = 5 * MIB
-    """Of one picture, as it is sent."""
+    """One picture, as it is sent."""
     image_pixels: int = 25_000_000
-    """Of one picture."""
+    """Pixels of one picture."""
     chart_bytes: int = 4 * MIB
-    """Of one chart with its data, as it is sent."""
+    """One chart with its data, as it is sent."""
     chart_rows: int = 5_000
     """Rows of data of one chart."""
     chart_views: int = 20
     """Charts within one chart."""
     chart_entries: int = 500
-    """Of an axis that has one entry for each value."""
+    """Entries of an axis that has one entry for each value."""
     chart_pixels: int = 6_000_000
-    """Of one chart."""
+    """Pixels of one chart."""
     chart_side: int = 300
-    """Pixels of a chart's side that says nothing of it."""
+    """Pixels of a side of a chart that does not set its size."""
     depth: int = 32
     """Nesting of a value or a chart."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpLimits:
-    """Every cap, with its unit; the seconds are of one request with all its redirects."""
+    """Limits of the requests that programs send."""
 
     seconds: float = 30.0
     """One request with all its redirects."""
     connect_seconds: float = 10.0
-    """Of one connection, with the handshake of TLS; several addresses of a host share it."""
+    """One connection, including the TLS handshake; the addresses of a host share this time."""
     redirects: int = 5
-    """Redirects that one request follows; each is judged as the first address was."""
+    """Redirects that one request follows; each is checked like the first URL."""
     url_characters: int = 16_000
-    """Of one address."""
+    """One URL."""
     headers: int = 100
-    """In one direction."""
+    """Headers in one direction."""
     header_bytes: int = 64 << 10
-    """Of the headers in one direction."""
+    """All headers in one direction together."""
     body_bytes: int = 1 * MIB
-    """Sent with one request."""
+    """Body of one request."""
     reply_bytes: int = 16 * MIB
-    """Of a reply's body, as it comes."""
+    """Body of one response, as it is received."""
     kept_bytes: int = 64 * MIB
-    """Of the larger bodies of one turn together, which wait here to be fetched; the oldest goes first."""
+    """Large bodies of one turn together, kept until the program reads them; the oldest is dropped first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -170,8 +170,8 @@ class Limits(WorkerLimits):
 
 
 def format_bytes(size: int) -> str:
-    """A number of bytes, as a sentence names it."""
-    for unit, one in (("GiB", 1 << 30), ("MiB", MIB), ("KiB", 1 << 10)):
-        if size >= one:
-            return f"{size / one:,.1f}".removesuffix(".0") + f" {unit}"
+    """Format a number of bytes for a sentence."""
+    for unit, factor in (("GiB", 1 << 30), ("MiB", MIB), ("KiB", 1 << 10)):
+        if size >= factor:
+            return f"{size / factor:,.1f}".removesuffix(".0") + f" {unit}"
     return f"{size} bytes"

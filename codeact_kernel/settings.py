@@ -1,4 +1,4 @@
-"""One frozen `Settings`, made once (`configuration`) and passed whole; each object takes its part."""
+"""The settings of a turn. `configuration` creates them; they never change."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from .limits import MIB, Limits
 __all__ = ["Limits", "Settings", "parse_memory"]
 
 _UNITS = {"Mi": MIB, "Gi": 1 << 30}
-_LEAST_MEMORY, _MOST_MEMORY = 64 * MIB, 2048 * MIB  # less does not hold the library, more was not tried
+_MIN_MEMORY, _MAX_MEMORY = 64 * MIB, 2048 * MIB  # less memory does not hold the library; more was not tried
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """What a person can choose.
+    """The choices of the user.
 
     Attributes:
         model: the model's name at the endpoint; `None` lets the client choose.
-        backend: what isolates the guest; `auto` is a micro-VM where one starts.
-        max_retries: how often the model may repair a program that failed.
-        allow: names of tools that run without a question although they ask for approval.
-        review: whether a person sees each program before it runs.
-        wait: whether nothing of a program runs before the model has written all of it.
-        file_mounts: folders and files that programs see below `/input`; each may be given as `file_mount` takes it.
-        workspace_root: a folder that they see as `/input` itself, to be read only.
-        allowed_domains: hosts that they may send requests to; each may be given as `allowed_domain` takes it.
+        backend: the name of the backend that isolates the guest; `auto` is a micro-VM if one starts.
+        max_retries: how many times the model may fix a failed program.
+        allow: the names of tools that require approval but run without it.
+        review: whether the user sees each program before it runs.
+        wait: whether a program starts only when the model has written all of it.
+        file_mounts: the folders and files that programs see below `/input`, in any form that `file_mount` takes.
+        workspace_root: the folder that programs see as `/input` itself, read-only.
+        allowed_domains: the hosts that programs may send requests to, in any form that `allowed_domain` takes.
 
     Raises:
-        UserError: `allow` is one text, not a set of them; a mount or a host that there cannot be.
+        UserError: if `allow` is a string instead of a set, or a mount or host is not possible.
     """
 
     model: str | None = None
@@ -47,7 +47,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        if isinstance(self.allow, str):  # of which every letter, and every part, would be a name
+        if isinstance(self.allow, str):  # each of its letters would be a name
             raise UserError(f"allow={self.allow!r}: give a set of names, frozenset({{{self.allow!r}}}).")
         object.__setattr__(self, "file_mounts", file_mounts(self.file_mounts))
         object.__setattr__(self, "allowed_domains", allowed_domains(self.allowed_domains))
@@ -56,13 +56,13 @@ class Settings:
 
 
 def parse_memory(text: str) -> int:
-    """The bytes of a size such as `"256Mi"` or `"1Gi"`, the way Kubernetes writes them.
+    """Return the bytes of a size such as `"256Mi"` or `"1Gi"`, which Kubernetes writes in the same way.
 
     Raises:
-        UserError: it is no such size, or one that no guest can have.
+        UserError: if the text is not such a size, or no guest can have that size.
     """
     number, unit = text.strip()[:-2], text.strip()[-2:]
     size = int(number) * _UNITS[unit] if unit in _UNITS and number.isdecimal() and len(number) < 6 else 0
-    if not _LEAST_MEMORY <= size <= _MOST_MEMORY:
-        raise UserError(f"{text!r} is no memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi.")
+    if not _MIN_MEMORY <= size <= _MAX_MEMORY:
+        raise UserError(f"{text!r} is not a memory size for a sandbox: use 64Mi to 2Gi, for example 256Mi.")
     return size

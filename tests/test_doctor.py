@@ -131,6 +131,6 @@ def test_findings_are_lines_data_and_a_sentence():
     assert line(Finding("x", "ok", "\x1b[2Jgone\nnext")).isprintable()
     assert summary([fine]) == "Everything works."
     assert summary([fine, worse]) == "Prompts work. 1 thing could be better."
-    assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until mended."
+    assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until they are fixed."
     assert as_data([fine, worse], "1")["ok"] is True
     assert as_data([fine, bad], "1")["ok"] is False

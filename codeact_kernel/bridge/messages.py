@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker: a clean guest is waiting. `layers` of the lockdown are in force; the host does not have the `missing` ones."""
+    """Worker: a clean guest is waiting. `layers` of the lockdown are in force; the host lacks the `missing` layers."""
 
     pid: int
     layers: list[str] = field(default_factory=list[str])

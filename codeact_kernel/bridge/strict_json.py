@@ -88,7 +88,7 @@ def _refuse(text: str) -> JSONValue:
     raise ValueError(f"{text} is not JSON")
 
 
-def _require_unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+def _require_unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("an object with a duplicate key")
@@ -96,7 +96,9 @@ def _require_unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONVa
 
 
 # Created once: `json` would create its own at each call, which takes longer than a short message.
-_decode_text = json.JSONDecoder(parse_float=_parse_finite, parse_constant=_refuse, object_pairs_hook=_require_unique_keys).decode
+_decode_text = json.JSONDecoder(
+    parse_float=_parse_finite, parse_constant=_refuse, object_pairs_hook=_require_unique
+).decode
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _make: Any = getattr(json.encoder, "c_make_encoder", None)  # without markers: a reference cycle raises a RecursionError
 _chunks: Any = _make and _make(

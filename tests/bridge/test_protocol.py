@@ -241,7 +241,7 @@ def test_more_calls_in_a_run_than_allowed_are_refused_and_the_next_run_counts_an
         for call in (1, 2):
             ends.say(WORKER, m.CallTool(call, "get", {}, 0))
             ends.say(HOST, m.ToolReturned(call, None))
-        with pytest.raises(BridgeError, match="more than 1 calls and the steps"):
+        with pytest.raises(BridgeError, match="more than 1 calls and requests"):
             ends.ends[WORKER].send(m.CallTool(3, "get", {}, 0))
         ends.say(WORKER, FINISHED)
 

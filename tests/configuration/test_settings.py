@@ -23,7 +23,7 @@ def test_a_memory_is_written_with_its_binary_unit(text, mib):
     "text", ["", "Mi", "256", "256MB", "256mi", "-256Mi", "2.5Gi", "63Mi", "3Gi", "1000000Mi", "²Gi", "nan", "0x40Mi"]
 )
 def test_anything_else_is_refused_with_an_example(text):
-    with pytest.raises(UserError, match="is no memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi"):
+    with pytest.raises(UserError, match="is not a memory size for a sandbox: use 64Mi to 2Gi, for example 256Mi"):
         parse_memory(text)
 
 

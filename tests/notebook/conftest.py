@@ -282,7 +282,7 @@ def nb(kernel: Notebook) -> Notebook:
         "from codeact_kernel.tools import default_registry as _registry\n"
         "_registry.clear()\n"
         "_m = get_ipython()._codeact.door\n"
-        "_m.session.grants.revoke(); _m.session.model = None; _m.session._found.clear(); _m.record = None\n"
+        "_m.session.grants.revoke(); _m.session.model = None; _m.session._clients.clear(); _m.record = None\n"
         "get_ipython()._codeact.said.clear()\n"
         "%config CodeAct.approval_ui = 'stdin'\n"
     )
