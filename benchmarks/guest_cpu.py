@@ -137,15 +137,15 @@ class Guest:
         file.chmod(0o600)
         limits = Limits(memory_bytes=512 << 20)
         self.function = HostFunction(NoCalls(), Pack.open(), limits)  # type: ignore[arg-type]  # it makes no calls
-        before, usual = _maps(), embedded.engine
-        embedded.engine = engine
+        before, usual = _maps(), embedded.create_engine
+        embedded.create_engine = engine
         store = wasmtime.Store
         if name in ("fuel", "epochs"):
             embedded.Store = _endless(name)  # type: ignore[misc]
         try:
-            another = embedded.Embedded(str(file), self.function, limits)
+            another = embedded.EmbeddedGuest(str(file), self.function, limits)
             owned = _own_memory()
-            self.backend = embedded.Embedded(str(file), self.function, limits)
+            self.backend = embedded.EmbeddedGuest(str(file), self.function, limits)
             self.memory = _own_memory() - owned
             del another
             fresh: list[float] = []
@@ -155,7 +155,7 @@ class Guest:
                 fresh.append(time.perf_counter() - start)
             self.fresh = min(fresh)
         finally:
-            embedded.engine, embedded.Store = usual, store  # type: ignore[misc]
+            embedded.create_engine, embedded.Store = usual, store  # type: ignore[misc]
         self.huge = self._huge_pages(str(file), before) if name.startswith("huge") else None
 
     def _huge_pages(self, file: str, before: list[tuple[int, int, str, str]]) -> bool:

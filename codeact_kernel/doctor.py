@@ -1,4 +1,4 @@
-"""Whether everything works here: each part is really tried, and what does not work says what to do."""
+"""Check that everything works on this host: try each part, and say what to do where one does not work."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .model.base import Message, ModelClient, describe_client
 from .model.scripted import ScriptedModel
 from .paths import cache_folder
 from .render.escaping import one_line
-from .sandbox.backends import AUTO, BOUNDARIES, guest_cache
+from .sandbox.backends import AUTO, BACKENDS, Backend, guest_cache
 from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
@@ -32,22 +32,22 @@ ChooseModel: TypeAlias = Callable[[Settings], Awaitable[ModelClient]]
 State = Literal["ok", "warning", "problem"]
 
 _SET_UP = "Set one up, in a cell with %env or in the shell before Jupyter: the page on models has each kind."
-_PATIENCE = 60.0
-"""Seconds for the first token of a model: a local one may have to be loaded first."""
-_FEW_BYTES, _TOO_FEW_BYTES = 1 << 30, 100 << 20
+_MODEL_SECONDS = 60.0
+"""Seconds until the first token of a model: a local model may have to be loaded first."""
+_WARNING_BYTES, _PROBLEM_BYTES = 1 << 30, 100 << 20
 _COLUMNS = 110
 _GIB = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one thing.
+    """The result of one check.
 
     Attributes:
-        about: the thing.
-        state: whether it works, works less well than it could, or keeps prompts from working.
-        found: what was seen.
-        advice: what to do; empty where it is ok.
+        about: the part that was checked.
+        state: whether it works, could work better, or keeps prompts from working.
+        found: what the check found.
+        advice: what to do; empty if the state is ok.
     """
 
     about: str
@@ -59,17 +59,17 @@ class Finding:
 async def examine(
     settings: Settings, model: Callable[[Settings], Awaitable[ModelClient]]
 ) -> AsyncGenerator[Finding, None]:
-    """Try one thing after the other. A model that is configured is asked for a word, which costs a few tokens.
+    """Run every check and yield its result. A configured model is asked for one word, which costs a few tokens.
 
     Args:
-        model: finds the one that would be asked.
+        model: chooses the model that a prompt would be sent to.
     """
-    reached: list[Isolation] = []
+    working: list[Isolation] = []
     checks: dict[str, Callable[[], Finding | Awaitable[Finding]]] = {
         "Python": _python,
         "ipykernel": _ipykernel,
-        **{f"backend {name}": partial(_backend, name, settings, reached) for name in BOUNDARIES},
-        "lockdown": partial(_lockdown, reached),
+        **{f"backend {backend.name}": partial(_backend, backend, settings, working) for backend in BACKENDS},
+        "lockdown": partial(_lockdown, working),
         "model": partial(_model, settings, model),
         "compile cache": _cache,
         "disk": _disk,
@@ -78,7 +78,7 @@ async def examine(
         try:
             found = check()
             yield await found if isinstance(found, Awaitable) else found
-        except Exception as error:  # what is broken must not keep the rest from being looked at
+        except Exception as error:  # a broken part must not stop the other checks
             advice = explain_start() or "Install codeact-kernel again."
             yield Finding(about, "problem", f"{type(error).__name__}: {error}", advice)
 
@@ -102,26 +102,29 @@ def _ipykernel() -> Finding:
     return Finding("ipykernel", "ok", found)
 
 
-async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> Finding:
-    about = f"backend {name}"
-    wanted = settings.backend == name
+async def _backend(backend: Backend, settings: Settings, working: list[Isolation]) -> Finding:
+    about = f"backend {backend.name}"
+    is_wanted = settings.backend == backend.name
+    is_last = backend is BACKENDS[-1]
     async with Session(tools=(), model=ScriptedModel(["```python\n6 * 7\n```"] * 2)) as probe:
         try:
-            results = [await probe.ask("?", settings=replace(settings, backend=name, review=False)) for _ in range(2)]
+            results = [
+                await probe.ask("?", settings=replace(settings, backend=backend.name, review=False)) for _ in range(2)
+            ]
         except CodeActError as error:
-            state: State = "problem" if wanted or (name == "embedded" and not reached) else "warning"
+            state: State = "problem" if is_wanted or (is_last and not working) else "warning"
             advice = explain_start() or "Install codeact-kernel again."
-            if wanted and not explain_start():
+            if is_wanted and not explain_start():
                 advice = "Choose another with CODEACT_BACKEND=auto, or %codeact backend auto."
-            elif name == "hyperlight":
-                advice = "You need do nothing: programs run as WebAssembly in a locked-down process instead."
+            elif not is_last:
+                advice = f"You need do nothing: programs run as {BACKENDS[-1].boundary} instead."
             return Finding(about, state, str(error), advice)
     isolation = results[0].isolation
     if isolation is None or [result.value for result in results] != [42, 42]:
-        return Finding(about, "problem", "it started, but did not compute", "Install codeact-kernel again.")
+        return Finding(about, "problem", "it started, but its result was wrong", "Install codeact-kernel again.")
     started, warm = (result.timings.sandbox for result in results)
-    reached.append(isolation)
-    used = "used" if wanted or (settings.backend == AUTO and len(reached) == 1) else "there"
+    working.append(isolation)
+    used = "used" if is_wanted or (settings.backend == AUTO and len(working) == 1) else "available"
     return Finding(
         about,
         "ok",
@@ -129,11 +132,11 @@ async def _backend(name: str, settings: Settings, reached: list[Isolation]) -> F
     )
 
 
-def _lockdown(reached: Sequence[Isolation]) -> Finding:
-    if not reached:
-        return Finding("lockdown", "problem", "no sandbox came up", "See the backends above.")
-    missing = sorted({layer for one in reached for layer in one.missing})
-    layers = ", ".join(reached[0].layers) or "none"
+def _lockdown(working: Sequence[Isolation]) -> Finding:
+    if not working:
+        return Finding("lockdown", "problem", "no sandbox started", "See the backends above.")
+    missing = sorted({layer for isolation in working for layer in isolation.missing})
+    layers = ", ".join(working[0].layers) or "none"
     if missing:
         advice = "A newer Linux kernel on x86-64 or aarch64 has them; docs/sandbox.md says what each of them stops."
         return Finding("lockdown", "warning", f"{layers}; without {', '.join(missing)}", advice)
@@ -144,10 +147,12 @@ async def _model(settings: Settings, choose: ChooseModel) -> Finding:
     began = time.monotonic()
     try:
         model = await choose(settings)
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_MODEL_SECONDS):
             first = await _first_token(model)
     except TimeoutError:
-        return Finding("model", "problem", f"no answer in {_PATIENCE:.0f} s", "See whether the endpoint is up.")
+        return Finding(
+            "model", "problem", f"no answer in {_MODEL_SECONDS:.0f} s", "Check that the endpoint is running."
+        )
     except CodeActError as error:
         return Finding(
             "model",
@@ -156,14 +161,14 @@ async def _model(settings: Settings, choose: ChooseModel) -> Finding:
             _SET_UP,
         )
     if model.note:
-        return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model for answers of its own.")
+        return Finding("model", "warning", f"{model.name}: {model.note}", "Configure a model to get live answers.")
     if not first:
-        return Finding("model", "problem", f"{model.name}: an empty answer", "See whether the endpoint is up.")
+        return Finding("model", "problem", f"{model.name}: an empty answer", "Check that the endpoint is running.")
     return Finding("model", "ok", f"{describe_client(model)}: first token after {time.monotonic() - began:.2f} s")
 
 
 async def _first_token(model: ModelClient) -> bool:
-    if model.note:  # nothing live is behind it
+    if model.note:  # it is not a live model
         return True
     stream = model.stream([Message("user", "Answer with the one word: ready")])
     try:
@@ -183,7 +188,7 @@ def _cache() -> Finding:
                 "compile cache", "warning", f"{guest.parent}: nothing compiled yet", "The first start compiles."
             )
         if not guest_cache.trusted(guest):
-            advice = "Make the folder your own, and writable by nobody else."
+            advice = "Make yourself the owner of the folder, and let nobody else write to it."
             return Finding("compile cache", "problem", f"{guest.parent} is not trusted", advice)
     except OSError as error:
         return Finding("compile cache", "problem", str(error), "Set CODEACT_CACHE to a folder of your own.")
@@ -196,8 +201,8 @@ def _disk() -> Finding:
         folder = folder.parent
     free = shutil.disk_usage(folder).free
     found = f"{format_bytes(free)} free at {folder}"
-    if free < _FEW_BYTES:
-        state: State = "problem" if free < _TOO_FEW_BYTES else "warning"
+    if free < _WARNING_BYTES:
+        state: State = "problem" if free < _PROBLEM_BYTES else "warning"
         return Finding(
             "disk", state, found, "The compiled sandbox takes 36 MiB there: make room, or set CODEACT_CACHE."
         )
@@ -205,29 +210,34 @@ def _disk() -> Finding:
 
 
 def line(finding: Finding) -> str:
-    """One finding as text; the advice begins a line of its own."""
+    """Format a finding as text. The advice starts on its own line."""
     head = f"{finding.state:8} {finding.about:19} "
     paragraphs = [one_line(finding.found), *([one_line(finding.advice)] if finding.advice else [])]
-    lines = [text for one in paragraphs for text in textwrap.wrap(one, _COLUMNS - len(head), break_on_hyphens=False)]
+    lines = [
+        text
+        for paragraph in paragraphs
+        for text in textwrap.wrap(paragraph, _COLUMNS - len(head), break_on_hyphens=False)
+    ]
     return head + f"\n{'':{len(head)}}".join(lines)
 
 
 def summary(findings: Iterable[Finding]) -> str:
-    """What they come to, in a sentence."""
-    states = [one.state for one in findings]
+    """Summarize the findings in one sentence."""
+    states = [finding.state for finding in findings]
     problems, warnings = states.count("problem"), states.count("warning")
     if problems:
-        return f"{plural(problems, 'problem')}: prompts will not work until mended."
+        verb = "it is" if problems == 1 else "they are"
+        return f"{plural(problems, 'problem')}: prompts will not work until {verb} fixed."
     if warnings:
         return f"Prompts work. {plural(warnings, 'thing')} could be better."
     return "Everything works."
 
 
-def as_data(findings: Iterable[Finding], of: str) -> dict[str, object]:
-    """The findings for another program to read. `of` is the version that looked."""
-    found = list(findings)
+def as_data(findings: Iterable[Finding], version: str) -> dict[str, object]:
+    """Return the findings as JSON data. `version` is that of the package that was checked."""
+    checked = list(findings)
     return {
-        "version": of,
-        "ok": all(one.state != "problem" for one in found),
-        "findings": [asdict(one) for one in found],
+        "version": version,
+        "ok": all(finding.state != "problem" for finding in checked),
+        "findings": [asdict(finding) for finding in checked],
     }

@@ -1,4 +1,4 @@
-"""How much memory a JSON value takes, and its beginning where the whole would take too much."""
+"""Measure the memory of a JSON value, and take the beginning of a value that is too large."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ def weigh(value: object) -> int:
     """
     size, todo = 0, [value]
     while todo:
-        one = todo.pop()
-        size += sys.getsizeof(one)
-        if isinstance(one, list):
+        item = todo.pop()
+        size += sys.getsizeof(item)
+        if isinstance(item, list):
             size += _CONTAINER
-            todo += cast("list[object]", one)
-        elif isinstance(one, dict):
+            todo += cast("list[object]", item)
+        elif isinstance(item, dict):
             size += _CONTAINER
-            entries = cast("dict[object, object]", one)
+            entries = cast("dict[object, object]", item)
             todo += [*entries, *entries.values()]
     return size
 
 
 def take_beginning(value: JSONValue) -> JSONValue:
-    """Return what shows a large value and its shape: its first parts, at most some hundred of them."""
+    """Return the first parts of a large value, which show its shape. There are at most a few hundred of them."""
     left = _VALUES
 
-    def cut(one: JSONValue) -> JSONValue:
+    def cut(part: JSONValue) -> JSONValue:
         nonlocal left
         left -= 1
-        if isinstance(one, str):
-            return one[:_CHARACTERS]
-        if isinstance(one, list):
-            return [cut(item) for item in one[:_ITEMS] if left > 0]
-        if isinstance(one, dict):
-            made: JSONObject = {}
-            for name, item in one.items():
-                if left <= 0 or len(made) == _ENTRIES:
+        if isinstance(part, str):
+            return part[:_CHARACTERS]
+        if isinstance(part, list):
+            return [cut(item) for item in part[:_ITEMS] if left > 0]
+        if isinstance(part, dict):
+            entries: JSONObject = {}
+            for name, item in part.items():
+                if left <= 0 or len(entries) == _ENTRIES:
                     break
-                made[name[:_CHARACTERS]] = cut(item)
-            return made
-        return one
+                entries[name[:_CHARACTERS]] = cut(item)
+            return entries
+        return part
 
     return cut(value)

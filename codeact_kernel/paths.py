@@ -1,4 +1,4 @@
-"""Where this user's own files lie, by each system's custom. Standard library only: the worker imports it."""
+"""The folders for this user's files, by the conventions of each system. Standard library only, for the worker."""
 
 from __future__ import annotations
 
@@ -15,44 +15,44 @@ _NAME = "codeact-kernel"
 
 
 def data_folder() -> Path:
-    """What is kept: permissions that a person gave."""
+    """Return the folder of files that must be kept, such as stored approvals."""
     if sys.platform == "win32":
-        return _local() / _NAME
-    return _chosen("XDG_DATA_HOME", ".local", "share") / _NAME
+        return _local_app_data() / _NAME
+    return _xdg_folder("XDG_DATA_HOME", ".local", "share") / _NAME
 
 
 def cache_folder() -> Path:
-    """What can be made again. `CODEACT_CACHE` chooses another place for it.
+    """Return the folder of files that can be created again. `CODEACT_CACHE` sets another parent folder.
 
-    Where the home cannot be written, as that of a container's random user, it is a folder for temporary files: of this
-    user's own, and what others put there first is not trusted (`is_private`).
+    If the home is not writable, as that of a random user in a container, the folder is one for temporary files with the
+    user's id in its name. Files that other users put there first are not trusted (`is_private`).
     """
-    if chosen := os.environ.get("CODEACT_CACHE"):  # a folder of ours in it: the chosen one may be shared
+    if chosen := os.environ.get("CODEACT_CACHE"):  # use a subfolder: the given folder may be shared
         return Path(chosen).resolve() / _NAME
     if sys.platform == "win32":
-        return _local() / _NAME
+        return _local_app_data() / _NAME
     if sys.platform == "darwin":
         usual = home() / "Library" / "Caches" / _NAME
     else:
-        usual = _chosen("XDG_CACHE_HOME", ".cache") / _NAME
-    if is_writable(usual) or _has_files(usual):  # a folder that was filled before it became read-only is good as it is
+        usual = _xdg_folder("XDG_CACHE_HOME", ".cache") / _NAME
+    if is_writable(usual) or _has_files(usual):  # a folder that was filled before it became read-only can be used
         return usual
     return Path(tempfile.gettempdir()) / f"{_NAME}-{os.getuid()}"
 
 
 def is_writable(folder: Path) -> bool:
-    """Say whether files can be put into `folder`, which is made if it does not exist."""
-    with suppress(OSError):  # what cannot even be looked at cannot be written
-        for place in (folder, *folder.parents):
-            if os.path.lexists(place):
-                return place.is_dir() and os.access(place, os.W_OK | os.X_OK)
+    """Say whether files can be written to `folder`, which may not exist yet."""
+    with suppress(OSError):  # a folder that cannot be examined cannot be written
+        for parent in (folder, *folder.parents):
+            if os.path.lexists(parent):
+                return parent.is_dir() and os.access(parent, os.W_OK | os.X_OK)
     return False
 
 
 def is_private(file: Path) -> bool:
-    """Say whether `file` is a regular file of this user's, in a folder of theirs, and nobody else can write either.
+    """Say whether `file` is a regular file of this user in a folder of this user, and nobody else can write to either.
 
-    Another user could plant what we take for this user's word, or for our own machine code.
+    Otherwise another user could plant a file that counts as this user's approval, or as our own machine code.
     """
     try:
         states = [os.lstat(file), os.lstat(file.parent)]
@@ -71,20 +71,20 @@ def _has_files(folder: Path) -> bool:
     return False
 
 
-def _local() -> Path:
+def _local_app_data() -> Path:
     return Path(os.environ.get("LOCALAPPDATA") or home() / "AppData" / "Local")
 
 
 def home() -> Path:
-    """The person's home; where there is none, a folder that is not there, so that nothing is read from it or kept."""
+    """Return the home of the user; without one, a folder that does not exist, so that nothing is read or stored."""
     with suppress(RuntimeError):
-        found = Path.home()
-        if found.is_absolute():  # another one would lie in somebody's project
-            return found
+        path = Path.home()
+        if path.is_absolute():  # a relative path would be inside a project
+            return path
     return Path(os.path.abspath(os.sep), "nonexistent")
 
 
-def _chosen(variable: str, *parts: str) -> Path:
-    """What the XDG specification says: a relative folder is as good as none. It would lie in somebody's project."""
+def _xdg_folder(variable: str, *parts: str) -> Path:
+    """Return the folder of an XDG variable. By the specification a relative path does not count."""
     chosen = Path(os.environ.get(variable, ""))
     return chosen if chosen.is_absolute() else home().joinpath(*parts)

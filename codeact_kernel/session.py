@@ -1,4 +1,4 @@
-"""What lives across cells: the pool of sandboxes, the model, the tools. `async with Session() as session: ...`"""
+"""The session, which keeps sandboxes, model and tools across turns: `async with Session() as session: ...`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .model.base import ModelClient
 from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
-from .settings import Limits, Settings
+from .settings import Settings
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
 from .turn import TurnContext, run_turn
 from .types import TurnResult
@@ -28,26 +28,26 @@ __all__ = ["Session"]
 async def _inline(function: Callable[[], object]) -> object:
     try:
         return function()
-    except KeyboardInterrupt:  # the tool raised it: asyncio turns a person's interrupt into a cancellation
+    except KeyboardInterrupt:  # the tool raised it: asyncio turns an interrupt by the user into a cancellation
         raise ToolCallError("the tool raised KeyboardInterrupt") from None
 
 
 class Session:
-    """Asks and answers, with one warm sandbox behind them. Everything happens on the loop it is used on.
+    """Answer prompts, with one warm sandbox. A session belongs to the event loop that it is used on.
 
     Args:
-        tools: what programs may call: functions, with `@tool` on them or without, or a `Registry`; by default all
-            that `@tool` has marked so far, and will.
-        model: who writes the programs: a client, or a model's name at the endpoint that the environment configures; by
-            default what the environment names, found at the first ask.
-        grants: what a person allowed for longer than one turn; by default nothing, and nothing is kept on disk.
+        tools: the functions that programs may call, with `@tool` or without, or a `Registry`; by default every
+            function that is marked with `@tool`, now or later.
+        model: a client, or the name of a model at the endpoint that the environment configures; by default the model
+            that the environment names, which is chosen at the first prompt.
+        grants: the approvals that hold for longer than one turn; by default none, and none is stored on disk.
 
     Raises:
-        ToolDefinitionError: a function that cannot be offered.
+        ToolDefinitionError: if a function cannot become a tool.
 
     Attributes:
-        tools: the registry: `session.tools.add(function)` offers another one.
-        model: the client that was set; `None` lets the environment choose at each ask.
+        tools: the registry; `session.tools.add(function)` adds a tool.
+        model: the client that was given; with `None` the environment decides at each prompt.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Session:
         self.model = None if isinstance(model, str) else model
         self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
-        self._found: dict[int, ModelClient] = {}
-        self._choices: dict[str, BackendSelector] = {}
+        self._clients: dict[int, ModelClient] = {}
+        self._selectors: dict[str, BackendSelector] = {}
         self._pool: Pool | None = None
         self._retired: list[Pool] = []
 
@@ -86,23 +86,24 @@ class Session:
         emit: Emit = lambda event: None,
         on_main: OnMain = _inline,
     ) -> TurnResult:
-        """One turn.
+        """Run one turn.
 
         Args:
-            ask: what the person typed.
-            inputs: variables that the program gets, by name: DataFrames, arrays, dicts, lists, ...; the model sees
-                their shape and a few values, with `"name:schema"` as the key only their shape. Or what `taken` made.
-            outputs: names that the program has to assign; the result's `outputs` has their values.
-            model: by default the session's own, or the one that the environment names.
-            settings: by default what the environment says.
-            approver: decides calls of tools with `approval_mode="always_require"`; by default nobody, so no.
-            emit: takes the events.
-            on_main: runs synchronous tools; by default right here.
+            ask: the prompt of the user.
+            inputs: the variables that the program gets, by name: DataFrames, arrays, dicts, lists, ...; the model sees
+                their shape and a few values, or only their shape if the key is `"name:schema"`. Or a sequence of
+                inputs from `load_input`.
+            outputs: the names that the program has to assign; their values are in `outputs` of the result.
+            model: by default the model of the session, or the one that the environment names.
+            settings: by default the settings from the environment.
+            approver: decides about calls of tools with `approval_mode="always_require"`; by default they are denied.
+            emit: is called with each event.
+            on_main: runs synchronous tools; by default on this thread.
 
         Raises:
-            ModelError: no model, or none that answers.
-            SandboxError: no sandbox came up.
-            UserError: a backend that is not there; an input that cannot go in.
+            ModelError: if there is no model, or it does not answer.
+            SandboxError: if no sandbox started.
+            UserError: if the backend is not available, or an input cannot be passed to a program.
         """
         if self._name is not None and (settings is None or settings.model is None):
             settings = replace(settings or from_environment(), model=self._name)
@@ -111,12 +112,12 @@ class Session:
             inputs = [
                 load_input(parse_input_names([name])[0], value, settings.limits) for name, value in inputs.items()
             ]
-        for name in [*(validate_name(name, "outputs:") for name in outputs), *(one.name for one in inputs)]:
+        for name in [*(validate_name(name, "outputs:") for name in outputs), *(variable.name for variable in inputs)]:
             if name in self.tools:
                 raise UserError(f"{name}: there is a tool of that name, so give the variable another one.")
         pool = self.pool(settings)
         with pool.in_use():
-            await pool.ensure_started()  # what is no matter of doubt comes up while the model writes
+            await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
             model = model or await self.choose(settings)
             context = TurnContext.create(
                 settings=settings,
@@ -131,44 +132,48 @@ class Session:
             return await run_turn(ask, context, model, pool)
 
     async def choose(self, settings: Settings) -> ModelClient:
-        """The model for an ask: the one set on the session, or the one that the settings and the environment name.
+        """Return the model of the session, or the one that the settings and the environment name.
 
         Raises:
-            ModelError: there is none; says how to configure one.
+            ModelError: if no model is configured; the message says how to configure one.
         """
         if self.model is not None:
             return self.model
         endpoint = sorted(item for item in os.environ.items() if item[0].startswith(("OPENAI_", "AZURE_", "OLLAMA_")))
-        key = hash((settings.model, *endpoint))  # a person may set the environment in the notebook; the key is not kept
-        if key not in self._found:
-            self._found[key] = await choose_model(settings, os.environ)
-        return self._found[key]
+        key = hash(
+            (settings.model, *endpoint)
+        )  # the environment can change in the notebook; the secret key is hashed, not stored
+        if key not in self._clients:
+            self._clients[key] = await choose_model(settings, os.environ)
+        return self._clients[key]
 
     def pool(self, settings: Settings) -> Pool:
-        """The sandboxes for these settings; others are closed as soon as no turn uses them. Needs a running loop.
+        """Return the pool of sandboxes for these settings. Any other pool is closed as soon as no turn uses it.
+
+        Needs a running event loop.
 
         Raises:
-            UserError: a backend that is not there.
+            UserError: if the backend is not available.
         """
-        pool, limits = self._pool, _of_workers(settings.limits)
-        choice = self._choices.get(settings.backend) or BackendSelector(settings.backend)
-        self._choices[settings.backend] = choice
-        if pool is not None and (pool.choice, pool.limits) == (choice, limits):
+        pool, limits = self._pool, settings.limits.for_worker()
+        selector = self._selectors.get(settings.backend) or BackendSelector(settings.backend)
+        self._selectors[settings.backend] = selector
+        if pool is not None and (pool.selector, pool.limits) == (selector, limits):
             return pool
-        self._pool = made = Pool(choice, limits)
+        self._pool = new = Pool(selector, limits)
         if pool is not None:
             pool.retire()
-            self._retired = [one for one in [*self._retired, pool] if not one.closed]
-        return made
+            self._retired = [retired for retired in [*self._retired, pool] if not retired.closed]
+        return new
 
     async def reset(self) -> None:
-        """Throw the sandboxes away, and forget which model and which backend were found; the next ask looks again."""
-        self._found.clear()
-        self._choices.clear()
+        """Close the sandboxes and forget the chosen model and backend. The next prompt chooses again."""
+        self._clients.clear()
+        self._selectors.clear()
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Kill what runs."""
+        """Close all sandboxes."""
         pools, self._pool, self._retired = [self._pool, *self._retired], None, []
         for pool in pools:
             if pool is not None:
@@ -182,33 +187,3 @@ def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
             as_tool(function)
         registry.add(function)
     return registry
-
-
-def _of_workers(limits: Limits) -> Limits:
-    """The limits that a worker is started with; those that only the kernel keeps are as they are by default."""
-    default = Limits()
-    return replace(
-        limits,
-        # A processor's time must not end a run before its clock does.
-        cpu_seconds=max(limits.cpu_seconds, int(4 * limits.run_seconds)),
-        run_seconds=default.run_seconds,
-        tool_seconds=default.tool_seconds,
-        decision_seconds=default.decision_seconds,
-        model_seconds=default.model_seconds,
-        turn_arguments_bytes=default.turn_arguments_bytes,
-        shown_to_model=default.shown_to_model,
-        observations=default.observations,
-        denials_per_tool=default.denials_per_tool,
-        turn_tokens=default.turn_tokens,
-        program_bytes=default.program_bytes,
-        answer_bytes=default.answer_bytes,
-        kept_bytes=default.kept_bytes,
-        result_bytes=default.result_bytes,
-        value_in_bytes=default.value_in_bytes,
-        outputs_bytes=default.outputs_bytes,
-        direct_calls=default.direct_calls,
-        error_characters=default.error_characters,
-        output=default.output,
-        show=default.show,
-        http=default.http,
-    )

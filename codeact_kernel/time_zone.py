@@ -1,4 +1,4 @@
-"""The time zone of the kernel, which programs are told: "now" and "today" mean the same there and in the notebook."""
+"""The time zone of the kernel, which programs get so that "now" and "today" mean the same as in the notebook."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _YEAR = 365 * 86_400
 
 
 def local_zone() -> JSONObject:
-    """Describe the local time zone: its name where it has one, and its offsets. Nothing else of the machine goes in.
+    """Describe the local time zone by its name, if it has one, and its offsets.
 
     Returns:
-        `name` is a key of the IANA database or `None`; `offset` is the seconds east of UTC now; the rest is what the
-        module `time` says.
+        `name` is a key of the IANA database or `None`; `offset` is the seconds east of UTC now; the rest has the values
+        of the module `time`.
     """
     now = time.localtime()
     offset = now.tm_gmtoff
     return {
-        "name": _name(os.environ.get("TZ"), offset),
+        "name": _find_name(os.environ.get("TZ"), offset),
         "offset": offset,
         "timezone": time.timezone,
         "altzone": time.altzone,
@@ -38,9 +38,9 @@ def local_zone() -> JSONObject:
 
 
 @cache
-def _name(variable: str | None, offset: int) -> str | None:
-    """The name of the zone in which the local time is what it is. `offset` is a key for the cache, and a check."""
-    candidates = [variable.lstrip(":")] if variable else [_of_link(), _of_file()]
+def _find_name(variable: str | None, offset: int) -> str | None:
+    """Return the name of the local zone. `offset` is part of the cache's key, and verifies the name."""
+    candidates = [variable.lstrip(":")] if variable else [_read_link(), _read_file()]
     for name in candidates:
         try:
             zone = ZoneInfo(name) if _NAME.fullmatch(name) else None
@@ -48,23 +48,26 @@ def _name(variable: str | None, offset: int) -> str | None:
             continue
         if zone is not None and _seconds(datetime.now(zone)) == offset:
             return name
-    return _of_offsets()
+    return _find_by_offsets()
 
 
-def _of_offsets() -> str | None:
-    """The zone that is like the local one these years, and most like it before: where only the rules are known, as by
-    `TZ=CET-1CEST,M3.5.0,M10.5.0/3`, or by a copy of the zone's file."""
+def _find_by_offsets() -> str | None:
+    """Return the zone with the same offsets in these years and the most equal ones before.
+
+    This is for systems that give the rules but no name, as with `TZ=CET-1CEST,M3.5.0,M10.5.0/3` or a copy of the zone's
+    file.
+    """
     now = int(time.time())
-    local = _local(range(now - 2 * _YEAR, now + 2 * _YEAR, _YEAR // 50))
-    if len({offset for _, offset, _ in local}) == 1:
-        return None  # the offset says all
+    samples = _sample_local_time(range(now - 2 * _YEAR, now + 2 * _YEAR, _YEAR // 50))
+    if len({offset for _, offset, _ in samples}) == 1:
+        return None  # the offset is enough
     zones = [ZoneInfo(name) for name in sorted(available_timezones())]
-    alike = [zone for zone in zones if all(_is_like(zone, *there) for there in local)]
-    earlier = _local(range(0, now, _YEAR // 4))
+    alike = [zone for zone in zones if all(_is_like(zone, *sample) for sample in samples)]
+    earlier = _sample_local_time(range(0, now, _YEAR // 4))
     return max(alike, key=lambda zone: sum(_is_like(zone, *there) for there in earlier)).key if alike else None
 
 
-def _local(moments: range) -> list[tuple[int, int, str]]:
+def _sample_local_time(moments: range) -> list[tuple[int, int, str]]:
     return [(moment, there.tm_gmtoff, there.tm_zone) for moment in moments for there in [time.localtime(moment)]]
 
 
@@ -78,15 +81,15 @@ def _seconds(moment: datetime) -> float:
     return offset.total_seconds() if offset is not None else 0.0
 
 
-def _of_link() -> str:
-    """`/etc/localtime` leads to the file of the zone, on Linux and macOS."""
+def _read_link() -> str:
+    """Return the name from the target of `/etc/localtime`, on Linux and macOS."""
     try:
         return os.path.realpath("/etc/localtime").rpartition("zoneinfo/")[2]
     except OSError:
         return ""
 
 
-def _of_file() -> str:
+def _read_file() -> str:
     try:
         return Path("/etc/timezone").read_text(encoding="utf-8")[:100].strip()
     except (OSError, ValueError):

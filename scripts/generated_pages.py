@@ -10,7 +10,7 @@ import inspect
 import re
 from pathlib import Path
 
-from codeact_kernel import limits, settings
+from codeact_kernel import limits
 from codeact_kernel.configuration import OPTIONS, PLACES, Option
 from codeact_kernel.configuration.limit_options import ELSEWHERE, NAMES
 from codeact_kernel.guest import modules
@@ -63,7 +63,7 @@ def _row(option: Option) -> str:
 
 def sandbox_page(text: str) -> str:
     """Return docs/sandbox.md with an up-to-date table of limits."""
-    docstrings = {"": _field_docstrings(settings, "Limits")}
+    docstrings = {"": _field_docstrings(limits, "WorkerLimits") | _field_docstrings(limits, "Limits")}
     docstrings |= {
         "output.": _field_docstrings(limits, "OutputLimits"),
         "show.": _field_docstrings(limits, "ShowLimits"),

@@ -86,7 +86,7 @@ async def test_a_backend_that_does_not_start_is_a_problem_only_if_it_is_wanted(m
 
 async def test_without_any_sandbox_there_is_no_lockdown_to_speak_of(monkeypatch, tmp_path):
     monkeypatch.setattr("codeact_kernel.sandbox.backends.micro_vm_support.missing", lambda: "There is no hypervisor.")
-    monkeypatch.setattr("codeact_kernel.sandbox.backends.find_spec", lambda name: None)
+    monkeypatch.setattr("codeact_kernel.sandbox.backends.base.find_spec", lambda name: None)
     findings = await found(Model())
     assert findings["backend embedded"].state == findings["lockdown"].state == "problem"
     assert "pip install" in findings["backend embedded"].found
@@ -97,7 +97,7 @@ async def test_what_is_broken_does_not_keep_the_rest_from_being_looked_at(monkey
         raise ImportError("No package metadata was found for wasmtime")
 
     monkeypatch.setattr("codeact_kernel.sandbox.backends.guest_cache.path", broken)
-    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    monkeypatch.setattr("codeact_kernel.doctor.BACKENDS", ())
     findings = await found(Model())
     assert (findings["compile cache"].state, findings["disk"].state) == ("problem", "ok")
     assert "wasmtime" in findings["compile cache"].found
@@ -108,7 +108,7 @@ async def test_a_cache_that_is_empty_or_not_to_be_trusted_is_said_to_be(monkeypa
 
     file = tmp_path / "guest.cwasm"
     monkeypatch.setattr(guest_cache, "path", lambda: file)
-    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    monkeypatch.setattr("codeact_kernel.doctor.BACKENDS", ())
     assert (await found(Model()))["compile cache"].state == "warning"
     file.write_bytes(b"x")
     file.chmod(0o666)
@@ -116,7 +116,7 @@ async def test_a_cache_that_is_empty_or_not_to_be_trusted_is_said_to_be(monkeypa
 
 
 async def test_little_room_is_a_warning_and_none_a_problem(monkeypatch):
-    monkeypatch.setattr("codeact_kernel.doctor.BOUNDARIES", {})
+    monkeypatch.setattr("codeact_kernel.doctor.BACKENDS", ())
     for free, state in ((50 << 20, "problem"), (500 << 20, "warning"), (5 << 30, "ok")):
         monkeypatch.setattr("shutil.disk_usage", lambda folder, free=free: type("Usage", (), {"free": free}))
         assert (await found(Model()))["disk"].state == state
@@ -131,6 +131,6 @@ def test_findings_are_lines_data_and_a_sentence():
     assert line(Finding("x", "ok", "\x1b[2Jgone\nnext")).isprintable()
     assert summary([fine]) == "Everything works."
     assert summary([fine, worse]) == "Prompts work. 1 thing could be better."
-    assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until mended."
+    assert summary([fine, worse, bad, bad]) == "2 problems: prompts will not work until they are fixed."
     assert as_data([fine, worse], "1")["ok"] is True
     assert as_data([fine, bad], "1")["ok"] is False

@@ -36,7 +36,7 @@ class Result:
 class StandIn:
     def __init__(self, **_: Any) -> None:
         self._tools: dict[str, Callable[..., Any]] = {}
-        self._engine = embedded.engine()
+        self._engine = embedded.create_engine()
         if not guest_cache.path().exists():
             embedded.compile_guest(guest_cache.path())
         self._component = wasm.Component.deserialize_file(self._engine, str(guest_cache.path()))

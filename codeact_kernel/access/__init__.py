@@ -1,4 +1,4 @@
-"""What a person can give a program to touch: files and network, as they write it down."""
+"""Parse and check the files and hosts to which the user gives programs access."""
 
 from __future__ import annotations
 

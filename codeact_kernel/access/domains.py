@@ -1,12 +1,12 @@
-"""The hosts that a program may send requests to, as a person writes them down:
+"""The hosts that programs may send requests to, and the forms in which the user can write them:
 
     "api.example.com"                          https on its usual port, with every method
-    "https://api.example.com:8443"             this port and no other
-    "http://127.0.0.1:8000"                    plain http has to be said, and so has an address of this machine
-    ("api.example.com", "GET")                 this method only; or a list of them
+    "https://api.example.com:8443"             only this port
+    "http://127.0.0.1:8000"                    plain http has to be explicit, like the scheme of an address
+    ("api.example.com", "GET")                 only this method, or a list of methods
     AllowedDomain("api.example.com", methods=["POST"], approval_mode="always_require")
 
-An entry is one whole host: no wildcard, no part of its paths. It is the grant: what a program knows it can send there.
+An entry is one whole host, without wildcards or paths. A program can send everything that it knows to that host.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..errors import UserError
 __all__ = ["METHODS", "AllowedDomain", "Origin", "allowed_domain", "origin"]
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-"""What an entry without methods allows. There are no others: CONNECT and TRACE are not requests to a host's pages."""
+"""The methods of an entry that names none. No others exist: CONNECT and TRACE are not requests for a resource."""
 
 _PORTS = {"https": 443, "http": 80}
 _MODES = ("never_require", "always_require")
@@ -32,17 +32,17 @@ _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"(?:{_LABEL}\.)*{_LABEL}")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _AMBIGUOUS = frozenset("ßς\u200c\u200d")
-"""Two standards of international names make two different hosts of these, and a browser shows the other one."""
+"""Characters that two standards of international names turn into different hosts; a browser may show the other host."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where requests go: scheme, host and port, each in its one spelling.
+    """The target of requests: scheme, host and port, each in its canonical form.
 
     Attributes:
         scheme: `"https"` or `"http"`.
-        host: a name in ASCII and lower case without a dot at its end, or an IP address as its standard writes it.
-        port: always there.
+        host: a name in lower-case ASCII without a final dot, or an IP address in its standard form.
+        port: the port, also if it is the default of the scheme.
     """
 
     scheme: str
@@ -51,12 +51,12 @@ class Origin:
 
     @property
     def is_address(self) -> bool:
-        """Whether the host is an IP address rather than a name."""
+        """Say whether the host is an IP address rather than a name."""
         return ":" in self.host or _NUMBER.fullmatch(self.host.rpartition(".")[2]) is not None
 
     @property
     def authority(self) -> str:
-        """Host and port as a URL has them."""
+        """Host and port in the form of a URL."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -69,17 +69,17 @@ class AllowedDomain:
     """One host that programs may send requests to.
 
     Attributes:
-        target: the host, or `scheme://host:port`; https and its usual port where they are left out.
-        methods: one HTTP method or several; `None` is every one of `METHODS`.
-        approval_mode: `"always_require"` asks the person before each request.
-        private: whether its name may resolve to an address of a private network. What is never reached through a name
-            is this machine and its neighbours on the link; their addresses, and `localhost`, have to be the target.
-        source: `"untrusted"` where an outsider can write what it answers; after that the turn asks the person about all
-            that changes something, as with `@tool(source="untrusted")`.
-        origin: what the target means.
+        target: the host, or `scheme://host:port`; the default is https and its default port.
+        methods: one HTTP method or several; `None` means all of `METHODS`.
+        approval_mode: with `"always_require"` the user is asked before each request.
+        private: whether its name may resolve to an address of a private network. A name never reaches this machine or
+            its neighbours on the link; for these, the target has to be an address or `localhost`.
+        source: `"untrusted"` if outsiders can write its responses. After such a response the turn asks the user about
+            every change, as with `@tool(source="untrusted")`.
+        origin: the parsed target.
 
     Raises:
-        UserError: it is none; the sentence says what to write.
+        UserError: if an argument is not valid; the message says what to write.
     """
 
     target: str
@@ -91,14 +91,14 @@ class AllowedDomain:
 
     def __post_init__(self) -> None:
         if self.approval_mode not in _MODES or type(cast("object", self.private)) is not bool:
-            raise UserError(f"{self.target!r}: approval_mode is {' or '.join(_MODES)}, and private is True or False.")
+            raise UserError(f"{self.target!r}: approval_mode must be {' or '.join(_MODES)}, and private True or False.")
         if self.source not in _SOURCES:
-            raise UserError(f"{self.target!r}: source is {' or '.join(_SOURCES)}.")
-        object.__setattr__(self, "methods", _methods(self.target, self.methods))
-        object.__setattr__(self, "origin", _target(self.target))
+            raise UserError(f"{self.target!r}: source must be {' or '.join(_SOURCES)}.")
+        object.__setattr__(self, "methods", _parse_methods(self.target, self.methods))
+        object.__setattr__(self, "origin", _parse_target(self.target))
 
     def allows(self, method: str) -> bool:
-        """Whether a request may have this method, which is in capital letters."""
+        """Say whether requests may have this method, which is given in upper case."""
         return method in (METHODS if self.methods is None else self.methods)
 
     def __str__(self) -> str:
@@ -106,10 +106,10 @@ class AllowedDomain:
 
 
 def allowed_domain(given: object) -> AllowedDomain:
-    """What a person wrote: a text, a pair of host and method or methods, a mapping of fields, or the thing itself.
+    """Parse a string, a pair of host and method or methods, a mapping of fields, or an `AllowedDomain`.
 
     Raises:
-        UserError: it is none of these; the sentence says what to write.
+        UserError: if the value has another form; the message says what to write.
     """
     if isinstance(given, AllowedDomain):
         return given
@@ -119,17 +119,17 @@ def allowed_domain(given: object) -> AllowedDomain:
         try:
             return AllowedDomain(**cast("Mapping[str, Any]", given))
         except TypeError:
-            raise _no_entry(cast("object", given)) from None
+            raise _invalid_entry(cast("object", given)) from None
     if isinstance(given, Sequence) and len(pair := cast("Sequence[Any]", given)) == 2:
         return AllowedDomain(pair[0], pair[1])
-    raise _no_entry(cast("object", given))
+    raise _invalid_entry(cast("object", given))
 
 
 def origin(scheme: str, authority: str) -> Origin:
-    """What stands before the path of a URL, judged strictly.
+    """Parse the scheme and the authority of a URL strictly.
 
     Raises:
-        ValueError: it is no host to send requests to; the text says why, and goes on after the host.
+        ValueError: if requests cannot be sent there; the text gives the reason, and follows the name of the host.
     """
     scheme = scheme.lower()
     if scheme not in _PORTS:
@@ -137,17 +137,17 @@ def origin(scheme: str, authority: str) -> Origin:
     if "*" in authority:
         raise ValueError("is a pattern: name each host")
     if "@" in authority:
-        raise ValueError("holds a user's name: leave out what stands before the @, and send it as a header")
-    found = _AUTHORITY.fullmatch(authority)
-    if found is None:
-        raise ValueError("is no host, or no host and a port")
-    port = int(found["port"] or _PORTS[scheme])
+        raise ValueError("holds a user's name: leave out the part before the @, and send it as a header")
+    match = _AUTHORITY.fullmatch(authority)
+    if match is None:
+        raise ValueError("is not a host, with or without a port")
+    port = int(match["port"] or _PORTS[scheme])
     if not 0 < port < 1 << 16:
-        raise ValueError("has a port that there is not")
-    return Origin(scheme, _six(found["six"]) if found["six"] else _host(found["name"]), port)
+        raise ValueError("has an invalid port")
+    return Origin(scheme, _parse_ipv6(match["six"]) if match["six"] else _parse_host(match["name"]), port)
 
 
-def _host(text: str) -> str:
+def _parse_host(text: str) -> str:
     if not text.isascii() and _AMBIGUOUS.intersection(text.lower()):
         raise ValueError("can be read as two different hosts: write it with xn--, as it is registered")
     try:
@@ -158,46 +158,46 @@ def _host(text: str) -> str:
             raise ValueError
         return str(IPv4Address(name))
     except ValueError:  # UnicodeError is one
-        raise ValueError("is no host: an address has four decimal numbers, a name has letters and dots") from None
+        raise ValueError("is not a host: an address has four decimal numbers, a name has letters and dots") from None
 
 
-def _six(text: str) -> str:
+def _parse_ipv6(text: str) -> str:
     try:
         return str(IPv6Address(text))
     except ValueError:
-        raise ValueError("is no IPv6 address") from None
+        raise ValueError("is not an IPv6 address") from None
 
 
-def _target(target: object) -> Origin:
+def _parse_target(target: object) -> Origin:
     if not isinstance(target, str):
-        raise _no_entry(target)
+        raise _invalid_entry(target)
     scheme, separator, rest = target.partition("://")
     if not separator:
         scheme, rest = "https", target
     rest = rest.removesuffix("/")
     try:
         if re.search(r"[/?#\\]", rest):
-            raise ValueError("names a path: an entry is a whole host, so leave out what comes after it")
+            raise ValueError("names a path: an entry is a whole host, so leave out the path")
         found = origin(scheme, rest)
     except ValueError as error:
         raise UserError(f"{target!r} cannot be allowed: it {error}.") from None
     if not separator and (found.is_address or found.host == "localhost"):
-        raise UserError(f"{target!r}: say http://{target} or https://{target}.")  # few of these speak https
+        raise UserError(f"{target!r}: write http://{target} or https://{target}.")  # few of these hosts use https
     return found
 
 
-def _methods(target: object, methods: object) -> tuple[str, ...] | None:
+def _parse_methods(target: object, methods: object) -> tuple[str, ...] | None:
     if methods is None:
         return None
     given = [methods] if isinstance(methods, str) else methods
     if isinstance(given, Sequence) and given:
-        made = tuple(str(one).upper() for one in cast("Sequence[object]", given))
-        if set(made) <= set(METHODS):
-            return tuple(dict.fromkeys(made))
-    raise UserError(f"{target!r}: {methods!r} is no method: use some of {', '.join(METHODS)}.")
+        names = tuple(str(name).upper() for name in cast("Sequence[object]", given))
+        if set(names) <= set(METHODS):
+            return tuple(dict.fromkeys(names))
+    raise UserError(f"{target!r}: {methods!r} is not a method: use some of {', '.join(METHODS)}.")
 
 
-def _no_entry(given: object) -> UserError:
+def _invalid_entry(given: object) -> UserError:
     return UserError(
-        f'{given!r} is no host to allow: write "api.example.com", ("api.example.com", "GET") or AllowedDomain(...).'
+        f'{given!r} is not a host to allow: write "api.example.com", ("api.example.com", "GET") or AllowedDomain(...).'
     )

@@ -1,6 +1,6 @@
-"""The folders and files of the host that programs may see, as a person names them.
+"""The folders and files of the host that programs may see, and the forms in which the user can write them.
 
-A mount that exists is a mount that was checked: `FileMount` itself refuses what nobody should hand to a program.
+`FileMount` checks itself, so that no object exists for a folder that no program should see.
 """
 
 from __future__ import annotations
@@ -20,31 +20,32 @@ __all__ = ["FileMount", "FileMountInput", "Mode", "file_mount", "read_only_folde
 
 Mode: TypeAlias = Literal["ro", "rw"]
 
-MOST_PARTS = 32
-"""Of a mount's path: there are paths below it."""
+MAX_PARTS = 32
+"""Parts of a mount's path, below which there are further paths."""
 
-# These as they are; a person can name a folder in them.
+# Folders that cannot be mounted themselves, but whose subfolders can.
 _SYSTEM = (
     *("/bin", "/boot", "/etc", "/home", "/lib", "/lib64", "/root", "/run", "/sbin", "/tmp", "/usr", "/var"),
     *("/Applications", "/Library", "/System", "/Users"),
 )
 _JUPYTER_DATA = {"darwin": ("Library", "Jupyter"), "win32": ("AppData", "Roaming", "jupyter")}
 _SYSTEM_OF_WINDOWS = ("SYSTEMROOT", "PROGRAMFILES", "PROGRAMFILES(X86)", "PROGRAMDATA")
-# These with all that is in them: not what is on a disk, but the machine and its processes.
+# Folders that cannot be mounted with anything in them: they show the machine and its processes, not a disk.
 _MACHINE = ("/dev", "/proc", "/sys")
 
 
 @dataclass(frozen=True, slots=True)
 class FileMount:
-    """A folder or file of the host, and where programs find it.
+    """A folder or file of the host, and its path for programs.
 
     Attributes:
-        host_path: the folder or file, which must exist. Kept absolute, without links; `~` is the person's home.
-        mount_path: kept as `/input/...`; `"/data"`, `"data"` and `"/input/data"` are the same.
-        mode: `"ro"` to read it only, or `"rw"`.
+        host_path: the folder or file, which must exist. It is stored as an absolute path without links; `~` is the home
+            of the user.
+        mount_path: stored as `/input/...`; `"/data"`, `"data"` and `"/input/data"` are the same.
+        mode: `"ro"` for read-only, or `"rw"`.
 
     Raises:
-        UserError: there is no such folder or file, it is one that no program should see, or the path is none.
+        UserError: if the folder or file does not exist or should not be seen by programs, or a path is not valid.
     """
 
     host_path: str | Path
@@ -53,9 +54,9 @@ class FileMount:
 
     def __post_init__(self) -> None:
         if self.mode not in ("ro", "rw"):
-            raise UserError(f"{self.mode!r} is no mode of a mount: give ro or rw.")
+            raise UserError(f"{self.mode!r} is not a mode of a mount: use ro or rw.")
         path = _existing(self.host_path)
-        if self.mode == "rw" and (ours := _ours(path)):
+        if self.mode == "rw" and (ours := _describe_own_files(path)):
             raise UserError(f"{path} cannot be mounted with rw, {ours} is kept there: mount another folder.")
         object.__setattr__(self, "host_path", path)
         object.__setattr__(self, "mount_path", _mount_path(self.mount_path))
@@ -68,15 +69,15 @@ FileMountInput: TypeAlias = str | Path | tuple[str | Path, str] | FileMount
 
 
 def file_mount(given: object) -> FileMount:
-    """The mount that a person means.
+    """Parse a mount.
 
     Args:
         given: a `FileMountInput`: `"/host"` (which appears at `/input/host`), `"/host:rw"`, `"/host:/guest"`,
-            `"/host:/guest:rw"`, `("/host", "/guest")`, `("/host", "/guest:rw")`, or a `FileMount`. `:ro` can be said
-            as well, and a list of two is as good as a tuple.
+            `"/host:/guest:rw"`, `("/host", "/guest")`, `("/host", "/guest:rw")`, or a `FileMount`. `:ro` is allowed
+            too, and so is a list of two instead of a tuple.
 
     Raises:
-        UserError: it is none of these, or no such mount is possible.
+        UserError: if the value has another form, or the mount is not possible.
     """
     match given:
         case FileMount():
@@ -91,18 +92,18 @@ def file_mount(given: object) -> FileMount:
             guest, mode = _split_mode(text)
             return FileMount(host, guest, mode)
         case _:
-            raise UserError(f"{given!r} is no mount: give /host/folder, /host/folder:/name or /host/folder:/name:rw.")
+            raise UserError(f"{given!r} is not a mount: use /host/folder, /host/folder:/name or /host/folder:/name:rw.")
 
 
 def workspace_root(given: str | Path) -> Path:
-    """The folder that appears as `/input` itself, to be read only. Absolute, without links.
+    """Check the folder that appears as `/input` itself, read-only; return its absolute path without links.
 
     Raises:
-        UserError: there is no such folder, or it is one that no program should see.
+        UserError: if the folder does not exist or should not be seen by programs.
     """
     path = _existing(given)
     if not path.is_dir():
-        raise UserError(f"{path} is no folder: workspace_root needs one; a single file can be mounted.")
+        raise UserError(f"{path} is not a folder: workspace_root needs a folder; mount a single file instead.")
     return path
 
 
@@ -114,16 +115,16 @@ def _split_mode(text: str) -> tuple[str, Mode]:
 
 
 def _split_guest(text: str) -> tuple[str, str]:
-    drive, rest = os.path.splitdrive(text)  # whose colon is none of ours
-    host, _, guest = rest.rpartition(":/")  # a path of the guest, or the colon belongs to the name
+    drive, rest = os.path.splitdrive(text)  # its colon does not separate paths
+    host, _, guest = rest.rpartition(":/")  # other colons belong to the name
     return (drive + host, f"/{guest}") if host else (text, "")
 
 
 def _same_path(host: str) -> str:
-    """Where a folder appears that was named without a place for it."""
+    """Return the mount path of a folder that was given without one."""
     path = os.path.splitdrive(host)[1].replace("\\", "/")
     if ".." in path.split("/"):
-        raise UserError(f"{host} leaves open where it appears: write {host}:/name.")
+        raise UserError(f"{host} has no clear path for programs: write {host}:/name.")
     return path.removeprefix("~")
 
 
@@ -134,16 +135,16 @@ def _mount_path(given: str) -> str:
     if not parts:
         raise UserError("A mount needs a path below /input, for example /data; workspace_root fills /input itself.")
     if ".." in parts:
-        raise UserError(f"{given} leads out of /input: give a path without '..'.")
-    if len(parts) > MOST_PARTS or not all(part.isprintable() and len(os.fsencode(part)) <= 255 for part in parts):
-        raise UserError(f"{given!r} is no path for a mount: give a short one of visible characters, such as /data.")
+        raise UserError(f"{given} leads out of /input: use a path without '..'.")
+    if len(parts) > MAX_PARTS or not all(part.isprintable() and len(os.fsencode(part)) <= 255 for part in parts):
+        raise UserError(f"{given!r} is not a path for a mount: use a short printable path, such as /data.")
     return str(PurePosixPath("/input", *parts))
 
 
 def _existing(given: str | Path) -> Path:
     text = str(given)
     if not text.strip() or "\0" in text:
-        raise UserError(f"{text!r} is no path: name a folder or file to mount.")
+        raise UserError(f"{text!r} is not a path: name a folder or file to mount.")
     try:
         path = Path(text).expanduser().resolve(strict=True)
         kind = path.is_dir() or path.is_file()
@@ -151,36 +152,36 @@ def _existing(given: str | Path) -> Path:
         raise UserError(f"{text} cannot be mounted: there is no such folder or file.") from None
     if not kind:
         raise UserError(f"{text} cannot be mounted: it is neither a folder nor a file.")
-    if path in _refused() or _resolved(home()).is_relative_to(path) or path == Path(path.anchor):
+    if path in _system_folders() or _resolved(home()).is_relative_to(path) or path == Path(path.anchor):
         raise UserError(f"{path} is too much for a program to see: mount a folder in it.")
     if any(path.is_relative_to(machine) for machine in _MACHINE):
-        raise UserError(f"{path} belongs to the machine and not to your data: it cannot be mounted.")
+        raise UserError(f"{path} belongs to the machine and not to your data: mount another folder.")
     return path
 
 
-def _refused() -> Iterator[Path]:
+def _system_folders() -> Iterator[Path]:
     if sys.platform == "win32":
         return (_resolved(Path(os.environ[name])) for name in _SYSTEM_OF_WINDOWS if name in os.environ)
-    return (_resolved(Path(name)) for name in _SYSTEM)  # some of them are links
+    return (_resolved(Path(name)) for name in _SYSTEM)  # some of these folders are links
 
 
-def _ours(path: Path) -> str:
-    """Name what lies in `path` that a program could change to take over the kernel; empty if nothing does.
+def _describe_own_files(path: Path) -> str:
+    """Say what in `path` a program could change to take over the kernel; return an empty string if there is nothing.
 
-    A project may well have its virtual environment in it: `files` keeps that read-only inside the mount.
+    A project can have its virtual environment in it, which `files` keeps read-only inside the mount.
     """
-    kept = {"what you allowed": data_folder(), "the compiled sandbox": cache_folder()}
-    for what, folder in kept.items():
+    folders = {"what you allowed": data_folder(), "the compiled sandbox": cache_folder()}
+    for description, folder in folders.items():
         folder = _resolved(folder)
         if folder.is_relative_to(path) or path.is_relative_to(folder):
-            return what
+            return description
     if any(path.is_relative_to(folder) for folder in read_only_folders()):
         return "code that your kernels run"
     return ""
 
 
 def _startup_folders() -> Iterator[Path]:
-    """Yield the folders whose files IPython and Jupyter run or obey when a kernel starts."""
+    """Yield the folders whose files IPython and Jupyter run or read as configuration when a kernel starts."""
     defaults = {
         "IPYTHONDIR": home() / ".ipython",
         "JUPYTER_CONFIG_DIR": home() / ".jupyter",

@@ -1,4 +1,4 @@
-"""Several mounts or hosts, in whatever way a person gives them."""
+"""Parse several mounts or hosts, in each form in which the user can write them."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ T = TypeVar("T")
 
 
 def file_mounts(given: object) -> tuple[FileMount, ...]:
-    """One mount or a list of them, as `file_mount` takes each; in a text there are commas between them.
+    """Parse one mount or a list of mounts, each in a form of `file_mount`. In a string they are separated by commas.
 
     Raises:
-        UserError: one of them is none.
+        UserError: if a mount is not valid.
     """
     return _parse_list(given, file_mount)
 
 
 def allowed_domains(given: object) -> tuple[AllowedDomain, ...]:
-    """One host or a list of them, as `allowed_domain` takes each; in a text there are commas between them, and a method
-    may stand before a host as it does in a request: `GET api.example.com`.
+    """Parse one host or a list of hosts, each in a form of `allowed_domain`.
+
+    In a string they are separated by commas, and a host can follow a method as in a request: `GET api.example.com`.
 
     Raises:
-        UserError: one of them is none.
+        UserError: if a host is not valid.
     """
     return _parse_list(given, _domain)
 
@@ -39,20 +40,20 @@ def _domain(given: object) -> AllowedDomain:
     return allowed_domain(given)
 
 
-def _parse_list(given: object, one: Callable[[object], T]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys(one(part) for part in _parts(given)))
+def _parse_list(given: object, parse_item: Callable[[object], T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(parse_item(part) for part in _split(given)))
 
 
-def _parts(given: object) -> list[object]:
+def _split(given: object) -> list[object]:
     if isinstance(given, str):
         return [part.strip() for part in given.split(",") if part.strip()]
-    if isinstance(given, list | set | frozenset) or (isinstance(given, tuple) and not _is_one(cast("object", given))):
-        return [part for item in cast("Iterable[object]", given) for part in _parts(item)]
+    if isinstance(given, list | set | frozenset) or (isinstance(given, tuple) and not _is_pair(cast("object", given))):
+        return [part for item in cast("Iterable[object]", given) for part in _split(item)]
     return [given]
 
 
-def _is_one(given: object) -> bool:
-    """Whether a tuple is one mount or host with what belongs to it: a pair of texts is."""
+def _is_pair(given: object) -> bool:
+    """Say whether a tuple is a single mount or host with its second part, as a pair of strings is."""
     return (
         isinstance(given, tuple)
         and len(pair := cast("tuple[object, ...]", given)) == 2

@@ -1,7 +1,7 @@
-"""The seven messages, and how each becomes one JSON object and back.
+"""The seven messages, and their conversion to JSON objects and back.
 
-A message that comes from the other end is hostile data: `decode` checks the kind, the exact set of fields and the
-exact type of each (`bool` is no `int` here) before an object is made of it.
+A message from the other end is hostile data: `decode` checks its kind, the exact set of fields and the exact type of
+each field (a `bool` is not an `int` here) before it creates an object.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..types import JSONObject, JSONValue, ProgramFailure, RunOutcome, Stream
 
 __all__ = [
     "LAST_LINE",
-    "LONGEST_NAME",
+    "MAX_NAME_LENGTH",
     "CallTool",
     "Finished",
     "Message",
@@ -31,7 +31,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Worker: a clean guest is waiting. Names the layers of lockdown that are in force, and those it could not have."""
+    """Worker: a clean guest is waiting. `layers` of the lockdown are in force; the host lacks the `missing` layers."""
 
     pid: int
     layers: list[str] = field(default_factory=list[str])
@@ -43,7 +43,7 @@ class Run:
     """Host: run `program`. `tools` maps each tool's name to the names of its parameters, in order; `capabilities` maps
     the name of each capability (`"files"`, `"data"`, ...) to the configuration of its guest half.
 
-    `keep` leaves the guest as it is when the program fails or observes, so that a repair finds its variables.
+    `keep` preserves the guest's state if the program fails or observes, so that a retry finds its variables.
     """
 
     program: str
@@ -54,7 +54,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Worker: the program printed."""
+    """Worker: the program printed a text."""
 
     stream: Stream
     text: str
@@ -62,9 +62,9 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """Worker: the program wants a tool, or by a name with a dot a service: `files.read`.
+    """Worker: the program calls a tool, or a service, whose name has a dot: `files.read`.
 
-    `line` is 0 where it is not known, `together` is what the program told.
+    `line` is 0 if it is not known. `together` is the number of calls that the program sent together.
     """
 
     call: int
@@ -76,7 +76,7 @@ class CallTool:
 
 @dataclass(frozen=True, slots=True)
 class ToolReturned:
-    """Host: the answer to a call. Where it was `kept`, `value` says how the guest gets at it."""
+    """Host: the result of a call. If it was `kept` in the kernel, `value` is the guest's reference to it."""
 
     call: int
     value: JSONValue
@@ -85,7 +85,7 @@ class ToolReturned:
 
 @dataclass(frozen=True, slots=True)
 class ToolRaised:
-    """Host: a call that failed or was denied; `kind` names the guest's exception."""
+    """Host: a call failed or was denied. `kind` is the name of the exception in the guest."""
 
     call: int
     kind: str
@@ -103,16 +103,16 @@ Message: TypeAlias = Ready | Run | Output | CallTool | ToolReturned | ToolRaised
 
 
 class _Any:
-    """Stands for a field whose value is checked elsewhere."""
+    """Stand for a field whose value is checked elsewhere."""
 
 
-# An honest worker stays below these.
-LONGEST_NAME = 200
+# Our own worker stays below these limits.
+MAX_NAME_LENGTH = 200
 """Characters of the name in a call."""
 LAST_LINE = 1 << 20
 """Of a program."""
-_MOST_LAYERS, _LONGEST_LAYER = 20, 100
-_LONGEST_KIND, _LONGEST_MESSAGE, _LONGEST_TRACEBACK = 200, 2_200, 64 << 10
+_MAX_LAYERS, _MAX_LAYER_LENGTH = 20, 100
+_MAX_KIND_LENGTH, _MAX_MESSAGE_LENGTH, _MAX_TRACEBACK_LENGTH = 200, 2_200, 64 << 10
 
 _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
@@ -129,7 +129,7 @@ _FAILURE = {"kind": str, "message": str, "traceback": str, "line": _Any}
 
 
 def encode(message: Message) -> JSONObject:
-    """The JSON object that `decode` turns back into an equal message."""
+    """Return the JSON object that `decode` converts back to an equal message."""
     kind = type(message)
     if isinstance(message, Finished):
         content = {"outcome": _outcome_to_json(message.outcome), "state_lost": message.outcome.state_lost}
@@ -139,10 +139,10 @@ def encode(message: Message) -> JSONObject:
 
 
 def decode(value: JSONValue) -> Message:
-    """The message that `value` is.
+    """Convert a JSON value to a message.
 
     Raises:
-        BridgeError: it is not exactly one of the seven.
+        BridgeError: if the value is not exactly one of the seven messages.
     """
     if not isinstance(value, dict):
         raise BridgeError("a frame that is not a JSON object")
@@ -150,24 +150,24 @@ def decode(value: JSONValue) -> Message:
     name = content.pop("says", None)
     kind = _KINDS.get(name) if isinstance(name, str) else None
     if kind is None:
-        raise BridgeError("a frame of no known kind")
+        raise BridgeError("a frame of an unknown kind")
     _check(content, _FIELDS[kind], kind.__name__)
     if kind is Finished:
         return Finished(replace(outcome_from_json(content["outcome"]), state_lost=content["state_lost"] is True))
     if kind is Ready and not (_is_names(content["layers"]) and _is_names(content["missing"])):
-        raise BridgeError("Ready: layers that are no names")
+        raise BridgeError("Ready: layers that are not names")
     if kind is Output and (content["stream"] not in ("stdout", "stderr") or not content["text"]):
-        raise BridgeError("Output of nothing, or to no known stream")
+        raise BridgeError("Output without text, or to an unknown stream")
     if kind is CallTool:
         _check_call(content)
-    return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields were checked one by one just above
+    return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields have been checked one by one
 
 
 def outcome_from_json(value: JSONValue) -> RunOutcome:
-    """The outcome that the guest or the worker told, checked field by field.
+    """Convert the JSON of an outcome from the guest or the worker, and check each field.
 
     Raises:
-        BridgeError: it is not one.
+        BridgeError: if the value is not an outcome.
     """
     if not isinstance(value, dict):
         raise BridgeError("an outcome that is not a JSON object")
@@ -192,17 +192,17 @@ def _failure_from_json(value: JSONValue) -> ProgramFailure | None:
     _check(value, _FAILURE, "failure")
     line = value["line"]
     if not (line is None or type(line) is int):
-        raise BridgeError("failure: a line that is no number")
+        raise BridgeError("failure: a line that is not a number")
     return ProgramFailure(
-        kind=_one_line(str(value["kind"]), _LONGEST_KIND),
-        message=_one_line(str(value["message"]), _LONGEST_MESSAGE),
-        traceback=str(value["traceback"])[:_LONGEST_TRACEBACK],
+        kind=_one_line(str(value["kind"]), _MAX_KIND_LENGTH),
+        message=_one_line(str(value["message"]), _MAX_MESSAGE_LENGTH),
+        traceback=str(value["traceback"])[:_MAX_TRACEBACK_LENGTH],
         line=line if line is not None and 0 < line <= LAST_LINE else None,
     )
 
 
-def _one_line(text: str, most: int) -> str:
-    return " ".join(text[:most].splitlines())
+def _one_line(text: str, max_length: int) -> str:
+    return " ".join(text[:max_length].splitlines())
 
 
 def _outcome_to_json(outcome: RunOutcome) -> JSONObject:
@@ -216,25 +216,25 @@ def _outcome_to_json(outcome: RunOutcome) -> JSONObject:
     }
 
 
-def _check(content: JSONObject, fields: Mapping[str, type], what: str) -> None:
+def _check(content: JSONObject, fields: Mapping[str, type], owner: str) -> None:
     if content.keys() != fields.keys():
-        raise BridgeError(f"{what}: not exactly the fields {', '.join(fields)}")
+        raise BridgeError(f"{owner}: not exactly the fields {', '.join(fields)}")
     for name, expected in fields.items():
         if expected is not _Any and type(content[name]) is not expected:
-            raise BridgeError(f"{what}: {name} is not of its type")
+            raise BridgeError(f"{owner}: {name} has the wrong type")
 
 
 def _check_call(content: JSONObject) -> None:
     name, line, together = content["name"], cast("int", content["line"]), cast("int", content["together"])
-    if not isinstance(name, str) or len(name) > LONGEST_NAME:
+    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH:
         raise BridgeError("CallTool: a name that is too long")
     if not 0 <= line <= LAST_LINE or together < 1:
-        raise BridgeError("CallTool: a number that counts nothing")
+        raise BridgeError("CallTool: a line or count out of range")
 
 
 def _is_names(value: JSONValue) -> bool:
-    names = cast("list[str]", value) if _is_texts(value) and len(cast("list[str]", value)) <= _MOST_LAYERS else [""]
-    return all(0 < len(name) <= _LONGEST_LAYER and name.isprintable() for name in names)
+    names = cast("list[str]", value) if _is_texts(value) and len(cast("list[str]", value)) <= _MAX_LAYERS else [""]
+    return all(0 < len(name) <= _MAX_LAYER_LENGTH and name.isprintable() for name in names)
 
 
 def _is_texts(value: JSONValue) -> bool:

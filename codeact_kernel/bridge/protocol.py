@@ -1,15 +1,15 @@
-"""Who may say what when, as a table; framing and limits. No I/O: bytes in, messages out, and back.
+"""The bridge's protocol without I/O: which side may send which message when, the framing, and the limits.
 
-    state      who: what                                    next state
+    state      sender: message                              next state
     PREPARING  worker: Ready                                IDLE
     IDLE       host: Run                                    RUNNING
     RUNNING    worker: Output, CallTool                     RUNNING
     RUNNING    host: ToolReturned, ToolRaised               RUNNING
     RUNNING    worker: Finished, only with no call open     PREPARING
 
-Call ids count 1, 2, 3 within a run; an answer names an open call and closes it. A frame is four bytes of length and
-one JSON value. There is no goodbye: the end of the pipe is the end. The file does not know which end it serves, it is
-only told who speaks. After a `BridgeError` the connection is of no use: discard the worker, never try to resync.
+The ids of calls are 1, 2, 3, ... within a run. An answer names an open call and closes it. A frame consists of four
+bytes of length and one JSON value. The connection ends with the pipe, without a message. Both ends use this code, and
+each passes its `Speaker`. After a `BridgeError` the connection cannot be used: discard the worker, never resync.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import struct
 from collections.abc import Iterator, Mapping
 
 from ..errors import BridgeError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from . import messages as m
 from .strict_json import dumps, loads
 
@@ -29,14 +29,14 @@ _LENGTH = struct.Struct(">I")
 
 
 class Speaker(enum.Enum):
-    """The two ends."""
+    """The two ends of the connection."""
 
     HOST = "host"
     WORKER = "worker"
 
 
 class State(enum.Enum):
-    """Where the talk stands; the same on both ends."""
+    """The state of the connection, which is the same on both ends."""
 
     PREPARING = "preparing"
     IDLE = "idle"
@@ -57,14 +57,14 @@ _TABLE: Mapping[State, Mapping[tuple[Speaker, type[m.Message]], State]] = {
 
 
 class Connection:
-    """One end of the talk.
+    """One end of the connection.
 
     Attributes:
-        state: where the talk stands.
-        open_calls: ids of the calls that have no answer yet.
+        state: the state of the connection.
+        open_calls: the ids of the calls that have no answer yet.
     """
 
-    def __init__(self, speaker: Speaker, limits: Limits) -> None:
+    def __init__(self, speaker: Speaker, limits: WorkerLimits) -> None:
         self.state = State.PREPARING
         self.open_calls: set[int] = set()
         self._me = speaker
@@ -74,31 +74,32 @@ class Connection:
         self._buffer = bytearray()
 
     @property
-    def unread(self) -> bool:
-        """Whether there is something that `feed` has not yet made a message of."""
+    def has_unread_data(self) -> bool:
+        """Say whether `feed` has data that it has not made a message of yet."""
         return bool(self._buffer)
 
     def send(self, message: m.Message) -> bytes:
-        """The frame to write for `message`.
+        """Return the frame to write for `message`.
 
         Raises:
-            BridgeError: it may not be said now, or is larger than a frame may be. The state is unchanged then.
+            BridgeError: if the message is not allowed in this state, or is too large for a frame. The state does not
+                change then.
         """
         frame = dumps(m.encode(message), limit=self._limits.frame_bytes)
-        self._said(self._me, message)
+        self._advance(self._me, message)
         return _LENGTH.pack(len(frame)) + frame
 
     def feed(self, data: bytes) -> Iterator[m.Message]:
-        """The messages that are complete with `data`, which may end anywhere.
+        """Yield the messages that are complete with `data`, which may end anywhere.
 
         Raises:
-            BridgeError: the other end broke a rule.
+            BridgeError: if the other end broke the protocol.
         """
         buffer = self._buffer
         buffer += data
         while len(buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer)
-            if length > self._limits.frame_bytes:  # refused by its length alone, before it is collected
+            if length > self._limits.frame_bytes:  # refused before its data is collected
                 raise BridgeError(f"a frame of {length:,} bytes, the limit is {self._limits.frame_bytes:,}")
             end = _LENGTH.size + length
             if len(buffer) < end:
@@ -108,13 +109,13 @@ class Connection:
             # Messages wrap a value in one or two levels of their own.
             value = loads(frame, limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
             message = m.decode(value)
-            self._said(self._other, message)
+            self._advance(self._other, message)
             yield message
 
-    def _said(self, speaker: Speaker, message: m.Message) -> None:
+    def _advance(self, speaker: Speaker, message: m.Message) -> None:
         after = _TABLE[self.state].get((speaker, type(message)))
         if after is None:
-            raise BridgeError(f"{speaker.value} may not say {type(message).__name__} while {self.state.value}")
+            raise BridgeError(f"{speaker.value} may not send {type(message).__name__} while {self.state.value}")
         match message:
             case m.Run():
                 self._calls = 0
@@ -134,7 +135,7 @@ class Connection:
         if call != self._calls + 1:
             raise BridgeError(f"call {call} where {self._calls + 1} was next")
         if call > self._limits.calls_per_run + self._limits.services_per_run:
-            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls and the steps beside them in one run")
+            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls and requests in one run")
         if len(self.open_calls) >= self._limits.calls_in_flight:
             raise BridgeError(f"more than {self._limits.calls_in_flight} calls in flight")
         self._calls = call

@@ -1,7 +1,7 @@
-"""JSON that means one thing only, with its limits checked before decoding.
+"""Encode and decode strict JSON, and check its limits before decoding.
 
-Python's `json` accepts NaN, numbers that overflow to infinity, duplicate keys and lone surrogates; each of them is a
-way to make two readers disagree, so all four are refused. Deep input is refused before the decoder recurses into it.
+Python's `json` accepts NaN, numbers that overflow to infinity, duplicate keys and lone surrogates. Two parsers can
+read each of them differently, so all four are refused. Deep input is refused before the decoder recurses into it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from ..types import JSONValue
 
 __all__ = ["dumps", "loads", "to_text"]
 
-# Possessive, and content with a string that never ends: hostile text must not make it scan again and again.
+# Possessive, and it matches a string without an end, so that hostile text cannot make it scan again and again.
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def dumps(value: JSONValue, *, limit: int) -> bytes:
-    """`value` as UTF-8 JSON of at most `limit` bytes.
+    """Encode `value` as UTF-8 JSON of at most `limit` bytes.
 
     Raises:
-        BridgeError: it is too large, or holds what JSON cannot carry (NaN, a lone surrogate, a foreign type).
+        BridgeError: if it is too large, or JSON cannot represent it (NaN, a lone surrogate, another type).
     """
     try:
         data = to_text(value).encode()
@@ -40,26 +40,26 @@ def dumps(value: JSONValue, *, limit: int) -> bytes:
 
 
 def to_text(value: JSONValue) -> str:
-    """`value` as JSON without spaces.
+    """Encode `value` as JSON without spaces.
 
     Raises:
-        TypeError, ValueError, RecursionError: it holds what JSON cannot carry.
+        TypeError, ValueError, RecursionError: if JSON cannot represent the value.
     """
     return "".join(_chunks(value, 0)) if _chunks else _encoder.encode(value)
 
 
 def loads(data: bytes, *, limit: int, depth: int) -> JSONValue:
-    """Decode `data`, refusing everything that is too long, nested deeper than `depth`, or not strict JSON.
+    """Decode `data`.
 
     Raises:
-        BridgeError: the data was refused.
+        BridgeError: if the data is longer than `limit` bytes, nested deeper than `depth`, or not strict JSON.
     """
     if len(data) > limit:
         raise BridgeError(f"{len(data):,} bytes of JSON, the limit is {limit:,}")
     if data.count(b"[") + data.count(b"{") > depth and _is_deeper(data, depth):
         raise BridgeError(f"JSON nested deeper than {depth} levels")
     try:
-        value: JSONValue = _decoded(data.decode())
+        value: JSONValue = _decode_text(data.decode())
     except (ValueError, RecursionError) as error:
         raise BridgeError(f"not JSON: {error}") from None
     if b"\\u" in data:
@@ -68,19 +68,19 @@ def loads(data: bytes, *, limit: int, depth: int) -> JSONValue:
 
 
 def _is_deeper(data: bytes, depth: int) -> bool:
-    """Whether the brackets are nested deeper, or more of them stay open. Eight megabytes take a second at most."""
+    """Say whether brackets are nested deeper than `depth`, or more stay open. 8 MiB take a second at most."""
     rest = _STRING.sub(b"", data).translate(_BRACKETS, _OTHERS)
-    for _ in range(depth):  # each pass takes the innermost pairs away
+    for _ in range(depth):  # each pass removes the innermost pairs
         if b"[]" not in rest:
             break
         rest = rest.replace(b"[]", b"")
     return b"[]" in rest or rest.count(b"[") > depth
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return number
 
 
@@ -88,17 +88,19 @@ def _refuse(text: str) -> JSONValue:
     raise ValueError(f"{text} is not JSON")
 
 
-def _unique_keys(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+def _require_unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
     result = dict(pairs)
     if len(result) != len(pairs):
-        raise ValueError("an object with a key twice")
+        raise ValueError("an object with a duplicate key")
     return result
 
 
-# Made once: `json` makes its own anew at each call, which takes longer than reading or writing a short message.
-_decoded = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse, object_pairs_hook=_unique_keys).decode
+# Created once: `json` would create its own at each call, which takes longer than a short message.
+_decode_text = json.JSONDecoder(
+    parse_float=_parse_finite, parse_constant=_refuse, object_pairs_hook=_require_unique
+).decode
 _encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_make: Any = getattr(json.encoder, "c_make_encoder", None)  # without markers: a circle is a RecursionError
+_make: Any = getattr(json.encoder, "c_make_encoder", None)  # without markers: a reference cycle raises a RecursionError
 _chunks: Any = _make and _make(
     None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
 )

@@ -1,4 +1,4 @@
-"""What a person can choose and where: one table of options, and layers of which the last decides."""
+"""The options of the user: one table of them, and the layers that set their values. The last layer wins."""
 
 from __future__ import annotations
 

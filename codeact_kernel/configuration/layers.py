@@ -1,14 +1,15 @@
-"""Where a choice comes from, and which one holds: the last layer that names an option decides."""
+"""Merge the layers of the configuration. The last layer that sets an option wins."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from ..settings import Settings, parse_memory
-from .limit_options import apply_limits
+from ..limits import Limits
+from ..settings import Settings
+from .limit_options import ELSEWHERE, apply_limits
 from .messages import format_value, require_known
 from .options import NOT_OPTIONS, OPTIONS, PREFIX
 
@@ -22,17 +23,17 @@ PLACES = (
     ("the notebook", "`%config CodeAct.…`, `%codeact model`, `%codeact backend`, `%codeact kernel`"),
     ("the cell", "options of `%%codeact`, or after `> ` in the CodeAct kernel"),
 )
-"""The weakest first: what a later one says holds."""
+"""The places of layers, the weakest first, each with the way to set an option there. A later place wins."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """What one place says, checked.
+    """The checked values of one place.
 
     Attributes:
-        place: in words, for example "the environment".
-        values: by the option's name.
-        narrows: whether it may only narrow what the layers below permit: nobody gave their word for it.
+        place: the place in words, for example "the environment".
+        values: the values by the name of the option.
+        narrows: whether the layer may only narrow what weaker layers allow, because the user has not trusted it.
     """
 
     place: str
@@ -42,12 +43,12 @@ class Layer:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resolved:
-    """What holds.
+    """The merged values.
 
     Attributes:
-        values: of every option, by its name.
-        places: where each value came from.
-        refused: what a folder wanted and does not get, as `name = value`.
+        values: the value of every option, by its name.
+        places: the place that set each value.
+        refused: the values of an untrusted layer that are not in force, as `name = value`.
     """
 
     values: Mapping[str, Any]
@@ -56,80 +57,65 @@ class Resolved:
 
     @property
     def settings(self) -> Settings:
-        """What the engine takes of it."""
-        values, default = self.values, Settings()
-        return replace(
-            default,
-            model=values["model"],
-            backend=values["backend"],
-            max_retries=values["max_retries"],
-            allow=values["allow"],
-            file_mounts=values["file_mounts"],
-            workspace_root=values["workspace_root"],
-            allowed_domains=values["allowed_domains"],
-            review=values["review"],
-            wait=values["wait"],
-            limits=replace(
-                apply_limits(default.limits, values["limits"]),
-                run_seconds=values["timeout"],
-                decision_seconds=values["approval_timeout"],
-                memory_bytes=parse_memory(values["memory"]),
-            ),
-        )
+        """The settings of the engine: each field has the option of the same name, and some limits have one as well."""
+        values = {name: OPTIONS[name].to_setting(value) for name, value in self.values.items()}
+        limits = apply_limits(Limits(), values["limits"])
+        values["limits"] = replace(limits, **{limit: values[option] for limit, option in ELSEWHERE.items()})
+        return Settings(**{setting.name: values[setting.name] for setting in fields(Settings)})
 
 
-def parse_layer(place: str, given: Mapping[str, object], spelled: Mapping[str, str] | None = None) -> Layer:
-    """Check what `place` says.
+def parse_layer(place: str, given: Mapping[str, object], labels: Mapping[str, str] | None = None) -> Layer:
+    """Check the values that `place` sets.
 
     Args:
-        given: by the option's name.
-        spelled: how that place spells an option, for the error; by default its name and the place's.
+        given: the values by the name of the option.
+        labels: the names of options in error messages; by default the name and the place.
 
     Raises:
-        UserError: an option that there is not, or a value that is not of its kind.
+        UserError: if an option does not exist, or a value is not valid.
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
         option = OPTIONS[require_known(name, OPTIONS, f"{place}:")]
-        values[name] = option.value(value, (spelled or {}).get(name, f"{name} in {place}"))
+        values[name] = option.value(value, (labels or {}).get(name, f"{name} in {place}"))
     return Layer(place=place, values=values)
 
 
 def environment(environ: Mapping[str, str] = os.environ) -> Layer:
-    """What the `CODEACT_…` variables say. One that is empty says nothing.
+    """Return the layer of the `CODEACT_…` variables. An empty variable counts as not set.
 
     Raises:
-        UserError: a variable that there is not, or a value that is not of its kind.
+        UserError: if a variable does not exist, or a value is not valid.
     """
-    spelled = {option.variable: name for name, option in OPTIONS.items()}
+    names = {option.variable: name for name, option in OPTIONS.items()}
     given: dict[str, object] = {}
     for variable, text in environ.items():
         if variable.startswith(PREFIX) and variable not in NOT_OPTIONS:
-            name = spelled[require_known(variable, {*spelled, *NOT_OPTIONS}, "The environment variable")]
+            name = names[require_known(variable, {*names, *NOT_OPTIONS}, "The environment variable")]
             if text:
                 given[name] = text
-    return parse_layer("the environment", given, {name: variable for variable, name in spelled.items()})
+    return parse_layer("the environment", given, {name: variable for variable, name in names.items()})
 
 
 def resolve(layers: Sequence[Layer]) -> Resolved:
-    """What holds, from layers in order, the weakest first."""
+    """Merge layers, the weakest first."""
     values: dict[str, Any] = {name: option.default for name, option in OPTIONS.items()}
     places = dict.fromkeys(values, "the defaults")
     refused: list[str] = []
-    for one in layers:
-        for name, value in one.values.items():
-            if one.narrows and not OPTIONS[name].is_narrower(value, values[name]):
+    for layer in layers:
+        for name, value in layer.values.items():
+            if layer.narrows and not OPTIONS[name].is_narrower(value, values[name]):
                 refused.append(f"{name} = {format_value(value)}")
                 continue
             values[name] = OPTIONS[name].merge(values[name], value)
-            places[name] = one.place
+            places[name] = layer.place
     return Resolved(values=values, places=places, refused=refused)
 
 
 def from_environment(environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings of a script: the defaults and the environment, no configuration file.
+    """Return the settings of a script: the defaults and the environment, without configuration files.
 
     Raises:
-        UserError: a variable that there is not, or a value that is not of its kind.
+        UserError: if a variable does not exist, or a value is not valid.
     """
     return resolve([environment(environ)]).settings

@@ -1,4 +1,4 @@
-"""How choices are told: values as a person writes them, and a wrong name with the nearest right one."""
+"""The wording of values and of unknown names in messages."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from ..errors import UserError
 __all__ = ["format_value", "require_known", "truncate_for_error"]
 
 
-def truncate_for_error(given: object, most: int = 60) -> str:
-    """Something that somebody gave, short and harmless, for a sentence."""
+def truncate_for_error(given: object, max_length: int = 60) -> str:
+    """Format a value from the user for a message, truncated and without control characters."""
     try:
-        words = str(given)[:most]
-    except (ValueError, RecursionError):  # of an integer with thousands of digits, for example
+        words = str(given)[:max_length]
+    except (ValueError, RecursionError):  # for example an integer with thousands of digits
         words = f"something too long ({type(given).__name__})"
     return "".join(sign if sign.isprintable() else "?" for sign in words)
 
 
 def format_value(value: object) -> str:
-    """A value as a person would write it."""
+    """Format a value in the way the user would write it."""
     if isinstance(value, frozenset | tuple):
-        parts = [str(one) for one in cast("Iterable[object]", value)]
+        parts = [str(item) for item in cast("Iterable[object]", value)]
         return ", ".join(sorted(parts) if isinstance(value, frozenset) else parts) or "-"
     if value is None:
         return "-"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def require_known(name: str, there: Collection[str], what: str) -> str:
-    """`name`, if it is there.
+def require_known(name: str, known: Collection[str], what: str) -> str:
+    """Return `name` if it is in `known`.
 
     Raises:
-        UserError: it is not; names the nearest.
+        UserError: if it is not; the message suggests the nearest name.
     """
-    if name in there:
+    if name in known:
         return name
-    import difflib  # only a mistake needs it
+    import difflib  # imported only after a mistake
 
-    near = difflib.get_close_matches(name[:100], there, n=1, cutoff=0.5)
-    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(there))}."
+    near = difflib.get_close_matches(name[:100], known, n=1, cutoff=0.5)
+    advice = f"did you mean {near[0]}?" if near else f"choose one of {', '.join(sorted(known))}."
     raise UserError(f"{what} {truncate_for_error(name)} is not known: {advice}")

@@ -1,4 +1,7 @@
-"""What a person can choose, as one table: magics, configuration, environment and documentation are made from it."""
+"""The options, as one table from which the magics, the configuration, the environment and the documentation derive.
+
+To add an option, add it to `OPTIONS` and, if the engine uses it, a field of the same name to `Settings`.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from typing import Any, Final
 
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
+from ..sandbox.backends import BACKEND_NAMES, BACKENDS
 from ..settings import Settings, parse_memory
-from .limit_options import narrows, read_caps
+from .limit_options import is_narrower, parse_limits
 from .messages import truncate_for_error
 from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size, switch, text, whole
 
@@ -17,29 +21,30 @@ __all__ = ["OPTIONS", "PREFIX", "Option"]
 
 PREFIX = "CODEACT_"
 NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
-"""Variables with our prefix that choose something else: where the cache lies."""
+"""Variables with our prefix that are not options: this one sets the folder of the cache."""
 
 _DEFAULT: Final = Settings()
-_SENTENCE = 1_000
-"""Characters of a sentence about a value."""
+_MAX_REASON = 1_000
+"""Characters of the reason why a value is not valid."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Option:
-    """One thing that can be chosen.
+    """One option.
 
     Attributes:
-        name: the key in files and of `c.CodeAct`; `flag` and `variable` follow from it.
-        help: what it does, in a few words without a full stop.
-        kind: what a value looks like, for people.
-        read: makes the value, from text or from what TOML and Python have for it; raises ValueError.
-        default: `None` where something else decides.
-        narrower: whether the first value permits or costs nothing that the second does not. Such a value may stand in
-            a project's folder; any other needs the person's word.
-        in_cell: whether a cell has an option for it.
-        choices: all the values that there are, where they are few.
-        adds: whether a value adds to what weaker places say.
-        spelled: the flag, where it is not made of the name.
+        name: the key in files and of `c.CodeAct`; `flag` and `variable` derive from it.
+        help: a description in a few words, without a full stop.
+        kind: a description of the valid values.
+        read: parses a value from text or from the types of TOML and Python; raises ValueError if it is not valid.
+        default: the default value; `None` if it is decided elsewhere.
+        is_narrower: whether the first value allows nothing and costs nothing that the second value does not. A project
+            may set such a value without being trusted.
+        in_cell: whether a cell can set the option.
+        choices: all valid values, if there are only a few.
+        adds: whether a value is added to those of weaker places.
+        to_setting: converts a value to what `Settings` has; most values stay as they are.
+        special_flag: the flag, if it does not derive from the name.
     """
 
     name: str
@@ -51,40 +56,41 @@ class Option:
     in_cell: bool = True
     choices: tuple[str, ...] = ()
     adds: bool = False
-    spelled: str = ""
+    to_setting: Callable[[Any], Any] = lambda value: value
+    special_flag: str = ""
 
     @property
     def flag(self) -> str:
-        """In a cell and on the command line."""
-        return self.spelled or "--" + self.name.replace("_", "-")
+        """The name in a cell and on the command line."""
+        return self.special_flag or "--" + self.name.replace("_", "-")
 
     def merge(self, old: Any, new: Any) -> Any:
-        """What holds when a stronger place says `new`."""
+        """Return the value after a stronger place has set `new`."""
         if not self.adds:
             return new
-        # Of two caps with one name the last holds: what is said again moves to the end.
+        # The last of two limits with the same name wins, so a repeated value moves to the end.
         return old | new if isinstance(old, frozenset) else tuple(dict.fromkeys([*new[::-1], *old[::-1]]))[::-1]
 
     @property
     def variable(self) -> str:
-        """In the environment."""
+        """The name of the environment variable."""
         return PREFIX + self.name.upper()
 
     def value(self, given: object, where: str) -> Any:
-        """The value that somebody gave.
+        """Parse a value.
 
         Args:
-            where: what they wrote it into, for example `--timeout`.
+            where: the place of the value for messages, for example `--timeout`.
 
         Raises:
-            UserError: it is not of its kind.
+            UserError: if the value is not valid.
         """
         try:
             return self.read(given)
         except UserError as error:
             raise UserError(
-                f"{where}: {truncate_for_error(error, _SENTENCE)}"
-            ) from None  # it may quote what a folder's file says
+                f"{where}: {truncate_for_error(error, _MAX_REASON)}"
+            ) from None  # it may quote a file of the folder
         except (LookupError, OverflowError, TypeError, ValueError):
             raise UserError(f"{where}: {truncate_for_error(given)!r} is not {self.kind}.") from None
 
@@ -93,17 +99,16 @@ def _at_most(new: Any, old: Any) -> bool:
     return bool(new <= old)
 
 
-def _among(new: Any, old: Any) -> bool:
+def _is_subset(new: Any, old: Any) -> bool:
     return set(new) <= set(old)
 
 
-def _same(new: Any, old: Any) -> bool:
+def _is_equal(new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
-_BACKENDS = ("auto", "hyperlight", "embedded")
-_QUESTIONS = ("auto", "stdin")
-_PROMPTS = ("python", "marker", "auto")
+_APPROVAL_UIS = ("auto", "stdin")
+_KERNEL_MODES = ("python", "marker", "auto")
 _SECONDS = "a number of seconds, more than 0 and at most 86400"
 
 OPTIONS: Final[dict[str, Option]] = {
@@ -115,11 +120,11 @@ OPTIONS: Final[dict[str, Option]] = {
             kind="the name of a model",
             read=text,
             default=_DEFAULT.model,
-            is_narrower=_same,  # the name decides who reads the prompt, and what that costs
+            is_narrower=_is_equal,  # the name decides who reads the prompt, and what that costs
         ),
         Option(
             name="max_retries",
-            help="how often the model may mend a program that failed",
+            help="how many times the model may fix a failed program",
             kind="a whole number from 0 to 20",
             read=whole(0, 20),
             default=_DEFAULT.max_retries,
@@ -127,7 +132,7 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="timeout",
-            help="seconds that one run of a program may take, without the time of tools and decisions",
+            help="seconds that one run of a program may take, without the time of tools and approvals",
             kind=_SECONDS,
             read=seconds,
             default=_DEFAULT.limits.run_seconds,
@@ -135,34 +140,35 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="memory",
-            help="what the program may use",
-            kind="a memory for a sandbox: give a size from 64Mi to 2Gi, for example 256Mi",
+            help="memory of the sandbox",
+            kind="a memory size: use 64Mi to 2Gi, for example 256Mi",
             read=size,
+            to_setting=parse_memory,
             default="256Mi",
             is_narrower=lambda new, old: parse_memory(new) <= parse_memory(old),
         ),
         Option(
             name="limits",
-            help="other caps: of calls, sizes, files and more; adds to what other places say",
-            kind="calls_per_run=100 or show.items=5, or several with commas between them",
-            read=read_caps,
+            help="other limits: of calls, sizes, files and more; added to those of other places",
+            kind="calls_per_run=100 or show.items=5, or several separated by commas",
+            read=parse_limits,
             default=(),
-            is_narrower=narrows,
+            is_narrower=is_narrower,
             adds=True,
         ),
         Option(
             name="backend",
-            help="what isolates the program; auto is a micro-VM where one starts",
-            kind="a backend: choose auto, hyperlight or embedded",
-            read=one_of(*_BACKENDS),
-            choices=_BACKENDS,
+            help="how programs are isolated; auto is a micro-VM if one starts",
+            kind=f"a backend: choose {', '.join(BACKEND_NAMES[:-1])} or {BACKEND_NAMES[-1]}",
+            read=one_of(*BACKEND_NAMES),
+            choices=BACKEND_NAMES,
             default=_DEFAULT.backend,
-            is_narrower=lambda new, old: new in (old, "hyperlight"),
+            is_narrower=lambda new, old: new in (old, BACKENDS[0].name),
         ),
         Option(
             name="allow",
-            help="tools that run without a question although they ask for approval; adds to what other places allow",
-            kind="a name of a tool, or several with commas between them",
+            help="tools that require approval but run without it; added to those of other places",
+            kind="a name of a tool, or several separated by commas",
             read=names,
             default=_DEFAULT.allow,
             is_narrower=_at_most,  # of sets: a subset
@@ -170,14 +176,14 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="file_mounts",
-            help="folders and files that programs see below /input, read-only unless :rw is said; adds to what other "
-            "places mount",
-            kind="/host/folder, /host/folder:/name or /host/folder:/name:rw, or several with commas between them",
+            help="folders and files that programs see below /input, read-only without :rw; added to those of other "
+            "places",
+            kind="/host/folder, /host/folder:/name or /host/folder:/name:rw, or several separated by commas",
             read=file_mounts,
             default=_DEFAULT.file_mounts,
-            is_narrower=_among,
+            is_narrower=_is_subset,
             adds=True,
-            spelled="--mount",
+            special_flag="--mount",
         ),
         Option(
             name="workspace_root",
@@ -189,13 +195,13 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="allowed_domains",
-            help="hosts that programs may send requests to; adds to what other places allow",
-            kind="api.example.com, https://host:port or GET api.example.com, or several with commas between them",
+            help="hosts that programs may send requests to; added to those of other places",
+            kind="api.example.com, https://host:port or GET api.example.com, or several separated by commas",
             read=allowed_domains,
             default=_DEFAULT.allowed_domains,
-            is_narrower=_among,
+            is_narrower=_is_subset,
             adds=True,
-            spelled="--allow-domain",
+            special_flag="--allow-domain",
         ),
         Option(
             name="review",
@@ -207,7 +213,7 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="wait",
-            help="run nothing before the model has written the whole program; without it reading begins at once",
+            help="start a program only when the model has written all of it; otherwise its reading calls start earlier",
             kind="true or false",
             read=switch,
             default=_DEFAULT.wait,
@@ -215,7 +221,7 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="approval_timeout",
-            help="seconds after which a question that nobody answered is a no; without one it waits",
+            help="seconds until an unanswered approval request is denied; by default it waits",
             kind=f"{_SECONDS}, or never",
             read=seconds_or_never,
             default=_DEFAULT.limits.decision_seconds,
@@ -223,25 +229,25 @@ OPTIONS: Final[dict[str, Option]] = {
         ),
         Option(
             name="approval_ui",
-            help="where approvals are asked: on the card where a page shows it (auto), or with input() (stdin)",
+            help="where approvals are requested: on the card if the page shows it (auto), or with input() (stdin)",
             kind="one of auto, stdin",
-            read=one_of(*_QUESTIONS),
-            choices=_QUESTIONS,
+            read=one_of(*_APPROVAL_UIS),
+            choices=_APPROVAL_UIS,
             default="auto",
-            is_narrower=_same,  # the card shows more than a line of input() can
+            is_narrower=_is_equal,  # the card shows more than a line of input() can
             in_cell=False,
         ),
         Option(
             name="kernel",
             help="which cells are prompts without %%codeact: none (python), those that begin with > (marker), "
-            "plain prose too (auto)",
+            "also plain prose (auto)",
             kind="one of python, marker, auto",
-            read=one_of(*_PROMPTS),
-            choices=_PROMPTS,
+            read=one_of(*_KERNEL_MODES),
+            choices=_KERNEL_MODES,
             default="python",
-            is_narrower=_same,
+            is_narrower=_is_equal,
             in_cell=False,
         ),
     )
 }
-"""Every option by its name, in the order in which they are shown."""
+"""Every option by its name, in the order in which they are listed."""

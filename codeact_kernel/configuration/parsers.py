@@ -1,6 +1,6 @@
-"""What somebody gave, as the value it means: from text, or from what TOML and Python have for it.
+"""Parse the values of options, from text or from the types of TOML and Python.
 
-Each raises ValueError or TypeError for what is not of its kind, or UserError where it can say more.
+Each parser raises ValueError or TypeError if the value is not valid, or UserError if it has a better message.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def text(given: object) -> str:
     return given.strip()
 
 
-def whole(least: int, most: int) -> Read:
+def whole(minimum: int, maximum: int) -> Read:
     def read(given: object) -> int:
         if isinstance(given, bool | float):
             raise TypeError
         number = int(cast("Any", given))
-        if not least <= number <= most:
+        if not minimum <= number <= maximum:
             raise ValueError
         return number
 
@@ -63,20 +63,20 @@ def seconds_or_never(given: object) -> float | None:
 
 def size(given: object) -> str:
     try:
-        parse_memory(found := text(given))
+        parse_memory(stripped := text(given))
     except UserError:
         raise ValueError from None
-    return found
+    return stripped
 
 
 def names(given: object) -> frozenset[str]:
-    many = [given] if isinstance(given, str) else given
-    if not isinstance(many, list | tuple | set | frozenset):  # a table of names could mean "not this one"
+    items = [given] if isinstance(given, str) else given
+    if not isinstance(items, list | tuple | set | frozenset):  # a table could map names to false
         raise TypeError
-    found = [name.strip() for one in cast("Iterable[object]", many) for name in plain(one).split(",")]
-    if not all(name.isidentifier() for name in found if name):
+    parts = [name.strip() for item in cast("Iterable[object]", items) for name in plain(item).split(",")]
+    if not all(name.isidentifier() for name in parts if name):
         raise ValueError
-    return frozenset(name for name in found if name)
+    return frozenset(name for name in parts if name)
 
 
 def plain(given: object) -> str:

@@ -1,7 +1,7 @@
-"""What a project's folder says: `codeact.toml`, or `[tool.codeact]` in its `pyproject.toml`. Data; nothing executes.
+"""The project's configuration: `codeact.toml`, or `[tool.codeact]` in its `pyproject.toml`. It is data, never code.
 
-A folder may come from anywhere, so it can narrow what is allowed, and widen nothing, until the person has trusted
-exactly this text. The word is kept in a folder of the person's own, never in the project.
+A project may come from a stranger, so its file can narrow what is allowed, but widen nothing until the user has
+trusted exactly this text. The trust is stored in a folder of the user, never in the project.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ from .messages import truncate_for_error
 __all__ = ["ProjectFile", "find", "find_project_file"]
 
 BYTES = {"codeact.toml": 64 << 10, "pyproject.toml": 128 << 10}
-"""Of the files that are looked for, in this order, the longest that is parsed.
+"""The files that are searched for, in this order, with the size up to which each is parsed.
 
-A parsed file takes up to 700 times its size in memory, and the second one is shared with the project's other tools.
+A parsed file takes up to 700 times its size in memory, and `pyproject.toml` is shared with the project's other tools.
 """
-PARTS = 32
-"""Names that a key may have, with dots between them: tomllib needs time and memory for the square of their number."""
-LOOKED_AT = 3
-"""Files of other tools on the way up that have a key of our name, and have to be parsed to see if it is our table."""
+MAX_KEY_PARTS = 32
+"""Parts of a dotted key: the time and memory of tomllib grow with the square of their number."""
+MAX_PARSED = 3
+"""Files with a key of our name that are parsed on the way up to see if the key is our table."""
 _READ = 1 << 20
-"""Bytes that are read: enough to find our table in a file that is too long to be parsed."""
+"""Bytes that are read, which are enough to find our table in a file that is too long to be parsed."""
 _PART = rb"""(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')"""
-# A key begins a line, a header or an inline table, or follows a comma there. Strings and comments are not told apart:
-# no sentence looks like this.
+# A key begins a line, a header or an inline table, or follows a comma there. Strings and comments are searched too: no
+# sentence looks like this.
 _LONG_KEY = re.compile(
-    rb"(?:^|[\[{,])[ \t]*+" + _PART + rb"(?:[ \t]*+\.[ \t]*+" + _PART + rb"){%d}" % PARTS, re.MULTILINE
+    rb"(?:^|[\[{,])[ \t]*+" + _PART + rb"(?:[ \t]*+\.[ \t]*+" + _PART + rb"){%d}" % MAX_KEY_PARTS, re.MULTILINE
 )
 _US = rb"[ \t]*+[\"']?codeact[\"']?[ \t]*+"
 _OUR_NAME = re.compile(rb"(?:^|[.\[{,])" + _US + rb"[.=]|\." + _US + rb"\]", re.MULTILINE)
 _OUR_TABLE = re.compile(rb"^[ \t]*+\[[ \t]*+tool[ \t]*+\.[ \t]*+[\"']?codeact\b(?!-)", re.MULTILINE)
 _PATH = 500
-"""Characters that are shown of a path."""
+"""Characters of a path in a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProjectFile:
-    """A file that was found, as its bytes were then."""
+    """A configuration file that was found, with its content at that time."""
 
     path: Path
     text: bytes
@@ -58,29 +58,31 @@ class ProjectFile:
         return is_private(self._trust_marker())
 
     def trust(self) -> None:
-        """Keep the user's word that this text may come into force.
+        """Store that the user trusts this text.
 
         Raises:
-            UserError: if the word cannot be kept where nobody else can write it.
+            UserError: if that cannot be stored where nobody else can write.
         """
-        word = self._trust_marker()
-        aside = word.with_name(f"{word.name}.{os.getpid()}")
+        marker = self._trust_marker()
+        temporary = marker.with_name(f"{marker.name}.{os.getpid()}")
         try:
-            word.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
+            marker.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
             with os.fdopen(descriptor, "wb") as out:
                 out.write(os.fsencode(self.path))
-            os.replace(aside, word)
+            os.replace(temporary, marker)
         except OSError as error:
-            raise UserError(f"{word.parent} cannot be written ({error.strerror}): make it your own.") from None
+            raise UserError(f"{marker.parent} cannot be written ({error.strerror}): make yourself its owner.") from None
         if not self.trusted:
-            raise UserError(f"{word.parent} can be written by others: make it your own (chmod 700), then trust again.")
+            raise UserError(
+                f"{marker.parent} can be written by others: allow that only for yourself (chmod 700), then trust again."
+            )
 
     def distrust(self) -> None:
-        """The person takes it back.
+        """Forget that the user trusts this text.
 
         Raises:
-            UserError: it cannot be taken back.
+            UserError: if that cannot be removed.
         """
         try:
             self._trust_marker().unlink(missing_ok=True)
@@ -88,14 +90,14 @@ class ProjectFile:
             raise UserError(f"{self._trust_marker()} cannot be removed ({error.strerror}): remove it.") from None
 
     def layer(self) -> Layer:
-        """What it says.
+        """Parse the file.
 
         Raises:
-            UserError: it is no TOML, has an option that there is not, or a value that is not of its kind.
+            UserError: if it is not TOML, an option does not exist, or a value is not valid.
         """
         where = truncate_for_error(self.path, _PATH)
         try:
-            given = _ours(self.path.name, self.text)
+            given = _parse_our_table(self.path.name, self.text)
         except _TooCostly as error:
             raise UserError(f"{where} {error}.") from None
         except (ValueError, RecursionError) as error:
@@ -104,23 +106,23 @@ class ProjectFile:
             raise UserError(
                 f"{where}: [tool.codeact] is not a table of options: write them below that line, each as name = value."
             )
-        said = parse_layer(self.path.name, cast("dict[str, object]", given))
-        return replace(said, place=where, narrows=not self.trusted)
+        layer = parse_layer(self.path.name, cast("dict[str, object]", given))
+        return replace(layer, place=where, narrows=not self.trusted)
 
     def _trust_marker(self) -> Path:
-        exactly = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.text).hexdigest()
-        return data_folder() / "trusted" / exactly
+        digest = hashlib.sha256(os.fsencode(self.path) + b"\0" + self.text).hexdigest()
+        return data_folder() / "trusted" / digest
 
 
 def find(start: Path) -> ProjectFile | None:
-    """The nearest file, from `start` upwards to the root of the repository, but never of the home or above it.
+    """Find the nearest file from `start` upwards to the root of the repository, but not in the home or above it.
 
     Raises:
-        UserError: if a file that is there cannot be read: what it narrows must not be ignored silently. Or if more
-            files would have to be parsed than a project has.
+        UserError: if a file cannot be read, because its limits must not be ignored silently; or if too many files
+            would have to be parsed.
     """
     start, own = Path(os.path.realpath(start)), Path(os.path.realpath(home()))
-    looked_at = 0
+    parsed = 0
     for folder in (start, *start.parents):
         if folder == own or folder in own.parents:
             return None
@@ -130,10 +132,10 @@ def find(start: Path) -> ProjectFile | None:
                 continue
             if _is_about_us(name, text):
                 return ProjectFile(folder / name, text)
-            looked_at += _OUR_NAME.search(text) is not None
-            if looked_at > LOOKED_AT:
+            parsed += _OUR_NAME.search(text) is not None
+            if parsed > MAX_PARSED:
                 raise UserError(
-                    f"{truncate_for_error(start, _PATH)} and the folders above it have more than {LOOKED_AT} "
+                    f"{truncate_for_error(start, _PATH)} and the folders above it have more than {MAX_PARSED} "
                     "pyproject.toml files with a key codeact that is not in [tool]: "
                     "put a codeact.toml beside the notebook."
                 )
@@ -143,10 +145,10 @@ def find(start: Path) -> ProjectFile | None:
 
 
 def find_project_file() -> ProjectFile | None:
-    """The file for the working folder; nothing where that folder was removed.
+    """Find the file for the working folder; return `None` if that folder was removed.
 
     Raises:
-        UserError: one that is there cannot be read.
+        UserError: if a file cannot be read.
     """
     try:
         folder = Path.cwd()
@@ -156,7 +158,7 @@ def find_project_file() -> ProjectFile | None:
 
 
 class _TooCostly(ValueError):
-    """Says why a file is not parsed, in words that follow its name."""
+    """A file is not parsed. The text gives the reason, and follows the name of the file."""
 
 
 def _is_about_us(name: str, text: bytes) -> bool:
@@ -165,12 +167,12 @@ def _is_about_us(name: str, text: bytes) -> bool:
     if len(text) > BYTES[name]:
         return _OUR_TABLE.search(text) is not None
     try:
-        return _OUR_NAME.search(text) is not None and _ours(name, text) is not None
-    except (ValueError, RecursionError):  # a file of the project's other tools, which tell it themselves
+        return _OUR_NAME.search(text) is not None and _parse_our_table(name, text) is not None
+    except (ValueError, RecursionError):  # the other tools of the project report the error themselves
         return False
 
 
-def _ours(name: str, text: bytes) -> object:
+def _parse_our_table(name: str, text: bytes) -> object:
     """Parse a file and return our table in it; `None` if a `pyproject.toml` has none.
 
     Raises:
@@ -188,7 +190,7 @@ def _ours(name: str, text: bytes) -> object:
 
 
 def _refuse_costly(name: str, text: bytes) -> None:
-    """Refuse a file that tomllib would need too much time or memory for. What is left takes a second at most.
+    """Refuse a file for which tomllib needs too much time or memory. Any other file takes a second at most.
 
     Raises:
         _TooCostly: if the file is too long, or has a key of too many parts.
@@ -197,7 +199,9 @@ def _refuse_costly(name: str, text: bytes) -> None:
         raise _TooCostly(f"has more than {BYTES[name]:,} bytes, so it is not read: shorten it")
     if found := _LONG_KEY.search(text):
         line = text.count(b"\n", 0, found.end()) + 1
-        raise _TooCostly(f"has a key of more than {PARTS} parts in line {line:,}, so it is not read: shorten that key")
+        raise _TooCostly(
+            f"has a key of more than {MAX_KEY_PARTS} parts in line {line:,}, so it is not read: shorten that key"
+        )
 
 
 def _read(path: Path) -> bytes | None:
@@ -209,7 +213,7 @@ def _read(path: Path) -> bytes | None:
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
-        if not os.path.lexists(path):  # nobody can tell: the folder is not for us to look into
+        if not os.path.lexists(path):  # the folder cannot be listed, so the file may not exist
             return None
         raise UserError(
             f"{truncate_for_error(path, _PATH)} cannot be read ({error.strerror}): make it readable, or move it away."

@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "Trial",
     "compile_all",
+    "define_http",
     "folder_of",
     "import_all",
     "parts",
@@ -28,6 +29,7 @@ __all__ = [
 
 PYTHON = "3.14.0"
 MAGIC = 3627
+_RESOURCES_OF_IO = ("io-error", "input-stream", "output-stream", "pollable")  # aliases; `add_wasip2` defines them
 LIBRARY = "/python/lib/python3.14/"  # where the guest's own modules say they come from
 
 TALK = """\
@@ -119,7 +121,7 @@ class Guest:
         linker = component.Linker(engine)
         linker.add_wasip2()
         with linker.root() as root:
-            _refuse_http(root, guest, engine)
+            define_http(root, guest, engine, _refuse_any)
             with root.add_instance("hyperlight:sandbox/tools") as tools:
                 tools.add_func("dispatch", self._dispatch)
         self._engine, self._guest, self._linker = engine, guest, linker
@@ -150,18 +152,39 @@ class Guest:
         return component.Variant("ok", json.dumps(self._ops[op](*json.loads(values))))
 
 
-def _refuse_http(root: component.LinkerInstance, guest: component.Component, engine: wasmtime.Engine) -> None:
-    """Define wasi:http, without which the guest does not start, so that any use of it ends the instance."""
-    ids: dict[str, int] = {}
-    for instance in ("wasi:http/types@0.2.0", "wasi:http/outgoing-handler@0.2.0"):
-        exported: Any = guest.type.imports(engine)[instance].ty
-        with root.add_instance(instance) as linked:
-            for name, item in exported.exports(engine).items():
-                if isinstance(item.ty, component.FuncType):
-                    linked.add_func(name, _refused)
-                elif name not in ("io-error", "input-stream", "output-stream", "pollable"):  # wasi:io has defined these
-                    same = "fields" if name in ("headers", "trailers") else name
-                    linked.add_resource(name, component.ResourceType.host(ids.setdefault(same, len(ids) + 1)), _drop)
+def define_http(
+    root: component.LinkerInstance,
+    guest: component.Component,
+    engine: wasmtime.Engine,
+    implement: Callable[[str, Any, Mapping[str, int]], Callable[..., Any]],
+) -> None:
+    """Define wasi:http, without which the guest does not start.
+
+    wasmtime's own `add_wasi_http()` opens unrestricted outbound HTTP, loopback included, and must never be called.
+
+    Args:
+        implement: returns the function to define, from its name, its type and the number of each resource.
+    """
+    interfaces: dict[str, dict[str, Any]] = {}
+    resources: dict[str, int] = {}
+    for interface in ("wasi:http/types@0.2.0", "wasi:http/outgoing-handler@0.2.0"):
+        exported: Any = guest.type.imports(engine)[interface].ty
+        interfaces[interface] = {name: item.ty for name, item in exported.exports(engine).items()}
+        for name, kind in interfaces[interface].items():
+            if isinstance(kind, component.ResourceType) and name not in _RESOURCES_OF_IO:
+                resources.setdefault(name, 1_000 + len(resources))
+    resources["headers"] = resources["trailers"] = resources["fields"]  # aliases
+    for interface, items in interfaces.items():
+        with root.add_instance(interface) as instance:
+            for name, kind in items.items():
+                if isinstance(kind, component.FuncType):
+                    instance.add_func(name, implement(name, kind, resources))
+                elif name in resources:
+                    instance.add_resource(name, component.ResourceType.host(resources[name]), _drop)
+
+
+def _refuse_any(*_: object) -> Callable[..., object]:
+    return _refused
 
 
 def _refused(*_: object) -> object:

@@ -1,4 +1,4 @@
-"""Which backend is used: one by its name, or by trying. `auto` never goes by the look of a host."""
+"""Select the backend: by its name, or for `auto` by starting each one, since a host's looks prove nothing."""
 
 from __future__ import annotations
 
@@ -7,74 +7,96 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import SandboxError, UserError
-from ..settings import Limits
-from . import backends
-from .worker_client import Worker, prepare
+from ..limits import WorkerLimits
+from .backends import AUTO, BACKENDS, Backend, find_backend
+from .worker_client import Worker, compile_guest
 
 __all__ = ["BackendSelector"]
 
 
 class BackendSelector:
-    """Starts workers of one backend.
+    """Start workers of one backend.
 
     Args:
-        wanted: its name, or `auto`: a micro-VM if the first worker really comes up in one, else the embedded guest.
-            What was found out holds for the life of this object, so that no later turn has less than the first.
+        wanted: the name of a backend; or `auto` for the strongest one that starts a worker. What `auto` selects holds
+            for the life of this object, so that no later turn has a weaker boundary than the first.
 
     Attributes:
-        wanted: as given.
-        name: the backend; `None` while `auto` has not tried yet.
-        passed_over: why `auto` did not take a micro-VM, in words; empty if it did, or was not asked.
-        in_doubt: it was asked for by name, may refuse, and has not come up yet.
+        wanted: the name that was given.
+        name: the name of the backend; `None` until `auto` has selected one.
+        passed_over: why `auto` did not select a stronger backend; empty if it did, or if a backend was named.
+        in_doubt: whether the backend was named, may refuse to start, and has not started yet.
 
     Raises:
-        UserError: there is no such backend, or a part of it is missing.
+        UserError: if there is no such backend, or a part that it needs is missing.
     """
 
     def __init__(self, wanted: str) -> None:
-        backends.check(wanted)
         self.wanted = wanted
-        self.name = None if wanted == backends.AUTO else wanted
         self.passed_over = ""
-        self.in_doubt = wanted == "hyperlight"
-        self._deciding = asyncio.Lock()  # first turns that come together must not find out different things
+        self._backend: Backend | None = None
+        if wanted == AUTO:
+            _require_available(BACKENDS[-1])
+        else:
+            self._backend = find_backend(wanted)
+            _require_available(self._backend)
+        self.in_doubt = self._backend is not None and self._backend.may_refuse
+        self._selection = asyncio.Lock()  # turns that start together must not select different backends
 
-    async def start(self, limits: Limits, say: Callable[[str], None]) -> Worker:
-        """A worker that is ready. `say` is told what takes long.
+    @property
+    def name(self) -> str | None:
+        return self._backend and self._backend.name
+
+    async def start(self, limits: WorkerLimits, notify: Callable[[str], None]) -> Worker:
+        """Start a worker and wait until it is ready.
+
+        Args:
+            notify: called with a sentence before something that takes long.
 
         Raises:
-            SandboxError: it did not come up.
+            SandboxError: if the worker did not start.
         """
-        async with self._deciding:
-            worker = await self._decide(limits) if self.name is None else None
-        if worker is not None:
-            return worker
-        if self.name == "embedded":
-            await prepare(say)
-            return await Worker.start("embedded", limits)
+        async with self._selection:
+            if self._backend is None:
+                self._backend, worker = await self._select(limits)
+                if worker is not None:
+                    return worker
+        backend = self._backend
+        if backend.compiler:
+            await compile_guest(backend, notify)
+        if not backend.may_refuse:
+            return await Worker.start(backend.name, limits)
         try:
-            worker = await Worker.start("hyperlight", limits)
+            worker = await Worker.start(backend.name, limits)
         except SandboxError as error:
             advice = "%codeact reset looks again at what this host can give"
-            if self.wanted != backends.AUTO:
-                advice = "choose --backend embedded, or auto to take what this host can give"
+            if self.wanted != AUTO:
+                advice = f"choose --backend {BACKENDS[-1].name}, or auto to take what this host can give"
             reason = str(error).rstrip(".")
-            raise SandboxError(f"The hyperlight backend did not start: {reason}. To go on, {advice}.") from None
+            raise SandboxError(f"The {backend.name} backend did not start: {reason}. To go on, {advice}.") from None
         self.in_doubt = False
         return worker
 
-    async def _decide(self, limits: Limits) -> Worker | None:
-        """Find the name out. The worker that was the proof, if there is one and it has these limits."""
-        # That a host cannot give one cell's unusual memory says nothing about the next cell.
-        usual = replace(limits, memory_bytes=min(limits.memory_bytes, Limits().memory_bytes))
-        try:
-            backends.check("hyperlight")
-            proof = await Worker.start("hyperlight", usual)
-        except (UserError, SandboxError) as error:
-            self.name, self.passed_over = "embedded", str(error)
-            return None
-        self.name = "hyperlight"
-        if usual == limits:
-            return proof
-        await proof.kill()
-        return None
+    async def _select(self, limits: WorkerLimits) -> tuple[Backend, Worker | None]:
+        """Return the strongest backend that starts, and the worker that proved it if that has the given limits."""
+        # A host that cannot give the unusual memory of one cell may well have enough for the next cell.
+        usual = replace(limits, memory_bytes=min(limits.memory_bytes, WorkerLimits().memory_bytes))
+        reasons: list[str] = []
+        for backend in BACKENDS[:-1]:
+            try:
+                _require_available(backend)
+                worker = await Worker.start(backend.name, usual)
+            except (UserError, SandboxError) as error:
+                reasons.append(str(error))
+                continue
+            if usual == limits:
+                return backend, worker
+            await worker.kill()
+            return backend, None
+        self.passed_over = " ".join(reasons)
+        return BACKENDS[-1], None
+
+
+def _require_available(backend: Backend) -> None:
+    if reason := backend.why_unavailable():
+        raise UserError(reason)

@@ -1,6 +1,4 @@
-"""A child process whose pipe is heard as it fills: no stream, no task and no turn of the loop lie between the pipe and
-who waits for it.
-"""
+"""A child process whose output is passed on at once, with no stream, task or further turn of the loop in between."""
 
 from __future__ import annotations
 
@@ -16,32 +14,35 @@ from typing import Any, Protocol, cast
 
 from ..import_guard import trusted_path
 
-__all__ = ["Child", "isolated_popen_kwargs", "python"]
+__all__ = ["Child", "isolated_popen_kwargs", "python_command"]
 
-# No secret of the person's lives in these; without them a Python in an unusual place does not find its packages, and
-# one on Windows not its libraries.
+# They hold no secrets of the user. Without them a Python in an unusual place would not find its packages, and a Python
+# on Windows would not find its libraries.
 _ENVIRONMENT = ("HOME", "PYTHONHOME", "PYTHONPATH", "LD_LIBRARY_PATH")
 if sys.platform == "win32":
     _ENVIRONMENT += ("PATH", "SYSTEMROOT")
 _CHECKOUT = str(Path(__file__).resolve().parents[2])
-_STDERR_KEPT = 16 << 10
-_READ = 1 << 16  # what a pipe holds; a larger buffer is mapped and unmapped for each read
+_MAX_STDERR = 16 << 10
+_READ = 1 << 16  # the size of a pipe; a larger buffer would be mapped and unmapped for each read
 _STDOUT = 1
 
 
-def python(module: str, *arguments: str) -> tuple[str, ...]:
-    """The command that runs one of our modules in our Python."""
-    return (sys.executable, "-P", "-m", module, *arguments)  # -P: a folder beside the notebook is not imported for ours
+def python_command(module: str, *arguments: str) -> tuple[str, ...]:
+    """Return the command that runs one of our modules in this Python."""
+    return (sys.executable, "-P", "-m", module, *arguments)  # -P: do not import from the working folder
 
 
 def isolated_popen_kwargs() -> Mapping[str, Any]:
-    """How a child is started: with next to no environment, and in a session of its own: interrupts are not for it."""
+    """Return the keywords that start a child with almost no environment, and in its own session.
+
+    So no interrupt of the kernel reaches the child.
+    """
     own: dict[str, Any] = {"start_new_session": True}
     if sys.platform == "win32":
         own = {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW}
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     if "PYTHONPATH" in environment:
-        # Without the working folder, unless this very package is imported from there: a checkout that is not installed.
+        # Leave out the working folder, unless this package is imported from there, as from a checkout.
         entries = environment["PYTHONPATH"].split(os.pathsep)
         kept = {*trusted_path(entries), *(entry for entry in entries if os.path.realpath(entry) == _CHECKOUT)}
         environment["PYTHONPATH"] = os.pathsep.join(entry for entry in entries if entry in kept)
@@ -55,29 +56,29 @@ class _StdinWriter(Protocol):
 
 
 class _Pipes:
-    """Our ends of a child's stdin and stdout. asyncio's own hand on what they read two turns of the loop later."""
+    """Our ends of a child's stdin and stdout. The pipes of asyncio pass data on two turns of the loop later."""
 
-    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
-        self._heard = heard
-        self._ended = ended
+    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self._on_data = on_data
+        self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._unsent = bytearray()
-        self._theirs = [0, 0]
-        self._theirs[0], ours_out = os.pipe()
-        ours_in, self._theirs[1] = os.pipe()
+        self._child_ends = [0, 0]
+        self._child_ends[0], ours_out = os.pipe()
+        ours_in, self._child_ends[1] = os.pipe()
         self._in, self._out = io.FileIO(ours_in, "r"), io.FileIO(ours_out, "w")
         for end in (ours_in, ours_out):
             os.set_blocking(end, False)
         self._loop.add_reader(self._in, self._read)
 
     @property
-    def theirs(self) -> Mapping[str, Any]:
-        """The child's ends."""
-        return {"stdin": self._theirs[0], "stdout": self._theirs[1]}
+    def popen_kwargs(self) -> Mapping[str, Any]:
+        """The keywords that give the child its ends of the pipes."""
+        return {"stdin": self._child_ends[0], "stdout": self._child_ends[1]}
 
-    def given(self) -> None:
-        """The child has its ends."""
-        for end in self._theirs:
+    def close_child_ends(self) -> None:
+        """Close the ends that the child has inherited."""
+        for end in self._child_ends:
             os.close(end)
 
     def write(self, data: bytes) -> None:
@@ -101,7 +102,7 @@ class _Pipes:
     def _write(self, data: bytes | bytearray) -> int:
         try:
             return self._out.write(data) or 0
-        except OSError:  # the pipe has ended; who reads sees it as well, and says so
+        except OSError:  # the pipe has ended, which the reading side reports
             return len(data)
 
     def _write_more(self) -> None:
@@ -112,59 +113,61 @@ class _Pipes:
     def _read(self) -> None:
         data = self._in.read(_READ)
         if data:
-            self._heard(data)
+            self._on_data(data)
         elif data is not None:
             self._loop.remove_reader(self._in)
-            self._ended()
+            self._on_end()
 
 
 class Child(asyncio.SubprocessProtocol):
     """A process with three pipes.
 
     Args:
-        heard: takes what it wrote to stdout, as it comes; raises nothing.
-        ended: called when stdout has ended; raises nothing.
+        on_data: called with data from stdout; must not raise.
+        on_end: called when stdout has ended; must not raise.
 
     Attributes:
-        stderr: the end of what it wrote there.
+        stderr: the last data from stderr.
     """
 
     _transport: asyncio.SubprocessTransport
-    _line: _StdinWriter
+    _stdin: _StdinWriter
 
-    def __init__(self, heard: Callable[[bytes], None], ended: Callable[[], None]) -> None:
+    def __init__(self, on_data: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         self.stderr = b""
-        self._heard = heard
-        self._ended = ended
-        self._gone: asyncio.Future[None] = loop.create_future()
+        self._on_data = on_data
+        self._on_end = on_end
+        self._exited: asyncio.Future[None] = loop.create_future()
         self._closed: asyncio.Future[None] = loop.create_future()
 
     @classmethod
-    async def start(cls, command: tuple[str, ...], heard: Callable[[bytes], None], ended: Callable[[], None]) -> Child:
+    async def start(
+        cls, command: tuple[str, ...], on_data: Callable[[bytes], None], on_end: Callable[[], None]
+    ) -> Child:
         """Start `command`.
 
         Raises:
-            OSError: it cannot be started.
+            OSError: if the command cannot be started.
         """
         loop = asyncio.get_running_loop()
-        if sys.platform == "win32":  # its loop cannot wait for a pipe of ours
+        if sys.platform == "win32":  # its loop cannot wait for our own pipes
             transport, child = await loop.subprocess_exec(
-                lambda: cls(heard, ended), *command, **isolated_popen_kwargs()
+                lambda: cls(on_data, on_end), *command, **isolated_popen_kwargs()
             )
-            child._line = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+            child._stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
             return child
-        pipes = _Pipes(heard, ended)
+        pipes = _Pipes(on_data, on_end)
         try:
             _, child = await loop.subprocess_exec(
-                lambda: cls(heard, ended), *command, **{**isolated_popen_kwargs(), **pipes.theirs}
+                lambda: cls(on_data, on_end), *command, **{**isolated_popen_kwargs(), **pipes.popen_kwargs}
             )
         except BaseException:
             pipes.close()
             raise
         finally:
-            pipes.given()
-        child._line = pipes
+            pipes.close_child_ends()
+        child._stdin = pipes
         return child
 
     @property
@@ -173,26 +176,26 @@ class Child(asyncio.SubprocessProtocol):
 
     @property
     def returncode(self) -> int | None:
-        """`None` while it runs."""
+        """The exit code; `None` while the process runs."""
         return self._transport.get_returncode()
 
     def write(self, data: bytes) -> None:
-        """Write to its stdin; what it does not take at once is kept. Nothing happens when it has ended."""
-        self._line.write(data)
+        """Write to stdin, keeping the data that the pipe does not take at once. Do nothing if the process has ended."""
+        self._stdin.write(data)
 
     async def wait(self) -> int | None:
-        """Wait for its end, and that of stderr: its exit code."""
-        await asyncio.wait([self._gone])
-        await asyncio.wait([self._closed], timeout=1)  # somebody else may have inherited the pipe
+        """Wait until the process and its stderr have ended, and return the exit code."""
+        await asyncio.wait([self._exited])
+        await asyncio.wait([self._closed], timeout=1)  # another process may have inherited the pipe
         return self.returncode
 
     async def kill(self) -> None:
-        """End it, whatever it is doing, and wait until it and its pipes are gone."""
+        """Kill the process and wait until it and its pipes are closed."""
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 self._transport.kill()
-        await asyncio.wait([self._gone])
-        self._line.close()
+        await asyncio.wait([self._exited])
+        self._stdin.close()
         self._transport.close()
         await asyncio.wait([self._closed])
 
@@ -201,16 +204,16 @@ class Child(asyncio.SubprocessProtocol):
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         if fd == _STDOUT:
-            self._heard(data)
+            self._on_data(data)
         else:
-            self.stderr = (self.stderr + data)[-_STDERR_KEPT:]
+            self.stderr = (self.stderr + data)[-_MAX_STDERR:]
 
     def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
         if fd == _STDOUT:
-            self._ended()
+            self._on_end()
 
     def process_exited(self) -> None:
-        self._gone.set_result(None)
+        self._exited.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed.set_result(None)

@@ -1,17 +1,17 @@
-"""The one function that a guest can call, the same for every backend: an operation as JSON in, its result as JSON out.
+"""The one function that a guest can call, with every backend. It takes an operation and returns its result, as JSON.
 
-    job                               the program, its number, the tools' parameters, what else it can touch
-    write(stream, text)               the program printed
+    job                               get the program, its number, the parameters of the tools, and the capabilities
+    write(stream, text)               print a text
     call(name, arguments, line, together, wait)
-                                      send a tool call off, one of so many: its id; with `wait` its answer, as `wait`
-                                      gives it; a name with a dot is a service's (`capabilities/registry.py`)
-    wait(calls, seconds)              answers: [[id, true, value] or [id, false, [kind, message]], ...], or
-                                      [id, null, how to get at the value] where it stays in the kernel
-    sleep(seconds)                    let time pass
-    module(name), source(name)        from the pack, or null
-    result(...)                       the outcome; nothing is accepted after it
+                                      send a call, one of `together` calls: returns its id, or with `wait` its answer as
+                                      `wait` does; a name with a dot belongs to a service (`capabilities/registry.py`)
+    wait(calls, seconds)              get answers: [[id, true, value] or [id, false, [kind, message]], ...], or
+                                      [id, null, reference] for a value that stays in the kernel
+    sleep(seconds)                    wait
+    module(name), source(name)        get them from the pack, or null
+    result(...)                       report the outcome, after which nothing is accepted
 
-Everything that arrives here is hostile. A refusal is a `Rejected`, which the guest sees as an exception. `chunking.py`
+Every operation is hostile. A rejected operation raises `Rejected`, which the guest sees as an exception. `chunking.py`
 says how an operation gets here.
 """
 
@@ -21,12 +21,12 @@ import base64
 import time
 from collections.abc import Callable, Mapping
 
-from ..bridge.messages import LAST_LINE, LONGEST_NAME, outcome_from_json
+from ..bridge.messages import LAST_LINE, MAX_NAME_LENGTH, outcome_from_json
 from ..bridge.strict_json import loads, to_text
 from ..errors import BridgeError
 from ..guest import Pack
 from ..guest.sources import own_module
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..text import format_bytes
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, RunOutcome
 from .chunking import Chunking, Rejected
@@ -38,23 +38,23 @@ _LIBRARY = ("module", "source", "zone")
 
 
 class HostFunction:
-    """Serves the operations of one worker's guests.
+    """Serve the operations of the guests of one worker.
 
     Attributes:
-        outcome: what the present run reported; `None` before that.
+        outcome: the outcome that the current run has reported; `None` before that.
     """
 
-    def __init__(self, host: Host, pack: Pack, limits: Limits) -> None:
+    def __init__(self, host: Host, pack: Pack, limits: WorkerLimits) -> None:
         self.outcome: RunOutcome | None = None
         self._host = host
         self._pack = pack
         self._limits = limits
         self._job: RunRequest | None = None
         self._number = 0
-        self._size = 0  # of the present operation
-        self._steps = Chunking(self._read, self._serve, limits.frame_bytes)
+        self._size = 0  # of the current operation
+        self._chunking = Chunking(self._read, self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
-            "job": self._job_of,
+            "job": self._get_job,
             "write": self._write,
             "call": self._call,
             "wait": self._wait,
@@ -66,24 +66,24 @@ class HostFunction:
         }
 
     def begin(self, job: RunRequest, number: int) -> None:
-        """Serve a new run."""
+        """Start to serve a new run."""
         self._job, self._number, self.outcome = job, number, None
-        self._steps.clear()
+        self._chunking.clear()
 
     def end(self) -> RunOutcome | None:
-        """The run is over: its outcome, if it reported one. Until the next one only the library is served."""
+        """End the run and return its outcome, if it reported one. Until the next run only the library is served."""
         outcome = self.outcome
         self._job = self.outcome = None
-        self._steps.clear()
+        self._chunking.clear()
         return outcome
 
     def __call__(self, message: Mapping[str, object]) -> str:
-        return self._steps(message)
+        return self._chunking(message)
 
     def whole(self, operation: JSONObject, size: int) -> str:
         """Answer an operation that came in one message of `size` bytes."""
         self._size = size
-        return self._steps.whole(operation)
+        return self._chunking.whole(operation)
 
     def _read(self, text: str) -> JSONObject:
         self._size = len(text)
@@ -92,19 +92,19 @@ class HostFunction:
         except (BridgeError, ValueError) as error:
             raise Rejected(str(error)) from None
         if not isinstance(operation, dict):
-            raise Rejected("no such operation")
+            raise Rejected("there is no such operation")
         return operation
 
     def _serve(self, operation: JSONObject) -> str:
         name = operation.get("op")
         serve = self._operations.get(name) if isinstance(name, str) else None
         if serve is None:
-            raise Rejected("no such operation")
+            raise Rejected("there is no such operation")
         if self.outcome is not None or (self._job is None and name not in _LIBRARY):
             raise Rejected("the run is over")
         return to_text(serve(operation))
 
-    def _job_of(self, _: JSONObject) -> JSONValue:
+    def _get_job(self, _: JSONObject) -> JSONValue:
         assert self._job is not None
         return {
             "program": self._job.program,
@@ -114,31 +114,31 @@ class HostFunction:
         }
 
     def _write(self, operation: JSONObject) -> JSONValue:
-        stream = _text(operation, "stream")
-        self._host.write("stderr" if stream == "stderr" else "stdout", _text(operation, "text"))
+        stream = _get_text(operation, "stream")
+        self._host.write("stderr" if stream == "stderr" else "stdout", _get_text(operation, "text"))
         return None
 
     def _call(self, operation: JSONObject) -> JSONValue:
         arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
         if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
-            raise Rejected("a call needs its arguments and line, and how many there are")
-        most = self._limits.arguments_bytes
-        if self._size > most // 8 and (size := len(to_text(arguments).encode())) > most:
-            raise Rejected(f"arguments of {size:,} bytes, the limit is {most:,}")
-        name = _text(operation, "name")[:LONGEST_NAME]
+            raise Rejected("a call needs arguments, a line and a number of calls together")
+        max_bytes = self._limits.arguments_bytes
+        if self._size > max_bytes // 8 and (size := len(to_text(arguments).encode())) > max_bytes:
+            raise Rejected(f"arguments of {size:,} bytes, the limit is {max_bytes:,}")
+        name = _get_text(operation, "name")[:MAX_NAME_LENGTH]
         line = line if 0 < line <= LAST_LINE else 0
         call = self._host.open_call(name, arguments, line, max(1, together))
-        return self._answers({call}, None) if operation.get("wait") is True else call
+        return self._wait_answers({call}, None) if operation.get("wait") is True else call
 
     def _wait(self, operation: JSONObject) -> JSONValue:
         calls, seconds = operation.get("calls"), operation.get("seconds")
         if not isinstance(calls, list) or not (seconds is None or type(seconds) in (int, float)):
             raise Rejected("wait needs calls and seconds")
-        wanted = {call for call in calls if type(call) is int}
-        timeout = _seconds(seconds) if isinstance(seconds, (int, float)) else None
-        return self._answers(wanted, timeout)
+        ids = {call for call in calls if type(call) is int}
+        timeout = _clamp_seconds(seconds) if isinstance(seconds, (int, float)) else None
+        return self._wait_answers(ids, timeout)
 
-    def _answers(self, calls: set[int], seconds: float | None) -> JSONValue:
+    def _wait_answers(self, calls: set[int], seconds: float | None) -> JSONValue:
         answers: list[JSONValue] = []
         for call, answer in self._host.wait_answers(calls, seconds):
             if isinstance(answer, CallError):
@@ -153,11 +153,11 @@ class HostFunction:
         seconds = operation.get("seconds")
         if not isinstance(seconds, (int, float)):
             raise Rejected("sleep needs seconds")
-        time.sleep(_seconds(seconds))  # the run's clock, in the kernel, ends a sleep that is too long
+        time.sleep(_clamp_seconds(seconds))  # the clock of the run, in the kernel, ends a sleep that is too long
         return None
 
     def _module(self, operation: JSONObject) -> JSONValue:
-        name = _text(operation, "name")
+        name = _get_text(operation, "name")
         if (own := own_module(name)) is not None:
             return {"package": own.is_package, "file": own.filename, "source": own.source}
         module = self._pack.module(name)
@@ -167,12 +167,12 @@ class HostFunction:
         return {"package": module.package, "file": module.filename, "code": code}
 
     def _source(self, operation: JSONObject) -> JSONValue:
-        return self._pack.source(_text(operation, "name"))
+        return self._pack.source(_get_text(operation, "name"))
 
     def _zone(self, operation: JSONObject) -> JSONValue:
         if operation.get("name") is None:
             return [*self._pack.zones()]
-        rules = self._pack.zone(_text(operation, "name"))
+        rules = self._pack.zone(_get_text(operation, "name"))
         return None if rules is None else base64.b64encode(rules).decode()
 
     def _result(self, operation: JSONObject) -> JSONValue:
@@ -181,28 +181,28 @@ class HostFunction:
         if size > self._limits.value_bytes:
             raise Rejected(f"a value of {size:,} bytes, the limit is {self._limits.value_bytes:,}")
         try:
-            self.outcome = _named(outcome_from_json(fields), self._limits)
+            self.outcome = _explain_memory_error(outcome_from_json(fields), self._limits)
         except BridgeError as error:
             raise Rejected(str(error)) from None
         return None
 
 
-def _named(outcome: RunOutcome, limits: Limits) -> RunOutcome:
-    """A bare MemoryError says nothing: name the limit that was hit."""
+def _explain_memory_error(outcome: RunOutcome, limits: WorkerLimits) -> RunOutcome:
+    """Add the limit to a MemoryError without a message."""
     failure = outcome.failure
     if failure is None or failure.kind != "MemoryError" or failure.message:
         return outcome
     message = f"out of memory (limit {format_bytes(limits.memory_bytes)})"
-    named = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
-    return RunOutcome(failure=named, observed=outcome.observed)
+    explained = ProgramFailure(kind="MemoryError", message=message, traceback=failure.traceback, line=failure.line)
+    return RunOutcome(failure=explained, observed=outcome.observed)
 
 
-def _seconds(number: float) -> float:
+def _clamp_seconds(number: float) -> float:
     return float(min(max(number, 0), 1_000_000))  # an integer can be too large for a float
 
 
-def _text(operation: JSONObject, name: str) -> str:
+def _get_text(operation: JSONObject, name: str) -> str:
     value = operation.get(name)
     if not isinstance(value, str):
-        raise Rejected(f"{name} is no text")
+        raise Rejected(f"{name} is not a text")
     return value

@@ -1,4 +1,4 @@
-"""The two seams inside the worker process; both are synchronous, since a guest's calls are."""
+"""The interfaces inside the worker process. They are synchronous because a guest's calls are."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Protocol
 
 from ..types import CallOutcome, JSONObject, RunOutcome, Stream
 
-__all__ = ["Backend", "Dispatch", "Host", "RunRequest"]
+__all__ = ["Dispatch", "Host", "IsolatedGuest", "RunRequest"]
 
 
 class Dispatch(Protocol):
-    """The one host function that a guest can call: a message in, its answer out; see `chunking.py`. Never raises
-    because of what the guest sends.
+    """The one host function that a guest can call with a message, and that returns its answer; see `chunking.py`.
+
+    It never raises because of what the guest sends.
     """
 
     def __call__(self, message: Mapping[str, object]) -> str:
-        """One message of an operation that goes in pieces."""
+        """Handle one message of an operation that comes in pieces."""
         ...
 
     def whole(self, operation: JSONObject, size: int) -> str:
-        """An operation in one message of `size` bytes, which was decoded strictly."""
+        """Handle an operation in one message of `size` bytes that was decoded strictly."""
         ...
 
 
 class RunRequest(Protocol):
-    """What a guest is to run."""
+    """The program that a guest runs, with what it can use."""
 
     @property
     def program(self) -> str: ...
@@ -38,46 +39,49 @@ class RunRequest(Protocol):
 
 
 class Host(Protocol):
-    """What the worker does for a guest, over the bridge."""
+    """The services of the worker for a guest, over the bridge."""
 
     def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
-        """Send a call off; its id. Waits first when too many calls are in flight."""
+        """Send a call and return its id. While too many calls are in flight, wait first."""
         ...
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:
-        """The answers there are to `calls`: at least one, unless `seconds` ran out."""
+        """Return the answers to `calls` that have come: at least one, unless `seconds` have passed."""
         ...
 
     def write(self, stream: Stream, text: str) -> None:
-        """The program printed."""
+        """Take text that the program printed."""
         ...
 
 
-class Backend(Protocol):
-    """What isolates a guest inside a worker.
+class IsolatedGuest(Protocol):
+    """A guest inside a worker, with what isolates it.
 
     Attributes:
-        hypervisor: it needs the hypervisor's device while it runs.
-        can_be_copied: a copy of the process has a guest of its own, as it was: there are no threads, and nothing that
-            both would share.
+        hypervisor: whether it needs the device of a hypervisor while it runs.
+        can_be_copied: whether a copy of the process has a working guest of its own, because there are no threads and
+            the two processes share nothing.
     """
 
     hypervisor: bool
     can_be_copied: bool
 
     def run(self) -> RunOutcome | None:
-        """Run the guest's runner once. `None` when the guest reported its outcome itself through the host function;
-        an outcome when the guest died, in which case it has to be reset.
+        """Run the runner of the guest once.
+
+        Returns:
+            `None` if the guest reported its outcome through the host function; an outcome if the guest died, which
+            must be reset then.
 
         Raises:
-            SandboxError: what isolates it is lost as well.
+            SandboxError: if the guest cannot be reset either.
         """
         ...
 
     def reset(self) -> None:
-        """Throw the guest's state away.
+        """Discard the guest's state and prepare the next run.
 
         Raises:
-            SandboxError: that did not work.
+            SandboxError: if that failed.
         """
         ...

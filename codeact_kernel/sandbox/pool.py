@@ -1,4 +1,4 @@
-"""A worker that is always warm: checked out for a turn, cleaned or replaced behind it."""
+"""Keep one warm worker. A turn checks it out; after the turn it is cleaned or replaced."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from ..bridge.messages import Run
 from ..errors import SandboxError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..types import Isolation, JSONObject, RunOutcome
 from .backend_selector import BackendSelector
 from .worker_client import AnswerCall, RunClock, Worker, Write
@@ -17,14 +17,14 @@ from .worker_client import AnswerCall, RunClock, Worker, Write
 __all__ = ["Pool", "Sandbox"]
 
 RESET_SECONDS = 5.0
-"""How long a worker may take to make its guest clean again."""
+"""Seconds in which a worker has to clean its guest."""
 
 
 class Sandbox:
-    """One turn's place in a worker. Takes the worker when the first program is there, and another if that one dies.
+    """The sandbox of one turn. It takes a worker for the first program, and another one if that worker dies.
 
     Attributes:
-        isolation: the boundary of the worker in use; `None` before the first run.
+        isolation: the boundary of the current worker; `None` before the first run.
     """
 
     def __init__(self, pool: Pool) -> None:
@@ -35,19 +35,19 @@ class Sandbox:
 
     @property
     def preparing(self) -> str:
-        """What a run would have to wait for, in words; empty when it need not wait long."""
+        """A sentence about what a run has to wait for; empty if it need not wait long."""
         return self._pool.preparing
 
     @property
     def kept(self) -> bool:
-        """Whether it holds what a program before has left for the next one."""
+        """Say whether the guest holds the variables of the last program for the next one."""
         return self._dirty and self._worker is not None and self._worker.usable
 
     async def open(self) -> Isolation:
-        """Take a worker, if there is none that can be used.
+        """Take a worker, unless this sandbox has one that can be used.
 
         Raises:
-            SandboxError: none came up.
+            SandboxError: if no worker started.
         """
         if self._worker is None or not self._worker.usable:
             self._worker = await self._pool.take()
@@ -67,42 +67,42 @@ class Sandbox:
         write: Write,
         clock: RunClock,
     ) -> RunOutcome:
-        """Run `program`. With `keep` a program that fails or observes leaves its variables for the next run.
+        """Run `program`. With `keep`, a program that fails or observes leaves its variables for the next run.
 
         Raises:
-            SandboxError: no worker came up.
+            SandboxError: if no worker started.
         """
         await self.open()
         assert self._worker is not None
         try:
-            job = Run(program, tools, capabilities or {}, keep)
-            outcome = await self._worker.run(job, answer=answer, write=write, clock=clock)
+            request = Run(program, tools, capabilities or {}, keep)
+            outcome = await self._worker.run(request, answer=answer, write=write, clock=clock)
         finally:
             if not self._worker.usable:
-                self._pool.warm()  # another comes up while the model thinks about this
+                self._pool.warm()  # another worker starts while the model writes the next program
         self._dirty = keep and not outcome.state_lost and (outcome.failure is not None or bool(outcome.observed))
         return outcome
 
     async def close(self, *, broken: bool) -> None:
-        """Give the worker back; it is killed when its guest was left as the program made it."""
+        """Release the worker. It is killed if its guest still has the state of a program, or the turn is `broken`."""
         worker, self._worker = self._worker, None
         if worker is not None:
             await self._pool.release(worker, clean=not self._dirty and not broken)
 
 
 class Pool:
-    """Workers of one backend with one set of limits.
+    """The workers of one backend with one set of limits.
 
     Args:
-        choice: the backend; as a name, it is chosen for this pool alone.
-        limits: their limits.
+        selector: selects the backend; a name makes a selector for this pool alone.
+        limits: the limits of the workers.
 
     Attributes:
-        preparing: what takes long at this moment, in words (the first ever start compiles the guest), or empty.
+        preparing: a sentence about what takes long at the moment, such as the compilation of the guest, or empty.
     """
 
-    def __init__(self, choice: BackendSelector | str, limits: Limits) -> None:
-        self.choice = BackendSelector(choice) if isinstance(choice, str) else choice
+    def __init__(self, selector: BackendSelector | str, limits: WorkerLimits) -> None:
+        self.selector = BackendSelector(selector) if isinstance(selector, str) else selector
         self.limits = limits
         self.preparing = ""
         self._closed = False
@@ -110,16 +110,16 @@ class Pool:
         self._retiring = False
         self._users = 0
         self._spare: asyncio.Task[Worker] | None = None
-        self._workers: WeakSet[Worker] = WeakSet()  # all that live: a task cancelled before it began kills none
+        self._workers: WeakSet[Worker] = WeakSet()  # including those of a task that was cancelled before it began
 
     @property
     def closed(self) -> bool:
-        """Whether it was retired and its workers are gone."""
+        """Say whether the pool was retired and its workers have ended."""
         return self._retired is not None and self._retired.done()
 
     @contextmanager
     def in_use(self) -> Generator[None]:
-        """Keep it from being closed by `retire` for the time of the `with` block."""
+        """Keep `retire` from closing the pool during the `with` block."""
         self._users += 1
         try:
             yield
@@ -128,33 +128,33 @@ class Pool:
             self._close_if_idle()
 
     def warm(self) -> None:
-        """Start a worker in the background, if none is there or on its way."""
+        """Start a worker in the background, unless one is ready or starting."""
         if self._closed:
             return
-        if self._spare is None or (self._spare.done() and _failed(self._spare)):
+        if self._spare is None or (self._spare.done() and _has_failed(self._spare)):
             self._spare = asyncio.create_task(self._start())
 
     async def ensure_started(self) -> None:
-        """See that a backend comes up that was asked for and may refuse: before anything else is spent on it.
+        """Start a worker. If its backend may still refuse to start, wait for it, before anything is spent on the turn.
 
         Raises:
-            SandboxError: it did not come up.
+            SandboxError: if the worker did not start.
         """
         self.warm()
-        if self.choice.in_doubt and self._spare is not None:
+        if self.selector.in_doubt and self._spare is not None:
             await asyncio.shield(self._spare)
 
     async def take(self) -> Worker:
-        """The spare, or a new worker.
+        """Return the spare worker, or a new one.
 
         Raises:
-            SandboxError: it did not come up.
+            SandboxError: if the worker did not start.
         """
         while True:
             self.warm()
             spare, self._spare = self._spare, None
             if spare is None:
-                raise SandboxError("The sandboxes were closed meanwhile: run the cell again.")
+                raise SandboxError("The sandboxes were closed in the meantime: run the cell again.")
             try:
                 worker = await asyncio.shield(spare)  # a stopped cell does not stop the first compile
             except asyncio.CancelledError:
@@ -162,11 +162,11 @@ class Pool:
                 raise
             if worker.usable:
                 return worker
-            await worker.kill()  # it died or broke a rule while nobody looked
+            await worker.kill()  # it died or broke the protocol while it was the spare
 
     @asynccontextmanager
     async def checkout(self) -> AsyncGenerator[Sandbox]:
-        """A sandbox for one turn. Leaving with an exception kills its worker; either way a warm one follows."""
+        """Provide a sandbox for one turn. An exception kills its worker; a warm worker follows in any case."""
         sandbox = Sandbox(self)
         self.warm()
         broken = True
@@ -178,16 +178,16 @@ class Pool:
                 await sandbox.close(broken=broken)
 
     async def release(self, worker: Worker, *, clean: bool) -> None:
-        """Keep a clean worker as the spare; kill any other, and warm another up."""
-        worn = 2 * worker.busy_seconds > self.limits.cpu_seconds  # there must be time left for a whole run
-        if clean and worker.usable and self._spare is None and not worn and not self._closed:
+        """Keep a clean worker as the spare. Kill any other worker and start a new one."""
+        is_worn = 2 * worker.busy_seconds > self.limits.cpu_seconds  # enough CPU time for a whole run must be left
+        if clean and worker.usable and self._spare is None and not is_worn and not self._closed:
             self._spare = asyncio.create_task(self.wait_ready(worker))
             return
         await worker.kill()
         self.warm()
 
     def retire(self) -> None:
-        """Close once nobody uses it."""
+        """Close the pool as soon as nobody uses it."""
         self._retiring = True
         self._close_if_idle()
 
@@ -196,7 +196,7 @@ class Pool:
             self._retired = asyncio.create_task(self.aclose())
 
     async def aclose(self) -> None:
-        """Kill what is left."""
+        """Kill all workers."""
         self._closed = True
         spare, self._spare = self._spare, None
         if spare is not None:
@@ -206,10 +206,10 @@ class Pool:
             await worker.kill()
 
     async def wait_ready(self, worker: Worker) -> Worker:
-        """The worker once its guest is clean again, or another one.
+        """Return the worker when its guest is clean, or a new worker if it does not get clean.
 
         Raises:
-            SandboxError: none came up.
+            SandboxError: if no worker started.
         """
         try:
             async with asyncio.timeout(RESET_SECONDS):
@@ -224,18 +224,18 @@ class Pool:
 
     async def _start(self) -> Worker:
         try:
-            worker = await self.choice.start(self.limits, self._say)
+            worker = await self.selector.start(self.limits, self._set_preparing)
         finally:
             self.preparing = ""
-        if self._closed:  # meanwhile
+        if self._closed:  # in the meantime
             await worker.kill()
-            raise SandboxError("The sandboxes were closed meanwhile: run the cell again.")
+            raise SandboxError("The sandboxes were closed in the meantime: run the cell again.")
         self._workers.add(worker)
         return worker
 
-    def _say(self, text: str) -> None:
+    def _set_preparing(self, text: str) -> None:
         self.preparing = text
 
 
-def _failed(task: asyncio.Task[Worker]) -> bool:
+def _has_failed(task: asyncio.Task[Worker]) -> bool:
     return task.cancelled() or task.exception() is not None

@@ -1,7 +1,7 @@
-"""Which system calls a locked-down process may make, and the filters for the kernel that say so. Pure; Linux only.
+"""Build the seccomp filters that allow system calls to a locked-down process. No I/O; Linux only.
 
-Allow-lists: a deny-list was tried and left executable memory possible. They are written here and not taken from a
-library, since those need the C library libseccomp on the machine, and its file before the worker is locked down.
+The filters are allow-lists, because a deny-list was tried and left executable memory possible. No library is used:
+libraries for seccomp need the C library libseccomp on the machine, and its file before the worker is locked down.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 __all__ = ["MACHINES", "NUMBERS", "filter_for", "renderer_filter_for"]
 
 MACHINES: Mapping[str, tuple[int, int]] = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
-"""What the kernel calls each machine (AUDIT_ARCH_... of linux/audit.h), and its column below."""
+"""The kernel's number of each machine (AUDIT_ARCH_... of linux/audit.h), and its column in the tables below."""
 
-# From asm/unistd_64.h and asm-generic/unistd.h: each system call's number on x86-64 and on aarch64, which lacks some.
-# This is what a running worker was seen to need, and what wasmtime may need after a trap.
-_PLAIN: Mapping[str, tuple[int, int | None]] = {
+# From asm/unistd_64.h and asm-generic/unistd.h: the number of each system call on x86-64 and on aarch64, which lacks
+# some. A running worker was seen to make these calls; wasmtime may make others of them after a trap.
+_ALWAYS: Mapping[str, tuple[int, int | None]] = {
     "read": (0, 63), "write": (1, 64), "close": (3, 57), "fstat": (5, 80), "poll": (7, None), "lseek": (8, 62),
     "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135),
     "rt_sigreturn": (15, 139), "readv": (19, 65), "writev": (20, 66), "sched_yield": (24, 124), "madvise": (28, 233),
@@ -28,17 +28,17 @@ _PLAIN: Mapping[str, tuple[int, int | None]] = {
     "eventfd2": (290, 19), "epoll_create1": (291, 20), "getrandom": (318, 278), "membarrier": (324, 283),
     "rseq": (334, 293),
 }  # fmt: skip
-# Those that are allowed by their arguments.
-_JUDGED: Mapping[str, tuple[int, int]] = {
+# Calls that are allowed only with some arguments.
+_CONDITIONAL: Mapping[str, tuple[int, int]] = {
     "mmap": (9, 222), "mprotect": (10, 226), "clone": (56, 220), "clone3": (435, 435), "prctl": (157, 167),
     "fcntl": (72, 25), "ioctl": (16, 29), "openat": (257, 56), "socketpair": (53, 199),
 }  # fmt: skip
-# What vl-convert was seen to need as well, to find and read fonts and to set up its threads.
+# Further calls of vl-convert, which finds and reads fonts and starts threads.
 _RENDERER: Mapping[str, tuple[int, int | None]] = {
     "mremap": (25, 216), "uname": (63, 160), "readlink": (89, None), "readlinkat": (267, 78),
     "sched_getparam": (143, 121), "sched_getscheduler": (145, 120), "getdents64": (217, 61), "statx": (332, 291),
 }  # fmt: skip
-NUMBERS: Mapping[str, tuple[int, int | None]] = {**_PLAIN, **_JUDGED, **_RENDERER}
+NUMBERS: Mapping[str, tuple[int, int | None]] = {**_ALWAYS, **_CONDITIONAL, **_RENDERER}
 
 _LOAD, _AND, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x45, 0x06  # classic BPF
 _Step = tuple[int, int, int, int]
@@ -49,15 +49,15 @@ _KILL: _Step = (_RETURN, 0, 0, 0x80000000)
 
 _PROT_EXEC, _CLONE_THREAD, _PR_SET_NAME, _F_SETOWN_AND_MORE, _F_DUPFD_CLOEXEC = 4, 0x10000, 15, 5, 1030
 _AF_UNIX, _O_CHANGES_FILES = 1, 0o1103  # O_WRONLY, O_RDWR, O_CREAT and O_TRUNC, the same on both machines
-_KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from Linux' ioctl-number.rst
+_KVM, _MSHV = 0xAE, 0xB8  # types of ioctl commands, from ioctl-number.rst of Linux
 
 
 def filter_for(machine: str, *, hypervisor: bool) -> bytes | None:
-    """The filter as the kernel takes it; `None` for a machine whose numbers are not known.
+    """Build the filter for a worker. The result is `None` for a machine whose numbers are not known.
 
     Args:
-        machine: as `platform.machine()` names it.
-        hypervisor: allow the commands to a hypervisor whose device is open.
+        machine: the machine's name from `platform.machine()`.
+        hypervisor: whether to allow commands to a hypervisor whose device is open.
     """
     if machine not in MACHINES:
         return None
@@ -65,59 +65,59 @@ def filter_for(machine: str, *, hypervisor: bool) -> bytes | None:
     steps: list[_Step] = []
     for name in ("mmap", "mprotect"):
         steps += _call(name, column, _argument(2), (_ANY_BIT, 0, 1, _PROT_EXEC), _REFUSE, _ALLOW)
-    if hypervisor:  # by the command's type, which is its second byte
+    if hypervisor:  # the second byte of a command is its type
         known = ((_EQUAL, 1, 0, _KVM << 8), (_EQUAL, 0, 1, _MSHV << 8))
         steps += _call("ioctl", column, _argument(1), (_AND, 0, 0, 0xFF00), *known, _ALLOW, _REFUSE)
-    return _filter(machine, steps, _PLAIN)
+    return _filter(machine, steps, _ALWAYS)
 
 
 def renderer_filter_for(machine: str, *, files: bool) -> bytes | None:
     """Build the filter for a process that draws with a JavaScript engine: threads, executable memory, no network.
 
     Args:
-        machine: as `platform.machine()` names it. The result is `None` if its numbers are not known.
+        machine: the machine's name from `platform.machine()`. The result is `None` if its numbers are not known.
         files: allow files to be opened for reading. Which ones must be limited by Landlock.
     """
     if machine not in MACHINES:
         return None
     _, column = MACHINES[machine]
-    # A pair is connected to itself alone, and nothing else that takes a socket is allowed.
+    # The two sockets are connected only to each other, and no other call that takes a socket is allowed.
     steps = _call("socketpair", column, _argument(0), (_EQUAL, 0, 1, _AF_UNIX), _ALLOW, _REFUSE)
     if files:
         steps += _call("openat", column, _argument(2), (_ANY_BIT, 0, 1, _O_CHANGES_FILES), _REFUSE, _ALLOW)
     for name in ("mmap", "mprotect"):
         steps += _call(name, column, _ALLOW)
-    return _filter(machine, steps, {**_PLAIN, **_RENDERER})
+    return _filter(machine, steps, {**_ALWAYS, **_RENDERER})
 
 
 def _filter(machine: str, own: Sequence[_Step], plain: Mapping[str, tuple[int, int | None]]) -> bytes:
-    """Put a filter together: the machine, what every filter judges, its own steps, and then the plain calls."""
+    """Assemble a filter: the check of the machine, its own steps, the conditional calls, and the plain calls."""
     audit, column = MACHINES[machine]
     steps: list[_Step] = [(_LOAD, 0, 0, 4), (_EQUAL, 1, 0, audit), _KILL, (_LOAD, 0, 0, 0), *own]
     steps += _call("clone", column, _argument(0), (_ANY_BIT, 0, 1, _CLONE_THREAD), _ALLOW, _REFUSE)
-    steps += _call("clone3", column, _ABSENT)  # its flags are in memory; the C library then falls back to clone
+    steps += _call("clone3", column, _ABSENT)  # a filter cannot read its flags; the C library then uses clone
     steps += _call("prctl", column, _argument(0), (_EQUAL, 0, 1, _PR_SET_NAME), _ALLOW, _REFUSE)
-    # Not F_SETOWN, with which a file's signal goes to any process.
+    # Not F_SETOWN, which can send the signal of a file to any process.
     allowed = ((_AT_LEAST, 1, 0, _F_SETOWN_AND_MORE), _ALLOW, (_EQUAL, 0, 1, _F_DUPFD_CLOEXEC), _ALLOW)
     steps += _call("fcntl", column, _argument(1), *allowed, _REFUSE)
     for number in sorted(number for both in plain.values() if (number := both[column]) is not None):
         steps += _when(number, _ALLOW)
-    return _packed([*steps, _REFUSE])
+    return _pack([*steps, _REFUSE])
 
 
-def _call(name: str, column: int, *then: _Step) -> list[_Step]:
-    return _when(_JUDGED[name][column], *then)
+def _call(name: str, column: int, *steps: _Step) -> list[_Step]:
+    return _when(_CONDITIONAL[name][column], *steps)
 
 
-def _when(number: int, *then: _Step) -> list[_Step]:
-    """Steps for one system call, the last of which returns."""
-    return [(_EQUAL, 0, len(then), number), *then]
+def _when(number: int, *steps: _Step) -> list[_Step]:
+    """Return the steps for one system call. The last of `steps` must return."""
+    return [(_EQUAL, 0, len(steps), number), *steps]
 
 
-def _argument(place: int) -> _Step:
-    """Load the lower half of an argument: flags and commands have no other."""
-    return (_LOAD, 0, 0, 16 + 8 * place)
+def _argument(index: int) -> _Step:
+    """Return the step that loads the lower half of an argument, which is all of a flag or a command."""
+    return (_LOAD, 0, 0, 16 + 8 * index)
 
 
-def _packed(steps: Sequence[_Step]) -> bytes:
+def _pack(steps: Sequence[_Step]) -> bytes:
     return b"".join(struct.pack("HBBI", *step) for step in steps)

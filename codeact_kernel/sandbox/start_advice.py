@@ -1,4 +1,4 @@
-"""What the user can do where no sandbox starts, as far as this system tells the reason."""
+"""Explain why no sandbox starts, if this system tells the reason."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if sys.platform != "win32":
 
 __all__ = ["explain_start"]
 
-_NEEDED = 8 << 30
-"""Bytes of addresses that a kernel with its sandbox takes; 4 GB are too few, 8 GB are enough."""
+_NEEDED_ADDRESSES = 8 << 30
+"""Bytes of address space that a kernel with its sandbox needs: 4 GB are too few, 8 GB are enough."""
 
 
 def explain_start() -> str:
-    """Say in a sentence what keeps a sandbox from starting here; nothing where this is not known."""
+    """Return a sentence that says why a sandbox cannot start here and what to do; empty if the reason is not known."""
     if sys.platform != "win32":
         addresses = resource.getrlimit(resource.RLIMIT_AS)[0]
-        if addresses != resource.RLIM_INFINITY and addresses < _NEEDED:
+        if addresses != resource.RLIM_INFINITY and addresses < _NEEDED_ADDRESSES:
             return (
                 f"This process may have only {addresses / (1 << 30):.1f} GiB of addresses (ulimit -v), and the sandbox "
                 "needs 8: raise that limit where Jupyter is started."

@@ -1,4 +1,4 @@
-"""Wait for a pipe with a time limit; the worker has one thread, so it cannot just leave a reader behind."""
+"""Wait for a pipe with a time limit. The worker has one thread, so it cannot leave the reading to another one."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import sys
 import time
 from collections.abc import Callable
 
-__all__ = ["by_peeking", "readable"]
+__all__ = ["poll_until", "wait_readable"]
 
-_SHORTEST, _LONGEST = 0.0005, 0.02
-"""Seconds between two looks at a pipe of Windows, which cannot be waited for; they grow from one to the other."""
+_MIN_PAUSE, _MAX_PAUSE = 0.0005, 0.02
+"""Seconds between two checks of a pipe on Windows, which cannot be waited for. They grow from one to the other."""
 
 
-def by_peeking(waiting: Callable[[], bool], seconds: float) -> bool:
-    """Ask `waiting` again and again until it says yes, for at most `seconds`. Whether it did."""
-    deadline, pause = time.monotonic() + seconds, _SHORTEST
-    while not waiting():
+def poll_until(is_ready: Callable[[], bool], seconds: float) -> bool:
+    """Call `is_ready` until it returns true, for at most `seconds`; return whether it did."""
+    deadline, pause = time.monotonic() + seconds, _MIN_PAUSE
+    while not is_ready():
         left = deadline - time.monotonic()
         if left <= 0:
             return False
         time.sleep(min(pause, left))
-        pause = min(2 * pause, _LONGEST)
+        pause = min(2 * pause, _MAX_PAUSE)
     return True
 
 
@@ -28,23 +28,23 @@ if sys.platform == "win32":
     import _winapi
     import msvcrt
 
-    def readable(descriptor: int, seconds: float) -> bool:
-        """Whether there is something to read, or the pipe has ended, within `seconds`."""
+    def wait_readable(descriptor: int, seconds: float) -> bool:
+        """Wait until there is data or the pipe has ended; return whether that happened within `seconds`."""
         handle = msvcrt.get_osfhandle(descriptor)
 
-        def waiting() -> bool:
+        def is_ready() -> bool:
             try:
                 return _winapi.PeekNamedPipe(handle)[0] > 0
-            except OSError:  # the other end is closed: reading will say so
+            except OSError:  # the other end is closed, and reading will say so
                 return True
 
-        return by_peeking(waiting, seconds)
+        return poll_until(is_ready, seconds)
 
 else:
     import select
 
-    def readable(descriptor: int, seconds: float) -> bool:
-        """Whether there is something to read, or the pipe has ended, within `seconds`."""
+    def wait_readable(descriptor: int, seconds: float) -> bool:
+        """Wait until there is data or the pipe has ended; return whether that happened within `seconds`."""
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
         return bool(poll.poll(seconds * 1000))

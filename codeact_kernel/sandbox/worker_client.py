@@ -1,4 +1,4 @@
-"""The host side of one worker: start it, run a program in it, stop its clock, kill it. `worker_main` is the other."""
+"""The host's side of one worker: start it, run programs in it, kill it. `worker_main` is the other side."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context, copy_context
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn, TypeAlias
 
 from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..text import collapse_whitespace
 from ..types import (
     CallError,
@@ -29,32 +29,36 @@ from ..types import (
     ToolCall,
 )
 from ..wire.jsonable import tag_floats, untag_floats
-from . import backends
-from .backends import guest_cache
-from .child_process import Child, isolated_popen_kwargs, python
+from .backends import Backend, find_backend, guest_cache
+from .child_process import Child, isolated_popen_kwargs, python_command
 from .run_clock import RunClock
 from .start_advice import explain_start
 from .worker_main import GAVE_UP
 
-__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "prepare"]
+__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "compile_guest"]
 
 AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[CallOutcome]]
-"""Decides about a call and runs it. Never raises but for cancellation."""
+"""Decides about a call and runs it. It raises nothing but a cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
 
 
-async def prepare(say: Callable[[str], None]) -> None:
-    """See that the embedded guest is compiled for this machine. Takes about ten seconds of processor time, once.
+async def compile_guest(backend: Backend, notify: Callable[[str], None]) -> None:
+    """Compile the guest for this machine, unless that is already done. It takes about ten seconds of CPU time.
+
+    Args:
+        backend: a backend that has a compiler.
+        notify: called with a sentence before the compilation.
 
     Raises:
-        SandboxError: it could not be compiled.
+        SandboxError: if the guest could not be compiled.
     """
-    target = guest_cache.path()
+    assert backend.compiler is not None
+    target = backend.guest_file()
     if guest_cache.trusted(target):
         return
-    say("Compiling the sandbox for this machine: once, about ten seconds…")
+    notify("Compiling the sandbox for this machine: once, about ten seconds…")
     process = await asyncio.create_subprocess_exec(
-        *python(f"{backends.__name__}.embedded", str(target)), **isolated_popen_kwargs()
+        *python_command(backend.compiler, str(target)), **isolated_popen_kwargs()
     )
     try:
         _, errors = await process.communicate()
@@ -67,15 +71,15 @@ async def prepare(say: Callable[[str], None]) -> None:
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
 
 
-def _as_sent(message: CallTool) -> JSONObject:
-    """The arguments as the program sent them; services, whose names have a dot, take neither infinity nor NaN."""
+def _decode_arguments(message: CallTool) -> JSONObject:
+    """Return the arguments as the program passed them. A service, whose name has a dot, takes no infinity or NaN."""
     if "." in message.name:
         return message.arguments
     return {name: untag_floats(value) for name, value in message.arguments.items()}
 
 
-def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
-    """A task whose first step is taken at once, where this Python can: most calls need no other."""
+def _start_task(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
+    """Start a task. From Python 3.12 on its first step is taken at once, and most calls need only one step."""
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
         return asyncio.Task(work, loop=loop, context=context, eager_start=True)
@@ -84,9 +88,9 @@ def _begin(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[
 
 @dataclass(slots=True)
 class _ActiveRun:
-    """One run: what serves it, in which context, and its calls that are under way.
+    """One run, with its callbacks, their context, and its pending calls.
 
-    The pipe is heard in the context in which the worker was started, as a spare, by some other cell.
+    The context is kept because data from the pipe arrives in the context of the cell that started the worker.
     """
 
     answer: AnswerCall
@@ -100,45 +104,46 @@ class Worker:
     """One worker process.
 
     Attributes:
-        isolation: the boundary it reported when it was ready.
-        busy_seconds: how long it has run programs and made its guest clean again, in all.
+        isolation: the boundary, which is complete when the worker is ready.
+        busy_seconds: the total time in which it ran programs and cleaned its guest.
     """
 
     _process: Child
 
-    def __init__(self, backend: str, limits: Limits) -> None:
+    def __init__(self, backend: str, limits: WorkerLimits) -> None:
         loop = asyncio.get_running_loop()
-        self.isolation = Isolation(backend=backend, boundary=backends.BOUNDARIES[backend])
+        self.isolation = Isolation(backend=backend, boundary=find_backend(backend).boundary)
         self.busy_seconds = 0.0
         self._usable = True
         self._limits = limits
         self._connection = Connection(Speaker.HOST, limits)
         self._run: _ActiveRun | None = None
         self._busy_since = loop.time()
-        self._ready: asyncio.Future[bool] = loop.create_future()  # False: nothing more will come
-        self._finished: asyncio.Future[RunOutcome | None] = loop.create_future()  # so does None
+        self._ready: asyncio.Future[bool] = loop.create_future()  # False: the worker has ended
+        self._finished: asyncio.Future[RunOutcome | None] = loop.create_future()  # None: the worker has ended
         self._over = False
         self._fault: BaseException | None = None
 
     @property
     def usable(self) -> bool:
-        """Whether it can run another program. A spare may have died while nobody looked."""
+        """Say whether the worker can run another program. A spare worker may have died in the meantime."""
         return self._usable and not self._over and self._process.returncode is None
 
     @classmethod
-    async def start(cls, backend: str, limits: Limits) -> Worker:
-        """A worker that is ready to run a program.
+    async def start(cls, backend: str, limits: WorkerLimits) -> Worker:
+        """Start a worker and wait until it can run a program.
 
         Raises:
-            SandboxError: it did not come up.
+            SandboxError: if the worker did not start.
         """
         configuration = {
             "backend": backend,
-            "guest": str(backends.guest(backend)),
-            "limits": {name: value for name, value in asdict(limits).items() if not isinstance(value, dict)},
+            "guest": str(find_backend(backend).guest_file()),
+            "limits": {limit.name: getattr(limits, limit.name) for limit in fields(WorkerLimits)},
             "parent": os.getpid(),
         }
-        worker = await cls.of(python("codeact_kernel.sandbox.worker_main", json.dumps(configuration)), backend, limits)
+        command = python_command("codeact_kernel.sandbox.worker_main", json.dumps(configuration))
+        worker = await cls.from_command(command, backend, limits)
         try:
             async with asyncio.timeout(limits.start_seconds):
                 await worker.wait_ready()
@@ -151,27 +156,27 @@ class Worker:
         return worker
 
     @classmethod
-    async def of(cls, command: tuple[str, ...], backend: str, limits: Limits) -> Worker:
-        """The host side of a process that speaks the protocol, once it was started."""
+    async def from_command(cls, command: tuple[str, ...], backend: str, limits: WorkerLimits) -> Worker:
+        """Start a process that speaks the protocol. It may not be ready yet."""
         worker = cls(backend, limits)
         worker._process = await Child.start(command, worker._on_data, worker._end)
         return worker
 
     async def wait_ready(self) -> None:
-        """Wait until the worker has a guest for the next run.
+        """Wait until the worker has a clean guest for the next run.
 
         Raises:
-            SandboxError: it is lost.
+            SandboxError: if the worker is lost.
         """
         await asyncio.wait([self._ready])
         if not self._ready.result():
-            await self._lost()
+            await self._raise_lost()
 
-    async def run(self, job: Run, *, answer: AnswerCall, write: Write, clock: RunClock) -> RunOutcome:
-        """Run one program; its calls are answered by `answer`, several at a time.
+    async def run(self, request: Run, *, answer: AnswerCall, write: Write, clock: RunClock) -> RunOutcome:
+        """Run one program, whose calls are passed to `answer`, several at a time.
 
-        A worker that ran out of time, was lost or broke a rule is killed, and the outcome says so. So it is when this
-        is cancelled.
+        A worker that runs out of time, is lost or breaks the protocol is killed, and the outcome says so. A worker is
+        also killed if this is cancelled.
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -179,7 +184,7 @@ class Worker:
         self._run = run = _ActiveRun(answer, write)
         try:
             async with clock.running():
-                outcome = await self._talk(job)
+                outcome = await self._exchange(request)
             self._usable = True
             return outcome
         except TimeoutError:
@@ -197,44 +202,44 @@ class Worker:
             await asyncio.gather(*calls, return_exceptions=True)
 
     async def kill(self) -> None:
-        """End the process, whatever it is doing, and wait until it is gone."""
+        """Kill the process and wait until it has ended."""
         self._usable = False
         self._end()
         await self._process.kill()
 
-    async def _talk(self, job: Run) -> RunOutcome:
+    async def _exchange(self, request: Run) -> RunOutcome:
         await self.wait_ready()
         if self._over:
-            await self._lost()
+            await self._raise_lost()
         self._finished = asyncio.get_running_loop().create_future()
-        self._send(job)
+        self._send(request)
         await asyncio.wait([self._finished])
-        return self._finished.result() or await self._lost()
+        return self._finished.result() or await self._raise_lost()
 
     def _on_data(self, data: bytes) -> None:
-        """The worker wrote: act on each message at once."""
-        if self._over:  # nothing it says counts any more
+        """Handle each message that is complete with `data`."""
+        if self._over:  # its messages do not count any more
             return
         try:
             for message in self._connection.feed(data):
                 self._on_message(message)
-                if isinstance(message, CallTool) and self._connection.unread:
-                    # What was said after a call is seen after its first step.
+                if isinstance(message, CallTool) and self._connection.has_unread_data:
+                    # Handle the rest only after the call has taken its first step.
                     asyncio.get_running_loop().call_soon(self._on_data, b"")
                     return
-        except Exception as error:  # a rule was broken, or what shows the output failed
+        except Exception as error:  # the worker broke the protocol, or `write` failed
             self._end(error)
 
     def _on_message(self, message: Message) -> None:
         run, loop = self._run, asyncio.get_running_loop()
         match message:
             case CallTool() if run:
-                task = _begin(self._answer(message, run), run.context.copy())
+                task = _start_task(self._answer(message, run), run.context.copy())
                 if not task.done():
                     run.calls[message.call] = task
             case Output(stream=stream, text=text) if run:
                 run.written += len(text)
-                if run.written > 2 * self._limits.output_bytes + 1_000:  # an honest worker cuts long before
+                if run.written > 2 * self._limits.output_bytes + 1_000:  # our own worker truncates long before
                     raise BridgeError("the worker flooded its output")
                 run.context.run(run.write, stream, text)
             case Finished(outcome=outcome):
@@ -246,19 +251,19 @@ class Worker:
                 self._ready.set_result(True)
                 self.busy_seconds += loop.time() - self._busy_since
             case _:
-                raise BridgeError("a message out of place")
+                raise BridgeError("an unexpected message")
 
     async def _answer(self, message: CallTool, run: _ActiveRun) -> None:
         call = ToolCall(
             id=message.call,
             name=message.name,
-            arguments=_as_sent(message),
+            arguments=_decode_arguments(message),
             line=message.line or None,
             batch_size=min(max(1, message.together), self._limits.calls_per_run),
         )
         try:
             result = await run.answer(call)
-        except Exception as error:  # a fault of ours; the program must not wait for ever, and nobody may miss it
+        except Exception as error:  # our own fault, but the program must not wait forever
             result = CallError(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         try:
             match result:
@@ -267,21 +272,21 @@ class Worker:
                 case _:
                     kept = result.kept
                     self._send_result(call.id, kept.guest_ref if kept else result.value, kept is not None)
-        except BridgeError as error:  # a value that is too large for a frame: the program can handle that
+        except BridgeError as error:  # the value is too large for a frame, which the program can handle
             self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         run.calls.pop(call.id, None)
 
     def _send_result(self, call: int, value: JSONValue, kept: bool) -> None:
         try:
             self._send(ToolReturned(call, value, kept))
-        except BridgeError:  # it holds infinity or NaN, or is too large: that is then said again
+        except BridgeError:  # it holds infinity or NaN, or is too large, which then raises again
             self._send(ToolReturned(call, tag_floats(value), kept))
 
     def _send(self, message: Message) -> None:
         self._process.write(self._connection.send(message))
 
     def _end(self, fault: BaseException | None = None) -> None:
-        """Nothing more is heard, because of `fault` or because the pipe has ended."""
+        """Stop listening to the worker, because of `fault` or because the pipe has ended."""
         self._over = True
         self._fault = self._fault or fault
         if not self._ready.done():
@@ -289,23 +294,23 @@ class Worker:
         if not self._finished.done():
             self._finished.set_result(None)
 
-    async def _lost(self) -> NoReturn:
-        raise self._fault or SandboxError(await self._last_words(), worker_lost=True)
+    async def _raise_lost(self) -> NoReturn:
+        raise self._fault or SandboxError(await self._explain_end(), worker_lost=True)
 
-    async def _last_words(self) -> str:
+    async def _explain_end(self) -> str:
         try:
             async with asyncio.timeout(2):
                 code = await self._process.wait()
         except TimeoutError:
             return "the sandbox's process closed its pipe."
-        said = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        lines = self._process.stderr.decode(errors="replace").strip().splitlines()[-1:]
         if sys.platform != "win32" and code == -signal.SIGXCPU:
             return f"the program used more than {self._limits.cpu_seconds} s of processor time"
-        last = collapse_whitespace(" ".join(said)[:500])
+        last = collapse_whitespace(" ".join(lines)[:500])
         if code == GAVE_UP:
             return last
         by_itself = f"the sandbox's process ended by itself ({code})."
-        # What was ended by a signal has last words of a library's, for its developers.
+        # After a signal, the last line on stderr comes from a library and is for its developers.
         if code is not None and code < 0:
             return by_itself
         advice = explain_start()

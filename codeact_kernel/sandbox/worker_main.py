@@ -1,10 +1,10 @@
-"""The child process: real stdio to the bridge, one backend inside, main thread only.
+"""Run guests in a child process, which speaks the bridge's protocol on stdin and stdout and has one thread.
 
-Where the system can copy a process, each turn runs in a copy of this one, made when the guest was ready: that takes
-milliseconds, and what the copies do not write they share. The process itself then never runs a program.
+Where the system can copy a process, each turn runs in a copy of this process that is made when the guest is ready. A
+copy takes milliseconds, and shares the memory that it does not write. The process itself then never runs a program.
 
 Run as `python -P -m codeact_kernel.sandbox.worker_main CONFIG`, with the configuration as JSON; `worker_client.py` is
-the other end. It starts light, reads all it will ever need, locks itself down, and only then lets a guest run.
+the other end. The process starts light, reads all that it will ever need, locks itself down, and then runs a guest.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from ..bridge.protocol import Connection, Speaker
 from ..errors import CodeActError, SandboxError
 from ..guest import Pack
 from ..guest.sources import read_all
-from ..settings import Limits
+from ..limits import WorkerLimits
 from ..text import collapse_whitespace
 from ..types import CallError, CallOutcome, CallResult, JSONObject, ProgramFailure, RunOutcome, StoredResult, Stream
-from . import backends, fork_server, lockdown
+from . import fork_server, lockdown
+from .backends import find_backend
 from .chunking import Rejected
 from .host_function import HostFunction
-from .wait_readable import readable
+from .interfaces import IsolatedGuest
+from .wait_readable import wait_readable
 
 __all__ = ["GAVE_UP", "Configuration", "main"]
 
 GAVE_UP = 70
-"""The exit code of a worker that says why it ended, in the last line of its stderr. (EX_SOFTWARE of sysexits.h.)"""
+"""The exit code of a worker whose last line on stderr says why it ended. (EX_SOFTWARE of sysexits.h.)"""
 
 
 _REHEARSAL = """
 import json, os
-os.read(0, 1)  # the engine's runtime comes up with it, a thread and descriptors, which no limit forbids yet
+os.read(0, 1)  # starts the engine's runtime, while no limit forbids its thread and descriptors yet
 def f(x, *rest, y=1):
     try:
         return sum(i * x for i in range(9)) + len([str(i).upper() for i in rest]) / y
@@ -54,20 +56,20 @@ del name
 
 
 class Configuration(TypedDict):
-    """What the host tells a worker at its start."""
+    """The configuration of a worker."""
 
     backend: str
     guest: str
-    """Path of the compiled guest."""
+    """The path of the guest's file."""
     limits: dict[str, float]
     parent: int
 
 
-class Pipe:
-    """The blocking end of the bridge."""
+class BridgePipe:
+    """The worker's end of the bridge, which blocks."""
 
-    def __init__(self, limits: Limits) -> None:
-        # Whatever else writes to stdout (a native library, a Rust panic) must not corrupt the frames.
+    def __init__(self, limits: WorkerLimits) -> None:
+        # Other writes to stdout (by a native library, or a Rust panic) must not corrupt the frames.
         self._read, self._write = os.dup(0), os.dup(1)
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)
@@ -82,13 +84,13 @@ class Pipe:
             data = data[os.write(self._write, data) :]
 
     def receive(self, seconds: float | None = None) -> Message | None:
-        """The next message, or `None` when `seconds` ran out. The end of the pipe is the end of this process."""
+        """Return the next message, or `None` after `seconds`. When the pipe has ended, end this process."""
         deadline = None if seconds is None else time.monotonic() + seconds
         while True:
             message = next(self._messages, None)
             if message is not None:
                 return message
-            if deadline is not None and not readable(self._read, max(0.0, min(deadline - time.monotonic(), 1e6))):
+            if deadline is not None and not wait_readable(self._read, max(0.0, min(deadline - time.monotonic(), 1e6))):
                 return None
             data = os.read(self._read, 1 << 16)
             if not data:
@@ -97,15 +99,15 @@ class Pipe:
 
 
 class GuestHost:
-    """Does for the guest what `base.Host` promises, over the pipe."""
+    """Implement `interfaces.Host` over the pipe."""
 
-    def __init__(self, pipe: Pipe, limits: Limits) -> None:
+    def __init__(self, pipe: BridgePipe, limits: WorkerLimits) -> None:
         self._pipe = pipe
         self._limits = limits
         self.begin()
 
     def begin(self) -> None:
-        """Forget the run before."""
+        """Forget the previous run."""
         self._calls = 0
         self._to_tools = 0
         self._open: set[int] = set()
@@ -138,12 +140,12 @@ class GuestHost:
         return [(call, self._answers.pop(call)) for call in ready]
 
     def write(self, stream: Stream, text: str) -> None:
-        # Half of what is kept goes out as it comes; of the rest only the tail is kept, and goes out at the end.
+        # The first half of the limit is sent at once. Of the rest only the tail is kept, for the end of the run.
         half = self._limits.output_bytes // 2
-        shown, text = text[: half - self._printed], text[half - self._printed :]
-        self._printed = min(half, self._printed + len(shown))
-        if shown:
-            self._pipe.send(Output(stream, shown))
+        head, text = text[: half - self._printed], text[half - self._printed :]
+        self._printed = min(half, self._printed + len(head))
+        if head:
+            self._pipe.send(Output(stream, head))
         if text:
             tail = self._tails[stream] + text
             self._dropped[stream] += max(0, len(tail) - half)
@@ -163,10 +165,10 @@ class GuestHost:
         message = self._pipe.receive(seconds)
         match message:
             case ToolReturned(call=call, value=value, kept=kept):
-                told = (
+                stored = (
                     StoredResult(guest_ref=value, preview=None, length=0) if kept and isinstance(value, dict) else None
                 )
-                self._answers[call] = CallResult(value=None if told else value, kept=told)
+                self._answers[call] = CallResult(value=None if stored else value, kept=stored)
             case ToolRaised(call=call, kind=kind, message=text):
                 denied = kind == "ToolDenied"
                 self._answers[call] = CallError(kind="ToolDenied" if denied else "ToolFailed", message=text)
@@ -176,29 +178,35 @@ class GuestHost:
         return True
 
 
-def rehearse(backend: backends.Backend, function: HostFunction) -> None:
-    """Run a little program while nobody waits: a copy gets its own memory page by page, as it writes to them, and what
-    the engine makes when it is first needed is there before it is forbidden."""
+def rehearse(guest: IsolatedGuest, function: HostFunction) -> None:
+    """Run a small program before the lockdown, while nobody waits.
+
+    A copy of the process gets its own memory page by page as it writes, and the engine creates some things at their
+    first use, which the lockdown would forbid.
+
+    Raises:
+        SandboxError: if the program failed.
+    """
     function.begin(Run(_REHEARSAL, {}, {}, keep=False), 0)
-    died = backend.run()
+    died = guest.run()
     reported = function.end()
     if died or reported is None or reported.failure is not None:
-        raise SandboxError(f"A copy of the guest does not work: {died or reported}")
+        raise SandboxError(f"The guest failed its first program: {died or reported}")
 
 
 def serve(
-    pipe: Pipe, backend: backends.Backend, function: HostFunction, host: GuestHost, ready: Ready, *, copied: bool
+    pipe: BridgePipe, guest: IsolatedGuest, function: HostFunction, host: GuestHost, ready: Ready, *, copied: bool
 ) -> None:
-    """Run what the host sends, until the pipe ends; a copy that was `copied` for it, until the guest is used up."""
+    """Run the programs that the host sends until the pipe ends, or in a copied process until the guest is used up."""
     number = 0
     while True:
         pipe.send(ready)
         message = pipe.receive()
-        assert isinstance(message, Run)  # the protocol's table leaves nothing else
+        assert isinstance(message, Run)  # the protocol allows no other message
         number += 1
         host.begin()
         function.begin(message, number)
-        died = backend.run()
+        died = guest.run()
         reported = function.end()
         outcome = died or reported
         if outcome is None:
@@ -210,31 +218,32 @@ def serve(
         if outcome.state_lost or not (message.keep and unfinished):
             if copied:
                 os._exit(fork_server.NEXT)
-            backend.reset()
+            guest.reset()
             number = 0
 
 
 def main() -> None:
-    """Start, lock down, serve. Whatever goes wrong here is told on stderr, and the process ends."""
+    """Start, lock down, and serve. An error is printed on stderr and ends the process."""
     configuration: Configuration = json.loads(sys.argv[1])
     lockdown.die_with(configuration["parent"])
-    limits = Limits(**configuration["limits"])  # type: ignore[arg-type]  # made by `worker_client.py` from a Limits
+    limits = WorkerLimits(**configuration["limits"])  # type: ignore[arg-type]  # made by `worker_client.py` from a WorkerLimits
     try:
-        pipe = Pipe(limits)
+        pipe = BridgePipe(limits)
         host = GuestHost(pipe, limits)
         function = HostFunction(host, Pack.open(), limits)
-        make = backends.load(configuration["backend"])
+        backend = find_backend(configuration["backend"])
+        create_guest = backend.load()
         read_all()
-        lockdown.prepare(files=[configuration["guest"], *backends.devices(configuration["backend"])])
-        backend = make(configuration["guest"], function, limits)
-        copied = backend.can_be_copied and fork_server.possible()
+        lockdown.prepare(files=[configuration["guest"], *backend.devices()])
+        guest = create_guest(configuration["guest"], function, limits)
+        copied = guest.can_be_copied and fork_server.is_supported()
         if copied:
             fork_server.begin()
-        if not backend.hypervisor:
-            os.environ["TOKIO_WORKER_THREADS"] = "1"  # the engine's runtime would have one for each processor
-            rehearse(backend, function)
-        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=backend.hypervisor)
-        serve(pipe, backend, function, host, Ready(os.getpid(), layers, missing), copied=copied)
+        if not guest.hypervisor:
+            os.environ["TOKIO_WORKER_THREADS"] = "1"  # by default the engine starts one thread per processor
+            rehearse(guest, function)
+        layers, missing = lockdown.finish(cpu_seconds=limits.cpu_seconds, hypervisor=guest.hypervisor)
+        serve(pipe, guest, function, host, Ready(os.getpid(), layers, missing), copied=copied)
     except CodeActError as error:
         print(collapse_whitespace(str(error)), file=sys.stderr)
         sys.exit(GAVE_UP)

@@ -84,7 +84,7 @@ async def _describe_boundary(frontend: Frontend, settings: Settings) -> str:
     pool = frontend.session.pool(settings)
     async with pool.checkout() as sandbox:
         boundary = str(await sandbox.open())
-    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.choice.passed_over) else "")
+    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.selector.passed_over) else "")
 
 
 async def _describe_model(frontend: Frontend, settings: Settings) -> str:

@@ -69,7 +69,7 @@ def test_a_relative_folder_appears_under_its_relative_path(host: Path, monkeypat
     monkeypatch.chdir(host.parent)
     assert file_mount("./host") == FileMount(host, "/input/host")
     monkeypatch.chdir(host)
-    with pytest.raises(UserError, match=r"^\.\./host leaves open where it appears: write \.\./host:/name\.$"):
+    with pytest.raises(UserError, match=r"^\.\./host has no clear path for programs: write \.\./host:/name\.$"):
         file_mount("../host")
     assert file_mount("../host:/x") == FileMount(host, "/input/x")
 
@@ -107,11 +107,11 @@ def test_a_link_is_followed_once_when_it_is_named(host: Path):
         ("/../etc", "leads out of /input"),
         ("/a/../../etc", "leads out of /input"),
         ("..\\etc", "leads out of /input"),
-        ("/a\0b", "is no path for a mount"),
-        ("/a\nb", "is no path for a mount"),
-        ("/a\u202eb", "is no path for a mount"),
-        ("/" + "a" * 256, "is no path for a mount"),
-        ("/a" * 33, "is no path for a mount"),
+        ("/a\0b", "is not a path for a mount"),
+        ("/a\nb", "is not a path for a mount"),
+        ("/a\u202eb", "is not a path for a mount"),
+        ("/" + "a" * 256, "is not a path for a mount"),
+        ("/a" * 33, "is not a path for a mount"),
     ],
 )
 def test_a_place_that_is_none_is_refused(host: Path, guest: str, sentence: str):
@@ -121,18 +121,18 @@ def test_a_place_that_is_none_is_refused(host: Path, guest: str, sentence: str):
 
 @pytest.mark.parametrize("given", [7, None, ("a",), ("a", "b", "c"), {"a": "b"}, ("a", 3), b"/data"])
 def test_what_is_no_mount_is_refused_with_the_forms_there_are(given: object):
-    with pytest.raises(UserError, match=r"is no mount: give /host/folder, /host/folder:/name or"):
+    with pytest.raises(UserError, match=r"is not a mount: use /host/folder, /host/folder:/name or"):
         file_mount(given)
 
 
 def test_a_mode_that_is_none_is_refused(host: Path):
-    with pytest.raises(UserError, match="'wr' is no mode of a mount: give ro or rw"):
+    with pytest.raises(UserError, match="'wr' is not a mode of a mount: use ro or rw"):
         FileMount(host, "/x", "wr")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", ["", " ", "no-such-folder", "a\0b"])
 def test_what_is_not_there_is_refused(given: str):
-    with pytest.raises(UserError, match=r"no such folder or file|is no path"):
+    with pytest.raises(UserError, match=r"no such folder or file|is not a path"):
         file_mount((given, "/x"))
 
 
@@ -185,7 +185,7 @@ def test_what_decides_about_programs_cannot_be_given_to_them_to_write(
 
 def test_a_workspace_is_a_folder(host: Path):
     assert workspace_root(str(host)) == host
-    with pytest.raises(UserError, match="is no folder: workspace_root needs one"):
+    with pytest.raises(UserError, match="is not a folder: workspace_root needs a folder"):
         workspace_root(host / "rows.csv")
     with pytest.raises(UserError, match="there is no such folder or file"):
         workspace_root(host / "none")

@@ -221,7 +221,7 @@ def test_an_answer_to_a_call_of_the_run_before_is_refused():
 
 def test_the_worker_cannot_answer_its_own_call():
     call = frame(m.encode(m.CallTool(1, "get", {}, 0)))
-    refused_by_host(call + frame(m.encode(m.ToolReturned(1, "mine"))), "may not say ToolReturned")
+    refused_by_host(call + frame(m.encode(m.ToolReturned(1, "mine"))), "may not send ToolReturned")
 
 
 def test_more_calls_in_flight_than_allowed_are_refused_and_an_answer_makes_room():
@@ -241,7 +241,7 @@ def test_more_calls_in_a_run_than_allowed_are_refused_and_the_next_run_counts_an
         for call in (1, 2):
             ends.say(WORKER, m.CallTool(call, "get", {}, 0))
             ends.say(HOST, m.ToolReturned(call, None))
-        with pytest.raises(BridgeError, match="more than 1 calls and the steps"):
+        with pytest.raises(BridgeError, match="more than 1 calls and requests"):
             ends.ends[WORKER].send(m.CallTool(3, "get", {}, 0))
         ends.say(WORKER, FINISHED)
 

@@ -114,7 +114,7 @@ def offering(kernel: Kernel, *functions: Callable[..., Any], mode: str = "never_
 @asynccontextmanager
 async def worker_that(script: str, limits: Limits | None = None) -> AsyncGenerator[Worker]:
     """The host's side of a process that runs `script` in the place of a worker."""
-    worker = await Worker.of(_command(script), "embedded", limits or Limits())
+    worker = await Worker.from_command(_command(script), "embedded", limits or Limits())
     try:
         yield worker
     finally:
@@ -129,7 +129,7 @@ async def with_a_worker_that(script: str) -> AsyncGenerator[None]:
     async def take(self: Pool) -> Worker:
         if planted:
             return await honest(self)
-        planted.append(worker := await Worker.of(_command(script), "embedded", self.limits))
+        planted.append(worker := await Worker.from_command(_command(script), "embedded", self.limits))
         try:
             await worker.wait_ready()
         except BaseException:

@@ -18,9 +18,8 @@ from codeact_kernel.access import file_mount
 from codeact_kernel.configuration import environment, find, resolve
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.jupyter.cli import main
-from codeact_kernel.sandbox import backends
 from codeact_kernel.sandbox.backend_selector import BackendSelector
-from codeact_kernel.sandbox.backends import guest_cache, micro_vm_support
+from codeact_kernel.sandbox.backends import guest_cache, guest_files, micro_vm_support
 from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 
@@ -277,7 +276,7 @@ async def test_a_backend_that_is_not_there_is_a_sentence_and_never_another_one(k
 async def test_a_hypervisor_that_refuses_is_an_error_and_no_silent_downgrade(kernel, monkeypatch, tmp_path):
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
-    monkeypatch.setattr(backends.guest_files, "native", lambda: tmp_path / "broken.aot")
+    monkeypatch.setattr(guest_files, "native", lambda: tmp_path / "broken.aot")
     wanted = BackendSelector("hyperlight")
     with pytest.raises(SandboxError, match="The hyperlight backend did not start: .*choose --backend embedded"):
         await wanted.start(kernel.settings.limits, lambda text: None)

@@ -14,7 +14,7 @@ from codeact_kernel.bridge.protocol import Connection, Speaker, State
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.guest import Pack
 from codeact_kernel.sandbox import host_function
-from codeact_kernel.sandbox.chunking import ANSWER_STEP
+from codeact_kernel.sandbox.chunking import ANSWER_PART_LENGTH
 from codeact_kernel.sandbox.worker_main import GuestHost
 from codeact_kernel.settings import Limits
 
@@ -80,8 +80,8 @@ def hostfunction_target(data: bytes) -> None:
                 whole = "op" in message and not in_pieces
                 answer = function.whole(message, len(line)) if whole else function(message)
                 assert answer[:1] in ("=", "+", "!"), answer
-                assert len(answer) <= ANSWER_STEP + 1
-                assert sum(map(len, function._steps._parts)) == function._steps._size <= LIMITS.frame_bytes
+                assert len(answer) <= ANSWER_PART_LENGTH + 1
+                assert sum(map(len, function._chunking._parts)) == function._chunking._size <= LIMITS.frame_bytes
     outcome = function.end()
     function._host.end()
     if outcome is not None:

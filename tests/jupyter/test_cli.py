@@ -60,4 +60,4 @@ def test_the_doctor_says_a_mistake_in_the_configuration_and_looks_at_the_rest(tm
     assert "CODEACT_TIMOUT is not known: did you mean CODEACT_TIMEOUT?" in " ".join(done.stdout.split())
     assert "backend embedded" in done.stdout
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].endswith("prompts will not work until mended.")
+    assert done.stdout.splitlines()[-1].endswith(" fixed.")

@@ -167,7 +167,7 @@ class Notebook:
             "from codeact_kernel.tools import default_registry as _registry\n"
             "_registry.clear()\n"
             f"_x = {EXTENSION}\n_s = {SESSION}\n"
-            "_s.grants.revoke(); _s.model = None; _s._found.clear(); _x.frontend.record = None\n"
+            "_s.grants.revoke(); _s.model = None; _s._clients.clear(); _x.frontend.record = None\n"
             "_x.notebook_values.clear()\n"
         )
 

@@ -163,7 +163,7 @@ def test_as_many_repairs_as_allowed_and_no_more(nb):
         ("%%codeact --max-retries 1.5\nGo.", "--max-retries"),
         ("%%codeact --out 1x\nGo.", "1x"),
         ("%%codeact --backend nowhere\nGo.", "'nowhere' is not a backend: choose auto"),
-        ("%%codeact --memory 1Mi\nGo.", "'1Mi' is not a memory for a sandbox: give a size from 64Mi to 2Gi"),
+        ("%%codeact --memory 1Mi\nGo.", "'1Mi' is not a memory size: use 64Mi to 2Gi"),
         ("%%codeact --memory lots\nGo.", "'lots' is not a memory"),
         ("%codeact backend nowhere", "'nowhere' is not a backend"),
         ("%codeact recorded", "Name the file"),

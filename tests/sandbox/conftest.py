@@ -186,7 +186,7 @@ class Programs:
 
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
-        self.in_micro_vm = pool.choice.wanted == "hyperlight"
+        self.in_micro_vm = pool.selector.wanted == "hyperlight"
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[Turn]:
@@ -260,7 +260,7 @@ async def hostile():
 
     async def make(script: str) -> Worker:
         command = (sys.executable, "-c", f"{HOSTILE}\n{textwrap.dedent(script)}")
-        made.append(await Worker.of(command, "embedded", Limits()))
+        made.append(await Worker.from_command(command, "embedded", Limits()))
         return made[-1]
 
     yield make

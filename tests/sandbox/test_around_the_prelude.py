@@ -196,7 +196,7 @@ async def test_an_operation_that_was_given_up_halfway_does_not_spoil_the_next(pr
     run = await programs.run(
         raw('[send({"at": 0, "part": "left lying" * 100}), add(1), send({"at": 4, "last": "x"}), add(2)]')
     )
-    assert run.value == ["=", 2, "refused: a piece out of place", 3]
+    assert run.value == ["=", 2, "refused: a piece at the wrong position", 3]
 
 
 async def test_a_flood_of_raw_operations_is_bounded(programs):

@@ -11,9 +11,9 @@ from collections.abc import Callable
 import pytest
 
 from codeact_kernel.errors import SandboxError, UserError
-from codeact_kernel.sandbox import backend_selector, backends
+from codeact_kernel.sandbox import backend_selector
 from codeact_kernel.sandbox.backend_selector import BackendSelector
-from codeact_kernel.sandbox.backends import micro_vm_support
+from codeact_kernel.sandbox.backends import guest_files, micro_vm_support
 from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.settings import Limits
 
@@ -24,7 +24,7 @@ HOST = {
     "machine": "x86_64",
     "installed": lambda name: True,
     "exists": lambda device: device == "/dev/kvm",
-    "may_use": lambda device: True,
+    "can_use": lambda device: True,
 }
 """A host to which nothing is missing, as far as can be seen."""
 
@@ -45,10 +45,10 @@ def test_a_host_with_all_parts_misses_none():
         ({"installed": lambda name: None}, ["not installed", "pip install 'hyperlight-sandbox[wasm]==0.8.0'"]),
         ({"exists": lambda device: False}, ["no hypervisor", "/dev/kvm is missing", "firmware", "--device /dev/kvm"]),
         (
-            {"may_use": lambda device: False, "group": lambda device: "kvm"},
+            {"can_use": lambda device: False, "group": lambda device: "kvm"},
             ["may not open /dev/kvm", 'sudo usermod -aG kvm "$USER"', "log in again"],
         ),
-        ({"may_use": lambda device: False, "group": lambda device: "root"}, ["may not open /dev/kvm", "chmod a+rw"]),
+        ({"can_use": lambda device: False, "group": lambda device: "root"}, ["may not open /dev/kvm", "chmod a+rw"]),
     ],
 )
 def test_the_part_that_is_missing_is_named_and_what_to_do_about_it(lacks, told):
@@ -67,7 +67,7 @@ def test_asking_for_a_micro_vm_where_a_part_is_missing_is_an_error_with_that_par
 def refusing(monkeypatch, tmp_path):
     """A host whose parts are all there, and on which a micro-VM starts as little as on one that refuses."""
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
-    monkeypatch.setattr(backends.guest_files, "native", lambda: tmp_path / "broken.aot")
+    monkeypatch.setattr(guest_files, "native", lambda: tmp_path / "broken.aot")
     (tmp_path / "broken.aot").write_bytes(b"no guest")
 
 

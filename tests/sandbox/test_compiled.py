@@ -12,8 +12,8 @@ import pytest
 
 from codeact_kernel import paths
 from codeact_kernel.errors import SandboxError
-from codeact_kernel.sandbox.backends import guest_cache
-from codeact_kernel.sandbox.worker_client import Worker, prepare
+from codeact_kernel.sandbox.backends import find_backend, guest_cache
+from codeact_kernel.sandbox.worker_client import Worker, compile_guest
 from codeact_kernel.settings import Limits
 
 from .conftest import run_in
@@ -140,7 +140,7 @@ async def test_a_cache_that_cannot_be_written_is_an_error_that_names_the_way_out
     monkeypatch.setenv("CODEACT_CACHE", str(tmp_path / "file"))
     guest_cache.path.cache_clear()
     with pytest.raises(SandboxError, match="set CODEACT_CACHE to a folder that you can write"):
-        await prepare(lambda said: None)
+        await compile_guest(find_backend("embedded"), lambda said: None)
     guest_cache.path.cache_clear()
 
 
@@ -167,8 +167,8 @@ async def test_a_compiled_guest_that_others_could_write_is_compiled_anew_once_an
     guest_cache.store(b"planted", cache_in)
     cache_in.chmod(0o666)
     said: list[str] = []
-    await prepare(said.append)
-    await prepare(said.append)
+    await compile_guest(find_backend("embedded"), said.append)
+    await compile_guest(find_backend("embedded"), said.append)
     assert said == ["Compiling the sandbox for this machine: once, about ten seconds…"]
     assert guest_cache.trusted(cache_in)
     assert [file.name for file in cache_in.parent.iterdir()] == [cache_in.name]
@@ -182,5 +182,5 @@ async def test_a_compiled_guest_that_others_could_write_is_compiled_anew_once_an
 async def test_a_cache_that_cannot_be_written_is_one_sentence(cache_in):
     cache_in.parent.parent.write_text("a file where the folder should be")
     with pytest.raises(SandboxError, match="could not be compiled into") as caught:
-        await prepare(lambda text: None)
+        await compile_guest(find_backend("embedded"), lambda text: None)
     assert "\n" not in str(caught.value)

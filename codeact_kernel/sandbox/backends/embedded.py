@@ -1,7 +1,7 @@
-"""The Hyperlight guest as a WebAssembly component in wasmtime: the same file, without a hypervisor.
+"""Run the guest as a WebAssembly component in wasmtime: the same guest as in a micro-VM, without a hypervisor.
 
-`python -P -m codeact_kernel.sandbox.backends.embedded TARGET` compiles the guest; that is done in a throw-away process
-because it takes a lot of memory, and files, which a locked-down worker may not have.
+`python -P -m codeact_kernel.sandbox.backends.embedded TARGET` compiles the guest. It is a process of its own because a
+compilation takes much memory and opens files, which a locked-down worker may not do.
 """
 
 from __future__ import annotations
@@ -17,81 +17,83 @@ from wasmtime import component as wasm
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, SandboxError
 from ...guest.sources import bootstrap_source
-from ...settings import Limits
+from ...limits import WorkerLimits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
 from . import guest_cache, guest_files
-from .fast_host_functions import add_textual, ffi
+from .fast_host_functions import add_string_function, ffi
 from .wasi_http_denied import add_denied_http
-from .wasi_random import add_randomness
+from .wasi_random import add_system_random
 
 if sys.platform != "win32":
     import resource
 
-__all__ = ["Embedded", "compile_guest"]
+__all__ = ["EmbeddedGuest", "compile_guest"]
 
-# What many programs import is there before they run: a guest is prepared while nobody waits for it. Not asyncio, which
-# alone takes longer than all of these.
+# Modules that many programs import are loaded before a program runs, while nobody waits for the guest. asyncio is not
+# among them: it takes longer than all the others together.
 _BOOT = """
 from codeact_kernel.guest.inside import data, files, local_time, prefetch, runner, show, streaming
 from codeact_kernel.guest.inside.files import file_objects, os_functions
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
 _RUN = "runner.run()"
-_SMALL_STACK, _LARGE_STACK, _FOR_US = 1 << 20, 96 << 20, 16 << 20
-"""Bytes of the stack that a guest may use: where it cannot grow, and where it can; and what is left for the host. Linux
-leaves 128 MiB free below the first stack of a process, whatever its limit is."""
+_SMALL_STACK, _LARGE_STACK, _HOST_STACK = 1 << 20, 96 << 20, 16 << 20
+"""Bytes of stack for a guest where the stack cannot grow, for a guest where it can, and for the host. Linux leaves 128
+MiB free below the first stack of a process, whatever the limit of the stack is."""
 
 
-def engine(stack: int = _SMALL_STACK) -> Engine:
-    """The engine that guests are compiled and run with. What decides the machine code is in `compiled.OPTIONS`, too."""
+def create_engine(stack: int = _SMALL_STACK) -> Engine:
+    """Create the engine that compiles and runs guests. Options that change the code are also in `guest_cache`."""
     config = Config()
     ffi.wasmtime_config_async_stack_size_set(config.ptr(), stack + (1 << 20))  # unused, but it has to be the larger one
     config.max_wasm_stack = stack  # so that deep input and recursion end with an exception, and do not trap
     return Engine(config)
 
 
-def _grown_stack() -> int:
-    """Let this thread's stack grow where that is possible, and say how much of it the guest may use.
+def _grow_stack() -> int:
+    """Let this thread's stack grow where possible, and return how many bytes of it the guest may use.
 
-    The guest's Python ends recursion with a RecursionError by its own count. Below its C code, each step takes more of
-    the stack here than it counts, so with a small one the guest would trap first.
+    The guest's Python counts its recursion to raise a RecursionError in time. In its C code each step takes more stack
+    here than Python counts, so with a small stack the guest would trap first.
     """
     if sys.platform != "linux":
         return _SMALL_STACK
     soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    wanted = _LARGE_STACK + _FOR_US if hard == resource.RLIM_INFINITY else min(_LARGE_STACK + _FOR_US, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_STACK, (wanted, hard))
-    return max(_SMALL_STACK, wanted - _FOR_US)
+    size = _LARGE_STACK + _HOST_STACK if hard == resource.RLIM_INFINITY else min(_LARGE_STACK + _HOST_STACK, hard)
+    if soft != resource.RLIM_INFINITY and soft < size:
+        resource.setrlimit(resource.RLIMIT_STACK, (size, hard))
+    return max(_SMALL_STACK, size - _HOST_STACK)
 
 
 def compile_guest(target: Path) -> None:
-    """Compile the guest into `target`: about ten seconds of processor time."""
-    guest_cache.make_folder(target.parent)  # before the long work, in case it cannot be made
-    guest_cache.store(bytes(wasm.Component(engine(), guest_files.component().read_bytes()).serialize()), target)
+    """Compile the guest into `target`. It takes about ten seconds of CPU time."""
+    guest_cache.make_folder(target.parent)  # if this fails, it should fail before the long work
+    guest_cache.store(bytes(wasm.Component(create_engine(), guest_files.component().read_bytes()).serialize()), target)
 
 
-class Embedded:
-    """One wasmtime engine and, at each time, one instance of the guest, prepared ahead of its run."""
+class EmbeddedGuest:
+    """One wasmtime engine with one instance of the guest at a time, which is prepared before its run."""
 
     hypervisor = False
     can_be_copied = True
 
-    def __init__(self, guest: str, function: Dispatch, limits: Limits) -> None:
+    def __init__(self, guest: str, function: Dispatch, limits: WorkerLimits) -> None:
         file = Path(guest)
         if not guest_cache.trusted(file):
-            raise SandboxError("The compiled guest can be written by others: it is not loaded.")
+            raise SandboxError("The compiled guest can be written by others, so it is not loaded.")
         self._function = function
         self._limits = limits
-        self._engine = engine(_grown_stack())
+        self._engine = create_engine(_grow_stack())
         self._component = wasm.Component.deserialize_file(self._engine, str(file))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()
-        self._random = add_randomness(self._linker)
+        self._random = add_system_random(self._linker)
         add_denied_http(self._linker, self._component, self._engine)
         with self._linker.root() as root, root.add_instance("hyperlight:sandbox/tools") as tools:
-            self._keep = add_textual(tools, "dispatch", self._dispatch, longest=limits.frame_bytes, failed=self._failed)
+            self._callback = add_string_function(
+                tools, "dispatch", self._dispatch, max_bytes=limits.frame_bytes, on_error=self._on_error
+            )
         executor = self._component.get_export_index("hyperlight:sandbox/executor")
         assert executor is not None
         self._entry = self._component.get_export_index("run", executor) or "run"
@@ -101,14 +103,14 @@ class Embedded:
         self.reset()
 
     def run(self) -> RunOutcome | None:
-        assert self._execute is not None  # whoever learns that the guest died resets
+        assert self._execute is not None  # after a guest has died, the caller resets
         try:
             self._execute(_RUN)
         except (Trap, WasmtimeError) as error:
-            if self._fault is not None:  # ours, not the guest's
+            if self._fault is not None:  # an error of the host, not of the guest
                 raise self._fault from None
             self._close()
-            return RunOutcome(failure=_crashed(str(error)), state_lost=True)
+            return RunOutcome(failure=_crash_failure(str(error)), state_lost=True)
         return None
 
     def reset(self) -> None:
@@ -140,15 +142,15 @@ class Embedded:
         except BridgeError as error:
             return False, str(error)
         if not isinstance(message, dict):
-            return False, "a message is an object"
+            return False, "a message must be an object"
         return True, self._function.whole(message, len(text)) if "op" in message else self._function(message)
 
-    def _failed(self, error: Exception) -> None:
+    def _on_error(self, error: Exception) -> None:
         self._fault = error
 
 
-def _crashed(text: str) -> ProgramFailure:
-    # The library tells a trap's kind only in its text; this is the one place that reads it.
+def _crash_failure(text: str) -> ProgramFailure:
+    # The library gives the kind of a trap only in its text. Only this function reads it.
     if "stack" in text and "exhausted" in text:
         return ProgramFailure(kind="RecursionError", message="the program recursed until its stack was used up")
     return ProgramFailure(kind="Crashed", message="the program crashed its sandbox; its variables are gone")

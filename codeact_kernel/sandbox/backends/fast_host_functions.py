@@ -1,7 +1,7 @@
-"""Host functions straight on wasmtime's C interface: texts to a text or an error's text, and a number to so many bytes.
+"""Define host functions directly with wasmtime's C API: functions of strings, and functions that return bytes.
 
-wasmtime-py's own asks for the function's type anew at every call and converts by it: 35 µs, where a text takes 8, and
-one more for every byte of a list.
+wasmtime-py looks up the function's type at every call and converts the values by it. That takes 35 µs where a string
+here takes 8 µs, and 1 µs more for every byte of a list.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 import wasmtime
 from wasmtime import component as wasm
 
-__all__ = ["StringFunction", "add_bytes", "add_textual", "ffi"]
+__all__ = ["StringFunction", "add_bytes_function", "add_string_function", "ffi"]
 
 StringFunction: TypeAlias = Callable[[bytes, bytes], tuple[bool, str]]
-"""Takes two texts in UTF-8; gives whether all is well, and the answer or the error."""
+"""Takes two strings in UTF-8; returns whether it succeeded, and the result or the error as text."""
 
-_wasmtime: Any = wasmtime  # the C interface is not in its public part, nor are the pointers of errors
+_wasmtime: Any = wasmtime  # the C API and the pointers of errors are not public
 _error: Any = wasmtime.WasmtimeError
 ffi = _wasmtime._ffi
 
@@ -31,57 +31,62 @@ _new_text = _Copying(("wasm_byte_vec_new", ffi.dll))
 _new_list = _Copying(("wasmtime_component_vallist_new", ffi.dll))
 
 
-def _as_value(byte: int) -> bytes:
+def _encode_byte(byte: int) -> bytes:
     value = ffi.wasmtime_component_val_t()
     value.kind = ffi.WASMTIME_COMPONENT_U8.value
     value.of.u8 = byte
     return bytes(value)
 
 
-_AS_VALUE = [_as_value(byte) for byte in range(256)]
+_ENCODED_BYTES = [_encode_byte(byte) for byte in range(256)]
 
 
-def add_textual(
+def add_string_function(
     instance: wasm.LinkerInstance,
     name: str,
     function: StringFunction,
     *,
-    longest: int,
-    failed: Callable[[Exception], None],
+    max_bytes: int,
+    on_error: Callable[[Exception], None],
 ) -> object:
-    """Define `name` in `instance`, which the guest declares as `func(string, string) -> result<string, string>`.
+    """Define `name` in `instance`, declared by the guest as `func(string, string) -> result<string, string>`.
 
     Args:
-        longest: bytes of a text; one that is longer is refused unread.
-        failed: told what `function` raised, before the guest's run ends by it.
+        max_bytes: the length of a string; a longer string is rejected unread.
+        on_error: called with an exception that `function` raised, before that ends the guest's run.
 
     Returns:
-        What has to live as long as the linker.
+        An object that must live as long as the linker.
     """
 
     def call(arguments: Any, result: Any) -> None:
         first, second = arguments[0].of.string, arguments[1].of.string
-        if max(first.size, second.size) > longest:
-            well, answer = False, f"a message of over {longest:,} characters"
+        if max(first.size, second.size) > max_bytes:
+            is_ok, answer = False, f"a message of over {max_bytes:,} characters"
         else:
-            well, answer = function(string_at(first.data, first.size), string_at(second.data, second.size))
-        _fill(result, well, answer.encode())
+            is_ok, answer = function(string_at(first.data, first.size), string_at(second.data, second.size))
+        _set_result(result, is_ok, answer.encode())
 
-    return _define(instance, name, call, failed)
+    return _define(instance, name, call, on_error)
 
 
-def add_bytes(instance: wasm.LinkerInstance, name: str, function: Callable[[int], bytes], *, most: int) -> object:
-    """Define `name` in `instance`, which the guest declares as `func(u64) -> list<u8>`. Asking for over `most` ends it.
+def add_bytes_function(
+    instance: wasm.LinkerInstance, name: str, function: Callable[[int], bytes], *, max_bytes: int
+) -> object:
+    """Define `name` in `instance`, declared by the guest as `func(u64) -> list<u8>`.
+
+    Args:
+        max_bytes: the number of bytes in one call; a guest that asks for more is ended.
 
     Returns:
-        What has to live as long as the linker.
+        An object that must live as long as the linker.
     """
 
     def call(arguments: Any, result: Any) -> None:
         count = arguments[0].of.u64
-        if count > most:
+        if count > max_bytes:
             raise ValueError(f"{count:,} bytes at once")
-        values = b"".join(map(_AS_VALUE.__getitem__, function(count)))
+        values = b"".join(map(_ENCODED_BYTES.__getitem__, function(count)))
         result.kind = _LIST
         _new_list(byref(result.of.list), count, values)
 
@@ -89,13 +94,13 @@ def add_bytes(instance: wasm.LinkerInstance, name: str, function: Callable[[int]
 
 
 def _define(
-    instance: wasm.LinkerInstance, name: str, call: Callable[[Any, Any], None], failed: Callable[[Exception], None]
+    instance: wasm.LinkerInstance, name: str, call: Callable[[Any, Any], None], on_error: Callable[[Exception], None]
 ) -> object:
-    def run(_: Any, context: Any, kind: Any, arguments: Any, count: int, results: Any, made: int) -> int:
+    def run(_: Any, context: Any, kind: Any, arguments: Any, count: int, results: Any, result_count: int) -> int:
         try:
             call(arguments, results[0])
         except Exception as error:
-            failed(error)
+            on_error(error)
             return ctypes.cast(_error("the host function failed")._consume(), ctypes.c_void_p).value or 0
         return 0
 
@@ -109,11 +114,11 @@ def _define(
     return callback
 
 
-def _fill(result: Any, well: bool, data: bytes) -> None:
-    """Make `result` the answer; what it points to is wasmtime's from now on."""
+def _set_result(result: Any, is_ok: bool, data: bytes) -> None:
+    """Set `result`. The memory that it points to belongs to wasmtime from now on."""
     value = ffi.wasmtime_component_val_t()
     value.kind = _STRING
     _new_text(byref(value.of.string), len(data), data)
     result.kind = _RESULT
-    result.of.result.is_ok = well
+    result.of.result.is_ok = is_ok
     result.of.result.val = ffi.wasmtime_component_val_new(byref(value))

@@ -1,7 +1,7 @@
-"""The compiled guest: native code made once on this machine, for this user, and never taken from elsewhere.
+"""Keep the compiled guest: machine code that is compiled once on this machine for this user.
 
-Whoever can write that file runs code as the user. So it lies in a folder of mode 0700 that is the user's own, is
-written aside and renamed, and is keyed by everything that went into it.
+Anybody who can write the file can run code as the user. So the file is in a folder of mode 0700 that belongs to the
+user, it is written under another name and then renamed, and its name depends on everything that it was compiled from.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from . import guest_files
 __all__ = ["make_folder", "path", "store", "trusted"]
 
 _KEPT = 4
-"""Compiled guests that stay, of 36 MB each: several environments and machines may share the folder."""
+"""Compiled guests that are kept, of 36 MB each, as several environments and machines can share the folder."""
 OPTIONS = "stack=1MiB"
-"""The engine's options that change the machine code; see `embedded.engine`."""
+"""The options of `embedded.create_engine` that change the machine code."""
 
 
 @cache
 def path() -> Path:
-    """Where this machine's compiled guest lies, or will lie."""
+    """Return the path of this machine's compiled guest, which may not exist yet."""
     with guest_files.component().open("rb") as file:
         guest = hashlib.file_digest(file, "sha256").hexdigest()
     parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine(), _processor())
@@ -37,7 +37,7 @@ def path() -> Path:
 
 
 def _processor() -> str:
-    """What this processor can do. A home that several machines share must not give one the other's machine code."""
+    """Return the features of this processor: machines that share a home may need different machine code."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -47,26 +47,30 @@ def _processor() -> str:
 
 
 def trusted(file: Path) -> bool:
-    """Whether the file is there, is the user's own, and nobody else can write it or its folder."""
+    """Say whether the file exists, belongs to this user, and cannot be written by others."""
     return is_private(file)
 
 
 def make_folder(folder: Path) -> None:
-    """See that the folder is there, and that nobody else can write it."""
+    """Create the folder if it does not exist, and make it writable for this user only.
+
+    Raises:
+        OSError: if that is not possible, or the folder is a link.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.is_symlink():  # in a folder for temporary files anybody can have put it there
+    if folder.is_symlink():  # anybody can put one into a folder for temporary files
         raise NotADirectoryError(f"{folder} is a link: remove it")
     folder.chmod(0o700)
 
 
 def store(data: bytes, target: Path) -> None:
-    """Write the compiled guest aside, then put it in its place."""
+    """Write the compiled guest under another name, then rename it. Remove the oldest compiled guests."""
     make_folder(target.parent)
-    aside = target.with_name(f"{target.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)  # of a process that had this number and crashed; or a link, which is not followed
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    temporary = target.with_name(f"{target.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # a crashed process with this id may have left it; a link is not followed
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
-    os.replace(aside, target)
+    os.replace(temporary, target)
     for other in sorted(target.parent.glob("guest-*.cwasm"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
         other.unlink(missing_ok=True)

@@ -1,6 +1,4 @@
-"""The guest's files as its package ships them. Finding a package does not import it: that would copy 44 MB into the
-user's home.
-"""
+"""Find the guest's files in their package, without importing it: that would copy 44 MB into the user's home."""
 
 from __future__ import annotations
 
@@ -13,19 +11,19 @@ __all__ = ["component", "native"]
 
 
 def component() -> Path:
-    """The guest as a WebAssembly component.
+    """Return the path of the guest as a WebAssembly component.
 
     Raises:
-        UserError: the package is not installed.
+        UserError: if the package is not installed.
     """
     return _file("python-sandbox.wasm")
 
 
 def native() -> Path:
-    """The same, compiled by its makers for Hyperlight.
+    """Return the path of the guest as its package ships it for Hyperlight, compiled.
 
     Raises:
-        UserError: the package is not installed.
+        UserError: if the package is not installed.
     """
     return _file("python-sandbox.aot")
 

@@ -1,6 +1,7 @@
-"""wasi:random from the system's own random numbers.
+"""Define wasi:random with the random numbers of the operating system.
 
-wasmtime's lie in the memory of the process: in a copy of it, which each turn runs in, every guest would draw the same.
+wasmtime keeps the state of its generator in the memory of the process. Each turn runs in a copy of the process, so
+every guest would draw the same numbers.
 """
 
 from __future__ import annotations
@@ -10,33 +11,33 @@ from typing import Any
 
 from wasmtime import component as wasm
 
-from .fast_host_functions import add_bytes
+from .fast_host_functions import add_bytes_function
 
-__all__ = ["add_randomness"]
+__all__ = ["add_system_random"]
 
-_MOST = 4_096
-"""Bytes that a guest gets at once. CPython asks for 256."""
+_MAX_BYTES = 4_096
+"""Bytes that a guest gets in one call. CPython asks for 256."""
 
 
-def add_randomness(linker: wasm.Linker) -> list[object]:
-    """Define wasi:random in `linker`, in place of what is there. What is returned has to live as long."""
+def add_system_random(linker: wasm.Linker) -> list[object]:
+    """Replace wasi:random in `linker`. The objects that are returned must live as long as the linker."""
     linker.allow_shadowing = True
     with linker.root() as root:
         with root.add_instance("wasi:random/random@0.2.0") as instance:
-            made = [add_bytes(instance, "get-random-bytes", os.urandom, most=_MOST)]
-            instance.add_func("get-random-u64", _number)
+            secure = add_bytes_function(instance, "get-random-bytes", os.urandom, max_bytes=_MAX_BYTES)
+            instance.add_func("get-random-u64", _random_number)
         with root.add_instance("wasi:random/insecure@0.2.0") as instance:
-            made.append(add_bytes(instance, "get-insecure-random-bytes", os.urandom, most=_MOST))
-            instance.add_func("get-insecure-random-u64", _number)
+            insecure = add_bytes_function(instance, "get-insecure-random-bytes", os.urandom, max_bytes=_MAX_BYTES)
+            instance.add_func("get-insecure-random-u64", _random_number)
         with root.add_instance("wasi:random/insecure-seed@0.2.0") as instance:
-            instance.add_func("insecure-seed", _two_numbers)
+            instance.add_func("insecure-seed", _two_random_numbers)
     linker.allow_shadowing = False
-    return made
+    return [secure, insecure]
 
 
-def _number(_: Any = None) -> int:
+def _random_number(_: Any = None) -> int:
     return int.from_bytes(os.urandom(8))
 
 
-def _two_numbers(_: Any) -> tuple[int, int]:
-    return _number(), _number()
+def _two_random_numbers(_: Any) -> tuple[int, int]:
+    return _random_number(), _random_number()
