@@ -28,7 +28,7 @@ class WarmPool:
         self, tools: Registry | Iterable[Callable[..., object]], **options: Any
     ) -> AsyncGenerator[Session]:
         async with Session(tools, **options) as session:
-            session._pool, session._choices = self._pool, self._lender._choices
+            session._pool, session._selectors = self._pool, self._lender._selectors
             self._pool = None
             try:
                 yield session
