@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("draws_on")
 NATIVE = """
 import ctypes, json, os, signal, socket, sys, threading
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.capabilities.show import drawing
+from codeact_kernel.capabilities.show import png_worker
 
 libc = ctypes.CDLL(None, use_errno=True)
 PORT, FOLDER, CONFINE = PLACES
@@ -118,8 +118,8 @@ def draw(chart):
             found[name] = "allowed"
     return json.dumps(found).encode()
 
-drawing._load_renderer = lambda: draw
-drawing.main(confine_renderer if CONFINE else lambda files: None)
+png_worker._load_renderer = lambda: draw
+png_worker.main(confine_renderer if CONFINE else lambda files: None)
 """
 """What draws is code of somebody's, as if a chart had broken the engine."""
 
@@ -171,10 +171,10 @@ def test_an_engine_that_loads_everything_reaches_nothing(server, folder, monkeyp
 from functools import partial
 import vl_convert
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.capabilities.show import drawing
-drawing._load_renderer = lambda: partial(vl_convert.vegalite_to_png, vl_version=drawing._VERSION)
-drawing._has_image_marks = lambda chart: False
-drawing.main(CONFINE)
+from codeact_kernel.capabilities.show import png_worker
+png_worker._load_renderer = lambda: partial(vl_convert.vegalite_to_png, vl_version=png_worker._VERSION)
+png_worker._has_image_marks = lambda chart: False
+png_worker.main(CONFINE)
 """
     charts = {name: hostile(server, folder)[name] for name in ("data", "image", "image-in-a-box")}
     monkeypatch.setattr(MODULE, "_PROGRAM", program.replace("CONFINE", "confine_renderer"))

@@ -181,19 +181,19 @@ HOSTILE: Mapping[str, tuple[dict[str, Any], str]] = {
 ALONE = """
 import base64, json, os, sys
 from codeact_kernel.sandbox.lockdown import confine_renderer
-from codeact_kernel.capabilities.show import drawing
+from codeact_kernel.capabilities.show import png_worker
 import vl_convert
 
 how, charts = sys.argv[1], json.load(sys.stdin)
 if how == "told":
-    draw = drawing._load_renderer()
+    draw = png_worker._load_renderer()
 else:
     if hasattr(vl_convert, "configure"):
         vl_convert.configure(allowed_base_urls=["*"])
-    draw = lambda chart: vl_convert.vegalite_to_png(chart, vl_version=drawing._VERSION, scale=2)
+    draw = lambda chart: vl_convert.vegalite_to_png(chart, vl_version=png_worker._VERSION, scale=2)
 if how == "confined":
     # 2.x ends the process if it may load and finds no certificates: with them it comes as far as the network.
-    confine_renderer([path for path in (*drawing._READABLE, "/etc/ssl", "/etc/pki") if os.path.exists(path)])
+    confine_renderer([path for path in (*png_worker._READABLE, "/etc/ssl", "/etc/pki") if os.path.exists(path)])
 drawn = {}
 for name, chart in charts.items():
     try:
@@ -357,7 +357,7 @@ def test_vl_convert_alone_lets_them_load_nothing_except_the_images_of_1_x(python
 def test_without_the_layer_of_the_kernel_they_load_nothing_either(in_python, python, server, secrets, monkeypatch):
     """As on a system that has none."""
     monkeypatch.setattr(
-        MODULE, "_PROGRAM", "from codeact_kernel.capabilities.show import drawing\ndrawing.main(lambda files: None)"
+        MODULE, "_PROGRAM", "from codeact_kernel.capabilities.show import png_worker\npng_worker.main(lambda files: None)"
     )
     names = loaded_by(major(python))
     charts = {name: chart for name, chart in hostile(server, secrets).items() if name in names}
