@@ -72,7 +72,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
         property(lambda self: [self._rows] * 9, lambda *_: None),
     ),
     ("files", "any path", mount_table, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
-    ("url", "any host", policy, "granted", lambda domains, method, url: replace(domains[0], methods=None)),
+    ("url", "any host", policy, "find_rule", lambda domains, method, url: replace(domains[0], methods=None)),
     ("url", "any text", policy, "quote", lambda text, safe: text),
     ("answer", "fences by halves", draft, "MAYBE_OPENING", draft.OPENING),
     ("arguments", "others than asked for", registry, "_canonical", lambda name, arguments, limits: '{"number": 1}'),
