@@ -82,10 +82,8 @@ class TurnBudget:
         if feedback.charges == "end":
             return False, ""
         if tokens >= max_tokens and feedback.reason:
-            return (
-                False,
-                f"the turn used {tokens:,} tokens and may use {max_tokens:,} (--limits turn_tokens=… allows more)",
-            )
+            message = f"the turn used {tokens:,} tokens and may use {max_tokens:,} (--limits turn_tokens=… allows more)"
+            return False, message
         match feedback.charges:
             case "nothing":
                 return bool(feedback.reason), ""  # rejected without a comment: the model gets no new information

@@ -115,10 +115,8 @@ class Calls:
         Such an error is a call that nobody was there to approve, or a tool that marked its error as final. If the
         program caught that error and failed with another one, a retry may still help.
         """
-        answers = [
-            answer for record in self.records if isinstance(answer := record.answer, CallError) and answer.is_final
-        ]
-        final_errors = [(answer.kind, answer.message[:_COMPARED]) for answer in answers]
+        errors = [record.answer for record in self.records if isinstance(record.answer, CallError)]
+        final_errors = [(error.kind, error.message[:_COMPARED]) for error in errors if error.is_final]
         if failure.kind in ("ExceptionGroup", "BaseExceptionGroup"):  # of a TaskGroup: final if all in it are
             group = _GROUP.search(failure.message)
             count = sum(f"{kind}: {message}" in failure.traceback for kind, message in final_errors)
@@ -126,9 +124,7 @@ class Calls:
         return (failure.kind, failure.message[:_COMPARED]) in final_errors
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> CallOutcome:
-        """Get a decision about the call, and run it if that allows it.
-
-        Errors become a `CallError`; only a cancellation is raised.
+        """Get a decision about the call, and run it if it is allowed. Errors become a `CallError`.
 
         Args:
             direct: the model makes the call itself, without a program.
@@ -264,12 +260,8 @@ class Calls:
 
     def _approval_sites(self) -> list[Site]:
         """Return the places of the program that name a tool whose calls need approval."""
-        specs = self._tools.specs()
-        return [
-            site
-            for site in self._sites
-            if site.name in specs and self._requires_approval(specs[site.name], self._allow)
-        ]
+        specs = ((site, self._tools.get(site.name)) for site in self._sites)
+        return [site for site, spec in specs if spec is not None and self._requires_approval(spec, self._allow)]
 
     def _concurrency_slot(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
         """Return a context that limits how many calls of the tool run at a time."""
@@ -300,9 +292,8 @@ class Calls:
                         return CallResult(value=value.preview, kept=value)
                     return CallResult(value=value)
         except TimeoutError:
-            raise ToolCallError(
-                f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
-            ) from None
+            message = f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
+            raise ToolCallError(message) from None
         finally:
             if bound.tool.spec.source == "untrusted":  # an exception may contain an outsider's words, too
                 call_as_run = call if decision.arguments is None else replace(call, arguments=decision.arguments)

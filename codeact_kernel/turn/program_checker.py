@@ -37,7 +37,7 @@ class ProgramChecker:
     _defined: set[str] = field(default_factory=set[str])
     """Names that earlier programs left in the guest, as far as their text shows."""
     _failed: dict[str, str] = field(default_factory=dict[str, str])
-    """Why programs failed or were rejected, by their fingerprints, since the last program that succeeded."""
+    """Why programs failed or were rejected, by their fingerprints, since the last observation or direct call."""
     _repeated: set[str] = field(default_factory=set[str])
     """Fingerprints of failed programs that the model wrote again, and was told so."""
 
@@ -84,7 +84,7 @@ class ProgramChecker:
         """Remember whether the program failed, so that it does not run again in vain."""
         if feedback.charges == "repair":
             self._failed[preflight.fingerprint(program)] = feedback.reason
-        elif feedback.charges in ("look", "call"):  # they changed what earlier programs failed with
+        elif feedback.charges in ("look", "call"):  # the same program may succeed now
             self._failed.clear()
 
     def check(self, program: str) -> Feedback | None:

@@ -294,14 +294,14 @@ async def test_a_reply_that_does_not_end_is_cut_off_by_its_time_or_its_size():
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (b"", "no HTTP"),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP"),
+        (b"", "invalid HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "invalid HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(101)) + b"\r\n", "too many headers"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "no HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "invalid HTTP"),
     ],
 )
 async def test_what_is_no_whole_reply_is_a_refusal(reply: bytes, said: str):
@@ -394,5 +394,5 @@ async def test_a_certificate_counts_only_if_it_is_trusted_and_for_this_host(new_
 
 async def test_a_host_that_speaks_no_tls_gets_nothing(server: Server):
     here = f"https://localhost:{server.port}"
-    assert "no TLS that can be trusted" in await Host(here).refusal("GET", f"{here}/secret?x=1")
+    assert "no trusted TLS certificate" in await Host(here).refusal("GET", f"{here}/secret?x=1")
     assert server.seen == []

@@ -258,14 +258,14 @@ def test_sizes_are_bounded():
 @pytest.mark.parametrize(
     ("spec", "why"),
     [
-        ([], "a chart is an object"),
+        ([], "a chart must be an object"),
         ({}, "each view must have one of mark, layer"),
         ({**BAR, "layer": [BAR]}, "each view must have one of mark, layer"),
         ({"marks": [], "scales": []}, "this is a Vega chart"),
         ({**BAR, "$schema": "https://vega.github.io/schema/vega/v5.json"}, "this is a Vega chart"),
         ({"facet": {"row": {"field": "a"}}, "data": BAR["data"]}, "a facet must have a spec"),
         (with_at(BAR, "data.values", [{"a": {"image": 1}, "b": 1}]), "column 'a' has lists or objects"),
-        (with_at(BAR, "data.values", [json.loads('{"__proto__": 1}')]), "no column __proto__"),
+        (with_at(BAR, "data.values", [json.loads('{"__proto__": 1}')]), "a chart cannot have a column __proto__"),
         (with_at(BAR, "data.values", [1]), "data.values[0] has to be an object"),
     ],
 )

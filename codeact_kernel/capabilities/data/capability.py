@@ -73,7 +73,7 @@ class Data:
         self._size = 0
         self._reported_at = 0.0
         self._sent_counts: Counter[str] = Counter()
-        self._inputs: JSONObject = {value.name: self._store(value.name, value.value) for value in inputs}
+        self._inputs: JSONObject = {variable.name: self._store(variable.name, variable.value) for variable in inputs}
         self._outputs = tuple(outputs)
         self._receivers: dict[str, OutputReceiver] = {}
         self._sizes: dict[str, int] = {}

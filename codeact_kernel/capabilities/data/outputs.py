@@ -115,7 +115,7 @@ class OutputReceiver:
 
 
 def to_dataframe(value: object) -> object:
-    """What the variable is bound to: a table as a DataFrame where pandas is installed, else as a list of dicts."""
+    """Return the value for the notebook: a table as a DataFrame if pandas is installed, else as a list of dicts."""
     if not isinstance(value, Frame):
         return value
     try:
