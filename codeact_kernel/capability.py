@@ -1,4 +1,4 @@
-"""The capabilities of programs, declared once: what tools, preflight, the eager run and the guest need to know of them.
+"""Declare the capabilities of programs in one place for tools, preflight, eager runs and the guest.
 
 To add a capability, declare it here, and write its host half in `capabilities/<name>/` and its guest half in
 `guest/inside/<name>`.
@@ -36,16 +36,17 @@ NEXT_STATEMENTS = "program.next"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapabilityDeclaration:
-    """What one capability offers to programs.
+    """The names and handlers that one capability offers to programs.
 
     Attributes:
-        name: of its folder, of its guest half and of its handlers: `files.read` is the handler `read` of `files`.
-        guest_names: functions that programs find in their namespace.
-        reserved_names: those of them that no tool may be called.
-        acting_names: those of them that change something, or reach something outside. Prefetch stops at them.
+        name: the name of its folder and its guest half, and the prefix of its handlers: the handler `read` of `files`
+            is called as `files.read`.
+        guest_names: functions in the namespace of programs.
+        reserved_names: functions whose names no tool may have.
+        acting_names: functions that change something or reach something outside. Prefetch stops at them.
         read_only: handlers that change nothing.
         eager: read-only handlers that may be used while the program is still being written.
-        changing: handlers that change files, or hand values to the notebook.
+        changing: handlers that change files or pass values to the notebook.
     """
 
     name: str
@@ -77,14 +78,21 @@ CAPABILITIES = (DATA, FILES, SHOW, NETWORK)
 RESERVED_NAMES = CALL_NAMES | {"execute_code", "observe"}.union(
     *(capability.reserved_names for capability in CAPABILITIES)
 )
-"""Names that no tool may have: every program has them, or they mean something else to a model."""
+"""Names that no tool may have, because every program has them or a model gives them another meaning."""
 GUEST_NAMES = frozenset(name for capability in CAPABILITIES for name in capability.guest_names)
 ACTING_NAMES = frozenset({"call_tool_async", "observe", "result", "sleep"}).union(
     *(capability.acting_names for capability in CAPABILITIES)
 )
 """Names whose call changes something, or lets time pass."""
 READ_ONLY_HANDLERS = frozenset(
-    {NEXT_STATEMENTS, *(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.read_only)}
+    {
+        NEXT_STATEMENTS,
+        *(f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.read_only),
+    }
 )
-EAGER_HANDLERS = frozenset(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.eager)
-CHANGING_HANDLERS = frozenset(f"{one.name}.{handler}" for one in CAPABILITIES for handler in one.changing)
+EAGER_HANDLERS = frozenset(
+    f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.eager
+)
+CHANGING_HANDLERS = frozenset(
+    f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.changing
+)

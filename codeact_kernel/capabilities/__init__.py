@@ -1,4 +1,4 @@
-"""What programs can use besides the tools: data of the notebook, files, the network, and what they show."""
+"""Give programs more than tools: data of the notebook, files, HTTP requests, and items to display."""
 
 from __future__ import annotations
 

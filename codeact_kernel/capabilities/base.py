@@ -1,4 +1,4 @@
-"""What a capability offers to the engine. `capability.py` declares them; each has a folder here."""
+"""Define the interface of capabilities. `capability.py` declares them, and each has a folder here."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["BuiltinTool", "Capability"]
 class Capability(Protocol):
     """The host half of one capability, for one turn.
 
-    Its guest half is the module `guest.inside.<name>`. Its `start_run(config, namespace)` is called before the program,
-    and what that returns, if anything, is called with the program's value after it. The guest half calls the handlers
-    here. It decides nothing: a handler checks what it gets.
+    Its guest half is the module `guest.inside.<name>`. The guest calls the function `start_run(config, namespace)` of
+    that module before the program. If it returns a function, the guest calls that after the program, with the
+    program's value. The guest half calls the handlers, which must check every argument: a program can change the guest.
 
     Attributes:
-        name: as declared.
+        name: the name in its declaration.
         guest_config: the argument of the guest half's `start_run`.
-        instructions: whole lines that tell the model how to use the capability, or nothing.
-        handlers: answer the guest half, by their names without the capability's.
+        instructions: whole lines that tell the model how to use the capability, or an empty text.
+        handlers: functions that answer the guest half, by their names without the capability's prefix.
     """
 
     @property
@@ -39,18 +39,18 @@ class Capability(Protocol):
     def handlers(self) -> Mapping[str, Handler]: ...
 
     def start_run(self) -> None:
-        """Forget what the run before left open."""
+        """Discard the unfinished state of the previous run."""
         ...
 
 
 class BuiltinTool(Protocol):
-    """A tool of ours. `bind` does for it what `Registry.validate` and `Registry.edited` do for the user's tools."""
+    """A tool of this package. `bind` replaces `validate` and `edited` of the `Registry` of the user's tools."""
 
     @property
     def spec(self) -> ToolSpec: ...
 
     def bind(self, arguments: Mapping[str, JSONValue], limits: Limits) -> BoundCall:
-        """Return the call, ready to be decided and run.
+        """Validate the arguments and return the call, ready for a decision.
 
         Raises:
             ToolCallError: if the arguments are not valid.

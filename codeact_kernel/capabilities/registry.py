@@ -1,4 +1,4 @@
-"""All capabilities of one turn."""
+"""Put together the capabilities of one turn."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ from .show import Show
 __all__ = ["OUTPUT_FOLDER", "CapabilitySet", "prefetch_config"]
 
 OUTPUT_FOLDER = "codeact_output"
-"""In the working folder: what programs write for the user, each turn in a folder of its own."""
+"""The folder in the working folder that gets the output files, in one subfolder for each turn."""
 
 
 class CapabilitySet:
     """The capabilities that the programs of one turn have.
 
     Args:
-        inputs: variables that its programs get.
-        outputs: names that they have to assign.
+        inputs: variables that the programs get.
+        outputs: names that the programs have to assign.
 
     Raises:
-        UserError: if a mount does not exist any more, or two mounts have the same path.
+        UserError: if a mount no longer exists, or two mounts have the same path.
 
     Attributes:
-        shown: the items that programs showed, without those of a program that failed and was replaced.
+        shown: the items that programs showed, without the items of a program that failed and was replaced.
         tools: the built-in tools, by name.
-        names: the names that a program finds in its namespace.
+        names: the names of functions and inputs in the namespace of programs.
         limits: the limits for results of tools.
-        has_changes: whether a program changed files, or began to hand something to the notebook.
+        has_changes: whether a program changed files, or began to pass a value to the notebook.
     """
 
     def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
@@ -82,12 +82,12 @@ class CapabilitySet:
 
     @property
     def outputs(self) -> Mapping[str, object]:
-        """The values that the last program handed to the notebook."""
+        """The values that the last program passed to the notebook."""
         return dict(self._data.received)
 
     @property
     def instructions(self) -> str:
-        """What the model needs to know about the capabilities."""
+        """The instructions of all capabilities for the model."""
         return "".join(capability.instructions for capability in self._capabilities)
 
     def hold_changes(self) -> AbstractAsyncContextManager[None]:
@@ -99,7 +99,7 @@ class CapabilitySet:
         self._files.close()
 
     def save(self) -> Sequence[OutputFile]:
-        """Save what the programs wrote to /output into the working folder. The turn is over.
+        """Close the mounts, and save the files of /output in the working folder.
 
         Raises:
             UserError: if the folder cannot be written.
@@ -112,7 +112,7 @@ class CapabilitySet:
         return saved
 
     def result(self, value: object, limits: Limits) -> JSONValue | StoredResult:
-        """Return a tool's result as JSON, or as a reference if it is large and stays here.
+        """Return a tool's result as JSON, or as a reference to a large result that stays on the host.
 
         Raises:
             ProgramError: if the result cannot be sent.
@@ -123,7 +123,7 @@ class CapabilitySet:
         """Prepare for a run, and return the configuration of the guest halves, by their names.
 
         Args:
-            is_retry: the run replaces one that failed, with what it showed.
+            is_retry: whether the run replaces a failed run and its displayed items.
         """
         if is_retry:
             self.shown.clear()
@@ -137,7 +137,7 @@ class CapabilitySet:
     ) -> Callable[[ToolCall], Awaitable[CallOutcome]]:
         """Return a function that answers calls of the guest halves by their handlers, and tool calls by `answer`.
 
-        The run's clock does not stand still for a handler: a program may read the same file again and again.
+        The clock of the run goes on during a handler, so that a program cannot escape its limit by reading files.
         """
 
         async def route(call: ToolCall) -> CallOutcome:
@@ -145,7 +145,7 @@ class CapabilitySet:
                 return await answer(call)
             handler = self._handlers.get(call.name)
             if handler is None:
-                return CallError(kind="ToolFailed", message="there is no such service")
+                return CallError(kind="ToolFailed", message="the capability or its handler does not exist")
             self.has_changes = self.has_changes or call.name in CHANGING_HANDLERS
             try:
                 return CallResult(value=await handler(dict(call.arguments)))
@@ -163,7 +163,7 @@ def prefetch_config(read_only: Collection[str], tools: Collection[str]) -> JSONO
     """Return the configuration of the guest's prefetch.
 
     Args:
-        read_only: the tools whose calls may be made before the program comes to them.
+        read_only: the tools whose calls may be made before the program reaches them.
         tools: all tools that the program can call.
     """
     return {

@@ -1,4 +1,4 @@
-"""One prompt from beginning to end: ask the model, check its program, run it, answer its calls, give the result."""
+"""Run a turn: ask the model, check its program, run it, answer its calls, and return the result."""
 
 from __future__ import annotations
 

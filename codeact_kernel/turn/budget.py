@@ -1,4 +1,4 @@
-"""How often the model may try in one turn: mending programs, looking at data, and calling tools itself."""
+"""Count how often the model may try again in one turn: retries, observations, and direct calls."""
 
 from __future__ import annotations
 
@@ -16,76 +16,87 @@ _REFUSAL = re.compile(
     r"(?:help|assist|comply|fulfil|support|do (?:that|this)|provide (?:that|this|assistance))",
     re.IGNORECASE,
 )
-"""A model that does not want to do the task. One that only says that it has no data did not look at its tools."""
+"""Words with which a model refuses the task. A model that only says that it has no data has not looked at its tools."""
 
 
 @dataclass(slots=True)
 class TurnBudget:
-    """What was used up of `settings`."""
+    """The tries that a turn has used of those that its settings allow."""
 
     settings: Settings
-    repairs: int = 0
+    retries: int = 0
     observations: int = 0
     calls: int = 0
-    told_nothing: bool = False
-    asked_for_call: bool = False
+    has_reported_no_value: bool = False
+    has_asked_for_call: bool = False
 
     @property
     def is_last_retry(self) -> bool:
-        """Whether the next thing to be mended is the end."""
-        return self.repairs >= self.settings.max_retries
+        """Whether no retry is left."""
+        return self.retries >= self.settings.max_retries
 
     @property
     def is_last_program(self) -> bool:
-        """Whether no program can follow the next one, so that nothing need be kept for it."""
+        """Whether no program can follow the next one, so that its variables need not be kept."""
         return self.is_last_retry and self.observations >= self.settings.limits.observations
 
-    def may_tell_of_nothing(self) -> bool:
-        """Whether the model is told that its program ended with nothing: once in a turn, if it may write another."""
-        told, self.told_nothing = self.told_nothing, True
-        return not told and not self.is_last_retry
+    def may_report_no_value(self) -> bool:
+        """Return whether to tell the model that its program ended with nothing: once in a turn, if a retry is left."""
+        was_reported, self.has_reported_no_value = self.has_reported_no_value, True
+        return not was_reported and not self.is_last_retry
 
     @property
     def too_many_calls(self) -> str:
-        """Why the model may call no tool itself any more, or nothing."""
-        most = self.settings.limits.direct_calls
-        if self.calls < most:
+        """Why the model may make no more direct calls, or an empty text."""
+        max_calls = self.settings.limits.direct_calls
+        if self.calls < max_calls:
             return ""
-        return f"the model called tools itself {most} times and came to no end: ask for less at once"
+        return f"the model called tools itself {max_calls} times and did not finish: ask for less at once"
 
     def may_ask_for_call(self, words: str, tokens: int) -> bool:
-        """Whether the model may be asked once more that answered in `words` and called no tool.
+        """Return whether to ask the model once more after it answered in words and called no tool.
 
-        Not twice in a turn, not where it refused the task, and not where the user wants no second model turn.
+        It is asked at most once in a turn, and not if it refused the task or the user allows no retries.
+
+        Args:
+            words: the answer of the model.
+            tokens: the tokens of the turn so far.
         """
         return (
-            not self.asked_for_call
+            not self.has_asked_for_call
             and self.settings.max_retries > 0
             and tokens < self.settings.limits.turn_tokens
             and not _REFUSAL.search(words[:_BEGINNING])
         )
 
     def charge(self, feedback: Feedback, tokens: int) -> tuple[bool, str]:
-        """Whether the model may have another try after this and so many `tokens`; and why not, where its last error
-        does not say it."""
-        most = self.settings.limits.turn_tokens
+        """Count the feedback, and return whether the model may have another try.
+
+        Args:
+            tokens: the tokens of the turn so far.
+
+        Returns:
+            Whether it may, and if not, the reason where the turn's last error does not contain it.
+        """
+        max_tokens = self.settings.limits.turn_tokens
         if feedback.charges == "end":
             return False, ""
-        if tokens >= most and feedback.reason:
-            return False, f"the turn used {tokens:,} tokens and may use {most:,} (--limits turn_tokens=… allows more)"
+        if tokens >= max_tokens and feedback.reason:
+            message = f"the turn used {tokens:,} tokens and may use {max_tokens:,} (--limits turn_tokens=… allows more)"
+            return False, message
         match feedback.charges:
             case "nothing":
-                return bool(feedback.reason), ""  # rejected without a word: there is nothing to tell the model
+                return bool(feedback.reason), ""  # rejected without a comment: the model gets no new information
             case "repair" | "repeat":
-                self.repairs += 1
-                return self.repairs <= self.settings.max_retries, ""
+                self.retries += 1
+                return self.retries <= self.settings.max_retries, ""
             case "look":
                 self.observations += 1
-                often = self.observations > self.settings.limits.observations
+                is_over_limit = self.observations > self.settings.limits.observations
                 message = f"the model looked at data {self.observations} times and gave no answer: ask for less at once"
-                return not often, message if often else ""
+                return not is_over_limit, message if is_over_limit else ""
             case "words":
-                self.asked_for_call = True
+                self.has_asked_for_call = True
                 return True, ""
             case "call":
                 self.calls += 1

@@ -1,9 +1,8 @@
-"""What happens to the tool calls of one turn: open, decide, run, record. Each step is an event."""
+"""Answer the tool calls of one turn: validate, decide, run and record each call. Each step emits an event."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import time
 from collections import Counter
@@ -16,7 +15,7 @@ from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgr
 from ..json_size import take_beginning, weigh
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
-from ..text import format_bytes, plural, truncate
+from ..text import format_bytes
 from ..tools import BoundCall, ToolCallError, ToolSpec
 from ..types import (
     STOPPED,
@@ -30,18 +29,17 @@ from ..types import (
     StoredResult,
     ToolCall,
 )
+from .call_wording import describe_call, describe_upcoming
 from .context import TurnContext
 from .stopwatch import Stopwatch
 
 __all__ = ["Calls"]
 
-_BRIEF = 100
-"""Characters of a call where it is only named."""
 _COMPARED = 400
+"""Characters of an exception's message that are compared with the message of a call."""
 _GROUP = re.compile(r"\((\d{1,6}) sub-exceptions?\)\Z")
-"""Characters by which the message of a program's exception is known to be that of a call."""
 _THREADS = 32
-"""Calls at a time of a tool that runs in threads and says nothing of its own about it."""
+"""The default for `max_concurrency` of a thread-safe tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +58,10 @@ class Calls:
 
     Attributes:
         records: the finished calls, in the order of their answers.
-        run: the number of the present run.
-        clock: the present run's clock; it stands still while a person decides or a tool runs.
-        tools_time, waiting_time: what the tools took, and what the person took.
+        run: the number of the current run.
+        clock: the clock of the current run. It is paused while a user decides or a tool runs.
+        tools_time: the time in which tools ran.
+        waiting_time: the time in which calls waited for a user's decision.
     """
 
     def __init__(self, context: TurnContext) -> None:
@@ -85,26 +84,27 @@ class Calls:
         self._arguments_weight = 0
         self._results_weight = 0
         self._invoked: Counter[str] = Counter()
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
 
-    def begin(self, run: int) -> RunClock:
-        """A new run: its clock."""
+    def start_run(self, run: int) -> RunClock:
+        """Start the run with this number, and return its clock."""
         self.run, self.clock = run, RunClock(self._limits.run_seconds)
         return self.clock
 
     def set_program(self, program: str, sites: Sequence[Site]) -> None:
-        """The program that is run, which names tools at `sites`."""
+        """Set the program of the current run, and the places where it names tools."""
         self._lines, self._sites = program.split("\n"), sites
 
     def prefetchable_tools(self) -> list[str]:
-        """The tools whose calls a program may make before it comes to them: they change nothing, and nobody is asked.
+        """Return the tools whose calls may be made before the program reaches them.
 
-        One that counts its calls is none of them: which call is the first one over must not depend on that.
+        These tools change nothing and need no approval. Tools with `max_invocations` are excluded: prefetching must not
+        change which call exceeds the limit.
         """
         return [name for name in self._tools if self.is_prefetchable(name)]
 
     def is_prefetchable(self, name: str) -> bool:
-        """Whether the tool is one of these."""
+        """Return whether `prefetchable_tools` contains the tool."""
         spec = self._tools.get(name)
         return (
             spec is not None
@@ -121,72 +121,80 @@ class Calls:
         return any(spec is None or not spec.read_only for spec in specs)
 
     def is_final(self, failure: ProgramFailure) -> bool:
-        """Whether a program failed with a call that no other program can make better: nobody was there to allow it, or
-        the tool raised for a reason of its own. One that caught that, and failed with something else, is not meant."""
-        answers = [
-            answer for record in self.records if isinstance(answer := record.answer, CallError) and answer.is_final
-        ]
-        said = [(answer.kind, answer.message[:_COMPARED]) for answer in answers]
+        """Return whether the program failed with the error of a call that no other program can avoid.
+
+        Such an error is a call that nobody was there to approve, or a tool that marked its error as final. If the
+        program caught that error and failed with another one, a retry may still help.
+        """
+        errors = [record.answer for record in self.records if isinstance(record.answer, CallError)]
+        final_errors = [(error.kind, error.message[:_COMPARED]) for error in errors if error.is_final]
         if failure.kind in ("ExceptionGroup", "BaseExceptionGroup"):  # of a TaskGroup: final if all in it are
-            inside = _GROUP.search(failure.message)
-            told = sum(f"{kind}: {message}" in failure.traceback for kind, message in said)
-            return inside is not None and 0 < int(inside[1]) <= told
-        return (failure.kind, failure.message[:_COMPARED]) in said
+            group = _GROUP.search(failure.message)
+            count = sum(f"{kind}: {message}" in failure.traceback for kind, message in final_errors)
+            return group is not None and 0 < int(group[1]) <= count
+        return (failure.kind, failure.message[:_COMPARED]) in final_errors
 
     async def answer(self, call: ToolCall, *, direct: bool = False) -> CallOutcome:
-        """Decide about `call`, of a program or `direct` of the model, and run it. Raises nothing but cancellation."""
+        """Get a decision about the call, and run it if it is allowed. Errors become a `CallError`.
+
+        Args:
+            direct: the model makes the call itself, without a program.
+        """
         self._arguments_weight += weigh(dict(call.arguments))
-        if too_much := self._arguments_weight > self._limits.turn_arguments_bytes:
-            call = replace(call, arguments={})  # what is over the limit must not be kept for the result either
+        if is_over_limit := self._arguments_weight > self._limits.turn_arguments_bytes:
+            call = replace(call, arguments={})  # the record must not keep them either
         self._emit(CallRequested(run=self.run, call=call))
         run, started = self.run, 0.0
-        # What a user is asked about may name a file: no program changes one until the call that was approved is over.
-        held = AsyncExitStack()
+        # The user may look at a file before approving a call, so no program may change files until the call has ended.
+        change_hold = AsyncExitStack()
         decision = Decision(choice="reject", by="nobody", reason="not decided")
         try:
-            if too_much:
-                most = format_bytes(self._limits.turn_arguments_bytes)
-                raise ToolCallError(f"the calls of one turn may have {most} of arguments in all: pass less")
-            # What is shown is what runs: the tool and its arguments are frozen before anybody is asked.
-            bound = self._bound(call, direct)
+            if is_over_limit:
+                max_size = format_bytes(self._limits.turn_arguments_bytes)
+                raise ToolCallError(f"the calls of one turn may have {max_size} of arguments in all: pass less")
+            # The tool and its arguments are frozen before the approval request, so that exactly this call runs.
+            bound = self._bind(call, direct)
             call = replace(call, version=bound.tool.spec.version)
             self._charge_invocation(call, bound)
             asked = time.monotonic()
-            decision = await self._decide(call, bound, held)
+            decision = await self._decide(call, bound, change_hold)
             self._emit(ApprovalDecided(run=run, call=call, decision=decision, waited=time.monotonic() - asked))
             if decision.allowed:
                 async with self._concurrency_slot(bound.tool.spec):
                     started = time.monotonic()
                     answer = await self._run(run, call, bound, decision)
             else:
-                message = decision.reason or f"the person denied {call.name}"
+                message = decision.reason or f"the user denied {call.name}"
                 answer = CallError(kind="ToolDenied", message=message, is_final=decision.by == "nobody")
         except ToolCallError as error:
             answer = CallError(kind="ToolFailed", message=str(error), is_final=error.is_final)
-        except asyncio.CancelledError:  # stopped, or out of time: what has begun must not be forgotten
+        except asyncio.CancelledError:  # stopped or out of time: the call needs a record, since it may have had effects
             effects = "it may have had effects" if started else "it had not begun"
             self._record(run, call, decision, CallError(kind="ToolFailed", message=f"{STOPPED}{effects}"), started)
             raise
-        except Exception as error:  # a fault of ours, or of who decides: the call must not be missing
+        except Exception as error:  # internal, or of the approver: the call needs a record
             self._tools.last_error = error
             answer = CallError(kind="ToolFailed", message=f"internal error ({type(error).__name__})")
         finally:
-            await held.aclose()
+            await change_hold.aclose()
         self._record(run, call, decision, answer, started)
         return answer
 
-    def _bound(self, call: ToolCall, direct: bool) -> BoundCall:
-        if (own := self._capabilities.tools.get(call.name)) is not None and not direct:
-            return own.bind(call.arguments, self._limits)
+    def _bind(self, call: ToolCall, direct: bool) -> BoundCall:
+        if (builtin := self._capabilities.tools.get(call.name)) is not None and not direct:
+            return builtin.bind(call.arguments, self._limits)
         bound = self._tools.validate(call.name, call.arguments, limits=self._limits)
         if bound.tool.spec.direct is not direct:
-            raise ToolCallError(f"{call.name} is called by the model itself: no program can")
+            raise ToolCallError(f"{call.name} is called by the model itself: a program cannot call it")
         return bound
 
     def _with_arguments(self, bound: BoundCall, arguments: Mapping[str, JSONValue]) -> BoundCall:
-        """The call as the person changed it. What we allow of our own tools goes by the arguments too."""
-        if (own := self._capabilities.tools.get(bound.tool.spec.name)) is not None:
-            return own.bind(arguments, self._limits)
+        """Return the call with the arguments as the user changed them.
+
+        A built-in tool is bound again, because its approval mode depends on its arguments.
+        """
+        if (builtin := self._capabilities.tools.get(bound.tool.spec.name)) is not None:
+            return builtin.bind(arguments, self._limits)
         return self._tools.edited(bound, arguments, limits=self._limits)
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
@@ -206,37 +214,37 @@ class Calls:
         return CallResult(value=take_beginning(answer.value), is_cut=True)
 
     def _charge_invocation(self, call: ToolCall, bound: BoundCall) -> None:
-        """What a turn may do in all.
+        """Count the call.
 
         Raises:
-            ToolCallError: this call is beyond it.
+            ToolCallError: if the tool was called `max_invocations` times already.
         """
-        most_calls = bound.tool.spec.max_invocations
-        if most_calls is not None and self._invoked[call.name] >= most_calls:
-            raise ToolCallError(f"{call.name} may be called {most_calls} times in a turn, and was")
+        max_calls = bound.tool.spec.max_invocations
+        if max_calls is not None and self._invoked[call.name] >= max_calls:
+            raise ToolCallError(f"{call.name} may be called {max_calls} times in a turn, and was")
         self._invoked[call.name] += 1
 
-    async def _decide(self, call: ToolCall, bound: BoundCall, held: AsyncExitStack) -> Decision:
+    async def _decide(self, call: ToolCall, bound: BoundCall, change_hold: AsyncExitStack) -> Decision:
         spec = bound.tool.spec
-        # What is ours is allowed by what it reaches, a host for example, and not by its name.
+        # A built-in tool is allowed by its target, for example a host, and never by its name.
         allow = frozenset[str]() if call.name in self._capabilities.tools else self._allow
         if not self._requires_approval(spec, allow):
-            asked_for = spec.approval_mode == "always_require"
-            return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if asked_for else "")
-        question = self._question(call, bound)
-        if (known := self._approvals.remembered_decision(question)) is not None:
-            return known
-        await held.enter_async_context(self._capabilities.hold_changes())
+            is_on_allow_list = spec.approval_mode == "always_require"
+            return Decision(choice="allow_once", by="policy", reason="allowed beforehand" if is_on_allow_list else "")
+        request = self._approval_request(call, bound)
+        if (remembered := self._approvals.remembered_decision(request)) is not None:
+            return remembered
+        await change_hold.enter_async_context(self._capabilities.hold_changes())
         self._emit(ApprovalRequested(run=self.run, call=call))
         with self.clock.paused(), self.waiting_time.running():
-            return await self._approvals.decide(question)
+            return await self._approvals.decide(request)
 
     def _requires_approval(self, spec: ToolSpec, allow: Set[str]) -> bool:
         if self._untrusted and not (spec.read_only and spec.approval_mode == "never_require"):
             return True
         return requires_approval(spec.name, spec.approval_mode, allow)
 
-    def _question(self, call: ToolCall, bound: BoundCall) -> ApprovalRequest:
+    def _approval_request(self, call: ToolCall, bound: BoundCall) -> ApprovalRequest:
         spec = bound.tool.spec
         return ApprovalRequest(
             turn=self._turn,
@@ -245,42 +253,30 @@ class Calls:
             summary=spec.description.strip().partition("\n")[0],
             schema=spec.schema,
             source=self._lines[call.line - 1].strip() if call.line and call.line <= len(self._lines) else "",
-            upcoming=self._describe_upcoming(call),
+            upcoming=describe_upcoming(call, self._approval_sites()),
             untrusted=self._untrusted,
             validator=_EditedCall(bound, self._with_arguments),
         )
 
-    def _describe_upcoming(self, call: ToolCall) -> str:
-        """How many more calls the program will ask for, as far as its text tells."""
-        specs = self._tools.specs()
-        asking = [
-            site
-            for site in self._sites
-            if site.name in specs and self._requires_approval(specs[site.name], self._allow)
-        ]
-        here = [site for site in asking if (site.name, site.line) == (call.name, call.line)]
-        later = [site for site in asking if site.line > (call.line or 0)]
-        again = [site for site in asking if site.repeated]
-        if not later and not again:
-            return ""
-        places = f"{plural(len(later), 'more place')} below will ask" if later else ""
-        loop = "this line may ask again" if any(site.repeated for site in here) else ""
-        return " and ".join(part for part in (loop, places) if part) or "others may ask again"
+    def _approval_sites(self) -> list[Site]:
+        """Return the places of the program that name a tool whose calls need approval."""
+        specs = ((site, self._tools.get(site.name)) for site in self._sites)
+        return [site for site, spec in specs if spec is not None and self._requires_approval(spec, self._allow)]
 
     def _concurrency_slot(self, spec: ToolSpec) -> AbstractAsyncContextManager[object]:
-        """One of the places in which calls of a tool may run at a time."""
-        if not spec.is_async and not spec.thread_safe:  # they share one thread: waiting for it is not their own time
-            return self._places.setdefault("", asyncio.Semaphore(1))
-        most = spec.max_concurrency or (_THREADS if spec.thread_safe else None)
-        if most is None:
+        """Return a context that limits how many calls of the tool run at a time."""
+        if not spec.is_async and not spec.thread_safe:  # they share one thread: waiting is not their time
+            return self._slots.setdefault("", asyncio.Semaphore(1))
+        max_concurrency = spec.max_concurrency or (_THREADS if spec.thread_safe else None)
+        if max_concurrency is None:
             return nullcontext()
-        return self._places.setdefault(spec.name, asyncio.Semaphore(most))
+        return self._slots.setdefault(spec.name, asyncio.Semaphore(max_concurrency))
 
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> CallOutcome:
         if decision.arguments is not None:
             bound = self._with_arguments(bound, decision.arguments)
         if call.name not in self._capabilities.tools and not self._tools.holds(bound):
-            raise ToolCallError(f"{call.name} was defined anew or removed while the call waited: call it again")
+            raise ToolCallError(f"{call.name} was redefined or removed while the call waited: call it again")
 
         def report(done: float, total: float | None, text: str) -> None:
             self._emit(CallProgressed(run=run, call=call, done=done, total=total, text=text))
@@ -296,17 +292,9 @@ class Calls:
                         return CallResult(value=value.preview, kept=value)
                     return CallResult(value=value)
         except TimeoutError:
-            raise ToolCallError(
-                f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
-            ) from None
+            message = f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"
+            raise ToolCallError(message) from None
         finally:
-            if bound.tool.spec.source == "untrusted":  # what it raises may be an outsider's words, too
-                made = call if decision.arguments is None else replace(call, arguments=decision.arguments)
-                self._untrusted = self._untrusted or _brief(made)
-
-
-def _brief(call: ToolCall) -> str:
-    """The call in a few words, for people."""
-    arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.arguments.items())
-    where = f" in line {call.line}" if call.line else ""
-    return truncate(f"{call.name}({arguments})", _BRIEF) + where
+            if bound.tool.spec.source == "untrusted":  # an exception may contain an outsider's words, too
+                call_as_run = call if decision.arguments is None else replace(call, arguments=decision.arguments)
+                self._untrusted = self._untrusted or describe_call(call_as_run)

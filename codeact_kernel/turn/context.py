@@ -1,4 +1,4 @@
-"""What all parts of one turn share."""
+"""Hold the objects that all parts of one turn share."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["TurnContext"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnContext:
-    """The surroundings of one turn. Made by `create`.
+    """The objects that all parts of one turn share. Use `create` to make it.
 
     Attributes:
         number: identifies the turn in its events and approval requests.
         inputs: variables that the programs get.
-        capabilities: what the programs can use besides the tools.
-        approvals: decides about calls, and about programs where the user reviews them.
+        capabilities: the capabilities of the programs.
+        approvals: decides about calls, and about programs if the user reviews them.
         emit: takes the events of this turn.
-        on_main: runs a synchronous tool where such tools belong: in a notebook, on the kernel's main thread.
+        on_main: runs a synchronous tool on the thread for such tools, in a notebook the main thread of the kernel.
     """
 
     number: str
@@ -54,13 +54,13 @@ class TurnContext:
         """Prepare a turn.
 
         Args:
-            approver: is asked about calls that need approval.
-            grants: what the user allowed before. What they allow for longer than this turn is added.
+            approver: decides about calls that need approval.
+            grants: the approvals that the user gave before. Approvals that outlast this turn are added to it.
             inputs: variables that the programs get.
             outputs: names that the programs have to assign, for the result's `outputs`.
 
         Raises:
-            UserError: if a mount does not exist any more, or two mounts have the same path.
+            UserError: if a mount no longer exists, or two mounts have the same path.
         """
         number = uuid.uuid4().hex
         emit = Emitter(number, emit)

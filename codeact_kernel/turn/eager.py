@@ -1,9 +1,10 @@
-"""Run a program while the model still writes it.
+"""Run a program while the model is still writing it.
 
-Complete statements go to the guest as they come. Only what changes nothing happens at once: calls of read-only tools
-that need no approval, and reads of the notebook's data. Everything else waits until the program is whole and passed
-preflight: other calls, files, displayed items and printed text. A program that is rejected then is discarded together
-with its guest, and nothing was done. So is a draft: a block of Python in the model's reasoning.
+The guest gets each statement as soon as it is complete. Calls of read-only tools that need no approval, and reads of
+the notebook's data, are answered at once. Everything else waits until the program is complete and has passed
+preflight: other calls, files, displayed items and printed text. If preflight rejects the program, it is discarded
+together with its guest, and has changed nothing. The same happens to a draft, a block of Python in the model's
+reasoning.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ from .stopwatch import Stopwatch
 __all__ = ["EagerRun", "Gate"]
 
 _CHEAP = 2_000
-"""Characters of a program that preflight can read again for each statement."""
+"""Characters of a program that preflight can check again for each statement."""
 
 
 class Gate(Protocol):
     """Stands between a run and the rest of the turn."""
 
     def wrap(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
-        """Return `answer` and `write`, held back as long as they have to be."""
+        """Return `answer` and `write`, which are held back as long as necessary."""
         ...
 
 
 class Runs(Protocol):
-    """What an eager run needs of `ProgramRunner`."""
+    """The methods of `ProgramRunner` that an eager run needs."""
 
     async def start(self, program: str, gate: Gate | None = None, *, keep_state: bool) -> RunOutcome: ...
     async def discard(self) -> None: ...
@@ -45,9 +46,9 @@ class EagerRun:
 
     Args:
         runner: runs the program.
-        checker: knows whether preflight accepts the beginning of a program.
-        calls: knows the read-only tools.
-        waited: counts the time in which the program has to wait for the model.
+        checker: checks the beginning of the program.
+        calls: the calls of the turn, with the read-only tools.
+        waited: measures the time in which the program waits for the model.
         keep_state: as for `ProgramRunner.run`.
     """
 
@@ -64,7 +65,7 @@ class EagerRun:
         self._sent = 0
         self._unread = ""
         self._has_more = asyncio.Event()
-        self._is_whole = asyncio.Event()
+        self._is_complete = asyncio.Event()
         self._is_held = False
         self._is_discarded = False
         self._printed: list[tuple[Stream, str]] = []
@@ -86,17 +87,17 @@ class EagerRun:
             self._has_more.set()
 
     async def complete(self, program: str) -> RunOutcome | None:
-        """Let the program run to its end, now that it is whole and was accepted.
+        """Let the program run to its end, now that it is complete and accepted.
 
         Returns:
-            Its outcome, or `None` if nothing has begun, or what has begun is not the beginning of `program`.
+            The outcome, or `None` if no run has started, or if it started with other statements.
 
         Raises:
             SandboxError: if no sandbox starts.
         """
         if self._run is None or not program.startswith(self._statements.text[: self._sent].rstrip()):
             return None
-        self._is_whole.set()
+        self._is_complete.set()
         if self._write is not None:
             for stream, text in self._printed:
                 self._write(stream, text)
@@ -109,7 +110,7 @@ class EagerRun:
             self._run = None
 
     async def discard(self) -> None:
-        """Stop what has begun, together with its guest, and begin nothing any more."""
+        """Stop the run together with its guest, and start no other."""
         self._is_discarded = True
         run, self._run = self._run, None
         if run is None:
@@ -119,23 +120,23 @@ class EagerRun:
         await self._runner.discard()
 
     def wrap(self, answer: AnswerCall, write: Write, clock: RunClock) -> tuple[AnswerCall, Write]:
-        """Return `answer` and `write` of the run, held back until the program is whole. See `Gate`."""
+        """Return `answer` and `write` of the run, held back until the program is complete. See `Gate`."""
         self._write = write
 
         async def gated_answer(call: ToolCall) -> CallOutcome:
             if call.name == NEXT_STATEMENTS:
                 with clock.paused(), self._waited.running():
                     return CallResult(value=await self._next_statements())
-            # A call that comes after one that is held must not overtake it.
+            # A call must not overtake an earlier call that is held back.
             only_reads = call.name in EAGER_HANDLERS or self._calls.is_prefetchable(call.name)
             self._is_held = self._is_held or not only_reads
-            if self._is_held and not self._is_whole.is_set():
+            if self._is_held and not self._is_complete.is_set():
                 with clock.paused(), self._waited.running():
-                    await self._is_whole.wait()
+                    await self._is_complete.wait()
             return await answer(call)
 
         def gated_write(stream: Stream, text: str) -> None:
-            if self._is_whole.is_set():
+            if self._is_complete.is_set():
                 write(stream, text)
             else:
                 self._printed.append((stream, text))
@@ -146,13 +147,13 @@ class EagerRun:
         return self._statements.text[: self._statements.complete]
 
     def _is_worth_starting(self) -> bool:
-        """Whether the new statements use a read-only tool, and are long enough to check the whole beginning again."""
+        """Return whether the new statements use a read-only tool and are long enough for another check."""
         new = self._beginning()[self._sent :]
         return 8 * len(new) > self._sent - _CHEAP and any(name in new for name in self._reads)
 
     async def _next_statements(self) -> str | None:
         await self._has_more.wait()
-        if not self._is_whole.is_set():
+        if not self._is_complete.is_set():
             self._has_more.clear()
         piece, self._unread = self._unread, ""
         return piece or None

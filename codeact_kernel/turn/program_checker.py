@@ -1,4 +1,4 @@
-"""What preflight says of the programs of one turn, and what it has to know for that."""
+"""Check the programs of one turn with preflight, and keep the facts about earlier programs that this needs."""
 
 from __future__ import annotations
 
@@ -20,74 +20,76 @@ from .prompt import Feedback
 
 __all__ = ["ProgramChecker"]
 
-_NAMED = 5
+_MAX_NAMED = 5
 
 
 @dataclass(slots=True)
 class ProgramChecker:
-    """Attributes:
-    named: the tools that the last program names.
-    sites: where it names them.
+    """Checks the programs of one turn.
+
+    Attributes:
+        named: the tools that the last program names.
+        sites: the places where it names them.
     """
 
     context: TurnContext
     named: Sequence[str] = ()
     sites: Sequence[preflight.Site] = ()
     _defined: set[str] = field(default_factory=set[str])
-    """Names that programs before left in the guest, as far as their text tells."""
+    """Names that earlier programs left in the guest, as far as their text shows."""
     _failed: dict[str, str] = field(default_factory=dict[str, str])
-    """Why programs failed or were refused, by their fingerprints: all since the last one that came to its end."""
+    """Why programs failed or were rejected, by their fingerprints, since the last observation or direct call."""
     _repeated: set[str] = field(default_factory=set[str])
-    """Those of them that the model wrote again, and was told so."""
+    """Fingerprints of failed programs that the model wrote again, and was told so."""
 
     @property
     def tools(self) -> Registry:
         """The tools of the turn."""
         return self.context.tools
 
-    def callable(self) -> dict[str, ToolSpec]:
-        """The tools that a program can call, by name."""
+    def callable_tools(self) -> dict[str, ToolSpec]:
+        """Return the tools that a program can call, by name."""
         return {name: spec for name, spec in self.context.tools.specs().items() if not spec.direct}
 
-    def direct(self) -> dict[str, ToolSpec]:
-        """The tools that the model calls itself."""
+    def direct_tools(self) -> dict[str, ToolSpec]:
+        """Return the tools that the model calls itself, by name."""
         return {name: spec for name, spec in self.context.tools.specs().items() if spec.direct}
 
     def direct_call(self, program: str) -> DirectCall | None:
-        """The call of such a tool that the program is, and nothing else."""
-        return direct_call(program, self.direct())
+        """Return the call if the program is nothing but one call of a direct tool, else `None`."""
+        return direct_call(program, self.direct_tools())
 
     def clean(self, written: Extracted) -> Extracted:
-        """The answer without the imports that its program does not need."""
+        """Return the answer without the imports that its program does not need."""
         if written.program is None:
             return written
         cleaned = preflight.without_needless_imports(
-            written.program, self.callable(), modules(), self.context.capabilities.names
+            written.program, self.callable_tools(), modules(), self.context.capabilities.names
         )
         if not cleaned.names:
             return written
-        names = format_list(cleaned.names, _NAMED)
-        self.context.emit(Notice(text=f"Left out of the program: the import of {names}, which needs none."))
+        names = format_list(cleaned.names, _MAX_NAMED)
+        self.context.emit(Notice(text=f"The unneeded import of {names} was left out of the program."))
         return replace(written, program=cleaned.program)
 
     def repeated(self, program: str) -> Feedback | None:
-        """What the model is told instead of running a program that failed before in the same words."""
-        same = preflight.fingerprint(program)
-        if same not in self._failed:
+        """Return the feedback for a program that failed before with the same text, or `None` if the program is new."""
+        fingerprint = preflight.fingerprint(program)
+        if fingerprint not in self._failed:
             return None
-        again = same in self._repeated
-        self._repeated.add(same)
-        return prompt.repeated(self._failed[same], again=again, most=self.context.limits.shown_to_model)
+        again = fingerprint in self._repeated
+        self._repeated.add(fingerprint)
+        return prompt.repeated(self._failed[fingerprint], again=again, most=self.context.limits.shown_to_model)
 
     def remember(self, program: str, feedback: Feedback) -> None:
-        """What came of the program, so that it is not run again where it would fail again."""
+        """Remember whether the program failed, so that it does not run again in vain."""
         if feedback.charges == "repair":
             self._failed[preflight.fingerprint(program)] = feedback.reason
-        elif feedback.charges in ("look", "call"):  # what it failed with may be different now
+        elif feedback.charges in ("look", "call"):  # the same program may succeed now
             self._failed.clear()
 
     def check(self, program: str) -> Feedback | None:
-        """What is refused, before anything has happened."""
+        """Check the program before it runs. Return the feedback for the model if preflight rejects it, else `None`."""
         if (call := self.direct_call(program)) is not None:
             return prompt.refused([call.problem]) if call.problem else None
         report = self._report(program)
@@ -96,27 +98,27 @@ class ProgramChecker:
         return prompt.refused(problems, line=report.problems[0].line) if problems else None
 
     def is_valid_prefix(self, beginning: str) -> bool:
-        """Whether there is nothing against the beginning of a program."""
-        callable, there = self.callable(), self.context.capabilities.names
-        if preflight.without_needless_imports(beginning, callable, modules(), there).names:
-            return False  # the text that runs in the end will be another one
+        """Return whether preflight accepts the beginning of a program."""
+        tools, names = self.callable_tools(), self.context.capabilities.names
+        if preflight.without_needless_imports(beginning, tools, modules(), names).names:
+            return False  # the program that runs later will not have these imports
         return not self._report(beginning).problems
 
     def remember_names(self, program: str, outcome: RunOutcome) -> None:
-        """What it defined is there for the next one, unless its guest is gone."""
+        """Remember the names of the program for the next one, or forget all names if the guest is gone."""
         self._defined = set() if outcome.state_lost else self._defined | set(re.findall(r"\w+", program))
 
     def specs_named(self) -> list[ToolSpec]:
-        """The tools that the program names, as they are known by now: calls have shown what they return."""
+        """Return the specs of the tools that the program names, with the return types that calls have shown."""
         specs = self.context.tools.specs()
         return [specs[name] for name in self.named if name in specs]
 
     def _report(self, program: str) -> preflight.Report:
         return preflight.check(
             program,
-            self.callable(),
+            self.callable_tools(),
             modules(),
             self._defined | self.context.capabilities.names,
-            direct=self.direct(),
+            direct=self.direct_tools(),
             program_bytes=self.context.limits.program_bytes,
         )

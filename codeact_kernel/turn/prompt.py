@@ -1,6 +1,6 @@
-"""What the model is told: the ask with the tools, and what to mend. Pure text building, no braces to fill in.
+"""Write the messages to the model: the prompt with the tools, and the feedback about its programs.
 
-Whatever comes from outside (output, tracebacks, tools' error texts) is quoted, labelled as data, and cut.
+Text from outside (output, tracebacks, errors of tools) is quoted, labelled as data, and shortened.
 """
 
 from __future__ import annotations
@@ -69,13 +69,12 @@ rows
 
 
 def first(ask: str, tools: Iterable[ToolSpec], reach: str = "") -> list[Message]:
-    """The messages that open a turn. The user's message ends with `ask`, word for word.
+    """Return the messages that open a turn. The user's message ends with `ask`, word for word.
 
-    What is the same in every turn comes first, and what changes most often last: endpoints keep what they have read of a
-    prompt up to where it differs.
+    The parts that change most often come last, because endpoints cache the beginning that two prompts share.
 
     Args:
-        reach: lines about what else a program can touch.
+        reach: the instructions of the capabilities.
     """
     offered = list(tools)
     stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
@@ -85,7 +84,7 @@ def first(ask: str, tools: Iterable[ToolSpec], reach: str = "") -> list[Message]
 
 
 def functions(tools: Iterable[ToolSpec]) -> list[JSONObject]:
-    """Direct tools, as an endpoint with function calls wants to be told of them."""
+    """Describe direct tools in the format of endpoints with function calls."""
     return [
         {
             "type": "function",
@@ -97,13 +96,15 @@ def functions(tools: Iterable[ToolSpec]) -> list[JSONObject]:
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What the model is told about its last program.
+    """The answer to the model's last program.
 
     Attributes:
-        reason: the same for the person.
-        counts: as a repair, as a look at data, as a call of its own, as the one question after words, as a repair of a
-            program that the model wrote again, as the end where it did so twice, or as nothing where the person sent it.
-        line: of the program, which the reason is about.
+        message: the text for the model.
+        reason: a short form for the user.
+        charges: what it costs of the turn's budget: a retry (`repair`, or `repeat` after a program that the model wrote
+            again), an observation (`look`), a direct call (`call`), the question after an answer in words (`words`),
+            the rest of the turn (`end`), or nothing if the user sent the program back (`nothing`).
+        line: the line of the program that the reason is about.
     """
 
     message: Message
@@ -113,12 +114,12 @@ class Feedback:
 
 
 def unusable(problem: str) -> Feedback:
-    """The answer held neither a program nor words."""
+    """Report an answer with neither a program nor words."""
     return Feedback(Message("user", problem), problem, "repair")
 
 
 def no_call() -> Feedback:
-    """The model answered in words, though it has tools and called none of them."""
+    """Ask once more after an answer in words, without a call although there are tools."""
     text = (
         "You called no tool. If the task needs data or an action, write the program: one ```python block that calls the "
         "tools. If it needs none, give your answer in words again."
@@ -127,12 +128,12 @@ def no_call() -> Feedback:
 
 
 def repeated(reason: str, *, again: bool, most: int) -> Feedback:
-    """The program is one that failed before, and was not run a second time.
+    """Report that the program failed before and was not run again.
 
     Args:
-        reason: what it failed with.
-        again: the model was told so already.
-        most: characters of the quoted part.
+        reason: why it failed before.
+        again: whether the model was told so already.
+        most: the maximum number of quoted characters.
     """
     text = (
         "That is the same program again. It was not run, since it fails in the same way:\n"
@@ -142,7 +143,7 @@ def repeated(reason: str, *, again: bool, most: int) -> Feedback:
 
 
 def refused(problems: Sequence[str], line: int | None = None) -> Feedback:
-    """The program was not run: what to mend."""
+    """Report why the program was not run."""
     lines = "\n".join(f"- {problem}" for problem in problems)
     text = f"The program was not run, because of this:\n{lines}\nWrite the whole program again, with that corrected."
     return Feedback(Message("user", text), problems[0], "repair", line)
@@ -151,11 +152,11 @@ def refused(problems: Sequence[str], line: int | None = None) -> Feedback:
 def repair(
     outcome: RunOutcome, calls: Sequence[CallRecord], printed: str, tools: Iterable[ToolSpec], *, most: int
 ) -> Feedback:
-    """The program failed: its traceback, what already happened, and whether its variables are still there.
+    """Report that the program failed: its traceback, its finished calls, and whether its variables still exist.
 
     Args:
-        tools: those it called, whose stubs may know more by now of what they return.
-        most: characters of each quoted part.
+        tools: the tools that it names. Their stubs may contain more about the results by now.
+        most: the maximum number of characters of each quoted part.
     """
     failure = outcome.failure or ProgramFailure(kind="Unknown", message="")
     parts = ["The program failed:", _quoted(failure.traceback or str(failure), most)]
@@ -173,7 +174,7 @@ def repair(
 
 
 def observed(values: Sequence[str], printed: str, *, most: int) -> Feedback:
-    """What the program handed to `observe`."""
+    """Show the values that the program passed to `observe`."""
     parts = ["The program showed you:", _quoted("\n".join(values), most)]
     if printed:
         parts += ["It had printed:", _quoted(printed, most)]
@@ -182,7 +183,7 @@ def observed(values: Sequence[str], printed: str, *, most: int) -> Feedback:
 
 
 def no_value() -> Feedback:
-    """The program ended without an error, and without anything that the user could see."""
+    """Report that the program ended without an error and without a visible result."""
     text = (
         "The program ended with nothing: no value and no output."
         " Write the whole program again, and end it with the expression that answers the task."
@@ -191,7 +192,7 @@ def no_value() -> Feedback:
 
 
 def called(name: str, answer: CallOutcome, *, most: int) -> Feedback:
-    """What came of a call that the model made itself."""
+    """Report the outcome of a call that the model made itself."""
     if isinstance(answer, CallError):
         what, text = f"{name} was not done ({answer.kind}):", answer.message
     else:
@@ -201,7 +202,7 @@ def called(name: str, answer: CallOutcome, *, most: int) -> Feedback:
 
 
 def rejected(comment: str) -> Feedback:
-    """The person read the program and wants another one. Their words are instructions, like the ask."""
+    """Pass on that the user sent the program back. The comment is an instruction, like the prompt."""
     text = f"The program was not run. The person read it and says:\n{comment}\nWrite the program again."
     return Feedback(Message("user", text), comment, "nothing")
 
@@ -219,7 +220,7 @@ def _list_of(calls: Sequence[CallRecord]) -> str:
 
 
 def _line_of(record: CallRecord) -> str:
-    """One call in words: a call that stands there as code is copied as a program."""
+    """Describe a call in words, because models copy calls that are written as code."""
     ran = record.call.arguments if record.decision.arguments is None else record.decision.arguments
     arguments = " and ".join(
         f"{name} {truncate_middle(json.dumps(value, ensure_ascii=False), 100, _LEFT_OUT)}"
@@ -234,7 +235,7 @@ def _line_of(record: CallRecord) -> str:
 
 
 def _quoted(text: str, most: int) -> str:
-    """In a fence that the text itself cannot close."""
+    """Put the text in a fence that it cannot close itself."""
     fence = "````"
     while fence in text:
         fence += "`"

@@ -1,4 +1,4 @@
-"""The result of a turn, filled in as the turn goes on, so that nothing is lost if it is stopped."""
+"""Collect the result of a turn step by step, so that nothing is lost if the turn is stopped."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _MARK = "\n… some output is left out …\n"
 
 
 class TurnRecorder:
-    """The growing result of one turn. Its parts are read freely, and changed only by its methods.
+    """The growing result of one turn. Only its methods change its attributes.
 
     Attributes:
         program: the last program.
         answer: the model's words, if it wrote no program.
-        attempts: how many programs the model wrote.
-        outcome: of the last run.
-        error: why the turn would fail if it ended now.
+        attempts: the number of programs that the model wrote.
+        outcome: the outcome of the last run.
+        error: the reason why the turn would fail if it ended now.
         model_time, run_time, review_time: time spent on the model's answers, on runs, and on the user's reviews.
         text_time: the part of `run_time` in which a program waited for the model's text.
     """
@@ -57,51 +57,51 @@ class TurnRecorder:
         self._files: Sequence[OutputFile] = ()
 
     def start_model_turn(self) -> int:
-        """Count a question to the model, and return its number."""
+        """Count a request to the model, and return its number."""
         self.model_turns += 1
         return self.model_turns
 
     def record_words(self, words: str) -> None:
-        """The model answered in words."""
+        """Record that the model answered in words."""
         self.answer, self.error = words, None
 
     def record_program(self, program: str, *, is_direct: bool) -> None:
-        """The model wrote a program. `is_direct` is for a block that only calls a direct tool."""
+        """Record that the model wrote a program, or with `is_direct` a block that only calls a direct tool."""
         self.attempts += 1
         if not is_direct:
             self.program = program
 
     def record_edit(self, program: str) -> None:
-        """The user changed the program."""
+        """Record that the user changed the program."""
         self.program = program
 
     def forget_words(self) -> None:
-        """The model wrote a program after it had answered in words."""
+        """Forget an answer in words, because the model wrote a program after it."""
         self.answer = ""
 
     def record_error(self, kind: str, message: str, line: int | None = None) -> None:
-        """Something went wrong, and the turn fails unless the model does better."""
+        """Record an error. The turn fails with it unless a retry succeeds."""
         self.error = ProgramFailure(kind=kind, message=message, line=line)
 
     def forget_error(self) -> None:
-        """The model called a tool itself, and sees what came of it."""
+        """Forget the error, because the model made a direct call and sees its outcome."""
         self.error = None
 
     def record_stop(self) -> None:
-        """The user stopped the turn."""
+        """Record that the user stopped the turn."""
         self._is_stopped = True
-        self.record_error("Interrupted", "stopped by the person")
+        self.record_error("Interrupted", "stopped by the user")
 
     def record_outcome(self, outcome: RunOutcome) -> None:
-        """A program ended."""
+        """Record the outcome of a program."""
         self.outcome, self.error = outcome, outcome.failure
 
     @contextmanager
     def counting(self, messages: Sequence[Message]) -> Generator[Callable[[Delta], None]]:
-        """Count the tokens of one answer, also if it is stopped or breaks off: the prompt was sent by then.
+        """Count the tokens of one answer, even if it is stopped or fails after the prompt was sent.
 
         Args:
-            messages: the question to the model.
+            messages: the request to the model.
 
         Yields:
             A function that takes each piece of the answer.
@@ -118,19 +118,19 @@ class TurnRecorder:
         try:
             yield take
         except Exception:
-            was_read = begun  # else the model was not reached, or refused
+            was_read = begun  # else the endpoint was not reached, or rejected the request
             raise
         finally:
             if was_read:
                 self.usage += usage or estimate(messages, "".join(texts))
 
     def start_run(self, isolation: Isolation) -> None:
-        """A program starts in a sandbox with this boundary."""
+        """Record that a program starts in a sandbox with this isolation."""
         self._isolation = isolation
         self._printed_by_run = ""
 
     def write(self, stream: Stream, text: str) -> None:
-        """The program printed `text`."""
+        """Record text that the program printed."""
         self._printed_by_run = _bounded(self._printed_by_run + text, self._limits.shown_to_model * 2)
         self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
         self._emit(OutputWritten(stream=stream, text=text))
@@ -142,24 +142,24 @@ class TurnRecorder:
 
     @property
     def printed(self) -> str:
-        """The text that the current run printed, as far as a retry prompt needs it."""
+        """The text that the current run printed, shortened for the feedback to the model."""
         return self._printed_by_run
 
     @property
     def is_empty(self) -> bool:
-        """Whether the turn's programs gave nothing that the user can see, and changed nothing."""
+        """Whether the programs of the turn changed nothing and produced nothing that the user can see."""
         seen = self._calls.has_acted or self._capabilities.shown or self._capabilities.has_changes
         return not (seen or self._printed["stdout"] or self._printed["stderr"] or self.outcome.text)
 
     def save_files(self) -> None:
-        """Save what the programs wrote to /output into the working folder. The turn is over."""
+        """Save the files of /output in the working folder, after the last program."""
         try:
             self._files = self._capabilities.save()
         except UserError as error:
             self._emit(Notice(text=str(error)))
 
     def timings(self) -> Timings:
-        """Return the seconds so far. Time in a run that no tool, no user and no model took is the sandbox's."""
+        """Return the seconds so far. The sandbox gets the time of runs in which no tool, user or model was busy."""
         tools, waiting = self._calls.tools_time.seconds, self._calls.waiting_time.seconds
         sandbox = max(0.0, self.run_time.seconds - tools - waiting - self.text_time.seconds)
         waiting += self.review_time.seconds
@@ -193,7 +193,7 @@ class TurnRecorder:
 
 
 def _bounded(text: str, max_characters: int) -> str:
-    """Keep the head and the tail. The mark between them stands once, however often this is called."""
+    """Keep the head and the tail of the text, with a single mark between them however often this is called."""
     if len(text) <= max_characters:
         return text
     half = (max_characters - len(_MARK)) // 2

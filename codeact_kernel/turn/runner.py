@@ -1,4 +1,4 @@
-"""Run the programs of one turn in its sandbox: whole, or eagerly while the model still writes."""
+"""Run the programs of one turn in its sandbox: whole, or eagerly while the model is still writing."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class ProgramRunner:
 
     @asynccontextmanager
     async def eager_run(self, *, keep_state: bool) -> AsyncGenerator[EagerRun | None]:
-        """Prepare to run the next program while the model writes it; `None` if nothing could be gained or undone."""
+        """Prepare an eager run of the next program. Yield `None` if it could not help or not be undone."""
         settings = self.context.settings
         reads = self.calls.prefetchable_tools()
-        if settings.wait or settings.review or not reads or self.checker.direct() or self.sandbox.kept:
+        if settings.wait or settings.review or not reads or self.checker.direct_tools() or self.sandbox.kept:
             yield None
             return
         eager = EagerRun(self, self.checker, self.calls, self.recorder.text_time, keep_state=keep_state)
@@ -47,8 +47,8 @@ class ProgramRunner:
         """Run `program` to its end.
 
         Args:
-            eager: what has begun of it, if it is the same program.
-            keep_state: leave the variables of a program that fails or observes for the next program.
+            eager: the run that started while the model wrote the program.
+            keep_state: whether the variables of a program that fails or observes stay for the next program.
 
         Raises:
             SandboxError: if no sandbox starts.
@@ -57,7 +57,7 @@ class ProgramRunner:
         outcome = await eager.complete(program) if eager is not None else None
         if outcome is None:
             if eager is not None:
-                await eager.discard()  # it began with another program
+                await eager.discard()  # it started with another program
             outcome = await self.start(program, keep_state=keep_state)
         self.recorder.record_outcome(outcome)
         self.context.emit(RunFinished(run=self.recorder.attempts, outcome=outcome))
@@ -65,7 +65,7 @@ class ProgramRunner:
         return outcome
 
     async def start(self, program: str, gate: Gate | None = None, *, keep_state: bool) -> RunOutcome:
-        """Run a program, or with `gate` the first statements of one that is still being written.
+        """Run a program, or with `gate` the first statements of a program that is still being written.
 
         Raises:
             SandboxError: if no sandbox starts.
@@ -77,11 +77,11 @@ class ProgramRunner:
             isolation = await self.sandbox.open()
             self.recorder.start_run(isolation)
             self.context.emit(RunStarted(run=number, isolation=isolation))
-            clock = self.calls.begin(number)
+            clock = self.calls.start_run(number)
             answer, write = self.context.capabilities.route_calls(self.calls.answer), self.recorder.write
             if gate is not None:
                 answer, write = gate.wrap(answer, write, clock)
-            tools = self.checker.callable()
+            tools = self.checker.callable_tools()
             return await self.sandbox.run(
                 program,
                 tools={name: list(spec.parameters) for name, spec in tools.items()},
@@ -97,6 +97,6 @@ class ProgramRunner:
             )
 
     async def discard(self) -> None:
-        """Throw the sandbox's guest away, with what a program that must not run has begun in it."""
+        """Discard the guest together with the program that was started in it and must not run."""
         await self.sandbox.close(broken=True)
         self.context.emit(Notice(text="The partly written program was stopped. It had only read data."))

@@ -41,7 +41,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
 
     Args:
         ask: the user's prompt.
-        sandboxes: gives the turn its sandbox.
+        sandboxes: the pool that provides the sandbox.
 
     Raises:
         ModelError: if the model gives no usable answer.
@@ -73,7 +73,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
 
 
 class TurnLoop:
-    """Asks for programs and runs them, until one gives the result or the budget is used up."""
+    """Asks for programs and runs them until a program gives the result or the budget is used up."""
 
     def __init__(self, context: TurnContext, writer: ProgramWriter, runner: ProgramRunner) -> None:
         self.context = context
@@ -83,7 +83,7 @@ class TurnLoop:
         self.budget = TurnBudget(context.settings)
 
     async def run(self, messages: list[Message]) -> None:
-        """Go on from these messages to the end of the turn. The recorder has the result."""
+        """Continue from these messages to the end of the turn. The recorder has the result."""
         while True:
             async with self.runner.eager_run(keep_state=not self.budget.is_last_program) as eager:
                 match await self.ask_model(messages, eager):
@@ -101,7 +101,7 @@ class TurnLoop:
     async def ask_model(self, messages: list[Message], eager: EagerRun | None) -> Answer:
         """Ask for the next program.
 
-        Words stay the answer if the model was only asked to think again about them, and that fails.
+        An earlier answer in words stands if the model was only asked to reconsider it, and that request fails.
 
         Raises:
             ModelError: if the endpoint fails, or the answer cannot be used and no retry is left.
@@ -129,21 +129,25 @@ class TurnLoop:
         program, feedback = await self.review(program, self.check(program))
         feedback = feedback or await self.run_program(program, eager)
         error = self.recorder.error
-        # A program whose worker was lost before it made a call has done nothing, and may do better in the next worker.
+        # A program whose worker was lost before its first call has done nothing, and may succeed in the next worker.
         is_lost = error is not None and error.kind == "WorkerLost" and len(self.calls.records) == calls_before
         if feedback is not None and (feedback.charges != "repair" or (error is not None and not is_lost)):
             self.checker.remember(program, feedback)
         return program, feedback
 
     def check(self, program: str) -> Feedback | None:
-        """Return what preflight has against the program, for the model."""
+        """Return the feedback for the model if preflight rejects the program."""
         feedback = self.checker.check(program)
         if feedback is not None and self.checker.direct_call(program) is None:
             self.recorder.record_error("Refused", feedback.reason, feedback.line)
         return feedback
 
     async def review(self, program: str, rejection: Feedback | None) -> tuple[str, Feedback | None]:
-        """Ask the user about the program, if they want to be asked: the program to run, or the feedback instead."""
+        """Let the user review the program, if they want to.
+
+        Returns:
+            The program to run, and the feedback for the model if it must not run.
+        """
         if rejection or not self.context.settings.review:
             return program, rejection
         problem = ""
@@ -154,7 +158,7 @@ class TurnLoop:
             self.context.emit(ReviewDecided(program=decision.program, comment=decision.comment))
             if decision.program is None:
                 comment = decision.comment.strip()
-                self.recorder.record_error("Rejected", comment or "the person did not let the program run")
+                self.recorder.record_error("Rejected", comment or "the user did not let the program run")
                 return program, prompt.rejected(comment if decision.by == "person" else "")
             if decision.program == program and not problem:
                 return program, None
@@ -174,10 +178,10 @@ class TurnLoop:
             return self.feedback_after_failure(outcome)
         if outcome.observed:
             return prompt.observed(outcome.observed, self.recorder.printed, most=max_characters)
-        return prompt.no_value() if self.recorder.is_empty and self.budget.may_tell_of_nothing() else None
+        return prompt.no_value() if self.recorder.is_empty and self.budget.may_report_no_value() else None
 
     def feedback_after_failure(self, outcome: RunOutcome) -> Feedback | None:
-        """Return what the model needs to know to fix its program; `None` if no other program can do better."""
+        """Return the feedback that helps the model fix its program, or `None` if no other program can succeed."""
         assert outcome.failure is not None
         if self.calls.is_final(outcome.failure):
             self.context.emit(Notice(text="The model was not asked again: no other program can change that."))
@@ -187,19 +191,19 @@ class TurnLoop:
         return prompt.repair(outcome, self.calls.records, printed, named, most=max_characters)
 
     async def make_direct_call(self, program: str, call: DirectCall) -> Feedback:
-        """Make the model's own call of a direct tool. The model sees its result."""
+        """Make the call of a direct tool, and return its result for the model."""
         if message := self.budget.too_many_calls:
             self.recorder.record_error("NoAnswer", message)
             return prompt.called(call.name, CallError(kind="ToolFailed", message=message), most=1_000)
         self.calls.set_program(program, ())
-        async with self.calls.begin(self.recorder.attempts).running():
+        async with self.calls.start_run(self.recorder.attempts).running():
             request = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
             answer = await self.calls.answer(request, direct=True)
         self.recorder.forget_error()
         return prompt.called(call.name, answer, most=self.context.limits.shown_to_model)
 
     def ask_for_call(self) -> Feedback | None:
-        """Return the question to a model that answered in words and called no tool, though there are tools."""
+        """Return the question for a model that answered in words and called none of the tools."""
         if not len(self.context.tools) or self.calls.records:
             return None
         if not self.calls.run and self.budget.may_ask_for_call(self.recorder.answer, self.recorder.tokens):

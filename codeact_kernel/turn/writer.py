@@ -57,7 +57,7 @@ class ProgramWriter:
 
         Args:
             messages: the conversation so far.
-            eager: runs the program while it is written.
+            eager: the run that takes the program while it is written.
 
         Raises:
             ModelError: if the endpoint fails, or the model refuses the task.
@@ -80,14 +80,18 @@ class ProgramWriter:
         return Program(written.program)
 
     async def _read(self, messages: Sequence[Message], eager: EagerRun | None) -> tuple[str | None, Extracted, bool]:
-        """Read the stream to its end: why it ended, its program or words, and whether a program is shown for it."""
+        """Read the stream to its end.
+
+        Returns:
+            Why it ended, its program or words, and whether a program is on the screen for it.
+        """
         tools = {*self.checker.tools, *self.context.capabilities.tools}
         shown = _Shown(AnswerParser(self.context.limits.program_bytes, tools))
         finish = None
         self.context.emit(ModelRequested(number=self.recorder.start_model_turn()))
         with self.recorder.model_time.running(), self.recorder.counting(messages) as count:
-            functions = prompt.functions(self.checker.direct().values())
-            # A client by somebody else need not know functions.
+            functions = prompt.functions(self.checker.direct_tools().values())
+            # A third-party client need not have this parameter.
             answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
             async with aclosing(answer) as stream:
                 async for delta in stream:
@@ -101,7 +105,7 @@ class ProgramWriter:
         return finish, shown.parser.finish(finish), shown.is_program
 
     async def _show(self, piece: Piece, eager: EagerRun | None) -> None:
-        """Show a part of the answer, and feed a program to the eager run. A draft is taken back."""
+        """Show a part of the answer, and feed a program to the eager run. Withdraw a draft."""
         match piece.kind:
             case "withdrawn":
                 await self._withdraw(eager)
@@ -120,7 +124,7 @@ class ProgramWriter:
 
 @dataclass(slots=True)
 class _Shown:
-    """What is on the screen of an answer that is being read."""
+    """The state of the screen while an answer is read."""
 
     parser: AnswerParser
     is_program: bool = field(default=False)

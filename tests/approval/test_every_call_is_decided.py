@@ -91,7 +91,7 @@ class World:
             )
         )
         self.calls.set_program("drop()", ())
-        self.clock = self.calls.begin(1).running()
+        self.clock = self.calls.start_run(1).running()
         await self.clock.__aenter__()
         self.tasks = {}
 

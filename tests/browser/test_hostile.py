@@ -357,7 +357,7 @@ def test_the_file_has_the_kinds_of_output_that_it_may_have_and_no_other(seen: Se
 
 UNCHECKED = """
 import codeact_kernel.render.display_items as shown, codeact_kernel.capabilities.show.validation as content
-content.checked_chart = lambda spec, limits: spec
+content.validate_chart = lambda spec, limits: spec
 shown._chart_text = lambda spec: "Chart"
 shown._EMBED = {}
 """

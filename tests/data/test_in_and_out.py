@@ -542,13 +542,13 @@ def mixed() -> pd.DataFrame:
     return made
 
 
-ASKED = "To include it, make it text first, for example with .astype(str)."
+ASKED = "To include it, convert it to text first, for example with .astype(str)."
 
 
 async def test_a_column_that_cannot_go_in_is_left_out_and_named(programs):
     made = load_input(parse_input_names(["t"])[0], mixed(), Limits())
     assert list(made.notices) == [
-        f"--in t: the column {name!r} was left out, because its values are no plain data. {ASKED}"
+        f"--in t: the column {name!r} was left out, because its values are not plain data. {ASKED}"
         for name in ("z", "raw")
     ]
     run, _ = await given(programs, "[t.columns, t[1]]", {"t": mixed()})
@@ -570,7 +570,7 @@ async def test_so_it_is_in_a_result_and_the_user_hears_of_it(programs, kept):
 async def test_the_advice_is_one_that_the_library_of_the_table_knows(programs):
     table = pl.DataFrame({"a": [1], "raw": [b"\xff"]})
     (notice,) = load_input(parse_input_names(["t"])[0], table, Limits()).notices
-    assert notice.endswith("To include it, make it text first.")
+    assert notice.endswith("To include it, convert it to text first.")
 
 
 async def test_two_columns_of_one_name_are_refused_by_that_name_in_tables_of_every_library(programs):

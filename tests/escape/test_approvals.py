@@ -54,7 +54,7 @@ async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
     assert [question.summary for question in person.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
     assert person.asked[0].tool != person.asked[1].tool
     kernel.contained()
-    assert "defined anew or removed while the call waited" in turn.seen
+    assert "redefined or removed while the call waited" in turn.seen
     assert "ToolDenied" in turn.seen
     await kernel.answers()
 

@@ -52,7 +52,7 @@ names = ["destroy.", ".destroy", "files.destroy", "tools.destroy", "data.__class
 seen = [tried(lambda: call_tool(name, what="x")) for name in names]
 assert not any(one.startswith("ran") for one in seen)
 """,
-        reached="there is no such service",
+        reached="the capability or its handler does not exist",
     ),
     Attempt(
         id="D1.service-arguments",

@@ -510,7 +510,7 @@ seen = [
     for name in ("__init__", "__class__", "tools.__class__", "files.__init__", "_tree.open", "reach.close", "files._answer")
 ]
 """,
-        reached="(There is no tool.*){2}(there is no such service.*){4}",
+        reached="(There is no tool.*){2}(the capability or its handler does not exist.*){4}",
     ),
     Attempt(
         id="A6.denied_raw",

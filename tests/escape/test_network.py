@@ -271,7 +271,7 @@ def asked(url: str) -> str:
     return tried(f'[urllib.request.urlopen("{url}", timeout=5).status]', "import urllib.request")
 
 
-NOT_ALLOWED = "refused: URLError: .*(is not allowed: only|cannot be asked|is no URL)"
+NOT_ALLOWED = "refused: URLError: .*(is not allowed: only|cannot be requested|is not a URL)"
 CAME = "refused: (RemoteDisconnected|ConnectionResetError|URLError|BadStatusLine)"
 
 ADDRESSES = [
@@ -426,7 +426,7 @@ async def test_a_redirect_is_judged_as_a_request(kernel, server: Server, status,
     server.redirects["/go"] = (status, target.replace("{port}", str(kernel.port.number)))
     turn = await kernel.turn(tried(f'http_get("{server.url}/go").status'), allowed_domains=[server.url])
     assert "refused: ToolFailed" in turn.seen
-    assert "redirects" in turn.seen or "cannot be asked" in turn.seen
+    assert "redirects" in turn.seen or "cannot be requested" in turn.seen
     assert {seen.path for seen in server.seen} == {"/go"}
     assert len(server.seen) <= 6
     await kernel.stands(turn)
@@ -521,7 +521,7 @@ ENDLESS = {
     ),
     "headers": (
         "sends headers without end",
-        "too many headers|broke off|no HTTP",
+        "too many headers|closed the connection|invalid HTTP",
         lambda reply: [
             reply.wfile.write(b"HTTP/1.1 200 OK\r\n"),
             [reply.wfile.write(b"X: %d\r\n" % n) for n in range(100_000)],
@@ -529,12 +529,12 @@ ENDLESS = {
     ),
     "length": (
         "promises a reply of an exabyte",
-        "more than 1 MiB|broke off",
+        "more than 1 MiB|closed the connection",
         lambda reply: reply.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1152921504606846976\r\n\r\nx"),
     ),
     "garbage": (
         "answers with what is no HTTP",
-        "broke off|no HTTP",
+        "closed the connection|invalid HTTP",
         lambda reply: reply.wfile.write(b"\x16\x03\x01\x00" * 20_000),
     ),
 }

@@ -126,7 +126,7 @@ async def test_bytes_that_are_no_text_come_whole(data: Path, serving: Serving):
 
 async def test_the_host_enforces_that_a_mount_is_read_only(data: Path, serving: Serving):
     ask = serving(FileMount(data, "/data"), workspace=data)
-    refusal = "EACCES: read-only: write to /output, or ask the person to mount"
+    refusal = "EACCES: read-only: write to /output, or ask the user to mount"
     for at in ("/input/data", "/input"):
         for mode in ("r+", "w", "a", "x", "w+", "a+", "x+"):
             for name in ("a.txt", "new.txt"):
@@ -206,7 +206,7 @@ async def test_a_new_name_has_only_what_can_be_seen(data: Path, serving: Serving
     ask = serving(FileMount(data, "/data", "rw"))
     for name in ("a\u202etxt.exe", "zero\u200bwidth", "soft\xadhyphen", "\ue000"):
         for at in ("/input/data", "/output"):
-            sentence = "EINVAL: the name of a new file has visible characters only"
+            sentence = "EINVAL: the name of a new file may have visible characters only"
             assert await ask.error("open", path=f"{at}/{name}", mode="w") == sentence
             assert await ask.error("mkdir", path=f"{at}/{name}") == sentence
         assert await ask.error("rename", path="/input/data/a.txt", to=f"/input/data/{name}") == sentence
@@ -305,7 +305,7 @@ def test_another_disk_below_a_mount_is_not_entered():
         assert folder.stat(("shm",)).kind == "folder"
         with pytest.raises(OSError) as error:
             folder.list(("shm",))
-        assert why(error) == "EACCES: another disk begins there: ask the person to mount it by itself"
+        assert why(error) == "EACCES: another disk is mounted there: ask the user to mount it separately"
     finally:
         folder.close()
 
@@ -437,7 +437,7 @@ async def test_what_is_written_to_mounts_is_counted(data: Path, serving: Serving
     await ask("mkdir", path="/input/data/1")
     await ask("mkdir", path="/input/data/1/2")
     for verb, more in (("mkdir", {}), ("open", {"mode": "x"})):
-        sentence = "ENOSPC: a turn may make 3 files in mounted folders, and has"
+        sentence = "ENOSPC: a turn may make 3 files in mounted folders, and has made them"
         assert await ask.error(verb, path="/input/data/1/3", **more) == sentence
     assert names(data / "1") == ["2"]
 
@@ -448,7 +448,7 @@ async def test_at_most_so_many_files_are_open_and_a_run_closes_those_of_the_one_
     before = psutil.Process().num_fds()
     handles = [(await ask("open", path="/input/data/long", mode="r"))["handle"] for _ in range(64)]
     assert await ask.error("open", path="/input/data/a.txt", mode="r") == (
-        "EMFILE: 64 files are open, which is the most: close some"
+        "EMFILE: 64 files are open, which is the maximum: close some"
     )
     await ask("close", handle=handles[0])
     assert await ask("open", path="/input/data/a.txt", mode="r")
@@ -525,14 +525,14 @@ async def test_mounts_lie_inside_each_other_and_inside_the_workspace(data: Path,
     await ask("write", handle=handle, offset=None, data={"text": "!"})
     assert (other / "c.txt").read_text() == "gamma!"
     for verb in ("remove", "rmdir"):
-        assert await ask.error(verb, path="/input/sub/c.txt") == "EBUSY: it is mounted, and stays as it is"
+        assert await ask.error(verb, path="/input/sub/c.txt") == "EBUSY: it is a mount and cannot be changed"
     assert (await ask.error("list", path="/input/sub/c.txt")).startswith("ENOTDIR")
     assert (await ask.error("stat", path="/input/sub/c.txt/..")).startswith("EINVAL")
     assert (await ask.error("open", path="/input/sub/c.txt/x", mode="r")).startswith("ENOTDIR")
 
 
 def test_two_mounts_at_one_path_are_a_mistake(data: Path, serving: Serving):
-    with pytest.raises(UserError, match=r"^Two mounts are at /input/x: give one of them another path\.$"):
+    with pytest.raises(UserError, match=r"^Two mounts have the path /input/x: give one of them another path\.$"):
         serving(FileMount(data, "/x"), FileMount(data / "sub", "x"))
 
 

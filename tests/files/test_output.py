@@ -71,7 +71,7 @@ async def test_folders_move_with_what_is_in_them(serving: Serving):
     assert (await ask.error("rename", path="/output/none", to="/output/x")).startswith("ENOENT")
     assert (await ask.error("rename", path="/output", to="/output/x")).startswith("EINVAL")
     assert (await ask.error("rmdir", path="/output/A")) == "ENOTEMPTY: the folder is not empty"
-    assert (await ask.error("rmdir", path="/output")) == "EBUSY: /output stays"
+    assert (await ask.error("rmdir", path="/output")) == "EBUSY: /output cannot be removed"
     assert (await ask.error("remove", path="/output/A")).startswith("EISDIR")
     assert (await ask.error("open", path="/output/A", mode="w")).startswith("EISDIR")
     assert (await ask.error("open", path="/output/A/b/c.txt/d", mode="w")).startswith("ENOTDIR")
@@ -89,7 +89,7 @@ async def test_folders_move_with_what_is_in_them(serving: Serving):
 async def test_names_that_some_disks_take_for_one_are_refused(serving: Serving, one: str, other: str):
     ask = serving()
     await put(ask, one, "first")
-    sentence = "EEXIST: there is one whose name differs only in case: some disks take them for one"
+    sentence = "EEXIST: a name that differs only in case exists, and some disks treat the two as one"
     assert await ask.error("open", path=f"/output/{other}", mode="w") == sentence
     assert await ask.error("mkdir", path=f"/output/{other}") == sentence
     await put(ask, "x")

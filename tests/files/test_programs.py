@@ -171,7 +171,7 @@ async def test_a_mount_with_rw_is_written_on_the_disk_and_no_other(filed: Filed,
                 refused.append(str(error))
         refused + sorted(os.listdir("/input/sub"))
         """)
-    sentence = "[Errno 2] read-only: write to /output, or ask the person to mount it with :rw: '/input/data/"
+    sentence = "[Errno 2] read-only: write to /output, or ask the user to mount it with :rw: '/input/data/"
     assert run.value == [f"{sentence}new.txt'", f"{sentence}a.txt'", "moved.bin", "new.txt"]
     assert (data / "sub" / "new.txt").read_text() == "kept"
     assert (data / "a.txt").exists()
@@ -205,7 +205,7 @@ async def test_what_a_run_wrote_is_there_for_the_next_one_and_open_files_are_not
         ("open('/output/no/x', 'w')", "FileNotFoundError: [Errno 44] there is no such file; /output is empty: '/output/no/x'"),
         ("open('/input/data/a.txt/x')", "NotADirectoryError"),
         ("open('/input/data/a.txt', 'x')", "PermissionError"),
-        ("open('/output/a', 'x')\nopen('/output/a', 'x')", "FileExistsError: [Errno 20] it is there already: '/output/a'"),
+        ("open('/output/a', 'x')\nopen('/output/a', 'x')", "FileExistsError: [Errno 20] it already exists: '/output/a'"),
         ("import os\nos.mkdir('/output')", "FileExistsError"),
         ("import os\nos.listdir('/input/data/a.txt')", "NotADirectoryError"),
         ("import os\nos.mkdir('/input/data/new')", "PermissionError"),

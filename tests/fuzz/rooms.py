@@ -55,7 +55,7 @@ def received_target(data: bytes) -> None:
         except ProgramError:
             break
     try:
-        made = receiving.made()
+        made = receiving.assemble()
     except ProgramError:
         return
     if isinstance(made, Frame):
@@ -70,8 +70,8 @@ def received_target(data: bytes) -> None:
 def data_target(data: bytes) -> None:
     """Lines of JSON, each a step to the room `data`: answered or refused."""
     room = Data([], ("out", "more"), Limits(outputs_bytes=_MOST))
-    room._keep("text", "abc")
-    room._keep("rows", {"a": [1, 2]})
+    room._store("text", "abc")
+    room._store("rows", {"a": [1, 2]})
     for step in _objects(data):
         try:
             serve = room.handlers.get(str(step.get("do")))

@@ -214,7 +214,7 @@ async def test_a_name_without_address_and_a_port_without_server_are_told_apart_w
         raise socket.gaierror(-2, "Name or service not known")
 
     said = await Host("api.example.com", resolver=unknown).refusal("GET", "https://api.example.com/")
-    assert said == "api.example.com has no address: see whether the name is right"
+    assert said == "api.example.com has no address: check the name"
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     said = await Host(f"http://localhost:{port}").refusal("GET", f"http://localhost:{port}/")
@@ -283,25 +283,25 @@ async def test_a_reply_that_does_not_end_is_cut_off_by_its_time_or_its_size():
 
     assert await of_bytes(silent, seconds=0.2) == "took longer than 0.2 s"
     assert await of_bytes(dripping, seconds=0.2) == "took longer than 0.2 s"
-    most = "sent a reply of more than 1 MiB: ask for less of it"
+    most = "sent a reply of more than 1 MiB: request less"
     assert await of_bytes(announced, reply_bytes=1 << 20) == most
     assert await of_bytes(unannounced, reply_bytes=1 << 20) == most
     for pieces in (chunked, informed):
-        assert "in too many pieces" in await of_bytes(pieces)
-    assert await of_bytes(headers) == "broke off, or sent what is no HTTP (Receive buffer too long)"
+        assert "too many pieces" in await of_bytes(pieces)
+    assert await of_bytes(headers) == "closed the connection or sent invalid HTTP (Receive buffer too long)"
 
 
 @pytest.mark.parametrize(
     ("reply", "said"),
     [
-        (b"", "no HTTP"),
-        (b"SSH-2.0-OpenSSH\r\n\r\n", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "no HTTP"),
-        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "no HTTP"),
+        (b"", "invalid HTTP"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", "invalid HTTP"),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "invalid HTTP"),
         (b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: y\r\n" % i for i in range(101)) + b"\r\n", "too many headers"),
-        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "no HTTP"),
+        (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "invalid HTTP"),
     ],
 )
 async def test_what_is_no_whole_reply_is_a_refusal(reply: bytes, said: str):
@@ -383,16 +383,16 @@ async def test_a_certificate_counts_only_if_it_is_trusted_and_for_this_host(new_
     server = new_server(lambda plain: context.wrap_socket(plain, server_side=True))
     named, numbered = (f"https://{host}:{server.port}" for host in ("localhost", "127.0.0.1"))
     said = await Host(named).refusal("GET", named)
-    assert said.startswith(f"{named} has no TLS that can be trusted (self-signed certificate")
+    assert said.startswith(f"{named} has no trusted TLS certificate (self-signed certificate")
 
     monkeypatch.setenv("SSL_CERT_FILE", str(file))  # the person's own way to trust it
     said = await Host(numbered).refusal("GET", numbered)
-    assert said.startswith(f"{numbered} has no TLS that can be trusted (IP address mismatch")
+    assert said.startswith(f"{numbered} has no trusted TLS certificate (IP address mismatch")
     assert server.seen == []
     assert (await Host(named).get(named))["status"] == 200
 
 
 async def test_a_host_that_speaks_no_tls_gets_nothing(server: Server):
     here = f"https://localhost:{server.port}"
-    assert "no TLS that can be trusted" in await Host(here).refusal("GET", f"{here}/secret?x=1")
+    assert "no trusted TLS certificate" in await Host(here).refusal("GET", f"{here}/secret?x=1")
     assert server.seen == []

@@ -121,7 +121,7 @@ def test_of_several_entries_the_one_that_asks_the_person_counts():
 
 
 def test_without_an_entry_the_refusal_tells_how_to_make_one():
-    with pytest.raises(ToolCallError, match="no host can be reached until the person allows it"):
+    with pytest.raises(ToolCallError, match="no host can be reached until the user allows it"):
         find_rule([], "GET", parse_url(f"https://{API}/", LIMITS))
 
 
@@ -179,7 +179,7 @@ def test_a_header_that_is_not_the_programs_to_set_is_refused(name):
     ],
 )
 def test_a_header_that_could_be_two_is_refused(name, value):
-    with pytest.raises(ToolCallError, match="a character that no header can have"):
+    with pytest.raises(ToolCallError, match="has an invalid character"):
         check_headers({name: value}, LIMITS)
 
 
@@ -216,7 +216,7 @@ def test_of_two_entries_for_a_host_the_more_careful_holds():
 
 
 def test_a_redirect_to_no_address_at_all_is_told():
-    with pytest.raises(ToolCallError, match="redirects to '//]', which is no URL"):
+    with pytest.raises(ToolCallError, match="redirects to '//]', which is not a URL"):
         follow("GET", 302, "//]")
 
 
@@ -257,10 +257,10 @@ def test_what_was_sent_to_one_host_stays_with_it():
         ("http://plain.example/", "which is not encrypted"),
         ("https://asks.example/x", "https://asks.example/x, which needs approval: request that address"),
         ("https://reads.example/", "reads.example is not allowed"),
-        (f"https://evil.example\\@{API}/", "is no URL"),
-        (f"https://{API}@evil.example/", "cannot be asked"),
-        ("file:///etc/passwd", "cannot be asked"),
-        ("javascript:alert(1)", "is no URL"),
+        (f"https://evil.example\\@{API}/", "is not a URL"),
+        (f"https://{API}@evil.example/", "cannot be requested"),
+        ("file:///etc/passwd", "cannot be requested"),
+        ("javascript:alert(1)", "is not a URL"),
         ("http://169.254.169.254/latest", "which is not encrypted"),
     ],
 )

@@ -72,8 +72,8 @@ def test_a_program_that_forgets_the_variables_is_asked_again(data):
         ("--in df:rows", "name variables with commas between them"),
         ("--in nb_tool", "there is a tool of that name"),
         ("--in oops", "a value of type object cannot be sent"),
-        ("--in show", "--in show: every program has something else of that name: take another one."),
-        ("--out len", "--out len: every program has something else of that name"),
+        ("--in show", "--in show: every program has something else with that name: use another name."),
+        ("--out len", "--out len: every program has something else with that name"),
         ("--out nb_tool", "--out nb_tool: there is a tool of that name"),
         ("--out 1x", "--out 1x: not a name for a variable."),
         ("--out class", "--out class: not a name for a variable."),
@@ -172,7 +172,7 @@ def test_a_name_made_at_run_time_does_not_reach_a_direct_tool(mail):
     mail.ask(
         "try:\n    call_tool('send' + '_mail', to='a', text='b')\nexcept ToolFailed as error:\n    seen = str(error)\nseen"
     )
-    assert mail.get("_codeact.value, sent") == ("send_mail is called by the model itself: no program can", [])
+    assert mail.get("_codeact.value, sent") == ("send_mail is called by the model itself: a program cannot call it", [])
 
 
 def test_a_direct_call_asks_for_its_approval_and_its_denial_goes_to_the_model(mail):
@@ -197,5 +197,5 @@ def test_a_model_that_calls_without_end_is_stopped(mail):
     mail.script(*["```python\nsend_mail(to='a', text='x')\n```"] * 30)
     cell = mail.run("%%codeact\nMail.")
     assert cell.status == "error"
-    assert "came to no end" in cell.errors[0]
+    assert "and did not finish" in cell.errors[0]
     assert mail.get("len(sent)") == 20

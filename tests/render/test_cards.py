@@ -105,7 +105,7 @@ def test_the_traceback_of_the_program_is_in_the_html():
 
 
 def test_a_stopped_turn_says_stopped():
-    stopped = replace(failure("Interrupted", "stopped by the person"), stopped=True)
+    stopped = replace(failure("Interrupted", "stopped by the user"), stopped=True)
     for text in bundle(stopped).values():
         assert "stopped" in text
         assert "failed" not in text

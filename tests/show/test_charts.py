@@ -10,8 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from codeact_kernel.capabilities.show.charts import checked_chart, schema
-from codeact_kernel.capabilities.show.schema_check import problem
+from codeact_kernel.capabilities.show.charts import schema, validate_chart
+from codeact_kernel.capabilities.show.schema_check import find_problem
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
 
@@ -90,13 +90,13 @@ def with_at(spec: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 def refusal(spec: Any) -> str:
     with pytest.raises(ProgramError) as caught:
-        checked_chart(spec, LIMITS)
+        validate_chart(spec, LIMITS)
     return str(caught.value)
 
 
 @pytest.mark.parametrize("spec", [BAR, RICH, FACETS], ids=["bar", "rich", "facets"])
 def test_what_programs_really_draw_may_be_shown(spec):
-    shown = checked_chart(spec, LIMITS)
+    shown = validate_chart(spec, LIMITS)
     assert shown["$schema"] == "https://vega.github.io/schema/vega-lite/v5.json"
     assert {**shown, "$schema": 0} == {**spec, "$schema": 0}
 
@@ -230,7 +230,7 @@ def test_no_tooltip_gets_a_name_that_a_page_takes_for_a_picture_to_load(where):
 def test_data_may_well_say_image():
     rows = [{"a": "image", "b": 3}]
     spec = with_at(with_at(BAR, "data.values", rows), "encoding.x.scale.domain", ["image", "video"])
-    assert checked_chart(spec, LIMITS)["data"] == {"values": rows}
+    assert validate_chart(spec, LIMITS)["data"] == {"values": rows}
 
 
 def test_a_column_that_the_data_has_not_is_told_with_those_it_has():
@@ -258,14 +258,14 @@ def test_sizes_are_bounded():
 @pytest.mark.parametrize(
     ("spec", "why"),
     [
-        ([], "a chart is an object"),
-        ({}, "each view has one of mark, layer"),
-        ({**BAR, "layer": [BAR]}, "each view has one of mark, layer"),
+        ([], "a chart must be an object"),
+        ({}, "each view must have one of mark, layer"),
+        ({**BAR, "layer": [BAR]}, "each view must have one of mark, layer"),
         ({"marks": [], "scales": []}, "this is a Vega chart"),
         ({**BAR, "$schema": "https://vega.github.io/schema/vega/v5.json"}, "this is a Vega chart"),
-        ({"facet": {"row": {"field": "a"}}, "data": BAR["data"]}, "a facet has a spec"),
+        ({"facet": {"row": {"field": "a"}}, "data": BAR["data"]}, "a facet must have a spec"),
         (with_at(BAR, "data.values", [{"a": {"image": 1}, "b": 1}]), "column 'a' has lists or objects"),
-        (with_at(BAR, "data.values", [json.loads('{"__proto__": 1}')]), "no column __proto__"),
+        (with_at(BAR, "data.values", [json.loads('{"__proto__": 1}')]), "a chart cannot have a column __proto__"),
         (with_at(BAR, "data.values", [1]), "data.values[0] has to be an object"),
     ],
 )
@@ -299,7 +299,7 @@ def test_our_reading_of_the_schema_is_the_jsonschema_librarys(spec):
     for path in leaves(spec):
         for value in VALUES:
             changed = with_at(spec, path, value)
-            fits = problem(changed, schema(), schema()) == ""
+            fits = find_problem(changed, schema(), schema()) == ""
             assert fits == judge.is_valid(changed), (path, value)
             seen.add(fits)
     assert seen == {True, False}

@@ -168,7 +168,7 @@ async def test_vega_lite_of_the_program_gets_its_rows_and_the_types_it_left_out(
         ('show([{"n": n} for n in range(5_001)], chart="line", x="n", y="n")', "a chart takes 5,000 rows, not 5,001: aggregate"),
         ('show({"mark": "bar", "data": [{"n": n} for n in range(5_001)]})', "a chart takes 5,000 rows, not 5,001: aggregate"),
         ('show("text", chart="bar", x="a")', "takes a list of dicts"),
-        ('show(b"GIF89a...")', "an image is the bytes of a PNG or JPEG file"),
+        ('show(b"GIF89a...")', "an image must be the bytes of a PNG or JPEG file"),
         ('show("x", kind="html")', "kind is one of table, text, markdown"),
         ('show({"a": object()})', "has no JSON form"),
         ('show({"mark": "bar", "encoding": {"x": {"field": "a", "type": "nominal"}}, "data": [{"b": 1}]})', "names the column 'a', and its data has b"),

@@ -32,7 +32,7 @@ from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
 from codeact_kernel.capabilities.show import picture, png_worker
-from codeact_kernel.capabilities.show.charts import checked_chart
+from codeact_kernel.capabilities.show.charts import validate_chart
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render.display_items import shown_bundle
 from codeact_kernel.sandbox import seccomp
@@ -76,7 +76,7 @@ def pixels(encoded: str) -> Image.Image:
 
 def test_a_chart_becomes_a_picture_with_its_bars():
     pytest.importorskip("vl_convert")
-    image = pixels(picture(checked_chart(CHART, ShowLimits())))
+    image = pixels(picture(validate_chart(CHART, ShowLimits())))
     assert (0x4C, 0x78, 0xA8) in {colour for _, colour in image.getcolors(1 << 24)}
     assert min(image.size) > 100
 
@@ -325,7 +325,7 @@ def reach_through_children(charts: Mapping[str, dict[str, Any]], server: Server)
 
 
 def test_charts_are_drawn_with_each_version(in_python):
-    image = pixels(picture(checked_chart(CHART, ShowLimits())))
+    image = pixels(picture(validate_chart(CHART, ShowLimits())))
     assert BAR in {colour for _, colour in image.getcolors(1 << 24)}
 
 
@@ -566,7 +566,7 @@ def test_a_notebook_that_is_executed_without_a_page_has_the_picture_in_its_expor
 
 
 def test_without_a_picture_an_export_has_the_charts_data():
-    data, metadata = shown_bundle(DisplayItem(kind="chart", data=checked_chart(CHART, ShowLimits())))
+    data, metadata = shown_bundle(DisplayItem(kind="chart", data=validate_chart(CHART, ShowLimits())))
     cell = new_code_cell("", outputs=[new_output("display_data", data, metadata=metadata)])
     html = exported(new_notebook(cells=[cell]))
     assert "Chart: Totals" in html

@@ -108,7 +108,7 @@ async def test_caps_hold_piece_by_piece_over_all_runs_of_a_turn():
     await sending.send("text", "x" * 50)
     assert "bytes in all" in await sending.refused("text", "x" * 20)
     await sending.send("text", "x")
-    assert "a turn may show 3 things" in await sending.refused("text", "")
+    assert "a turn may show 3 items" in await sending.refused("text", "")
 
 
 async def test_many_small_pieces_cost_no_more_than_their_number():
@@ -128,18 +128,18 @@ async def test_long_text_is_refused_by_characters():
 @pytest.mark.parametrize(
     ("table", "why"),
     [
-        ([], "a table is a list of dicts"),
-        ({"columns": [], "rows": []}, "a table is a list of dicts"),
-        ({"columns": ["a"], "rows": [[1]], "total": True}, "a table is a list of dicts"),
-        ({"columns": ["a"], "rows": [[1]], "total": 1.0}, "a table is a list of dicts"),
+        ([], "a table must be a list of dicts"),
+        ({"columns": [], "rows": []}, "a table must be a list of dicts"),
+        ({"columns": ["a"], "rows": [[1]], "total": True}, "a table must be a list of dicts"),
+        ({"columns": ["a"], "rows": [[1]], "total": 1.0}, "a table must be a list of dicts"),
         ({"columns": ["a"], "rows": [[1]], "total": 0}, "at most 1,000 rows"),
         ({"columns": ["a"], "rows": [[1]], "total": -1}, "at most 1,000 rows"),
         ({"columns": ["a"], "rows": [[1]] * 1_001, "total": 1_001}, "at most 1,000 rows"),
         ({"columns": [1], "rows": [], "total": 0}, "with text as names"),
         ({"columns": ["a"] * 201, "rows": [], "total": 0}, "at most 200 columns"),
-        ({"columns": ["a"], "rows": [[1, 2]], "total": 1}, "as many cells as it has columns"),
-        ({"columns": ["a"], "rows": [{"a": 1}], "total": 1}, "as many cells as it has columns"),
-        ({"columns": ["a"], "rows": ["x"], "total": 1}, "as many cells as it has columns"),
+        ({"columns": ["a"], "rows": [[1, 2]], "total": 1}, "as many cells as columns"),
+        ({"columns": ["a"], "rows": [{"a": 1}], "total": 1}, "as many cells as columns"),
+        ({"columns": ["a"], "rows": ["x"], "total": 1}, "as many cells as columns"),
     ],
 )
 async def test_a_table_is_columns_and_rows_of_cells(table, why):
@@ -181,7 +181,7 @@ PNG, JPEG = picture("PNG"), picture("JPEG")
         (JPEG[:-2], "damaged"),
         (b"\xff\xd8\xff\xe0\0\0" * 20 + b"\xff\xd9", "damaged"),
         (header(0, 10), "too large"),
-        (header(10_000, 10_000), "an image of 10000 × 10000 pixels is too large: 25,000,000 are the most"),
+        (header(10_000, 10_000), "an image of 10000 × 10000 pixels is too large: the maximum is 25,000,000"),
         (header(2**31 - 1, 2**31 - 1), "too large"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Notebook data into a program and out of it, and results of tools that stay on the host."""
+"""Pass notebook data to programs and back, and keep large results of tools on the host."""
 
 from __future__ import annotations
 

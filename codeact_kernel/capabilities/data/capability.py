@@ -1,6 +1,6 @@
-"""The room `data`: what of the notebook a program gets, large results of tools, and what the notebook gets back.
+"""The capability `data`: variables of the notebook, large results of tools, and values for the notebook.
 
-Values stay here until the program looks at them, a piece at a time; the model sees names, types and a few rows.
+Values stay here until the program reads them, one piece at a time. The model sees names, types and a few rows.
 """
 
 from __future__ import annotations
@@ -22,29 +22,30 @@ from ...tools.to_json import to_json
 from ...types import Handler, JSONObject, JSONValue, StoredResult
 from .columns import Column
 from .inputs import Input, left_out
-from .instructions import input_instructions, outputs_wanted
+from .instructions import input_instructions, output_instructions
 from .outputs import Frame, OutputReceiver
 from .tables import InputTable, from_rows, memory_of, result_of, sendable_columns
 
 __all__ = ["Data", "Progress"]
 
 Progress = Callable[[str, int, int], None]
-"""Takes the name of a variable, and how many values of how many have gone in."""
+"""Takes the name of a variable, the number of values that were sent, and the number of all its values."""
 
-_TEXT_PIECE = 1 << 19
-_TELL_EVERY = 0.5
-_LOOKED_AT = 1_000
-"""Values of each column of a large result that are tried before the program gets it."""
+_MAX_TEXT_PIECE = 1 << 19
+_PROGRESS_SECONDS = 0.5
+"""The shortest time between two reports of progress."""
+_MAX_CHECKED = 1_000
+"""Values of each column of a large result that are encoded once before the program gets it."""
 
 
 class Data:
     """The data of the notebook, for one turn.
 
     Args:
-        inputs: what the program gets.
-        outputs: the names that it has to assign.
-        progress: is told of large inputs while they go in.
-        notify: is told what of a tool's result did not go in.
+        inputs: variables that the program gets.
+        outputs: names that it has to assign.
+        progress: takes the progress of large inputs.
+        notify: takes a sentence about each column of a tool's result that was left out.
     """
 
     declaration = DATA
@@ -68,15 +69,15 @@ class Data:
         self._limits = limits
         self._progress = progress
         self._notify = notify
-        self._kept: list[tuple[str, InputTable | Column | str]] = []
+        self._stored: list[tuple[str, InputTable | Column | str]] = []
         self._size = 0
-        self._told_at = 0.0
-        self._went: Counter[str] = Counter()
-        self._inputs: JSONObject = {one.name: self._keep(one.name, one.value) for one in inputs}
+        self._reported_at = 0.0
+        self._sent_counts: Counter[str] = Counter()
+        self._inputs: JSONObject = {variable.name: self._store(variable.name, variable.value) for variable in inputs}
         self._outputs = tuple(outputs)
-        self._receiving: dict[str, OutputReceiver] = {}
+        self._receivers: dict[str, OutputReceiver] = {}
         self._sizes: dict[str, int] = {}
-        self.instructions = input_instructions(inputs) + outputs_wanted(outputs)
+        self.instructions = input_instructions(inputs) + output_instructions(outputs)
         self.received: dict[str, Frame | JSONValue] = {}
 
     @property
@@ -84,29 +85,31 @@ class Data:
         return {"inputs": self._inputs, "outputs": list(self._outputs)}
 
     def start_run(self) -> None:
-        """What a run before has sent is not what this one sends."""
-        self._receiving.clear()
+        """Discard the values that the previous run sent."""
+        self._receivers.clear()
         self._sizes.clear()
         self.received.clear()
 
     def result(self, value: object, limits: Limits) -> JSONValue | StoredResult:
-        """A tool's result as JSON; a large one stays here. What the tool does with it later changes nothing.
+        """Return a tool's result as JSON, or store a large result and return a reference to it.
+
+        The result is copied if the tool could change it later.
 
         Raises:
-            ProgramError: it has no JSON form, or is too large for the notebook as well.
+            ProgramError: if it has no JSON form, or exceeds the limit for the results of a turn.
         """
         if 8 * cells(value) > limits.kept_bytes:
             table = result_of(_copied(value))
             if table is not None:
-                table, refused = sendable_columns(table, _LOOKED_AT)
-                self._tell_left_out(refused, value)
-                return self._kept_result(table, memory_of(value))
-        plain = self._plain(value, replace(limits, answer_bytes=limits.result_bytes))
-        if _size(plain, limits.kept_bytes) <= limits.kept_bytes:
-            return plain
-        return self._kept_result(from_rows(plain) if isinstance(plain, list) else plain, weigh(plain))
+                table, refused = sendable_columns(table, _MAX_CHECKED)
+                self._notify_left_out(refused, value)
+                return self._store_result(table, memory_of(value))
+        result = self._to_json(value, replace(limits, answer_bytes=limits.result_bytes))
+        if _estimate_size(result, limits.kept_bytes) <= limits.kept_bytes:
+            return result
+        return self._store_result(from_rows(result) if isinstance(result, list) else result, weigh(result))
 
-    def _plain(self, value: object, limits: Limits) -> JSONValue:
+    def _to_json(self, value: object, limits: Limits) -> JSONValue:
         try:
             return to_json(value, limits=limits)
         except ProgramError:
@@ -114,126 +117,125 @@ class Data:
             if table is None:
                 raise
             table, refused = sendable_columns(table, table.rows)
-            if not refused:  # that was not why
+            if not refused:  # the error has another cause
                 raise
-            plain = to_json(table.sample(table.rows), limits=limits)
-            self._tell_left_out(refused, value)
-            return plain
+            rows = to_json(table.sample(table.rows), limits=limits)
+            self._notify_left_out(refused, value)
+            return rows
 
-    def _tell_left_out(self, columns: Iterable[str], table: object) -> None:
+    def _notify_left_out(self, columns: Iterable[str], table: object) -> None:
         for name in columns:
             self._notify(left_out("A tool's result", name, table))
 
-    def _kept_result(self, value: InputTable | Column | JSONValue, size: int) -> StoredResult:
+    def _store_result(self, value: InputTable | Column | JSONValue, size: int) -> StoredResult:
         self._size += size
         if self._size > self._limits.result_bytes:
-            most = format_bytes(self._limits.result_bytes)
-            raise ProgramError(f"the results of one turn may have {most} in all: ask for less")
+            max_size = format_bytes(self._limits.result_bytes)
+            raise ProgramError(f"the results of one turn may have {max_size} in all: ask for less")
         if isinstance(value, InputTable):
             sample, length = to_json(value.sample(3), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
             sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
             sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
-        told = self._keep("", value)
-        # The program gets what a smaller result is: a list, of rows or of anything else.
-        told["kind"] = {"table": "rows", "column": "list"}.get(str(told["kind"]), told["kind"])
-        return StoredResult(guest_ref=told, preview=sample, length=length)
+        guest_ref = self._store("", value)
+        # The program gets a list, as it would from a smaller result.
+        guest_ref["kind"] = {"table": "rows", "column": "list"}.get(str(guest_ref["kind"]), guest_ref["kind"])
+        return StoredResult(guest_ref=guest_ref, preview=sample, length=length)
 
-    def _keep(self, name: str, value: InputTable | Column | JSONValue) -> JSONObject:
-        number = len(self._kept)
+    def _store(self, name: str, value: InputTable | Column | JSONValue) -> JSONObject:
+        index = len(self._stored)
         if isinstance(value, InputTable):
-            self._kept.append((name, value))
+            self._stored.append((name, value))
             names: list[JSONValue] = [column.name for column in value.columns]
-            return {"kind": "table", "id": number, "columns": names, "rows": value.rows}
+            return {"kind": "table", "id": index, "columns": names, "rows": value.rows}
         if isinstance(value, None | bool | int | float | str | list | dict):
             text = json.dumps(value, ensure_ascii=False)
-            self._kept.append((name, text))
-            return {"kind": "value", "id": number}
-        self._kept.append((name, value))
-        return {"kind": "column", "id": number, "rows": value.length}
+            self._stored.append((name, text))
+            return {"kind": "value", "id": index}
+        self._stored.append((name, value))
+        return {"kind": "column", "id": index, "rows": value.length}
 
     async def _column(self, arguments: JSONObject) -> JSONValue:
-        name, kept = self._kept[self._number(arguments, "table", len(self._kept))]
-        if isinstance(kept, str):
-            raise ProgramError("that is no table")
-        columns = kept.columns if isinstance(kept, InputTable) else [kept]
-        number = self._number(arguments, "column", len(columns))
-        column = columns[number]
-        start = self._number(arguments, "start", column.length)
-        count = self._number(arguments, "count", column.length - start + 1)
-        piece, went = column.piece(start, max(1, count))
+        name, stored = self._stored[self._parse_index(arguments, "table", len(self._stored))]
+        if isinstance(stored, str):
+            raise ProgramError("the stored value is not a table")
+        columns = stored.columns if isinstance(stored, InputTable) else [stored]
+        column = columns[self._parse_index(arguments, "column", len(columns))]
+        start = self._parse_index(arguments, "start", column.length)
+        count = self._parse_index(arguments, "count", column.length - start + 1)
+        piece, sent = column.piece(start, max(1, count))
         if name:
-            self._tell(name, went, column.length * len(columns))
+            self._report_progress(name, sent, column.length * len(columns))
         return piece
 
     async def _text(self, arguments: JSONObject) -> JSONValue:
-        _, kept = self._kept[self._number(arguments, "value", len(self._kept))]
-        if not isinstance(kept, str):
-            raise ProgramError("that is no single value")
-        start = self._number(arguments, "start", len(kept) + 1)
-        return kept[start : start + _TEXT_PIECE]
+        _, stored = self._stored[self._parse_index(arguments, "value", len(self._stored))]
+        if not isinstance(stored, str):
+            raise ProgramError("the stored value is a table or a column")
+        start = self._parse_index(arguments, "start", len(stored) + 1)
+        return stored[start : start + _MAX_TEXT_PIECE]
 
     async def _put(self, arguments: JSONObject) -> JSONValue:
         name = arguments.get("name")
         if not isinstance(name, str) or name not in self._outputs:
-            raise ProgramError("nobody wants that variable")
+            raise ProgramError("that name is not an output of this program")
         self.received.pop(name, None)
         others = sum(self._sizes[key] for key in self._sizes if key != name)
-        self._receiving[name] = OutputReceiver(name, arguments, self._limits.outputs_bytes - others)
+        self._receivers[name] = OutputReceiver(name, arguments, self._limits.outputs_bytes - others)
         return None
 
     async def _part(self, arguments: JSONObject) -> JSONValue:
-        receiving = self._open(arguments)
-        receiving.take(arguments)
-        self._sizes[receiving.name] = receiving.size
+        receiver = self._receiver(arguments)
+        receiver.take(arguments)
+        self._sizes[receiver.name] = receiver.size
         return None
 
     async def _done(self, arguments: JSONObject) -> JSONValue:
-        receiving = self._open(arguments)
-        del self._receiving[receiving.name]  # nothing is added to it any more
-        self.received[receiving.name] = await asyncio.to_thread(receiving.made)
+        receiver = self._receiver(arguments)
+        del self._receivers[receiver.name]  # it takes no more pieces
+        self.received[receiver.name] = await asyncio.to_thread(receiver.assemble)
         return None
 
-    def _open(self, arguments: JSONObject) -> OutputReceiver:
+    def _receiver(self, arguments: JSONObject) -> OutputReceiver:
         name = arguments.get("name")
-        receiving = self._receiving.get(name) if isinstance(name, str) else None
-        if receiving is None:
-            raise ProgramError("nothing is being sent under that name")
-        return receiving
+        receiver = self._receivers.get(name) if isinstance(name, str) else None
+        if receiver is None:
+            raise ProgramError("no output with that name has been started")
+        return receiver
 
     @staticmethod
-    def _number(arguments: JSONObject, name: str, end: int) -> int:
+    def _parse_index(arguments: JSONObject, name: str, end: int) -> int:
         number = arguments.get(name)
         if type(number) is not int or not 0 <= number < end:
-            raise ProgramError(f"{name} is no number from 0 to {end - 1}")
+            raise ProgramError(f"{name} must be a number from 0 to {end - 1}")
         return number
 
-    def _tell(self, name: str, went: int, total: int) -> None:
-        self._went[name] += went
+    def _report_progress(self, name: str, sent: int, total: int) -> None:
+        self._sent_counts[name] += sent
         now = time.monotonic()
-        if self._progress is not None and now - self._told_at > _TELL_EVERY:
-            self._told_at = now
-            self._progress(name, min(self._went[name], total), total)
+        if self._progress is not None and now - self._reported_at > _PROGRESS_SECONDS:
+            self._reported_at = now
+            self._progress(name, min(self._sent_counts[name], total), total)
 
 
 def _copied(value: object) -> object:
-    """Frames of pandas and arrays of numpy can be changed by whoever made them; those of the others cannot."""
+    """Copy frames of pandas and arrays of numpy, which the tool could change later."""
     copy = getattr(value, "copy", None)
     return copy() if callable(copy) and type(value).__module__.startswith(("pandas", "numpy")) else value
 
 
-def _size(value: JSONValue, most: int) -> int:
-    """About how many bytes of JSON that is; stops counting above `most`."""
+def _estimate_size(value: JSONValue, max_size: int) -> int:
+    """Estimate the bytes of the value as JSON. Stop counting above `max_size`."""
     size, todo = 0, [value]
-    while todo and size <= most:
-        one = todo.pop()
-        if isinstance(one, list):
-            todo += one
-            size += 2 + len(one)
-        elif isinstance(one, dict):
-            todo += one.values()
-            size += 2 + sum(map(len, one)) + 4 * len(one)
+    while todo and size <= max_size:
+        item = todo.pop()
+        if isinstance(item, list):
+            todo += item
+            size += 2 + len(item)
+        elif isinstance(item, dict):
+            todo += item.values()
+            size += 2 + sum(map(len, item)) + 4 * len(item)
         else:
-            size += len(one) + 2 if isinstance(one, str) else 8
+            size += len(item) + 2 if isinstance(item, str) else 8
     return size

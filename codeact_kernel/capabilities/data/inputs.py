@@ -1,4 +1,4 @@
-"""Variables of the notebook that a person gives to a prompt."""
+"""Read and check the variables of the notebook that a user passes to a prompt."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from .tables import InputTable, column_of, sendable_columns, table_of
 __all__ = ["Input", "InputRequest", "left_out", "load_input", "parse_input_names", "validate_name"]
 
 
-_LOOKED_AT = 1_000
-"""Values of each column that are tried before a table goes in."""
-_TAKEN = RESERVED_NAMES | ERROR_NAMES | GUEST_NAMES
+_MAX_CHECKED = 1_000
+"""Values of each column that are encoded once before the turn starts."""
+_USED_NAMES = RESERVED_NAMES | ERROR_NAMES | GUEST_NAMES
 
 
 @dataclass(frozen=True, slots=True)
 class InputRequest:
-    """What `--in` names: a variable, and whether the model sees none of its values (`df:schema`)."""
+    """One variable of `--in`, and whether to hide its values from the model (`df:schema`)."""
 
     name: str
     schema_only: bool = False
@@ -36,11 +36,11 @@ class InputRequest:
 
 @dataclass(frozen=True, slots=True)
 class Input:
-    """One variable as a program gets it.
+    """One variable in the form in which a program gets it.
 
     Attributes:
-        schema_only: whether the model sees no values.
-        notices: what of it did not go in, for the user.
+        schema_only: whether to hide its values from the model.
+        notices: sentences for the user about columns that were left out.
     """
 
     name: str
@@ -49,38 +49,41 @@ class Input:
     notices: Sequence[str] = ()
 
 
-def parse_input_names(given: Sequence[str]) -> list[InputRequest]:
-    """What a person names: `df,params:schema`, also in several texts.
+def parse_input_names(texts: Sequence[str]) -> list[InputRequest]:
+    """Parse the values of `--in`, for example `df,params:schema`.
 
     Raises:
-        UserError: what cannot be the name of a variable, or a word after the colon that is not `schema`.
+        UserError: if a name cannot be the name of a variable, or the word after the colon is not `schema`.
     """
-    found: dict[str, InputRequest] = {}
-    for part in [part.strip() for text in given for part in text.split(",")]:
-        name, _, how = part.partition(":")
+    requests: dict[str, InputRequest] = {}
+    for part in [part.strip() for text in texts for part in text.split(",")]:
+        name, _, mode = part.partition(":")
         if not part:
             continue
-        if not name.isidentifier() or how not in ("", "schema"):
+        if not name.isidentifier() or mode not in ("", "schema"):
             raise UserError(
                 f"--in {part[:60]}: name variables with commas between them, for example --in df,params or "
                 "--in df:schema, which shows the model no values."
             )
-        found[name] = InputRequest(validate_name(name, "--in"), how == "schema")
-    return list(found.values())
+        requests[name] = InputRequest(validate_name(name, "--in"), mode == "schema")
+    return list(requests.values())
 
 
 def validate_name(name: str, option: str) -> str:
-    """A name that a program's variable can have.
+    """Return the name if a variable of a program can have it.
+
+    Args:
+        option: the option that contains the name, for the error.
 
     Raises:
-        UserError: every program has something else of that name, or it is no name.
+        UserError: if it is not a valid name, or every program has something else with that name.
     """
     if not name.isidentifier() or keyword.iskeyword(name):
         raise UserError(f"{option} {name[:60]}: not a name for a variable.")
     if unicodedata.normalize("NFKC", name) != name or name.startswith("__"):
-        raise UserError(f"{option} {name}: a program would know that by another name: take a plain one.")
-    if name in _TAKEN or hasattr(builtins, name):
-        raise UserError(f"{option} {name}: every program has something else of that name: take another one.")
+        raise UserError(f"{option} {name}: Python would spell this name differently: use a plain name.")
+    if name in _USED_NAMES or hasattr(builtins, name):
+        raise UserError(f"{option} {name}: every program has something else with that name: use another name.")
     return name
 
 
@@ -88,34 +91,34 @@ def left_out(whose: str, column: str, table: object) -> str:
     """Say that a column of `table` was left out, and how to include it."""
     how = ", for example with .astype(str)" if is_a(table, "pandas", "DataFrame", "Series") else ""
     return (
-        f"{whose}: the column {column[:60]!r} was left out, because its values are no plain data. "
-        f"To include it, make it text first{how}."
+        f"{whose}: the column {column[:60]!r} was left out, because its values are not plain data. "
+        f"To include it, convert it to text first{how}."
     )
 
 
-def load_input(wanted: InputRequest, value: object, limits: Limits) -> Input:
-    """The variable as a program gets it.
+def load_input(request: InputRequest, value: object, limits: Limits) -> Input:
+    """Convert a value of the notebook to the form in which a program gets it.
 
     Raises:
-        UserError: it is of a kind that cannot go in, or too large.
+        UserError: if its type is not supported, or it is too large.
     """
     try:
         table = table_of(value)
-        made = table if table is not None else column_of(value)
-        if made is None:
-            plain = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
-            return Input(wanted.name, plain, wanted.schema_only)
-        if isinstance(made, InputTable):  # what the model is shown of it can go in, or it is told now
-            made, refused = sendable_columns(made, _LOOKED_AT)
-            notices = [left_out(f"--in {wanted.name}", name, value) for name in refused]
-            return Input(wanted.name, made, wanted.schema_only, notices)
-        made.piece(0, _LOOKED_AT)
+        data = table if table is not None else column_of(value)
+        if data is None:
+            json_value = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
+            return Input(request.name, json_value, request.schema_only)
+        if isinstance(data, InputTable):  # errors must show before the turn starts
+            data, refused = sendable_columns(data, _MAX_CHECKED)
+            notices = [left_out(f"--in {request.name}", name, value) for name in refused]
+            return Input(request.name, data, request.schema_only, notices)
+        data.piece(0, _MAX_CHECKED)
     except UserError as error:
-        raise UserError(f"--in {wanted.name}: {error}") from None
+        raise UserError(f"--in {request.name}: {error}") from None
     except ProgramError as error:
         text = str(error).replace("the result", "it").replace("return", "give").removesuffix(".")
-        raise UserError(f"--in {wanted.name}: {text}.") from None
-    except Exception as error:  # of the library whose value it is
+        raise UserError(f"--in {request.name}: {text}.") from None
+    except Exception as error:  # from the library of the value
         what = f"{type(error).__name__}: {collapse_whitespace(str(error))[:200]}"
-        raise UserError(f"--in {wanted.name}: a {type(value).__name__} that cannot be read ({what}).") from None
-    return Input(wanted.name, made, wanted.schema_only)
+        raise UserError(f"--in {request.name}: the {type(value).__name__} cannot be read ({what}).") from None
+    return Input(request.name, data, request.schema_only)

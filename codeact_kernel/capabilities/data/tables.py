@@ -1,6 +1,6 @@
-"""What the notebook's values are for a program: a table, one column, or a value as a whole.
+"""Convert values of data libraries to tables and columns for programs.
 
-The libraries are found in `sys.modules`, never imported: a value of a library can only be there when the library is.
+Libraries are looked up in `sys.modules` and never imported: if a value of a library exists, the library is loaded.
 """
 
 from __future__ import annotations
@@ -20,31 +20,31 @@ from .columns import Column, Kind, NumericColumn, ObjectColumn, kind_of, zone_of
 __all__ = ["InputTable", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
 
 _LIMITS = Limits(answer_bytes=1 << 40)
-"""Of a part of a column, which is measured once it is a piece."""
-_LOOKED_AT = 1_000
-"""Values of a column that tell what it holds, where its type does not."""
+"""Without a limit of bytes, because the size of a piece is checked after encoding."""
+_MAX_CHECKED = 1_000
+"""Values of a column that decide its kind if its type does not."""
 _KINDS: dict[str, Kind] = {"i": "int", "u": "int", "f": "float", "b": "bool", "M": "time", "m": "float"}
 
 
 @dataclass(frozen=True, slots=True)
 class InputTable:
-    """Columns of one length."""
+    """Columns of the same length."""
 
     columns: Sequence[Column]
     rows: int
 
     def sample(self, count: int) -> list[dict[str, object]]:
-        """The first rows."""
+        """Return the first rows as dicts."""
         values = [column.values(0, count) for column in self.columns]
         names = [column.name for column in self.columns]
         return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]
 
 
 def table_of(value: object) -> InputTable | None:
-    """The table that a DataFrame of pandas, polars, pyarrow or of anything with Arrow's interface is; else `None`.
+    """Convert a DataFrame of pandas, polars, pyarrow or another library with Arrow's interface, else return `None`.
 
     Raises:
-        ProgramError: two columns would have one name.
+        ProgramError: if two columns would have the same name.
     """
     if is_a(value, "pandas", "DataFrame"):
         return _from_pandas(value)
@@ -65,10 +65,10 @@ def table_of(value: object) -> InputTable | None:
 
 
 def result_of(value: object) -> InputTable | None:
-    """The table that a tool's result is, with the values that `tools.results` gives the rows of a smaller one.
+    """Convert a tool's result that is a table, else return `None`. Its values are as `tools.to_json` gives them.
 
     Raises:
-        ProgramError: two columns would have one name.
+        ProgramError: if two columns would have the same name.
     """
     if is_a(value, "pandas", "DataFrame"):
         named = indexed_columns(value)
@@ -93,34 +93,40 @@ def _result_column(name: str, values: Any) -> Column:
         return cast("list[Any]", to_json(present(part) if hasattr(part, "iloc") else part, limits=_LIMITS))
 
     try:
-        return _listed(name, len(values), cut)
-    except ProgramError:  # that is said where the column is read
+        return _object_column(name, len(values), cut)
+    except ProgramError:  # the error comes up when the column is read
         return ObjectColumn(name, "json", len(values), cut)
 
 
 def sendable_columns(table: InputTable, count: int) -> tuple[InputTable, dict[str, str]]:
-    """The table without the columns that have no form as plain data, by their first values; and why, by their names.
+    """Leave out the columns whose first values have no JSON form.
+
+    Args:
+        count: how many values of each column to encode.
+
+    Returns:
+        The remaining table, and the errors of the columns that were left out, by name.
 
     Raises:
-        ProgramError: no column would be left.
+        ProgramError: if no column would be left.
     """
-    kept: list[Column] = []
+    sendable: list[Column] = []
     refused: dict[str, str] = {}
     for column in table.columns:
         try:
-            _, at = column.piece(0, count)
-            while at < min(count, column.length):
-                at += column.piece(at, count - at)[1]
-            kept.append(column)
+            _, position = column.piece(0, count)
+            while position < min(count, column.length):
+                position += column.piece(position, count - position)[1]
+            sendable.append(column)
         except ProgramError as error:
-            if not kept and column is table.columns[-1]:
+            if not sendable and column is table.columns[-1]:
                 raise
             refused[column.name] = str(error)
-    return InputTable(kept, table.rows), refused
+    return InputTable(sendable, table.rows), refused
 
 
 def column_of(value: object) -> Column | None:
-    """The column that a Series or a one-dimensional array is; else `None`."""
+    """Convert a Series or a one-dimensional array, else return `None`."""
     if is_a(value, "pandas", "Series", "Index"):
         return _pandas_column(str(value.name), value.to_series() if is_a(value, "pandas", "Index") else value)
     if is_a(value, "polars", "Series"):
@@ -133,7 +139,7 @@ def column_of(value: object) -> Column | None:
 
 
 def memory_of(value: Any) -> int:
-    """Return the bytes that a DataFrame or an array takes in memory, the texts in it counted where its library can."""
+    """Return the bytes of a DataFrame or an array in memory, including its texts if its library can count them."""
     if is_a(value, "pandas", "DataFrame"):
         return int(value.memory_usage(deep=True).sum())
     if is_a(value, "pandas", "Series"):
@@ -145,26 +151,26 @@ def memory_of(value: Any) -> int:
 
 
 def from_rows(rows: Sequence[object]) -> InputTable | Column:
-    """The table that a list of dicts with the same keys is, or else the list as one column."""
+    """Convert a list of dicts with the same keys to a table, and any other list to one column."""
     first = rows[0] if rows else None
     if isinstance(first, dict) and first and all(isinstance(name, str) for name in cast("dict[object, object]", first)):
         names = cast("dict[str, Any]", first).keys()
         if all(isinstance(row, dict) and cast("dict[str, Any]", row).keys() == names for row in rows):
             records = cast("Sequence[dict[str, Any]]", rows)
-            return InputTable([_of_rows(name, records) for name in names], len(rows))
-    return _listed("value", len(rows), lambda start, end: list(rows[start:end]))
+            return InputTable([_row_column(name, records) for name in names], len(rows))
+    return _object_column("value", len(rows), lambda start, end: list(rows[start:end]))
 
 
-def _of_rows(name: str, rows: Sequence[dict[str, Any]]) -> Column:
-    return _listed(name, len(rows), lambda start, end: [row[name] for row in rows[start:end]])
+def _row_column(name: str, rows: Sequence[dict[str, Any]]) -> Column:
+    return _object_column(name, len(rows), lambda start, end: [row[name] for row in rows[start:end]])
 
 
 def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Column]) -> InputTable:
     columns = [make(str(name), values) for name, values in named]
     names = [column.name for column in columns]
     if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ProgramError(f"two columns are named {twice[:60]!r}: rename one of them.")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ProgramError(f"two columns are named {duplicate[:60]!r}: rename one of them.")
     return InputTable(columns, columns[0].length if columns else 0)
 
 
@@ -177,17 +183,17 @@ def _pandas_column(name: str, series: Any) -> Column:
     if hasattr(dtype, "tz"):
         return _zoned_times(name, series, str(dtype.tz))
     kind = str(dtype.kind) if hasattr(dtype, "kind") else "O"
-    extension = not is_a(dtype, "numpy", "dtype")
-    if kind in _KINDS and not (extension and (hasattr(dtype, "categories") or bool(series.isna().any()))):
-        plain = {"i": "int64", "u": "uint64", "f": "float64", "b": "bool"}.get(kind) if extension else None
-        return _from_numpy(name, series.to_numpy(dtype=plain) if plain else series.to_numpy())
+    is_extension = not is_a(dtype, "numpy", "dtype")
+    if kind in _KINDS and not (is_extension and (hasattr(dtype, "categories") or bool(series.isna().any()))):
+        numpy_dtype = {"i": "int64", "u": "uint64", "f": "float64", "b": "bool"}.get(kind) if is_extension else None
+        return _from_numpy(name, series.to_numpy(dtype=numpy_dtype) if numpy_dtype else series.to_numpy())
 
     def cut(start: int, end: int) -> list[Any]:
         part = series.iloc[start:end]
-        there = part.notna()
-        return part.tolist() if bool(there.all()) else part.astype(object).where(there, None).tolist()
+        is_present = part.notna()
+        return part.tolist() if bool(is_present.all()) else part.astype(object).where(is_present, None).tolist()
 
-    return _listed(name, len(series), cut)
+    return _object_column(name, len(series), cut)
 
 
 def _zoned_times(name: str, series: Any, zone: str) -> Column:
@@ -198,22 +204,24 @@ def _zoned_times(name: str, series: Any, zone: str) -> Column:
         local = series.dt.tz_localize(None)
         return (local - utc).dt.total_seconds().fillna(0).astype("int64").to_numpy()
 
-    times = _numbers(name, "time", len(series), lambda: utc.to_numpy())
+    times = _numeric_column(name, "time", len(series), lambda: utc.to_numpy())
     return replace(times, utc=True, zone=zone[:60], offsets=offsets)
 
 
 def _from_numpy(name: str, values: Any) -> Column:
     kind = _KINDS.get(values.dtype.kind)
-    too_large = values.dtype.kind == "u" and values.dtype.itemsize == 8 and len(values) and int(values.max()) >= 2**63
-    if kind == "time" and _is_far_away(values):
-        return _listed(name, len(values), lambda start, end: list(map(str, values[start:end])))
-    if kind is None or too_large:
-        return _listed(name, len(values), lambda start, end: values[start:end].tolist())
-    return _numbers(name, kind, len(values), lambda: values)
+    is_too_large = (
+        values.dtype.kind == "u" and values.dtype.itemsize == 8 and len(values) and int(values.max()) >= 2**63
+    )
+    if kind == "time" and _is_out_of_range(values):
+        return _object_column(name, len(values), lambda start, end: list(map(str, values[start:end])))
+    if kind is None or is_too_large:
+        return _object_column(name, len(values), lambda start, end: values[start:end].tolist())
+    return _numeric_column(name, kind, len(values), lambda: values)
 
 
-def _is_far_away(times: Any) -> bool:
-    """Whether there are years that Python's dates do not have."""
+def _is_out_of_range(times: Any) -> bool:
+    """Return whether a time has a year that Python's dates do not support."""
     years = times[times == times].astype("datetime64[Y]").astype("int64") + 1970
     return len(years) > 0 and not 1 <= int(years.min()) <= int(years.max()) <= 9999
 
@@ -222,7 +230,7 @@ def _from_series(name: str, series: Any) -> Column:
     dtype = str(series.dtype)
     if series.null_count() == 0 and (dtype.startswith(("Int", "UInt", "Float", "Boolean", "Duration"))):
         return _from_numpy(name, series.to_numpy())
-    return _listed(name, len(series), lambda start, end: series.slice(start, end - start).to_list())
+    return _object_column(name, len(series), lambda start, end: series.slice(start, end - start).to_list())
 
 
 def _from_arrow(name: str, values: Any) -> Column:
@@ -230,26 +238,26 @@ def _from_arrow(name: str, values: Any) -> Column:
     if values.null_count == 0 and dtype.startswith(("int", "uint", "float", "double", "halffloat")):
         array = values.to_numpy() if hasattr(values, "chunks") else values.to_numpy(zero_copy_only=False)
         return _from_numpy(name, array)
-    return _listed(name, len(values), lambda start, end: values.slice(start, end - start).to_pylist())
+    return _object_column(name, len(values), lambda start, end: values.slice(start, end - start).to_pylist())
 
 
-def _numbers(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> NumericColumn:
+def _numeric_column(name: str, kind: Kind, length: int, values: Callable[[], Any]) -> NumericColumn:
     @cache
-    def made() -> Any:
+    def make() -> Any:
         array = values()
         if array.dtype.kind == "M":
             return array.astype("datetime64[us]").view("int64")
         if array.dtype.kind == "m":
             seconds = array.astype("timedelta64[us]").astype("float64") / 1e6
-            seconds[array != array] = float("nan")  # NaT is the only one that is not itself
+            seconds[array != array] = float("nan")  # only NaT differs from itself
             return seconds
         return array
 
-    return NumericColumn(name, kind, length, made)
+    return NumericColumn(name, kind, length, make)
 
 
-def _listed(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> ObjectColumn:
-    first = cut(0, min(length, _LOOKED_AT))
+def _object_column(name: str, length: int, cut: Callable[[int, int], list[Any]]) -> ObjectColumn:
+    first = cut(0, min(length, _MAX_CHECKED))
     return ObjectColumn(name, kind_of(first), length, cut, zone_of(first))
 
 

@@ -1,4 +1,4 @@
-"""The files that a program can read and write, behind services: a guest has no file system of its own."""
+"""Give programs files through handlers, because a guest has no file system of its own."""
 
 from .capability import Files
 

@@ -1,6 +1,6 @@
-"""The room `files`: the services by which programs read what is mounted and write to /output.
+"""The capability `files`: handlers with which programs read mounted files and write to /output.
 
-There is no folder in any guest, whatever the backend: every access is a step to here and is judged here.
+No guest contains a folder, on any backend. Every access of a program is a call of a handler here, which checks it.
 """
 
 from __future__ import annotations
@@ -23,46 +23,44 @@ from ...import_guard import allow_writes_to
 from ...settings import Limits
 from ...types import Handler, JSONObject, JSONValue, OutputFile
 from .change_hold import ChangeHold
-from .filesystem import MODES, Entry, FileSystem, OpenFile, Parts, parts_of, refused
+from .filesystem import MODES, Entry, FileSystem, OpenFile, Parts, os_error, parts_of
 from .host_folder import HostFile, HostFolder
 from .instructions import file_instructions
 from .memory_folder import MemoryFolder
-from .mount_table import Tree
+from .mount_table import MountTable
 from .output_writer import save
 from .quota import Quota
 
 __all__ = ["Files"]
 
-_PATIENCE = 2.0
-HANDLES = 64
-"""Files that are open at once."""
-PIECE = 1 << 20
-"""Bytes that go in one step, at most."""
-FIRST = 1 << 16
-"""A file shorter than this comes with the step that opens it."""
-_FARTHEST = 1 << 53  # what JSON carries exactly everywhere
+_MAX_WAIT = 2.0
+"""Seconds to wait for an operation of a run that was stopped."""
+MAX_OPEN_FILES = 64
+MAX_PIECE = 1 << 20
+"""Bytes in one call of a handler."""
+FIRST_PIECE = 1 << 16
+"""A shorter file is sent with the answer to `open`."""
+_MAX_NUMBER = 1 << 53  # JSON numbers up to here are exact everywhere
 
 _CHANGES = frozenset({"open", "mkdir", "remove", "rmdir", "rename"})
-_PLAIN = bytes(range(32, 127)) + b"\t\n\r"
+_PRINTABLE = bytes(range(32, 127)) + b"\t\n\r"
 
 _Operation: TypeAlias = Callable[[JSONObject], JSONValue]
 
 
 class Files:
-    """What programs of one turn can read and write. Close it when the turn is over.
+    """The files of the programs of one turn. Close it at the end of the turn.
 
     Args:
         mounts: folders and files of the host.
-        workspace_root: a folder that is `/input` itself, to be read only, as `access` gives it.
-        limits: how large an answer may be.
-        output: how much may be written.
+        workspace_root: a folder that becomes `/input` itself, read-only.
+        limits: the maximum sizes of answers and of written files.
 
     Attributes:
-        name, told, services: of the room.
-        hold: holds back what programs change in mounted folders.
+        hold: holds back changes to mounted folders.
 
     Raises:
-        UserError: two mounts are at one path, or a folder is not there any more.
+        UserError: if two mounts have the same path, or a folder no longer exists.
     """
 
     declaration = FILES
@@ -77,20 +75,20 @@ class Files:
         self.guest_config: JSONObject = {}
         self.hold = ChangeHold()
         self.handlers: Mapping[str, Handler] = {
-            name: self._service(name, serve) for name, serve in self._operations().items()
+            name: self._handler(name, operation) for name, operation in self._operations().items()
         }
-        self._piece = max(1, min(PIECE, limits.answer_bytes // 3))  # as JSON it takes up to 2.5 times as much
+        self._piece = max(1, min(MAX_PIECE, limits.answer_bytes // 3))  # JSON takes up to 2.5 times as many bytes
         self._outputs = MemoryFolder(limits.output)
-        self._places: dict[Parts, FileSystem] = {
+        self._file_systems: dict[Parts, FileSystem] = {
             ("output",): self._outputs,
-            ("tmp",): MemoryFolder(limits.output, "/tmp"),  # no folder of the host: for `tempfile`
+            ("tmp",): MemoryFolder(limits.output, "/tmp"),  # for `tempfile`
         }
-        self._mounted: dict[str, bool] = {}
+        self._mount_modes: dict[str, bool] = {}
         self._open: dict[int, OpenFile] = {}
         self._numbers = count(1)
-        # The thread of a service goes on when its run is stopped: whoever comes next waits until it is done.
+        # The thread of an operation continues after its run was stopped, so the next operation must wait for it.
         self._lock = threading.Lock()
-        self._tree = Tree(self._places)
+        self._mount_table = MountTable(self._file_systems)
         quota = Quota(limits.output)
         try:
             if workspace_root is not None:
@@ -101,56 +99,56 @@ class Files:
             self.close()
             raise
 
-    def _mount(self, at: str, path: Path, writable: bool, quota: Quota) -> None:
-        parts = parts_of(at)
-        if parts in self._places:
-            raise UserError(f"Two mounts are at {at}: give one of them another path.")
+    def _mount(self, mount_path: str, path: Path, writable: bool, quota: Quota) -> None:
+        parts = parts_of(mount_path)
+        if parts in self._file_systems:
+            raise UserError(f"Two mounts have the path {mount_path}: give one of them another path.")
         if writable:
             allow_writes_to(path)
-        self._places[parts] = HostFolder(path, quota, writable=writable, read_only=read_only_folders())
-        self._mounted[at] = writable
+        self._file_systems[parts] = HostFolder(path, quota, writable=writable, read_only=read_only_folders())
+        self._mount_modes[mount_path] = writable
 
     @property
     def instructions(self) -> str:
-        """What the model has to know: where files are, and what there is at the top."""
-        return file_instructions(self._tree, self._mounted)
+        """Lines for the prompt about the mounts and the names in them."""
+        return file_instructions(self._mount_table, self._mount_modes)
 
     @property
     def outputs(self) -> Mapping[str, bytes]:
-        """A copy of what was written, by the paths below /output."""
+        """A copy of the written files, by their paths below /output."""
         with self._locked():
             return self._outputs.files
 
     def save(self, folder: Path) -> tuple[OutputFile, ...]:
-        """Put what was written into a fresh folder in `folder`. Where nothing was written nothing is made.
+        """Save the written files in a new folder inside `folder`. Without files, create no folder.
 
         Raises:
-            UserError: the folder cannot be made or written.
+            UserError: if the folder cannot be created or written.
         """
         return save(self.outputs, folder)
 
     def start_run(self) -> None:
-        """A run begins; files that the run before has left open are closed."""
+        """Close the files that the previous run left open."""
         with self._locked():
             self._close_files()
 
     def close(self) -> None:
-        """The turn is over: nothing is mounted any more. What was written stays."""
-        with suppress(UserError), self._locked():  # what a dead disk holds open ends with the process
+        """Close all files and mounts. The written files stay in `outputs`."""
+        with suppress(UserError), self._locked():  # files on a dead disk stay open until the process ends
             self._close_files()
-            for place in self._places.values():
-                place.close()
-            self._places.clear()
+            for file_system in self._file_systems.values():
+                file_system.close()
+            self._file_systems.clear()
 
     @contextmanager
     def _locked(self) -> Generator[None]:
-        """Wait for a step that goes on although its run was stopped, but not for ever: this is the event loop.
+        """Wait for an operation of a stopped run, but only briefly, because this blocks the event loop.
 
         Raises:
-            UserError: it does not end.
+            UserError: if the operation does not end.
         """
-        if not self._lock.acquire(timeout=_PATIENCE):
-            raise UserError("A mounted folder does not answer: see whether its disk is there, then run the cell again.")
+        if not self._lock.acquire(timeout=_MAX_WAIT):
+            raise UserError("A mounted folder does not respond: check its disk, then run the cell again.")
         try:
             yield
         finally:
@@ -168,69 +166,69 @@ class Files:
             "write": self._write,
             "truncate": self._truncate,
             "close": self._close_file,
-            "stat": lambda arguments: _fields(self._tree.stat(arguments.get("path"))),
+            "stat": lambda arguments: _fields(self._mount_table.stat(arguments.get("path"))),
             "list": self._list,
-            "mkdir": lambda arguments: self._tree.mkdir(arguments.get("path")),
-            "remove": lambda arguments: self._tree.remove(arguments.get("path")),
-            "rmdir": lambda arguments: self._tree.rmdir(arguments.get("path")),
-            "rename": lambda arguments: self._tree.rename(arguments.get("path"), arguments.get("to")),
+            "mkdir": lambda arguments: self._mount_table.mkdir(arguments.get("path")),
+            "remove": lambda arguments: self._mount_table.remove(arguments.get("path")),
+            "rmdir": lambda arguments: self._mount_table.rmdir(arguments.get("path")),
+            "rename": lambda arguments: self._mount_table.rename(arguments.get("path"), arguments.get("to")),
         }
 
-    def _service(self, name: str, operation: _Operation) -> Handler:
-        async def serve(arguments: JSONObject) -> JSONValue:
+    def _handler(self, name: str, operation: _Operation) -> Handler:
+        async def handle(arguments: JSONObject) -> JSONValue:
             async with self.hold.change() if self._changes_mount(name, arguments) else nullcontext():
-                return await asyncio.to_thread(self._answer, operation, arguments)  # a disk may be far away
+                return await asyncio.to_thread(self._answer, operation, arguments)  # a network disk may be slow
 
-        return serve
+        return handle
 
     def _changes_mount(self, name: str, arguments: JSONObject) -> bool:
-        """Whether an operation may change something in a mounted folder."""
+        """Return whether an operation may change a mounted folder."""
         if name in ("write", "truncate"):
             handle = arguments.get("handle")
             return type(handle) is int and isinstance(self._open.get(handle), HostFile)
         if name not in _CHANGES or (name == "open" and arguments.get("mode") == "r"):
             return False
         paths = [str(arguments.get("path")), str(arguments.get("to"))]
-        return any(f"{path}/".startswith(f"{at}/") for path in paths for at in self._mounted)
+        return any(f"{path}/".startswith(f"{mount_path}/") for path in paths for mount_path in self._mount_modes)
 
     def _answer(self, operation: _Operation, arguments: JSONObject) -> JSONValue:
-        """What an operation gives, or an error that the guest half raises as Python would."""
+        """Return the result of an operation, or the error that the guest half raises as an OSError."""
         with self._lock:
             try:
                 return operation(arguments)
             except FileNotFoundError:
-                return {"error": "ENOENT", "why": self._tree.missing(arguments.get("path"))}
-            except OSError as error:  # its text would tell paths of the host
-                why = error.strerror or "the host could not do it"
+                return {"error": "ENOENT", "why": self._mount_table.explain_missing(arguments.get("path"))}
+            except OSError as error:  # its text may contain paths of the host
+                why = error.strerror or "the host cannot do this"
                 return {"error": errno.errorcode.get(error.errno or 0, "EIO"), "why": why}
 
     def _open_file(self, arguments: JSONObject) -> JSONValue:
         mode = arguments.get("mode")
         if not isinstance(mode, str) or mode not in MODES:
-            raise ProgramError("there is no such mode to open a file in")
-        if len(self._open) >= HANDLES:
-            raise refused(errno.EMFILE, f"{HANDLES} files are open, which is the most: close some")
-        file = self._tree.open(arguments.get("path"), mode)
+            raise ProgramError("files cannot be opened in this mode")
+        if len(self._open) >= MAX_OPEN_FILES:
+            raise os_error(errno.EMFILE, f"{MAX_OPEN_FILES} files are open, which is the maximum: close some")
+        file = self._mount_table.open(arguments.get("path"), mode)
         try:
             size = file.size()
-            first = file.read(0, FIRST) if mode == "r" else b""
+            first = file.read(0, FIRST_PIECE) if mode == "r" else b""
         except BaseException:
             file.close()
             raise
         handle = None
-        if mode == "r" and size <= len(first) < FIRST:
+        if mode == "r" and size <= len(first) < FIRST_PIECE:
             file.close()
         else:
             self._open[handle := next(self._numbers)] = file
-        return {"handle": handle, "size": size, "data": _packed(first)}
+        return {"handle": handle, "size": size, "data": _pack(first)}
 
     def _read(self, arguments: JSONObject) -> JSONValue:
         size = min(_number(arguments, "size"), self._piece)
-        return _packed(self._file(arguments).read(_number(arguments, "offset"), size))
+        return _pack(self._file(arguments).read(_number(arguments, "offset"), size))
 
     def _write(self, arguments: JSONObject) -> JSONValue:
         offset = None if arguments.get("offset") is None else _number(arguments, "offset")
-        return self._file(arguments).write(offset, _unpacked(arguments.get("data")))
+        return self._file(arguments).write(offset, _unpack(arguments.get("data")))
 
     def _truncate(self, arguments: JSONObject) -> JSONValue:
         return self._file(arguments).truncate(_number(arguments, "size"))
@@ -241,12 +239,14 @@ class Files:
         return None
 
     def _list(self, arguments: JSONObject) -> JSONValue:
-        return [[name, *_fields(entry)] for name, entry in sorted(self._tree.list(arguments.get("path")).items())]
+        return [
+            [name, *_fields(entry)] for name, entry in sorted(self._mount_table.list(arguments.get("path")).items())
+        ]
 
     def _file(self, arguments: JSONObject) -> OpenFile:
         file = self._open.get(_number(arguments, "handle"))
         if file is None:
-            raise refused(errno.EBADF, "the file was closed when its run ended: open it again")
+            raise os_error(errno.EBADF, "the file was closed when its run ended: open it again")
         return file
 
 
@@ -256,19 +256,19 @@ def _fields(entry: Entry) -> list[JSONValue]:
 
 def _number(arguments: JSONObject, name: str) -> int:
     value = arguments.get(name)
-    if type(value) is not int or not 0 <= value <= _FARTHEST:
-        raise ProgramError(f"{name} is a number from 0 up")
+    if type(value) is not int or not 0 <= value <= _MAX_NUMBER:
+        raise ProgramError(f"{name} must be a whole number from 0")
     return value
 
 
-def _packed(data: bytes) -> JSONValue:
-    """Bytes as JSON. What is text to the most part goes as it is: the guest unpacks that in no time."""
-    if 8 * len(data.translate(None, _PLAIN)) < len(data):
+def _pack(data: bytes) -> JSONValue:
+    """Encode bytes as JSON. Bytes that are mostly text are sent as text, which the guest decodes fastest."""
+    if 8 * len(data.translate(None, _PRINTABLE)) < len(data):
         return {"text": data.decode("latin-1")}
     return {"base64": base64.b64encode(data).decode()}
 
 
-def _unpacked(packed: JSONValue) -> bytes:
+def _unpack(packed: JSONValue) -> bytes:
     try:
         match packed:
             case {"text": str(text)}:
@@ -279,4 +279,4 @@ def _unpacked(packed: JSONValue) -> bytes:
                 pass
     except ValueError:
         pass
-    raise ProgramError("what is written is bytes, packed as they are read")
+    raise ProgramError("data must be bytes in the encoding that reading uses")

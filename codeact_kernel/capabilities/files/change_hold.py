@@ -1,7 +1,7 @@
-"""Hold back changes to mounted files while a call waits for approval, and until that call is over.
+"""Hold back changes to mounted files from the approval request of a call until the call has ended.
 
-A user approves `run_script(path="a.py")` after a look at a.py. Without this, the program could put another a.py there
-while they decide. Reading goes on. What tools, other turns and other processes change is not held back.
+A user may read a.py before approving `run_script(path="a.py")`. Without the hold, the program could replace a.py
+meanwhile. Programs can still read files. Changes by tools, other turns and other processes are not held back.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["ChangeHold"]
 
 
 class ChangeHold:
-    """Changes and holders: while there is a holder no change begins, and no holder goes on before changes are done."""
+    """Changes wait until all holds have ended, and a hold waits until the changes that have begun are done."""
 
     def __init__(self) -> None:
         self._holders = 0
@@ -26,7 +26,7 @@ class ChangeHold:
 
     @asynccontextmanager
     async def change(self) -> AsyncGenerator[None]:
-        """Change something, as soon as nobody holds changes back."""
+        """Enter a change as soon as no hold is active."""
         while self._holders:
             await self._is_released.wait()
         self._changes += 1
@@ -40,7 +40,7 @@ class ChangeHold:
 
     @asynccontextmanager
     async def hold(self) -> AsyncGenerator[None]:
-        """Hold changes back, once those that have begun are done."""
+        """Hold back new changes, and wait for the changes that have begun."""
         self._holders += 1
         self._is_released.clear()
         try:

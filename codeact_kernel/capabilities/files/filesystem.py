@@ -1,4 +1,4 @@
-"""What all places have in common where files are, and the rules that names of files keep."""
+"""Define the interface of the file systems behind a path, and the rules for names of files."""
 
 from __future__ import annotations
 
@@ -9,31 +9,42 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-__all__ = ["DEPTH", "MODES", "Entry", "FileSystem", "Kind", "OpenFile", "Parts", "check_new", "parts_of", "refused"]
+__all__ = [
+    "MAX_DEPTH",
+    "MODES",
+    "Entry",
+    "FileSystem",
+    "Kind",
+    "OpenFile",
+    "Parts",
+    "check_new",
+    "os_error",
+    "parts_of",
+]
 
 Parts: TypeAlias = "tuple[str, ...]"
-"""A path below some folder; without parts it is that folder."""
+"""The parts of a path below a folder. Empty for the folder itself."""
 Kind: TypeAlias = Literal["file", "folder", "link", "other"]
 
 MODES = ("r", "r+", "w", "w+", "a", "a+", "x", "x+")
-"""Python's own, without what they say of text."""
-DEPTH = 64
+"""The modes of `open` without `t` and `b`."""
+MAX_DEPTH = 64
 """Parts of a path."""
-_LONGEST = 4_096
-_NAME = 255
-_UNSPEAKABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]")
-# Devices and streams that Windows finds in any folder, and names that it takes for others.
-_NOT_ON_WINDOWS = re.compile(
+_MAX_PATH = 4_096
+_MAX_NAME = 255
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\u2028\u2029\ud800-\udfff]")
+# Names of devices and streams, which Windows finds in any folder, and names that it changes.
+_FORBIDDEN_ON_WINDOWS = re.compile(
     r'[<>:"|?*]|[. ]\Z|\A(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9¹²³])\s*(?:\.|\Z)', re.IGNORECASE
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One thing in a folder.
+    """One file or folder.
 
     Attributes:
-        modified: when, in seconds since 1970.
+        modified: the time of the last change, in seconds since 1970.
         writable: whether a program may change it.
     """
 
@@ -44,13 +55,13 @@ class Entry:
 
 
 class OpenFile(Protocol):
-    """A file that was checked and is open; its content comes from here and from no path."""
+    """An open file. Its path was checked when it was opened, and is not used again."""
 
     def size(self) -> int: ...
     def read(self, offset: int, size: int) -> bytes: ...
 
     def write(self, offset: int | None, data: bytes) -> int:
-        """Write at `offset`, or at the end; where the written ends."""
+        """Write at `offset`, or at the end of the file if it is `None`. Return the offset after the data."""
         ...
 
     def truncate(self, size: int) -> None: ...
@@ -58,7 +69,7 @@ class OpenFile(Protocol):
 
 
 class FileSystem(Protocol):
-    """Where files are. Each verb raises OSError, whose `strerror` tells the program what to do."""
+    """A tree of files. Its methods raise OSErrors whose `strerror` tells the program what to do."""
 
     def open(self, parts: Parts, mode: str) -> OpenFile: ...
     def stat(self, parts: Parts) -> Entry: ...
@@ -70,40 +81,40 @@ class FileSystem(Protocol):
     def close(self) -> None: ...
 
 
-def refused(number: int, sentence: str) -> OSError:
-    """The exception of Python's own kind (FileNotFoundError, ...) that belongs to an errno."""
-    return OSError(number, sentence)
+def os_error(number: int, message: str) -> OSError:
+    """Return the exception for an errno. Python chooses its class, for example FileNotFoundError."""
+    return OSError(number, message)
 
 
 def parts_of(path: object) -> Parts:
-    """The parts of a path that a program gave: absolute and normal, as the guest half sends it.
+    """Return the parts of a path that a program used. The guest half sends absolute, normalized paths.
 
     Raises:
-        OSError: it is none, or has a name that no file of ours may have.
+        OSError: if it is not such a path, or contains a name that is not allowed.
     """
     if not isinstance(path, str) or not path.startswith("/"):
-        raise refused(errno.EINVAL, "a path is text that begins with /")
+        raise os_error(errno.EINVAL, "a path must be text that begins with /")
     parts = tuple(path[1:].split("/")) if path != "/" else ()
-    if len(path) > _LONGEST or len(parts) > DEPTH:
-        raise refused(errno.ENAMETOOLONG, f"a path has at most {DEPTH} parts and {_LONGEST:,} characters")
+    if len(path) > _MAX_PATH or len(parts) > MAX_DEPTH:
+        raise os_error(errno.ENAMETOOLONG, f"a path has at most {MAX_DEPTH} parts and {_MAX_PATH:,} characters")
     for part in parts:
         if not is_valid_name(part):
-            raise refused(errno.EINVAL, "names have no control characters and no backslash, and at most 255 bytes")
+            raise os_error(errno.EINVAL, "a name may have no control characters, no backslash and at most 255 bytes")
     return parts
 
 
 def is_valid_name(name: str) -> bool:
-    """Whether a file with this name can be asked for."""
-    if name in ("", ".", "..") or _UNSPEAKABLE.search(name) or len(name.encode()) > _NAME:
+    """Return whether a program may use a file with this name."""
+    if name in ("", ".", "..") or _FORBIDDEN.search(name) or len(name.encode()) > _MAX_NAME:
         return False
-    return os.name != "nt" or not _NOT_ON_WINDOWS.search(name)
+    return os.name != "nt" or not _FORBIDDEN_ON_WINDOWS.search(name)
 
 
 def check_new(name: str) -> None:
-    """A new name is one that the person can read: nothing invisible, nothing that turns text around.
+    """Check that users can read a new name: it has no invisible characters, and none that reverse text.
 
     Raises:
-        OSError: it is not.
+        OSError: if it has such characters.
     """
     if not name.isprintable():
-        raise refused(errno.EINVAL, "the name of a new file has visible characters only")
+        raise os_error(errno.EINVAL, "the name of a new file may have visible characters only")

@@ -1,11 +1,12 @@
-"""A mounted folder or file of the host.
+"""Serve a mounted folder or file of the host.
 
-The folder is opened once, and every part of a path is opened relative to the one before, following no link: whatever
-is renamed or replaced meanwhile, no path leads out. What a program reads comes from the handle that was checked.
+The folder is opened once. Every part of a path is opened relative to its parent, without following links, so no path
+leads out of the folder even if something is renamed or replaced meanwhile. Programs read from the handle that was
+checked.
 
-Where a system has no such handles (Windows), each part is looked at before it is used, and what was opened is compared
-with what was looked at. Whoever can change the mounted folder at that moment can win against this, a program cannot:
-it makes no links.
+On a system without such handles (Windows), each part is checked before it is used, and the opened file is compared
+with the checked one. A process that changes the mounted folder at that moment can evade this. A program cannot,
+because it cannot create links.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UserError
-from .filesystem import Entry, Kind, Parts, check_new, is_valid_name, refused
+from .filesystem import Entry, Kind, Parts, check_new, is_valid_name, os_error
 from .quota import Quota
 
 __all__ = ["BY_HANDLE", "ENTRIES", "HostFile", "HostFolder"]
 
 BY_HANDLE = {os.open, os.stat, os.mkdir, os.unlink, os.rmdir, os.rename} <= os.supports_dir_fd
-"""Whether this system opens relative to a folder's handle."""
+"""Whether this system can open files relative to the handle of a folder."""
 ENTRIES = 10_000
-"""Of one folder, when it is listed."""
+"""Entries of a folder that can be listed."""
 
 _COMMON = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _PATH_ONLY = getattr(os, "O_PATH", 0)
@@ -39,35 +40,35 @@ _WHY = {
     "link": "it is a link, and links are not followed",
     "other": "it is neither a file nor a folder, and cannot be read",
     "folder": "it is a folder",
-    "file": "it is no folder",
+    "file": "it is not a folder",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class _Dir:
-    """A folder that is open, or no more than looked at where there are no handles."""
+    """A folder: its handle, or only its path on a system without such handles."""
 
     path: str
     handle: int | None
 
-    def at(self, name: str) -> str:
+    def path_to(self, name: str) -> str:
         return os.path.join(self.path, name) if self.handle is None else name
 
-    def look(self, name: str) -> os.stat_result:
-        return os.stat(self.at(name), dir_fd=self.handle, follow_symlinks=False)
+    def status(self, name: str) -> os.stat_result:
+        return os.stat(self.path_to(name), dir_fd=self.handle, follow_symlinks=False)
 
     def enter(self, name: str) -> _Dir:
-        kind = _kind(self.look(name))
+        kind = _kind(self.status(name))
         if kind != "folder":
-            raise refused(errno.EACCES if kind == "link" else errno.ENOTDIR, _WHY[kind])
+            raise os_error(errno.EACCES if kind == "link" else errno.ENOTDIR, _WHY[kind])
         path = os.path.join(self.path, name)
         return _Dir(path, None if self.handle is None else os.open(name, _FOLDER, dir_fd=self.handle))
 
     def device(self) -> int:
-        return os.stat(self.path if self.handle is None else self.handle).st_dev  # noqa: PTH116 # or of a handle
+        return os.stat(self.path if self.handle is None else self.handle).st_dev  # noqa: PTH116 # it may be a handle
 
     def names(self) -> Iterator[tuple[str, os.stat_result]]:
-        """What is in the folder. What vanishes meanwhile is left out."""
+        """Yield the entries of the folder, without entries that vanish meanwhile."""
         handle = None if self.handle is None else os.open(".", _FOLDER & ~_PATH_ONLY, dir_fd=self.handle)
         try:
             with os.scandir(self.path if handle is None else handle) as entries:
@@ -104,9 +105,9 @@ class HostFile:
         start = size if offset is None else offset
         self._quota.spend(max(len(data), start + len(data) - size))
         os.lseek(self._handle, start, os.SEEK_SET)
-        left = memoryview(data)
-        while left:
-            left = left[os.write(self._handle, left) :]
+        remaining = memoryview(data)
+        while remaining:
+            remaining = remaining[os.write(self._handle, remaining) :]
         return start + len(data)
 
     def truncate(self, size: int) -> None:
@@ -118,17 +119,17 @@ class HostFile:
 
 
 class HostFolder:
-    """What one mount gives to programs: a folder, or a single file, which then is all there is.
+    """One mount: a folder, or a single file.
 
     Args:
-        path: absolute and without links, as `access` gives it.
+        path: an absolute path without links.
         writable: whether programs may change it.
-        quota: what they may add to the disk.
-        read_only: absolute real paths of folders that stay read-only where they lie inside this one.
-        by_handle: whether to open relative to handles.
+        quota: limits what programs add to the disk.
+        read_only: absolute real paths of folders that stay read-only if they lie inside this folder.
+        by_handle: whether to open files relative to handles.
 
     Raises:
-        UserError: it is not there any more, or was replaced by a link.
+        UserError: if it no longer exists, or was replaced by a link.
     """
 
     def __init__(
@@ -142,29 +143,29 @@ class HostFolder:
     ) -> None:
         self._writable = writable
         self._quota = quota
-        self._read_only = [_fold(one.relative_to(path).parts) for one in read_only if one.is_relative_to(path)]
+        self._read_only = [_fold(code.relative_to(path).parts) for code in read_only if code.is_relative_to(path)]
         self._top = _Dir(path.anchor, os.open(path.anchor, _FOLDER) if by_handle else None)
         try:
             kind = self._descend(path.parts[1:])
         except OSError as error:
             self.close()
             why = error.strerror or "it cannot be opened"
-            raise UserError(f"{path} cannot be mounted ({why}): name a folder that is there.") from None
-        self._only = path.name if kind == "file" else ""
+            raise UserError(f"{path} cannot be mounted ({why}): name a folder that exists.") from None
+        self._file_name = path.name if kind == "file" else ""
 
     def _descend(self, parts: Parts) -> Kind:
-        """Enter the mounted folder, which was found to be without links when it was named; so it is still."""
+        """Enter the mounted folder part by part, so that a link which has appeared in its path is an error."""
         for part in parts[:-1]:
-            self._step(part)
-        if _kind(self._top.look(parts[-1])) == "file":
+            self._enter(part)
+        if _kind(self._top.status(parts[-1])) == "file":
             return "file"
-        self._step(parts[-1])
+        self._enter(parts[-1])
         return "folder"
 
-    def _step(self, part: str) -> None:
-        below = self._top.enter(part)
+    def _enter(self, part: str) -> None:
+        child = self._top.enter(part)
         self._top.close()
-        self._top = below
+        self._top = child
 
     def close(self) -> None:
         self._top.close()
@@ -172,25 +173,25 @@ class HostFolder:
     def open(self, parts: Parts, mode: str) -> HostFile:
         if mode != "r":
             self._check_writable(parts)
-        if not parts and not self._only:
-            raise refused(errno.EISDIR, _WHY["folder"])
-        with self._parent(parts) as (here, name):
-            found = _find(here, name)
-            if found is None and mode[0] == "r":
-                raise refused(errno.ENOENT, "there is no such file")
-            if found is not None and mode[0] == "x":
-                raise refused(errno.EEXIST, "it is there already")
-            if found is not None and (kind := _kind(found)) != "file":
-                raise refused(errno.EISDIR if kind == "folder" else errno.EACCES, _WHY[kind])
+        if not parts and not self._file_name:
+            raise os_error(errno.EISDIR, _WHY["folder"])
+        with self._parent(parts) as (folder, name):
+            status = _find(folder, name)
+            if status is None and mode[0] == "r":
+                raise os_error(errno.ENOENT, "there is no such file")
+            if status is not None and mode[0] == "x":
+                raise os_error(errno.EEXIST, "it already exists")
+            if status is not None and (kind := _kind(status)) != "file":
+                raise os_error(errno.EISDIR if kind == "folder" else errno.EACCES, _WHY[kind])
             flags = _FILE | (os.O_RDONLY if mode == "r" else os.O_RDWR if "+" in mode else os.O_WRONLY)
-            if found is None:
+            if status is None:
                 check_new(name)
                 self._quota.spend(0, files=1)
                 flags |= os.O_CREAT | os.O_EXCL
-            handle = os.open(here.at(name), flags, 0o666, dir_fd=here.handle)
+            handle = os.open(folder.path_to(name), flags, 0o666, dir_fd=folder.handle)
         file = HostFile(handle, self._quota)
         try:
-            _check_opened(os.fstat(handle), found if here.handle is None else None, writing=mode != "r")
+            _check_opened(os.fstat(handle), status if folder.handle is None else None, writing=mode != "r")
             if mode[0] == "w":
                 file.truncate(0)
         except BaseException:
@@ -199,51 +200,52 @@ class HostFolder:
         return file
 
     def stat(self, parts: Parts) -> Entry:
-        if not parts and not self._only:
+        if not parts and not self._file_name:
             return Entry("folder", writable=self._writable)
-        with self._parent(parts) as (here, name):
-            return self._entry(here.look(name), parts)
+        with self._parent(parts) as (folder, name):
+            return self._entry(folder.status(name), parts)
 
     def list(self, parts: Parts) -> dict[str, Entry]:
-        if self._only:
-            raise refused(errno.ENOTDIR, _WHY["file"])
-        found: dict[str, Entry] = {}
-        with self._inside(parts) as here:
-            for number, (name, status) in enumerate(here.names()):
+        if self._file_name:
+            raise os_error(errno.ENOTDIR, _WHY["file"])
+        entries: dict[str, Entry] = {}
+        with self._open_folder(parts) as folder:
+            for number, (name, status) in enumerate(folder.names()):
                 if number >= ENTRIES:
-                    raise refused(errno.EOVERFLOW, f"over {ENTRIES:,} entries: open the files by their names")
+                    raise os_error(errno.EOVERFLOW, f"over {ENTRIES:,} entries: open the files by their names")
                 if is_valid_name(name):
-                    found[name] = self._entry(status, (*parts, name))
-        return found
+                    entries[name] = self._entry(status, (*parts, name))
+        return entries
 
     def mkdir(self, parts: Parts) -> None:
-        with self._changed(parts) as (here, name):
+        with self._writable_parent(parts) as (folder, name):
             check_new(name)
-            if _find(here, name) is not None:
-                raise refused(errno.EEXIST, "it is there already")
+            if _find(folder, name) is not None:
+                raise os_error(errno.EEXIST, "it already exists")
             self._quota.spend(0, files=1)
-            os.mkdir(here.at(name), dir_fd=here.handle)
+            os.mkdir(folder.path_to(name), dir_fd=folder.handle)
 
     def remove(self, parts: Parts) -> None:
         self._check_removable(parts)
-        with self._changed(parts) as (here, name):
-            if (kind := _kind(here.look(name))) != "file":
-                raise refused(errno.EISDIR if kind == "folder" else errno.EACCES, _WHY[kind])
-            os.unlink(here.at(name), dir_fd=here.handle)
+        with self._writable_parent(parts) as (folder, name):
+            if (kind := _kind(folder.status(name))) != "file":
+                raise os_error(errno.EISDIR if kind == "folder" else errno.EACCES, _WHY[kind])
+            os.unlink(folder.path_to(name), dir_fd=folder.handle)
 
     def rmdir(self, parts: Parts) -> None:
         self._check_removable(parts)
-        with self._changed(parts) as (here, name):
-            os.rmdir(here.at(name), dir_fd=here.handle)
+        with self._writable_parent(parts) as (folder, name):
+            os.rmdir(folder.path_to(name), dir_fd=folder.handle)
 
     def rename(self, parts: Parts, to: Parts) -> None:
         self._check_removable(parts)
-        with self._changed(parts) as (here, name), self._changed(to) as (there, new):
-            check_new(new)
-            for found in (here.look(name), _find(there, new)):
-                if found is not None and (kind := _kind(found)) not in ("file", "folder"):
-                    raise refused(errno.EACCES, _WHY[kind])
-            os.replace(here.at(name), there.at(new), src_dir_fd=here.handle, dst_dir_fd=there.handle)
+        with self._writable_parent(parts) as (folder, name), self._writable_parent(to) as (new_folder, new_name):
+            check_new(new_name)
+            for status in (folder.status(name), _find(new_folder, new_name)):
+                if status is not None and (kind := _kind(status)) not in ("file", "folder"):
+                    raise os_error(errno.EACCES, _WHY[kind])
+            old, new = folder.path_to(name), new_folder.path_to(new_name)
+            os.replace(old, new, src_dir_fd=folder.handle, dst_dir_fd=new_folder.handle)
 
     def _entry(self, status: os.stat_result, parts: Parts) -> Entry:
         kind = _kind(status)
@@ -253,62 +255,62 @@ class HostFolder:
 
     def _check_writable(self, parts: Parts) -> None:
         if not self._writable:
-            raise refused(errno.EACCES, "read-only: write to /output, or ask the person to mount it with :rw")
+            raise os_error(errno.EACCES, "read-only: write to /output, or ask the user to mount it with :rw")
         if self._is_code(parts):
-            raise refused(errno.EACCES, "read-only: code that the notebook's Python runs lies there")
+            raise os_error(errno.EACCES, "read-only: it contains code that the notebook's Python runs")
 
     def _check_removable(self, parts: Parts) -> None:
-        """A folder above code that the kernel runs cannot be moved away: another could be put in its place."""
+        """Raise if the path is above code that the kernel runs, because a program could replace that code."""
         folded = _fold(parts)
         if self._writable and any(code[: len(folded)] == folded for code in self._read_only):
-            raise refused(errno.EACCES, "it stays in its place: code that the notebook's Python runs lies there")
+            raise os_error(errno.EACCES, "it cannot be moved: it contains code that the notebook's Python runs")
 
     def _is_code(self, parts: Parts) -> bool:
         folded = _fold(parts)
         return any(folded[: len(code)] == code for code in self._read_only)
 
     @contextmanager
-    def _inside(self, parts: Parts) -> Generator[_Dir]:
-        here = self._top
-        device = here.device()
+    def _open_folder(self, parts: Parts) -> Generator[_Dir]:
+        folder = self._top
+        device = folder.device()
         try:
             for part in parts:
-                below = here.enter(part)
-                if here is not self._top:
-                    here.close()
-                here = below
-                if here.device() != device:  # the machine's own files, for example, which a container has in a folder
-                    raise refused(errno.EACCES, "another disk begins there: ask the person to mount it by itself")
-            yield here
+                child = folder.enter(part)
+                if folder is not self._top:
+                    folder.close()
+                folder = child
+                if folder.device() != device:  # for example files of the machine in a container's folder
+                    raise os_error(errno.EACCES, "another disk is mounted there: ask the user to mount it separately")
+            yield folder
         finally:
-            if here is not self._top:
-                here.close()
+            if folder is not self._top:
+                folder.close()
 
     @contextmanager
     def _parent(self, parts: Parts) -> Generator[tuple[_Dir, str]]:
-        """The folder that holds the last of `parts`, and its name there."""
-        if self._only and parts:
-            raise refused(errno.ENOTDIR, _WHY["file"])
-        with self._inside(parts[:-1]) as here:
-            yield here, self._only or parts[-1]
+        """Open the folder that contains the path. Yield it, and the name in it."""
+        if self._file_name and parts:
+            raise os_error(errno.ENOTDIR, _WHY["file"])
+        with self._open_folder(parts[:-1]) as folder:
+            yield folder, self._file_name or parts[-1]
 
     @contextmanager
-    def _changed(self, parts: Parts) -> Generator[tuple[_Dir, str]]:
+    def _writable_parent(self, parts: Parts) -> Generator[tuple[_Dir, str]]:
         self._check_writable(parts)
         if not parts:
-            raise refused(errno.EBUSY, "it is mounted, and stays as it is")
+            raise os_error(errno.EBUSY, "it is a mount and cannot be changed")
         with self._parent(parts) as target:
             yield target
 
 
 def _fold(parts: Sequence[str]) -> Parts:
-    """Spell a path in one way: some file systems take other cases and compositions for the same name."""
+    """Normalize a path, because some file systems ignore case and Unicode composition."""
     return tuple(unicodedata.normalize("NFC", part).casefold() for part in parts)
 
 
-def _find(here: _Dir, name: str) -> os.stat_result | None:
+def _find(folder: _Dir, name: str) -> os.stat_result | None:
     try:
-        return here.look(name)
+        return folder.status(name)
     except FileNotFoundError:
         return None
 
@@ -319,11 +321,11 @@ def _kind(status: os.stat_result) -> Kind:
     return "folder" if stat.S_ISDIR(status.st_mode) else "file" if stat.S_ISREG(status.st_mode) else "other"
 
 
-def _check_opened(status: os.stat_result, found: os.stat_result | None, *, writing: bool) -> None:
-    """What was opened may be another than what was looked at."""
+def _check_opened(status: os.stat_result, expected: os.stat_result | None, *, writing: bool) -> None:
+    """Raise if the opened file is not a regular file, not the file that was checked, or has a hard link."""
     if not stat.S_ISREG(status.st_mode):
-        raise refused(errno.EACCES, _WHY["other"])
-    if found is not None and not os.path.samestat(status, found):
-        raise refused(errno.EACCES, "it was replaced at this moment: try again")
+        raise os_error(errno.EACCES, _WHY["other"])
+    if expected is not None and not os.path.samestat(status, expected):
+        raise os_error(errno.EACCES, "it was replaced just now: try again")
     if writing and status.st_nlink > 1:
-        raise refused(errno.EACCES, "the file has a second name (a hard link) and is not written: write a new file")
+        raise os_error(errno.EACCES, "the file has a second name (a hard link) and is not written: write a new file")

@@ -1,6 +1,6 @@
-"""What is left of /output on the disk: a fresh folder for each turn that wrote something.
+"""Save the files of /output on the disk, in a new folder for each turn that wrote files.
 
-The names are the program's. They were checked when they were given and are again here, where they become real.
+Programs choose the names, so these are checked again here, before they are used on the disk.
 """
 
 from __future__ import annotations
@@ -16,42 +16,42 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...types import OutputFile
-from .filesystem import Parts, check_new, parts_of, refused
+from .filesystem import Parts, check_new, os_error, parts_of
 from .host_folder import BY_HANDLE
 
 __all__ = ["media_type", "save"]
 
-_TYPES = mimetypes.MimeTypes()  # the module's own table: the same types on every machine
-_PICTURES = {
+_TYPES = mimetypes.MimeTypes()  # without the tables of the system, which differ between machines
+_IMAGE_SIGNATURES = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/gif": (b"GIF87a", b"GIF89a"),
 }
 _UNKNOWN = "application/octet-stream"
-_TEXTS = frozenset({"application/json", "application/xml", "application/javascript", "image/svg+xml"})
-_PREVIEW = 2_000
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript", "image/svg+xml"})
+_MAX_PREVIEW = 2_000
+_NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _FOLDER = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 def save(files: Mapping[str, bytes], folder: Path) -> tuple[OutputFile, ...]:
-    """Write `files` to a fresh folder in `folder`. Without files nothing is made.
+    """Write `files` to a new folder inside `folder`. Without files, create no folder.
 
     Raises:
-        UserError: the folder cannot be made or written.
+        UserError: if the folder cannot be created or written.
     """
     if not files:
         return ()
     try:
-        fresh = _fresh(folder)
+        new_folder = _create_folder(folder)
         for name in sorted(files):
-            _write(fresh, _checked(name), files[name])
+            _write(new_folder, _checked_parts(name), files[name])
     except OSError as error:
         why = error.strerror or "it cannot be written"
         raise UserError(f"The files that the program wrote cannot be saved in {folder} ({why}).") from None
-    shown = fresh
+    shown = new_folder
     with suppress(ValueError, OSError):
-        shown = fresh.resolve().relative_to(Path.cwd())
+        shown = new_folder.resolve().relative_to(Path.cwd())
     return tuple(
         OutputFile(
             name=name,
@@ -65,65 +65,66 @@ def save(files: Mapping[str, bytes], folder: Path) -> tuple[OutputFile, ...]:
 
 
 def media_type(name: str, data: bytes) -> str:
-    """What a file most likely is, for whoever shows it."""
-    guessed, packed = _TYPES.guess_type(name)
-    if packed:
-        return f"application/{packed}"
-    if guessed in _PICTURES:
-        return guessed if data.startswith(_PICTURES[guessed]) else _UNKNOWN
+    """Guess the media type of a file from its name and content."""
+    guessed, encoding = _TYPES.guess_type(name)
+    if encoding:
+        return f"application/{encoding}"
+    if guessed in _IMAGE_SIGNATURES:
+        return guessed if data.startswith(_IMAGE_SIGNATURES[guessed]) else _UNKNOWN
     if guessed is not None:
         return guessed
     try:
-        head = codecs.getincrementaldecoder("utf-8")().decode(data[:4_096])  # which may end within a character
+        head = codecs.getincrementaldecoder("utf-8")().decode(data[:4_096])  # the head may end within a character
     except UnicodeDecodeError:
         return _UNKNOWN
     return _UNKNOWN if "\0" in head else "text/plain"
 
 
 def _preview(kind: str, data: bytes) -> str:
-    if not kind.startswith("text/") and kind not in _TEXTS:
+    if not kind.startswith("text/") and kind not in _TEXT_TYPES:
         return ""
-    text = codecs.getincrementaldecoder("utf-8")("replace").decode(data[:_PREVIEW])  # which may end within a character
-    return f"{text}…" if len(data) > _PREVIEW else text
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")  # the preview may end within a character
+    text = decoder.decode(data[:_MAX_PREVIEW])
+    return f"{text}…" if len(data) > _MAX_PREVIEW else text
 
 
-def _fresh(folder: Path) -> Path:
+def _create_folder(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     if folder.is_symlink():
         raise NotADirectoryError(0, "it is a link")
     now, number = time.strftime("%Y-%m-%d_%H-%M-%S"), 1
     while True:
-        fresh = folder / (now if number == 1 else f"{now}_{number}")
+        new_folder = folder / (now if number == 1 else f"{now}_{number}")
         try:
-            fresh.mkdir()
-            return fresh
+            new_folder.mkdir()
+            return new_folder
         except FileExistsError:
             number += 1
 
 
-def _checked(name: str) -> Parts:
+def _checked_parts(name: str) -> Parts:
     parts = parts_of(f"/{name}")
     if not parts:
-        raise refused(errno.EINVAL, "a file needs a name")
+        raise os_error(errno.EINVAL, "a file needs a name")
     for part in parts:
         check_new(part)
     return parts
 
 
-def _write(fresh: Path, parts: Parts, data: bytes) -> None:
-    """Below `fresh` only: each folder is opened relative to the one before, and no link is followed."""
-    handles = [os.open(fresh, _FOLDER)] if BY_HANDLE else []
+def _write(folder: Path, parts: Parts, data: bytes) -> None:
+    """Write a file below `folder`. Each folder is opened relative to its parent, and links are not followed."""
+    handles = [os.open(folder, _FOLDER)] if BY_HANDLE else []
     try:
-        at = fresh
+        path = folder
         for part in parts[:-1]:
-            at = at / part
-            where, name = (handles[-1], part) if handles else (None, str(at))
+            path = path / part
+            parent, name = (handles[-1], part) if handles else (None, str(path))
             with suppress(FileExistsError):
-                os.mkdir(name, dir_fd=where)
+                os.mkdir(name, dir_fd=parent)
             if handles:
-                handles.append(os.open(name, _FOLDER, dir_fd=where))
-        where, name = (handles[-1], parts[-1]) if handles else (None, str(at / parts[-1]))
-        with open(os.open(name, _NEW, 0o666, dir_fd=where), "wb") as file:
+                handles.append(os.open(name, _FOLDER, dir_fd=parent))
+        parent, name = (handles[-1], parts[-1]) if handles else (None, str(path / parts[-1]))
+        with open(os.open(name, _NEW_FILE, 0o666, dir_fd=parent), "wb") as file:
             file.write(data)
     finally:
         for handle in handles:

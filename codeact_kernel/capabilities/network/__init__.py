@@ -1,4 +1,4 @@
-"""HTTP requests of programs, to the domains that the user allows."""
+"""Send HTTP requests of programs to the domains that the user allows."""
 
 from __future__ import annotations
 

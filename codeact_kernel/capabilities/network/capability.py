@@ -1,4 +1,4 @@
-"""The requests that a program can make, each through our own policy. A guest has no network of its own."""
+"""The capability `network`: HTTP requests that are checked on the host, because a guest has no network."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from ...limits import HttpLimits
 from ...types import Handler, JSONObject, JSONValue
 from .fetch import Fetcher, Resolve, resolve
 from .http_tool import HttpTool
-from .policy import listed
+from .policy import describe_domains
 
 __all__ = ["Network"]
 
 _PIECE = 768 << 10
-"""Bytes of a body that are fetched at once; the guest's half counts in the same."""
+"""Bytes of a body in one answer. The guest half uses the same number."""
 
 
 class Network:
-    """The network. The requests themselves are calls of a tool; this has the tool, and the larger replies.
+    """The network for one turn. Requests are calls of a built-in tool. Large replies are stored here.
 
     Args:
-        domains: all that can be reached.
-        resolve: where names are looked up.
+        domains: the allowed domains.
+        resolve: looks up the addresses of a host.
 
     Attributes:
-        tools: those that are not the person's, by name; `bind` stands for `Registry.validate` and `Registry.edited`.
+        tools: the built-in tools, by name.
     """
 
     declaration = NETWORK
@@ -44,30 +44,31 @@ class Network:
         self.handlers: Mapping[str, Handler] = {"body": self._body}
         self.guest_config: JSONObject = {}
         self.instructions = (
-            f"Network ({listed(domains)}): http_get(url, headers=None) and http_post(url, json=None) return .status "
+            f"Network ({describe_domains(domains)}): "
+            "http_get(url, headers=None) and http_post(url, json=None) return .status "
             ".ok .text .json(); many at once: http_get_async(url).\n"
         )
         self._limits = limits
-        self._kept: dict[int, bytes] = {}
+        self._bodies: dict[int, bytes] = {}
         self._numbers = count(1)
-        http = HttpTool(domains, Fetcher(domains, limits, resolve), limits, self._keep)
+        http = HttpTool(domains, Fetcher(domains, limits, resolve), limits, self._store_body)
         self.tools: Mapping[str, HttpTool] = {http.spec.name: http}
 
     def start_run(self) -> None:
-        """Replies stay for the whole turn: a program may look at one that a program before it got."""
+        """Keep the replies, because a program can use the replies of an earlier program of the turn."""
 
-    def _keep(self, body: bytes) -> int:
+    def _store_body(self, body: bytes) -> int:
         number = next(self._numbers)
-        self._kept[number] = body
-        while sum(map(len, self._kept.values())) > self._limits.kept_bytes:
-            del self._kept[next(iter(self._kept))]
+        self._bodies[number] = body
+        while sum(map(len, self._bodies.values())) > self._limits.kept_bytes:
+            del self._bodies[next(iter(self._bodies))]
         return number
 
     async def _body(self, arguments: JSONObject) -> JSONValue:
         number, start = arguments.get("id"), arguments.get("at")
         if type(number) is not int or type(start) is not int or start < 0:
-            raise ProgramError("a piece of a reply has an id and a place")
-        body = self._kept.get(number)
+            raise ProgramError("the id and the position of a reply must be whole numbers")
+        body = self._bodies.get(number)
         if body is None:
-            raise ProgramError("this reply is no longer there: read each before you ask for many more")
+            raise ProgramError("this reply is no longer stored: read each reply before you request many more")
         return base64.b64encode(body[start : start + _PIECE]).decode()

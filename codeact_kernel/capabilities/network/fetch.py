@@ -1,8 +1,9 @@
-"""One HTTP request, made for a program: every connection goes to an address that was checked, and to no other.
+"""Send the HTTP requests of programs. Every connection goes to an address that was checked.
 
-asyncio connects to the address itself, so no second look-up can give another one; h11 reads what comes, without a
-thread, so cancelling ends it. Proxies, cookies and saved passwords of this machine play no part. Replies are asked for
-uncompressed and never unpacked here: that is the guest's business, within its own memory.
+asyncio connects to the address itself, so that a second look-up cannot return another address. h11 parses the reply
+without a thread, so that a cancellation ends the request. Proxies, cookies and saved passwords of this machine are not
+used. Requests ask for uncompressed replies, and replies are never decompressed here: the guest does that within the
+limits of its memory.
 """
 
 from __future__ import annotations
@@ -24,26 +25,26 @@ from ...access.domains import Origin
 from ...limits import HttpLimits
 from ...text import format_bytes
 from ...tools import ToolCallError
-from .policy import Request, check_address, find_rule, follow_redirect, size_of
+from .policy import Request, check_address, find_rule, follow_redirect, header_size
 
 __all__ = ["Fetcher", "Reply", "Resolve", "resolve"]
 
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host's name; raises OSError."""
+"""Returns the addresses of a host, or raises OSError."""
 
 _DEFAULTS = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "codeact-kernel"}
-_READ = 1 << 16
-_STEPS = 100_000
-"""Of reading one reply, about a second's work: a body of 16 MiB in pieces of one byte would be a hundred times that."""
+_READ_BYTES = 1 << 16
+_MAX_STEPS = 100_000
+"""Events in one reply, about a second of work. A body of 16 MiB in pieces of one byte would take a hundred seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back.
+    """The reply to a request.
 
     Attributes:
-        url: what was asked in the end, after redirects.
-        headers: by their names in lower case; one that came several times is joined by commas.
+        url: the URL of the last request, after redirects.
+        headers: the values by lower-case name. Several values of a name are joined by commas.
     """
 
     status: int
@@ -54,13 +55,13 @@ class Reply:
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The addresses that the system's resolver gives."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    """Look up a host with the resolver of the system."""
+    results = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in results))
 
 
 class Fetcher:
-    """Makes the requests that the allowed domains grant."""
+    """Sends requests to the allowed domains."""
 
     def __init__(self, domains: Sequence[AllowedDomain], limits: HttpLimits, resolve: Resolve = resolve) -> None:
         self._domains = domains
@@ -68,113 +69,115 @@ class Fetcher:
         self._resolve = resolve
 
     async def fetch(self, request: Request) -> Reply:
-        """Send it, and follow what it redirects to; each step is judged by itself.
+        """Send the request, and follow redirects. Each redirect is checked like a request.
 
         Raises:
-            ToolCallError: it is not allowed, a limit was hit, or no reply came; the text is for the program.
+            ToolCallError: if the request is not allowed, exceeds a limit, or gets no reply.
         """
-        here = request.url.origin
+        origin = request.url.origin
         try:
             async with asyncio.timeout(self._limits.seconds):
                 for _ in range(self._limits.redirects + 1):
-                    reply = await self._once(request)
+                    reply = await self._send(request)
                     location = reply.headers.get("location", "")
-                    following = follow_redirect(self._domains, request, reply.status, location, self._limits)
-                    if following is None:
+                    redirected = follow_redirect(self._domains, request, reply.status, location, self._limits)
+                    if redirected is None:
                         return reply
-                    request = following
+                    request = redirected
         except TimeoutError as error:
-            raise ToolCallError(f"{here} took longer than {self._limits.seconds:g} s") from error
-        raise ToolCallError(f"{here} redirects more than {self._limits.redirects} times")
+            raise ToolCallError(f"{origin} took longer than {self._limits.seconds:g} s") from error
+        raise ToolCallError(f"{origin} redirects more than {self._limits.redirects} times")
 
-    async def _once(self, request: Request) -> Reply:
-        there = request.url.origin
+    async def _send(self, request: Request) -> Reply:
+        origin = request.url.origin
         domain = find_rule(self._domains, request.method, request.url)
-        reader, writer = await self._connect(there, await self._addresses(domain))
+        reader, writer = await self._connect(origin, await self._addresses(domain))
         try:
             return await self._exchange(request, reader, writer)
         except (OSError, h11.RemoteProtocolError) as error:
-            raise ToolCallError(f"{there} broke off, or sent what is no HTTP ({_why(error)})") from error
+            raise ToolCallError(
+                f"{origin} closed the connection or sent invalid HTTP ({_describe_error(error)})"
+            ) from error
         finally:
             writer.transport.abort()
 
     async def _addresses(self, domain: AllowedDomain) -> Sequence[str]:
-        """Where the host is. One address that may not be asked is enough to ask none: honest names do not mix them."""
-        there = domain.origin
-        if there.is_address:
-            return [there.host]
+        """Look up the host. One forbidden address forbids all, because a legitimate host does not mix them."""
+        origin = domain.origin
+        if origin.is_address:
+            return [origin.host]
         try:
-            addresses = await self._resolve(there.host, there.port)
+            addresses = await self._resolve(origin.host, origin.port)
         except OSError as error:
-            raise ToolCallError(f"{there.host} has no address: see whether the name is right") from error
+            raise ToolCallError(f"{origin.host} has no address: check the name") from error
         for address in addresses:
             check_address(address, domain)
         return addresses[:4]
 
-    async def _connect(self, there: Origin, addresses: Sequence[str]) -> tuple[StreamReader, StreamWriter]:
-        problem: OSError = OSError("it has no address")
-        secure = there.scheme == "https"
+    async def _connect(self, origin: Origin, addresses: Sequence[str]) -> tuple[StreamReader, StreamWriter]:
+        last_error: OSError = OSError("it has no address")
+        is_secure = origin.scheme == "https"
         for address in addresses:
             try:
                 async with asyncio.timeout(self._limits.connect_seconds / len(addresses)):
                     return await asyncio.open_connection(
                         address,
-                        there.port,
-                        ssl=self._tls if secure else None,
-                        server_hostname=there.host if secure else None,
+                        origin.port,
+                        ssl=self._tls if is_secure else None,
+                        server_hostname=origin.host if is_secure else None,
                     )
             except ssl.SSLError as error:
-                raise ToolCallError(f"{there} has no TLS that can be trusted ({_why(error)})") from error
+                raise ToolCallError(f"{origin} has no trusted TLS certificate ({_describe_error(error)})") from error
             except OSError as error:
-                problem = error
-        raise ToolCallError(f"{there} cannot be reached ({_why(problem)})") from problem
+                last_error = error
+        raise ToolCallError(f"{origin} cannot be reached ({_describe_error(last_error)})") from last_error
 
     async def _exchange(self, request: Request, reader: StreamReader, writer: StreamWriter) -> Reply:
-        given = {name.lower() for name, _ in request.headers}
+        given_names = {name.lower() for name, _ in request.headers}
         headers = [("Host", request.url.origin.authority), *request.headers, ("Connection", "close")]
-        headers += [(name, value) for name, value in _DEFAULTS.items() if name not in given]
+        headers += [(name, value) for name, value in _DEFAULTS.items() if name not in given_names]
         if request.body or request.method in ("POST", "PUT", "PATCH"):
             headers.append(("Content-Length", str(len(request.body))))
         encoded = [(name.encode(), value.encode("latin-1")) for name, value in headers]
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=self._limits.header_bytes)
-        sent = h11.Request(method=request.method, target=request.url.target, headers=encoded)
-        for event in (sent, h11.Data(data=request.body), h11.EndOfMessage()):
+        head = h11.Request(method=request.method, target=request.url.target, headers=encoded)
+        for event in (head, h11.Data(data=request.body), h11.EndOfMessage()):
             writer.write(http.send(event) or b"")
         return await self._reply(request, http, reader)
 
     async def _reply(self, request: Request, http: h11.Connection, reader: StreamReader) -> Reply:
-        there, most = request.url.origin, self._limits.reply_bytes
+        origin, max_bytes = request.url.origin, self._limits.reply_bytes
         head: h11.Response | None = None
         headers: dict[str, str] = {}
         body = bytearray()
-        for _ in range(_STEPS):
+        for _ in range(_MAX_STEPS):
             match event := http.next_event():
                 case h11.NEED_DATA:
-                    http.receive_data(await reader.read(_READ))
+                    http.receive_data(await reader.read(_READ_BYTES))
                 case h11.Response():
-                    head, headers = event, self._headers(there, event)
-                    if request.method != "HEAD" and int(headers.get("content-length", 0)) > most:
-                        raise _too_large(there, most)
+                    head, headers = event, self._headers(origin, event)
+                    if request.method != "HEAD" and int(headers.get("content-length", 0)) > max_bytes:
+                        raise _too_large(origin, max_bytes)
                 case h11.Data(data=data):
                     body += data
-                    if len(body) > most:
-                        raise _too_large(there, most)
+                    if len(body) > max_bytes:
+                        raise _too_large(origin, max_bytes)
                 case h11.EndOfMessage() if head is not None:
                     return Reply(head.status_code, _text(head.reason), str(request.url), headers, bytes(body))
                 case h11.InformationalResponse():
                     pass
                 case _:
                     break
-        raise h11.RemoteProtocolError("it is in too many pieces, or has no end")
+        raise h11.RemoteProtocolError("it has too many pieces or is incomplete")
 
-    def _headers(self, there: Origin, response: h11.Response) -> dict[str, str]:
-        made: dict[str, str] = {}
+    def _headers(self, origin: Origin, response: h11.Response) -> dict[str, str]:
+        headers: dict[str, str] = {}
         pairs = [(_text(name), _text(value)) for name, value in response.headers]
-        if len(pairs) > self._limits.headers or size_of(pairs) > self._limits.header_bytes:
-            raise ToolCallError(f"{there} sent too many headers")
+        if len(pairs) > self._limits.headers or header_size(pairs) > self._limits.header_bytes:
+            raise ToolCallError(f"{origin} sent too many headers")
         for name, value in pairs:
-            made[name] = f"{made[name]}, {value}" if name in made else value
-        return made
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        return headers
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -190,16 +193,16 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _too_large(there: Origin, most: int) -> ToolCallError:
-    return ToolCallError(f"{there} sent a reply of more than {format_bytes(most)}: ask for less of it")
+def _too_large(origin: Origin, max_bytes: int) -> ToolCallError:
+    return ToolCallError(f"{origin} sent a reply of more than {format_bytes(max_bytes)}: request less")
 
 
-def _why(error: Exception) -> str:
-    """In words without the address: what a name resolves to is no business of the program."""
+def _describe_error(error: Exception) -> str:
+    """Describe an error without the address, which the program must not learn."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, TimeoutError):
-        return "no answer in time"
+        return "timeout"
     if isinstance(error, OSError) and not isinstance(error, ssl.SSLError):
         return os.strerror(error.errno) if error.errno else type(error).__name__
     return str(error)[:200]

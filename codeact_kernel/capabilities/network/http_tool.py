@@ -1,4 +1,4 @@
-"""`http_request`: the tool behind every request of a program, so each is a row in the card, counted and decided."""
+"""Define `http_request`, the built-in tool behind every request, so that requests are decided and shown like calls."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from .policy import Request, check_headers, find_rule, parse_url
 __all__ = ["HttpTool"]
 
 INLINE_BYTES = 128 << 10
-"""Of a body that is part of the answer, and so of the card. As JSON it can be six times as long."""
+"""A body up to this size is part of the answer and of the card. As JSON it can take six times as many bytes."""
 
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class HttpTool:
-    """The tool, as it is for each call: what is remembered of an approval holds for one method and one host.
+    """The tool `http_request`. A remembered approval is valid for one method and one host.
 
     Args:
-        keep: takes a body that is too large for the answer, gives its number.
+        store_body: stores a body that is too large for the answer, and returns its number.
 
     Attributes:
-        spec: what holds for all of them; the approval mode and the version are each call's own.
+        spec: the spec of the tool. Each call has its own approval mode and version.
     """
 
     def __init__(
-        self, domains: Sequence[AllowedDomain], fetcher: Fetcher, limits: HttpLimits, keep: Callable[[bytes], int]
+        self, domains: Sequence[AllowedDomain], fetcher: Fetcher, limits: HttpLimits, store_body: Callable[[bytes], int]
     ) -> None:
         self._domains = domains
         self._fetcher = fetcher
         self._limits = limits
-        self._keep = keep
+        self._store_body = store_body
 
         async def http_request(
             method: Method, url: str, headers: dict[str, str] | None = None, body: str = "", binary: bool = False
@@ -59,17 +59,17 @@ class HttpTool:
         self._registry.add(http_request)
 
     def bind(self, arguments: Mapping[str, JSONValue], limits: Limits) -> BoundCall:
-        """What `Registry.validate` does for a tool of the person: the call, ready to be decided and run.
+        """Validate the arguments and return the call, ready for a decision.
 
         Raises:
-            ToolCallError: the arguments are none for it, or no allowed domain grants the request.
+            ToolCallError: if the arguments are not valid, or no domain allows the request.
         """
         bound = self._registry.validate(self.spec.name, arguments, limits=limits)
-        given: dict[str, Any] = self._tool.contract.bind(bound.arguments)
-        request = self._request(**given)
+        parameters: dict[str, Any] = self._tool.contract.bind(bound.arguments)
+        request = self._request(**parameters)
         domain = find_rule(self._domains, request.method, request.url)
-        about = f"{self.spec.name} {request.method} {request.url.origin} {domain.approval_mode}"
-        version = hashlib.sha256(about.encode()).hexdigest()[:12]
+        identity = f"{self.spec.name} {request.method} {request.url.origin} {domain.approval_mode}"
+        version = hashlib.sha256(identity.encode()).hexdigest()[:12]
         spec = replace(bound.tool.spec, approval_mode=domain.approval_mode, version=version, source=domain.source)
         return replace(bound, tool=replace(bound.tool, spec=spec))
 
@@ -79,7 +79,7 @@ class HttpTool:
         try:
             data = base64.b64decode(body, validate=True) if binary else body.encode()
         except (binascii.Error, ValueError):
-            raise ToolCallError("the body is not what `binary` says: give text, or base64") from None
+            raise ToolCallError("the body is not base64: encode it, or pass text without `binary`") from None
         if len(data) > self._limits.body_bytes:
             raise ToolCallError(f"the body of a request may have {self._limits.body_bytes:,} bytes: send less")
         return Request(method, parse_url(url, self._limits), check_headers(headers or {}, self._limits), data)
@@ -92,7 +92,7 @@ class HttpTool:
             "headers": reply.headers,
         }
         if len(reply.body) > INLINE_BYTES:
-            return answer | {"kept": self._keep(reply.body), "size": len(reply.body)}
+            return answer | {"kept": self._store_body(reply.body), "size": len(reply.body)}
         try:
             return answer | {"text": reply.body.decode()}
         except UnicodeDecodeError:

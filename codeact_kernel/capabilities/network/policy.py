@@ -1,6 +1,6 @@
-"""What may be asked of whom: pure rules about URLs, methods, addresses, headers and redirects.
+"""Decide which requests are allowed: rules for URLs, methods, addresses, headers and redirects.
 
-Every rule holds for the first request and for each redirect. A refusal is a ToolCallError, whose text the program sees.
+The rules apply to the first request and to each redirect. A rejected request raises a ToolCallError for the program.
 """
 
 from __future__ import annotations
@@ -22,54 +22,53 @@ __all__ = [
     "Url",
     "check_address",
     "check_headers",
+    "describe_domains",
     "find_rule",
     "follow_redirect",
-    "listed",
+    "header_size",
     "parse_url",
-    "size_of",
 ]
 
 _URL = re.compile(r"(?P<scheme>[A-Za-z]+)://(?P<host>[^/?#\\]*)(?P<path>/[^?#]*)?(?P<query>\?[^#]*)?(?:#.*)?")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-_SAFE = "!$%&'()*+,/:;=?@~"  # beside letters, digits and -._~: what has a meaning in a path or query stays
-_DOMAINS_NAMED = 8
+_SAFE = "!$%&'()*+,/:;=?@~"  # characters with a meaning in a path or query, besides letters, digits and -._~
+_MAX_DOMAINS_NAMED = 8
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
-# What is ours to say: whom we talk to, how long the message is, what the connection does. And what servers take for
-# another method than the one that was allowed.
-_OURS = re.compile(
+# The kernel sets these headers: the host, the length and the connection. The last two would change the method.
+_RESERVED_HEADERS = re.compile(
     r"host|content-length|transfer-encoding|connection|keep-alive|te|trailer|upgrade|expect|http2-settings|proxy-.*"
     r"|x-http-method(?:-override)?|x-method-override",
     re.IGNORECASE,
 )
-# A key has many names ("x-api-key"), so what goes on to another host is what cannot be one.
-_GOES_ON = frozenset({"accept", "accept-language", "user-agent"})
+# Any other header may contain a key (like "x-api-key"), so only these are sent to another host.
+_FORWARDED_HEADERS = frozenset({"accept", "accept-language", "user-agent"})
 
 
 def _networks(text: str) -> Sequence[IPv4Network | IPv6Network]:
-    return [ip_network(one) for one in text.split()]
+    return [ip_network(network) for network in text.split()]
 
 
-# Not those of the `ipaddress` module: what it calls global differs from one Python to the next.
+# The `ipaddress` module is not used for this, because its definition of global differs between Python versions.
 _NOT_PUBLIC = _networks(
     "0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 172.16.0.0/12 192.0.0.0/24 192.0.2.0/24 "
     "192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/3 168.63.129.16/32 "
     "2001::/23 2001:db8::/32 3fff::/20"
 )
-_PUBLIC_SIX = ip_network("2000::/3")
+_PUBLIC_IPV6 = ip_network("2000::/3")
 _PRIVATE = _networks("10.0.0.0/8 172.16.0.0/12 192.168.0.0/16 100.64.0.0/10 fc00::/7")
 _METADATA = _networks("100.100.100.200/32 fd00:ec2::254/128 fd20:ce::254/128")
-"""Inside of the private ranges: where clouds give a machine its credentials."""
+"""Addresses in the private ranges where clouds provide the credentials of a machine."""
 _NAT64 = ip_network("64:ff9b::/96")
 
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """A URL that was taken apart once: what is judged is what is asked for.
+    """A URL that was parsed once, so that exactly the checked URL is requested.
 
     Attributes:
-        target: path and query, in ASCII, as the request's first line has them.
+        target: the path and query in ASCII, as in the first line of the request.
     """
 
     origin: Origin
@@ -81,7 +80,7 @@ class Url:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, ready to be sent once it is granted."""
+    """One request, which is sent if the policy allows it."""
 
     method: str
     url: Url
@@ -90,73 +89,75 @@ class Request:
 
 
 def parse_url(text: str, limits: HttpLimits) -> Url:
-    """Take a URL apart, by the letter: nothing is repaired that two programs could repair in two ways.
+    """Parse a URL strictly, without corrections that another parser could make differently.
 
     Raises:
-        ToolCallError: it is none that a request can be sent to.
+        ToolCallError: if the URL is not valid.
     """
     shown = repr(text[:200])
     if len(text) > limits.url_characters:
         raise ToolCallError(f"the URL {shown}... is longer than {limits.url_characters:,} characters")
-    found = _URL.fullmatch(text)
-    if found is None or _CONTROL.search(text):
-        raise ToolCallError(f"{shown} is no URL: give all of it, as in https://api.example.com/items?id=1")
+    match = _URL.fullmatch(text)
+    if match is None or _CONTROL.search(text):
+        raise ToolCallError(f"{shown} is not a URL: write all of it, as in https://api.example.com/items?id=1")
     try:
-        there = origin(found["scheme"], found["host"])
-        target = quote(found["path"] or "/", safe=_SAFE) + quote(found["query"] or "", safe=f"{_SAFE}[]")
-    except ValueError as error:  # also of a lone surrogate, which has no UTF-8
-        raise ToolCallError(f"{shown} cannot be asked: its host {error}") from None
-    return Url(there, target)
+        url_origin = origin(match["scheme"], match["host"])
+        target = quote(match["path"] or "/", safe=_SAFE) + quote(match["query"] or "", safe=f"{_SAFE}[]")
+    except ValueError as error:  # also for a lone surrogate, which has no UTF-8
+        raise ToolCallError(f"{shown} cannot be requested: its host {error}") from None
+    return Url(url_origin, target)
 
 
 def find_rule(domains: Sequence[AllowedDomain], method: str, url: Url) -> AllowedDomain:
-    """The entry that allows this request; of several the one that asks the person.
+    """Return the entry that allows this request. If several do, prefer an entry that requires approval.
 
     Raises:
-        ToolCallError: none does; the text says what is allowed.
+        ToolCallError: if no entry allows it. The text lists the allowed domains.
     """
-    here = [domain for domain in domains if domain.origin == url.origin]
-    found = [domain for domain in here if domain.allows(method)]
-    if found:
-        first = next((domain for domain in found if domain.approval_mode == "always_require"), found[0])
-        return replace(first, source="untrusted") if any(one.source == "untrusted" for one in found) else first
-    what = f"{method} {url.origin}" if here else str(url.origin)
-    raise ToolCallError(f"{what} is not allowed: {listed(domains)}")
+    same_origin = [domain for domain in domains if domain.origin == url.origin]
+    matching = [domain for domain in same_origin if domain.allows(method)]
+    if matching:
+        rule = next((domain for domain in matching if domain.approval_mode == "always_require"), matching[0])
+        return replace(rule, source="untrusted") if any(domain.source == "untrusted" for domain in matching) else rule
+    what = f"{method} {url.origin}" if same_origin else str(url.origin)
+    raise ToolCallError(f"{what} is not allowed: {describe_domains(domains)}")
 
 
-def listed(domains: Sequence[AllowedDomain]) -> str:
-    """What is allowed, in words."""
+def describe_domains(domains: Sequence[AllowedDomain]) -> str:
+    """Say which domains are allowed."""
     if not domains:
-        return "no host can be reached until the person allows it (allowed_domains)"
-    names = ", ".join(map(str, domains[:_DOMAINS_NAMED]))
-    return f"only {names} can be reached" if len(domains) <= _DOMAINS_NAMED else f"{names} and others can be reached"
+        return "no host can be reached until the user allows it (allowed_domains)"
+    names = ", ".join(map(str, domains[:_MAX_DOMAINS_NAMED]))
+    return (
+        f"only {names} can be reached" if len(domains) <= _MAX_DOMAINS_NAMED else f"{names} and others can be reached"
+    )
 
 
 def check_address(address: str, domain: AllowedDomain) -> None:
-    """Whether what a host resolved to may be connected to. An address that the person named may.
+    """Check an address of a host before connecting to it. An address that the user allowed literally is accepted.
 
     Raises:
-        ToolCallError: it may not.
+        ToolCallError: if connections to the address are not allowed.
     """
     host = domain.origin.host
     if domain.origin.is_address:
         return
-    ip = _real(ip_address(address.partition("%")[0]))
+    ip = _unwrap(ip_address(address.partition("%")[0]))
     if host == "localhost":
         if not ip.is_loopback:
             raise ToolCallError("localhost does not resolve to this machine")
         return
-    special = any(ip in network for network in _NOT_PUBLIC)
-    if not special and (isinstance(ip, IPv4Address) or ip in _PUBLIC_SIX):
+    is_special = any(ip in network for network in _NOT_PUBLIC)
+    if not is_special and (isinstance(ip, IPv4Address) or ip in _PUBLIC_IPV6):
         return
-    private = any(ip in network for network in _PRIVATE) and not any(ip in network for network in _METADATA)
-    if not (private and domain.private):
-        hint = " (AllowedDomain(..., private=True) allows it)" if private else ""
-        raise ToolCallError(f"{host} resolves to an address that is not public, so it is not asked{hint}")
+    is_private = any(ip in network for network in _PRIVATE) and not any(ip in network for network in _METADATA)
+    if not (is_private and domain.private):
+        hint = " (AllowedDomain(..., private=True) allows it)" if is_private else ""
+        raise ToolCallError(f"{host} resolves to an address that is not public, so no request is sent{hint}")
 
 
-def _real(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
-    """The address that packets to `ip` go to in the end: several ranges of IPv6 only wrap one of IPv4."""
+def _unwrap(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """Return the final destination of packets to `ip`, because several IPv6 ranges wrap IPv4 addresses."""
     if isinstance(ip, IPv4Address):
         return ip
     if ip in _NAT64:
@@ -165,44 +166,44 @@ def _real(ip: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
 
 
 def check_headers(headers: Mapping[str, str], limits: HttpLimits) -> Sequence[tuple[str, str]]:
-    """The headers of a program, each as one that it may set.
+    """Return the headers of a program after checking that it may set each of them.
 
     Raises:
-        ToolCallError: one is not.
+        ToolCallError: if a header is not valid or not allowed, or the headers exceed a limit.
     """
-    if len(headers) > limits.headers or size_of(headers.items()) > limits.header_bytes:
-        most = f"{limits.headers} headers with {format_bytes(limits.header_bytes)} in all"
-        raise ToolCallError(f"a request may have {most}: send less")
+    if len(headers) > limits.headers or header_size(headers.items()) > limits.header_bytes:
+        maximum = f"{limits.headers} headers with {format_bytes(limits.header_bytes)} in all"
+        raise ToolCallError(f"a request may have {maximum}: send less")
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
-            raise ToolCallError(f"the header {name[:100]!r} has a character that no header can have")
-        if _OURS.fullmatch(name):
-            raise ToolCallError(f"the header {name[:100]!r} is not for a program to set: leave it out")
+            raise ToolCallError(f"the header {name[:100]!r} has an invalid character")
+        if _RESERVED_HEADERS.fullmatch(name):
+            raise ToolCallError(f"the header {name[:100]!r} cannot be set by a program: leave it out")
     return [(name, value.strip(" \t")) for name, value in headers.items()]
 
 
-def size_of(headers: Iterable[tuple[str, str]]) -> int:
-    """Bytes of headers on their way."""
+def header_size(headers: Iterable[tuple[str, str]]) -> int:
+    """Return the bytes of headers in a message."""
     return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def follow_redirect(
     domains: Sequence[AllowedDomain], request: Request, status: int, location: str, limits: HttpLimits
 ) -> Request | None:
-    """The request that a redirect leads to, or `None` when the redirect itself is the answer.
+    """Return the request that a redirect leads to, or `None` if the reply is the answer.
 
-    A body is never sent on to where it was not addressed, and what was sent in the headers stays with its host.
+    Another host gets no body, and only headers that cannot contain a key.
 
     Raises:
-        ToolCallError: it leads to what is not allowed, to plain http, or to what a person has to approve.
+        ToolCallError: if the target is not allowed, needs approval, or is http after https.
     """
     method = _next_method(request.method, status)
     if method is None or not location:
         return None
     try:
         joined = urljoin(str(request.url), location)
-    except ValueError:  # of brackets that are no IPv6 address
-        raise ToolCallError(f"{request.url.origin} redirects to {location[:200]!r}, which is no URL") from None
+    except ValueError:  # for brackets without an IPv6 address
+        raise ToolCallError(f"{request.url.origin} redirects to {location[:200]!r}, which is not a URL") from None
     url = parse_url(joined, limits)
     if (request.url.origin.scheme, url.origin.scheme) == ("https", "http"):
         raise ToolCallError(f"{request.url.origin} redirects to {url.origin}, which is not encrypted: not followed")
@@ -217,9 +218,11 @@ def follow_redirect(
         where = str(url)[:200]
         raise ToolCallError(f"{request.url.origin} redirects to {where}, where outsiders write: request that address")
     if url.origin != request.url.origin:
-        return Request(method, url, [one for one in request.headers if one[0].lower() in _GOES_ON])
+        return Request(method, url, [header for header in request.headers if header[0].lower() in _FORWARDED_HEADERS])
     if method != request.method:
-        return Request(method, url, [one for one in request.headers if not one[0].lower().startswith("content-")])
+        return Request(
+            method, url, [header for header in request.headers if not header[0].lower().startswith("content-")]
+        )
     return replace(request, url=url)
 
 

@@ -1,4 +1,4 @@
-"""What a program shows: text, tables, charts and pictures, as data that is checked here and drawn elsewhere."""
+"""Check the items that programs show: text, tables, charts and images. Other packages draw them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PNG and JPEG, as far as their headers tell: kind and size, and that the file is whole."""
+"""Read the type and size of PNG and JPEG files from their headers, and check that the files are complete."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _DAMAGED = "the image is damaged: give the whole bytes of a PNG or JPEG file"
 
 
 def image_size(data: bytes) -> tuple[str, int, int]:
-    """The media type, width and height in pixels.
+    """Return the media type, and the width and height in pixels.
 
     Raises:
-        ProgramError: it is neither, or its parts do not fit together.
+        ProgramError: if it is neither a PNG nor a JPEG file, or is damaged.
     """
     try:
         if data.startswith(_PNG):
@@ -27,11 +27,11 @@ def image_size(data: bytes) -> tuple[str, int, int]:
             return "image/jpeg", *_jpeg(data)
     except (struct.error, IndexError):
         raise ProgramError(_DAMAGED) from None
-    raise ProgramError("an image is the bytes of a PNG or JPEG file, and these are neither")
+    raise ProgramError("an image must be the bytes of a PNG or JPEG file, and these are neither")
 
 
 def _png(data: bytes) -> tuple[int, int]:
-    """Chunk by chunk: nothing stands between them or behind the last."""
+    """Read all chunks. Bytes between chunks or after the last chunk are an error."""
     kinds: list[bytes] = []
     position = len(_PNG)
     while kinds[-1:] != [b"IEND"]:
@@ -47,8 +47,8 @@ def _png(data: bytes) -> tuple[int, int]:
 
 
 def _jpeg(data: bytes) -> tuple[int, int]:
-    """Segment by segment up to the frame's, which tells the size."""
-    if b"\xff\xd9" not in data:  # not at its end alone: cameras put things of theirs behind it
+    """Read the segments up to the frame header, which contains the size."""
+    if b"\xff\xd9" not in data:  # anywhere, because cameras append their own data
         raise ProgramError(_DAMAGED)
     position = 2
     while True:

@@ -1,8 +1,7 @@
-"""The child process of `picture`: a chart on stdin, a PNG on stdout.
+"""Draw a chart in the child process of `picture`: the chart comes on stdin, the PNG goes to stdout.
 
-The chart was checked before it came here. Here it is handled as if it had not been, by three layers that do not need
-each other: image marks are refused, vl-convert is told to load nothing, and on Linux the kernel is told to allow no
-network, no process and no files except fonts.
+The parent has checked the chart, but three independent layers here do not rely on that: image marks are rejected,
+vl-convert is configured to load nothing, and on Linux the kernel denies network, processes and all files except fonts.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ __all__ = ["main"]
 _SECONDS = 20
 _MEMORY = 1 << 30
 _VERSION = "5.8"
-"""The oldest that vl-convert has: what JupyterLab 4 draws with is older still."""
+"""The oldest version of Vega-Lite in vl-convert. JupyterLab 4 draws with a still older version."""
 
 _READABLE = (
     "/etc/fonts",
@@ -43,7 +42,7 @@ _DENIED: Mapping[str, Any] = {
     "plugin_import_domains": [],
     "vega_plugins": [],
 }
-"""The settings of vl-convert 2.x by which it would load something."""
+"""The settings of vl-convert 2.x that control loading."""
 _HARMLESS = {
     "default_format_locale",
     "default_theme",
@@ -59,7 +58,7 @@ _HARMLESS = {
     "subset_fonts",
     "themes",
 }
-"""Its other settings. One that is in neither list could allow something, so nothing is drawn then."""
+"""Its other settings. A setting in neither list could allow loading, so then nothing is drawn."""
 
 
 def main(confine: Callable[[Sequence[str]], None]) -> None:
@@ -90,7 +89,7 @@ def _has_image_marks(node: object) -> bool:
 
 
 def _load_renderer() -> Callable[[object], bytes]:
-    """Import vl-convert and tell it to load nothing. The process ends here if that cannot be told."""
+    """Import vl-convert and configure it to load nothing. Exit if that is not possible."""
     import vl_convert
 
     renderer: Any = vl_convert  # its types are those of one version
@@ -114,7 +113,7 @@ def _limit() -> None:
     import resource
 
     signal.alarm(_SECONDS)  # even if the kernel is gone
-    for what, most in (("CPU", _SECONDS), ("DATA", _MEMORY), ("FSIZE", 0), ("CORE", 0)):
-        name = getattr(resource, f"RLIMIT_{what}", None)
+    for resource_name, maximum in (("CPU", _SECONDS), ("DATA", _MEMORY), ("FSIZE", 0), ("CORE", 0)):
+        name = getattr(resource, f"RLIMIT_{resource_name}", None)
         if name is not None:
-            resource.setrlimit(name, (most, most))
+            resource.setrlimit(name, (maximum, maximum))

@@ -1,7 +1,7 @@
-"""A chart as a picture, for files that are written where no page draws it: by vl-convert, where that is installed.
+"""Draw a chart as a PNG with vl-convert, if that is installed, for documents that cannot draw charts themselves.
 
-It runs JavaScript, so it runs in a child process of its own that ends with the picture: with little memory and time, a
-bare environment, and nothing that it could load (see `drawing`).
+vl-convert runs JavaScript, so each chart is drawn in a child process with limited memory and time and an almost empty
+environment, which cannot load anything (see `png_worker`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from .image_headers import image_size
 __all__ = ["picture"]
 
 _SECONDS = 20.0
-"""It takes less than one, and 90 MB."""
+"""A chart takes less than one second, and 90 MB."""
 _TICK = 0.1
 _ENVIRONMENT = ("TZ", "SYSTEMROOT")
-# Joined here: neither of the two modules knows the other.
+# Neither of the two modules may import the other.
 _PROGRAM = """
 from codeact_kernel.sandbox.lockdown import confine_renderer
 from codeact_kernel.capabilities.show.png_worker import main
@@ -38,10 +38,10 @@ main(confine_renderer)
 def picture(
     chart: JSONObject, limits: ShowLimits | None = None, *, should_stop: Callable[[], bool] = lambda: False
 ) -> str:
-    """Draw a checked chart as a PNG in base64; nothing where it cannot be drawn. Waits for the child.
+    """Draw a checked chart, and return the PNG in base64, or an empty text if it cannot be drawn.
 
     Args:
-        should_stop: looked at again and again while the child draws, from another thread; a yes ends the child.
+        should_stop: called repeatedly from another thread while the child draws. The child ends if it returns true.
     """
     limits = limits or ShowLimits()
     if find_spec("vl_convert") is None:
@@ -51,35 +51,35 @@ def picture(
         mime, width, height = image_size(png)
     except (OSError, ProgramError):
         return ""
-    small = len(png) <= limits.image_bytes and 0 < width * height <= limits.image_pixels
-    return base64.b64encode(png).decode() if small and mime == "image/png" else ""
+    is_within_limits = len(png) <= limits.image_bytes and 0 < width * height <= limits.image_pixels
+    return base64.b64encode(png).decode() if is_within_limits and mime == "image/png" else ""
 
 
 def _draw(chart: bytes, max_bytes: int, should_stop: Callable[[], bool] = lambda: False) -> bytes:
-    """Return what the child writes, up to `max_bytes`. It has ended by then, whatever it was doing.
+    """Return the output of the child, up to `max_bytes`. The child has always ended afterwards.
 
     Raises:
         OSError: if it cannot be started, or does not read the chart.
     """
     child = subprocess.Popen(
-        # -P and the root as working folder: nothing beside the notebook can be imported. Python also takes a folder
-        # named "~" in the working folder for that of the user's packages, if the system does not know the user. Not
-        # -I: vl-convert may be installed for the user only.
+        # -P and the root as working folder, so that nothing next to the notebook is imported. If the system does not
+        # know the user, Python would even import packages from a folder named "~" in the working folder. -I is not
+        # used, because vl-convert may be installed only for the user.
         [sys.executable, "-P", "-c", _PROGRAM],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         cwd=os.path.abspath(os.sep),
         env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-        start_new_session=True,  # an interrupt of the notebook is not for it
+        start_new_session=True,  # an interrupt of the notebook must not reach it
     )
     is_done = threading.Event()
 
     def watch() -> None:
-        until = time.monotonic() + _SECONDS
+        deadline = time.monotonic() + _SECONDS
         while not is_done.wait(_TICK):
-            if should_stop() or time.monotonic() > until:
-                child.kill()  # which ends the waits below as well
+            if should_stop() or time.monotonic() > deadline:
+                child.kill()  # this also ends the reads below
                 return
 
     with child:

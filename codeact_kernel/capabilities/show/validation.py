@@ -1,4 +1,4 @@
-"""What a program sends to be shown, to what may be shown. All of it is hostile: exact kinds and sizes, or refused."""
+"""Validate the items that a program sends to `show`: the guest can send anything, so types and sizes are checked."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ...errors import BridgeError, ProgramError
 from ...limits import ShowLimits
 from ...text import format_bytes
 from ...types import JSONObject, JSONValue, ShownKind
-from .charts import checked_chart
+from .charts import validate_chart
 from .image_headers import image_size
 
-__all__ = ["checked", "most_bytes"]
+__all__ = ["max_item_bytes", "validate_item"]
 
 
-def most_bytes(kind: ShownKind, limits: ShowLimits) -> int:
-    """The size of what may be sent of one item."""
+def max_item_bytes(kind: ShownKind, limits: ShowLimits) -> int:
+    """Return the maximum size of an item while it is sent."""
     match kind:
         case "text" | "markdown":
             return 4 * limits.text_characters
@@ -32,14 +32,14 @@ def most_bytes(kind: ShownKind, limits: ShowLimits) -> int:
             return limits.json_bytes
 
 
-def checked(kind: ShownKind, text: str, limits: ShowLimits) -> JSONValue:
-    """The data of a `DisplayItem`.
+def validate_item(kind: ShownKind, text: str, limits: ShowLimits) -> JSONValue:
+    """Return the data of a `DisplayItem`.
 
     Args:
-        text: what was sent: text as it is, an image in base64, all else as JSON.
+        text: the item as it was sent: plain text, an image in base64, or JSON.
 
     Raises:
-        ProgramError: it may not be shown.
+        ProgramError: if the item is not valid or exceeds a limit.
     """
     match kind:
         case "text" | "markdown":
@@ -49,17 +49,17 @@ def checked(kind: ShownKind, text: str, limits: ShowLimits) -> JSONValue:
         case "image":
             return _image(text, limits)
         case "table":
-            return _table(_decoded(text, limits), limits)
+            return _table(_decode(text, limits), limits)
         case "chart":
-            return checked_chart(_decoded(text, limits), limits)
+            return validate_chart(_decode(text, limits), limits)
         case "json":
-            value = _decoded(text, limits)
-            if "__proto__" in _keys(value):  # a page would take it for more than a key
-                raise ProgramError("the key __proto__ cannot be shown: give it another name")
+            value = _decode(text, limits)
+            if "__proto__" in _keys(value):  # JavaScript gives it a special meaning
+                raise ProgramError("the key __proto__ cannot be shown: use another name")
             return value
 
 
-def _decoded(text: str, limits: ShowLimits) -> JSONValue:
+def _decode(text: str, limits: ShowLimits) -> JSONValue:
     data = text.encode()
     try:
         return strict_json.loads(data, limit=len(data), depth=limits.depth)
@@ -72,13 +72,13 @@ def _table(value: JSONValue, limits: ShowLimits) -> JSONObject:
         case {"columns": list(columns), "rows": list(rows), "total": int(total)} if type(total) is int:
             pass
         case _:
-            raise ProgramError("a table is a list of dicts")
+            raise ProgramError("a table must be a list of dicts")
     if not all(isinstance(name, str) for name in columns) or len(columns) > limits.table_columns:
         raise ProgramError(f"a table has at most {limits.table_columns} columns, with text as names")
     if len(rows) > limits.table_rows or total < len(rows):
-        raise ProgramError(f"at most {limits.table_rows:,} rows of a table are sent")
+        raise ProgramError(f"a table is sent with at most {limits.table_rows:,} rows")
     if not all(isinstance(row, list) and len(row) == len(columns) for row in rows):
-        raise ProgramError("a table's rows have as many cells as it has columns")
+        raise ProgramError("each row of a table must have as many cells as columns")
     return {"columns": columns, "rows": rows, "total": total}
 
 
@@ -86,21 +86,23 @@ def _image(text: str, limits: ShowLimits) -> JSONObject:
     try:
         data = binascii.a2b_base64(text, strict_mode=True)
     except ValueError:
-        raise ProgramError("an image is sent as base64") from None
+        raise ProgramError("an image must be sent as base64") from None
     if len(data) > limits.image_bytes:
         raise ProgramError(f"an image has at most {format_bytes(limits.image_bytes)}: make it smaller")
     mime, width, height = image_size(data)
     if not 0 < width * height <= limits.image_pixels:
-        raise ProgramError(f"an image of {width} × {height} pixels is too large: {limits.image_pixels:,} are the most")
+        raise ProgramError(
+            f"an image of {width} × {height} pixels is too large: the maximum is {limits.image_pixels:,}"
+        )
     encoded = binascii.b2a_base64(data, newline=False).decode()
     return {"mime": mime, "width": width, "height": height, "base64": encoded}
 
 
 def _keys(value: JSONValue) -> Iterator[str]:
     if isinstance(value, list):
-        for one in value:
-            yield from _keys(one)
+        for item in value:
+            yield from _keys(item)
     elif isinstance(value, dict):
-        for key, one in cast("JSONObject", value).items():
+        for key, item in cast("JSONObject", value).items():
             yield key
-            yield from _keys(one)
+            yield from _keys(item)
