@@ -158,7 +158,7 @@ class TurnLoop:
             self.context.emit(ReviewDecided(program=decision.program, comment=decision.comment))
             if decision.program is None:
                 comment = decision.comment.strip()
-                self.recorder.record_error("Refused", comment or "the user did not let the program run")
+                self.recorder.record_error("Rejected", comment or "the user did not let the program run")
                 return program, prompt.rejected(comment if decision.by == "person" else "")
             if decision.program == program and not problem:
                 return program, None
