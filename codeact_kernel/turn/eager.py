@@ -58,7 +58,7 @@ class EagerRun:
         self._runner = runner
         self._checker = checker
         self._calls = calls
-        self._reads = frozenset(calls.prefetchable_tools())
+        self._read_only_tools = frozenset(calls.prefetchable_tools())
         self._waited = waited
         self._keep_state = keep_state
         self._statements = Statements()
@@ -128,8 +128,8 @@ class EagerRun:
                 with clock.paused(), self._waited.running():
                     return CallResult(value=await self._next_statements())
             # A call must not overtake an earlier call that is held back.
-            only_reads = call.name in EAGER_HANDLERS or self._calls.is_prefetchable(call.name)
-            self._is_held = self._is_held or not only_reads
+            is_read_only = call.name in EAGER_HANDLERS or self._calls.is_prefetchable(call.name)
+            self._is_held = self._is_held or not is_read_only
             if self._is_held and not self._is_complete.is_set():
                 with clock.paused(), self._waited.running():
                     await self._is_complete.wait()
@@ -149,7 +149,7 @@ class EagerRun:
     def _is_worth_starting(self) -> bool:
         """Return whether the new statements use a read-only tool and are long enough for another check."""
         new = self._beginning()[self._sent :]
-        return 8 * len(new) > self._sent - _CHEAP and any(name in new for name in self._reads)
+        return 8 * len(new) > self._sent - _CHEAP and any(name in new for name in self._read_only_tools)
 
     async def _next_statements(self) -> str | None:
         await self._has_more.wait()

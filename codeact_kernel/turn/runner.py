@@ -33,8 +33,8 @@ class ProgramRunner:
     async def eager_run(self, *, keep_state: bool) -> AsyncGenerator[EagerRun | None]:
         """Prepare an eager run of the next program. Yield `None` if it could not help or not be undone."""
         settings = self.context.settings
-        reads = self.calls.prefetchable_tools()
-        if settings.wait or settings.review or not reads or self.checker.direct_tools() or self.sandbox.kept:
+        read_only_tools = self.calls.prefetchable_tools()
+        if settings.wait or settings.review or not read_only_tools or self.checker.direct_tools() or self.sandbox.kept:
             yield None
             return
         eager = EagerRun(self, self.checker, self.calls, self.recorder.text_time, keep_state=keep_state)

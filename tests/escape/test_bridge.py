@@ -287,7 +287,7 @@ class Lie:
 
 LIES = [
     Lie("D5.run", "a worker tells the host to run a program",
-        "say('Run', program='1', tools={}, rooms={}, keep=False)", "worker may not send Run"),
+        "say('Run', program='1', tools={}, capabilities={}, keep=False)", "worker may not send Run"),
     Lie("D5.answers-itself", "a worker answers its own call",
         "call(1); say('ToolReturned', call=1, value='mine', kept=False)", "worker may not send ToolReturned"),
     Lie("D5.denies-itself", "a worker sends a refusal in the host's name",

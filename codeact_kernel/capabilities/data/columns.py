@@ -62,7 +62,7 @@ class NumericColumn:
     offsets: Callable[[], Any] | None = None
 
     def piece(self, start: int, count: int) -> tuple[JSONObject, int]:
-        """Encode up to `count` values from `start`. Return the piece and the number of its values."""
+        """Encode at least one and up to `count` values from `start`. Return the piece and its number of values."""
         values = self.make()[start : start + min(count, _MAX_NUMBERS)]
         code = {"int": "q", "float": "d", "bool": "b", "time": "us"}[self.kind]
         dtype = {"q": "<i8", "d": "<f8", "b": "i1", "us": "<i8"}[code]
@@ -105,7 +105,7 @@ class ObjectColumn:
     zone: str = ""
 
     def piece(self, start: int, count: int) -> tuple[JSONObject, int]:
-        """Encode up to `count` values from `start`. Return the piece and the number of its values.
+        """Encode at least one and up to `count` values from `start`. Return the piece and its number of values.
 
         Raises:
             ProgramError: if a value has no JSON form or is too large.
