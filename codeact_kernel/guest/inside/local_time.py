@@ -10,38 +10,38 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-_told: dict[str, Any] = {}
-_found: list[dates.tzinfo] = []
+_config: dict[str, Any] = {}
+_zones: list[dates.tzinfo] = []
 _asctime, _strftime = time.asctime, time.strftime
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
     """A run begins: take the zone of the notebook, once in a guest."""
-    if _told:
+    if _config:
         return
-    _told.update(told)
-    if told["name"] not in ("UTC", "Etc/UTC") and (told["name"] or told["offset"]):
-        _use()
+    _config.update(config)
+    if config["name"] not in ("UTC", "Etc/UTC") and (config["name"] or config["offset"]):
+        _install()
 
 
-def _zone() -> dates.tzinfo:
-    if not _found:
+def _get_zone() -> dates.tzinfo:
+    if not _zones:
         try:
             from zoneinfo import ZoneInfo
 
-            _found.append(ZoneInfo(_told["name"]))
+            _zones.append(ZoneInfo(_config["name"]))
         except Exception:  # it has no name, or the pack's data is older than it
-            offset = dates.timedelta(seconds=_told["offset"])
-            is_summer = _told["daylight"] and _told["offset"] == -_told["altzone"]
-            _found.append(dates.timezone(offset, _told["names"][bool(is_summer)]))
-    return _found[0]
+            offset = dates.timedelta(seconds=_config["offset"])
+            is_summer = _config["daylight"] and _config["offset"] == -_config["altzone"]
+            _zones.append(dates.timezone(offset, _config["names"][bool(is_summer)]))
+    return _zones[0]
 
 
 # -- the module time ---------------------------------------------------------------------------------------------------
 
 
 def localtime(seconds: float | None = None, /) -> time.struct_time:
-    here = dates.datetime.fromtimestamp(time.time() if seconds is None else seconds, _zone())
+    here = dates.datetime.fromtimestamp(time.time() if seconds is None else seconds, _get_zone())
     parts = here.timetuple()
     offset = here.utcoffset() or dates.timedelta()
     return time.struct_time((*parts[:8], int(bool(here.dst())), here.tzname(), int(offset.total_seconds())))
@@ -51,7 +51,7 @@ def mktime(parts: Any, /) -> float:
     year, month, day, hour, minute, second, *_, summer = tuple(parts)[:9]
     years, month = divmod(month - 1, 12)
     rest = dates.timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
-    moment = dates.datetime(year + years, month + 1, 1, tzinfo=_zone()) + rest
+    moment = dates.datetime(year + years, month + 1, 1, tzinfo=_get_zone()) + rest
     if summer < 0:
         return moment.timestamp()
     readings = [moment, moment.replace(fold=1)]
@@ -92,19 +92,19 @@ def now(cls: Any, tz: Any = None) -> Any:
 def fromtimestamp(cls: Any, timestamp: float, tz: Any = None) -> Any:
     if tz is not None:
         return _fromtimestamp.__get__(None, cls)(timestamp, tz)
-    return _fromtimestamp.__get__(None, cls)(timestamp, _zone()).replace(tzinfo=None)
+    return _fromtimestamp.__get__(None, cls)(timestamp, _get_zone()).replace(tzinfo=None)
 
 
 def astimezone(self: Any, tz: Any = None) -> Any:
-    aware = self if self.utcoffset() is not None else self.replace(tzinfo=_zone())
+    aware = self if self.utcoffset() is not None else self.replace(tzinfo=_get_zone())
     if tz is not None:
         return _astimezone(aware, tz)
-    here = _astimezone(aware, _zone())
+    here = _astimezone(aware, _get_zone())
     return here.replace(tzinfo=dates.timezone(here.utcoffset(), here.tzname()))
 
 
 def timestamp(self: Any) -> float:
-    return _timestamp(self if self.utcoffset() is not None else self.replace(tzinfo=_zone()))
+    return _timestamp(self if self.utcoffset() is not None else self.replace(tzinfo=_get_zone()))
 
 
 def today(cls: Any) -> Any:
@@ -115,12 +115,12 @@ def date_fromtimestamp(cls: Any, timestamp: float, /) -> Any:
     return cls(*localtime(timestamp)[:3])
 
 
-def _use() -> None:
+def _install() -> None:
     functions: tuple[Any, ...] = (localtime, mktime, asctime, ctime, strftime)
     for function in functions:
         setattr(time, function.__name__, staticmethod(function))  # a class that keeps one does not make it a method
-    time.timezone, time.altzone, time.daylight = _told["timezone"], _told["altzone"], _told["daylight"]  # type: ignore[misc]
-    time.tzname = tuple(_told["names"])  # type: ignore[misc]
+    time.timezone, time.altzone, time.daylight = _config["timezone"], _config["altzone"], _config["daylight"]  # type: ignore[misc]
+    time.tzname = tuple(_config["names"])  # type: ignore[misc]
     if "logging" in sys.modules:
         sys.modules["logging"].Formatter.converter = time.localtime
     # Nobody has looked these up before, so the interpreter has no memory of what they were.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from ..tool_calls import service
+from ..tool_calls import host_call
 
 _BLOCK = 16_384
 """Values that a first look at a column brings; a second look beyond them brings all of it."""
@@ -32,49 +32,49 @@ class Values(Sequence[Any]):
 
     codeact_kind = "column"
 
-    def there(self) -> list[Any]:
+    def present(self) -> list[Any]:
         """The values that are not missing."""
-        return [value for value in self if not missing(value)]
+        return [value for value in self if not is_missing(value)]
 
     def sum(self) -> Any:
-        return sum(self.there())
+        return sum(self.present())
 
     def mean(self) -> Any:
-        values = self.there()
+        values = self.present()
         return sum(values) / len(values) if values else None
 
     def median(self) -> Any:
         import statistics
 
-        return statistics.median(values) if (values := self.there()) else None
+        return statistics.median(values) if (values := self.present()) else None
 
     def std(self) -> Any:
         import statistics
 
-        return statistics.stdev(values) if len(values := self.there()) > 1 else None
+        return statistics.stdev(values) if len(values := self.present()) > 1 else None
 
     def min(self) -> Any:
-        return min(self.there(), default=None)
+        return min(self.present(), default=None)
 
     def max(self) -> Any:
-        return max(self.there(), default=None)
+        return max(self.present(), default=None)
 
     def count(self, *value: Any) -> int:
         """How many there are that are not missing; of `value`, how many are that."""
-        return sum(one == value[0] for one in self) if value else len(self.there())
+        return sum(one == value[0] for one in self) if value else len(self.present())
 
     def unique(self) -> list[Any]:
         """Each value once, in order of appearance."""
         return list(dict.fromkeys(none_if_missing(value) for value in self))
 
     def nunique(self) -> int:
-        return len(set(self.there()))
+        return len(set(self.present()))
 
     def value_counts(self) -> dict[Any, int]:
         """How often each value is there, the most frequent first."""
         import collections
 
-        return dict(collections.Counter(self.there()).most_common())
+        return dict(collections.Counter(self.present()).most_common())
 
     def isin(self, values: Iterable[Any]) -> Mask:
         wanted = list(values)
@@ -83,28 +83,28 @@ class Values(Sequence[Any]):
     def tolist(self) -> list[Any]:
         return list(self)
 
-    def _compared(self, other: Any, how: Callable[[Any, Any], Any]) -> Mask:
+    def _compare(self, other: Any, how: Callable[[Any, Any], Any]) -> Mask:
         if isinstance(other, Sequence) and not isinstance(other, (str, bytes)):
-            return Mask(_holds(how, a, b) for a, b in zip(self, other, strict=True))
-        return Mask(_holds(how, a, other) for a in self)
+            return Mask(_compare_values(how, a, b) for a, b in zip(self, other, strict=True))
+        return Mask(_compare_values(how, a, other) for a in self)
 
     def __eq__(self, other: object) -> Any:
-        return self._compared(other, eq)
+        return self._compare(other, eq)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(other, ne)
+        return self._compare(other, ne)
 
     def __lt__(self, other: Any) -> Mask:
-        return self._compared(other, lt)
+        return self._compare(other, lt)
 
     def __le__(self, other: Any) -> Mask:
-        return self._compared(other, le)
+        return self._compare(other, le)
 
     def __gt__(self, other: Any) -> Mask:
-        return self._compared(other, gt)
+        return self._compare(other, gt)
 
     def __ge__(self, other: Any) -> Mask:
-        return self._compared(other, ge)
+        return self._compare(other, ge)
 
     __hash__ = object.__hash__
 
@@ -113,7 +113,7 @@ class Values(Sequence[Any]):
         return f"[{', '.join(map(repr, self[:5]))}{more}] ({len(self):,} values)"
 
 
-class Local(Values):
+class LocalColumn(Values):
     """A part of a column, whose values are here."""
 
     def __init__(self, values: Sequence[Any]) -> None:
@@ -126,7 +126,7 @@ class Local(Values):
         return iter(self._values)
 
     def __getitem__(self, at: Any) -> Any:
-        return Local(self._values[at]) if isinstance(at, slice) else self._values[at]
+        return LocalColumn(self._values[at]) if isinstance(at, slice) else self._values[at]
 
     def all(self) -> Sequence[Any]:
         return self._values
@@ -147,29 +147,29 @@ class Column(Values):
         return iter(self.all())
 
     def __getitem__(self, at: Any) -> Any:
-        if self._all is None and _within(at, self._length):
+        if self._all is None and _is_in_head(at, self._length):
             if not self._head:
-                self._head = _joined(self._pieces(min(_BLOCK, self._length)))
+                self._head = _join(self._pieces(min(_BLOCK, self._length)))
             found = self._head[at]
         else:
             found = self.all()[at]
-        return Local(found) if isinstance(at, slice) else found
+        return LocalColumn(found) if isinstance(at, slice) else found
 
     def all(self) -> Sequence[Any]:
         """Every value, fetched once."""
         if self._all is None:
-            self._all, self._head = _joined(self._pieces(self._length)), ()
+            self._all, self._head = _join(self._pieces(self._length)), ()
         return self._all
 
     def _pieces(self, end: int) -> Iterator[Sequence[Any]]:
         at = 0
         while at < end:
-            piece = _decoded(service("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
+            piece = _decode(host_call("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
             at += len(piece)
             yield piece
 
 
-class Picked(Values):
+class ColumnView(Values):
     """Some values of a column, by their places; still with the host until they are wanted."""
 
     def __init__(self, column: Sequence[Any], places: Sequence[int]) -> None:
@@ -184,7 +184,7 @@ class Picked(Values):
 
     def __getitem__(self, at: Any) -> Any:
         if isinstance(at, slice):
-            return Picked(self._column, self._places[at])
+            return ColumnView(self._column, self._places[at])
         return self._column[self._places[at]]
 
 
@@ -229,13 +229,13 @@ class Times(Sequence[Any]):
         return self
 
 
-def _within(at: Any, length: int) -> bool:
+def _is_in_head(at: Any, length: int) -> bool:
     if isinstance(at, slice):
         return all(part is None or part >= 0 for part in (at.start, at.step)) and 0 <= (at.stop or -1) <= _BLOCK
     return 0 <= at < min(_BLOCK, length)
 
 
-def _decoded(piece: dict[str, Any]) -> Any:
+def _decode(piece: dict[str, Any]) -> Any:
     kind, data = piece["as"], piece["data"]
     if kind == "json":
         return data
@@ -244,7 +244,7 @@ def _decoded(piece: dict[str, Any]) -> Any:
     numbers = array("q" if kind == "us" else kind[0])
     numbers.frombytes(binascii.a2b_base64(data))
     if kind == "us":
-        return Times(numbers, piece["utc"], piece.get("zone", ""), _offsets(piece, len(numbers)))
+        return Times(numbers, piece["utc"], piece.get("zone", ""), _decode_offsets(piece, len(numbers)))
     if piece.get("gaps"):  # NaN stands for what is missing
         return [None if number != number else number for number in numbers]
     if kind == "b":
@@ -255,7 +255,7 @@ def _decoded(piece: dict[str, Any]) -> Any:
     return numbers
 
 
-def _offsets(piece: dict[str, Any], count: int) -> Any:
+def _decode_offsets(piece: dict[str, Any], count: int) -> Any:
     """The seconds from UTC of each time of a piece."""
     distinct = piece.get("offsets")
     if distinct is None or "places" not in piece:
@@ -267,7 +267,7 @@ def _offsets(piece: dict[str, Any], count: int) -> Any:
     return array("i", [distinct[place] for place in places])
 
 
-def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
+def _join(pieces: Iterable[Any]) -> Sequence[Any]:
     whole: Any = None
     for piece in pieces:
         if whole is None:
@@ -279,7 +279,7 @@ def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
     return [] if whole is None else whole
 
 
-def missing(value: Any) -> bool:
+def is_missing(value: Any) -> bool:
     """Whether it stands for what is not there."""
     return value is None or value != value
 
@@ -289,7 +289,7 @@ def none_if_missing(value: Any) -> Any:
     return None if value is None or value != value else value
 
 
-def _holds(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
+def _compare_values(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
     if a is None and how is not eq and how is not ne:
         return False  # what is missing is neither less nor more
     return bool(how(a, b))

@@ -7,10 +7,10 @@ well: what a `Table` has, this has beside what a list has.
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .columns import Local
+from .columns import LocalColumn
 from .table import Table
 
-_MOST_CELLS = 5_000_000
+_MAX_CELLS = 5_000_000
 """Of rows that are kept as dicts in the program's memory; more are made while they are read, and cannot be changed."""
 
 
@@ -50,7 +50,7 @@ class Rows(list[Any]):
 
     @property
     def _is_huge(self) -> bool:
-        return self._table is not None and len(self._table) * len(self._table.columns) > _MOST_CELLS
+        return self._table is not None and len(self._table) * len(self._table.columns) > _MAX_CELLS
 
     def _fill(self) -> None:
         if self._is_huge:
@@ -65,7 +65,7 @@ class Rows(list[Any]):
         if self._table is not None:
             return self._table
         names = dict.fromkeys(name for row in self for name in row)
-        return Table({name: Local([row.get(name) for row in self]) for name in names}, len(self))
+        return Table({name: LocalColumn([row.get(name) for row in self]) for name in names}, len(self))
 
     def __len__(self) -> int:
         return super().__len__() if self._table is None else len(self._table)
@@ -125,7 +125,7 @@ class Rows(list[Any]):
         return super().__repr__() if self._table is None else repr(self._table).replace("Table", "List", 1)
 
 
-def _filling(method: Callable[..., Any]) -> Callable[..., Any]:
+def _fill_first(method: Callable[..., Any]) -> Callable[..., Any]:
     def filled(self: Rows, *args: Any, **options: Any) -> Any:
         self._fill()
         return method(self, *args, **options)
@@ -138,4 +138,4 @@ for _name in (
     *("__setitem__", "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse"),
     "sort",
 ):
-    setattr(Rows, _name, _filling(getattr(list, _name)))
+    setattr(Rows, _name, _fill_first(getattr(list, _name)))

@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .columns import Column, Local, Mask, Picked, missing, none_if_missing
+from .columns import Column, ColumnView, LocalColumn, Mask, is_missing, none_if_missing
 
 
 class Table(Sequence[Any]):
@@ -47,7 +47,7 @@ class Table(Sequence[Any]):
         if isinstance(at, Mask) or (isinstance(at, list) and at and all(isinstance(one, bool) for one in at)):
             if len(at) != self._length:
                 raise ValueError(f"a comparison of {len(at):,} rows for a table of {self._length:,}")
-            return self._picked([place for place, wanted in enumerate(at) if wanted])
+            return self._take_rows([place for place, wanted in enumerate(at) if wanted])
         if isinstance(at, (list, tuple)):
             return self.select(*at)
         if isinstance(at, slice):
@@ -71,18 +71,18 @@ class Table(Sequence[Any]):
         """The rows for which `test(row)` is true, or whose columns are equal to what is named."""
         places: Iterable[int] = range(self._length)
         for name, value in equal.items():
-            values = _list(self[name])
+            values = _to_list(self[name])
             places = [place for place in places if values[place] == value]
         if test is not None:
             keep = set(places) if equal else None
             places = [at for at, row in enumerate(self) if (keep is None or at in keep) and test(row)]
-        return self._picked(list(places))
+        return self._take_rows(list(places))
 
     filter = where
 
     def group_by(self, *names: Any) -> "Groups":
         """`{value: Table of its rows}`, in order of appearance; of several columns the value is a tuple."""
-        names = _names(names)
+        names = _flatten_names(names)
         columns = [self[name] for name in names]
         present = [map(none_if_missing, column) for column in columns]
         keys = present[0] if len(present) == 1 else zip(*present, strict=True)
@@ -92,22 +92,22 @@ class Table(Sequence[Any]):
                 places[key].append(place)
             else:
                 places[key] = array("I", [place])
-        return Groups(names, {key: self._picked(found) for key, found in places.items()})
+        return Groups(names, {key: self._take_rows(found) for key, found in places.items()})
 
     groupby = group_by
 
     def sort_by(self, *names: Any, reverse: Any = False) -> "Table":
         """The rows in the order of these columns, `reverse` for all or for each; what is missing comes last."""
-        names = _names(names)
+        names = _flatten_names(names)
         backwards = list(reverse) if isinstance(reverse, (list, tuple)) else [reverse] * len(names)
         places = list(range(self._length))
         for name, back in reversed(list(zip(names, backwards, strict=True))):
-            values = _list(self[name])
-            there = [place for place in places if not missing(values[place])]
-            gone = [place for place in places if missing(values[place])]
+            values = _to_list(self[name])
+            there = [place for place in places if not is_missing(values[place])]
+            gone = [place for place in places if is_missing(values[place])]
             there.sort(key=values.__getitem__, reverse=back)
             places = there + gone
-        return self._picked(places)
+        return self._take_rows(places)
 
     sort = sort_by
 
@@ -134,8 +134,8 @@ class Table(Sequence[Any]):
             raise AttributeError(f"a Table has no {name!r}: it is a list of dicts, loop over its rows")
         return self._columns[name]
 
-    def _picked(self, places: Sequence[int]) -> "Table":
-        return Table({name: Picked(column, places) for name, column in self._columns.items()}, len(places))
+    def _take_rows(self, places: Sequence[int]) -> "Table":
+        return Table({name: ColumnView(column, places) for name, column in self._columns.items()}, len(places))
 
     def __repr__(self) -> str:
         lines = [f"  {row}" for row in self.page(0, 3)]
@@ -163,33 +163,33 @@ class Grouped(dict[Any, Any]):
         super().__init__(values)
         self._names, self._column = names, column
 
-    def _each(self, how: str) -> "Grouped":
+    def _aggregate(self, how: str) -> "Grouped":
         return Grouped(self._names, self._column, {key: getattr(values, how)() for key, values in self.items()})
 
     def sum(self) -> "Grouped":
-        return self._each("sum")
+        return self._aggregate("sum")
 
     def mean(self) -> "Grouped":
-        return self._each("mean")
+        return self._aggregate("mean")
 
     def median(self) -> "Grouped":
-        return self._each("median")
+        return self._aggregate("median")
 
     def min(self) -> "Grouped":
-        return self._each("min")
+        return self._aggregate("min")
 
     def max(self) -> "Grouped":
-        return self._each("max")
+        return self._aggregate("max")
 
     def count(self) -> "Grouped":
-        return self._each("count")
+        return self._aggregate("count")
 
     def nunique(self) -> "Grouped":
-        return self._each("nunique")
+        return self._aggregate("nunique")
 
     def sort_values(self, ascending: bool = True) -> "Grouped":
-        there = [pair for pair in self.items() if not missing(pair[1])]
-        gone = [pair for pair in self.items() if missing(pair[1])]
+        there = [pair for pair in self.items() if not is_missing(pair[1])]
+        gone = [pair for pair in self.items() if is_missing(pair[1])]
         there.sort(key=lambda pair: pair[1], reverse=not ascending)
         return Grouped(self._names, self._column, dict(there + gone))
 
@@ -200,10 +200,12 @@ class Grouped(dict[Any, Any]):
         return [{**dict(zip(self._names, key, strict=True)), self._column: value} for key, value in pairs]
 
 
-def _list(values: Iterable[Any]) -> Sequence[Any]:
-    return values.all() if isinstance(values, (Column, Local)) else values if isinstance(values, list) else list(values)
+def _to_list(values: Iterable[Any]) -> Sequence[Any]:
+    if isinstance(values, (Column, LocalColumn)):
+        return values.all()
+    return values if isinstance(values, list) else list(values)
 
 
-def _names(given: Sequence[Any]) -> tuple[str, ...]:
+def _flatten_names(given: Sequence[Any]) -> tuple[str, ...]:
     """Names as they are given: several, or a list of them."""
     return tuple(name for one in given for name in (one if isinstance(one, (list, tuple)) else [one]))

@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-_OF_OS = "access chdir chmod getcwd listdir lstat mkdir open readlink remove rename replace rmdir scandir stat unlink"
+_OS_FUNCTIONS = (
+    "access chdir chmod getcwd listdir lstat mkdir open readlink remove rename replace rmdir scandir stat unlink"
+)
 
 
-def _door(module: str, name: str) -> Callable[..., Any]:
+def _make_hook(module: str, name: str) -> Callable[..., Any]:
     def door(*args: Any, **options: Any) -> Any:
         return getattr(import_module(module, __package__), name)(*args, **options)
 
@@ -22,15 +24,15 @@ def _door(module: str, name: str) -> Callable[..., Any]:
     return door
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None]:
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None]:
     """A run begins. What it gives ends the run: what was written and not closed is not lost."""
     if not hasattr(os.stat, "__code__"):
-        for name in [*_OF_OS.split(), "utime"]:
-            setattr(os, name, _door(".os_functions", name))
-        builtins.open = io.open = _door(".file_objects", "open")
-    return _end
+        for name in [*_OS_FUNCTIONS.split(), "utime"]:
+            setattr(os, name, _make_hook(".os_functions", name))
+        builtins.open = io.open = _make_hook(".file_objects", "open")
+    return _end_run
 
 
-def _end(value: Any, looks: bool) -> None:
+def _end_run(value: Any, looks: bool) -> None:
     if (file_objects := sys.modules.get(f"{__package__}.file_objects")) is not None:
         file_objects.flush()

@@ -6,10 +6,10 @@ from json import dumps, loads
 from typing import Any
 from zlib import decompressobj
 
-from ..tool_calls import call_tool, call_tool_async, plain, service
+from ..tool_calls import call_tool, call_tool_async, host_call, to_jsonable
 
-_PIECES_OF = 786_432
-_UNPACKED = 32 << 20
+_PIECE_SIZE = 786_432
+_MAX_DECOMPRESSED = 32 << 20
 
 
 class Response:
@@ -27,7 +27,7 @@ class Response:
     @property
     def content(self) -> bytes:
         if self._reply is not None:
-            self._content = _unpacked(body_of(self._reply), self.headers.get("content-encoding", ""))
+            self._content = _decompress(read_body(self._reply), self.headers.get("content-encoding", ""))
             self._reply = None
         return self._content
 
@@ -65,30 +65,32 @@ class Headers(dict[str, str]):
 
 def request(method: str, url: str, **given: Any) -> Response:
     """Send what the program gave, and wait."""
-    return Response(call_tool("http_request", **_arguments(method, url, **given)))
+    return Response(call_tool("http_request", **_encode_arguments(method, url, **given)))
 
 
 async def request_async(method: str, url: str, **given: Any) -> Response:
     """The same for asyncio."""
-    return Response(await call_tool_async("http_request", **_arguments(method, url, **given)))
+    return Response(await call_tool_async("http_request", **_encode_arguments(method, url, **given)))
 
 
-def _arguments(method: str, url: str, params: Any, headers: Any, json: Any = None, data: Any = None) -> dict[str, Any]:
+def _encode_arguments(
+    method: str, url: str, params: Any, headers: Any, json: Any = None, data: Any = None
+) -> dict[str, Any]:
     headers = {str(name): str(value) for name, value in dict(headers or {}).items()}
     kind = ""
     if json is not None:
-        data, kind = dumps(plain(json), ensure_ascii=False, allow_nan=False), "application/json"
+        data, kind = dumps(to_jsonable(json), ensure_ascii=False, allow_nan=False), "application/json"
     elif isinstance(data, Mapping):
-        data, kind = _form(data), "application/x-www-form-urlencoded"
+        data, kind = _encode_form(data), "application/x-www-form-urlencoded"
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
     if params:
         url = url.partition("#")[0]
-        url += ("&" if "?" in url else "?") + (params if isinstance(params, str) else _form(params))
-    return arguments_of(method, url, headers, data)
+        url += ("&" if "?" in url else "?") + (params if isinstance(params, str) else _encode_form(params))
+    return make_arguments(method, url, headers, data)
 
 
-def arguments_of(method: str, url: str, headers: Mapping[str, str], body: Any) -> dict[str, Any]:
+def make_arguments(method: str, url: str, headers: Mapping[str, str], body: Any) -> dict[str, Any]:
     """What the tool takes, for a body of text or bytes, or none."""
     arguments: dict[str, Any] = {"method": method.upper(), "url": url}
     if headers:
@@ -103,28 +105,28 @@ def arguments_of(method: str, url: str, headers: Mapping[str, str], body: Any) -
     return arguments
 
 
-def body_of(reply: Mapping[str, Any]) -> bytes:
+def read_body(reply: Mapping[str, Any]) -> bytes:
     """The body that the tool's answer has, or names."""
     if "text" in reply:
         return reply["text"].encode()
     if "base64" in reply:
         return a2b_base64(reply["base64"])
-    places = range(0, reply["size"], _PIECES_OF)
-    return b"".join([a2b_base64(service("network.body", id=reply["kept"], at=at)) for at in places])
+    places = range(0, reply["size"], _PIECE_SIZE)
+    return b"".join([a2b_base64(host_call("network.body", id=reply["kept"], at=at)) for at in places])
 
 
-def _form(fields: Any) -> str:
+def _encode_form(fields: Any) -> str:
     from urllib.parse import urlencode
 
     return urlencode(fields, doseq=True)
 
 
-def _unpacked(body: bytes, encoding: str) -> bytes:
+def _decompress(body: bytes, encoding: str) -> bytes:
     """The host asks for plain bodies; some servers do not care."""
     if not body or encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return body
     packed = decompressobj(47 if "gzip" in encoding.lower() or body[0] & 15 == 8 else -15)
-    made = packed.decompress(body, _UNPACKED)
+    made = packed.decompress(body, _MAX_DECOMPRESSED)
     if packed.unconsumed_tail:
-        raise ValueError(f"the reply unpacks to more than {_UNPACKED >> 20} MiB")
+        raise ValueError(f"the reply unpacks to more than {_MAX_DECOMPRESSED >> 20} MiB")
     return made

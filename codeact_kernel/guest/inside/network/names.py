@@ -6,7 +6,7 @@ from typing import Any
 is_on: list[bool] = []
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
     """Called before the program."""
     is_on[:] = [True]
     for function in (http_get, http_get_async, http_post, http_request):

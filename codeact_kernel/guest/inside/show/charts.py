@@ -5,32 +5,32 @@ from datetime import date
 from typing import Any
 
 from .limits import max_items
-from .tables import column_of, is_table, length_of, names_of, rows_of
+from .tables import column_names, count_rows, is_table, read_column, read_rows
 
 _MARKS = ("bar", "line", "point", "area", "pie", "hist")
 _BINS = 30
-_WIDE, _TALL, _STEP = 480, 260, 32
+_WIDTH, _HEIGHT, _STEP = 480, 260, 32
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _ODD = re.compile(r"[^\w %()/+-]|^image$")
 
 
-def chart_of(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None) -> dict[str, Any]:
+def make_chart(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None) -> dict[str, Any]:
     """The chart that `show(value, chart=..., x=..., ...)` means; `chart` may also be Vega-Lite without its data."""
     if isinstance(chart, dict):
-        return {**chart, "data": value} | ({"title": _label(title)} if title else {})
+        return {**chart, "data": value} | ({"title": _escape_label(title)} if title else {})
     if chart not in _MARKS:
         raise ValueError(f"show(chart={chart!r}): chart is one of {', '.join(_MARKS)}, or a Vega-Lite spec")
     if not is_table(value):
         raise ValueError("show(rows, chart=...) takes a list of dicts")
     if chart != "hist":
-        _few(value)
+        _check_row_count(value)
     made = _Chart(value)
     spec = made.histogram(x) if chart == "hist" else made.plain(chart, x, y, color)
-    return spec | ({"title": _label(title)} if title else {})
+    return spec | ({"title": _escape_label(title)} if title else {})
 
 
-def completed(spec: Any) -> Any:
+def complete_chart(spec: Any) -> Any:
     """A chart with its rows as Vega-Lite wants them, and the types of columns where it names none."""
     if not isinstance(spec, dict):
         raise ValueError("show() takes a chart as a dict with mark, encoding and data")
@@ -39,15 +39,16 @@ def completed(spec: Any) -> Any:
         data = {"values": data}
     if isinstance(data, dict) and is_table(data.get("values")):
         table = data["values"]
-        _few(table)
-        names = names_of(table)
-        rows = rows_of(table, max_items["chart_rows"], names)
+        _check_row_count(table)
+        names = column_names(table)
+        rows = read_rows(table, max_items["chart_rows"], names)
         data = {**data, "values": [dict(zip(map(str, names), row, strict=True)) for row in rows]}
-        spec = _typed(spec, {name: _type([row[number] for row in rows]) for number, name in enumerate(names)})
+        types = {name: _column_type([row[number] for row in rows]) for number, name in enumerate(names)}
+        spec = _add_types(spec, types)
     return spec if data is None else {**spec, "data": data}
 
 
-def _typed(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
+def _add_types(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
     encoding = view.get("encoding")
     if isinstance(encoding, dict):
         encoding = {
@@ -61,12 +62,12 @@ def _typed(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
         }
         view = {**view, "encoding": encoding}
     if isinstance(view.get("layer"), list):
-        view = {**view, "layer": [_typed(one, types) if isinstance(one, dict) else one for one in view["layer"]]}
+        view = {**view, "layer": [_add_types(one, types) if isinstance(one, dict) else one for one in view["layer"]]}
     return view
 
 
-def _few(table: Any) -> None:
-    if (total := length_of(table)) > max_items["chart_rows"]:
+def _check_row_count(table: Any) -> None:
+    if (total := count_rows(table)) > max_items["chart_rows"]:
         raise ValueError(f"a chart takes {max_items['chart_rows']:,} rows, not {total:,}: aggregate them first")
 
 
@@ -78,17 +79,17 @@ class _Chart:
 
     def values(self, name: Any) -> list[Any]:
         if name not in self.columns:
-            names = names_of(self.table)
+            names = column_names(self.table)
             if name not in names:
                 raise ValueError(f"there is no column {name!r}: the columns are {', '.join(map(str, names))}")
-            self.columns[name] = column_of(self.table, name)
+            self.columns[name] = read_column(self.table, name)
         return self.columns[name]
 
     def channel(self, name: Any, discrete: bool = False) -> dict[str, Any]:
         values = self.values(name)
         field = self.fields.setdefault(name, f"_{len(self.fields)}" if _ODD.search(str(name)) else str(name))
-        kind = _type(values)
-        made: dict[str, Any] = {"field": field, "type": kind, "title": _label(name)}
+        kind = _column_type(values)
+        made: dict[str, Any] = {"field": field, "type": kind, "title": _escape_label(name)}
         if kind == "nominal":
             made["sort"] = None  # as the rows come
         elif discrete:
@@ -109,7 +110,7 @@ class _Chart:
             slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}  # not shades of one colour
             encoding = {"theta": counted if y is None else self.channel(y), "color": slices}
         else:
-            upright = chart != "bar" or y is None or _type(self.values(y)) == "quantitative"
+            upright = chart != "bar" or y is None or _column_type(self.values(y)) == "quantitative"
             encoding = {
                 "x": self.channel(x, discrete=chart == "bar" and upright),
                 "y": counted if y is None else self.channel(y, discrete=not upright),
@@ -119,7 +120,7 @@ class _Chart:
         mark = {"type": "arc" if chart == "pie" else chart, "tooltip": True}
         columns = [self.columns[name] for name in self.fields]
         values = [dict(zip(self.fields.values(), cells, strict=True)) for cells in zip(*columns, strict=True)]
-        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_size(encoding)}
+        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_chart_size(encoding)}
 
     def fold(self, x: Any, columns: list[Any]) -> tuple[str, str, str]:
         """Several columns of numbers become one, with their names beside it."""
@@ -149,28 +150,28 @@ class _Chart:
         return {
             "data": {"values": values},
             "mark": {"type": "bar", "tooltip": True},
-            "width": _WIDE,
-            "height": _TALL,
+            "width": _WIDTH,
+            "height": _HEIGHT,
             "encoding": {
-                "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": _label(x)},
+                "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": _escape_label(x)},
                 "x2": {"field": "to"},
                 "y": {"field": "count", "type": "quantitative", "title": "count"},
             },
         }
 
 
-def _size(encoding: dict[str, Any]) -> dict[str, Any]:
+def _chart_size(encoding: dict[str, Any]) -> dict[str, Any]:
     """Wide enough to be read; a side with entries grows with them."""
     if "theta" in encoding:
-        return {"width": _TALL, "height": _TALL}
+        return {"width": _HEIGHT, "height": _HEIGHT}
     discrete = {side for side in ("x", "y") if encoding[side]["type"] in ("nominal", "ordinal")}
     return {
         name: {"step": _STEP} if side in discrete else size
-        for side, name, size in (("x", "width", _WIDE), ("y", "height", _TALL))
+        for side, name, size in (("x", "width", _WIDTH), ("y", "height", _HEIGHT))
     }
 
 
-def _type(values: list[Any]) -> str:
+def _column_type(values: list[Any]) -> str:
     there = [value for value in values if value is not None]
     if there and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there):
         return "quantitative"
@@ -186,7 +187,7 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _label(name: Any) -> str:
+def _escape_label(name: Any) -> str:
     """A name as a title: some signs cannot stand there, and a page takes "image" for a picture's address."""
     text = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(name).replace('"', "”").replace("\\", "/"))[:300]
     return text.capitalize() if text == "image" else text

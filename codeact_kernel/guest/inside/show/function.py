@@ -5,10 +5,10 @@ from typing import Any
 from .limits import max_items
 
 
-def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
+def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
     """A run begins: the program has `show`."""
     namespace["show"] = show
-    max_items.update(told)
+    max_items.update(config)
 
 
 def show(

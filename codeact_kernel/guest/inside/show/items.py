@@ -3,13 +3,13 @@
 import json
 from typing import Any
 
-from ..tool_calls import flushes, key_text, plain, service
+from ..tool_calls import flush_hooks, host_call, key_text, to_jsonable
 from .limits import max_items
-from .tables import is_table, leave_out, length_of, names_of, rows_of
+from .tables import column_names, count_rows, drop_non_finite, is_table, read_rows
 
 _PIECE = 200_000
 _KINDS = ("table", "text", "markdown", "chart", "image", "json")
-_SPEC = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec", "marks"}
+_CHART_KEYS = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec", "marks"}
 
 
 def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, kind: str | None) -> None:
@@ -17,32 +17,32 @@ def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, 
     if kind is not None and kind not in _KINDS:
         raise ValueError(f"show(kind={kind!r}): kind is one of {', '.join(_KINDS)}")
     if chart is not None:
-        from .charts import chart_of
+        from .charts import make_chart
 
-        value, kind = chart_of(value, chart, x, y, color, title), "chart"
+        value, kind = make_chart(value, chart, x, y, color, title), "chart"
         title = None  # it stands in the chart
-    kind = kind or _kind(value)
-    for flush in flushes:
+    kind = kind or _detect_kind(value)
+    for flush in flush_hooks:
         flush()  # what was printed before comes before
-    text = _text(kind, value)
+    text = _encode(kind, value)
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
     for piece in pieces:
-        service("show.item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
+        host_call("show.item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
 
 
-def _kind(value: Any) -> str:
+def _detect_kind(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "image"
     if isinstance(value, str):
         return "markdown"
-    if isinstance(value, dict) and ("$schema" in value or not _SPEC.isdisjoint(value)):
+    if isinstance(value, dict) and ("$schema" in value or not _CHART_KEYS.isdisjoint(value)):
         return "chart"
     if is_table(value):
         return "table"
     return "json" if isinstance(value, (dict, list, tuple, set, frozenset)) else "text"
 
 
-def _name(label: Any) -> str:
+def _column_name(label: Any) -> str:
     """The name of a column; what has no form as a key as its text."""
     try:
         return key_text(label)
@@ -50,7 +50,7 @@ def _name(label: Any) -> str:
         return str(label)
 
 
-def _text(kind: str, value: Any) -> str:
+def _encode(kind: str, value: Any) -> str:
     if kind in ("text", "markdown"):
         return str(value)
     if kind == "image":
@@ -62,14 +62,14 @@ def _text(kind: str, value: Any) -> str:
     if kind == "table":
         if not is_table(value):
             raise ValueError("show() takes a table as a list of dicts")
-        names = names_of(value)
+        names = column_names(value)
         value = {
-            "columns": [_name(name) for name in names],
-            "rows": rows_of(value, max_items["table_rows"], names),
-            "total": length_of(value),
+            "columns": [_column_name(name) for name in names],
+            "rows": read_rows(value, max_items["table_rows"], names),
+            "total": count_rows(value),
         }
     elif kind == "chart":
-        from .charts import completed
+        from .charts import complete_chart
 
-        value = completed(value)
-    return json.dumps(plain(value, non_finite=leave_out), ensure_ascii=False, separators=(",", ":"))
+        value = complete_chart(value)
+    return json.dumps(to_jsonable(value, non_finite=drop_non_finite), ensure_ascii=False, separators=(",", ":"))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..tool_calls import kind_of, plain
+from ..tool_calls import kind_of, to_jsonable
 
 
 def is_table(value: Any) -> bool:
@@ -12,41 +12,41 @@ def is_table(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
-def length_of(table: Any) -> int:
+def count_rows(table: Any) -> int:
     """How many rows a table has."""
     return len(table if isinstance(table, (list, tuple)) else table.rows)
 
 
-def names_of(table: Any) -> list[Any]:
+def column_names(table: Any) -> list[Any]:
     """The names of a table's columns, as the table has them."""
     if isinstance(table, (list, tuple)):
         return list(dict.fromkeys(name for row in table for name in row))
     return list(table.columns)
 
 
-def rows_of(table: Any, most: int, names: list[Any]) -> list[list[Any]]:
+def read_rows(table: Any, max_rows: int, names: list[Any]) -> list[list[Any]]:
     """The first rows of a table, as lists of cells."""
     first = table if isinstance(table, (list, tuple)) else table.rows
-    rows = (row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in first[:most])
-    return [[cell(row.get(name)) for name in names] for row in rows]
+    rows = (row if isinstance(row, dict) else dict(zip(names, row, strict=True)) for row in first[:max_rows])
+    return [[to_cell(row.get(name)) for name in names] for row in rows]
 
 
-def column_of(table: Any, name: Any) -> list[Any]:
+def read_column(table: Any, name: Any) -> list[Any]:
     """One column of a table; of one that the notebook gave no other is fetched."""
     if kind_of(table) in ("table", "rows"):
-        return [cell(value) for value in table[name]]
-    at = names_of(table).index(name)
+        return [to_cell(value) for value in table[name]]
+    at = column_names(table).index(name)
     rows = table if isinstance(table, (list, tuple)) else table.rows
-    return [cell(row.get(name) if isinstance(row, dict) else row[at]) for row in rows]
+    return [to_cell(row.get(name) if isinstance(row, dict) else row[at]) for row in rows]
 
 
-def cell(value: Any) -> Any:
+def to_cell(value: Any) -> Any:
     """One cell as JSON; what has no form there as its text."""
     try:
-        return plain(value, non_finite=leave_out)
+        return to_jsonable(value, non_finite=drop_non_finite)
     except TypeError:
         return str(value)
 
 
-def leave_out(value: float) -> None:
+def drop_non_finite(value: float) -> None:
     """A picture or a cell has no place for infinity and NaN."""

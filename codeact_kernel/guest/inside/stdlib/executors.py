@@ -10,7 +10,7 @@ from concurrent.futures import _base as base
 from types import ModuleType
 from typing import Any
 
-from ..tool_calls import submitting
+from ..tool_calls import get_submit_function
 
 _package: Any = sys.modules["concurrent.futures"]  # which is no attribute of `concurrent` yet
 
@@ -84,7 +84,7 @@ class Executor(base.Executor):
     def _submit(self, together: int, fn: Any, args: Any, kwargs: Any) -> Future:
         future = Future()
         self._futures.append(future)
-        start = submitting(fn)
+        start = get_submit_function(fn)
         if start is None:
             future.run(fn, *args, **kwargs)
         else:
@@ -92,7 +92,7 @@ class Executor(base.Executor):
         return future
 
 
-def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
+def _settle_first(function: Callable[..., Any]) -> Callable[..., Any]:
     def settling(fs: Iterable[Any], *args: Any, **options: Any) -> Any:
         futures = list(fs)
         for future in futures:
@@ -104,9 +104,9 @@ def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in ("as_completed", "wait"):
-    _made = _settling(getattr(base, _name))
-    setattr(base, _name, _made)
-    setattr(_package, _name, _made)
+    _wrapped = _settle_first(getattr(base, _name))
+    setattr(base, _name, _wrapped)
+    setattr(_package, _name, _wrapped)
 _package.ThreadPoolExecutor = Executor
 _package.thread = sys.modules["concurrent.futures.thread"] = ModuleType("concurrent.futures.thread")
 _package.thread.__dict__.update(ThreadPoolExecutor=Executor, BrokenThreadPool=base.BrokenExecutor)

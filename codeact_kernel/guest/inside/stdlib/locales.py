@@ -7,14 +7,14 @@ for a locale that is not installed.
 import locale
 from typing import Any
 
-_set = locale.setlocale
-_THERE = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
+_setlocale = locale.setlocale
+_AVAILABLE = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 
 
 def setlocale(category: int, locale: Any = None) -> str:
-    if isinstance(locale, str) and not set(locale.split(";")) <= _THERE:
+    if isinstance(locale, str) and not set(locale.split(";")) <= _AVAILABLE:
         raise _Error("unsupported locale setting: the sandbox has only 'C'. Write f'{x:,.2f}' for thousands separators")
-    return _set(category, locale)
+    return _setlocale(category, locale)
 
 
 _Error = locale.Error

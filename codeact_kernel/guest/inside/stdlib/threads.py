@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..tool_calls import Pending, before_end, before_send, submitting
+from ..tool_calls import Pending, get_submit_function, on_call_sent, on_program_end
 
 _module: Any = threading
 _start, _join = threading.Thread.start, threading.Thread.join
@@ -21,7 +21,7 @@ _timers: list[tuple[Any, Callable[[], None]]] = []
 """Timers that were started, and how to run each."""
 _calls: dict[Any, Pending] = {}
 """Calls that are under way, by their threads."""
-_acted: set[bool] = set()
+_has_called: set[bool] = set()
 """Whether a thread has called a tool."""
 _STUCK = (
     "this waits for another thread, and the sandbox has none: a thread runs from beginning to end when it is started."
@@ -42,7 +42,7 @@ def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
 def _run_now(thread: Any, run: Callable[[], None]) -> None:
     outer, ident = threading.current_thread(), _thread.get_ident()
     thread._os_thread_handle = _module._make_thread_handle(ident)
-    call = submitting(thread._target) if type(thread).run is threading.Thread.run else None
+    call = get_submit_function(thread._target) if type(thread).run is threading.Thread.run else None
     if call is not None:
         thread._target, arguments = _calls.__setitem__, thread._kwargs
         thread._kwargs = {}
@@ -61,10 +61,10 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _run_timers(most: float | None, wanted: Any = None) -> bool:
+def _run_timer(max_seconds: float | None, wanted: Any = None) -> bool:
     """Run the first timer that is over by then; whether there was one."""
     for index, (timer, run) in enumerate(_timers):
-        if (most is None or timer.interval <= most) and wanted in (None, timer):
+        if (max_seconds is None or timer.interval <= max_seconds) and wanted in (None, timer):
             del _timers[index]
             _run_now(timer, run)
             return True
@@ -73,12 +73,12 @@ def _run_timers(most: float | None, wanted: Any = None) -> bool:
 
 def start(self: Any) -> None:
     _start(self)
-    if getattr(self, "codeact_stuck", False) and not _acted:
+    if getattr(self, "codeact_stuck", False) and not _has_called:
         raise RuntimeError(_STUCK)
 
 
 def join(self: Any, timeout: float | None = None) -> None:
-    _run_timers(None, self)
+    _run_timer(None, self)
     if call := _calls.pop(self, None):
         try:
             call.result()
@@ -96,7 +96,7 @@ def wait(self: Any, timeout: float | None = None) -> bool:
     self._waiters.append(waiter)
     saved = self._release_save()
     try:
-        while waiter.locked() and _run_timers(timeout):
+        while waiter.locked() and _run_timer(timeout):
             pass
         if waiter.locked() and timeout is None:
             _give_up()
@@ -117,20 +117,20 @@ def _give_up() -> None:
     raise SystemExit  # which ends a thread without a word
 
 
-def _note(name: str) -> None:
+def _note_call(name: str) -> None:
     if "." not in name and threading.current_thread() is not threading.main_thread():
-        _acted.add(True)
+        _has_called.add(True)
 
 
-def _end() -> None:
+def _finish_threads() -> None:
     """The program is over: what is left of its threads comes to its end, but for those that need not."""
     while any(not timer.daemon for timer, _ in _timers):
-        _run_timers(None)
+        _run_timer(None)
     for thread in list(_calls):
         thread.join()
 
 
 _module._start_joinable_thread = _run
 _module.Thread.start, _module.Thread.join, _module.Condition.wait = start, join, wait
-before_send.append(_note)
-before_end.append(_end)
+on_call_sent.append(_note_call)
+on_program_end.append(_finish_threads)

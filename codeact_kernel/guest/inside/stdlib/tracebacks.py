@@ -8,7 +8,7 @@ _module: Any = traceback
 _RUNNER = "<codeact runner>"
 
 
-def _without_ours(walk: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
+def _skip_our_frames(walk: Callable[[Any], Iterator[Any]]) -> Callable[[Any], Iterator[Any]]:
     def walking(start: Any) -> Iterator[Any]:
         for step in walk(start):
             file = step[0].f_code.co_filename
@@ -24,4 +24,4 @@ _walk_stack = traceback.walk_stack
 
 
 for _name in ("walk_tb", "walk_stack", "_walk_tb_with_full_positions"):
-    setattr(_module, _name, _without_ours(getattr(_module, _name)))
+    setattr(_module, _name, _skip_our_frames(getattr(_module, _name)))

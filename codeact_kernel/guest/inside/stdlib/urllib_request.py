@@ -6,13 +6,13 @@ from typing import Any
 from urllib import request
 from urllib.error import URLError
 
-from ..network.http import arguments_of, body_of
+from ..network.http import make_arguments, read_body
 from ..network.names import is_on
 from ..tool_calls import ToolError, call_tool
 
-_OFF = "the network is off here; the person can allow hosts (allowed_domains)"
+_NETWORK_OFF = "the network is off here; the person can allow hosts (allowed_domains)"
 _NOT_SENT = ("host", "connection", "content-length", "transfer-encoding")
-_NOT_KEPT = ("content-length", "transfer-encoding", "connection")
+_DROPPED = ("content-length", "transfer-encoding", "connection")
 
 
 class _Received:
@@ -27,19 +27,19 @@ class _Received:
 
 def _open(handler: Any, wanted: request.Request) -> HTTPResponse:
     if not is_on:
-        raise URLError(_OFF)
+        raise URLError(_NETWORK_OFF)
     headers = {**wanted.unredirected_hdrs, **wanted.headers}
     headers = {name: str(value) for name, value in headers.items() if name.lower() not in _NOT_SENT}
     data: Any = wanted.data
     if data is not None and not isinstance(data, (bytes, bytearray)):
         data = data.read() if hasattr(data, "read") else b"".join(data)
     try:
-        reply = call_tool("http_request", **arguments_of(wanted.get_method(), wanted.full_url, headers, data))
-        body = body_of(reply)
+        reply = call_tool("http_request", **make_arguments(wanted.get_method(), wanted.full_url, headers, data))
+        body = read_body(reply)
     except ToolError as error:
         raise URLError(str(error)) from None
     lines = [f"HTTP/1.1 {reply['status']} {reply['reason']}"]
-    lines += [f"{name}: {value}" for name, value in reply["headers"].items() if name not in _NOT_KEPT]
+    lines += [f"{name}: {value}" for name, value in reply["headers"].items() if name not in _DROPPED]
     head = "\r\n".join([*lines, f"content-length: {len(body)}", "", ""])
     made: Any = HTTPResponse(_Received(head.encode() + body), method=wanted.get_method())  # type: ignore[arg-type]
     made.begin()
