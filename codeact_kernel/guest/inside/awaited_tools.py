@@ -76,12 +76,16 @@ class _Rewriter(ast.NodeTransformer):
         for node in ast.walk(tree):
             match node:
                 case ast.Import():
-                    self._modules |= {one.asname or "asyncio" for one in node.names if one.name == "asyncio"}
+                    self._modules |= {alias.asname or "asyncio" for alias in node.names if alias.name == "asyncio"}
                 case ast.ImportFrom(module="asyncio"):
                     self._functions.update(
-                        {one.asname or one.name: one.name for one in node.names if one.name in _AWAITING_FUNCTIONS}
+                        {
+                            alias.asname or alias.name: alias.name
+                            for alias in node.names
+                            if alias.name in _AWAITING_FUNCTIONS
+                        }
                     )
-                    self._makers |= {one.asname or one.name for one in node.names}
+                    self._makers |= {alias.asname or alias.name for alias in node.names}
                 case _:
                     pass
         self._owners = {name for node in ast.walk(tree) for name in self._owner_names(node)}
@@ -174,9 +178,9 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         match node.value:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend"), args=[one]) as call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append" | "extend"), args=[value]) as call:
                 if name in self._awaited_later:
-                    call.args = [self.start_calls(one)]
+                    call.args = [self.start_calls(value)]
             case _:
                 pass
         self.generic_visit(node)
@@ -194,8 +198,8 @@ class _Rewriter(ast.NodeTransformer):
     def start_calls(self, node: ast.expr) -> ast.expr:
         """Change the expression so that it starts its calls without waiting."""
         match node:
-            case ast.Call(func=ast.Name(id="list" | "tuple" | "set"), args=[one], keywords=[]):
-                node.args = [self.start_calls(one)]
+            case ast.Call(func=ast.Name(id="list" | "tuple" | "set"), args=[item], keywords=[]):
+                node.args = [self.start_calls(item)]
             case ast.Call(func=ast.Name(id="map"), args=[ast.Lambda() as function, *_]):
                 function.body = self.start_calls(function.body)
             case ast.Call(func=ast.Name(id="map"), args=[function, *rest]):
@@ -205,11 +209,11 @@ class _Rewriter(ast.NodeTransformer):
             case ast.Starred():
                 node.value = self.start_calls(node.value)
             case ast.List() | ast.Tuple() | ast.Set():
-                node.elts = [self.start_calls(one) for one in node.elts]
+                node.elts = [self.start_calls(item) for item in node.elts]
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp():
                 node.elt = self.start_calls(node.elt)
             case ast.Dict():
-                node.values = [self.start_calls(one) for one in node.values]
+                node.values = [self.start_calls(item) for item in node.values]
             case ast.DictComp():
                 node.value = self.start_calls(node.value)
             case ast.IfExp():
@@ -339,11 +343,11 @@ def _holds_calls(node: ast.AST) -> bool:
         case ast.Call() | ast.List(elts=[]) | ast.Dict(values=[]):
             return True
         case ast.Dict(values=parts):
-            return all(isinstance(one, ast.Call) for one in parts)
+            return all(isinstance(part, ast.Call) for part in parts)
         case ast.DictComp(value=ast.Call()):
             return True
         case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Set(elts=parts):
-            return all(isinstance(one, ast.Call) for one in parts)
+            return all(isinstance(part, ast.Call) for part in parts)
         case ast.ListComp(elt=ast.Call()) | ast.SetComp(elt=ast.Call()) | ast.GeneratorExp(elt=ast.Call()):
             return True
         case _:

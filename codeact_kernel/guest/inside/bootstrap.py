@@ -181,11 +181,11 @@ class PackImporter:
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        found = host("module", name=name)
-        if found is None:
+        fields = host("module", name=name)
+        if fields is None:
             return None
-        spec = importlib.machinery.ModuleSpec(name, PackImporter, origin=found["file"], is_package=found["package"])  # type: ignore[arg-type]
-        spec.loader_state = found
+        spec = importlib.machinery.ModuleSpec(name, PackImporter, origin=fields["file"], is_package=fields["package"])  # type: ignore[arg-type]
+        spec.loader_state = fields
         return spec
 
     @staticmethod
@@ -196,8 +196,8 @@ class PackImporter:
     def exec_module(module: ModuleType) -> None:
         spec = module.__spec__
         assert spec is not None
-        found, spec.loader_state = spec.loader_state, None
-        exec(_code(found), module.__dict__)
+        fields, spec.loader_state = spec.loader_state, None
+        exec(_code(fields), module.__dict__)
         if spec.name in _FOLLOWED:
             importlib.import_module(_FOLLOWED[spec.name], _PACKAGE)
 
@@ -210,10 +210,10 @@ class PackImporter:
         return bool(host("module", name=name)["package"])
 
 
-def _code(found: dict[str, Any]) -> CodeType:
-    if "code" in found:
-        return marshal.loads(binascii.a2b_base64(found["code"]))
-    return compile(found["source"], found["file"], "exec", dont_inherit=True)
+def _code(fields: dict[str, Any]) -> CodeType:
+    if "code" in fields:
+        return marshal.loads(binascii.a2b_base64(fields["code"]))
+    return compile(fields["source"], fields["file"], "exec", dont_inherit=True)
 
 
 sys.path.clear()  # the guest has no folders to search

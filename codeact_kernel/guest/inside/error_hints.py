@@ -44,13 +44,13 @@ def _find_keys(error: KeyError) -> list[Any]:
     if last is None or len(error.args) != 1 or inner.startswith("<codeact"):
         return []
     node = ast.parse(f"({_expression_text(last)}\n)", mode="eval").body
-    found = _find_failing_dict(node, last.tb_frame, error.args[0])
-    if found is None:
+    row = _find_failing_dict(node, last.tb_frame, error.args[0])
+    if row is None:
         rows = _find_iterated(node, last)
-        found = None if rows is None else _find_lacking(_evaluate(rows, last.tb_frame), error.args[0])
+        row = None if rows is None else _find_lacking(_evaluate(rows, last.tb_frame), error.args[0])
         node = node if rows is None else rows
-    if found is not None:
-        return list(dict.keys(found))[: MAX_KEYS + 1]
+    if row is not None:
+        return list(dict.keys(row))[: MAX_KEYS + 1]
     keys = tool_calls.last_keys if _is_tool_result(node, last.tb_frame) else ()
     return [] if error.args[0] in keys else list(keys)
 
@@ -101,9 +101,9 @@ def _find_failing_dict(node: ast.expr, frame: FrameType, key: Any) -> "dict[Any,
     """Return the dict in which the expression did not find the key."""
     match node:
         case ast.Subscript(value=value) | ast.Call(func=ast.Attribute(value=value, attr="pop" | "__getitem__")):
-            found = _find_lacking(_evaluate(value, frame), key)
-            if found is not None:
-                return found
+            row = _find_lacking(_evaluate(value, frame), key)
+            if row is not None:
+                return row
         case _:
             pass
     # For example, an expression that sorts rows by a key contains the name of the rows.

@@ -212,7 +212,7 @@ def _convert_first(name: str, parameter: str, change: Callable[[Any], Any]) -> C
 
 
 def _to_futures(values: Iterable[Any]) -> list[Any]:
-    return [asyncio.ensure_future(one) for one in values]
+    return [asyncio.ensure_future(value) for value in values]
 
 
 def _gather_calls(*values: Any, **options: Any) -> Awaitable[Any]:
@@ -224,9 +224,9 @@ def _gather_calls(*values: Any, **options: Any) -> Awaitable[Any]:
     return later() if asyncio._get_running_loop() is None else _gather(*map(to_awaitable, values), **options)
 
 
-def _replace(name: str, made: Callable[..., Any]) -> None:
-    setattr(asyncio, name, made)
-    setattr(asyncio.tasks, name, made)
+def _replace(name: str, function: Callable[..., Any]) -> None:
+    setattr(asyncio, name, function)
+    setattr(asyncio.tasks, name, function)
 
 
 _gather, _run, _asyncio_run = asyncio.gather, asyncio.Runner.run, asyncio.run

@@ -65,18 +65,18 @@ def keep_value(body: list[ast.stmt]) -> None:
         case ast.With() | ast.AsyncWith():
             keep_value(last.body)
         case ast.Match():
-            for one in last.cases:
-                keep_value(one.body)
+            for case in last.cases:
+                keep_value(case.body)
         case _:
             pass
 
 
 def _make_assign(name: str, value: ast.expr, place: ast.stmt) -> ast.stmt:
-    made = ast.Assign([ast.Name(name, ast.Store())], value)
-    for node in ast.walk(made):
+    statement = ast.Assign([ast.Name(name, ast.Store())], value)
+    for node in ast.walk(statement):
         if not hasattr(node, "lineno"):
             ast.copy_location(node, place)
-    return made
+    return statement
 
 
 def _to_load(target: ast.expr) -> ast.expr | None:
@@ -87,7 +87,7 @@ def _to_load(target: ast.expr) -> ast.expr | None:
         case ast.Attribute(value=value, attr=name):
             return ast.Attribute(value, name, ast.Load())
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            loaded = {ast.dump(one): one for one in map(_to_load, parts) if one is not None}
+            loaded = {ast.dump(part): part for part in map(_to_load, parts) if part is not None}
             if len(loaded) == 1 and isinstance(parts[0], ast.Subscript):
                 return next(iter(loaded.values()))  # all are items of one container
             return ast.Tuple(list(loaded.values()), ast.Load()) if loaded else None
@@ -127,8 +127,10 @@ async def await_parts(value: Any) -> Any:
     import asyncio
 
     waiting = list(itertools.islice(_find_awaitables(value, _MAX_DEPTH, set()), _MAX_ITEMS))
-    made = await asyncio.gather(*(_read_async(one) if hasattr(type(one), "__anext__") else one for one in waiting))
-    return _replace({id(one): result for one, result in zip(waiting, made, strict=True)}, value, _MAX_DEPTH)
+    results = await asyncio.gather(
+        *(_read_async(part) if hasattr(type(part), "__anext__") else part for part in waiting)
+    )
+    return _replace({id(part): result for part, result in zip(waiting, results, strict=True)}, value, _MAX_DEPTH)
 
 
 def _find_awaitables(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
@@ -159,30 +161,30 @@ def _fields(value: Any) -> dict[str, Any] | None:
     return None if names is None else {name: getattr(value, name, None) for name in names}
 
 
-def _replace(made: dict[int, Any], value: Any, depth: int) -> Any:
+def _replace(results: dict[int, Any], value: Any, depth: int) -> Any:
     """Return the value with each awaitable replaced by its result."""
-    if id(value) in made:
-        return made[id(value)]
+    if id(value) in results:
+        return results[id(value)]
     if depth == 0:
         return value
     if isinstance(value, dict):
-        return {key: _replace(made, part, depth - 1) for key, part in value.items()}
+        return {key: _replace(results, part, depth - 1) for key, part in value.items()}
     if type(value) in (list, tuple):
-        return [_replace(made, part, depth - 1) for part in value]
+        return [_replace(results, part, depth - 1) for part in value]
     fields = _fields(value)
     if fields is None or next(_find_awaitables(value, depth, set()), None) is None:
         return value
-    return {name: _replace(made, part, depth - 1) for name, part in fields.items()}
+    return {name: _replace(results, part, depth - 1) for name, part in fields.items()}
 
 
 async def _read_async(items: Any) -> list[Any]:
-    made: list[Any] = []
+    result: list[Any] = []
     async for item in items:
-        if len(made) == _MAX_ITEMS:
+        if len(result) == _MAX_ITEMS:
             _warn_truncated()
             break
-        made.append(item)
-    return made
+        result.append(item)
+    return result
 
 
 def read_lazy(value: Any) -> Any:
@@ -209,8 +211,8 @@ class _LazyReader:
         if kind in (list, tuple) or isinstance(value, dict):
             return self._read_parts(value, depth)
         if (fields := _fields(value)) is not None:
-            made = self._read_parts(fields, depth)
-            return value if made is fields else made
+            result = self._read_parts(fields, depth)
+            return value if result is fields else result
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__") and not hasattr(kind, "readline"):
             return self._read_items(value, depth)
         try:
@@ -224,15 +226,15 @@ class _LazyReader:
         parts = list(value.values()) if is_dict else value
         if set(map(type, parts)) <= _FLAT:
             return value
-        made = [self.read(one, depth - 1) for one in itertools.islice(parts, _MAX_ITEMS)]
-        if all(one is part for one, part in zip(made, parts, strict=False)):
+        results = [self.read(item, depth - 1) for item in itertools.islice(parts, _MAX_ITEMS)]
+        if all(item is part for item, part in zip(results, parts, strict=False)):
             return value
-        made += parts[_MAX_ITEMS:]
-        return dict(zip(value, made, strict=True)) if is_dict else made
+        results += parts[_MAX_ITEMS:]
+        return dict(zip(value, results, strict=True)) if is_dict else results
 
     def _read_items(self, items: Iterable[Any], depth: int) -> list[Any]:
         """Read the items one by one: a group of `groupby` is gone once the next is read."""
-        made: list[Any] = []
+        result: list[Any] = []
         for item in items:
             if self._left == 0:
                 if not self._has_warned:
@@ -240,8 +242,8 @@ class _LazyReader:
                 self._has_warned = True
                 break
             self._left -= 1
-            made.append(self.read(item, depth - 1))
-        return made
+            result.append(self.read(item, depth - 1))
+        return result
 
     def _read_other(self, value: Any, depth: int) -> Any:
         if hasattr(type(value), "__fspath__"):

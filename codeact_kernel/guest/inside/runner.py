@@ -302,18 +302,18 @@ def _format_traceback(error: BaseException) -> str:
 
         report = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
         seen: set[int] = set()
-        todo: list[Any] = [report]
-        while todo:
-            one = todo.pop()
-            if one is None or id(one) in seen:
+        entries: list[Any] = [report]
+        while entries:
+            entry = entries.pop()
+            if entry is None or id(entry) in seen:
                 continue
-            seen.add(id(one))
-            ours = [frame.filename.startswith(PROGRAM) for frame in one.stack]
+            seen.add(id(entry))
+            ours = [frame.filename.startswith(PROGRAM) for frame in entry.stack]
             first = ours.index(True) if True in ours else len(ours)
-            one.stack = traceback.StackSummary.from_list(
-                [frame for frame in one.stack[first:] if not frame.filename.startswith("<codeact")]
+            entry.stack = traceback.StackSummary.from_list(
+                [frame for frame in entry.stack[first:] if not frame.filename.startswith("<codeact")]
             )
-            todo += [one.__cause__, one.__context__]
+            entries += [entry.__cause__, entry.__context__]
         return "".join(report.format())
     except BaseException:  # a hostile __str__, or no memory left to format the report
         return ""

@@ -76,6 +76,7 @@ class EventLoop(Protocol):
 
     def start_call(self, name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]: ...
     def adopt_call(self, call: int) -> Awaitable[Any]: ...
+    def is_busy(self) -> bool: ...
 
 
 _event_loops: list[EventLoop] = []
@@ -84,6 +85,11 @@ _event_loops: list[EventLoop] = []
 def use_event_loop(loop: EventLoop) -> None:
     """Set the event loop for awaited calls. `event_loop` does this when asyncio is imported."""
     _event_loops[:] = [loop]
+
+
+def is_event_loop_busy() -> bool:
+    """Return whether calls of an event loop are open. Without asyncio there is no event loop."""
+    return any(loop.is_busy() for loop in _event_loops)
 
 
 def _event_loop() -> EventLoop:
@@ -104,7 +110,7 @@ def submit(prepared: Any, batch_size: int) -> int:
         prepared: from `prepare`.
         batch_size: how many calls the program makes together with this one.
     """
-    return cast("int", _send(*prepared, together=batch_size, wait=False))
+    return cast("int", _send(*prepared, batch_size=batch_size, wait=False))
 
 
 def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
@@ -118,8 +124,10 @@ def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
         ToolDenied: the call was not allowed.
     """
     sent = _copy_arguments(name, arguments)
-    known = [answer for look in answer_lookups if (answer := look(name, sent)) is not None]
-    ((_, answer),) = [(0, *known[0])] if known else _read(_send(name, sent, _current_line(), together=1, wait=True))
+    answers = [answer for look in answer_lookups if (answer := look(name, sent)) is not None]
+    ((_, answer),) = (
+        [(0, *answers[0])] if answers else _read(_send(name, sent, _current_line(), batch_size=1, wait=True))
+    )
     return _value(answer)
 
 
@@ -168,8 +176,10 @@ def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
             f"{name}.map(...) takes lists of equal length and repeats other values ({lengths or 'no list'})"
         )
     (size,) = sizes
-    each = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
-    calls = [Pending(name, one, size) for one in each]
+    calls_arguments = [
+        {key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)
+    ]
+    calls = [Pending(name, one, size) for one in calls_arguments]
     return [call.result() for call in calls]
 
 
@@ -214,13 +224,13 @@ def _copy_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
     return copies
 
 
-def _send(name: str, arguments: Mapping[str, Any], line: int, *, together: int, wait: bool) -> Any:
+def _send(name: str, arguments: Mapping[str, Any], line: int, *, batch_size: int, wait: bool) -> Any:
     for flush in flush_hooks:
         flush()
     for tell in on_call_sent:
         tell(name)
     try:
-        return host("call", name=name, arguments=arguments, line=line, together=together, wait=wait)
+        return host("call", name=name, arguments=arguments, line=line, together=batch_size, wait=wait)
     except ValueError as error:  # a lone surrogate
         raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
     except RuntimeError as error:
@@ -246,16 +256,16 @@ def make_tool_function(name: str, parameters: list[str]) -> Any:
     def tool(*args: Any, **arguments: Any) -> Any:
         return call_and_wait(name, name_arguments(name, args, arguments))
 
-    def submitted(together: int, /, *args: Any, **arguments: Any) -> Pending:
-        return Pending(name, name_arguments(name, args, arguments), together)
+    def submit_batch(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
+        return Pending(name, name_arguments(name, args, arguments), batch_size)
 
-    def started(*args: Any, **arguments: Any) -> Awaitable[Any]:
+    def start(*args: Any, **arguments: Any) -> Awaitable[Any]:
         return call_tool_async(name, **name_arguments(name, args, arguments))
 
     function: Any = tool
-    function.submit = lambda *args, **arguments: submitted(1, *args, **arguments)  # type: ignore[misc]
+    function.submit = lambda *args, **arguments: submit_batch(1, *args, **arguments)  # type: ignore[misc]
     function.map = lambda *args, **arguments: call_each(name, name_arguments(name, args, arguments))  # type: ignore[misc]
-    function.__codeact_start__, function.__codeact_submit__ = started, submitted
+    function.__codeact_start__, function.__codeact_submit__ = start, submit_batch
     _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
@@ -266,16 +276,16 @@ def get_submit_function(function: Any) -> Callable[..., Pending] | None:
     """Return the function that submits a call of this tool, or `None` if the function is not a tool."""
     if function is call_tool:
 
-        def named(together: int, name: str, **arguments: Any) -> Pending:
-            return Pending(name, arguments, together)
+        def submit_call(batch_size: int, name: str, **arguments: Any) -> Pending:
+            return Pending(name, arguments, batch_size)
 
-        return named
+        return submit_call
     if type(function).__name__ == "partial" and (start := get_submit_function(function.func)) is not None:
 
-        def partial(together: int, *args: Any, **arguments: Any) -> Pending:
-            return start(together, *function.args, *args, **{**function.keywords, **arguments})
+        def submit_partial(batch_size: int, *args: Any, **arguments: Any) -> Pending:
+            return start(batch_size, *function.args, *args, **{**function.keywords, **arguments})
 
-        return partial
+        return submit_partial
     return getattr(function, "__codeact_submit__", None)
 
 

@@ -1,4 +1,4 @@
-"""The values of a column, which come from the host when they are looked at."""
+"""Columns whose values are fetched from the host when a program first reads them."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 from ..tool_calls import host_call
 
 _BLOCK = 16_384
-"""Values that a first look at a column brings; a second look beyond them brings all of it."""
+"""Values that the first read of a column fetches. A read beyond them fetches the whole column."""
 
 
 class Mask(list[bool]):
-    """Which rows: what a comparison gives, and what a table takes in brackets."""
+    """A list of booleans, one for each row. Comparing a column returns it, and a table takes it in brackets."""
 
     def __bool__(self) -> bool:
-        raise ValueError("a comparison of a column is one answer for each row: use & and | and ~, or any() and all()")
+        raise ValueError("comparing a column gives one answer for each row: use & and | and ~, or any() and all()")
 
     def __and__(self, other: Iterable[Any]) -> "Mask":
         return Mask(a and b for a, b in zip(self, other, strict=True))
@@ -28,12 +28,12 @@ class Mask(list[bool]):
 
 
 class Values(Sequence[Any]):
-    """A column as a list that also answers what a column is asked. What is missing is left out of every figure."""
+    """A column as a list with methods of a pandas Series. Figures leave out missing values."""
 
     codeact_kind = "column"
 
     def present(self) -> list[Any]:
-        """The values that are not missing."""
+        """Return the values that are not missing."""
         return [value for value in self if not is_missing(value)]
 
     def sum(self) -> Any:
@@ -60,25 +60,25 @@ class Values(Sequence[Any]):
         return max(self.present(), default=None)
 
     def count(self, *value: Any) -> int:
-        """How many there are that are not missing; of `value`, how many are that."""
-        return sum(one == value[0] for one in self) if value else len(self.present())
+        """Count the values that are not missing, or those that are equal to `value`."""
+        return sum(item == value[0] for item in self) if value else len(self.present())
 
     def unique(self) -> list[Any]:
-        """Each value once, in order of appearance."""
+        """Return each value once, in order of appearance."""
         return list(dict.fromkeys(none_if_missing(value) for value in self))
 
     def nunique(self) -> int:
         return len(set(self.present()))
 
     def value_counts(self) -> dict[Any, int]:
-        """How often each value is there, the most frequent first."""
+        """Return how often each value occurs, the most frequent first."""
         import collections
 
         return dict(collections.Counter(self.present()).most_common())
 
     def isin(self, values: Iterable[Any]) -> Mask:
-        wanted = list(values)
-        return Mask(value in wanted for value in self)
+        accepted = list(values)
+        return Mask(value in accepted for value in self)
 
     def tolist(self) -> list[Any]:
         return list(self)
@@ -109,12 +109,12 @@ class Values(Sequence[Any]):
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        more = ", …" if len(self) > 5 else ""
-        return f"[{', '.join(map(repr, self[:5]))}{more}] ({len(self):,} values)"
+        rest = ", …" if len(self) > 5 else ""
+        return f"[{', '.join(map(repr, self[:5]))}{rest}] ({len(self):,} values)"
 
 
 class LocalColumn(Values):
-    """A part of a column, whose values are here."""
+    """A part of a column whose values are in the guest."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._values = values
@@ -133,7 +133,7 @@ class LocalColumn(Values):
 
 
 class Column(Values):
-    """One column, as a list. Its values are with the host until they are wanted."""
+    """A column as a list. Its values stay on the host until a program reads them."""
 
     def __init__(self, table: int, number: int, length: int) -> None:
         self._of, self._length = (table, number), length
@@ -150,13 +150,13 @@ class Column(Values):
         if self._all is None and _is_in_head(at, self._length):
             if not self._head:
                 self._head = _join(self._pieces(min(_BLOCK, self._length)))
-            found = self._head[at]
+            result = self._head[at]
         else:
-            found = self.all()[at]
-        return LocalColumn(found) if isinstance(at, slice) else found
+            result = self.all()[at]
+        return LocalColumn(result) if isinstance(at, slice) else result
 
     def all(self) -> Sequence[Any]:
-        """Every value, fetched once."""
+        """Return every value; they are fetched once."""
         if self._all is None:
             self._all, self._head = _join(self._pieces(self._length)), ()
         return self._all
@@ -170,7 +170,7 @@ class Column(Values):
 
 
 class ColumnView(Values):
-    """Some values of a column, by their places; still with the host until they are wanted."""
+    """Some values of a column, by their positions. They too stay on the host until a program reads them."""
 
     def __init__(self, column: Sequence[Any], places: Sequence[int]) -> None:
         self._column, self._places = column, places
@@ -189,7 +189,7 @@ class ColumnView(Values):
 
 
 class Times(Sequence[Any]):
-    """Microseconds since 1970, seen as datetimes; with a zone, each as the local time that it is there."""
+    """Microseconds since 1970 as datetimes. With a zone, each is the local time of that zone."""
 
     def __init__(self, numbers: Any, utc: bool, zone: str = "", offsets: Any = None) -> None:
         import datetime
@@ -197,7 +197,7 @@ class Times(Sequence[Any]):
         self._numbers, self._delta = numbers, datetime.timedelta
         self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
         self._offsets: Any = offsets or array("i", bytes(4 * len(numbers)))
-        names = (zone,) if zone else ()  # without one, the times are of several zones
+        names = (zone,) if zone else ()  # without a name, the times have different zones
         zones = {
             offset: datetime.timezone(self._delta(seconds=offset), *names)
             for offset in (set(self._offsets) if utc else ())
@@ -219,8 +219,8 @@ class Times(Sequence[Any]):
         return map(self._time, self._numbers, self._offsets)
 
     def __getitem__(self, at: Any) -> Any:
-        found, offsets = self._numbers[at], self._offsets[at]
-        return list(map(self._time, found, offsets)) if isinstance(at, slice) else self._time(found, offsets)
+        numbers, offsets = self._numbers[at], self._offsets[at]
+        return list(map(self._time, numbers, offsets)) if isinstance(at, slice) else self._time(numbers, offsets)
 
     def __add__(self, other: "Times") -> "Times":
         self._numbers.extend(other._numbers)
@@ -256,7 +256,7 @@ def _decode(piece: dict[str, Any]) -> Any:
 
 
 def _decode_offsets(piece: dict[str, Any], count: int) -> Any:
-    """The seconds from UTC of each time of a piece."""
+    """Return the offset from UTC, in seconds, of each time of a piece."""
     distinct = piece.get("offsets")
     if distinct is None or "places" not in piece:
         return distinct and array("i", distinct) * count
@@ -274,22 +274,22 @@ def _join(pieces: Iterable[Any]) -> Sequence[Any]:
             whole = piece
         elif type(whole) is type(piece) and getattr(whole, "typecode", "") == getattr(piece, "typecode", ""):
             whole += piece
-        else:  # one piece has values missing, another not
+        else:  # only one of the two pieces has missing values
             whole = [*whole, *piece]
     return [] if whole is None else whole
 
 
 def is_missing(value: Any) -> bool:
-    """Whether it stands for what is not there."""
+    """Return whether the value is `None` or NaN."""
     return value is None or value != value
 
 
 def none_if_missing(value: Any) -> Any:
-    """NaN is not equal to itself, and would be another value each time."""
+    """Replace NaN with `None`: NaN is not equal to itself, so each NaN would count as a distinct value."""
     return None if value is None or value != value else value
 
 
 def _compare_values(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
     if a is None and how is not eq and how is not ne:
-        return False  # what is missing is neither less nor more
+        return False  # a missing value is neither less nor greater
     return bool(how(a, b))

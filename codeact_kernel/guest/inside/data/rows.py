@@ -1,7 +1,7 @@
-"""A tool's large result as the list that a small one is.
+"""A large result of a tool, as the list that a small result is.
 
-The rows come from the host when they are first looked at. Until then a column can be asked for alone, and afterwards as
-well: what a `Table` has, this has beside what a list has.
+The rows are fetched from the host when they are first read. In addition to the methods of a list it has those of a
+`Table`, so that a program can read one column before or after the rows are fetched.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,11 +11,13 @@ from .columns import LocalColumn
 from .table import Table
 
 _MAX_CELLS = 5_000_000
-"""Of rows that are kept as dicts in the program's memory; more are made while they are read, and cannot be changed."""
+"""Maximum size of rows that are kept as dicts in the guest's memory. Rows of larger results are created while they are
+read, and cannot be changed.
+"""
 
 
 class Row(dict[str, Any]):
-    """A row of a result that is too large to be kept here: it can be read, and copied."""
+    """A row of a result that is too large for the guest's memory. It can be read and copied."""
 
     def _refuse(self, *_: object, **__: object) -> Any:
         raise TypeError("this result is too large to be changed in place: change a copy, dict(row)")
@@ -29,14 +31,14 @@ for _name in ("__setitem__", "__delitem__", "__ior__", "update", "setdefault", "
 
 
 class Rows(list[Any]):
-    """A list of dicts, whose rows come when they are first looked at."""
+    """A list of dicts that is fetched when it is first read."""
 
     codeact_kind = "rows"
 
     _table: Table | None = None
 
     def __new__(cls, table: Any = ()) -> Any:
-        # `type(rows)(...)` of anything else makes a list, for example in `dataclasses.asdict`.
+        # `type(rows)(...)` of another iterable creates a list, for example in `dataclasses.asdict`.
         return super().__new__(cls) if isinstance(table, Table) else list(table)
 
     def __init__(self, table: Any = ()) -> None:
@@ -45,7 +47,7 @@ class Rows(list[Any]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the rows are here."""
+        """Whether all rows are in the guest."""
         return self._table is None
 
     @property
@@ -61,7 +63,7 @@ class Rows(list[Any]):
             super().extend(rows)
 
     def table(self) -> Table:
-        """The columns of the rows as they are now."""
+        """Return the current rows as a table."""
         if self._table is not None:
             return self._table
         names = dict.fromkeys(name for row in self for name in row)
@@ -88,13 +90,13 @@ class Rows(list[Any]):
         if not is_place and not hasattr(type(at), "__index__"):
             return self.table()[at]
         if self._is_huge:
-            found = self.table()[at]
-            return [Row(row) for row in found] if isinstance(at, slice) else Row(found)
+            result = self.table()[at]
+            return [Row(row) for row in result] if isinstance(at, slice) else Row(result)
         self._fill()
         return super().__getitem__(at)
 
     def __contains__(self, row: object) -> bool:
-        return any(row is one or row == one for one in self)
+        return any(row is own or row == own for own in self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list):

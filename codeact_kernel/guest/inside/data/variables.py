@@ -1,4 +1,4 @@
-"""The notebook's values as variables, and values on their way back."""
+"""Bind the notebook's values as variables, and send values back to the notebook."""
 
 import binascii
 from array import array
@@ -8,28 +8,32 @@ from typing import Any
 from ..tool_calls import host_call, key_text, kind_of, read_ref, to_sendable
 
 _MAX_PIECE = 32_768
-"""Values of a column that go to the host at once."""
+"""Maximum number of a column's values that go to the host in one piece."""
 _MAX_TEXT = 250_000
-"""Characters of a value that go at once, and of a column's values where they are JSON."""
+"""Maximum number of characters in one piece of a value, or of a column's values as JSON."""
 
 
 _bound = False
 
 
 def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None] | None:
-    """Bind the notebook's values, once in a guest; the function that sends back what is wanted of the program."""
+    """Bind the notebook's values in the guest's first run.
+
+    Returns:
+        The function that sends the requested variables of the program to the notebook, or `None` if none are requested.
+    """
     global _bound
     if config["inputs"] and not _bound:
         for name, value in config["inputs"].items():
             namespace[name] = read_reference(value)
-    _bound = True  # a program that goes on after another finds what that one made of them
-    wanted = config["outputs"]
-    return (lambda value, looks: None if looks else _send(wanted, value, namespace)) if wanted else None
+    _bound = True  # a program that continues another one finds the variables as that one left them
+    outputs = config["outputs"]
+    return (lambda value, has_observed: None if has_observed else _send(outputs, value, namespace)) if outputs else None
 
 
 def read_reference(ref: Any) -> Any:
-    """Return the value for a reference to data of the host. Its parts come when they are looked at."""
-    from .references import from_ref  # few programs have one, and it takes a while to import
+    """Return the value for a reference to data of the host. Its parts are fetched when they are first read."""
+    from .references import from_ref  # slow to import, and few programs have references
 
     return from_ref(ref)
 
@@ -37,15 +41,15 @@ def read_reference(ref: Any) -> Any:
 read_ref[:] = [read_reference]
 
 
-def _send(wanted: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
-    made = dict(namespace)
-    if len(wanted) == 1 and value is not None:
-        made.setdefault(wanted[0], value)
-    missing = [name for name in wanted if name not in made]
+def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
+    values = dict(namespace)
+    if len(outputs) == 1 and value is not None:
+        values.setdefault(outputs[0], value)
+    missing = [name for name in outputs if name not in values]
     if missing:
-        raise NameError(f"the program has to assign {', '.join(missing)}: that is what the person wants of it")
-    for name in wanted:
-        _put(name, made[name])
+        raise NameError(f"the program has to assign {', '.join(missing)}: the user asked for these variables")
+    for name in outputs:
+        _put(name, values[name])
 
 
 def _put(name: str, value: Any) -> None:
@@ -74,7 +78,7 @@ def _put_text(name: str, value: Any) -> None:
 
 
 def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
-    """The columns of what is a table: a Table, or a list of dicts."""
+    """Return the columns of a Table or a list of dicts, or `None` for other values."""
     if kind_of(value) == "rows" and not value.is_whole:
         value = value.table()
     if kind_of(value) == "table":
@@ -84,7 +88,7 @@ def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     names = dict.fromkeys(name for row in value for name in row)
     try:
         texts = set(map(key_text, names))
-    except TypeError:  # that is said where the value is sent as a whole
+    except TypeError:  # sending the value as a whole reports this
         return None
     if len(texts) < len(names):
         return None
@@ -100,7 +104,7 @@ def _pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
 
 
 def _split(values: Any) -> Iterator[dict[str, Any]]:
-    """A piece, or several where the values are long."""
+    """Yield the values as one piece, or as several if they are long."""
     import json
 
     piece = _encode(values)
@@ -140,7 +144,7 @@ def _encode_times(values: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def _is_known_zone(zone: str | None) -> bool:
-    """Whether the host can make the zone of its name: none, `UTC`, `UTC+02:00` or `Europe/Berlin`."""
+    """Return whether the host can create the zone from its name: none, `UTC`, `UTC+02:00` or `Europe/Berlin`."""
     return zone in (None, "UTC") or "/" in zone or (zone[:4] in ("UTC+", "UTC-") and len(zone) == len("UTC+02:00"))
 
 

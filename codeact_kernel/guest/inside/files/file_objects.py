@@ -1,6 +1,6 @@
-"""What is behind `open` once `files.hooks` has put up its door.
+"""Implement `open` for the host's files. `files.hooks` installs it.
 
-What a path means, and what is allowed, is the host's to say: everything here asks a service.
+The host resolves every path and decides about every access, so everything here calls a handler of the host.
 """
 
 import _io
@@ -14,7 +14,7 @@ from weakref import WeakSet
 from ..tool_calls import ToolFailed, host_call
 
 _READ_AHEAD, _MAX_READ = 1 << 16, 1 << 20
-_MAX_WRITE = 3 << 17  # which is less than a megabyte of JSON, whatever it holds
+_MAX_WRITE = 3 << 17  # less than a megabyte of JSON for any content
 _PLAIN = bytes(range(32, 127)) + b"\t\n\r"
 
 working_folder = ["/"]
@@ -23,14 +23,14 @@ _writers: WeakSet[Any] = WeakSet()
 
 
 def flush() -> None:
-    """The run is over: send what its files still hold back."""
+    """Send the data that open files still buffer at the end of a run."""
     for file in list(_writers):
         if not file.closed:
             file.flush()
 
 
 def path_call(verb: str, path: Any, **arguments: Any) -> Any:
-    """Ask about a path."""
+    """Call a handler of the host for a path."""
     return _file_call(verb, path, path=to_absolute(path), **arguments)
 
 
@@ -45,11 +45,11 @@ def _file_call(verb: str, name: Any, **arguments: Any) -> Any:
 
 
 def to_absolute(path: Any) -> str:
-    """A path as the host takes it, with nothing in it that leads back."""
+    """Return a path in the form that the host takes: absolute, and without `..`."""
     text = os.fsdecode(path)
     if "\0" in text:
         raise ValueError("embedded null character in path")
-    if not text or text.startswith("/python/"):  # nothing, and where the library's modules say they come from
+    if not text or text.startswith("/python/"):  # an empty path, or the origin that modules of the library report
         raise FileNotFoundError(errno.ENOENT, "there is no such file", path)
     return "/" + os.path.normpath(os.path.join(working_folder[0], text)).lstrip("/")
 
@@ -65,7 +65,7 @@ def _unpack(packed: dict[str, str]) -> bytes:
 
 
 class File(io.RawIOBase):
-    """An open file of the host."""
+    """A file of the host, unbuffered."""
 
     _handle: int | None = None
 
@@ -89,7 +89,7 @@ class File(io.RawIOBase):
         self._start, self._cached = start, data
 
     def _read(self, size: int) -> bytes:
-        """Up to `size` bytes. Who reads on and on gets ever more ahead of what was asked for."""
+        """Read up to `size` bytes. Sequential reads fetch ever larger pieces ahead."""
         if not self.readable():
             raise io.UnsupportedOperation("not readable")
         skip, had = self._at - self._start, len(self._cached)
@@ -112,7 +112,7 @@ class File(io.RawIOBase):
     def readall(self) -> bytes:
         return b"".join(iter(lambda: self._read(_MAX_READ), b""))
 
-    def write(self, data: Any, /) -> int:  # of a part: the rest comes again
+    def write(self, data: Any, /) -> int:  # writes a part; the caller writes the rest again
         if not self.writable():
             raise io.UnsupportedOperation("not writable")
         part = memoryview(data).cast("B")[:_MAX_WRITE]
@@ -125,7 +125,7 @@ class File(io.RawIOBase):
     def seek(self, offset: int, whence: int = 0, /) -> int:
         at = offset + {0: 0, 1: self._at, 2: self._size}[whence]
         if at < 0:
-            raise OSError(errno.EINVAL, "a place before the beginning of the file")
+            raise OSError(errno.EINVAL, "the position is before the beginning of the file")
         self._at = at
         return at
 
@@ -147,7 +147,7 @@ class File(io.RawIOBase):
             try:
                 _file_call("close", self.name, handle=handle)
             except OSError as error:
-                if error.errno != errno.EBADF:  # the host closes what a run before this one has left open
+                if error.errno != errno.EBADF:  # the host has closed the files that an earlier run left open
                     raise
 
 
@@ -174,11 +174,11 @@ def open(
     raw = File(file, kinds.pop() + "+" * ("+" in mode))
     kind = io.BufferedRandom if "+" in mode else io.BufferedWriter if raw.writable() else io.BufferedReader
     size = buffering if buffering > 1 else _READ_AHEAD if kind is io.BufferedReader else _MAX_WRITE // 2
-    made: Any = raw if buffering == 0 else kind(raw, size)
+    result: Any = raw if buffering == 0 else kind(raw, size)
     if not binary:
         encoding = "utf-8" if encoding in (None, "locale") else encoding
-        made = io.TextIOWrapper(made, encoding, errors, newline, line_buffering=buffering == 1)
-        made.mode = mode
+        result = io.TextIOWrapper(result, encoding, errors, newline, line_buffering=buffering == 1)
+        result.mode = mode
     if raw.writable():
-        _writers.add(made)
-    return made
+        _writers.add(result)
+    return result

@@ -1,6 +1,6 @@
 """Put the host's files behind the names that programs know: `open`, and functions of `os`.
 
-The hooks are light. `file_objects` and `os_functions`, which do the work, are imported when a hook is first used.
+The hooks are light: they import `file_objects` and `os_functions`, which do the work, when they are first called.
 """
 
 import builtins
@@ -25,7 +25,7 @@ def _make_hook(module: str, name: str) -> Callable[..., Any]:
 
 
 def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None]:
-    """A run begins. What it gives ends the run: what was written and not closed is not lost."""
+    """Install the hooks, and return the function that ends the run: it saves data of files that were not closed."""
     if not hasattr(os.stat, "__code__"):
         for name in [*_OS_FUNCTIONS.split(), "utime"]:
             setattr(os, name, _make_hook(".os_functions", name))

@@ -1,4 +1,4 @@
-"""What is behind the functions of `os` once `files.hooks` has put up its doors."""
+"""Implement functions of `os` for the host's files. `files.hooks` installs them."""
 
 import errno
 import os
@@ -19,7 +19,7 @@ _inodes: dict[str, int] = {}
 
 
 class Entry:
-    """What `os.scandir` gives of one name."""
+    """One entry of `os.scandir`."""
 
     def __init__(self, folder: Any, name: str, fields: list[Any]) -> None:
         self.name, self.path, self._fields = name, os.path.join(os.fsdecode(folder), name), fields
@@ -50,7 +50,7 @@ class Entry:
 
 
 class Entries:
-    """What `os.scandir` gives."""
+    """The result of `os.scandir`."""
 
     def __init__(self, entries: Iterator[Entry]) -> None:
         self._entries = entries
@@ -133,12 +133,12 @@ def getcwd() -> str:
 
 def chdir(path: Any) -> None:
     if not kinds.S_ISDIR(stat(path).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", path)
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", path)
     working_folder[0] = to_absolute(path)
 
 
 def chmod(path: Any, mode: int = 0, **_: Any) -> None:
-    stat(path)  # nothing here has permissions of its own, or times that can be set
+    stat(path)  # files have neither permissions nor times that a program can set
 
 
 def utime(path: Any, times: Any = None, **_: Any) -> None:
@@ -146,7 +146,7 @@ def utime(path: Any, times: Any = None, **_: Any) -> None:
 
 
 def open(path: Any, *_: Any, **__: Any) -> int:
-    raise OSError(errno.ENOSYS, "there are no file descriptors in the sandbox: use open(...)", path)
+    raise OSError(errno.ENOSYS, "the sandbox has no file descriptors: use open(...)", path)
 
 
 def readlink(path: Any, **_: Any) -> str:

@@ -1,4 +1,4 @@
-"""Requests, each a call of the host's tool `http_request`, which decides."""
+"""Send HTTP requests as calls of the host's tool `http_request`, and read the responses."""
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _MAX_DECOMPRESSED = 32 << 20
 
 
 class Response:
-    """What came back. The body is fetched when somebody looks at it."""
+    """The response to a request. Its body is fetched when a program first reads it."""
 
     def __init__(self, reply: Mapping[str, Any]) -> None:
         self.status = self.status_code = reply["status"]
@@ -51,7 +51,7 @@ class Response:
 
 
 class Headers(dict[str, str]):
-    """Found by a name in any case."""
+    """The headers of a response, by names in any case."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -64,12 +64,12 @@ class Headers(dict[str, str]):
 
 
 def request(method: str, url: str, **given: Any) -> Response:
-    """Send what the program gave, and wait."""
+    """Send a request, and wait for the response."""
     return Response(call_tool("http_request", **_encode_arguments(method, url, **given)))
 
 
 async def request_async(method: str, url: str, **given: Any) -> Response:
-    """The same for asyncio."""
+    """Send a request, and return the response when it is awaited."""
     return Response(await call_tool_async("http_request", **_encode_arguments(method, url, **given)))
 
 
@@ -91,13 +91,13 @@ def _encode_arguments(
 
 
 def make_arguments(method: str, url: str, headers: Mapping[str, str], body: Any) -> dict[str, Any]:
-    """What the tool takes, for a body of text or bytes, or none."""
+    """Return the arguments of the tool for a body of text or bytes, or without a body."""
     arguments: dict[str, Any] = {"method": method.upper(), "url": url}
     if headers:
         arguments["headers"] = headers
     if isinstance(body, (bytes, bytearray)):
         try:
-            body = body.decode()  # so it can be read in the card
+            body = body.decode()  # so that the card can show it
         except UnicodeDecodeError:
             body, arguments["binary"] = b2a_base64(body, newline=False).decode(), True
     if body:
@@ -106,7 +106,7 @@ def make_arguments(method: str, url: str, headers: Mapping[str, str], body: Any)
 
 
 def read_body(reply: Mapping[str, Any]) -> bytes:
-    """The body that the tool's answer has, or names."""
+    """Return the body that the reply contains or refers to."""
     if "text" in reply:
         return reply["text"].encode()
     if "base64" in reply:
@@ -122,11 +122,11 @@ def _encode_form(fields: Any) -> str:
 
 
 def _decompress(body: bytes, encoding: str) -> bytes:
-    """The host asks for plain bodies; some servers do not care."""
+    """Decompress a body: the host requests plain bodies, but some servers ignore this."""
     if not body or encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return body
     packed = decompressobj(47 if "gzip" in encoding.lower() or body[0] & 15 == 8 else -15)
-    made = packed.decompress(body, _MAX_DECOMPRESSED)
+    content = packed.decompress(body, _MAX_DECOMPRESSED)
     if packed.unconsumed_tail:
-        raise ValueError(f"the reply unpacks to more than {_MAX_DECOMPRESSED >> 20} MiB")
-    return made
+        raise ValueError(f"the decompressed response is larger than {_MAX_DECOMPRESSED >> 20} MiB")
+    return content

@@ -33,8 +33,8 @@ def to_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.Fo
         end: makes the innermost line from the expression that the comprehension collects.
     """
     value = ast.Tuple([node.key, node.value], ast.Load()) if isinstance(node, ast.DictComp) else node.elt
-    made = end(value)
-    body: list[Any] = [made if isinstance(made, ast.stmt) else ast.Expr(made)]
+    end_line = end(value)
+    body: list[Any] = [end_line if isinstance(end_line, ast.stmt) else ast.Expr(end_line)]
     for part in reversed(node.generators):
         for test in reversed(part.ifs):
             body = [ast.If(test, body, [])]
@@ -47,7 +47,7 @@ def to_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.Fo
 def make_generator(name: str, parameters: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
     """Return a generator function. It is one even if its body contains no `yield`."""
     generator = ast.If(ast.Constant(False), [ast.Expr(ast.Yield(None))], [])
-    arguments = ast.arguments([], [ast.arg(one) for one in parameters], None, [], [], None, [])
+    arguments = ast.arguments([], [ast.arg(parameter) for parameter in parameters], None, [], [], None, [])
     return ast.FunctionDef(name=name, args=arguments, body=[generator, *body], decorator_list=[])
 
 
@@ -62,10 +62,10 @@ def make_load(text: str) -> ast.Name:
 def copy_tree(node: Any) -> Any:
     """Return a deep copy, so that a change in one place does not reach another place of the same node."""
     if isinstance(node, list):
-        return [copy_tree(one) for one in node]
+        return [copy_tree(item) for item in node]
     if not isinstance(node, ast.AST):
         return node
-    made: Any = type(node)(**{name: copy_tree(getattr(node, name)) for name in node._fields if hasattr(node, name)})
+    copy: Any = type(node)(**{name: copy_tree(getattr(node, name)) for name in node._fields if hasattr(node, name)})
     if isinstance(node, LOOPS):
-        setattr(made, _PLACE, get_place(node))
-    return ast.copy_location(made, node)
+        setattr(copy, _PLACE, get_place(node))
+    return ast.copy_location(copy, node)

@@ -42,29 +42,29 @@ def base_name(node: ast.AST) -> str | None:
 
 def changed_names(*nodes: ast.AST) -> set[str]:
     """Return the names that these nodes bind, or whose objects they may change."""
-    found: set[str | None] = set()
+    names: set[str | None] = set()
     for node in walk_all(*nodes):
         match node:
             case ast.Name(ctx=ast.Store() | ast.Del()):
-                found.add(node.id)
+                names.add(node.id)
             case ast.Subscript(ctx=ast.Store() | ast.Del()) | ast.Attribute(ctx=ast.Store() | ast.Del()):
-                found.add(base_name(node))
+                names.add(base_name(node))
             case ast.Call(func=ast.Attribute(attr=method) as function):
                 if method not in PURE_METHODS:
-                    found.add(base_name(function))
+                    names.add(base_name(function))
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                found.add(node.name)
+                names.add(node.name)
             case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar():
-                found.add(node.name)
+                names.add(node.name)
             case ast.MatchMapping():
-                found.add(node.rest)
+                names.add(node.rest)
             case ast.alias():
-                found.add(node.asname or node.name.partition(".")[0])
+                names.add(node.asname or node.name.partition(".")[0])
             case ast.arg():
-                found.add(node.arg)
+                names.add(node.arg)
             case _:
                 pass
-    return {name for name in found if name}
+    return {name for name in names if name}
 
 
 def walk_all(*nodes: ast.AST) -> Iterator[ast.AST]:
@@ -77,7 +77,7 @@ def contains(kinds: type[ast.AST] | tuple[type[ast.AST], ...], *nodes: ast.AST) 
 
 
 def has_jump(body: list[ast.stmt], kinds: tuple[type[ast.stmt], ...]) -> bool:
-    """Return whether the body contains such a statement that belongs to this loop or function itself."""
+    """Return whether the body contains a statement of these kinds that belongs to this loop or function itself."""
     for node in body:
         if isinstance(node, kinds):
             return True
@@ -109,18 +109,20 @@ class ProgramFacts:
     def __init__(
         self, tree: ast.Module, read_only_tools: frozenset[str], tools: frozenset[str], acting_names: frozenset[str]
     ) -> None:
-        bound = Counter(name for node in ast.walk(tree) for name in _bound_names(node))
-        self.read_only_tools = frozenset(name for name in read_only_tools if name not in bound)
+        bindings = Counter(name for node in ast.walk(tree) for name in _bound_names(node))
+        self.read_only_tools = frozenset(name for name in read_only_tools if name not in bindings)
         self.side_effect_names = (tools - self.read_only_tools) | acting_names
-        self._call_tool = "call_tool" not in bound
-        self.safe_builtins = frozenset(name for name in BUILTINS if name not in bound)
+        self._call_tool = "call_tool" not in bindings
+        self.safe_builtins = frozenset(name for name in BUILTINS if name not in bindings)
         self.functions = {
-            node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and bound[node.name] == 1
+            node.name: node for node in tree.body if isinstance(node, ast.FunctionDef) and bindings[node.name] == 1
         }
-        written = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
-        while found := {node.name for node in written if self.has_side_effects(*node.body)} - self.side_effect_names:
-            self.side_effect_names |= found
-        self.library_names = {name for node in ast.walk(tree) for name in _library_names(node) if bound[name] == 1}
+        functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+        while (
+            new_names := {node.name for node in functions if self.has_side_effects(*node.body)} - self.side_effect_names
+        ):
+            self.side_effect_names |= new_names
+        self.library_names = {name for node in ast.walk(tree) for name in _library_names(node) if bindings[name] == 1}
         self.unknown_names = {name for node in ast.walk(tree) for name in _unknown_names(node)} | set(self.functions)
 
     def find_tool(self, node: ast.AST) -> str | None:
@@ -168,9 +170,9 @@ def _library_names(node: ast.AST) -> set[str]:
         return changed_names(*node.names) if node.module in PURE_MODULES else set()
     return {
         name
-        for one in getattr(node, "names", [])
-        if isinstance(one, ast.alias) and one.name in PURE_MODULES
-        for name in changed_names(one)
+        for alias in getattr(node, "names", [])
+        if isinstance(alias, ast.alias) and alias.name in PURE_MODULES
+        for name in changed_names(alias)
     }
 
 
@@ -179,7 +181,7 @@ def _unknown_names(node: ast.AST) -> set[str]:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return {name}
         case ast.Import():
-            return {name for one in node.names for name in changed_names(one) if one.name not in PURE_MODULES}
+            return {name for alias in node.names for name in changed_names(alias) if alias.name not in PURE_MODULES}
         case ast.ImportFrom(module=module) if module not in PURE_MODULES:
             return changed_names(*node.names)
         case _:

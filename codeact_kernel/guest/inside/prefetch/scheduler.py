@@ -105,8 +105,8 @@ def prefetch(place: str, *values: Any, wrapper: Any = None, **options: Any) -> I
 
 def _has_pending_side_effects() -> bool:
     """Return whether a call that may change what tools read is still running."""
-    loop = sys.modules.get("codeact_kernel.guest.inside.event_loop")
-    return any(name not in _read_only_tools for name in tool_calls.pending_calls.values()) or bool(loop and loop.busy())
+    has_pending = any(name not in _read_only_tools for name in tool_calls.pending_calls.values())
+    return has_pending or tool_calls.is_event_loop_busy()
 
 
 def _iterate(items: Iterable[Any], known_items: Sequence[Any], calls: "_Prefetcher") -> Iterator[Any]:
@@ -210,38 +210,38 @@ class _Prefetcher:
         """Return the namespace of the slices, with copies of the variables that they read."""
         library = {name: value for name, value in vars(sys.modules["builtins"]).items() if name in BUILTINS}
         kinds = {"ToolError": ToolError, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
-        known: dict[str, Any] = {"__builtins__": library, **kinds}
-        known |= {REQUEST: _request, SEQUENCE: _to_sequence}
+        namespace: dict[str, Any] = {"__builtins__": library, **kinds}
+        namespace |= {REQUEST: _request, SEQUENCE: _to_sequence}
         for variables in (self._frame.f_globals, self._frame.f_locals):
             for name in self._slicer.read_names:
                 if name in variables and name not in _read_only_tools:
-                    known.pop(name, None)
+                    namespace.pop(name, None)
                     with suppress(NotCopyable, RecursionError):
-                        known[name] = self._snapshotter.copy_within(variables[name], _MAX_COPIED_PER_VARIABLE)
-        exec(self._code, known)
-        return known
+                        namespace[name] = self._snapshotter.copy_within(variables[name], _MAX_COPIED_PER_VARIABLE)
+        exec(self._code, namespace)
+        return namespace
 
     def _resume(self, task: _Task, answer: Any) -> None:
         """Run a slice until it needs an answer that has not arrived."""
         while True:
             try:
                 failed = isinstance(answer, ToolError)
-                wanted = task.generator.throw(answer) if failed else task.generator.send(answer)
-                if isinstance(wanted, list):
-                    task.open_children = len(wanted)
-                    self._ready.extend((_Task(one, task), None) for one in wanted)
-                    if wanted:
+                request = task.generator.throw(answer) if failed else task.generator.send(answer)
+                if isinstance(request, list):
+                    task.open_children = len(request)
+                    self._ready.extend((_Task(child, task), None) for child in request)
+                    if request:
                         return
                     answer = None
                     continue
-                name, args, given, at = wanted
-                key, call = _prepare_call(name, name_arguments(name, args, given), at)
-                if not (known := task.inner_answers.get(key)):
+                name, args, keywords, line = request
+                key, call = _prepare_call(name, name_arguments(name, args, keywords), line)
+                if not (answers := task.inner_answers.get(key)):
                     slot: list[Any] = []
                     self.answers.setdefault(key, deque()).append(slot)
                     self._unsent.append((task, key, call, slot))
                     return
-                answer = self._copy_answer(known.popleft())
+                answer = self._copy_answer(answers.popleft())
             except MemoryError:
                 raise
             except Exception:  # it has finished, or reached an operation that only the program can do
@@ -257,13 +257,13 @@ class _Prefetcher:
                 self._ready.append((parent, None))
 
     def _send(self) -> None:
-        together = len(self._unsent) + len(self._pending)
+        batch_size = len(self._unsent) + len(self._pending)
         while self._unsent and len(self._pending) < _MAX_IN_FLIGHT:
             task, key, call, slot = self._unsent.popleft()
             try:
                 if self._snapshotter.is_spent:
                     raise NotCopyable
-                self._pending[submit(call, together)] = (task, key, slot)
+                self._pending[submit(call, batch_size)] = (task, key, slot)
                 self._call_count += 1
             except Exception:  # over a limit: the program gets this error when it reaches the call
                 self._finish(task)
@@ -289,8 +289,8 @@ def _to_sequence(values: Iterable[Any]) -> Sequence[Any]:
     return values if isinstance(values, range) else list(values)
 
 
-def _request(wanted: Any) -> Generator[Any, Any, Any]:
-    return (yield wanted)
+def _request(call: Any) -> Generator[Any, Any, Any]:
+    return (yield call)
 
 
 def _prepare_call(name: str, arguments: Mapping[str, Any], line: int) -> tuple[str, Any]:
@@ -308,7 +308,7 @@ def take_answer(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
     if not _active or name not in _read_only_tools:
         return None
     key = _call_key(name, arguments)
-    return next((found for calls in reversed(_active) if (found := calls.take_answer(key)) is not None), None)
+    return next((answer for calls in reversed(_active) if (answer := calls.take_answer(key)) is not None), None)
 
 
 def discard_answers(name: str = "") -> None:

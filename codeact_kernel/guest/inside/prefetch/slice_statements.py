@@ -58,22 +58,22 @@ class SliceBuilder:
     def build(self, body: list[ast.stmt], unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
         """Return the kept statements, the names that are unknown afterwards, and whether all were kept whole."""
         kept: list[ast.stmt] = []
-        exact, grouped = True, 0
+        is_exact, grouped = True, 0
         for index, node in enumerate(body):
             if index >= grouped and not self.is_answered:
-                together, count = self.batch_calls(body[index:], unknown)
-                kept += together
+                batch, count = self.batch_calls(body[index:], unknown)
+                kept += batch
                 grouped = index + count
             if isinstance(node, ast.Continue) and self.is_loop_body:
-                return [*kept, ast.Return(None)], unknown, exact
-            made, unknown, whole = self.build_statement(node, unknown)
-            kept += made
-            exact = exact and whole
+                return [*kept, ast.Return(None)], unknown, is_exact
+            slice_part, unknown, is_whole = self.build_statement(node, unknown)
+            kept += slice_part
+            is_exact = is_exact and is_whole
             # After this statement neither the control flow nor the values are known.
             leaves = contains(ast.Raise, node) or has_jump([node], (ast.Continue, ast.Break, ast.Return))
-            if not whole and (leaves or _assigns_to_unnamed(node)):
+            if not is_whole and (leaves or _assigns_to_unnamed(node)):
                 return [*kept, ast.Return(None)], unknown, False
-        return kept, unknown, exact
+        return kept, unknown, is_exact
 
     def build_statement(self, node: ast.stmt, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
         match node:
@@ -82,8 +82,8 @@ class SliceBuilder:
             case ast.If():
                 return self._build_branch(node, unknown)
             case _ if self.can_keep(node, unknown):
-                made = self.convert_calls(node)
-                return made, unknown - changed_names(node), True
+                converted = self.convert_calls(node)
+                return converted, unknown - changed_names(node), True
             case _ if isinstance(node, _SIMPLE_STATEMENTS):
                 return self.keep_certain_calls(node, unknown), unknown | changed_names(node), False
             case _:
@@ -95,12 +95,12 @@ class SliceBuilder:
             return self.keep_certain_calls(node.iter, unknown), unknown | changed_names(node), False
         items = self.context.fresh_name("items")
         *before, first = self.convert_calls(make_assign(items, ast.Call(make_load(SEQUENCE), [node.iter], [])))
-        wanted = self.context.can_prefetch(node) and not self.is_answered
-        header = self.context.slice_in_parallel(node, items, unknown) if wanted else []
+        is_prefetched = self.context.can_prefetch(node) and not self.is_answered
+        header = self.context.slice_in_parallel(node, items, unknown) if is_prefetched else []
         covered = self.context.covered_loops()
-        inside = SliceBuilder(self.context, is_answered=self.is_answered or wanted)
-        body, after, exact = inside.build(node.body, unknown - changed_names(node.target))
-        if exact:
+        inside = SliceBuilder(self.context, is_answered=self.is_answered or is_prefetched)
+        body, after, is_exact = inside.build(node.body, unknown - changed_names(node.target))
+        if is_exact:
             whole = ast.For(node.target, make_load(items), body, [])
             return [*before, first, *header, whole], after, True
         self.context.cover(covered, only=True)
@@ -111,11 +111,11 @@ class SliceBuilder:
             return self.keep_certain_calls(node.test, unknown), unknown | changed_names(node), False
         *before, test = self.convert_calls(ast.Expr(node.test))
         assert isinstance(test, ast.Expr)
-        then, after, exact = self.build(node.body, unknown)
-        other, after_other, exact_other = self.build(node.orelse, unknown)
-        whole = exact and exact_other
+        then, after, is_exact = self.build(node.body, unknown)
+        other, after_other, is_other_exact = self.build(node.orelse, unknown)
+        is_whole = is_exact and is_other_exact
         branch = ast.If(test.value, then or [ast.Pass()], other)
-        return [*before, branch], after | after_other, whole
+        return [*before, branch], after | after_other, is_whole
 
     # -- which nodes a slice can keep unchanged ------------------------------------------------------------------
 
@@ -154,11 +154,11 @@ class SliceBuilder:
             case ast.Attribute():
                 parts.append(node.func)
             case ast.Name(id=name):
-                lazy = any(isinstance(one, ast.GeneratorExp) for one in node.args) and name not in CONSUMERS
-                calls = any(map(self.context.leads_to_call, walk_all(*node.args)))
+                has_generator = any(isinstance(arg, ast.GeneratorExp) for arg in node.args) and name not in CONSUMERS
+                has_calls = any(map(self.context.leads_to_call, walk_all(*node.args)))
                 facts = self.facts
-                known = name in facts.safe_builtins or name in facts.library_names or name in self.context.helpers
-                if (lazy and calls) or not (known or facts.find_tool(node)):
+                is_known = name in facts.safe_builtins or name in facts.library_names or name in self.context.helpers
+                if (has_generator and has_calls) or not (is_known or facts.find_tool(node)):
                     return False
             case _:
                 return False
@@ -174,7 +174,7 @@ class SliceBuilder:
             if not all(self.can_keep(test, unknown) for test in part.ifs):
                 return False
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        return all(self.can_keep(one, unknown) for one in results)
+        return all(self.can_keep(result, unknown) for result in results)
 
     # -- which calls certainly happen ----------------------------------------------------------------------------
 
@@ -195,21 +195,21 @@ class SliceBuilder:
             The statement that makes these calls in parallel, if there are at least two, and the number of statements
             that it covers.
         """
-        wanted: list[ast.expr] = []
+        calls: list[ast.expr] = []
         count = 0
         for node in body:
             first: Any = getattr(node, "iter", None) or getattr(node, "test", None)
             if not isinstance(node, (*_SIMPLE_STATEMENTS, ast.For, ast.If)):
                 break
             count += 1
-            wanted += [call for call in self._innermost_calls(first or node) if self.can_keep(call, unknown)]
+            calls += [call for call in self._innermost_calls(first or node) if self.can_keep(call, unknown)]
             unknown = unknown | changed_names(node)
             if first:
                 break
-        if len(wanted) < 2:
+        if len(calls) < 2:
             return [], count
-        made = [_CallsToYields(self).visit(copy_tree(call)) for call in wanted]
-        lines: list[ast.expr] = [ast.Call(make_load(REQUEST), [one.value], []) for one in made]
+        converted = [_CallsToYields(self).visit(copy_tree(call)) for call in calls]
+        lines: list[ast.expr] = [ast.Call(make_load(REQUEST), [call.value], []) for call in converted]
         return [ast.Expr(ast.Yield(ast.List(lines, ast.Load())))], count
 
     def _innermost_calls(self, node: ast.AST) -> Iterator[ast.expr]:
@@ -224,8 +224,8 @@ class SliceBuilder:
     def convert_calls(self, node: ast.stmt) -> list[ast.stmt]:
         """Return the statement with its calls as yields, after the functions that it needs."""
         yields = _CallsToYields(self)
-        made = yields.visit(ast.copy_location(copy_tree(node), node))
-        return [*yields.functions, made]
+        converted = yields.visit(ast.copy_location(copy_tree(node), node))
+        return [*yields.functions, converted]
 
     def keep_certain_calls(self, node: ast.AST, unknown: set[str]) -> list[ast.stmt]:
         """Return only the calls in this node that certainly happen."""
@@ -233,13 +233,13 @@ class SliceBuilder:
             return []
         if isinstance(node, ast.expr) and self.can_keep(node, unknown):
             return self.convert_calls(ast.Expr(node))
-        return [made for part in self.certain_parts(node) for made in self.keep_certain_calls(part, unknown)]
+        return [call for part in self.certain_parts(node) for call in self.keep_certain_calls(part, unknown)]
 
 
 def _assigns_to_unnamed(node: ast.AST) -> bool:
     """Return whether the node assigns to a part of an object that has no name."""
-    parts = [one for one in ast.walk(node) if isinstance(one, (ast.Subscript, ast.Attribute))]
-    return any(base_name(one) is None for one in parts if isinstance(one.ctx, (ast.Store, ast.Del)))
+    parts = [part for part in ast.walk(node) if isinstance(part, (ast.Subscript, ast.Attribute))]
+    return any(base_name(part) is None for part in parts if isinstance(part.ctx, (ast.Store, ast.Del)))
 
 
 class _CallsToYields(ast.NodeTransformer):
@@ -258,9 +258,14 @@ class _CallsToYields(ast.NodeTransformer):
         self.generic_visit(node)
         if name is not None:
             args = node.args if by_name else node.args[1:]
-            given = ast.Dict([ast.Constant(one.arg) if one.arg else None for one in node.keywords],
-                             [one.value for one in node.keywords])  # fmt: skip
-            parts: list[ast.expr] = [ast.Constant(name), ast.List(args, ast.Load()), given, ast.Constant(node.lineno)]
+            keywords = ast.Dict([ast.Constant(keyword.arg) if keyword.arg else None for keyword in node.keywords],
+                             [keyword.value for keyword in node.keywords])  # fmt: skip
+            parts: list[ast.expr] = [
+                ast.Constant(name),
+                ast.List(args, ast.Load()),
+                keywords,
+                ast.Constant(node.lineno),
+            ]
             return ast.Yield(ast.Tuple(parts, ast.Load()))
         if isinstance(node.func, ast.Name) and node.func.id in self.builder.context.helpers:
             self.builder.context.cover(self.builder.context.loops_in_helper(node.func.id))
@@ -274,8 +279,8 @@ class _CallsToYields(ast.NodeTransformer):
         loop = to_loop(node, lambda value: ast.Call(ast.Attribute(make_load(out), "append", ast.Load()), [value], []))
         body, _, _ = SliceBuilder(self.builder.context, is_answered=self.builder.is_answered).build([loop], set())
         kind = {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")
-        made = ast.Return(ast.Call(make_load(kind), [make_load(out)], []))
-        self.functions.append(make_generator(name, [], [make_assign(out, ast.List([], ast.Load())), *body, made]))
+        result = ast.Return(ast.Call(make_load(kind), [make_load(out)], []))
+        self.functions.append(make_generator(name, [], [make_assign(out, ast.List([], ast.Load())), *body, result]))
         return ast.YieldFrom(ast.Call(make_load(name), [], []))
 
     visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _convert_comprehension

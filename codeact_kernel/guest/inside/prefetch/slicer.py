@@ -97,13 +97,13 @@ class Slicer:
         unknown = changed_names(*node.body) - changed_names(arguments)
         body, _, exact = SliceBuilder(self).build(node.body, unknown)
         if exact:
-            made = make_generator(f"helper_{node.name}", [], body)
-            made.args = copy_tree(arguments)
-            for one in (*made.args.args, *made.args.kwonlyargs):
-                one.annotation = None  # it would be evaluated, and the slice may not know its names
+            generator = make_generator(f"helper_{node.name}", [], body)
+            generator.args = copy_tree(arguments)
+            for parameter in (*generator.args.args, *generator.args.kwonlyargs):
+                parameter.annotation = None  # it would be evaluated, and the slice may not know its names
             self.helpers.add(node.name)
             self._loops_of[node.name] = self._covered
-            self.module.body.append(made)
+            self.module.body.append(generator)
 
     # -- for the slice builders --------------------------------------------------------------------------------
 
@@ -153,9 +153,9 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if isinstance(node.func, ast.Name) and node.func.id in CONSUMERS & self.slicer.facts.safe_builtins:
-            self.consumed = self.consumed | {id(one) for one in node.args}
+            self.consumed = self.consumed | {id(arg) for arg in node.args}
         if isinstance(node.func, ast.Attribute) and node.func.attr == "join":
-            self.consumed = self.consumed | {id(one) for one in node.args}
+            self.consumed = self.consumed | {id(arg) for arg in node.args}
         self.generic_visit(node)
         return node
 
@@ -164,7 +164,7 @@ class _Rewriter(ast.NodeTransformer):
         match items:
             case ast.Call(func=ast.Name(id=name)) if name in _WRAPPERS and name in self.slicer.facts.safe_builtins:
                 wrapper = ast.keyword("wrapper", items.func)
-                made = ast.Call(make_load(PREFETCH), [first, *items.args], [wrapper, *items.keywords])
+                call = ast.Call(make_load(PREFETCH), [first, *items.args], [wrapper, *items.keywords])
             case _:
-                made = ast.Call(make_load(PREFETCH), [first, items], [])
-        return ast.copy_location(made, items)
+                call = ast.Call(make_load(PREFETCH), [first, items], [])
+        return ast.copy_location(call, items)

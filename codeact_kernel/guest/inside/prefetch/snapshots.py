@@ -79,9 +79,9 @@ class Snapshotter:
         if value is None or kind in (bool, int, float, complex, str, bytes, range):
             return value
         if kind is dict:
-            return {self.copy(key): self.copy(one) for key, one in cast("dict[Any, Any]", value).items()}
+            return {self.copy(key): self.copy(item) for key, item in cast("dict[Any, Any]", value).items()}
         if kind in (list, tuple, set, frozenset):
-            return kind([self.copy(one) for one in value])
+            return kind([self.copy(item) for item in value])
         if isinstance(value, ModuleType) and value.__name__ in PURE_MODULES:
             return _copy_module(value)
         if (kind.__module__, kind.__name__) in _IMMUTABLE_TYPES or _is_library_function(value):

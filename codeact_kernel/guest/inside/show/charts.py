@@ -1,4 +1,4 @@
-"""Rows to a Vega-Lite chart, and what a chart of the program leaves out."""
+"""Convert rows to Vega-Lite charts, and complete charts that a program specifies."""
 
 import re
 from datetime import date
@@ -16,22 +16,22 @@ _ODD = re.compile(r"[^\w %()/+-]|^image$")
 
 
 def make_chart(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None) -> dict[str, Any]:
-    """The chart that `show(value, chart=..., x=..., ...)` means; `chart` may also be Vega-Lite without its data."""
+    """Return the chart for `show(value, chart=..., x=..., ...)`. `chart` may also be a Vega-Lite spec without data."""
     if isinstance(chart, dict):
         return {**chart, "data": value} | ({"title": _escape_label(title)} if title else {})
     if chart not in _MARKS:
-        raise ValueError(f"show(chart={chart!r}): chart is one of {', '.join(_MARKS)}, or a Vega-Lite spec")
+        raise ValueError(f"show(chart={chart!r}): chart must be one of {', '.join(_MARKS)}, or a Vega-Lite spec")
     if not is_table(value):
         raise ValueError("show(rows, chart=...) takes a list of dicts")
     if chart != "hist":
         _check_row_count(value)
-    made = _Chart(value)
-    spec = made.histogram(x) if chart == "hist" else made.plain(chart, x, y, color)
+    builder = _Chart(value)
+    spec = builder.histogram(x) if chart == "hist" else builder.plain(chart, x, y, color)
     return spec | ({"title": _escape_label(title)} if title else {})
 
 
 def complete_chart(spec: Any) -> Any:
-    """A chart with its rows as Vega-Lite wants them, and the types of columns where it names none."""
+    """Return the chart with its rows in Vega-Lite's form, and with types for columns that lack them."""
     if not isinstance(spec, dict):
         raise ValueError("show() takes a chart as a dict with mark, encoding and data")
     data = spec.get("data")
@@ -62,7 +62,10 @@ def _add_types(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
         }
         view = {**view, "encoding": encoding}
     if isinstance(view.get("layer"), list):
-        view = {**view, "layer": [_add_types(one, types) if isinstance(one, dict) else one for one in view["layer"]]}
+        view = {
+            **view,
+            "layer": [_add_types(layer, types) if isinstance(layer, dict) else layer for layer in view["layer"]],
+        }
     return view
 
 
@@ -89,14 +92,14 @@ class _Chart:
         values = self.values(name)
         field = self.fields.setdefault(name, f"_{len(self.fields)}" if _ODD.search(str(name)) else str(name))
         kind = _column_type(values)
-        made: dict[str, Any] = {"field": field, "type": kind, "title": _escape_label(name)}
+        channel: dict[str, Any] = {"field": field, "type": kind, "title": _escape_label(name)}
         if kind == "nominal":
-            made["sort"] = None  # as the rows come
+            channel["sort"] = None  # in the order of the rows
         elif discrete:
-            made["type"] = "ordinal"
+            channel["type"] = "ordinal"
         elif kind == "temporal" and all(value is None or _DAY.fullmatch(value) for value in values):
-            made["scale"] = {"type": "utc"}  # a page reads a day as midnight in Greenwich
-        return made
+            channel["scale"] = {"type": "utc"}  # browsers read a date as midnight UTC
+        return channel
 
     def plain(self, chart: str, x: Any, y: Any, color: Any) -> dict[str, Any]:
         if x is None:
@@ -107,7 +110,8 @@ class _Chart:
             raise ValueError(f'show(rows, chart="{chart}", x=..., y=...): y is missing')
         counted = {"aggregate": "count", "type": "quantitative", "title": "count"}
         if chart == "pie":
-            slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}  # not shades of one colour
+            # The type gives distinct colours instead of shades of one.
+            slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}
             encoding = {"theta": counted if y is None else self.channel(y), "color": slices}
         else:
             upright = chart != "bar" or y is None or _column_type(self.values(y)) == "quantitative"
@@ -123,15 +127,15 @@ class _Chart:
         return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_chart_size(encoding)}
 
     def fold(self, x: Any, columns: list[Any]) -> tuple[str, str, str]:
-        """Several columns of numbers become one, with their names beside it."""
-        given = self.values(x)
-        folded = [(x, name, value) for name in columns for x, value in zip(given, self.values(name), strict=True)]
+        """Combine several columns of numbers into one column, with another for their names."""
+        keys = self.values(x)
+        folded = [(x, name, value) for name in columns for x, value in zip(keys, self.values(name), strict=True)]
         names = (str(x), "value", "series")
         self.columns = dict(zip((names[0], "series", "value"), map(list, zip(*folded, strict=True)), strict=True))
         return names
 
     def histogram(self, x: Any) -> dict[str, Any]:
-        """Counted here, so that any number of rows will do."""
+        """Count the values in the guest, so that the chart can have any number of rows."""
         from math import floor, log10
 
         if x is None:
@@ -161,7 +165,7 @@ class _Chart:
 
 
 def _chart_size(encoding: dict[str, Any]) -> dict[str, Any]:
-    """Wide enough to be read; a side with entries grows with them."""
+    """Return a readable size. A side with discrete entries grows with their number."""
     if "theta" in encoding:
         return {"width": _HEIGHT, "height": _HEIGHT}
     discrete = {side for side in ("x", "y") if encoding[side]["type"] in ("nominal", "ordinal")}
@@ -172,10 +176,10 @@ def _chart_size(encoding: dict[str, Any]) -> dict[str, Any]:
 
 
 def _column_type(values: list[Any]) -> str:
-    there = [value for value in values if value is not None]
-    if there and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there):
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present):
         return "quantitative"
-    if there and all(isinstance(value, str) and _is_time(value) for value in there):
+    if present and all(isinstance(value, str) and _is_time(value) for value in present):
         return "temporal"
     return "nominal"
 
@@ -188,6 +192,9 @@ def _is_time(text: str) -> bool:
 
 
 def _escape_label(name: Any) -> str:
-    """A name as a title: some signs cannot stand there, and a page takes "image" for a picture's address."""
+    """Return a name as a title, without characters that break charts.
+
+    A page takes the title "image" for the address of an image.
+    """
     text = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(name).replace('"', "”").replace("\\", "/"))[:300]
     return text.capitalize() if text == "image" else text

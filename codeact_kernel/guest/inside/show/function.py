@@ -1,4 +1,4 @@
-"""`show(...)`. The module `items`, which does the work, is imported when a program first shows something."""
+"""Define `show(...)`. The module `items`, which does the work, is imported at the first call."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from .limits import max_items
 
 
 def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
-    """A run begins: the program has `show`."""
+    """Add `show` to the program's namespace, and take the limits."""
     namespace["show"] = show
     max_items.update(config)
 
@@ -21,7 +21,7 @@ def show(
     title: str | None = None,
     kind: str | None = None,
 ) -> None:
-    """Show something under the cell: text (Markdown), rows as a table, PNG or JPEG bytes, a chart, or any JSON.
+    """Show a value under the cell: text (Markdown), rows as a table, PNG or JPEG bytes, a chart, or any JSON.
 
     Raises ToolFailed or ValueError with what to change.
     """

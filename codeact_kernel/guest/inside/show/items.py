@@ -1,4 +1,4 @@
-"""What kind of thing is to be shown, and its way to the host in pieces."""
+"""Detect what kind of value to show, and send it to the host in pieces."""
 
 import json
 from typing import Any
@@ -13,17 +13,17 @@ _CHART_KEYS = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec",
 
 
 def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, kind: str | None) -> None:
-    """Show `value`; see `show`."""
+    """Show `value`; `function.show` documents the arguments."""
     if kind is not None and kind not in _KINDS:
-        raise ValueError(f"show(kind={kind!r}): kind is one of {', '.join(_KINDS)}")
+        raise ValueError(f"show(kind={kind!r}): kind must be one of {', '.join(_KINDS)}")
     if chart is not None:
         from .charts import make_chart
 
         value, kind = make_chart(value, chart, x, y, color, title), "chart"
-        title = None  # it stands in the chart
+        title = None  # the chart contains it
     kind = kind or _detect_kind(value)
     for flush in flush_hooks:
-        flush()  # what was printed before comes before
+        flush()  # earlier printed text must appear first
     text = _encode(kind, value)
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
     for piece in pieces:
@@ -43,7 +43,7 @@ def _detect_kind(value: Any) -> str:
 
 
 def _column_name(label: Any) -> str:
-    """The name of a column; what has no form as a key as its text."""
+    """Return the name of a column as a key, or its `str` if it has no such form."""
     try:
         return key_text(label)
     except TypeError:

@@ -1,7 +1,7 @@
-"""Imported in the guest once `locale` is imported: the C library has one locale, and takes any name.
+"""Limit `locale` to the C locale. The importer loads this module after `locale`.
 
-A program that sets another one would go on with wrong numbers and names of days, so it gets the error that Python has
-for a locale that is not installed.
+The guest's C library has one locale but accepts any name. A program that sets another locale would get wrong numbers
+and names of days, so it gets Python's error for a locale that is not installed.
 """
 
 import locale

@@ -1,6 +1,6 @@
-"""Imported in the guest once `tempfile` is imported: temporary files are in /tmp, for this turn.
+"""Put temporary files into /tmp for this turn. The importer loads this module after `tempfile`.
 
-There are no file descriptors in the guest. What `mkstemp` gives is a number that `os.fdopen` and `os.close` know.
+The guest has no file descriptors. `mkstemp` returns a number that only `os.fdopen`, `os.write` and `os.close` accept.
 """
 
 import builtins
@@ -15,7 +15,7 @@ _descriptors: dict[int, str] = {}
 _FIRST_DESCRIPTOR = 1_000
 
 
-def _open_named(  # its parameters are those of `tempfile`
+def _open_named(  # the parameters match `tempfile`
     mode: str = "w+b",
     buffering: int = -1,
     encoding: str | None = None,
@@ -67,7 +67,7 @@ def _write_descriptor(fd: int, data: Any, /) -> int:
         return file.write(data)
 
 
-_module.tempdir = "/tmp"  # no folder of the host
+_module.tempdir = "/tmp"  # not a folder of the host
 _module.NamedTemporaryFile = _module.TemporaryFile = _open_named
 _module.mkstemp = _mkstemp
 os.fdopen, os.close, os.write = _open_descriptor, _close_descriptor, _write_descriptor

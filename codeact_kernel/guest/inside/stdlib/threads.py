@@ -1,10 +1,10 @@
-"""Imported in the guest once `threading` is imported: threads without threads.
+"""Run threads without threads. The importer loads this module after `threading`.
 
-What a thread would run is run when it is started, from beginning to end; the call of a tool goes off without waiting,
-and `join` waits for it. A `Timer` waits for `join`, or for the end of the program, so that it can be cancelled.
+A thread's function runs from beginning to end when it is started. A tool call is sent without waiting, and `join` waits
+for it. A `Timer` runs at `join` or at the end of the program, so that a program can cancel it before.
 
-Nothing can happen while something waits, so what waits for another thread waits forever. A thread that does is ended
-there, as it would be at the end of the program; where threads have called nothing so far, `start` says so instead.
+Nothing else happens while a thread waits, so waiting for another thread would last forever. A thread that does so ends
+there, as it would at the end of the program. If threads have called no tool so far, `start` raises an error instead.
 """
 
 import _thread
@@ -18,19 +18,19 @@ from ..tool_calls import Pending, get_submit_function, on_call_sent, on_program_
 _module: Any = threading
 _start, _join = threading.Thread.start, threading.Thread.join
 _timers: list[tuple[Any, Callable[[], None]]] = []
-"""Timers that were started, and how to run each."""
+"""Started timers, with the function that runs each."""
 _calls: dict[Any, Pending] = {}
-"""Calls that are under way, by their threads."""
+"""Open calls, by their threads."""
 _has_called: set[bool] = set()
-"""Whether a thread has called a tool."""
+"""Not empty if a thread has called a tool."""
 _STUCK = (
-    "this waits for another thread, and the sandbox has none: a thread runs from beginning to end when it is started."
+    "this waits for another thread, but the sandbox has none: a thread runs from beginning to end when it is started."
     " Use ThreadPoolExecutor().map(...), or call the functions one after another"
 )
 
 
 def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
-    """Stands in for the function that starts a thread of the system."""
+    """Replace the function that starts a thread of the system."""
     thread: Any = run.__self__  # type: ignore[attr-defined]
     if isinstance(thread, threading.Timer):
         _timers.append((thread, run))
@@ -61,10 +61,10 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _run_timer(max_seconds: float | None, wanted: Any = None) -> bool:
-    """Run the first timer that is over by then; whether there was one."""
+def _run_timer(max_seconds: float | None, only: Any = None) -> bool:
+    """Run the first timer that ends within `max_seconds`, and return whether there was one."""
     for index, (timer, run) in enumerate(_timers):
-        if (max_seconds is None or timer.interval <= max_seconds) and wanted in (None, timer):
+        if (max_seconds is None or timer.interval <= max_seconds) and only in (None, timer):
             del _timers[index]
             _run_now(timer, run)
             return True
@@ -88,7 +88,7 @@ def join(self: Any, timeout: float | None = None) -> None:
 
 
 def wait(self: Any, timeout: float | None = None) -> bool:
-    """`Condition.wait`, below all that waits: queues, events, semaphores and barriers."""
+    """Replace `Condition.wait`, on which queues, events, semaphores and barriers are built."""
     if not self._is_owned():
         raise RuntimeError("cannot wait on un-acquired lock")
     waiter = _thread.allocate_lock()
@@ -114,7 +114,7 @@ def _give_up() -> None:
     if thread is threading.main_thread():
         raise RuntimeError(_STUCK)
     thread.codeact_stuck = True
-    raise SystemExit  # which ends a thread without a word
+    raise SystemExit  # it ends a thread silently
 
 
 def _note_call(name: str) -> None:
@@ -123,7 +123,7 @@ def _note_call(name: str) -> None:
 
 
 def _finish_threads() -> None:
-    """The program is over: what is left of its threads comes to its end, but for those that need not."""
+    """Finish the remaining timers and calls at the end of the program. Daemon timers do not run."""
     while any(not timer.daemon for timer, _ in _timers):
         _run_timer(None)
     for thread in list(_calls):

@@ -1,4 +1,4 @@
-"""Imported in the guest once `traceback` is imported: tracebacks leave out our own frames."""
+"""Leave our own frames out of tracebacks. The importer loads this module after `traceback`."""
 
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ def _skip_our_frames(walk: Callable[[Any], Iterator[Any]]) -> Callable[[Any], It
         for step in walk(start):
             file = step[0].f_code.co_filename
             if file == _RUNNER and walk is _walk_stack:
-                return  # below it is what runs the guest
+                return  # the frames below run the guest
             if not file.startswith("<codeact"):
                 yield step
 
