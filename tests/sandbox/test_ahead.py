@@ -512,4 +512,4 @@ async def test_a_program_that_imports_asyncio_has_its_calls_made_ahead_too(progr
     text = program("import asyncio\n[get(item) for item in range(4)]")
     run = await programs.run(text, tools=World().tools, reads={"get"})
     assert run.value == [1, 1, 1, 1]
-    assert {call.together for call in run.calls} == {4}
+    assert {call.batch_size for call in run.calls} == {4}

@@ -4,8 +4,8 @@ A tool returns its value directly. Models also write `await tool(x)`, `asyncio.g
 `create_task(tool(x))`. Where a program awaits a call, the call is started without waiting, so that calls which are
 awaited together run in parallel:
 
-    await total(user=1)           →  await awaitable(starting(total)(user=1))
-    gather(*[total(u) for u in us])  →  gather(*[starting(total)(u) for u in us])
+    await total(user=1)              →  await to_awaitable(to_starter(total)(user=1))
+    gather(*[total(u) for u in us])  →  gather(*[to_starter(total)(u) for u in us])
 
 An awaited call that this module does not recognise has already returned a plain value; `to_awaitable` and `event_loop`
 accept it. Each call is made exactly once in any case.
@@ -78,21 +78,16 @@ class _Rewriter(ast.NodeTransformer):
                 case ast.Import():
                     self._modules |= {alias.asname or "asyncio" for alias in node.names if alias.name == "asyncio"}
                 case ast.ImportFrom(module="asyncio"):
-                    self._functions.update(
-                        {
-                            alias.asname or alias.name: alias.name
-                            for alias in node.names
-                            if alias.name in _AWAITING_FUNCTIONS
-                        }
-                    )
-                    self._makers |= {alias.asname or alias.name for alias in node.names}
+                    names = {alias.asname or alias.name: alias.name for alias in node.names}
+                    self._functions.update({name: full for name, full in names.items() if full in _AWAITING_FUNCTIONS})
+                    self._makers |= set(names)
                 case _:
                     pass
-        self._owners = {name for node in ast.walk(tree) for name in self._owner_names(node)}
+        self._owners = {name for node in ast.walk(tree) for name in self._find_owners(node)}
         self._awaited_later = _AwaitedLater(tree, self.awaits_arguments).names
-        self._is_async = any(isinstance(node, _ASYNC_NODES) for node in _outside_functions(tree))
+        self._is_async = any(isinstance(node, _ASYNC_NODES) for node in _walk_scope(tree))
 
-    def _owner_names(self, node: ast.AST) -> Iterator[str]:
+    def _find_owners(self, node: ast.AST) -> Iterator[str]:
         """Yield the variables that hold a loop, a runner or a group."""
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if self._is_asyncio_call(value):
@@ -112,7 +107,7 @@ class _Rewriter(ast.NodeTransformer):
             case _:
                 return False
 
-    def _asyncio_name(self, function: ast.expr) -> str:
+    def _get_asyncio_name(self, function: ast.expr) -> str:
         """Return the name that a function has in asyncio."""
         name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
         return self._functions.get(name, name) if isinstance(function, ast.Name) else name
@@ -139,18 +134,17 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         if self.awaits_arguments(node.func):
-            is_gather = self._asyncio_name(node.func) == "gather"
+            is_gather = self._get_asyncio_name(node.func) == "gather"
             node.args = [
                 self.start_calls(arg) if is_gather or not index else arg for index, arg in enumerate(node.args)
             ]
             for keyword in node.keywords:
                 if keyword.arg in _AWAITED_PARAMETERS:
                     keyword.value = self.start_calls(keyword.value)
-        is_run = self.awaits_arguments(node.func) and self._asyncio_name(node.func) in _RUN_FUNCTIONS
+        is_run = self.awaits_arguments(node.func) and self._get_asyncio_name(node.func) in _RUN_FUNCTIONS
         self.generic_visit(node)
-        if (
-            is_run and self._is_async and not self._depth and node.args
-        ):  # the program's own event loop is running, and no other can run inside it
+        if is_run and self._is_async and not self._depth and node.args:
+            # The program's own event loop is running, and no other can run inside it.
             return ast.copy_location(ast.Await(_make_call(AWAITABLE, node.args[0])), node)
         return node
 
@@ -274,23 +268,21 @@ class _AwaitedLater:
                 self._matches[name] += 1
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="append"), args=[ast.Call()]):
                 self._matches[name] += 1
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="extend"), args=[value]) if _holds_calls(
-                value
-            ):
-                self._matches[name] += 1
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="extend"), args=[items]):
+                self._matches[name] += _holds_calls(items)
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="keys"), args=[]):
                 self._matches[name] += 1
             case ast.Call(func=ast.Name(id="len"), args=[ast.Name(id=name)]):
                 self._matches[name] += 1
             case ast.Call(func=ast.Name(id="dict" | "list" | "sorted" | "zip"), args=args):
-                self._matches.update(one.id for one in args if isinstance(one, ast.Name) and one.id in self._dict_names)
+                self._matches.update(arg.id for arg in args if isinstance(arg, ast.Name) and arg.id in self._dict_names)
             case ast.Await(value=ast.Name(id=name)):
                 self._await(name)
             case ast.Call() if awaits_arguments(node.func):
-                for one in (*node.args, *(keyword.value for keyword in node.keywords)):
-                    one = one.value if isinstance(one, ast.Starred) else one
-                    for part in one.elts if isinstance(one, (ast.List, ast.Tuple, ast.Set)) else [one]:
-                        if name := _values_name(part):
+                for arg in (*node.args, *(keyword.value for keyword in node.keywords)):
+                    value = arg.value if isinstance(arg, ast.Starred) else arg
+                    for part in value.elts if isinstance(value, (ast.List, ast.Tuple, ast.Set)) else [value]:
+                        if name := _match_values(part):
                             self._await(name)
             case _:
                 pass
@@ -300,7 +292,7 @@ class _AwaitedLater:
         self._awaited.add(name)
 
 
-def _values_name(node: ast.expr) -> str:
+def _match_values(node: ast.expr) -> str:
     """Return the variable whose values the expression lists: a list, or a dict with `.values()`."""
     match node:
         case ast.Name(id=name) | ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="values"), args=[]):
@@ -317,7 +309,7 @@ def _match_loop(target: ast.expr, items: ast.expr) -> tuple[str, str] | None:
             ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="items"), args=[]),
         ):
             return name, item
-        case ast.Name(id=item), _ if name := _values_name(items):
+        case ast.Name(id=item), _ if name := _match_values(items):
             return name, item
         case _:
             return None
@@ -354,11 +346,11 @@ def _holds_calls(node: ast.AST) -> bool:
             return False
 
 
-def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
+def _walk_scope(node: ast.AST) -> Iterator[ast.AST]:
     for part in ast.iter_child_nodes(node):
         yield part
         if not isinstance(part, _SCOPES):
-            yield from _outside_functions(part)
+            yield from _walk_scope(part)
 
 
 def _make_call(name: str, value: ast.expr) -> ast.expr:

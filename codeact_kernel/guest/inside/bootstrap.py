@@ -61,8 +61,8 @@ def _ask(operation: dict[str, Any]) -> Any:
     while answer[0] == "+":
         answer = _dispatch('{"more": true}')
         pieces.append(answer[1:])
-    whole = "".join(pieces)
-    return _with_floats(json.loads(whole), whole)
+    joined = "".join(pieces)
+    return _with_floats(json.loads(joined), joined)
 
 
 def _with_floats(value: Any, text: str) -> Any:
@@ -80,11 +80,11 @@ def _as_text(value: dict[str, Any]) -> str:
 
 def _in_pieces(text: str) -> str:
     size = _ASCII_PIECE if text.isascii() else _PIECE
-    at = 0
-    while len(text) - at > size:
-        _dispatch(_as_text({"at": at, "part": text[at : at + size]}))
-        at += size
-    return _dispatch(_as_text({"at": at, "last": text[at:]}))
+    start = 0
+    while len(text) - start > size:
+        _dispatch(_as_text({"at": start, "part": text[start : start + size]}))
+        start += size
+    return _dispatch(_as_text({"at": start, "last": text[start:]}))
 
 
 def _dispatch(message: str) -> str:

@@ -43,7 +43,7 @@ def _find_keys(error: KeyError) -> list[Any]:
     # Our own tables already list their columns in the error.
     if last is None or len(error.args) != 1 or inner.startswith("<codeact"):
         return []
-    node = ast.parse(f"({_expression_text(last)}\n)", mode="eval").body
+    node = ast.parse(f"({_get_expression(last)}\n)", mode="eval").body
     row = _find_failing_dict(node, last.tb_frame, error.args[0])
     if row is None:
         rows = _find_iterated(node, last)
@@ -86,7 +86,7 @@ def _get_position(step: TracebackType) -> "tuple[int | None, int | None, int | N
     return list(step.tb_frame.f_code.co_positions())[step.tb_lasti // 2]
 
 
-def _expression_text(step: TracebackType) -> str:
+def _get_expression(step: TracebackType) -> str:
     """Return the text of the expression that failed."""
     first, last, start, end = _get_position(step)
     if first is None or last is None or start is None or end is None:
@@ -125,10 +125,10 @@ def _evaluate(node: ast.expr, frame: FrameType) -> Any:
         case ast.Name(id=name) | ast.NamedExpr(target=ast.Name(id=name)):
             return frame.f_locals.get(name, frame.f_globals.get(name, _NOTHING))
         case ast.Subscript(value=base, slice=index):
-            whole, at = _evaluate(base, frame), _evaluate(index, frame)
-            if type(whole) in (list, tuple) and type(at) is int and -len(whole) <= at < len(whole):
-                return whole[at]
-            return dict.get(whole, at, _NOTHING) if type(whole) is dict and type(at) in (str, int) else _NOTHING
+            whole, key = _evaluate(base, frame), _evaluate(index, frame)
+            if type(whole) in (list, tuple) and type(key) is int and -len(whole) <= key < len(whole):
+                return whole[key]
+            return dict.get(whole, key, _NOTHING) if type(whole) is dict and type(key) in (str, int) else _NOTHING
         case _:
             return _NOTHING
 

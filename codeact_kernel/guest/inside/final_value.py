@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesVi
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .tool_calls import kind_of
+from .tool_calls import get_kind
 
 VALUE_NAMES = VALUE, ASSIGNED, CHANGED = "__codeact_value__", "__codeact_assigned__", "__codeact_changed__"
 """Variables for the value of a program's last statement: an expression, an assignment, or a changed container."""
@@ -142,7 +142,7 @@ def _find_awaitables(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
     if hasattr(kind, "__await__") or hasattr(kind, "__anext__"):
         yield value
         return
-    parts = value if isinstance(value, dict) else _fields(value)
+    parts = value if isinstance(value, dict) else _get_fields(value)
     if parts is not None:
         parts = parts.values()
     elif kind in (list, tuple):
@@ -154,7 +154,7 @@ def _find_awaitables(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
             yield from _find_awaitables(part, depth - 1, seen)
 
 
-def _fields(value: Any) -> dict[str, Any] | None:
+def _get_fields(value: Any) -> dict[str, Any] | None:
     """Return the fields of a dataclass or a named tuple by name, or `None` for other objects."""
     kind = type(value)
     names = getattr(kind, "_fields", None) if isinstance(value, tuple) else getattr(kind, "__dataclass_fields__", None)
@@ -171,7 +171,7 @@ def _replace(results: dict[int, Any], value: Any, depth: int) -> Any:
         return {key: _replace(results, part, depth - 1) for key, part in value.items()}
     if type(value) in (list, tuple):
         return [_replace(results, part, depth - 1) for part in value]
-    fields = _fields(value)
+    fields = _get_fields(value)
     if fields is None or next(_find_awaitables(value, depth, set()), None) is None:
         return value
     return {name: _replace(results, part, depth - 1) for name, part in fields.items()}
@@ -200,7 +200,7 @@ class _LazyReader:
 
     def read(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in _FLAT or depth == 0 or kind_of(value):
+        if kind in _FLAT or depth == 0 or get_kind(value):
             return value
         known = self._known.get(id(value))
         if known is None:  # it keeps the value alive, so that no other object gets its id
@@ -210,7 +210,7 @@ class _LazyReader:
     def _read(self, value: Any, kind: type, depth: int) -> Any:
         if kind in (list, tuple) or isinstance(value, dict):
             return self._read_parts(value, depth)
-        if (fields := _fields(value)) is not None:
+        if (fields := _get_fields(value)) is not None:
             result = self._read_parts(fields, depth)
             return value if result is fields else result
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__") and not hasattr(kind, "readline"):

@@ -127,7 +127,7 @@ class Buffer(io.RawIOBase):
         self._stream.flush()
 
 
-_out, _err = Stream("stdout"), Stream("stderr")
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
 _observed_too_much = "… further observations are left out"
@@ -150,8 +150,8 @@ def run() -> None:
     """Fetch the job, run the program, and report its outcome. Never raises."""
     job = host("job")
     sys.argv = ["program"]
-    sys.stdout = sys.__stdout__ = _out
-    sys.stderr = sys.__stderr__ = _err
+    sys.stdout = sys.__stdout__ = _stdout
+    sys.stderr = sys.__stderr__ = _stderr
     sys.modules["__main__"] = _main
     random.seed()
     _observed.clear()
@@ -343,23 +343,21 @@ def _escape_surrogates(text: str) -> str:
 
 
 def _truncate(text: str, max_length: int) -> str:
-    return (
-        text
-        if len(text) <= max_length
-        else f"{text[: max_length // 2]} … {len(text) - max_length:,} characters left out … {text[-max_length // 2 :]}"
-    )
+    if len(text) <= max_length:
+        return text
+    return f"{text[: max_length // 2]} … {len(text) - max_length:,} characters left out … {text[-max_length // 2 :]}"
 
 
 def _flush_wrapped() -> None:
     """Flush the objects that the program put around the streams, such as `io.TextIOWrapper(sys.stdout.buffer)`."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not _out and stream is not _err and hasattr(stream, "flush"):
+        if stream is not _stdout and stream is not _stderr and hasattr(stream, "flush"):
             stream.flush()
 
 
 def _flush() -> None:
-    _out.flush()
-    _err.flush()
+    _stdout.flush()
+    _stderr.flush()
 
 
 flush_hooks.append(_flush)

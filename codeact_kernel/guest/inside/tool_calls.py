@@ -68,7 +68,7 @@ def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
 
     Without a running event loop, the call is sent when the awaitable is awaited, for example by `asyncio.run`.
     """
-    return _event_loop().start_call(name, arguments)
+    return _get_event_loop().start_call(name, arguments)
 
 
 class EventLoop(Protocol):
@@ -92,7 +92,7 @@ def is_event_loop_busy() -> bool:
     return any(loop.is_busy() for loop in _event_loops)
 
 
-def _event_loop() -> EventLoop:
+def _get_event_loop() -> EventLoop:
     import_module("asyncio")  # slow, so only when needed; the importer then imports `event_loop` as well
 
     return _event_loops[0]
@@ -100,7 +100,7 @@ def _event_loop() -> EventLoop:
 
 def prepare(name: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
     """Copy the arguments of a call that will be sent, and note its line."""
-    return name, _copy_arguments(name, arguments), _current_line() if line is None else line
+    return name, _copy_arguments(name, arguments), _find_line() if line is None else line
 
 
 def submit(prepared: Any, batch_size: int) -> int:
@@ -124,11 +124,11 @@ def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
         ToolDenied: the call was not allowed.
     """
     sent = _copy_arguments(name, arguments)
-    answers = [answer for look in answer_lookups if (answer := look(name, sent)) is not None]
-    ((_, answer),) = (
-        [(0, *answers[0])] if answers else _read(_send(name, sent, _current_line(), batch_size=1, wait=True))
-    )
-    return _value(answer)
+    for look_up in answer_lookups:
+        if (prefetched := look_up(name, sent)) is not None:
+            return _return_or_raise(*prefetched)
+    ((_, answer),) = _read_answers(_send(name, sent, _find_line(), batch_size=1, wait=True))
+    return _return_or_raise(answer)
 
 
 class Pending:
@@ -143,22 +143,22 @@ class Pending:
     def result(self) -> Any:
         if not self._answers:
             self._finish(*(answer for _, answer in wait([self._number], None)))
-        return _value(self._answers[0])
+        return _return_or_raise(self._answers[0])
 
     def _finish(self, answer: Any) -> None:
         self._answers.append(answer)
         pending_calls.pop(self._number, None)
-        for tell in on_call_sent:  # its side effects have happened by now
-            tell(self._name)
+        for hook in on_call_sent:  # its side effects have happened by now
+            hook(self._name)
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._answers:
             try:
-                answer = yield from _event_loop().adopt_call(self._number).__await__()
+                answer = yield from _get_event_loop().adopt_call(self._number).__await__()
             except ToolError as error:
                 answer = error
             self._finish(answer)
-        return _value(self._answers[0])
+        return _return_or_raise(self._answers[0])
 
 
 def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
@@ -169,17 +169,15 @@ def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
         ToolError: a call failed; the first error in the order of the items is raised.
     """
     lists = {key: list(value) for key, value in arguments.items() if not _is_single(value)}
-    sizes = {len(one) for one in lists.values()}
+    sizes = {len(items) for items in lists.values()}
     if len(sizes) != 1:
-        lengths = ", ".join(f"{key}: {len(one)}" for key, one in lists.items())
+        lengths = ", ".join(f"{key}: {len(items)}" for key, items in lists.items())
         raise TypeError(
             f"{name}.map(...) takes lists of equal length and repeats other values ({lengths or 'no list'})"
         )
     (size,) = sizes
-    calls_arguments = [
-        {key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)
-    ]
-    calls = [Pending(name, one, size) for one in calls_arguments]
+    rows = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
+    calls = [Pending(name, row, size) for row in rows]
     return [call.result() for call in calls]
 
 
@@ -187,7 +185,7 @@ def _is_single(value: Any) -> bool:
     return isinstance(value, (str, bytes, Mapping)) or not hasattr(type(value), "__iter__")
 
 
-def _value(answer: Any) -> Any:
+def _return_or_raise(answer: Any) -> Any:
     global last_keys
     if isinstance(answer, ToolError):
         raise answer
@@ -203,15 +201,15 @@ def host_call(name: str, /, **arguments: Any) -> Any:
     Raises:
         ToolFailed: the host rejected the call; the text is the reason.
     """
-    for tell in on_call_sent:
-        tell(name)
-    ((_, answer),) = _read(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
-    return _value(answer)
+    for hook in on_call_sent:
+        hook(name)
+    ((_, answer),) = _read_answers(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
+    return _return_or_raise(answer)
 
 
 def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
     """Wait at most `seconds` for answers to these calls. Yields ids with values, or with exceptions to raise."""
-    return _read(host("wait", calls=list(calls), seconds=seconds))
+    return _read_answers(host("wait", calls=list(calls), seconds=seconds))
 
 
 def _copy_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -227,8 +225,8 @@ def _copy_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
 def _send(name: str, arguments: Mapping[str, Any], line: int, *, batch_size: int, wait: bool) -> Any:
     for flush in flush_hooks:
         flush()
-    for tell in on_call_sent:
-        tell(name)
+    for hook in on_call_sent:
+        hook(name)
     try:
         return host("call", name=name, arguments=arguments, line=line, together=batch_size, wait=wait)
     except ValueError as error:  # a lone surrogate
@@ -237,7 +235,7 @@ def _send(name: str, arguments: Mapping[str, Any], line: int, *, batch_size: int
         raise ToolFailed(str(error)) from None
 
 
-def _read(answers: Any) -> Iterable[tuple[int, Any]]:
+def _read_answers(answers: Any) -> Iterable[tuple[int, Any]]:
     kinds = {"ToolDenied": ToolDenied, "ToolFailed": ToolFailed}
     for call, ok, payload in answers:
         if ok is None:
@@ -276,13 +274,13 @@ def get_submit_function(function: Any) -> Callable[..., Pending] | None:
     """Return the function that submits a call of this tool, or `None` if the function is not a tool."""
     if function is call_tool:
 
-        def submit_call(batch_size: int, name: str, **arguments: Any) -> Pending:
+        def submit_call(batch_size: int, name: str, /, **arguments: Any) -> Pending:
             return Pending(name, arguments, batch_size)
 
         return submit_call
     if type(function).__name__ == "partial" and (start := get_submit_function(function.func)) is not None:
 
-        def submit_partial(batch_size: int, *args: Any, **arguments: Any) -> Pending:
+        def submit_partial(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
             return start(batch_size, *function.args, *args, **{**function.keywords, **arguments})
 
         return submit_partial
@@ -301,14 +299,14 @@ def name_arguments(name: str, args: Sequence[Any], arguments: Mapping[str, Any])
     return positional | dict(arguments)
 
 
-def kind_of(value: object) -> str:
+def get_kind(value: object) -> str:
     """Return `"table"`, `"column"` or `"rows"` for data that stays on the host until it is used, otherwise `""`."""
     return getattr(type(value), "codeact_kind", "")
 
 
 class _GuestCopier(Copier):
     def reduce_foreign(self, value: object) -> object:
-        kind = kind_of(value)
+        kind = get_kind(value)
         is_on_host = kind in ("table", "column") or (kind == "rows" and not cast("Any", value).is_whole)
         if is_on_host and isinstance(value, Sequence) and len(value) > _MAX_ROWS:
             raise Unsendable(f"{len(value):,} rows or values are too many: pass a part, or aggregate them")
@@ -324,7 +322,7 @@ def to_jsonable(value: Any, depth: int = 30, non_finite: Callable[[float], Any] 
     return _GuestCopier(depth, non_finite).copy(value)
 
 
-def key_text(label: Any) -> str:
+def to_key_text(label: Any) -> str:
     """Return the text for a key of a dict or for the name of a column.
 
     Raises:
@@ -342,7 +340,7 @@ def to_sendable(value: Any) -> Any:
     return to_jsonable(value, non_finite=tag_float)
 
 
-def _current_line() -> int:
+def _find_line() -> int:
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith(PROGRAM):

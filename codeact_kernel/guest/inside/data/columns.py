@@ -32,49 +32,49 @@ class Values(Sequence[Any]):
 
     codeact_kind = "column"
 
-    def present(self) -> list[Any]:
+    def drop_missing(self) -> list[Any]:
         """Return the values that are not missing."""
         return [value for value in self if not is_missing(value)]
 
     def sum(self) -> Any:
-        return sum(self.present())
+        return sum(self.drop_missing())
 
     def mean(self) -> Any:
-        values = self.present()
+        values = self.drop_missing()
         return sum(values) / len(values) if values else None
 
     def median(self) -> Any:
         import statistics
 
-        return statistics.median(values) if (values := self.present()) else None
+        return statistics.median(values) if (values := self.drop_missing()) else None
 
     def std(self) -> Any:
         import statistics
 
-        return statistics.stdev(values) if len(values := self.present()) > 1 else None
+        return statistics.stdev(values) if len(values := self.drop_missing()) > 1 else None
 
     def min(self) -> Any:
-        return min(self.present(), default=None)
+        return min(self.drop_missing(), default=None)
 
     def max(self) -> Any:
-        return max(self.present(), default=None)
+        return max(self.drop_missing(), default=None)
 
     def count(self, *value: Any) -> int:
         """Count the values that are not missing, or those that are equal to `value`."""
-        return sum(item == value[0] for item in self) if value else len(self.present())
+        return sum(item == value[0] for item in self) if value else len(self.drop_missing())
 
     def unique(self) -> list[Any]:
         """Return each value once, in order of appearance."""
         return list(dict.fromkeys(none_if_missing(value) for value in self))
 
     def nunique(self) -> int:
-        return len(set(self.present()))
+        return len(set(self.drop_missing()))
 
     def value_counts(self) -> dict[Any, int]:
         """Return how often each value occurs, the most frequent first."""
         import collections
 
-        return dict(collections.Counter(self.present()).most_common())
+        return dict(collections.Counter(self.drop_missing()).most_common())
 
     def isin(self, values: Iterable[Any]) -> Mask:
         accepted = list(values)
@@ -125,8 +125,8 @@ class LocalColumn(Values):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._values)
 
-    def __getitem__(self, at: Any) -> Any:
-        return LocalColumn(self._values[at]) if isinstance(at, slice) else self._values[at]
+    def __getitem__(self, index: Any) -> Any:
+        return LocalColumn(self._values[index]) if isinstance(index, slice) else self._values[index]
 
     def all(self) -> Sequence[Any]:
         return self._values
@@ -136,7 +136,7 @@ class Column(Values):
     """A column as a list. Its values stay on the host until a program reads them."""
 
     def __init__(self, table: int, number: int, length: int) -> None:
-        self._of, self._length = (table, number), length
+        self._ids, self._length = (table, number), length
         self._head: Sequence[Any] = ()
         self._all: Sequence[Any] | None = None
 
@@ -146,26 +146,28 @@ class Column(Values):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.all())
 
-    def __getitem__(self, at: Any) -> Any:
-        if self._all is None and _is_in_head(at, self._length):
+    def __getitem__(self, index: Any) -> Any:
+        if self._all is None and _is_in_head(index, self._length):
             if not self._head:
-                self._head = _join(self._pieces(min(_BLOCK, self._length)))
-            result = self._head[at]
+                self._head = _join(self._fetch_pieces(min(_BLOCK, self._length)))
+            result = self._head[index]
         else:
-            result = self.all()[at]
-        return LocalColumn(result) if isinstance(at, slice) else result
+            result = self.all()[index]
+        return LocalColumn(result) if isinstance(index, slice) else result
 
     def all(self) -> Sequence[Any]:
         """Return every value; they are fetched once."""
         if self._all is None:
-            self._all, self._head = _join(self._pieces(self._length)), ()
+            self._all, self._head = _join(self._fetch_pieces(self._length)), ()
         return self._all
 
-    def _pieces(self, end: int) -> Iterator[Sequence[Any]]:
-        at = 0
-        while at < end:
-            piece = _decode(host_call("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
-            at += len(piece)
+    def _fetch_pieces(self, end: int) -> Iterator[Sequence[Any]]:
+        start = 0
+        while start < end:
+            piece = _decode(
+                host_call("data.column", table=self._ids[0], column=self._ids[1], start=start, count=end - start)
+            )
+            start += len(piece)
             yield piece
 
 
@@ -182,10 +184,10 @@ class ColumnView(Values):
         values = self._column.all() if isinstance(self._column, Column) else self._column
         return iter([values[place] for place in self._places])
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return ColumnView(self._column, self._places[at])
-        return self._column[self._places[at]]
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return ColumnView(self._column, self._places[index])
+        return self._column[self._places[index]]
 
 
 class Times(Sequence[Any]):
@@ -218,9 +220,9 @@ class Times(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         return map(self._time, self._numbers, self._offsets)
 
-    def __getitem__(self, at: Any) -> Any:
-        numbers, offsets = self._numbers[at], self._offsets[at]
-        return list(map(self._time, numbers, offsets)) if isinstance(at, slice) else self._time(numbers, offsets)
+    def __getitem__(self, index: Any) -> Any:
+        numbers, offsets = self._numbers[index], self._offsets[index]
+        return list(map(self._time, numbers, offsets)) if isinstance(index, slice) else self._time(numbers, offsets)
 
     def __add__(self, other: "Times") -> "Times":
         self._numbers.extend(other._numbers)
@@ -229,10 +231,12 @@ class Times(Sequence[Any]):
         return self
 
 
-def _is_in_head(at: Any, length: int) -> bool:
-    if isinstance(at, slice):
-        return all(part is None or part >= 0 for part in (at.start, at.step)) and 0 <= (at.stop or -1) <= _BLOCK
-    return 0 <= at < min(_BLOCK, length)
+def _is_in_head(index: Any, length: int) -> bool:
+    if isinstance(index, slice):
+        return (
+            all(part is None or part >= 0 for part in (index.start, index.step)) and 0 <= (index.stop or -1) <= _BLOCK
+        )
+    return 0 <= index < min(_BLOCK, length)
 
 
 def _decode(piece: dict[str, Any]) -> Any:

@@ -85,15 +85,15 @@ class Rows(list[Any]):
         self._fill()
         return super().__reversed__()
 
-    def __getitem__(self, at: Any) -> Any:
-        is_place = isinstance(at, (int, slice)) and not isinstance(at, bool)
-        if not is_place and not hasattr(type(at), "__index__"):
-            return self.table()[at]
+    def __getitem__(self, key: Any) -> Any:
+        is_place = isinstance(key, (int, slice)) and not isinstance(key, bool)
+        if not is_place and not hasattr(type(key), "__index__"):
+            return self.table()[key]
         if self._is_huge:
-            result = self.table()[at]
-            return [Row(row) for row in result] if isinstance(at, slice) else Row(result)
+            result = self.table()[key]
+            return [Row(row) for row in result] if isinstance(key, slice) else Row(result)
         self._fill()
-        return super().__getitem__(at)
+        return super().__getitem__(key)
 
     def __contains__(self, row: object) -> bool:
         return any(row is own or row == own for own in self)

@@ -37,25 +37,25 @@ class Table(Sequence[Any]):
     def __bool__(self) -> bool:
         return self._length > 0
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, str):
-            if at not in self._columns:
-                raise KeyError(f"{at!r}: the columns are {', '.join(self._columns)}")
-            return self._columns[at]
-        if isinstance(at, bool):
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, str):
+            if key not in self._columns:
+                raise KeyError(f"{key!r}: the columns are {', '.join(self._columns)}")
+            return self._columns[key]
+        if isinstance(key, bool):
             raise TypeError(
                 "a table needs a truth value for each row, not a single one: combine comparisons with & and | and ~"
             )
-        if isinstance(at, Mask) or (isinstance(at, list) and at and all(isinstance(item, bool) for item in at)):
-            if len(at) != self._length:
-                raise ValueError(f"the comparison has {len(at):,} rows, but the table has {self._length:,}")
-            return self._take_rows([place for place, is_kept in enumerate(at) if is_kept])
-        if isinstance(at, (list, tuple)):
-            return self.select(*at)
-        if isinstance(at, slice):
-            columns = {name: column[at] for name, column in self._columns.items()}
-            return Table(columns, len(range(*at.indices(self._length))))
-        return {name: column[at] for name, column in self._columns.items()}
+        if isinstance(key, Mask) or (isinstance(key, list) and key and all(isinstance(item, bool) for item in key)):
+            if len(key) != self._length:
+                raise ValueError(f"the comparison has {len(key):,} rows, but the table has {self._length:,}")
+            return self._take_rows([place for place, is_kept in enumerate(key) if is_kept])
+        if isinstance(key, (list, tuple)):
+            return self.select(*key)
+        if isinstance(key, slice):
+            columns = {name: column[key] for name, column in self._columns.items()}
+            return Table(columns, len(range(*key.indices(self._length))))
+        return {name: column[key] for name, column in self._columns.items()}
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         names = self.columns
@@ -77,7 +77,7 @@ class Table(Sequence[Any]):
             places = [place for place in places if values[place] == value]
         if test is not None:
             keep = set(places) if equal else None
-            places = [at for at, row in enumerate(self) if (keep is None or at in keep) and test(row)]
+            places = [place for place, row in enumerate(self) if (keep is None or place in keep) and test(row)]
         return self._take_rows(list(places))
 
     filter = where

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..tool_calls import host_call, key_text, kind_of, read_ref, to_sendable
+from ..tool_calls import get_kind, host_call, read_ref, to_key_text, to_sendable
 
 _MAX_PIECE = 32_768
 """Maximum number of a column's values that go to the host in one piece."""
@@ -57,9 +57,9 @@ def _put(name: str, value: Any) -> None:
     if not columns:
         return _put_text(name, value)
     rows = len(value)
-    host_call("data.put", name=name, columns=[key_text(label) for label in columns], rows=rows)
+    host_call("data.put", name=name, columns=[to_key_text(label) for label in columns], rows=rows)
     for number, column in enumerate(columns.values()):
-        for piece in _pieces(column):
+        for piece in _make_pieces(column):
             host_call("data.part", name=name, column=number, piece=piece)
     host_call("data.done", name=name)
 
@@ -79,15 +79,15 @@ def _put_text(name: str, value: Any) -> None:
 
 def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     """Return the columns of a Table or a list of dicts, or `None` for other values."""
-    if kind_of(value) == "rows" and not value.is_whole:
+    if get_kind(value) == "rows" and not value.is_whole:
         value = value.table()
-    if kind_of(value) == "table":
+    if get_kind(value) == "table":
         return {name: value[name] for name in value.columns}
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
         return None
     names = dict.fromkeys(name for row in value for name in row)
     try:
-        texts = set(map(key_text, names))
+        texts = set(map(to_key_text, names))
     except TypeError:  # sending the value as a whole reports this
         return None
     if len(texts) < len(names):
@@ -95,7 +95,7 @@ def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
     return {name: [row.get(name) for row in value] for name in names}
 
 
-def _pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def _make_pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
     values = getattr(column, "all", lambda: column)()
     if not isinstance(values, (list, array)):
         values = list(values)

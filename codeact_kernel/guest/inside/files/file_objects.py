@@ -73,7 +73,7 @@ class File(io.RawIOBase):
         opened = path_call("open", path, mode=mode)
         self.name, self.mode = path, mode
         self._handle, self._size = opened["handle"], opened["size"]
-        self._at: int = self._size if mode[0] == "a" else 0
+        self._position: int = self._size if mode[0] == "a" else 0
         self._cache(0, _unpack(opened["data"]))
 
     def readable(self) -> bool:
@@ -92,15 +92,15 @@ class File(io.RawIOBase):
         """Read up to `size` bytes. Sequential reads fetch ever larger pieces ahead."""
         if not self.readable():
             raise io.UnsupportedOperation("not readable")
-        skip, had = self._at - self._start, len(self._cached)
+        skip, had = self._position - self._start, len(self._cached)
         if not 0 <= skip < had and self._handle is not None:
             size = min(size, _MAX_READ)
             ahead = max(size, min(2 * had, _MAX_READ) if skip == had else 0, _READ_AHEAD)
-            packed = _file_call("read", self.name, handle=self._handle, offset=self._at, size=ahead)
-            self._cache(self._at, _unpack(packed))
+            packed = _file_call("read", self.name, handle=self._handle, offset=self._position, size=ahead)
+            self._cache(self._position, _unpack(packed))
             skip = 0
         data = self._cached if size >= len(self._cached) and not skip else self._cached[skip : skip + size]
-        self._at += len(data)
+        self._position += len(data)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
@@ -116,24 +116,24 @@ class File(io.RawIOBase):
         if not self.writable():
             raise io.UnsupportedOperation("not writable")
         part = memoryview(data).cast("B")[:_MAX_WRITE]
-        offset = None if self.mode[0] == "a" else self._at
-        self._at = _file_call("write", self.name, handle=self._handle, offset=offset, data=_pack(bytes(part)))
-        self._size = max(self._size, self._at)
+        offset = None if self.mode[0] == "a" else self._position
+        self._position = _file_call("write", self.name, handle=self._handle, offset=offset, data=_pack(bytes(part)))
+        self._size = max(self._size, self._position)
         self._cache(0, b"")
         return len(part)
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        at = offset + {0: 0, 1: self._at, 2: self._size}[whence]
-        if at < 0:
+        position = offset + {0: 0, 1: self._position, 2: self._size}[whence]
+        if position < 0:
             raise OSError(errno.EINVAL, "the position is before the beginning of the file")
-        self._at = at
-        return at
+        self._position = position
+        return position
 
     def tell(self) -> int:
-        return self._at
+        return self._position
 
     def truncate(self, size: int | None = None, /) -> int:
-        size = self._at if size is None else size
+        size = self._position if size is None else size
         _file_call("truncate", self.name, handle=self._handle, size=size)
         self._size = size
         self._cache(0, b"")

@@ -45,7 +45,7 @@ def to_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.Fo
 
 
 def make_generator(name: str, parameters: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
-    """Return a generator function. It is one even if its body contains no `yield`."""
+    """Return a function that is a generator function even if its body contains no `yield`."""
     generator = ast.If(ast.Constant(False), [ast.Expr(ast.Yield(None))], [])
     arguments = ast.arguments([], [ast.arg(parameter) for parameter in parameters], None, [], [], None, [])
     return ast.FunctionDef(name=name, args=arguments, body=[generator, *body], decorator_list=[])

@@ -33,14 +33,14 @@ PURE_METHODS = frozenset({
 """Methods that leave their object unchanged."""
 
 
-def base_name(node: ast.AST) -> str | None:
+def find_base_name(node: ast.AST) -> str | None:
     """Return the name of the variable that contains `a`, `a[0]` or `a.b[0].c`."""
     while isinstance(node, (ast.Subscript, ast.Attribute, ast.Starred)):
         node = node.value
     return node.id if isinstance(node, ast.Name) else None
 
 
-def changed_names(*nodes: ast.AST) -> set[str]:
+def find_changed_names(*nodes: ast.AST) -> set[str]:
     """Return the names that these nodes bind, or whose objects they may change."""
     names: set[str | None] = set()
     for node in walk_all(*nodes):
@@ -48,10 +48,10 @@ def changed_names(*nodes: ast.AST) -> set[str]:
             case ast.Name(ctx=ast.Store() | ast.Del()):
                 names.add(node.id)
             case ast.Subscript(ctx=ast.Store() | ast.Del()) | ast.Attribute(ctx=ast.Store() | ast.Del()):
-                names.add(base_name(node))
+                names.add(find_base_name(node))
             case ast.Call(func=ast.Attribute(attr=method) as function):
                 if method not in PURE_METHODS:
-                    names.add(base_name(function))
+                    names.add(find_base_name(function))
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
                 names.add(node.name)
             case ast.ExceptHandler() | ast.MatchAs() | ast.MatchStar():
@@ -109,7 +109,7 @@ class ProgramFacts:
     def __init__(
         self, tree: ast.Module, read_only_tools: frozenset[str], tools: frozenset[str], acting_names: frozenset[str]
     ) -> None:
-        bindings = Counter(name for node in ast.walk(tree) for name in _bound_names(node))
+        bindings = Counter(name for node in ast.walk(tree) for name in _find_bound_names(node))
         self.read_only_tools = frozenset(name for name in read_only_tools if name not in bindings)
         self.side_effect_names = (tools - self.read_only_tools) | acting_names
         self._call_tool = "call_tool" not in bindings
@@ -122,8 +122,12 @@ class ProgramFacts:
             new_names := {node.name for node in functions if self.has_side_effects(*node.body)} - self.side_effect_names
         ):
             self.side_effect_names |= new_names
-        self.library_names = {name for node in ast.walk(tree) for name in _library_names(node) if bindings[name] == 1}
-        self.unknown_names = {name for node in ast.walk(tree) for name in _unknown_names(node)} | set(self.functions)
+        self.library_names = {
+            name for node in ast.walk(tree) for name in _find_library_names(node) if bindings[name] == 1
+        }
+        self.unknown_names = {name for node in ast.walk(tree) for name in _find_unknown_names(node)} | set(
+            self.functions
+        )
 
     def find_tool(self, node: ast.AST) -> str | None:
         """Return the name of the read-only tool that this node calls, or `None`."""
@@ -143,16 +147,16 @@ class ProgramFacts:
         return contains((ast.Await, ast.Yield, ast.YieldFrom), *nodes) or any(
             (isinstance(node, ast.Name) and node.id in self.side_effect_names)
             or (isinstance(node, ast.Attribute) and node.attr in self.side_effect_names)
-            or (_called_name(node) == "call_tool" and not self.find_tool(node))
+            or (_find_called_name(node) == "call_tool" and not self.find_tool(node))
             for node in walk_all(*nodes)
         )
 
 
-def _called_name(node: ast.AST) -> str | None:
+def _find_called_name(node: ast.AST) -> str | None:
     return node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else None
 
 
-def _bound_names(node: ast.AST) -> set[str]:
+def _find_bound_names(node: ast.AST) -> set[str]:
     """Return the names that this node itself binds, without its children."""
     if isinstance(node, (ast.Global, ast.Nonlocal)):
         return set(node.names)
@@ -161,28 +165,30 @@ def _bound_names(node: ast.AST) -> set[str]:
     ):
         return {node.name} if node.name else set()
     if isinstance(node, (ast.Name, ast.alias, ast.arg, ast.MatchMapping)):
-        return changed_names(node)
+        return find_changed_names(node)
     return set()
 
 
-def _library_names(node: ast.AST) -> set[str]:
+def _find_library_names(node: ast.AST) -> set[str]:
     if isinstance(node, ast.ImportFrom):
-        return changed_names(*node.names) if node.module in PURE_MODULES else set()
+        return find_changed_names(*node.names) if node.module in PURE_MODULES else set()
     return {
         name
         for alias in getattr(node, "names", [])
         if isinstance(alias, ast.alias) and alias.name in PURE_MODULES
-        for name in changed_names(alias)
+        for name in find_changed_names(alias)
     }
 
 
-def _unknown_names(node: ast.AST) -> set[str]:
+def _find_unknown_names(node: ast.AST) -> set[str]:
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             return {name}
         case ast.Import():
-            return {name for alias in node.names for name in changed_names(alias) if alias.name not in PURE_MODULES}
+            return {
+                name for alias in node.names for name in find_changed_names(alias) if alias.name not in PURE_MODULES
+            }
         case ast.ImportFrom(module=module) if module not in PURE_MODULES:
-            return changed_names(*node.names)
+            return find_changed_names(*node.names)
         case _:
             return set()

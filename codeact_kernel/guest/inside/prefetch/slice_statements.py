@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from .ast_tools import LOOPS, REQUEST, SEQUENCE, copy_tree, make_assign, make_generator, make_load, to_loop
-from .program_facts import CONSUMERS, ProgramFacts, base_name, changed_names, contains, has_jump, walk_all
+from .program_facts import CONSUMERS, ProgramFacts, contains, find_base_name, find_changed_names, has_jump, walk_all
 
 _KEPT_NODES = (
     *(ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare),
@@ -25,18 +25,22 @@ _CERTAIN_FIELDS: dict[type[ast.AST], str] = {ast.BoolOp: "values", ast.IfExp: "t
 """Expressions of which only the first part is certainly evaluated."""
 
 
+_Kept = tuple[list[ast.stmt], set[str], bool]
+"""The kept statements, the names that are unknown after them, and whether all statements were kept whole."""
+
+
 class SliceContext(Protocol):
-    """What the slice of one loop needs to know of the other slices of the program. `slicer.Slicer` implements it."""
+    """The slices of the whole program, as the slice of one loop sees them. `slicer.Slicer` implements it."""
 
     facts: ProgramFacts
     helpers: set[str]
 
     def can_prefetch(self, loop: ast.For) -> bool: ...
-    def leads_to_call(self, node: ast.AST) -> bool: ...
-    def fresh_name(self, name: str) -> str: ...
-    def covered_loops(self) -> set[str]: ...
-    def cover(self, places: set[str], *, only: bool = False) -> None: ...
-    def loops_in_helper(self, helper: str) -> set[str]: ...
+    def has_call(self, node: ast.AST) -> bool: ...
+    def make_name(self, name: str) -> str: ...
+    def get_covered(self) -> set[str]: ...
+    def cover(self, places: set[str], *, replace: bool = False) -> None: ...
+    def get_loops(self, helper: str) -> set[str]: ...
     def slice_in_parallel(self, loop: ast.For, items: str, unknown: set[str]) -> list[ast.stmt]: ...
 
 
@@ -55,8 +59,8 @@ class SliceBuilder:
         self.is_loop_body = is_loop_body
         self.is_answered = is_answered
 
-    def build(self, body: list[ast.stmt], unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
-        """Return the kept statements, the names that are unknown afterwards, and whether all were kept whole."""
+    def build(self, body: list[ast.stmt], unknown: set[str]) -> _Kept:
+        """Return what the slice keeps of consecutive statements; `unknown` are the unknown names before them."""
         kept: list[ast.stmt] = []
         is_exact, grouped = True, 0
         for index, node in enumerate(body):
@@ -75,7 +79,7 @@ class SliceBuilder:
                 return [*kept, ast.Return(None)], unknown, False
         return kept, unknown, is_exact
 
-    def build_statement(self, node: ast.stmt, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
+    def build_statement(self, node: ast.stmt, unknown: set[str]) -> _Kept:
         match node:
             case ast.For(orelse=[]):
                 return self._build_loop(node, unknown)
@@ -83,32 +87,32 @@ class SliceBuilder:
                 return self._build_branch(node, unknown)
             case _ if self.can_keep(node, unknown):
                 converted = self.convert_calls(node)
-                return converted, unknown - changed_names(node), True
+                return converted, unknown - find_changed_names(node), True
             case _ if isinstance(node, _SIMPLE_STATEMENTS):
-                return self.keep_certain_calls(node, unknown), unknown | changed_names(node), False
+                return self.keep_certain_calls(node, unknown), unknown | find_changed_names(node), False
             case _:
-                return [], unknown | changed_names(node), False
+                return [], unknown | find_changed_names(node), False
 
-    def _build_loop(self, node: ast.For, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
+    def _build_loop(self, node: ast.For, unknown: set[str]) -> _Kept:
         """Let an inner loop go over a list. The slices of its items run in parallel before it."""
         if not self.can_keep(node.iter, unknown):
-            return self.keep_certain_calls(node.iter, unknown), unknown | changed_names(node), False
-        items = self.context.fresh_name("items")
+            return self.keep_certain_calls(node.iter, unknown), unknown | find_changed_names(node), False
+        items = self.context.make_name("items")
         *before, first = self.convert_calls(make_assign(items, ast.Call(make_load(SEQUENCE), [node.iter], [])))
         is_prefetched = self.context.can_prefetch(node) and not self.is_answered
         header = self.context.slice_in_parallel(node, items, unknown) if is_prefetched else []
-        covered = self.context.covered_loops()
+        covered = self.context.get_covered()
         inside = SliceBuilder(self.context, is_answered=self.is_answered or is_prefetched)
-        body, after, is_exact = inside.build(node.body, unknown - changed_names(node.target))
+        body, after, is_exact = inside.build(node.body, unknown - find_changed_names(node.target))
         if is_exact:
-            whole = ast.For(node.target, make_load(items), body, [])
-            return [*before, first, *header, whole], after, True
-        self.context.cover(covered, only=True)
-        return [*before, first, *header], unknown | changed_names(node), False
+            loop = ast.For(node.target, make_load(items), body, [])
+            return [*before, first, *header, loop], after, True
+        self.context.cover(covered, replace=True)
+        return [*before, first, *header], unknown | find_changed_names(node), False
 
-    def _build_branch(self, node: ast.If, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
+    def _build_branch(self, node: ast.If, unknown: set[str]) -> _Kept:
         if not self.can_keep(node.test, unknown):
-            return self.keep_certain_calls(node.test, unknown), unknown | changed_names(node), False
+            return self.keep_certain_calls(node.test, unknown), unknown | find_changed_names(node), False
         *before, test = self.convert_calls(ast.Expr(node.test))
         assert isinstance(test, ast.Expr)
         then, after, is_exact = self.build(node.body, unknown)
@@ -124,8 +128,8 @@ class SliceBuilder:
         if isinstance(node, LOOPS):
             return not isinstance(node, ast.For) and self._can_keep_comprehension(node, unknown)
         if isinstance(node, ast.Lambda):
-            inside = unknown - changed_names(node.args)
-            return not any(map(self.context.leads_to_call, ast.walk(node))) and self.can_keep(node.body, inside)
+            inside = unknown - find_changed_names(node.args)
+            return not any(map(self.context.has_call, ast.walk(node))) and self.can_keep(node.body, inside)
         if not isinstance(node, _KEPT_NODES):
             return False
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -145,7 +149,7 @@ class SliceBuilder:
     def _can_assign(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
         """Return whether every target is a variable of the program, of which a slice has a copy."""
         facts = self.facts
-        is_own = not changed_names(node) & (facts.read_only_tools | facts.unknown_names | facts.library_names)
+        is_own = not find_changed_names(node) & (facts.read_only_tools | facts.unknown_names | facts.library_names)
         return is_own and not _assigns_to_unnamed(node)
 
     def _can_call(self, node: ast.Call, unknown: set[str]) -> bool:
@@ -155,7 +159,7 @@ class SliceBuilder:
                 parts.append(node.func)
             case ast.Name(id=name):
                 has_generator = any(isinstance(arg, ast.GeneratorExp) for arg in node.args) and name not in CONSUMERS
-                has_calls = any(map(self.context.leads_to_call, walk_all(*node.args)))
+                has_calls = any(map(self.context.has_call, walk_all(*node.args)))
                 facts = self.facts
                 is_known = name in facts.safe_builtins or name in facts.library_names or name in self.context.helpers
                 if (has_generator and has_calls) or not (is_known or facts.find_tool(node)):
@@ -170,7 +174,7 @@ class SliceBuilder:
         for part in node.generators:
             if not self.can_keep(part.iter, unknown):
                 return False
-            unknown = unknown - changed_names(part.target)
+            unknown = unknown - find_changed_names(part.target)
             if not all(self.can_keep(test, unknown) for test in part.ifs):
                 return False
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
@@ -178,7 +182,7 @@ class SliceBuilder:
 
     # -- which calls certainly happen ----------------------------------------------------------------------------
 
-    def certain_parts(self, node: ast.AST) -> Iterator[ast.AST]:
+    def find_certain_parts(self, node: ast.AST) -> Iterator[ast.AST]:
         """Yield the parts of an expression or a simple statement that are certainly evaluated."""
         if isinstance(node, (*LOOPS, ast.Lambda)):
             return
@@ -202,8 +206,8 @@ class SliceBuilder:
             if not isinstance(node, (*_SIMPLE_STATEMENTS, ast.For, ast.If)):
                 break
             count += 1
-            calls += [call for call in self._innermost_calls(first or node) if self.can_keep(call, unknown)]
-            unknown = unknown | changed_names(node)
+            calls += [call for call in self._find_innermost_calls(first or node) if self.can_keep(call, unknown)]
+            unknown = unknown | find_changed_names(node)
             if first:
                 break
         if len(calls) < 2:
@@ -212,10 +216,10 @@ class SliceBuilder:
         lines: list[ast.expr] = [ast.Call(make_load(REQUEST), [call.value], []) for call in converted]
         return [ast.Expr(ast.Yield(ast.List(lines, ast.Load())))], count
 
-    def _innermost_calls(self, node: ast.AST) -> Iterator[ast.expr]:
-        for part in self.certain_parts(node):
-            yield from self._innermost_calls(part)
-        has_inner_calls = any(map(self.context.leads_to_call, walk_all(*ast.iter_child_nodes(node))))
+    def _find_innermost_calls(self, node: ast.AST) -> Iterator[ast.expr]:
+        for part in self.find_certain_parts(node):
+            yield from self._find_innermost_calls(part)
+        has_inner_calls = any(map(self.context.has_call, walk_all(*ast.iter_child_nodes(node))))
         if isinstance(node, ast.expr) and self.facts.find_tool(node) and not has_inner_calls:
             yield node
 
@@ -229,17 +233,17 @@ class SliceBuilder:
 
     def keep_certain_calls(self, node: ast.AST, unknown: set[str]) -> list[ast.stmt]:
         """Return only the calls in this node that certainly happen."""
-        if not any(map(self.context.leads_to_call, ast.walk(node))):
+        if not any(map(self.context.has_call, ast.walk(node))):
             return []
         if isinstance(node, ast.expr) and self.can_keep(node, unknown):
             return self.convert_calls(ast.Expr(node))
-        return [call for part in self.certain_parts(node) for call in self.keep_certain_calls(part, unknown)]
+        return [call for part in self.find_certain_parts(node) for call in self.keep_certain_calls(part, unknown)]
 
 
 def _assigns_to_unnamed(node: ast.AST) -> bool:
     """Return whether the node assigns to a part of an object that has no name."""
     parts = [part for part in ast.walk(node) if isinstance(part, (ast.Subscript, ast.Attribute))]
-    return any(base_name(part) is None for part in parts if isinstance(part.ctx, (ast.Store, ast.Del)))
+    return any(find_base_name(part) is None for part in parts if isinstance(part.ctx, (ast.Store, ast.Del)))
 
 
 class _CallsToYields(ast.NodeTransformer):
@@ -254,28 +258,24 @@ class _CallsToYields(ast.NodeTransformer):
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         name = self.builder.facts.find_tool(node)
-        by_name = isinstance(node.func, ast.Name) and node.func.id == name
+        is_by_name = isinstance(node.func, ast.Name) and node.func.id == name
         self.generic_visit(node)
         if name is not None:
-            args = node.args if by_name else node.args[1:]
-            keywords = ast.Dict([ast.Constant(keyword.arg) if keyword.arg else None for keyword in node.keywords],
-                             [keyword.value for keyword in node.keywords])  # fmt: skip
-            parts: list[ast.expr] = [
-                ast.Constant(name),
-                ast.List(args, ast.Load()),
-                keywords,
-                ast.Constant(node.lineno),
-            ]
-            return ast.Yield(ast.Tuple(parts, ast.Load()))
+            args = node.args if is_by_name else node.args[1:]
+            names: list[ast.expr | None] = [ast.Constant(word.arg) if word.arg else None for word in node.keywords]
+            keywords = ast.Dict(names, [keyword.value for keyword in node.keywords])
+            request: list[ast.expr] = [ast.Constant(name), ast.List(args, ast.Load()), keywords]
+            request.append(ast.Constant(node.lineno))
+            return ast.Yield(ast.Tuple(request, ast.Load()))
         if isinstance(node.func, ast.Name) and node.func.id in self.builder.context.helpers:
-            self.builder.context.cover(self.builder.context.loops_in_helper(node.func.id))
+            self.builder.context.cover(self.builder.context.get_loops(node.func.id))
             return ast.YieldFrom(ast.Call(make_load(f"helper_{node.func.id}"), node.args, node.keywords))
         return node
 
     def _convert_comprehension(self, node: Any) -> ast.AST:
-        if not any(map(self.builder.context.leads_to_call, ast.walk(node))):
+        if not any(map(self.builder.context.has_call, ast.walk(node))):
             return node
-        name, out = self.builder.context.fresh_name("part"), self.builder.context.fresh_name("out")
+        name, out = self.builder.context.make_name("part"), self.builder.context.make_name("out")
         loop = to_loop(node, lambda value: ast.Call(ast.Attribute(make_load(out), "append", ast.Load()), [value], []))
         body, _, _ = SliceBuilder(self.builder.context, is_answered=self.builder.is_answered).build([loop], set())
         kind = {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")

@@ -18,7 +18,7 @@ import ast
 from typing import Any
 
 from .ast_tools import ITEM, copy_tree, get_place, label_loops, make_generator, make_load, to_loop
-from .program_facts import CONSUMERS, ProgramFacts, changed_names, contains, has_jump, walk_all
+from .program_facts import CONSUMERS, ProgramFacts, contains, find_changed_names, has_jump, walk_all
 from .slice_statements import SliceBuilder
 
 PREFETCH = "__codeact_prefetch__"
@@ -57,20 +57,20 @@ class Slicer:
     def can_prefetch(self, loop: ast.For) -> bool:
         """Return whether the calls of the loop can be prefetched, as far as its text shows."""
         return (
-            any(map(self.leads_to_call, walk_all(*loop.body)))
+            any(map(self.has_call, walk_all(*loop.body)))
             and not self.facts.has_side_effects(loop)
             and not has_jump(loop.body, (ast.Break, ast.Return))
             and not loop.orelse
         )
 
-    def leads_to_call(self, node: ast.AST) -> bool:
+    def has_call(self, node: ast.AST) -> bool:
         helper = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in self.helpers
         return helper or self.facts.find_tool(node) is not None
 
     def slice_loop(self, loop: ast.For) -> bool:
         """Write the slice of a loop of the program, and return whether the slice calls a tool."""
         self._covered = set()
-        generator = self._build_slice(loop, self.fresh_name("slice"), set())
+        generator = self._build_slice(loop, self.make_name("slice"), set())
         if not contains((ast.Yield, ast.YieldFrom), *generator.body[2:]):
             return False
         self.slice_names[get_place(loop)] = generator.name
@@ -80,7 +80,7 @@ class Slicer:
 
     def _build_slice(self, loop: ast.For, name: str, unknown: set[str]) -> ast.FunctionDef:
         item = ast.Assign([loop.target], make_load(ITEM))
-        inside = (unknown | changed_names(*loop.body)) - changed_names(loop.target)
+        inside = (unknown | find_changed_names(*loop.body)) - find_changed_names(loop.target)
         body, _, _ = SliceBuilder(self, is_loop_body=True).build(loop.body, inside)
         return make_generator(name, [ITEM], [item, *body])
 
@@ -94,7 +94,7 @@ class Slicer:
         if self.facts.has_side_effects(*node.body):
             return
         self._covered = set()
-        unknown = changed_names(*node.body) - changed_names(arguments)
+        unknown = find_changed_names(*node.body) - find_changed_names(arguments)
         body, _, exact = SliceBuilder(self).build(node.body, unknown)
         if exact:
             generator = make_generator(f"helper_{node.name}", [], body)
@@ -107,23 +107,23 @@ class Slicer:
 
     # -- for the slice builders --------------------------------------------------------------------------------
 
-    def fresh_name(self, name: str) -> str:
+    def make_name(self, name: str) -> str:
         self._count += 1
         return f"{name}_{self._count}__"
 
-    def covered_loops(self) -> set[str]:
+    def get_covered(self) -> set[str]:
         return set(self._covered)
 
-    def cover(self, places: set[str], *, only: bool = False) -> None:
-        self._covered = places if only else self._covered | places
+    def cover(self, places: set[str], *, replace: bool = False) -> None:
+        self._covered = places if replace else self._covered | places
 
-    def loops_in_helper(self, helper: str) -> set[str]:
+    def get_loops(self, helper: str) -> set[str]:
         return self._loops_of[helper]
 
     def slice_in_parallel(self, loop: ast.For, items: str, unknown: set[str]) -> list[ast.stmt]:
         """Write the slice of an inner loop, and return it with the statement that runs it for all items in parallel."""
         self.cover({get_place(loop)})
-        generator = self._build_slice(loop, self.fresh_name("slice"), unknown)
+        generator = self._build_slice(loop, self.make_name("slice"), unknown)
         calls = f"yield [{generator.name}({ITEM}) for {ITEM} in {items}[:{_MAX_PARALLEL_ITEMS}]]"
         return [generator, *ast.parse(calls).body]
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any, cast
 
-from ..tool_calls import kind_of
+from ..tool_calls import get_kind
 from .program_facts import PURE_MODULES
 
 _IMMUTABLE_TYPES = {
@@ -36,7 +36,7 @@ def to_sequence(values: Any, max_rows: int = 20_000) -> Sequence[Any]:
         return values
     if kind in (list, tuple, set, frozenset, dict, str, type({}.keys()), type({}.values()), type({}.items())):
         return list(values)
-    if kind_of(values) in ("table", "rows") and len(values) <= max_rows:
+    if get_kind(values) in ("table", "rows") and len(values) <= max_rows:
         return list(values)
     raise NotCopyable
 

@@ -5,7 +5,7 @@ from datetime import date
 from typing import Any
 
 from .limits import max_items
-from .tables import column_names, count_rows, is_table, read_column, read_rows
+from .tables import count_rows, get_column_names, is_table, read_column, read_rows
 
 _MARKS = ("bar", "line", "point", "area", "pie", "hist")
 _BINS = 30
@@ -25,7 +25,7 @@ def make_chart(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | 
         raise ValueError("show(rows, chart=...) takes a list of dicts")
     if chart != "hist":
         _check_row_count(value)
-    builder = _Chart(value)
+    builder = _ChartBuilder(value)
     spec = builder.histogram(x) if chart == "hist" else builder.plain(chart, x, y, color)
     return spec | ({"title": _escape_label(title)} if title else {})
 
@@ -40,10 +40,10 @@ def complete_chart(spec: Any) -> Any:
     if isinstance(data, dict) and is_table(data.get("values")):
         table = data["values"]
         _check_row_count(table)
-        names = column_names(table)
+        names = get_column_names(table)
         rows = read_rows(table, max_items["chart_rows"], names)
         data = {**data, "values": [dict(zip(map(str, names), row, strict=True)) for row in rows]}
-        types = {name: _column_type([row[number] for row in rows]) for number, name in enumerate(names)}
+        types = {name: _detect_type([row[number] for row in rows]) for number, name in enumerate(names)}
         spec = _add_types(spec, types)
     return spec if data is None else {**spec, "data": data}
 
@@ -74,7 +74,7 @@ def _check_row_count(table: Any) -> None:
         raise ValueError(f"a chart takes {max_items['chart_rows']:,} rows, not {total:,}: aggregate them first")
 
 
-class _Chart:
+class _ChartBuilder:
     def __init__(self, table: Any) -> None:
         self.table = table
         self.columns: dict[str, list[Any]] = {}
@@ -82,7 +82,7 @@ class _Chart:
 
     def values(self, name: Any) -> list[Any]:
         if name not in self.columns:
-            names = column_names(self.table)
+            names = get_column_names(self.table)
             if name not in names:
                 raise ValueError(f"there is no column {name!r}: the columns are {', '.join(map(str, names))}")
             self.columns[name] = read_column(self.table, name)
@@ -91,7 +91,7 @@ class _Chart:
     def channel(self, name: Any, discrete: bool = False) -> dict[str, Any]:
         values = self.values(name)
         field = self.fields.setdefault(name, f"_{len(self.fields)}" if _ODD.search(str(name)) else str(name))
-        kind = _column_type(values)
+        kind = _detect_type(values)
         channel: dict[str, Any] = {"field": field, "type": kind, "title": _escape_label(name)}
         if kind == "nominal":
             channel["sort"] = None  # in the order of the rows
@@ -114,7 +114,7 @@ class _Chart:
             slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}
             encoding = {"theta": counted if y is None else self.channel(y), "color": slices}
         else:
-            upright = chart != "bar" or y is None or _column_type(self.values(y)) == "quantitative"
+            upright = chart != "bar" or y is None or _detect_type(self.values(y)) == "quantitative"
             encoding = {
                 "x": self.channel(x, discrete=chart == "bar" and upright),
                 "y": counted if y is None else self.channel(y, discrete=not upright),
@@ -124,7 +124,7 @@ class _Chart:
         mark = {"type": "arc" if chart == "pie" else chart, "tooltip": True}
         columns = [self.columns[name] for name in self.fields]
         values = [dict(zip(self.fields.values(), cells, strict=True)) for cells in zip(*columns, strict=True)]
-        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_chart_size(encoding)}
+        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_get_size(encoding)}
 
     def fold(self, x: Any, columns: list[Any]) -> tuple[str, str, str]:
         """Combine several columns of numbers into one column, with another for their names."""
@@ -150,7 +150,10 @@ class _Chart:
         counts: dict[int, int] = {}
         for number in numbers:
             counts[floor(number / step)] = counts.get(floor(number / step), 0) + 1
-        values = [{"from": at * step, "to": (at + 1) * step, "count": counts[at]} for at in sorted(counts)]
+        values = [
+            {"from": bin_number * step, "to": (bin_number + 1) * step, "count": counts[bin_number]}
+            for bin_number in sorted(counts)
+        ]
         return {
             "data": {"values": values},
             "mark": {"type": "bar", "tooltip": True},
@@ -164,7 +167,7 @@ class _Chart:
         }
 
 
-def _chart_size(encoding: dict[str, Any]) -> dict[str, Any]:
+def _get_size(encoding: dict[str, Any]) -> dict[str, Any]:
     """Return a readable size. A side with discrete entries grows with their number."""
     if "theta" in encoding:
         return {"width": _HEIGHT, "height": _HEIGHT}
@@ -175,7 +178,7 @@ def _chart_size(encoding: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _column_type(values: list[Any]) -> str:
+def _detect_type(values: list[Any]) -> str:
     present = [value for value in values if value is not None]
     if present and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present):
         return "quantitative"

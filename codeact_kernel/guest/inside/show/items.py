@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from ..tool_calls import flush_hooks, host_call, key_text, to_jsonable
+from ..tool_calls import flush_hooks, host_call, to_jsonable, to_key_text
 from .limits import max_items
-from .tables import column_names, count_rows, drop_non_finite, is_table, read_rows
+from .tables import count_rows, drop_non_finite, get_column_names, is_table, read_rows
 
 _PIECE = 200_000
 _KINDS = ("table", "text", "markdown", "chart", "image", "json")
@@ -42,10 +42,10 @@ def _detect_kind(value: Any) -> str:
     return "json" if isinstance(value, (dict, list, tuple, set, frozenset)) else "text"
 
 
-def _column_name(label: Any) -> str:
+def _get_column_name(label: Any) -> str:
     """Return the name of a column as a key, or its `str` if it has no such form."""
     try:
-        return key_text(label)
+        return to_key_text(label)
     except TypeError:
         return str(label)
 
@@ -62,9 +62,9 @@ def _encode(kind: str, value: Any) -> str:
     if kind == "table":
         if not is_table(value):
             raise ValueError("show() takes a table as a list of dicts")
-        names = column_names(value)
+        names = get_column_names(value)
         value = {
-            "columns": [_column_name(name) for name in names],
+            "columns": [_get_column_name(name) for name in names],
             "rows": read_rows(value, max_items["table_rows"], names),
             "total": count_rows(value),
         }

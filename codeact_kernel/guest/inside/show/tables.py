@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..tool_calls import kind_of, to_jsonable
+from ..tool_calls import get_kind, to_jsonable
 
 
 def is_table(value: Any) -> bool:
@@ -17,7 +17,7 @@ def count_rows(table: Any) -> int:
     return len(table if isinstance(table, (list, tuple)) else table.rows)
 
 
-def column_names(table: Any) -> list[Any]:
+def get_column_names(table: Any) -> list[Any]:
     """Return the names of a table's columns, in the table's order."""
     if isinstance(table, (list, tuple)):
         return list(dict.fromkeys(name for row in table for name in row))
@@ -33,11 +33,11 @@ def read_rows(table: Any, max_rows: int, names: list[Any]) -> list[list[Any]]:
 
 def read_column(table: Any, name: Any) -> list[Any]:
     """Return one column of a table. For a table of the notebook, no other column is fetched."""
-    if kind_of(table) in ("table", "rows"):
+    if get_kind(table) in ("table", "rows"):
         return [to_cell(value) for value in table[name]]
-    at = column_names(table).index(name)
+    index = get_column_names(table).index(name)
     rows = table if isinstance(table, (list, tuple)) else table.rows
-    return [to_cell(row.get(name) if isinstance(row, dict) else row[at]) for row in rows]
+    return [to_cell(row.get(name) if isinstance(row, dict) else row[index]) for row in rows]
 
 
 def to_cell(value: Any) -> Any:
