@@ -22,8 +22,8 @@ def note_keys(error: KeyError) -> None:
     try:
         keys = _find_keys(error)
         if keys:
-            more = "" if len(keys) <= MAX_KEYS else ", and more"
-            error.add_note(f"The keys there are {', '.join(map(_truncate, keys[:MAX_KEYS]))}{more}.")
+            suffix = "" if len(keys) <= MAX_KEYS else ", and more"
+            error.add_note(f"The existing keys are {', '.join(map(_truncate, keys[:MAX_KEYS]))}{suffix}.")
     except BaseException:  # a key whose repr raises, or no memory left: the note is optional
         return
 

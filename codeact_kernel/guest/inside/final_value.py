@@ -106,11 +106,11 @@ def take_value(namespace: dict[str, Any], *, allow_assigned: bool) -> Any:
         namespace: the program's global variables.
         allow_assigned: whether the value of an assignment counts.
     """
-    value, of_assignment, changed = (namespace.pop(name, None) for name in VALUE_NAMES)
-    if of_assignment is None and value is None and isinstance(changed, _CONTAINERS):
-        of_assignment = changed
-    if value is None and allow_assigned and not callable(of_assignment) and not hasattr(of_assignment, "write"):
-        value = of_assignment
+    value, assigned, changed = (namespace.pop(name, None) for name in VALUE_NAMES)
+    if assigned is None and value is None and isinstance(changed, _CONTAINERS):
+        assigned = changed
+    if value is None and allow_assigned and not callable(assigned) and not hasattr(assigned, "write"):
+        value = assigned
     return None if isinstance(value, _NOT_VALUES) else value
 
 
@@ -126,11 +126,11 @@ async def await_parts(value: Any) -> Any:
     """Return the value with every awaitable in its lists and dicts awaited, all at the same time."""
     import asyncio
 
-    waiting = list(itertools.islice(_find_awaitables(value, _MAX_DEPTH, set()), _MAX_ITEMS))
+    awaitables = list(itertools.islice(_find_awaitables(value, _MAX_DEPTH, set()), _MAX_ITEMS))
     results = await asyncio.gather(
-        *(_read_async(part) if hasattr(type(part), "__anext__") else part for part in waiting)
+        *(_read_async(part) if hasattr(type(part), "__anext__") else part for part in awaitables)
     )
-    return _replace({id(part): result for part, result in zip(waiting, results, strict=True)}, value, _MAX_DEPTH)
+    return _replace({id(part): result for part, result in zip(awaitables, results, strict=True)}, value, _MAX_DEPTH)
 
 
 def _find_awaitables(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:

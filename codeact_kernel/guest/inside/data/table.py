@@ -103,11 +103,11 @@ class Table(Sequence[Any]):
         names = _flatten_names(names)
         backwards = list(reverse) if isinstance(reverse, (list, tuple)) else [reverse] * len(names)
         places = list(range(self._length))
-        for name, back in reversed(list(zip(names, backwards, strict=True))):
+        for name, is_reverse in reversed(list(zip(names, backwards, strict=True))):
             values = _to_list(self[name])
             present = [place for place in places if not is_missing(values[place])]
             missing = [place for place in places if is_missing(values[place])]
-            present.sort(key=values.__getitem__, reverse=back)
+            present.sort(key=values.__getitem__, reverse=is_reverse)
             places = present + missing
         return self._take_rows(places)
 

@@ -17,11 +17,11 @@ _OS_FUNCTIONS = (
 
 
 def _make_hook(module: str, name: str) -> Callable[..., Any]:
-    def door(*args: Any, **options: Any) -> Any:
+    def hook(*args: Any, **options: Any) -> Any:
         return getattr(import_module(module, __package__), name)(*args, **options)
 
-    door.__name__ = door.__qualname__ = name
-    return door
+    hook.__name__ = hook.__qualname__ = name
+    return hook
 
 
 def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None]:
@@ -33,6 +33,6 @@ def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[
     return _end_run
 
 
-def _end_run(value: Any, looks: bool) -> None:
+def _end_run(value: Any, has_observed: bool) -> None:
     if (file_objects := sys.modules.get(f"{__package__}.file_objects")) is not None:
         file_objects.flush()

@@ -95,8 +95,8 @@ class Slicer:
             return
         self._covered = set()
         unknown = find_changed_names(*node.body) - find_changed_names(arguments)
-        body, _, exact = SliceBuilder(self).build(node.body, unknown)
-        if exact:
+        body, _, is_exact = SliceBuilder(self).build(node.body, unknown)
+        if is_exact:
             generator = make_generator(f"helper_{node.name}", [], body)
             generator.args = copy_tree(arguments)
             for parameter in (*generator.args.args, *generator.args.kwonlyargs):
@@ -124,8 +124,8 @@ class Slicer:
         """Write the slice of an inner loop, and return it with the statement that runs it for all items in parallel."""
         self.cover({get_place(loop)})
         generator = self._build_slice(loop, self.make_name("slice"), unknown)
-        calls = f"yield [{generator.name}({ITEM}) for {ITEM} in {items}[:{_MAX_PARALLEL_ITEMS}]]"
-        return [generator, *ast.parse(calls).body]
+        statement = f"yield [{generator.name}({ITEM}) for {ITEM} in {items}[:{_MAX_PARALLEL_ITEMS}]]"
+        return [generator, *ast.parse(statement).body]
 
 
 class _Rewriter(ast.NodeTransformer):
