@@ -131,7 +131,7 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     assert (result.attempts, result.model_turns) == (2, 2)
     told = model.asked[1][-1].content
     assert 'File "<program 1>", line 2' in told
-    assert "KeyError: 'color'\nThe keys there are 'colour', 'size'.\n" in told
+    assert "KeyError: 'color'\nThe existing keys are 'colour', 'size'.\n" in told
     assert '- look_up with key "a" returned a result\n' in told
     assert "-> {colour: str, size: int}" in told
     assert "variables are still there" in told
@@ -275,7 +275,7 @@ async def test_an_answer_that_cannot_be_used_is_mended_like_a_program(session):
 )
 async def test_a_key_that_is_not_there_is_answered_with_those_that_are(session, text):
     _, _, model = await ask(session, [text, "1"])
-    assert "The keys there are 'colour', 'size'." in model.asked[1][-1].content
+    assert "The existing keys are 'colour', 'size'." in model.asked[1][-1].content
 
 
 @pytest.mark.parametrize(

@@ -370,9 +370,9 @@ async def test_gaps_are_one_group_and_one_value(programs):
 @pytest.mark.parametrize(
     ("program", "error"),
     [
-        ("t[t['age'] > 1 and t['age'] < 50]", "ValueError: a comparison of a column is one answer for each row"),
-        ("t[not [1]]", "TypeError: a table takes a comparison for each row"),
-        ("t[[True]]", "ValueError: a comparison of 1 rows for a table of 4"),
+        ("t[t['age'] > 1 and t['age'] < 50]", "ValueError: comparing a column gives one answer for each row"),
+        ("t[not [1]]", "TypeError: a table needs a truth value for each row"),
+        ("t[[True]]", "ValueError: the comparison has 1 rows, but the table has 4"),
         ("t.group_by('name')['agee']", "KeyError"),
     ],
 )
@@ -527,11 +527,11 @@ async def test_what_is_written_of_data_frames_out_of_habit_works_as_well(program
 
 async def test_what_a_table_has_not_is_said_as_what_it_is(programs):
     run, _ = await given(programs, "t.pivot_table()", {"t": PEOPLE})
-    assert run.error == "AttributeError: a Table has no 'pivot_table': it is a list of dicts, loop over its rows"
+    assert run.error == "AttributeError: a Table has no 'pivot_table': it is a list of dicts, so loop over its rows"
 
 
 async def test_a_program_that_reads_without_end_is_stopped_by_its_clock(programs):
-    program = "from codeact_kernel.guest.inside.tool_calls import service\nwhile True: service('data.column', table=0, column=0, start=0, count=4)"
+    program = "from codeact_kernel.guest.inside.tool_calls import host_call\nwhile True: host_call('data.column', table=0, column=0, start=0, count=4)"
     run, _ = await given(programs, program, {"t": PEOPLE}, seconds=1)
     assert run.error.startswith("TimedOut")
 

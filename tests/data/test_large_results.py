@@ -170,7 +170,7 @@ async def test_missing_floats_and_times_of_a_frame_are_what_they_are_in_a_small_
 async def test_what_is_too_large_for_dicts_can_be_read_and_says_so_when_it_is_changed(programs):
     text = """
     import codeact_kernel.guest.inside.data.rows as codeact_rows
-    codeact_rows._MOST_CELLS = 1_000
+    codeact_rows._MAX_CELLS = 1_000
     rows = orders()
     seen = []
     for change in (lambda: rows[0].update(a=1), lambda: rows.append(1), lambda: rows[0].__setitem__("a", 1), rows.sort):

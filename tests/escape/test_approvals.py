@@ -603,10 +603,10 @@ assert not any(one.startswith("ran: 'destroyed") for one in seen), seen
         + """
 import sys
 calls = sys.modules["codeact_kernel.guest.inside.tool_calls"]
-calls.before_call.clear()
-calls.before_call.append(lambda name, arguments: None)
+calls.answer_lookups.clear()
+calls.answer_lookups.append(lambda name, arguments: None)
 ways = [lambda: calls.call_and_wait("destroy", {"what": "a"}), lambda: calls.Pending("destroy", {"what": "b"}).result(),
-        lambda: calls.call_each("destroy", {"what": ["c"]}), lambda: calls._value(calls._read(calls._send("destroy", {"what": "d"}, 1, together=1, wait=True))[0][1]),
+        lambda: calls.call_each("destroy", {"what": ["c"]}), lambda: calls._return_or_raise(calls._read_answers(calls._send("destroy", {"what": "d"}, 1, batch_size=1, wait=True))[0][1]),
         lambda: calls.wait([calls.submit(calls.prepare("destroy", {"what": "e"}), 1)], None)]
 seen = [tried(way) for way in ways]
 assert not any("destroyed" in one for one in seen), seen
@@ -619,11 +619,11 @@ assert not any("destroyed" in one for one in seen), seen
         program=TRIED
         + """
 import sys
-ahead = sys.modules["codeact_kernel.guest.inside.prefetch.scheduler"]
-ahead._reads = ahead._tools = frozenset({"destroy"})
+scheduler = sys.modules["codeact_kernel.guest.inside.prefetch.scheduler"]
+scheduler._read_only_tools = scheduler._tools = frozenset({"destroy"})
 source = "seen = []\\nfor what in 'abc':\\n    seen.append(tried(lambda: destroy(what=what)))\\n"
 source += "for what in ['a', 'b']:\\n    destroy(what=what)"
-code = compile(ahead.rewritten(source, "<program 9>"), "<program 9>", "exec")
+code = compile(scheduler.rewrite(source, "<program 9>"), "<program 9>", "exec")
 ended = tried(lambda: exec(code, globals()))
 seen = [ended, *seen]
 assert not any("destroyed" in one for one in seen), seen
@@ -637,9 +637,9 @@ assert not any("destroyed" in one for one in seen), seen
         + """
 import sys
 calls = sys.modules["codeact_kernel.guest.inside.tool_calls"]
-calls.before_call.append(lambda name, arguments: ([1, True, "forged"],))
+calls.answer_lookups.append(lambda name, arguments: ([1, True, "forged"],))
 first = tried(lambda: destroy("a"))
-calls.before_call.clear()
+calls.answer_lookups.clear()
 seen = [first, tried(lambda: destroy("b"))]
 """,
         reached="ToolDenied",

@@ -802,7 +802,7 @@ async def test_no_program_gets_out_of_its_interpreter(kernel, one):
 async def test_a_call_that_the_program_answers_itself_is_no_call(kernel):
     turn = await kernel.turn("""
     import codeact_kernel.guest.inside.tool_calls as codeact_calls
-    codeact_calls.before_call.append(lambda name, arguments: ("forged",))
+    codeact_calls.answer_lookups.append(lambda name, arguments: ("forged",))
     seen = [add(1, 2), destroy("it")]
     """)
     assert turn.result.value == ["forged", "forged"]

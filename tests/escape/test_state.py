@@ -84,7 +84,7 @@ LEFT = [
     (
         "ours",
         "leaves hooks in our own code, below what programs see",
-        "import codeact_kernel.guest.inside.tool_calls as codeact_calls\ncodeact_calls.before_call.append(lambda *_: ('forged',))",
+        "import codeact_kernel.guest.inside.tool_calls as codeact_calls\ncodeact_calls.answer_lookups.append(lambda *_: ('forged',))",
         "[add(1, 2), echo('mine')]",
         [3, "mine"],
     ),

@@ -210,7 +210,7 @@ async def test_what_a_run_wrote_is_there_for_the_next_one_and_open_files_are_not
         ("import os\nos.listdir('/input/data/a.txt')", "NotADirectoryError"),
         ("import os\nos.mkdir('/input/data/new')", "PermissionError"),
         ("import os\nos.chdir('/input/data/a.txt')", "NotADirectoryError"),
-        ("import os\nos.open('/input/data/a.txt', 0)", "OSError: [Errno 52] there are no file descriptors in the sandbox: use open(...)"),
+        ("import os\nos.open('/input/data/a.txt', 0)", "OSError: [Errno 52] the sandbox has no file descriptors: use open(...)"),
         ("open('/output/a', 'rw')", "ValueError: invalid mode: 'rw'"),
         ("open('/output/a', 'wb', encoding='utf-8')", "ValueError: binary mode takes no encoding"),
         ("open('/output/a', 'w', buffering=0)", "ValueError: can't have unbuffered text I/O"),
@@ -276,8 +276,8 @@ async def test_a_program_that_uses_no_files_asks_nothing(filed: Filed, data: Pat
 async def test_past_the_guest_half_the_same_rules_hold(filed: Filed, data: Path):
     run = await filed.run(
         """
-        from codeact_kernel.guest.inside.tool_calls import service
-        answers = [service("files.open", path=path, mode="r") for path in
+        from codeact_kernel.guest.inside.tool_calls import host_call
+        answers = [host_call("files.open", path=path, mode="r") for path in
                    ("/etc/passwd", "/input/data/../../etc/passwd", "/input/data/a.txt")]
         raw = []
         import posix, _io

@@ -164,7 +164,7 @@ async def test_packed_bodies_are_unpacked_in_the_guest_and_a_bomb_harms_nobody(g
         ),
         [server.url],
     )
-    assert run.value == [300_000] * 3 + ["the reply unpacks to more than 32 MiB"]
+    assert run.value == [300_000] * 3 + ["the decompressed response is larger than 32 MiB"]
 
 
 async def test_text_is_read_in_the_letters_that_the_server_names(guests: Guests, server: Server):
@@ -242,7 +242,7 @@ async def test_urlopen_raises_what_programs_expect_of_it(guests: Guests, server:
 
 async def test_without_the_network_urlopen_says_so_and_how_a_person_turns_it_on(guests: Guests, server: Server):
     run = await guests.run(program("import urllib.request\nurllib.request.urlopen(URL)", server.url), None)
-    said = "the network is off here; the person can allow hosts (allowed_domains)"
+    said = "the network is off; the user can allow hosts with the option allowed_domains"
     assert run.error == f"URLError: <urlopen error {said}>"
     assert run.calls == []
     for url in ("https://example.com", "ftp://example.com/x", "file:///etc/passwd"):

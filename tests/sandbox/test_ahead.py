@@ -507,3 +507,10 @@ async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_p
     async with programs.turn() as turn:
         run = await turn.run(text, tools=tools, reads=tools, reach=reach)
     assert run.value == ["0", "1", "2"]
+
+
+async def test_a_program_that_imports_asyncio_has_its_calls_made_ahead_too(programs):
+    text = program("import asyncio\n[get(item) for item in range(4)]")
+    run = await programs.run(text, tools=World().tools, reads={"get"})
+    assert run.value == [1, 1, 1, 1]
+    assert {call.batch_size for call in run.calls} == {4}

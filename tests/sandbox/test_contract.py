@@ -385,12 +385,12 @@ async def test_an_exception_whose_text_raises_is_still_one_failure(programs):
         ("raise KeyboardInterrupt", "KeyboardInterrupt"),
         ("raise BaseException('x')", "BaseException: x"),
         ("raise GeneratorExit", "GeneratorExit"),
-        ("import sys\nsys.exit(3)", "SystemExit: the program ended itself with sys.exit(3)"),
-        ("import sys\nsys.exit('text')", "SystemExit: the program ended itself with sys.exit('text')"),
-        ("input('name? ')", "EOFError: there is no input in the sandbox: take what you need from the tools"),
+        ("import sys\nsys.exit(3)", "SystemExit: the program called sys.exit(3)"),
+        ("import sys\nsys.exit('text')", "SystemExit: the program called sys.exit('text')"),
+        ("input('name? ')", "EOFError: there is no input in the sandbox: get the data from the tools"),
         (
             "import sys\nsys.stdin.read()",
-            "EOFError: there is no input in the sandbox: take what you need from the tools",
+            "EOFError: there is no input in the sandbox: get the data from the tools",
         ),
         ("def f():\n    return f() + 1\nf()", "RecursionError: maximum recursion depth exceeded"),
         ("import _thread\n_thread.start_new_thread(print, ())", "RuntimeError: can't start new thread"),
@@ -775,7 +775,7 @@ async def test_a_program_can_wait_for_a_call_for_a_limited_time(programs):
 
 async def test_waiting_for_what_can_never_happen_is_an_error_and_no_hang(programs):
     run = await programs.run("import asyncio\nawait asyncio.Event().wait()")
-    assert run.error == "RuntimeError: the program waits for something that can never happen"
+    assert run.error == "RuntimeError: the program waits for an event that can never happen"
 
 
 async def test_a_call_that_nobody_waits_for_is_answered_before_the_run_ends(programs):

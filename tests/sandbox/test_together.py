@@ -71,7 +71,7 @@ async def test_calls_of_a_map_are_in_flight_together(programs):
 @pytest.mark.parametrize("text", ["slow.map(value=[1, 2], times=[1])", "slow.map(value=1)", "slow.map()"])
 async def test_a_map_over_no_list_or_lists_of_several_lengths_is_told(programs, text: str):
     run = await programs.run(text, tools=TOOLS)
-    assert "TypeError: slow.map(...) takes lists of one length, and repeats what is no list" in run.error
+    assert "TypeError: slow.map(...) takes lists of equal length and repeats other values" in run.error
     assert run.calls == []
 
 

@@ -1,14 +1,14 @@
-"""Runs first in every guest: guards, the talk with the worker, the importer. The host reads this file, never runs it.
+"""Run first in every guest: set up the guards, the connection to the worker, and the importer.
 
-Order matters: the guards come first because they protect the imports that follow. Nothing in the guest is policy; a
-program can change all of it, so whatever counts is decided by the host.
+The host only reads this file and never runs it. The guards come first because they protect the imports that follow.
+Nothing in the guest enforces a policy: a program can change everything here, so the host makes all decisions.
 """
 
 import binascii
 import builtins
 import gc
 import importlib
-import importlib.machinery  # not `from`: its __getattr__ would import warnings, which is not there yet
+import importlib.machinery  # not `from`: its __getattr__ would import warnings, which does not exist yet
 import json
 import marshal
 import select
@@ -21,23 +21,26 @@ from typing import Any, NoReturn, cast
 from wit_world.imports import tools
 
 WHOLE = bool(globals()["WHOLE"])
-"""Whether the host function takes messages of any length: whoever runs this file says so."""
-# A guest-to-host message of a micro-VM has 16 KiB, and what it cannot hold aborts the guest. Quoted once more on its
-# way, an ASCII character of JSON text takes at most two bytes and any other at most four: pieces stay below 8 KiB.
+"""Whether the host function takes messages of any length. The host sets it in front of this source."""
+# A guest-to-host message of a micro-VM holds 16 KiB, and a longer message aborts the guest. The message is quoted once
+# more on its way, so an ASCII character takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
-# What `json` makes anew at each call takes longer than a short message does.
+# `json` would create these again at each call, which takes longer than a short message.
 _encoder, _decoder = json.JSONEncoder(), cast("Any", json.JSONDecoder())
 _chunks = cast("Any", json.encoder).c_make_encoder(
     None, _encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
 )
-_value_at = _decoder.scan_once  # from a place in a text, where `decode` takes a text of its own
+_value_at = _decoder.scan_once  # it can start in the middle of a text; `decode` would need a copy
 
 
 def host(op: str, **fields: Any) -> Any:
-    """Ask the worker; its answer, decoded. A refusal is a RuntimeError with its reason.
+    """Send an operation to the worker, and return its decoded answer.
 
-    How both go in pieces is told in the worker's `chunking.py`. The garbage collector waits meanwhile: what it ends may
-    print or call a tool, and one operation's pieces must not come between another's.
+    The worker's `chunking.py` documents how both are split into pieces. The garbage collector is off meanwhile: a
+    finalizer may print or call a tool, and its operation must not come between the pieces of another one.
+
+    Raises:
+        RuntimeError: the worker rejected the operation; the text is the reason.
     """
     collecting = gc.isenabled()
     gc.disable()
@@ -50,7 +53,7 @@ def host(op: str, **fields: Any) -> Any:
 
 def _ask(operation: dict[str, Any]) -> Any:
     text = _as_text(operation)
-    text.encode()  # refuses lone surrogates, on which the guest would trap
+    text.encode()  # raises for lone surrogates, which would abort the guest
     answer = _dispatch(text) if WHOLE else _in_pieces(text)
     if answer[0] == "=":
         return _with_floats(_value_at(answer, 1)[0], answer)
@@ -58,12 +61,12 @@ def _ask(operation: dict[str, Any]) -> Any:
     while answer[0] == "+":
         answer = _dispatch('{"more": true}')
         pieces.append(answer[1:])
-    whole = "".join(pieces)
-    return _with_floats(json.loads(whole), whole)
+    joined = "".join(pieces)
+    return _with_floats(json.loads(joined), joined)
 
 
 def _with_floats(value: Any, text: str) -> Any:
-    """The value of a JSON text, with the infinity and NaN that it may tell of."""
+    """Return the value of a JSON text with its tagged infinity and NaN restored."""
     if '"codeact:float"' not in text:
         return value
     from codeact_kernel.wire.jsonable import untag_floats
@@ -77,11 +80,11 @@ def _as_text(value: dict[str, Any]) -> str:
 
 def _in_pieces(text: str) -> str:
     size = _ASCII_PIECE if text.isascii() else _PIECE
-    at = 0
-    while len(text) - at > size:
-        _dispatch(_as_text({"at": at, "part": text[at : at + size]}))
-        at += size
-    return _dispatch(_as_text({"at": at, "last": text[at:]}))
+    start = 0
+    while len(text) - start > size:
+        _dispatch(_as_text({"at": start, "part": text[start : start + size]}))
+        start += size
+    return _dispatch(_as_text({"at": start, "last": text[start:]}))
 
 
 def _dispatch(message: str) -> str:
@@ -96,7 +99,7 @@ def _dispatch(message: str) -> str:
     return answer
 
 
-# -- guards: in a micro-VM each of these kills the sandbox, hangs it, or lies ---
+# -- guards: without them, each of these functions kills a micro-VM, hangs it, or returns wrong values ---
 
 before_sleep: list[Any] = []
 
@@ -112,7 +115,7 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 
 def _no_input(*_: object) -> NoReturn:
-    raise EOFError("there is no input in the sandbox: take what you need from the tools")
+    raise EOFError("there is no input in the sandbox: get the data from the tools")
 
 
 class _NoInput:
@@ -133,7 +136,7 @@ _elapsed = 0.0
 def _clock() -> float:
     global _seen, _elapsed
     now = time.time()
-    _elapsed += max(0.0, now - _seen)  # the host may set its clock back: these stand still for that one look
+    _elapsed += max(0.0, now - _seen)  # if the host sets its clock back, this clock stands still for one reading
     _seen = now
     return _elapsed
 
@@ -150,14 +153,14 @@ for _name in ("poll", "epoll"):
         delattr(select, _name)
 select.select = _refuse
 builtins.input = _no_input
-sys.breakpointhook = lambda *_, **__: None  # nobody is there to debug
+sys.breakpointhook = lambda *_, **__: None  # no debugger can attach
 sys.stdin = _NoInput()  # type: ignore[assignment]
 
 
-# -- the importer: what the stock guest lacks comes from the host's pack ---
+# -- the importer: modules that the stock guest lacks come from the host's pack ---
 
 
-# The guest has neither sockets nor threads: what waits on one, or asks through one, asks the host instead.
+# The guest has neither sockets nor threads, so modules that need them get replacements that ask the host.
 _PACKAGE = "codeact_kernel.guest.inside"
 _FOLLOWED = {
     "asyncio": ".event_loop",
@@ -172,17 +175,17 @@ _FOLLOWED = {
 
 
 class PackImporter:
-    """Finder and loader of the modules that only the pack has. Last in `sys.meta_path`, so it shadows nothing."""
+    """Find and load modules that only the pack has. It is last in `sys.meta_path`, so it shadows no other module."""
 
     @staticmethod
     def find_spec(
         name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        found = host("module", name=name)
-        if found is None:
+        fields = host("module", name=name)
+        if fields is None:
             return None
-        spec = importlib.machinery.ModuleSpec(name, PackImporter, origin=found["file"], is_package=found["package"])  # type: ignore[arg-type]
-        spec.loader_state = found
+        spec = importlib.machinery.ModuleSpec(name, PackImporter, origin=fields["file"], is_package=fields["package"])  # type: ignore[arg-type]
+        spec.loader_state = fields
         return spec
 
     @staticmethod
@@ -193,8 +196,8 @@ class PackImporter:
     def exec_module(module: ModuleType) -> None:
         spec = module.__spec__
         assert spec is not None
-        found, spec.loader_state = spec.loader_state, None
-        exec(_code(found), module.__dict__)
+        fields, spec.loader_state = spec.loader_state, None
+        exec(_code(fields), module.__dict__)
         if spec.name in _FOLLOWED:
             importlib.import_module(_FOLLOWED[spec.name], _PACKAGE)
 
@@ -207,13 +210,13 @@ class PackImporter:
         return bool(host("module", name=name)["package"])
 
 
-def _code(found: dict[str, Any]) -> CodeType:
-    if "code" in found:
-        return marshal.loads(binascii.a2b_base64(found["code"]))
-    return compile(found["source"], found["file"], "exec", dont_inherit=True)
+def _code(fields: dict[str, Any]) -> CodeType:
+    if "code" in fields:
+        return marshal.loads(binascii.a2b_base64(fields["code"]))
+    return compile(fields["source"], fields["file"], "exec", dont_inherit=True)
 
 
-sys.path.clear()  # there are no folders to search
+sys.path.clear()  # the guest has no folders to search
 sys.meta_path.append(PackImporter)  # type: ignore[arg-type]
 _module = ModuleType(f"{_PACKAGE}.bootstrap")
 _module.__dict__.update(host=host, before_sleep=before_sleep)

@@ -1,4 +1,4 @@
-"""Imported in the guest once asyncio is imported: an event loop that waits for tool calls.
+"""Provide an event loop that waits for tool calls. The importer loads this module after asyncio.
 
 The guest has no sockets to select on and no clock of its own that can be trusted, so the selector's `select` asks the
 worker to wait: for the answers of open calls, or for time to pass.
@@ -13,15 +13,15 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
-from .awaited_tools import awaitable, starting
-from .tool_calls import ToolError, flushes, prepare, submit, use_event_loop, wait
+from .awaited_tools import to_awaitable, to_starter
+from .tool_calls import ToolError, flush_hooks, prepare, submit, use_event_loop, wait
 
-_ready: list[tuple[asyncio.Future[Any], Any]] = []
-"""Calls that the program has made and nobody has sent off yet."""
+_unsent: list[tuple[asyncio.Future[Any], Any]] = []
+"""Calls that the program has made and that are not sent yet."""
 _pending: dict[int, asyncio.Future[Any]] = {}
-"""Calls that are under way, by id."""
-_resting: list[asyncio.Future[Any]] = []
-"""Who is told when no call is under way and no task can go on."""
+"""Calls that were sent, by id."""
+_idle_waiters: list[asyncio.Future[Any]] = []
+"""Futures that are done when no call is open and no task can continue."""
 
 
 class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
@@ -30,8 +30,8 @@ class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
     def select(self, timeout: float | None = None) -> list[Any]:
         if timeout is not None:
             timeout = max(timeout, 0.0)
-        if _send_ready():
-            timeout = 0.0  # somebody has to be told that a call could not be sent
+        if _send_calls():
+            timeout = 0.0  # a task has to learn that its call could not be sent
         if _pending:
             for call, answer in wait(_pending, timeout):
                 future = _pending.pop(call)
@@ -41,34 +41,34 @@ class _Answers(selectors._BaseSelectorImpl):  # type: ignore[name-defined,misc]
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
-        elif _resting and timeout != 0:
-            _resting.pop().set_result(None)
+        elif _idle_waiters and timeout != 0:
+            _idle_waiters.pop().set_result(None)
         elif timeout is None:
-            raise RuntimeError("the program waits for something that can never happen")
+            raise RuntimeError("the program waits for an event that can never happen")
         elif timeout:
             time.sleep(timeout)
         return []
 
 
 class Loop(asyncio.SelectorEventLoop):
-    """The guest's event loop."""
+    """The event loop of the guest."""
 
     def __init__(self) -> None:
         super().__init__(_Answers())
 
     def close(self) -> None:
-        _send_ready()  # a call that was made is made, also when nobody waits for it
+        _send_calls()  # a call takes effect even if nothing waits for it
         for call in [call for call, future in _pending.items() if future.get_loop() is self]:
-            del _pending[call]  # calls that were left open are no business of another loop
+            del _pending[call]  # open calls must not reach the next loop
         super().close()
 
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        return super().create_task(_coroutine(coro), **options)
+        return super().create_task(_to_coroutine(coro), **options)
 
     def run_until_complete(self, future: Any) -> Any:
         if asyncio._get_running_loop() is not None:
-            return _nested(future)
-        return super().run_until_complete(awaitable(future))
+            return _run_nested(future)
+        return super().run_until_complete(to_awaitable(future))
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:  # type: ignore[override]
         return self.create_task(_to_thread(func, *args))
@@ -78,10 +78,10 @@ class Loop(asyncio.SelectorEventLoop):
     def _write_to_self(self) -> None: ...
 
 
-def _nested(value: Any) -> Any:
-    """Await `value` in the loop that runs already, as where a coroutine calls a function that calls `asyncio.run`.
+def _run_nested(value: Any) -> Any:
+    """Await `value` in the running loop, for example if a coroutine calls a function that calls `asyncio.run`.
 
-    The program has its effects behind it by then, so an error would come too late.
+    asyncio would raise an error here, but the program's side effects have already happened by then.
     """
     loop: Any = asyncio.get_running_loop()
     task, steps = asyncio.current_task(loop), len(loop._ready)
@@ -93,18 +93,18 @@ def _nested(value: Any) -> Any:
             loop._run_once()
         return future.result()
     finally:
-        for _ in range(steps - len(loop._ready)):  # the loop counts on those that it had
+        for _ in range(steps - len(loop._ready)):  # the loop relies on the number of handles that it had
             loop.call_soon(int)
         if task is not None:
             asyncio.tasks._enter_task(loop, task)
 
 
 def _run_in_runner(self: asyncio.Runner, coro: Any, **options: Any) -> Any:
-    return _run(self, _coroutine(coro), **options) if asyncio._get_running_loop() is None else _nested(coro)
+    return _run(self, _to_coroutine(coro), **options) if asyncio._get_running_loop() is None else _run_nested(coro)
 
 
 def _run_alone(main: Any, **options: Any) -> Any:
-    return _asyncio_run(main, **options) if asyncio._get_running_loop() is None else _nested(main)
+    return _asyncio_run(main, **options) if asyncio._get_running_loop() is None else _run_nested(main)
 
 
 class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-defined,misc]
@@ -122,54 +122,53 @@ class _Policy(asyncio.events._AbstractEventLoopPolicy):  # type: ignore[name-def
         return Loop()
 
 
-def start(name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]:
-    """Make a call; the future is done when its answer comes. Without an event loop it is made when it is awaited.
+def start_call(name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]:
+    """Make a call, and return a future for its answer. Without a running loop, the call is made when it is awaited.
 
-    It is sent off together with all others that the program makes before it waits, so that the person sees how many
-    there are.
+    It is sent together with all other calls that the program makes before it waits, so that the user sees their number.
     """
     prepared = prepare(name, arguments)
-    return _later(prepared) if asyncio._get_running_loop() is None else _started(prepared)
+    return _start_when_awaited(prepared) if asyncio._get_running_loop() is None else _start_now(prepared)
 
 
-def _started(prepared: Any) -> asyncio.Future[Any]:
+def _start_now(prepared: Any) -> asyncio.Future[Any]:
     future = asyncio.get_running_loop().create_future()
-    _ready.append((future, prepared))
+    _unsent.append((future, prepared))
     return future
 
 
-async def _later(prepared: Any) -> Any:
-    return await _started(prepared)
+async def _start_when_awaited(prepared: Any) -> Any:
+    return await _start_now(prepared)
 
 
-def adopted(call: int) -> asyncio.Future[Any]:
-    """A call that is under way already, as a future; it may have been adopted before."""
+def adopt_call(call: int) -> asyncio.Future[Any]:
+    """Return a future for a call that was already sent. The call may have a future already."""
     future = _pending.get(call)
     if future is None:
         future = _pending[call] = asyncio.get_running_loop().create_future()
     return future
 
 
-async def rest() -> None:
-    """Let tasks that nobody awaits go on, as they would in a notebook, while there are calls or steps to wait for."""
+async def finish_tasks() -> None:
+    """Let tasks that nothing awaits continue, as in a notebook, while calls are open or tasks can run."""
     nothing_left = asyncio.get_running_loop().create_future()
-    _resting.append(nothing_left)
+    _idle_waiters.append(nothing_left)
     try:
         while not nothing_left.done() and (tasks := asyncio.all_tasks() - {asyncio.current_task()}):
             await asyncio.wait([*tasks, nothing_left], return_when=asyncio.FIRST_COMPLETED)
     finally:
-        _resting.clear()
+        _idle_waiters.clear()
 
 
-def busy() -> bool:
-    """Whether calls of an event loop are under way."""
-    return bool(_ready or _pending)
+def is_busy() -> bool:
+    """Return whether calls of an event loop are open."""
+    return bool(_unsent or _pending)
 
 
-def _send_ready() -> bool:
-    """Send off what was made so far; whether one of the calls could not be sent."""
-    calls = [(future, prepared) for future, prepared in _ready if not future.done()]
-    _ready.clear()
+def _send_calls() -> bool:
+    """Send the calls that were made so far, and return whether sending one failed."""
+    calls = [(future, prepared) for future, prepared in _unsent if not future.done()]
+    _unsent.clear()
     failed = False
     for future, prepared in calls:
         try:
@@ -180,25 +179,25 @@ def _send_ready() -> bool:
     return failed
 
 
-# -- what asyncio takes as awaitable: also the values that tools gave already, as when a helper called them ------------
+# -- asyncio also accepts values that tools have already returned, for example through a helper function ---------------
 
 
-def _coroutine(value: Any) -> Any:
-    return value if asyncio.iscoroutine(value) or callable(value) else _awaited(awaitable(value))
+def _to_coroutine(value: Any) -> Any:
+    return value if asyncio.iscoroutine(value) or callable(value) else _await(to_awaitable(value))
 
 
-async def _awaited(value: Awaitable[Any]) -> Any:
+async def _await(value: Awaitable[Any]) -> Any:
     return await value
 
 
 async def _to_thread(func: Callable[..., Any], /, *args: Any, **arguments: Any) -> Any:
-    """There are no threads: a tool's call goes off without waiting, and another function runs at once."""
-    started = starting(func)
+    """Run the function at once, because the guest has no threads. The call of a tool is sent without waiting."""
+    started = to_starter(func)
     value = started(*args, **arguments)
     return value if started is func else await value
 
 
-def _taking(name: str, parameter: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
+def _convert_first(name: str, parameter: str, change: Callable[[Any], Any]) -> Callable[..., Any]:
     function = getattr(asyncio, name)
 
     def taking(*args: Any, **options: Any) -> Any:
@@ -212,35 +211,35 @@ def _taking(name: str, parameter: str, change: Callable[[Any], Any]) -> Callable
     return taking
 
 
-def _futures(values: Iterable[Any]) -> list[Any]:
-    return [asyncio.ensure_future(one) for one in values]
+def _to_futures(values: Iterable[Any]) -> list[Any]:
+    return [asyncio.ensure_future(value) for value in values]
 
 
-def _gathering(*values: Any, **options: Any) -> Awaitable[Any]:
-    """`asyncio.gather`; without an event loop, as inside `asyncio.run(...)`, it begins when it is awaited."""
+def _gather_calls(*values: Any, **options: Any) -> Awaitable[Any]:
+    """Do the work of `asyncio.gather`. Without a running loop, as in `asyncio.run(...)`, it begins when awaited."""
 
     async def later() -> Any:
-        return await _gather(*map(awaitable, values), **options)
+        return await _gather(*map(to_awaitable, values), **options)
 
-    return later() if asyncio._get_running_loop() is None else _gather(*map(awaitable, values), **options)
+    return later() if asyncio._get_running_loop() is None else _gather(*map(to_awaitable, values), **options)
 
 
-def _replace(name: str, made: Callable[..., Any]) -> None:
-    setattr(asyncio, name, made)
-    setattr(asyncio.tasks, name, made)
+def _replace(name: str, function: Callable[..., Any]) -> None:
+    setattr(asyncio, name, function)
+    setattr(asyncio.tasks, name, function)
 
 
 _gather, _run, _asyncio_run = asyncio.gather, asyncio.Runner.run, asyncio.run
 for _name, _parameter in (("ensure_future", "coro_or_future"), ("wait_for", "fut"), ("shield", "arg")):
-    _replace(_name, _taking(_name, _parameter, awaitable))
+    _replace(_name, _convert_first(_name, _parameter, to_awaitable))
 for _name in ("wait", "as_completed"):
-    _replace(_name, _taking(_name, "fs", _futures))
-_replace("gather", _gathering)
+    _replace(_name, _convert_first(_name, "fs", _to_futures))
+_replace("gather", _gather_calls)
 asyncio.to_thread = _to_thread  # type: ignore[assignment]
 asyncio.Runner.run, asyncio.run = _run_in_runner, _run_alone  # type: ignore[assignment]
 
 
-flushes.append(_send_ready)  # a call that waits does not overtake those made before it
+flush_hooks.append(_send_calls)  # a synchronous call must not overtake calls made before it
 
 
 asyncio.events._set_event_loop_policy(_Policy())  # type: ignore[attr-defined]

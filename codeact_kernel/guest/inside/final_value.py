@@ -1,8 +1,8 @@
-"""Which value a program ends with, and what is done to get it.
+"""Decide which value a program returns, and read it.
 
-The value is that of the last statement: of an expression or an assignment, also inside `if`, `try`, `with`, `match` and
-the `else` of a loop. A coroutine is awaited and an iterator is read, so that a program whose last value is lazy does
-what it says.
+The value is that of the last statement: an expression or an assignment, also inside `if`, `try`, `with`, `match` and
+the `else` of a loop. A coroutine is awaited and an iterator is read, so that a program with a lazy last value does its
+work.
 """
 
 import ast
@@ -13,37 +13,37 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set, ValuesVi
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType
 from typing import Any
 
-from .tool_calls import kind_of
+from .tool_calls import get_kind
 
-PLACES = VALUE, ASSIGNED, CHANGED = "__codeact_value__", "__codeact_assigned__", "__codeact_changed__"
-"""Where a program leaves the value of its last statement: of an expression, of an assignment, and what it changed."""
-_MOST = 10_000
-"""Items that are read of iterators, ranges and the like, all together."""
-_DEPTH = 6
-_IN_PLACE = frozenset({
+VALUE_NAMES = VALUE, ASSIGNED, CHANGED = "__codeact_value__", "__codeact_assigned__", "__codeact_changed__"
+"""Variables for the value of a program's last statement: an expression, an assignment, or a changed container."""
+_MAX_ITEMS = 10_000
+"""Maximum number of items that are read from iterators, ranges and similar objects, in total."""
+_MAX_DEPTH = 6
+_IN_PLACE_METHODS = frozenset({
     "add", "append", "appendleft", "extend", "extendleft", "insert", "reverse", "sort", "update",
 })  # fmt: skip
-"""Methods that give nothing and change a container, which is then the value, as it is where an item is assigned."""
-_SAYS_NOTHING = (BuiltinFunctionType, FunctionType, MethodType, ModuleType)
+"""Methods that change a container and return `None`. The container is then the value, as after an item assignment."""
+_NOT_VALUES = (BuiltinFunctionType, FunctionType, MethodType, ModuleType)
 """A program that ends with one of these forgot to call it."""
 _CONTAINERS = (dict, list, set, deque)
 _FLAT = {bool, bytes, float, int, str, type(None)}
 
 
-# -- which value it is -------------------------------------------------------------------------------------------------
+# -- which value a program returns -------------------------------------------------------------------------------------
 
 
 def keep_value(body: list[ast.stmt]) -> None:
-    """Let the last of these statements leave its value, in place."""
+    """Change the last of these statements so that it leaves its value in a variable."""
     if not body:
         return
     last = body[-1]
     match last:
         case ast.Expr(value=value):
-            body[-1] = _assign(VALUE, value, last)
+            body[-1] = _make_assign(VALUE, value, last)
             match value:
-                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _IN_PLACE:
-                    body.append(_assign(CHANGED, ast.Name(name, ast.Load()), last))
+                case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _IN_PLACE_METHODS:
+                    body.append(_make_assign(CHANGED, ast.Name(name, ast.Load()), last))
                 case _:
                     pass
         case ast.For(orelse=orelse) | ast.AsyncFor(orelse=orelse) | ast.While(orelse=orelse):
@@ -53,8 +53,8 @@ def keep_value(body: list[ast.stmt]) -> None:
             | ast.AnnAssign(target=target, value=ast.expr())
             | ast.AugAssign(target=target)
         ):
-            if (value := _loaded(target)) is not None:
-                body.append(_assign(ASSIGNED, value, last))
+            if (value := _to_load(target)) is not None:
+                body.append(_make_assign(ASSIGNED, value, last))
         case ast.If():
             keep_value(last.body)
             keep_value(last.orelse)
@@ -65,73 +65,76 @@ def keep_value(body: list[ast.stmt]) -> None:
         case ast.With() | ast.AsyncWith():
             keep_value(last.body)
         case ast.Match():
-            for one in last.cases:
-                keep_value(one.body)
+            for case in last.cases:
+                keep_value(case.body)
         case _:
             pass
 
 
-def _assign(name: str, value: ast.expr, place: ast.stmt) -> ast.stmt:
-    made = ast.Assign([ast.Name(name, ast.Store())], value)
-    for node in ast.walk(made):
+def _make_assign(name: str, value: ast.expr, place: ast.stmt) -> ast.stmt:
+    statement = ast.Assign([ast.Name(name, ast.Store())], value)
+    for node in ast.walk(statement):
         if not hasattr(node, "lineno"):
             ast.copy_location(node, place)
-    return made
+    return statement
 
 
-def _loaded(target: ast.expr) -> ast.expr | None:
-    """The expression that reads what was assigned; of an item, the whole that it was put into."""
+def _to_load(target: ast.expr) -> ast.expr | None:
+    """Return the expression that reads the target of an assignment; for an item, its container."""
     match target:
         case ast.Name(id=name):
             return None if name == "_" else ast.Name(name, ast.Load())
         case ast.Attribute(value=value, attr=name):
             return ast.Attribute(value, name, ast.Load())
         case ast.Tuple(elts=parts) | ast.List(elts=parts):
-            loaded = {ast.dump(one): one for one in map(_loaded, parts) if one is not None}
+            loaded = {ast.dump(part): part for part in map(_to_load, parts) if part is not None}
             if len(loaded) == 1 and isinstance(parts[0], ast.Subscript):
-                return next(iter(loaded.values()))  # items of one container
+                return next(iter(loaded.values()))  # all are items of one container
             return ast.Tuple(list(loaded.values()), ast.Load()) if loaded else None
         case ast.Starred(value=value):
-            return _loaded(value)
+            return _to_load(value)
         case ast.Subscript(value=value):
-            return _loaded(value)
+            return _to_load(value)
         case _:
             return None
 
 
-def taken(namespace: dict[str, Any], *, assigned: bool) -> Any:
-    """The value that the program left, and takes with it.
+def take_value(namespace: dict[str, Any], *, allow_assigned: bool) -> Any:
+    """Return the value that the program left, and remove it from the namespace.
 
     Args:
-        assigned: that of an assignment counts.
+        namespace: the program's global variables.
+        allow_assigned: whether the value of an assignment counts.
     """
-    value, of_assignment, changed = (namespace.pop(name, None) for name in PLACES)
-    if of_assignment is None and value is None and isinstance(changed, _CONTAINERS):
-        of_assignment = changed
-    if value is None and assigned and not callable(of_assignment) and not hasattr(of_assignment, "write"):
-        value = of_assignment
-    return None if isinstance(value, _SAYS_NOTHING) else value
+    value, assigned, changed = (namespace.pop(name, None) for name in VALUE_NAMES)
+    if assigned is None and value is None and isinstance(changed, _CONTAINERS):
+        assigned = changed
+    if value is None and allow_assigned and not callable(assigned) and not hasattr(assigned, "write"):
+        value = assigned
+    return None if isinstance(value, _NOT_VALUES) else value
 
 
-# -- what is not there yet ---------------------------------------------------------------------------------------------
+# -- lazy values -------------------------------------------------------------------------------------------------------
 
 
-def waits(value: Any) -> bool:
-    """Whether the value, or something in it, has to be awaited."""
-    return next(_waiting(value, _DEPTH, set()), None) is not None
+def needs_await(value: Any) -> bool:
+    """Return whether the value, or a part of it, has to be awaited."""
+    return next(_find_awaitables(value, _MAX_DEPTH, set()), None) is not None
 
 
-async def awaited(value: Any) -> Any:
-    """The value when it is there. All that is awaited in lists and dicts is awaited together."""
+async def await_parts(value: Any) -> Any:
+    """Return the value with every awaitable in its lists and dicts awaited, all at the same time."""
     import asyncio
 
-    waiting = list(itertools.islice(_waiting(value, _DEPTH, set()), _MOST))
-    made = await asyncio.gather(*(_first(one) if hasattr(type(one), "__anext__") else one for one in waiting))
-    return _with({id(one): result for one, result in zip(waiting, made, strict=True)}, value, _DEPTH)
+    awaitables = list(itertools.islice(_find_awaitables(value, _MAX_DEPTH, set()), _MAX_ITEMS))
+    results = await asyncio.gather(
+        *(_read_async(part) if hasattr(type(part), "__anext__") else part for part in awaitables)
+    )
+    return _replace({id(part): result for part, result in zip(awaitables, results, strict=True)}, value, _MAX_DEPTH)
 
 
-def _waiting(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
-    """What has to be awaited of the value. `seen` are the containers that were looked into."""
+def _find_awaitables(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
+    """Yield the parts of the value that have to be awaited. `seen` holds the ids of containers that were searched."""
     kind = type(value)
     if kind in _FLAT or depth == 0 or id(value) in seen:
         return
@@ -139,122 +142,122 @@ def _waiting(value: Any, depth: int, seen: set[int]) -> Iterator[Any]:
     if hasattr(kind, "__await__") or hasattr(kind, "__anext__"):
         yield value
         return
-    parts = value if isinstance(value, dict) else _fields(value)
+    parts = value if isinstance(value, dict) else _get_fields(value)
     if parts is not None:
         parts = parts.values()
     elif kind in (list, tuple):
         parts = value
     else:
         return
-    if len(parts) <= _MOST:
+    if len(parts) <= _MAX_ITEMS:
         for part in parts:
-            yield from _waiting(part, depth - 1, seen)
+            yield from _find_awaitables(part, depth - 1, seen)
 
 
-def _fields(value: Any) -> dict[str, Any] | None:
-    """The fields of a dataclass or a named tuple, by their names."""
+def _get_fields(value: Any) -> dict[str, Any] | None:
+    """Return the fields of a dataclass or a named tuple by name, or `None` for other objects."""
     kind = type(value)
     names = getattr(kind, "_fields", None) if isinstance(value, tuple) else getattr(kind, "__dataclass_fields__", None)
     return None if names is None else {name: getattr(value, name, None) for name in names}
 
 
-def _with(made: dict[int, Any], value: Any, depth: int) -> Any:
-    """The value with what was awaited in the places where it was awaited."""
-    if id(value) in made:
-        return made[id(value)]
+def _replace(results: dict[int, Any], value: Any, depth: int) -> Any:
+    """Return the value with each awaitable replaced by its result."""
+    if id(value) in results:
+        return results[id(value)]
     if depth == 0:
         return value
     if isinstance(value, dict):
-        return {key: _with(made, part, depth - 1) for key, part in value.items()}
+        return {key: _replace(results, part, depth - 1) for key, part in value.items()}
     if type(value) in (list, tuple):
-        return [_with(made, part, depth - 1) for part in value]
-    fields = _fields(value)
-    if fields is None or next(_waiting(value, depth, set()), None) is None:
+        return [_replace(results, part, depth - 1) for part in value]
+    fields = _get_fields(value)
+    if fields is None or next(_find_awaitables(value, depth, set()), None) is None:
         return value
-    return {name: _with(made, part, depth - 1) for name, part in fields.items()}
+    return {name: _replace(results, part, depth - 1) for name, part in fields.items()}
 
 
-async def _first(items: Any) -> list[Any]:
-    made: list[Any] = []
+async def _read_async(items: Any) -> list[Any]:
+    result: list[Any] = []
     async for item in items:
-        if len(made) == _MOST:
-            _say_more()
+        if len(result) == _MAX_ITEMS:
+            _warn_truncated()
             break
-        made.append(item)
-    return made
+        result.append(item)
+    return result
 
 
-def listed(value: Any) -> Any:
-    """The value with what is lazy in it read: iterators, sequences and mappings of any class, as lists and dicts."""
-    return _Listing().of(value, _DEPTH)
+def read_lazy(value: Any) -> Any:
+    """Return the value with its lazy parts read: iterators, sequences and mappings become lists and dicts."""
+    return _LazyReader().read(value, _MAX_DEPTH)
 
 
-class _Listing:
+class _LazyReader:
     def __init__(self) -> None:
-        self._left = _MOST
-        self._said = False
+        self._left = _MAX_ITEMS
+        self._has_warned = False
         self._known: dict[int, tuple[Any, Any]] = {}
 
-    def of(self, value: Any, depth: int) -> Any:
+    def read(self, value: Any, depth: int) -> Any:
         kind = type(value)
-        if kind in _FLAT or depth == 0 or kind_of(value):
+        if kind in _FLAT or depth == 0 or get_kind(value):
             return value
         known = self._known.get(id(value))
-        if known is None:  # which keeps the value, so that nothing else gets its id
-            known = self._known[id(value)] = value, self._of(value, kind, depth)
+        if known is None:  # it keeps the value alive, so that no other object gets its id
+            known = self._known[id(value)] = value, self._read(value, kind, depth)
         return known[1]
 
-    def _of(self, value: Any, kind: type, depth: int) -> Any:
+    def _read(self, value: Any, kind: type, depth: int) -> Any:
         if kind in (list, tuple) or isinstance(value, dict):
-            return self._inside(value, depth)
-        if (fields := _fields(value)) is not None:
-            made = self._inside(fields, depth)
-            return value if made is fields else made
+            return self._read_parts(value, depth)
+        if (fields := _get_fields(value)) is not None:
+            result = self._read_parts(fields, depth)
+            return value if result is fields else result
         if hasattr(kind, "__next__") and hasattr(kind, "__iter__") and not hasattr(kind, "readline"):
-            return self._items(value, depth)
+            return self._read_items(value, depth)
         try:
-            return self._other(value, depth)
-        except Exception:  # a class of the program's own that says it is one and is none
+            return self._read_other(value, depth)
+        except Exception:  # a class of the program that implements its protocol wrongly
             return value
 
-    def _inside(self, value: Any, depth: int) -> Any:
-        """A copy, if something inside is lazy."""
+    def _read_parts(self, value: Any, depth: int) -> Any:
+        """Return a copy if a part is lazy, otherwise the container itself."""
         is_dict = isinstance(value, dict)
         parts = list(value.values()) if is_dict else value
         if set(map(type, parts)) <= _FLAT:
             return value
-        made = [self.of(one, depth - 1) for one in itertools.islice(parts, _MOST)]
-        if all(one is part for one, part in zip(made, parts, strict=False)):
+        results = [self.read(item, depth - 1) for item in itertools.islice(parts, _MAX_ITEMS)]
+        if all(item is part for item, part in zip(results, parts, strict=False)):
             return value
-        made += parts[_MOST:]
-        return dict(zip(value, made, strict=True)) if is_dict else made
+        results += parts[_MAX_ITEMS:]
+        return dict(zip(value, results, strict=True)) if is_dict else results
 
-    def _items(self, items: Iterable[Any], depth: int) -> list[Any]:
-        """The items one after another: what `groupby` gives is gone when the next comes."""
-        made: list[Any] = []
+    def _read_items(self, items: Iterable[Any], depth: int) -> list[Any]:
+        """Read the items one by one: a group of `groupby` is gone once the next is read."""
+        result: list[Any] = []
         for item in items:
             if self._left == 0:
-                if not self._said:
-                    _say_more()
-                self._said = True
+                if not self._has_warned:
+                    _warn_truncated()
+                self._has_warned = True
                 break
             self._left -= 1
-            made.append(self.of(item, depth - 1))
-        return made
+            result.append(self.read(item, depth - 1))
+        return result
 
-    def _other(self, value: Any, depth: int) -> Any:
+    def _read_other(self, value: Any, depth: int) -> Any:
         if hasattr(type(value), "__fspath__"):
             return value.__fspath__()
         if isinstance(value, (bytes, bytearray, memoryview, set, frozenset)):
             return value
         if isinstance(value, Mapping):
-            return self._inside(dict(value), depth)
+            return self._read_parts(dict(value), depth)
         if type(value).__name__ == "UserString":
             return str(value)
         if isinstance(value, (Sequence, Set, ValuesView)) and not isinstance(value, (str, tuple)):
-            return self._items(value, depth)
+            return self._read_items(value, depth)
         return value
 
 
-def _say_more() -> None:
-    print(f"(The value has more items: the first {_MOST:,} are shown.)", file=sys.stderr)
+def _warn_truncated() -> None:
+    print(f"(The value has more items: the first {_MAX_ITEMS:,} are shown.)", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""Local time is that of the notebook. The guest's own C library knows UTC only.
+"""Use the notebook's time zone as local time. The guest's own C library knows only UTC.
 
-`time` and the classes of `datetime` get functions that go by the zone; where the notebook has UTC, nothing is changed.
+Functions of `time` and methods of `datetime` are replaced, unless the notebook is in UTC.
 """
 
 import datetime as dates
@@ -10,48 +10,48 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-_told: dict[str, Any] = {}
-_found: list[dates.tzinfo] = []
+_config: dict[str, Any] = {}
+_zones: list[dates.tzinfo] = []
 _asctime, _strftime = time.asctime, time.strftime
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> None:
-    """A run begins: take the zone of the notebook, once in a guest."""
-    if _told:
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+    """Set the notebook's time zone in the guest's first run."""
+    if _config:
         return
-    _told.update(told)
-    if told["name"] not in ("UTC", "Etc/UTC") and (told["name"] or told["offset"]):
-        _use()
+    _config.update(config)
+    if config["name"] not in ("UTC", "Etc/UTC") and (config["name"] or config["offset"]):
+        _install()
 
 
-def _zone() -> dates.tzinfo:
-    if not _found:
+def _get_zone() -> dates.tzinfo:
+    if not _zones:
         try:
             from zoneinfo import ZoneInfo
 
-            _found.append(ZoneInfo(_told["name"]))
-        except Exception:  # it has no name, or the pack's data is older than it
-            offset = dates.timedelta(seconds=_told["offset"])
-            is_summer = _told["daylight"] and _told["offset"] == -_told["altzone"]
-            _found.append(dates.timezone(offset, _told["names"][bool(is_summer)]))
-    return _found[0]
+            _zones.append(ZoneInfo(_config["name"]))
+        except Exception:  # the zone has no name, or is newer than the pack's data
+            offset = dates.timedelta(seconds=_config["offset"])
+            is_summer = _config["daylight"] and _config["offset"] == -_config["altzone"]
+            _zones.append(dates.timezone(offset, _config["names"][bool(is_summer)]))
+    return _zones[0]
 
 
 # -- the module time ---------------------------------------------------------------------------------------------------
 
 
 def localtime(seconds: float | None = None, /) -> time.struct_time:
-    here = dates.datetime.fromtimestamp(time.time() if seconds is None else seconds, _zone())
-    parts = here.timetuple()
-    offset = here.utcoffset() or dates.timedelta()
-    return time.struct_time((*parts[:8], int(bool(here.dst())), here.tzname(), int(offset.total_seconds())))
+    local = dates.datetime.fromtimestamp(time.time() if seconds is None else seconds, _get_zone())
+    parts = local.timetuple()
+    offset = local.utcoffset() or dates.timedelta()
+    return time.struct_time((*parts[:8], int(bool(local.dst())), local.tzname(), int(offset.total_seconds())))
 
 
 def mktime(parts: Any, /) -> float:
     year, month, day, hour, minute, second, *_, summer = tuple(parts)[:9]
     years, month = divmod(month - 1, 12)
     rest = dates.timedelta(days=day - 1, hours=hour, minutes=minute, seconds=second)
-    moment = dates.datetime(year + years, month + 1, 1, tzinfo=_zone()) + rest
+    moment = dates.datetime(year + years, month + 1, 1, tzinfo=_get_zone()) + rest
     if summer < 0:
         return moment.timestamp()
     readings = [moment, moment.replace(fold=1)]
@@ -59,7 +59,7 @@ def mktime(parts: Any, /) -> float:
         if bool(reading.dst()) == bool(summer):
             return reading.timestamp()
     saved = (moment.dst() or dates.timedelta(seconds=time.altzone - time.timezone)).total_seconds()
-    return moment.timestamp() + saved  # summer time in winter, or the other way round
+    return moment.timestamp() + saved  # summer time for a date in winter, or the reverse
 
 
 def asctime(parts: Any = None, /) -> str:
@@ -72,12 +72,12 @@ def ctime(seconds: float | None = None, /) -> str:
 
 def strftime(form: str, parts: Any = None, /) -> str:
     parts = localtime() if parts is None else parts
-    if isinstance(form, str) and "%s" in form:  # which the C library counts in UTC
+    if isinstance(form, str) and "%s" in form:  # the C library counts these seconds in UTC
         form = "%%".join(part.replace("%s", str(int(mktime(parts)))) for part in form.split("%%"))
     return _strftime(form, parts)
 
 
-# -- the classes of datetime, which Python does not let anybody change -------------------------------------------------
+# -- the classes of datetime, whose attributes Python protects ---------------------------------------------------------
 
 _of_datetime: dict[str, Any] = gc.get_referents(dates.datetime.__dict__)[0]
 _of_date: dict[str, Any] = gc.get_referents(dates.date.__dict__)[0]
@@ -92,19 +92,19 @@ def now(cls: Any, tz: Any = None) -> Any:
 def fromtimestamp(cls: Any, timestamp: float, tz: Any = None) -> Any:
     if tz is not None:
         return _fromtimestamp.__get__(None, cls)(timestamp, tz)
-    return _fromtimestamp.__get__(None, cls)(timestamp, _zone()).replace(tzinfo=None)
+    return _fromtimestamp.__get__(None, cls)(timestamp, _get_zone()).replace(tzinfo=None)
 
 
 def astimezone(self: Any, tz: Any = None) -> Any:
-    aware = self if self.utcoffset() is not None else self.replace(tzinfo=_zone())
+    aware = self if self.utcoffset() is not None else self.replace(tzinfo=_get_zone())
     if tz is not None:
         return _astimezone(aware, tz)
-    here = _astimezone(aware, _zone())
-    return here.replace(tzinfo=dates.timezone(here.utcoffset(), here.tzname()))
+    local = _astimezone(aware, _get_zone())
+    return local.replace(tzinfo=dates.timezone(local.utcoffset(), local.tzname()))
 
 
 def timestamp(self: Any) -> float:
-    return _timestamp(self if self.utcoffset() is not None else self.replace(tzinfo=_zone()))
+    return _timestamp(self if self.utcoffset() is not None else self.replace(tzinfo=_get_zone()))
 
 
 def today(cls: Any) -> Any:
@@ -115,15 +115,17 @@ def date_fromtimestamp(cls: Any, timestamp: float, /) -> Any:
     return cls(*localtime(timestamp)[:3])
 
 
-def _use() -> None:
+def _install() -> None:
     functions: tuple[Any, ...] = (localtime, mktime, asctime, ctime, strftime)
     for function in functions:
-        setattr(time, function.__name__, staticmethod(function))  # a class that keeps one does not make it a method
-    time.timezone, time.altzone, time.daylight = _told["timezone"], _told["altzone"], _told["daylight"]  # type: ignore[misc]
-    time.tzname = tuple(_told["names"])  # type: ignore[misc]
+        setattr(
+            time, function.__name__, staticmethod(function)
+        )  # as an attribute of a class, it does not become a method
+    time.timezone, time.altzone, time.daylight = _config["timezone"], _config["altzone"], _config["daylight"]  # type: ignore[misc]
+    time.tzname = tuple(_config["names"])  # type: ignore[misc]
     if "logging" in sys.modules:
         sys.modules["logging"].Formatter.converter = time.localtime
-    # Nobody has looked these up before, so the interpreter has no memory of what they were.
+    # No code has looked these up before, so the interpreter has not cached the old values.
     _of_datetime.update(now=classmethod(now), fromtimestamp=classmethod(fromtimestamp))
     _of_datetime.update(astimezone=astimezone, timestamp=timestamp)
     _of_date.update(today=classmethod(today), fromtimestamp=classmethod(date_fromtimestamp))

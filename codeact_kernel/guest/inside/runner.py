@@ -1,6 +1,7 @@
-"""One program, from its text to its outcome.
+"""Run one program, from its text to its outcome.
 
-The program comes as data (op `job`) and its outcome goes as data (op `result`); whatever it raises ends here.
+The program arrives as data (operation `job`) and its outcome leaves as data (operation `result`). No exception of the
+program leaves this module.
 """
 
 import ast
@@ -22,29 +23,29 @@ from .tool_calls import (
     PROGRAM,
     ToolDenied,
     ToolFailed,
-    as_function,
-    before_end,
     call_tool,
     call_tool_async,
-    flushes,
-    plain,
-    sendable,
+    flush_hooks,
+    make_tool_function,
+    on_program_end,
+    to_jsonable,
+    to_sendable,
 )
 
 _TOP_LEVEL_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 _COROUTINE = 0x80
 _FLUSH_AT = 4_096
 _FLUSH_EVERY = 0.05
-_LINES_UNSEEN = 4
-_TEXT = 20_000
-_OBSERVED = 8_000
-_OBSERVED_IN_ALL = 64_000
+_MAX_STRIDE = 4
+_MAX_TEXT = 20_000
+_MAX_OBSERVED = 8_000
+_MAX_OBSERVED_IN_ALL = 64_000
 
 
 class Stream(io.TextIOBase):
-    """stdout or stderr. Lines go out at once, floods are joined: a step to the host costs more than a short line.
+    """stdout or stderr. Lines are sent at once, but a flood is joined: a step to the host costs more than a short line.
 
-    In a micro-VM so does a look at the clock, therefore a flood looks at it every few lines only.
+    In a micro-VM, reading the clock is as slow, so during a flood it is read only every few lines.
     """
 
     encoding = "utf-8"  # type: ignore[assignment]
@@ -67,7 +68,7 @@ class Stream(io.TextIOBase):
         return self._buffer
 
     def reconfigure(self, **_: Any) -> None:
-        """Nothing of it can be changed."""
+        """Ignore all options: a stream has none that can be changed."""
 
     def writable(self) -> bool:
         return True
@@ -92,7 +93,7 @@ class Stream(io.TextIOBase):
             self._stride = 1
             self.flush()
         else:
-            self._stride = min(2 * self._stride, _LINES_UNSEEN)
+            self._stride = min(2 * self._stride, _MAX_STRIDE)
 
     def flush(self) -> None:
         if not self._parts:
@@ -103,12 +104,12 @@ class Stream(io.TextIOBase):
             part = text[start : start + (1 << 20)]
             try:
                 host("write", stream=self.name, text=part)
-            except UnicodeEncodeError:  # a lone surrogate: shown as its escape
+            except UnicodeEncodeError:  # a lone surrogate is shown as its escape
                 host("write", stream=self.name, text=part.encode(errors="backslashreplace").decode())
 
 
 class Buffer(io.RawIOBase):
-    """What a stream has below it: bytes of UTF-8 are written as text."""
+    """The binary layer of a stream. It decodes UTF-8 and writes the text to the stream."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -126,37 +127,38 @@ class Buffer(io.RawIOBase):
         self._stream.flush()
 
 
-_out, _err = Stream("stdout"), Stream("stderr")
+_stdout, _stderr = Stream("stdout"), Stream("stderr")
 _main = ModuleType("__main__")
 _observed: list[str] = []
-_unobserved = "… more was observed, and is left out"
+_observed_too_much = "… further observations are left out"
 _reserve: list[bytes] = [bytes(1 << 20)]
 
 
 def observe(value: Any) -> None:
-    """Hand `value` back to the model, which then writes the next program."""
+    """Return `value` to the model, which then writes the next program."""
     try:
-        text = json.dumps(plain(value), ensure_ascii=False, indent=1)
+        text = json.dumps(to_jsonable(value), ensure_ascii=False, indent=1)
     except TypeError:
         text = _repr(value)
-    if _observed and _observed[-1] is _unobserved:
+    if _observed and _observed[-1] is _observed_too_much:
         return
-    full = sum(map(len, _observed)) > _OBSERVED_IN_ALL or len(_observed) >= 1_000
-    _observed.append(_unobserved if full else _cut(_encodable(text), _OBSERVED))
+    full = sum(map(len, _observed)) > _MAX_OBSERVED_IN_ALL or len(_observed) >= 1_000
+    _observed.append(_observed_too_much if full else _truncate(_escape_surrogates(text), _MAX_OBSERVED))
 
 
 def run() -> None:
-    """Fetch the job, run it, report its outcome. Never raises."""
+    """Fetch the job, run the program, and report its outcome. Never raises."""
     job = host("job")
     sys.argv = ["program"]
-    sys.stdout = sys.__stdout__ = _out
-    sys.stderr = sys.__stderr__ = _err
+    sys.stdout = sys.__stdout__ = _stdout
+    sys.stderr = sys.__stderr__ = _stderr
     sys.modules["__main__"] = _main
     random.seed()
     _observed.clear()
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
-    namespace.update({awaited_tools.AWAITABLE: awaited_tools.awaitable, awaited_tools.STARTING: awaited_tools.starting})
+    namespace[awaited_tools.AWAITABLE] = awaited_tools.to_awaitable
+    namespace[awaited_tools.STARTING] = awaited_tools.to_starter
     namespace.update(ToolDenied=ToolDenied, ToolFailed=ToolFailed)
     outcome: dict[str, Any] = {"failure": None, "value": None, "text": None, "is_json": False}
     try:
@@ -164,79 +166,83 @@ def run() -> None:
             import_module(f".{name}", __package__).start_run(config, namespace)
             for name, config in job["capabilities"].items()
         ]
-        namespace.update({name: as_function(name, parameters) for name, parameters in job["tools"].items()})
-        wanted = (
-            job["capabilities"].get("data", {}).get("outputs")
-        )  # then an assignment is for the notebook, and no value
-        value = _finished(job["program"], f"{PROGRAM} {job['number']}>", namespace, assigned=not wanted)
+        namespace.update({name: make_tool_function(name, parameters) for name, parameters in job["tools"].items()})
+        has_outputs = bool(job["capabilities"].get("data", {}).get("outputs"))
+        value = _run_program(
+            job["program"],
+            f"{PROGRAM} {job['number']}>",
+            namespace,
+            # With outputs, an assignment is for the notebook and not the value of the program.
+            allow_assigned=not has_outputs,
+        )
         for end in filter(None, ends):
             end(value, bool(_observed))
-        outcome.update(_value(value))
+        outcome.update(_describe_value(value))
     except BaseException as error:
-        _reserve.clear()  # where memory is used up, there must be some to tell of it
-        outcome["failure"] = _failure(error)
+        _reserve.clear()  # if memory is used up, this frees enough for the report
+        outcome["failure"] = _describe_failure(error)
     _flush()
     _report({**outcome, "observed": list(_observed)})
 
 
-def _finished(source: str, filename: str, namespace: dict[str, Any], *, assigned: bool) -> Any:
-    """The value of a program that came to its end, or ended itself and says that all is well."""
+def _run_program(source: str, filename: str, namespace: dict[str, Any], *, allow_assigned: bool) -> Any:
+    """Return the value of a program that reaches its end or calls `sys.exit` with success."""
     try:
-        return _in_pieces(source, filename, namespace, assigned)
+        return _run_pieces(source, filename, namespace, allow_assigned)
     except SystemExit as error:
         if error.code in (None, 0):
             return None
         raise
 
 
-def _in_pieces(source: str, filename: str, namespace: dict[str, Any], assigned: bool) -> Any:
-    """The value of a program of which more may come while it runs."""
+def _run_pieces(source: str, filename: str, namespace: dict[str, Any], allow_assigned: bool) -> Any:
+    """Return the value of a program whose later statements may arrive while it runs."""
     done = _execute(source, filename, namespace, 0)
-    while (piece := streaming.more()) is not None:
+    while (piece := streaming.next_statements()) is not None:
         source += piece
         if piece.strip():
             done = _execute(source, filename, namespace, done)
-    for finish in (*before_end, _flush_wrapped):
+    for finish in (*on_program_end, _flush_wrapped):
         finish()
-    value = final_value.taken(namespace, assigned=assigned)
-    value = final_value.listed(_there(value))
-    value = final_value.listed(_there(value))  # what an iterator gave may be coroutines
+    value = final_value.take_value(namespace, allow_assigned=allow_assigned)
+    value = final_value.read_lazy(_await_value(value))
+    value = final_value.read_lazy(_await_value(value))  # an iterator may have returned coroutines
     if value is not None:
         namespace["_"] = value
     return value
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> int:
-    """Run what follows the first `done` statements; how many statements there are now."""
+    """Run the statements after the first `done`, and return the new number of statements."""
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    tree = scheduler.rewritten(source, filename, again=done > 0)
+    tree = scheduler.rewrite(source, filename, is_continued=done > 0)
     count = len(tree.body)
     tree.body = tree.body[done:]
     if not tree.body:
         return count
     final_value.keep_value(tree.body)
     code: CodeType = compile(tree, filename, "exec", flags=_TOP_LEVEL_AWAIT, dont_inherit=True)
-    final_value.taken(namespace, assigned=False)
+    final_value.take_value(namespace, allow_assigned=False)
     if code.co_flags & _COROUTINE:
-        _run_async(_until_there(eval(code, namespace), namespace))
+        _run_async(_await_program(eval(code, namespace), namespace))
     else:
         exec(code, namespace)
     return count
 
 
-def _there(value: Any) -> Any:
-    return _run_async(final_value.awaited(value)) if final_value.waits(value) else value
+def _await_value(value: Any) -> Any:
+    return _run_async(final_value.await_parts(value)) if final_value.needs_await(value) else value
 
 
-async def _until_there(program: Any, namespace: dict[str, Any]) -> None:
-    """Await a program, and its value while the event loop is there."""
+async def _await_program(program: Any, namespace: dict[str, Any]) -> None:
+    """Await a program, and then its value while the event loop is still running."""
     await program
-    for name in final_value.PLACES:
-        if final_value.waits(value := namespace.get(name)):
-            namespace[name] = await final_value.awaited(value)
-    from .event_loop import rest
+    for name in final_value.VALUE_NAMES:
+        if final_value.needs_await(value := namespace.get(name)):
+            namespace[name] = await final_value.await_parts(value)
+    from .event_loop import finish_tasks
 
-    await rest()
+    await finish_tasks()
 
 
 def _run_async(coroutine: Any) -> Any:
@@ -245,30 +251,30 @@ def _run_async(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def _value(value: Any) -> dict[str, Any]:
+def _describe_value(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
     try:
-        data = sendable(value)
+        data = to_sendable(value)
         json.dumps(data, ensure_ascii=False).encode()
-    except Exception:  # it has no JSON form, or runs code of its own that raises
-        return {"text": _cut(_repr(value), _TEXT)}
-    return {"value": data, "is_json": True, "text": _cut(_repr(value), _TEXT)}
+    except Exception:  # no JSON form, or the value's own code raises
+        return {"text": _truncate(_repr(value), _MAX_TEXT)}
+    return {"value": data, "is_json": True, "text": _truncate(_repr(value), _MAX_TEXT)}
 
 
 def _report(outcome: dict[str, Any]) -> None:
     try:
         host("result", **outcome)
-    except (RuntimeError, MemoryError) as error:  # too large, most likely: then without the value
+    except (RuntimeError, MemoryError) as error:  # most likely too large: report it without the value
         text = f"{(outcome['text'] or '')[:200]}… ({str(error) or 'too large'})"
         host(
             "result", **{**outcome, "value": None, "is_json": False, "text": text, "observed": outcome["observed"][:1]}
         )
 
 
-def _failure(error: BaseException) -> dict[str, Any]:
+def _describe_failure(error: BaseException) -> dict[str, Any]:
     if isinstance(error, SystemExit):
-        return _failed("SystemExit", f"the program ended itself with sys.exit({_repr(error.code)})", "", error)
+        return _failure_fields("SystemExit", f"the program called sys.exit({_repr(error.code)})", "", error)
     try:
         message = str(error)
     except BaseException:
@@ -277,43 +283,43 @@ def _failure(error: BaseException) -> dict[str, Any]:
         from .error_hints import note_keys
 
         note_keys(error)
-    return _failed(type(error).__name__, message, _traceback(error), error)
+    return _failure_fields(type(error).__name__, message, _format_traceback(error), error)
 
 
-def _failed(kind: str, message: str, text: str, error: BaseException) -> dict[str, Any]:
+def _failure_fields(kind: str, message: str, text: str, error: BaseException) -> dict[str, Any]:
     return {
-        "kind": _cut(kind, 100),
-        "message": _cut(_encodable(message), 2_000),
-        "traceback": _cut(_encodable(text), _TEXT),
-        "line": _line(error),
+        "kind": _truncate(kind, 100),
+        "message": _truncate(_escape_surrogates(message), 2_000),
+        "traceback": _truncate(_escape_surrogates(text), _MAX_TEXT),
+        "line": _find_line(error),
     }
 
 
-def _traceback(error: BaseException) -> str:
-    """As Python prints it, without the frames that are ours or the event loop's."""
+def _format_traceback(error: BaseException) -> str:
+    """Format the traceback as Python does, without our own frames and those of the event loop."""
     try:
         import traceback
 
         report = traceback.TracebackException(type(error), error, error.__traceback__, compact=True)
         seen: set[int] = set()
-        todo: list[Any] = [report]
-        while todo:
-            one = todo.pop()
-            if one is None or id(one) in seen:
+        entries: list[Any] = [report]
+        while entries:
+            entry = entries.pop()
+            if entry is None or id(entry) in seen:
                 continue
-            seen.add(id(one))
-            ours = [frame.filename.startswith(PROGRAM) for frame in one.stack]
+            seen.add(id(entry))
+            ours = [frame.filename.startswith(PROGRAM) for frame in entry.stack]
             first = ours.index(True) if True in ours else len(ours)
-            one.stack = traceback.StackSummary.from_list(
-                [frame for frame in one.stack[first:] if not frame.filename.startswith("<codeact")]
+            entry.stack = traceback.StackSummary.from_list(
+                [frame for frame in entry.stack[first:] if not frame.filename.startswith("<codeact")]
             )
-            todo += [one.__cause__, one.__context__]
+            entries += [entry.__cause__, entry.__context__]
         return "".join(report.format())
-    except BaseException:  # an evil __str__, or no memory left to format in
+    except BaseException:  # a hostile __str__, or no memory left to format the report
         return ""
 
 
-def _line(error: BaseException) -> int | None:
+def _find_line(error: BaseException) -> int | None:
     line = error.lineno if isinstance(error, SyntaxError) else None
     step: TracebackType | None = error.__traceback__
     while step is not None:
@@ -325,36 +331,34 @@ def _line(error: BaseException) -> int | None:
 
 def _repr(value: Any) -> str:
     try:
-        return _encodable(repr(value))
+        return _escape_surrogates(repr(value))
     except BaseException as error:
-        if isinstance(value, int):  # more digits than Python writes
+        if isinstance(value, int):  # more digits than Python prints
             return f"<an integer of {value.bit_length():,} bits: {error}>"
         return f"<{type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
-def _encodable(text: str) -> str:
+def _escape_surrogates(text: str) -> str:
     return text.encode(errors="backslashreplace").decode()
 
 
-def _cut(text: str, most: int) -> str:
-    return (
-        text
-        if len(text) <= most
-        else f"{text[: most // 2]} … {len(text) - most:,} characters left out … {text[-most // 2 :]}"
-    )
+def _truncate(text: str, max_length: int) -> str:
+    if len(text) <= max_length:
+        return text
+    return f"{text[: max_length // 2]} … {len(text) - max_length:,} characters left out … {text[-max_length // 2 :]}"
 
 
 def _flush_wrapped() -> None:
-    """What the program put around the streams may hold text yet, as `io.TextIOWrapper(sys.stdout.buffer)` does."""
+    """Flush the objects that the program put around the streams, such as `io.TextIOWrapper(sys.stdout.buffer)`."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not _out and stream is not _err and hasattr(stream, "flush"):
+        if stream is not _stdout and stream is not _stderr and hasattr(stream, "flush"):
             stream.flush()
 
 
 def _flush() -> None:
-    _out.flush()
-    _err.flush()
+    _stdout.flush()
+    _stderr.flush()
 
 
-flushes.append(_flush)
+flush_hooks.append(_flush)
 before_sleep.append(_flush)

@@ -1,18 +1,18 @@
-"""A program that begins while the model still writes it comes in pieces."""
+"""Fetch the next statements of a program that starts while the model is still writing it."""
 
 from typing import Any
 
-from .tool_calls import service
+from .tool_calls import host_call
 
-_comes = False
-
-
-def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
-    """Whether there may be more of the program than the guest has."""
-    global _comes
-    _comes = told["more"]
+_is_streaming = False
 
 
-def more() -> str | None:
-    """The next statements of the program, once they are there; `None` when that was all."""
-    return service("program.next") if _comes else None
+def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """Note whether more statements may follow those that the guest has."""
+    global _is_streaming
+    _is_streaming = config["more"]
+
+
+def next_statements() -> str | None:
+    """Wait for the next statements of the program, and return them. Returns `None` at its end."""
+    return host_call("program.next") if _is_streaming else None

@@ -1,4 +1,4 @@
-"""Tool calls, and what a value becomes on its way out."""
+"""Make tool calls, and convert values to JSON on their way out."""
 
 import builtins
 import sys
@@ -12,21 +12,21 @@ from codeact_kernel.wire.jsonable import Copier, Unsendable, tag_float
 from .bootstrap import host
 
 PROGRAM = "<program"
-KEYS = 20
-"""Keys of a dict that an error lists."""
-_ROWS = 20_000
-"""Of a table, as a value or an argument: what is more is meant to be looked at in the program."""
+MAX_KEYS = 20
+"""Maximum number of a dict's keys that an error lists."""
+_MAX_ROWS = 20_000
+"""Maximum number of rows of a table that is passed as a value or an argument."""
 
 
 _parameters: dict[str, list[str]] = {}
 
 
 class ToolError(Exception):
-    """A tool call gave no result."""
+    """A tool call returned no result."""
 
 
 class ToolFailed(ToolError):
-    """The tool raised, does not exist, or was called with wrong arguments."""
+    """The tool raised an exception, does not exist, or was called with wrong arguments."""
 
 
 class ToolDenied(ToolError):
@@ -34,24 +34,27 @@ class ToolDenied(ToolError):
 
 
 for _kind in (ToolError, ToolFailed, ToolDenied):
-    setattr(builtins, _kind.__name__, _kind)  # every program has them, also a module or a function that it makes
-    _kind.__module__ = "builtins"  # so that a traceback names it as programs do
+    setattr(builtins, _kind.__name__, _kind)  # available everywhere, also in modules that the program creates
+    _kind.__module__ = "builtins"  # so that tracebacks show the name that programs use
 
-flushes: list[Callable[[], object]] = []
-before_send: list[Callable[[str], object]] = []
-before_end: list[Callable[[], object]] = []
-under_way: dict[int, str] = {}
-"""The names of submitted calls that nobody has waited for yet."""
+flush_hooks: list[Callable[[], object]] = []
+"""Called before a call is sent, so that printed text and earlier calls keep their order."""
+on_call_sent: list[Callable[[str], object]] = []
+"""Called with the name of a tool or host function when its call is sent."""
+on_program_end: list[Callable[[], object]] = []
+"""Called at the end of a program."""
+pending_calls: dict[int, str] = {}
+"""The names of submitted calls that nothing has waited for yet."""
 last_keys: tuple[Any, ...] = ()
-"""The keys of the last result, or of its first row: the first of them, for an error about one that is not there."""
+"""The first keys of the last result, or of its first row. An error about a missing key lists them."""
 read_ref: list[Callable[[Any], Any]] = []
-"""Makes the value of a reference to a result that stays on the host. `data` sets it."""
-before_call: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
-"""Look for the answer to a call that somebody has made already (`prefetch.scheduler`)."""
+"""Makes the value for a reference to a result that stays on the host. `data` sets it."""
+answer_lookups: list[Callable[[str, Mapping[str, Any]], tuple[Any] | None]] = []
+"""Look for the answer to a call that was prefetched (`prefetch.scheduler`)."""
 
 
 def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
-    """Call a tool of the notebook and wait for its result. Arguments go by keyword.
+    """Call a tool of the notebook and wait for its result. Pass its arguments as keywords.
 
     Raises ToolFailed or ToolDenied; both can be caught.
     """
@@ -61,152 +64,178 @@ def call_tool(name: str, /, *args: Any, **arguments: Any) -> Any:
 
 
 def call_tool_async(name: str, /, **arguments: Any) -> Awaitable[Any]:
-    """Call a tool without waiting: an awaitable. Several can be in flight, for example under `asyncio.gather`.
+    """Call a tool without waiting, and return an awaitable. Calls under `asyncio.gather` run in parallel.
 
-    Before there is an event loop nothing is sent: the call is made when it is awaited, as by `asyncio.run`.
+    Without a running event loop, the call is sent when the awaitable is awaited, for example by `asyncio.run`.
     """
-    return _event_loop().start(name, arguments)
+    return _get_event_loop().start_call(name, arguments)
 
 
 class EventLoop(Protocol):
-    """What tool calls need of the guest's event loop."""
+    """The functions of the guest's event loop that tool calls need."""
 
-    def start(self, name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]: ...
-    def adopted(self, call: int) -> Awaitable[Any]: ...
+    def start_call(self, name: str, arguments: Mapping[str, Any]) -> Awaitable[Any]: ...
+    def adopt_call(self, call: int) -> Awaitable[Any]: ...
+    def is_busy(self) -> bool: ...
 
 
 _event_loops: list[EventLoop] = []
 
 
 def use_event_loop(loop: EventLoop) -> None:
-    """Set the event loop for calls that are awaited. `event_loop` does so when asyncio is imported."""
+    """Set the event loop for awaited calls. `event_loop` does this when asyncio is imported."""
     _event_loops[:] = [loop]
 
 
-def _event_loop() -> EventLoop:
-    import_module("asyncio")  # it takes a while, so only here; the importer then imports `event_loop`, too
+def is_event_loop_busy() -> bool:
+    """Return whether calls of an event loop are open. Without asyncio there is no event loop."""
+    return any(loop.is_busy() for loop in _event_loops)
+
+
+def _get_event_loop() -> EventLoop:
+    import_module("asyncio")  # slow, so only when needed; the importer then imports `event_loop` as well
 
     return _event_loops[0]
 
 
 def prepare(name: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
-    """A call that is to be sent off: its arguments are copied, and its line is noted."""
-    return name, _plain_arguments(name, arguments), _line() if line is None else line
+    """Copy the arguments of a call that will be sent, and note its line."""
+    return name, _copy_arguments(name, arguments), _find_line() if line is None else line
 
 
-def submit(prepared: Any, together: int) -> int:
-    """Send a prepared call off, one of so many; its id. The event loop fetches the answer."""
-    return cast("int", _send(*prepared, together=together, wait=False))
+def submit(prepared: Any, batch_size: int) -> int:
+    """Send a prepared call, and return its id. The event loop fetches the answer.
+
+    Args:
+        prepared: from `prepare`.
+        batch_size: how many calls the program makes together with this one.
+    """
+    return cast("int", _send(*prepared, batch_size=batch_size, wait=False))
 
 
 def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
-    """Send a call off and wait: its value, or its exception raised. One step to the host instead of two."""
-    sent = _plain_arguments(name, arguments)
-    known = [answer for look in before_call if (answer := look(name, sent)) is not None]
-    ((_, answer),) = [(0, *known[0])] if known else _read(_send(name, sent, _line(), together=1, wait=True))
-    return _value(answer)
+    """Make a call and wait for its result. This takes one step to the host instead of two.
+
+    Returns:
+        The value of the call.
+
+    Raises:
+        ToolFailed: the tool raised, does not exist, or was called with wrong arguments.
+        ToolDenied: the call was not allowed.
+    """
+    sent = _copy_arguments(name, arguments)
+    for look_up in answer_lookups:
+        if (prefetched := look_up(name, sent)) is not None:
+            return _return_or_raise(*prefetched)
+    ((_, answer),) = _read_answers(_send(name, sent, _find_line(), batch_size=1, wait=True))
+    return _return_or_raise(answer)
 
 
 class Pending:
-    """A call under way. `result()` waits for its value, and so does `await`; both raise what the call raised."""
+    """A call that was sent. `result()` and `await` wait for its value, and raise what the call raised."""
 
-    def __init__(self, name: str, arguments: Mapping[str, Any], together: int = 1) -> None:
+    def __init__(self, name: str, arguments: Mapping[str, Any], batch_size: int = 1) -> None:
         self._name = name
-        self._number = submit(prepare(name, arguments), together)
+        self._number = submit(prepare(name, arguments), batch_size)
         self._answers: list[Any] = []
-        under_way[self._number] = name
+        pending_calls[self._number] = name
 
     def result(self) -> Any:
         if not self._answers:
-            self._over(*(answer for _, answer in wait([self._number], None)))
-        return _value(self._answers[0])
+            self._finish(*(answer for _, answer in wait([self._number], None)))
+        return _return_or_raise(self._answers[0])
 
-    def _over(self, answer: Any) -> None:
+    def _finish(self, answer: Any) -> None:
         self._answers.append(answer)
-        under_way.pop(self._number, None)
-        for tell in before_send:  # what it changed is changed now
-            tell(self._name)
+        pending_calls.pop(self._number, None)
+        for hook in on_call_sent:  # its side effects have happened by now
+            hook(self._name)
 
     def __await__(self) -> Generator[Any, None, Any]:
         if not self._answers:
             try:
-                answer = yield from _event_loop().adopted(self._number).__await__()
+                answer = yield from _get_event_loop().adopt_call(self._number).__await__()
             except ToolError as error:
                 answer = error
-            self._over(answer)
-        return _value(self._answers[0])
+            self._finish(answer)
+        return _return_or_raise(self._answers[0])
 
 
 def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
-    """A call for each item of the arguments that hold many, all in flight together: their values, in order.
+    """Make one call for each item of the list arguments, in parallel, and return their values in order.
 
-    Raises what the first of them raised, in the order of the items.
+    Raises:
+        TypeError: no argument is a list, or the lists differ in length.
+        ToolError: a call failed; the first error in the order of the items is raised.
     """
-    lists = {key: list(value) for key, value in arguments.items() if not _is_one(value)}
-    sizes = {len(one) for one in lists.values()}
+    lists = {key: list(value) for key, value in arguments.items() if not _is_single(value)}
+    sizes = {len(items) for items in lists.values()}
     if len(sizes) != 1:
-        lengths = ", ".join(f"{key}: {len(one)}" for key, one in lists.items())
-        raise TypeError(f"{name}.map(...) takes lists of one length, and repeats what is no list ({lengths or 'none'})")
+        lengths = ", ".join(f"{key}: {len(items)}" for key, items in lists.items())
+        raise TypeError(
+            f"{name}.map(...) takes lists of equal length and repeats other values ({lengths or 'no list'})"
+        )
     (size,) = sizes
-    each = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
-    calls = [Pending(name, one, size) for one in each]
+    rows = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
+    calls = [Pending(name, row, size) for row in rows]
     return [call.result() for call in calls]
 
 
-def _is_one(value: Any) -> bool:
+def _is_single(value: Any) -> bool:
     return isinstance(value, (str, bytes, Mapping)) or not hasattr(type(value), "__iter__")
 
 
-def _value(answer: Any) -> Any:
+def _return_or_raise(answer: Any) -> Any:
     global last_keys
     if isinstance(answer, ToolError):
         raise answer
     row = answer[0] if type(answer) is list and answer else answer
     if type(row) is dict:
-        last_keys = tuple(islice(row, KEYS + 1))
+        last_keys = tuple(islice(row, MAX_KEYS + 1))
     return answer
 
 
-def service(name: str, /, **arguments: Any) -> Any:
-    """Ask a service of the host, which is no tool: `name` has a dot, the arguments are plain data.
+def host_call(name: str, /, **arguments: Any) -> Any:
+    """Call a handler of the host that is not a tool. Its name has a dot, and its arguments are JSON.
 
-    Raises ToolFailed with the service's reason.
+    Raises:
+        ToolFailed: the host rejected the call; the text is the reason.
     """
-    for tell in before_send:
-        tell(name)
-    ((_, answer),) = _read(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
-    return _value(answer)
+    for hook in on_call_sent:
+        hook(name)
+    ((_, answer),) = _read_answers(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
+    return _return_or_raise(answer)
 
 
 def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
-    """The answers there are to `calls`, after at most `seconds`: values, or exceptions to raise."""
-    return _read(host("wait", calls=list(calls), seconds=seconds))
+    """Wait at most `seconds` for answers to these calls. Yields ids with values, or with exceptions to raise."""
+    return _read_answers(host("wait", calls=list(calls), seconds=seconds))
 
 
-def _plain_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _copy_arguments(name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    copies: dict[str, Any] = {}
     for key, value in arguments.items():
         try:
-            made[key] = sendable(value)
+            copies[key] = to_sendable(value)
         except (TypeError, ValueError) as error:
             raise TypeError(f"{name}(): the argument {key} cannot be sent to a tool: {error}") from None
-    return made
+    return copies
 
 
-def _send(name: str, arguments: Mapping[str, Any], line: int, *, together: int, wait: bool) -> Any:
-    for flush in flushes:
+def _send(name: str, arguments: Mapping[str, Any], line: int, *, batch_size: int, wait: bool) -> Any:
+    for flush in flush_hooks:
         flush()
-    for tell in before_send:
-        tell(name)
+    for hook in on_call_sent:
+        hook(name)
     try:
-        return host("call", name=name, arguments=arguments, line=line, together=together, wait=wait)
+        return host("call", name=name, arguments=arguments, line=line, together=batch_size, wait=wait)
     except ValueError as error:  # a lone surrogate
         raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
     except RuntimeError as error:
         raise ToolFailed(str(error)) from None
 
 
-def _read(answers: Any) -> Iterable[tuple[int, Any]]:
+def _read_answers(answers: Any) -> Iterable[tuple[int, Any]]:
     kinds = {"ToolDenied": ToolDenied, "ToolFailed": ToolFailed}
     for call, ok, payload in answers:
         if ok is None:
@@ -215,50 +244,51 @@ def _read(answers: Any) -> Iterable[tuple[int, Any]]:
             yield call, payload if ok else kinds.get(payload[0], ToolFailed)(payload[1])
 
 
-def as_function(name: str, parameters: list[str]) -> Any:
-    """The tool as a plain function; positional arguments are named by the tool's own parameters.
+def make_tool_function(name: str, parameters: list[str]) -> Any:
+    """Return a function that calls the tool. Positional arguments are named by the tool's own parameters.
 
-    `tool.submit(...)` makes the call without waiting: a `Pending`. `tool.map(key=[...])` makes one for each item.
+    `tool.submit(...)` makes the call without waiting and returns a `Pending`. `tool.map(key=[...])` makes one call for
+    each item.
     """
 
     def tool(*args: Any, **arguments: Any) -> Any:
-        return call_and_wait(name, named(name, args, arguments))
+        return call_and_wait(name, name_arguments(name, args, arguments))
 
-    def submitted(together: int, /, *args: Any, **arguments: Any) -> Pending:
-        return Pending(name, named(name, args, arguments), together)
+    def submit_batch(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
+        return Pending(name, name_arguments(name, args, arguments), batch_size)
 
-    def started(*args: Any, **arguments: Any) -> Awaitable[Any]:
-        return call_tool_async(name, **named(name, args, arguments))
+    def start(*args: Any, **arguments: Any) -> Awaitable[Any]:
+        return call_tool_async(name, **name_arguments(name, args, arguments))
 
     function: Any = tool
-    function.submit = lambda *args, **arguments: submitted(1, *args, **arguments)  # type: ignore[misc]
-    function.map = lambda *args, **arguments: call_each(name, named(name, args, arguments))  # type: ignore[misc]
-    function.__codeact_start__, function.__codeact_submit__ = started, submitted
+    function.submit = lambda *args, **arguments: submit_batch(1, *args, **arguments)  # type: ignore[misc]
+    function.map = lambda *args, **arguments: call_each(name, name_arguments(name, args, arguments))  # type: ignore[misc]
+    function.__codeact_start__, function.__codeact_submit__ = start, submit_batch
     _parameters[name] = parameters
     tool.__name__ = tool.__qualname__ = name
     tool.__doc__ = f"The tool {name}({', '.join(parameters)}), which runs in the notebook."
     return tool
 
 
-def submitting(function: Any) -> Callable[..., Pending] | None:
-    """The function that submits the call of a tool; `None` for what is no tool."""
+def get_submit_function(function: Any) -> Callable[..., Pending] | None:
+    """Return the function that submits a call of this tool, or `None` if the function is not a tool."""
     if function is call_tool:
 
-        def named(together: int, name: str, **arguments: Any) -> Pending:
-            return Pending(name, arguments, together)
+        def submit_call(batch_size: int, name: str, /, **arguments: Any) -> Pending:
+            return Pending(name, arguments, batch_size)
 
-        return named
-    if type(function).__name__ == "partial" and (start := submitting(function.func)) is not None:
+        return submit_call
+    if type(function).__name__ == "partial" and (start := get_submit_function(function.func)) is not None:
 
-        def partial(together: int, *args: Any, **arguments: Any) -> Pending:
-            return start(together, *function.args, *args, **{**function.keywords, **arguments})
+        def submit_partial(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
+            return start(batch_size, *function.args, *args, **{**function.keywords, **arguments})
 
-        return partial
+        return submit_partial
     return getattr(function, "__codeact_submit__", None)
 
 
-def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a tool by their names."""
+def name_arguments(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a tool by their names."""
     parameters = _parameters[name]
     if len(args) > len(parameters):
         raise TypeError(f"{name}() takes {len(parameters)} arguments ({', '.join(parameters)}), got {len(args)}")
@@ -269,45 +299,48 @@ def named(name: str, args: Sequence[Any], arguments: Mapping[str, Any]) -> dict[
     return positional | dict(arguments)
 
 
-def kind_of(value: object) -> str:
-    """Return `"table"`, `"column"` or `"rows"` for data that stays on the host until it is used, else an empty text."""
+def get_kind(value: object) -> str:
+    """Return `"table"`, `"column"` or `"rows"` for data that stays on the host until it is used, otherwise `""`."""
     return getattr(type(value), "codeact_kind", "")
 
 
 class _GuestCopier(Copier):
     def reduce_foreign(self, value: object) -> object:
-        kind = kind_of(value)
+        kind = get_kind(value)
         is_on_host = kind in ("table", "column") or (kind == "rows" and not cast("Any", value).is_whole)
-        if is_on_host and isinstance(value, Sequence) and len(value) > _ROWS:
-            raise Unsendable(f"{len(value):,} rows or values are too many here: take a part, or sum them up")
+        if is_on_host and isinstance(value, Sequence) and len(value) > _MAX_ROWS:
+            raise Unsendable(f"{len(value):,} rows or values are too many: pass a part, or aggregate them")
         return value
 
 
-def plain(value: Any, depth: int = 30, non_finite: Callable[[float], Any] | None = None) -> Any:
-    """`value` as plain data, by the rule that holds for tools' results as well (`wire.jsonable`).
+def to_jsonable(value: Any, depth: int = 30, non_finite: Callable[[float], Any] | None = None) -> Any:
+    """Return `value` as JSON data, by the same rule as for results of tools (`wire.jsonable`).
 
-    Raises TypeError for what has no such form.
+    Raises:
+        TypeError: the value, or a part of it, has no JSON form.
     """
     return _GuestCopier(depth, non_finite).copy(value)
 
 
-def key_text(label: Any) -> str:
-    """The text that a key of a dict, or the name of a column, becomes.
+def to_key_text(label: Any) -> str:
+    """Return the text for a key of a dict or for the name of a column.
 
-    Raises TypeError where it has none.
+    Raises:
+        TypeError: the key has no text.
     """
     return _GuestCopier(1).copy_key(label)
 
 
-def sendable(value: Any) -> Any:
-    """`value` as plain data that the bridge carries: infinity and NaN have their tags.
+def to_sendable(value: Any) -> Any:
+    """Return `value` as JSON data that the bridge carries. Infinity and NaN are tagged.
 
-    Raises TypeError for what has no such form.
+    Raises:
+        TypeError: the value, or a part of it, has no JSON form.
     """
-    return plain(value, non_finite=tag_float)
+    return to_jsonable(value, non_finite=tag_float)
 
 
-def _line() -> int:
+def _find_line() -> int:
     frame = sys._getframe(1)
     while frame is not None:
         if frame.f_code.co_filename.startswith(PROGRAM):

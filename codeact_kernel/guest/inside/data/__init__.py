@@ -1,4 +1,4 @@
-"""The data of the notebook: its variables, tables whose columns come when they are looked at, and results."""
+"""Give programs the data of the notebook: its variables, tables with lazy columns, and results of tools."""
 
 from .variables import start_run
 

@@ -1,21 +1,21 @@
-"""The values of a column, which come from the host when they are looked at."""
+"""Columns whose values are fetched from the host when a program first reads them."""
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from ..tool_calls import service
+from ..tool_calls import host_call
 
 _BLOCK = 16_384
-"""Values that a first look at a column brings; a second look beyond them brings all of it."""
+"""Values that the first read of a column fetches. A read beyond them fetches the whole column."""
 
 
 class Mask(list[bool]):
-    """Which rows: what a comparison gives, and what a table takes in brackets."""
+    """A list of booleans, one for each row. Comparing a column returns it, and a table takes it in brackets."""
 
     def __bool__(self) -> bool:
-        raise ValueError("a comparison of a column is one answer for each row: use & and | and ~, or any() and all()")
+        raise ValueError("comparing a column gives one answer for each row: use & and | and ~, or any() and all()")
 
     def __and__(self, other: Iterable[Any]) -> "Mask":
         return Mask(a and b for a, b in zip(self, other, strict=True))
@@ -28,93 +28,93 @@ class Mask(list[bool]):
 
 
 class Values(Sequence[Any]):
-    """A column as a list that also answers what a column is asked. What is missing is left out of every figure."""
+    """A column as a list with methods of a pandas Series. Figures leave out missing values."""
 
     codeact_kind = "column"
 
-    def there(self) -> list[Any]:
-        """The values that are not missing."""
-        return [value for value in self if not missing(value)]
+    def drop_missing(self) -> list[Any]:
+        """Return the values that are not missing."""
+        return [value for value in self if not is_missing(value)]
 
     def sum(self) -> Any:
-        return sum(self.there())
+        return sum(self.drop_missing())
 
     def mean(self) -> Any:
-        values = self.there()
+        values = self.drop_missing()
         return sum(values) / len(values) if values else None
 
     def median(self) -> Any:
         import statistics
 
-        return statistics.median(values) if (values := self.there()) else None
+        return statistics.median(values) if (values := self.drop_missing()) else None
 
     def std(self) -> Any:
         import statistics
 
-        return statistics.stdev(values) if len(values := self.there()) > 1 else None
+        return statistics.stdev(values) if len(values := self.drop_missing()) > 1 else None
 
     def min(self) -> Any:
-        return min(self.there(), default=None)
+        return min(self.drop_missing(), default=None)
 
     def max(self) -> Any:
-        return max(self.there(), default=None)
+        return max(self.drop_missing(), default=None)
 
     def count(self, *value: Any) -> int:
-        """How many there are that are not missing; of `value`, how many are that."""
-        return sum(one == value[0] for one in self) if value else len(self.there())
+        """Count the values that are not missing, or those that are equal to `value`."""
+        return sum(item == value[0] for item in self) if value else len(self.drop_missing())
 
     def unique(self) -> list[Any]:
-        """Each value once, in order of appearance."""
+        """Return each value once, in order of appearance."""
         return list(dict.fromkeys(none_if_missing(value) for value in self))
 
     def nunique(self) -> int:
-        return len(set(self.there()))
+        return len(set(self.drop_missing()))
 
     def value_counts(self) -> dict[Any, int]:
-        """How often each value is there, the most frequent first."""
+        """Return how often each value occurs, the most frequent first."""
         import collections
 
-        return dict(collections.Counter(self.there()).most_common())
+        return dict(collections.Counter(self.drop_missing()).most_common())
 
     def isin(self, values: Iterable[Any]) -> Mask:
-        wanted = list(values)
-        return Mask(value in wanted for value in self)
+        accepted = list(values)
+        return Mask(value in accepted for value in self)
 
     def tolist(self) -> list[Any]:
         return list(self)
 
-    def _compared(self, other: Any, how: Callable[[Any, Any], Any]) -> Mask:
+    def _compare(self, other: Any, how: Callable[[Any, Any], Any]) -> Mask:
         if isinstance(other, Sequence) and not isinstance(other, (str, bytes)):
-            return Mask(_holds(how, a, b) for a, b in zip(self, other, strict=True))
-        return Mask(_holds(how, a, other) for a in self)
+            return Mask(_compare_values(how, a, b) for a, b in zip(self, other, strict=True))
+        return Mask(_compare_values(how, a, other) for a in self)
 
     def __eq__(self, other: object) -> Any:
-        return self._compared(other, eq)
+        return self._compare(other, eq)
 
     def __ne__(self, other: object) -> Any:
-        return self._compared(other, ne)
+        return self._compare(other, ne)
 
     def __lt__(self, other: Any) -> Mask:
-        return self._compared(other, lt)
+        return self._compare(other, lt)
 
     def __le__(self, other: Any) -> Mask:
-        return self._compared(other, le)
+        return self._compare(other, le)
 
     def __gt__(self, other: Any) -> Mask:
-        return self._compared(other, gt)
+        return self._compare(other, gt)
 
     def __ge__(self, other: Any) -> Mask:
-        return self._compared(other, ge)
+        return self._compare(other, ge)
 
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        more = ", …" if len(self) > 5 else ""
-        return f"[{', '.join(map(repr, self[:5]))}{more}] ({len(self):,} values)"
+        rest = ", …" if len(self) > 5 else ""
+        return f"[{', '.join(map(repr, self[:5]))}{rest}] ({len(self):,} values)"
 
 
-class Local(Values):
-    """A part of a column, whose values are here."""
+class LocalColumn(Values):
+    """A part of a column whose values are in the guest."""
 
     def __init__(self, values: Sequence[Any]) -> None:
         self._values = values
@@ -125,18 +125,18 @@ class Local(Values):
     def __iter__(self) -> Iterator[Any]:
         return iter(self._values)
 
-    def __getitem__(self, at: Any) -> Any:
-        return Local(self._values[at]) if isinstance(at, slice) else self._values[at]
+    def __getitem__(self, index: Any) -> Any:
+        return LocalColumn(self._values[index]) if isinstance(index, slice) else self._values[index]
 
     def all(self) -> Sequence[Any]:
         return self._values
 
 
 class Column(Values):
-    """One column, as a list. Its values are with the host until they are wanted."""
+    """A column as a list. Its values stay on the host until a program reads them."""
 
     def __init__(self, table: int, number: int, length: int) -> None:
-        self._of, self._length = (table, number), length
+        self._ids, self._length = (table, number), length
         self._head: Sequence[Any] = ()
         self._all: Sequence[Any] | None = None
 
@@ -146,31 +146,33 @@ class Column(Values):
     def __iter__(self) -> Iterator[Any]:
         return iter(self.all())
 
-    def __getitem__(self, at: Any) -> Any:
-        if self._all is None and _within(at, self._length):
+    def __getitem__(self, index: Any) -> Any:
+        if self._all is None and _is_in_head(index, self._length):
             if not self._head:
-                self._head = _joined(self._pieces(min(_BLOCK, self._length)))
-            found = self._head[at]
+                self._head = _join(self._fetch_pieces(min(_BLOCK, self._length)))
+            result = self._head[index]
         else:
-            found = self.all()[at]
-        return Local(found) if isinstance(at, slice) else found
+            result = self.all()[index]
+        return LocalColumn(result) if isinstance(index, slice) else result
 
     def all(self) -> Sequence[Any]:
-        """Every value, fetched once."""
+        """Return every value; they are fetched once."""
         if self._all is None:
-            self._all, self._head = _joined(self._pieces(self._length)), ()
+            self._all, self._head = _join(self._fetch_pieces(self._length)), ()
         return self._all
 
-    def _pieces(self, end: int) -> Iterator[Sequence[Any]]:
-        at = 0
-        while at < end:
-            piece = _decoded(service("data.column", table=self._of[0], column=self._of[1], start=at, count=end - at))
-            at += len(piece)
+    def _fetch_pieces(self, end: int) -> Iterator[Sequence[Any]]:
+        start = 0
+        while start < end:
+            piece = _decode(
+                host_call("data.column", table=self._ids[0], column=self._ids[1], start=start, count=end - start)
+            )
+            start += len(piece)
             yield piece
 
 
-class Picked(Values):
-    """Some values of a column, by their places; still with the host until they are wanted."""
+class ColumnView(Values):
+    """Some values of a column, by their positions. They too stay on the host until a program reads them."""
 
     def __init__(self, column: Sequence[Any], places: Sequence[int]) -> None:
         self._column, self._places = column, places
@@ -182,14 +184,14 @@ class Picked(Values):
         values = self._column.all() if isinstance(self._column, Column) else self._column
         return iter([values[place] for place in self._places])
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return Picked(self._column, self._places[at])
-        return self._column[self._places[at]]
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return ColumnView(self._column, self._places[index])
+        return self._column[self._places[index]]
 
 
 class Times(Sequence[Any]):
-    """Microseconds since 1970, seen as datetimes; with a zone, each as the local time that it is there."""
+    """Microseconds since 1970 as datetimes. With a zone, each is the local time of that zone."""
 
     def __init__(self, numbers: Any, utc: bool, zone: str = "", offsets: Any = None) -> None:
         import datetime
@@ -197,7 +199,7 @@ class Times(Sequence[Any]):
         self._numbers, self._delta = numbers, datetime.timedelta
         self._start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if utc else None)
         self._offsets: Any = offsets or array("i", bytes(4 * len(numbers)))
-        names = (zone,) if zone else ()  # without one, the times are of several zones
+        names = (zone,) if zone else ()  # without a name, the times have different zones
         zones = {
             offset: datetime.timezone(self._delta(seconds=offset), *names)
             for offset in (set(self._offsets) if utc else ())
@@ -218,9 +220,9 @@ class Times(Sequence[Any]):
     def __iter__(self) -> Iterator[Any]:
         return map(self._time, self._numbers, self._offsets)
 
-    def __getitem__(self, at: Any) -> Any:
-        found, offsets = self._numbers[at], self._offsets[at]
-        return list(map(self._time, found, offsets)) if isinstance(at, slice) else self._time(found, offsets)
+    def __getitem__(self, index: Any) -> Any:
+        numbers, offsets = self._numbers[index], self._offsets[index]
+        return list(map(self._time, numbers, offsets)) if isinstance(index, slice) else self._time(numbers, offsets)
 
     def __add__(self, other: "Times") -> "Times":
         self._numbers.extend(other._numbers)
@@ -229,13 +231,15 @@ class Times(Sequence[Any]):
         return self
 
 
-def _within(at: Any, length: int) -> bool:
-    if isinstance(at, slice):
-        return all(part is None or part >= 0 for part in (at.start, at.step)) and 0 <= (at.stop or -1) <= _BLOCK
-    return 0 <= at < min(_BLOCK, length)
+def _is_in_head(index: Any, length: int) -> bool:
+    if isinstance(index, slice):
+        return (
+            all(part is None or part >= 0 for part in (index.start, index.step)) and 0 <= (index.stop or -1) <= _BLOCK
+        )
+    return 0 <= index < min(_BLOCK, length)
 
 
-def _decoded(piece: dict[str, Any]) -> Any:
+def _decode(piece: dict[str, Any]) -> Any:
     kind, data = piece["as"], piece["data"]
     if kind == "json":
         return data
@@ -244,7 +248,7 @@ def _decoded(piece: dict[str, Any]) -> Any:
     numbers = array("q" if kind == "us" else kind[0])
     numbers.frombytes(binascii.a2b_base64(data))
     if kind == "us":
-        return Times(numbers, piece["utc"], piece.get("zone", ""), _offsets(piece, len(numbers)))
+        return Times(numbers, piece["utc"], piece.get("zone", ""), _decode_offsets(piece, len(numbers)))
     if piece.get("gaps"):  # NaN stands for what is missing
         return [None if number != number else number for number in numbers]
     if kind == "b":
@@ -255,8 +259,8 @@ def _decoded(piece: dict[str, Any]) -> Any:
     return numbers
 
 
-def _offsets(piece: dict[str, Any], count: int) -> Any:
-    """The seconds from UTC of each time of a piece."""
+def _decode_offsets(piece: dict[str, Any], count: int) -> Any:
+    """Return the offset from UTC, in seconds, of each time of a piece."""
     distinct = piece.get("offsets")
     if distinct is None or "places" not in piece:
         return distinct and array("i", distinct) * count
@@ -267,29 +271,29 @@ def _offsets(piece: dict[str, Any], count: int) -> Any:
     return array("i", [distinct[place] for place in places])
 
 
-def _joined(pieces: Iterable[Any]) -> Sequence[Any]:
+def _join(pieces: Iterable[Any]) -> Sequence[Any]:
     whole: Any = None
     for piece in pieces:
         if whole is None:
             whole = piece
         elif type(whole) is type(piece) and getattr(whole, "typecode", "") == getattr(piece, "typecode", ""):
             whole += piece
-        else:  # one piece has values missing, another not
+        else:  # only one of the two pieces has missing values
             whole = [*whole, *piece]
     return [] if whole is None else whole
 
 
-def missing(value: Any) -> bool:
-    """Whether it stands for what is not there."""
+def is_missing(value: Any) -> bool:
+    """Return whether the value is `None` or NaN."""
     return value is None or value != value
 
 
 def none_if_missing(value: Any) -> Any:
-    """NaN is not equal to itself, and would be another value each time."""
+    """Replace NaN with `None`: NaN is not equal to itself, so each NaN would count as a distinct value."""
     return None if value is None or value != value else value
 
 
-def _holds(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
+def _compare_values(how: Callable[[Any, Any], Any], a: Any, b: Any) -> bool:
     if a is None and how is not eq and how is not ne:
-        return False  # what is missing is neither less nor more
+        return False  # a missing value is neither less nor greater
     return bool(how(a, b))

@@ -1,15 +1,15 @@
-"""Turn references to data that stays on the host into tables, columns, rows and values."""
+"""Create tables, columns, rows and values for references to data that stays on the host."""
 
 from typing import Any
 
-from ..tool_calls import service
+from ..tool_calls import host_call
 from .columns import Column
 from .rows import Rows
 from .table import Table
 
 
 def from_ref(ref: dict[str, Any]) -> Any:
-    """Return what the program sees of data that the host keeps: a table, a column, rows, or the whole value."""
+    """Return the value for a reference: a table, a column, rows, or the whole value."""
     if ref["kind"] == "table":
         names, rows = ref["columns"], ref["rows"]
         return Table({name: Column(ref["id"], number, rows) for number, name in enumerate(names)}, rows)
@@ -19,9 +19,9 @@ def from_ref(ref: dict[str, Any]) -> Any:
         return Column(ref["id"], 0, ref["rows"])
     if ref["kind"] == "list":
         return list(Column(ref["id"], 0, ref["rows"]))
-    import json  # only for values that are neither
+    import json  # only for other values
 
     pieces: list[str] = []
-    while piece := service("data.text", value=ref["id"], start=sum(map(len, pieces))):
+    while piece := host_call("data.text", value=ref["id"], start=sum(map(len, pieces))):
         pieces.append(piece)
     return json.loads("".join(pieces))

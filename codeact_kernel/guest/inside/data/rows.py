@@ -1,21 +1,23 @@
-"""A tool's large result as the list that a small one is.
+"""A large result of a tool, as the list that a small result is.
 
-The rows come from the host when they are first looked at. Until then a column can be asked for alone, and afterwards as
-well: what a `Table` has, this has beside what a list has.
+The rows are fetched from the host when they are first read. In addition to the methods of a list it has those of a
+`Table`, so that a program can read one column before or after the rows are fetched.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .columns import Local
+from .columns import LocalColumn
 from .table import Table
 
-_MOST_CELLS = 5_000_000
-"""Of rows that are kept as dicts in the program's memory; more are made while they are read, and cannot be changed."""
+_MAX_CELLS = 5_000_000
+"""Maximum size of rows that are kept as dicts in the guest's memory. Rows of larger results are created while they are
+read, and cannot be changed.
+"""
 
 
 class Row(dict[str, Any]):
-    """A row of a result that is too large to be kept here: it can be read, and copied."""
+    """A row of a result that is too large for the guest's memory. It can be read and copied."""
 
     def _refuse(self, *_: object, **__: object) -> Any:
         raise TypeError("this result is too large to be changed in place: change a copy, dict(row)")
@@ -29,14 +31,14 @@ for _name in ("__setitem__", "__delitem__", "__ior__", "update", "setdefault", "
 
 
 class Rows(list[Any]):
-    """A list of dicts, whose rows come when they are first looked at."""
+    """A list of dicts that is fetched when it is first read."""
 
     codeact_kind = "rows"
 
     _table: Table | None = None
 
     def __new__(cls, table: Any = ()) -> Any:
-        # `type(rows)(...)` of anything else makes a list, for example in `dataclasses.asdict`.
+        # `type(rows)(...)` of another iterable creates a list, for example in `dataclasses.asdict`.
         return super().__new__(cls) if isinstance(table, Table) else list(table)
 
     def __init__(self, table: Any = ()) -> None:
@@ -45,12 +47,12 @@ class Rows(list[Any]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether the rows are here."""
+        """Whether all rows are in the guest."""
         return self._table is None
 
     @property
     def _is_huge(self) -> bool:
-        return self._table is not None and len(self._table) * len(self._table.columns) > _MOST_CELLS
+        return self._table is not None and len(self._table) * len(self._table.columns) > _MAX_CELLS
 
     def _fill(self) -> None:
         if self._is_huge:
@@ -61,11 +63,11 @@ class Rows(list[Any]):
             super().extend(rows)
 
     def table(self) -> Table:
-        """The columns of the rows as they are now."""
+        """Return the current rows as a table."""
         if self._table is not None:
             return self._table
         names = dict.fromkeys(name for row in self for name in row)
-        return Table({name: Local([row.get(name) for row in self]) for name in names}, len(self))
+        return Table({name: LocalColumn([row.get(name) for row in self]) for name in names}, len(self))
 
     def __len__(self) -> int:
         return super().__len__() if self._table is None else len(self._table)
@@ -83,18 +85,18 @@ class Rows(list[Any]):
         self._fill()
         return super().__reversed__()
 
-    def __getitem__(self, at: Any) -> Any:
-        is_place = isinstance(at, (int, slice)) and not isinstance(at, bool)
-        if not is_place and not hasattr(type(at), "__index__"):
-            return self.table()[at]
+    def __getitem__(self, key: Any) -> Any:
+        is_place = isinstance(key, (int, slice)) and not isinstance(key, bool)
+        if not is_place and not hasattr(type(key), "__index__"):
+            return self.table()[key]
         if self._is_huge:
-            found = self.table()[at]
-            return [Row(row) for row in found] if isinstance(at, slice) else Row(found)
+            result = self.table()[key]
+            return [Row(row) for row in result] if isinstance(key, slice) else Row(result)
         self._fill()
-        return super().__getitem__(at)
+        return super().__getitem__(key)
 
     def __contains__(self, row: object) -> bool:
-        return any(row is one or row == one for one in self)
+        return any(row is own or row == own for own in self)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, list):
@@ -125,7 +127,7 @@ class Rows(list[Any]):
         return super().__repr__() if self._table is None else repr(self._table).replace("Table", "List", 1)
 
 
-def _filling(method: Callable[..., Any]) -> Callable[..., Any]:
+def _fill_first(method: Callable[..., Any]) -> Callable[..., Any]:
     def filled(self: Rows, *args: Any, **options: Any) -> Any:
         self._fill()
         return method(self, *args, **options)
@@ -138,4 +140,4 @@ for _name in (
     *("__setitem__", "append", "clear", "copy", "count", "extend", "index", "insert", "pop", "remove", "reverse"),
     "sort",
 ):
-    setattr(Rows, _name, _filling(getattr(list, _name)))
+    setattr(Rows, _name, _fill_first(getattr(list, _name)))

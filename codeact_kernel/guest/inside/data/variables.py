@@ -1,35 +1,39 @@
-"""The notebook's values as variables, and values on their way back."""
+"""Bind the notebook's values as variables, and send values back to the notebook."""
 
 import binascii
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..tool_calls import key_text, kind_of, read_ref, sendable, service
+from ..tool_calls import get_kind, host_call, read_ref, to_key_text, to_sendable
 
-_PIECE = 32_768
-"""Values of a column that go to the host at once."""
-_TEXT = 250_000
-"""Characters of a value that go at once, and of a column's values where they are JSON."""
+_MAX_PIECE = 32_768
+"""Maximum number of a column's values that go to the host in one piece."""
+_MAX_TEXT = 250_000
+"""Maximum number of characters in one piece of a value, or of a column's values as JSON."""
 
 
 _bound = False
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None] | None:
-    """Bind the notebook's values, once in a guest; the function that sends back what is wanted of the program."""
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None] | None:
+    """Bind the notebook's values in the guest's first run.
+
+    Returns:
+        The function that sends the requested variables of the program to the notebook, or `None` if none are requested.
+    """
     global _bound
-    if told["inputs"] and not _bound:
-        for name, value in told["inputs"].items():
+    if config["inputs"] and not _bound:
+        for name, value in config["inputs"].items():
             namespace[name] = read_reference(value)
-    _bound = True  # a program that goes on after another finds what that one made of them
-    wanted = told["outputs"]
-    return (lambda value, looks: None if looks else _send(wanted, value, namespace)) if wanted else None
+    _bound = True  # a program that continues another one finds the variables as that one left them
+    outputs = config["outputs"]
+    return (lambda value, has_observed: None if has_observed else _send(outputs, value, namespace)) if outputs else None
 
 
 def read_reference(ref: Any) -> Any:
-    """Return the value for a reference to data of the host. Its parts come when they are looked at."""
-    from .references import from_ref  # few programs have one, and it takes a while to import
+    """Return the value for a reference to data of the host. Its parts are fetched when they are first read."""
+    from .references import from_ref  # slow to import, and few programs have references
 
     return from_ref(ref)
 
@@ -37,112 +41,112 @@ def read_reference(ref: Any) -> Any:
 read_ref[:] = [read_reference]
 
 
-def _send(wanted: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
-    made = dict(namespace)
-    if len(wanted) == 1 and value is not None:
-        made.setdefault(wanted[0], value)
-    missing = [name for name in wanted if name not in made]
+def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
+    values = dict(namespace)
+    if len(outputs) == 1 and value is not None:
+        values.setdefault(outputs[0], value)
+    missing = [name for name in outputs if name not in values]
     if missing:
-        raise NameError(f"the program has to assign {', '.join(missing)}: that is what the person wants of it")
-    for name in wanted:
-        _put(name, made[name])
+        raise NameError(f"the program has to assign {', '.join(missing)}: the user asked for these variables")
+    for name in outputs:
+        _put(name, values[name])
 
 
 def _put(name: str, value: Any) -> None:
-    columns = _columns(value)
+    columns = _to_columns(value)
     if not columns:
         return _put_text(name, value)
     rows = len(value)
-    service("data.put", name=name, columns=[key_text(label) for label in columns], rows=rows)
+    host_call("data.put", name=name, columns=[to_key_text(label) for label in columns], rows=rows)
     for number, column in enumerate(columns.values()):
-        for piece in _pieces(column):
-            service("data.part", name=name, column=number, piece=piece)
-    service("data.done", name=name)
+        for piece in _make_pieces(column):
+            host_call("data.part", name=name, column=number, piece=piece)
+    host_call("data.done", name=name)
 
 
 def _put_text(name: str, value: Any) -> None:
     import json
 
     try:
-        text = json.dumps(sendable(value), ensure_ascii=False)
+        text = json.dumps(to_sendable(value), ensure_ascii=False)
     except TypeError as error:
         raise TypeError(f"{name} cannot be handed to the notebook: {error}") from None
-    service("data.put", name=name, columns=None, rows=0)
-    for start in range(0, len(text), _TEXT):
-        service("data.part", name=name, column=0, piece={"as": "text", "data": text[start : start + _TEXT]})
-    service("data.done", name=name)
+    host_call("data.put", name=name, columns=None, rows=0)
+    for start in range(0, len(text), _MAX_TEXT):
+        host_call("data.part", name=name, column=0, piece={"as": "text", "data": text[start : start + _MAX_TEXT]})
+    host_call("data.done", name=name)
 
 
-def _columns(value: Any) -> dict[Any, Sequence[Any]] | None:
-    """The columns of what is a table: a Table, or a list of dicts."""
-    if kind_of(value) == "rows" and not value.is_whole:
+def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
+    """Return the columns of a Table or a list of dicts, or `None` for other values."""
+    if get_kind(value) == "rows" and not value.is_whole:
         value = value.table()
-    if kind_of(value) == "table":
+    if get_kind(value) == "table":
         return {name: value[name] for name in value.columns}
     if not isinstance(value, (list, tuple)) or not value or not all(isinstance(row, dict) for row in value):
         return None
     names = dict.fromkeys(name for row in value for name in row)
     try:
-        texts = set(map(key_text, names))
-    except TypeError:  # that is said where the value is sent as a whole
+        texts = set(map(to_key_text, names))
+    except TypeError:  # sending the value as a whole reports this
         return None
     if len(texts) < len(names):
         return None
     return {name: [row.get(name) for row in value] for name in names}
 
 
-def _pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
+def _make_pieces(column: Sequence[Any]) -> Iterator[dict[str, Any]]:
     values = getattr(column, "all", lambda: column)()
     if not isinstance(values, (list, array)):
         values = list(values)
-    for start in range(0, len(values), _PIECE):
-        yield from _fitting(values[start : start + _PIECE])
+    for start in range(0, len(values), _MAX_PIECE):
+        yield from _split(values[start : start + _MAX_PIECE])
 
 
-def _fitting(values: Any) -> Iterator[dict[str, Any]]:
-    """A piece, or several where the values are long."""
+def _split(values: Any) -> Iterator[dict[str, Any]]:
+    """Yield the values as one piece, or as several if they are long."""
     import json
 
-    piece = _encoded(values)
-    if piece["as"] == "json" and len(values) > 1 and len(json.dumps(piece["data"])) > _TEXT:
+    piece = _encode(values)
+    if piece["as"] == "json" and len(values) > 1 and len(json.dumps(piece["data"])) > _MAX_TEXT:
         middle = len(values) // 2
-        yield from _fitting(values[:middle])
-        yield from _fitting(values[middle:])
+        yield from _split(values[:middle])
+        yield from _split(values[middle:])
     else:
         yield piece
 
 
-def _encoded(values: Any) -> dict[str, Any]:
+def _encode(values: Any) -> dict[str, Any]:
     if not isinstance(values, array):
         kinds = set(map(type, values))
         if kinds == {int} and min(values) >= -(2**63) and max(values) < 2**63:
             values = array("q", values)
         elif kinds == {float} or (kinds == {int, float} and max(map(abs, values)) < 2**53):
             values = array("d", values)
-        elif {kind.__name__ for kind in kinds} - {"NoneType"} == {"datetime"} and (times := _times(values)):
+        elif {kind.__name__ for kind in kinds} - {"NoneType"} == {"datetime"} and (times := _encode_times(values)):
             return times
         else:
-            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else sendable(values)}
-    return {"as": values.typecode, "data": _base64(values)}
+            return {"as": "json", "data": values if kinds <= {str, bool, type(None)} else to_sendable(values)}
+    return {"as": values.typecode, "data": _to_base64(values)}
 
 
-def _times(values: Sequence[Any]) -> dict[str, Any] | None:
+def _encode_times(values: Sequence[Any]) -> dict[str, Any] | None:
     import datetime
 
     zones = {value.tzinfo for value in values if value is not None}
     names = {zone and str(getattr(zone, "key", zone)) for zone in zones}
-    if len(names) != 1 or not _is_known(name := names.pop()):
+    if len(names) != 1 or not _is_known_zone(name := names.pop()):
         return None
     start = datetime.datetime(1970, 1, 1, tzinfo=None if name is None else datetime.UTC)
     step = datetime.timedelta(microseconds=1)
     numbers = array("q", [-(2**63) if value is None else (value - start) // step for value in values])
-    return {"as": "us", "utc": name is not None, "data": _base64(numbers), "zone": name or ""}
+    return {"as": "us", "utc": name is not None, "data": _to_base64(numbers), "zone": name or ""}
 
 
-def _is_known(zone: str | None) -> bool:
-    """Whether the host can make the zone of its name: none, `UTC`, `UTC+02:00` or `Europe/Berlin`."""
+def _is_known_zone(zone: str | None) -> bool:
+    """Return whether the host can create the zone from its name: none, `UTC`, `UTC+02:00` or `Europe/Berlin`."""
     return zone in (None, "UTC") or "/" in zone or (zone[:4] in ("UTC+", "UTC-") and len(zone) == len("UTC+02:00"))
 
 
-def _base64(numbers: Any) -> str:
+def _to_base64(numbers: Any) -> str:
     return binascii.b2a_base64(numbers.tobytes(), newline=False).decode()

@@ -1,4 +1,4 @@
-"""The mounted files, behind the names that programs know: `open` and the functions of `os`."""
+"""Give programs the mounted files through `open` and the functions of `os`."""
 
 from .hooks import start_run
 

@@ -1,4 +1,4 @@
-"""What is behind the functions of `os` once `files.hooks` has put up its doors."""
+"""Implement functions of `os` for the host's files. `files.hooks` installs them."""
 
 import errno
 import os
@@ -7,19 +7,19 @@ import stat as kinds
 from collections.abc import Iterator
 from typing import Any
 
-from .file_objects import absolute, ask, here
+from .file_objects import path_call, to_absolute, working_folder
 
-_KINDS = {
+_MODES = {
     "file": kinds.S_IFREG | 0o444,
     "folder": kinds.S_IFDIR | 0o555,
     "link": kinds.S_IFLNK,
     "other": kinds.S_IFIFO,
 }
-_numbers: dict[str, int] = {}
+_inodes: dict[str, int] = {}
 
 
 class Entry:
-    """What `os.scandir` gives of one name."""
+    """One entry of `os.scandir`."""
 
     def __init__(self, folder: Any, name: str, fields: list[Any]) -> None:
         self.name, self.path, self._fields = name, os.path.join(os.fsdecode(folder), name), fields
@@ -46,11 +46,11 @@ class Entry:
         return self.stat(follow_symlinks=False).st_ino
 
     def stat(self, *, follow_symlinks: bool = True) -> os.stat_result:
-        return _status(self.path, self._fields, follow_symlinks)
+        return _make_status(self.path, self._fields, follow_symlinks)
 
 
 class Entries:
-    """What `os.scandir` gives."""
+    """The result of `os.scandir`."""
 
     def __init__(self, entries: Iterator[Entry]) -> None:
         self._entries = entries
@@ -69,12 +69,12 @@ class Entries:
     def close(self) -> None: ...
 
 
-def _status(path: Any, fields: list[Any], follow: bool) -> os.stat_result:
+def _make_status(path: Any, fields: list[Any], follow: bool) -> os.stat_result:
     kind, size, modified, writable = fields
     if kind == "link" and follow:
         raise PermissionError(errno.EACCES, "it is a link, and links are not followed", path)
-    mode = _KINDS[kind] | (0o200 if writable else 0)
-    number = _numbers.setdefault(absolute(path), len(_numbers) + 1)
+    mode = _MODES[kind] | (0o200 if writable else 0)
+    number = _inodes.setdefault(to_absolute(path), len(_inodes) + 1)
     nanoseconds = int(modified * 1e9)
     seconds = (int(modified),) * 3
     named = {f"st_{what}time_ns": nanoseconds for what in "amc"} | {f"st_{what}time": modified for what in "amc"}
@@ -84,7 +84,7 @@ def _status(path: Any, fields: list[Any], follow: bool) -> os.stat_result:
 def stat(path: Any, *, dir_fd: Any = None, follow_symlinks: bool = True) -> os.stat_result:
     if isinstance(path, int):
         return posix.fstat(path)
-    return _status(path, ask("stat", path), follow_symlinks)
+    return _make_status(path, path_call("stat", path), follow_symlinks)
 
 
 def lstat(path: Any, *, dir_fd: Any = None) -> os.stat_result:
@@ -92,16 +92,16 @@ def lstat(path: Any, *, dir_fd: Any = None) -> os.stat_result:
 
 
 def listdir(path: Any = ".") -> list[str]:
-    return [name for name, *_ in ask("list", path)]
+    return [name for name, *_ in path_call("list", path)]
 
 
 def scandir(path: Any = ".") -> Entries:
-    return Entries(Entry(path, name, fields) for name, *fields in ask("list", path))
+    return Entries(Entry(path, name, fields) for name, *fields in path_call("list", path))
 
 
 def access(path: Any, mode: int, **_: Any) -> bool:
     try:
-        kind, _, _, writable = ask("stat", path)
+        kind, _, _, writable = path_call("stat", path)
     except OSError:
         return False
     refused = (mode & os.W_OK and not writable) or (mode & os.X_OK and kind != "folder")
@@ -109,36 +109,36 @@ def access(path: Any, mode: int, **_: Any) -> bool:
 
 
 def mkdir(path: Any, mode: int = 0o777, **_: Any) -> None:
-    ask("mkdir", path)
+    path_call("mkdir", path)
 
 
 def remove(path: Any, **_: Any) -> None:
-    ask("remove", path)
+    path_call("remove", path)
 
 
 def rmdir(path: Any, **_: Any) -> None:
-    ask("rmdir", path)
+    path_call("rmdir", path)
 
 
 def rename(src: Any, dst: Any, **_: Any) -> None:
-    ask("rename", src, to=absolute(dst))
+    path_call("rename", src, to=to_absolute(dst))
 
 
 unlink, replace = remove, rename
 
 
 def getcwd() -> str:
-    return here[0]
+    return working_folder[0]
 
 
 def chdir(path: Any) -> None:
     if not kinds.S_ISDIR(stat(path).st_mode):
-        raise NotADirectoryError(errno.ENOTDIR, "it is no folder", path)
-    here[0] = absolute(path)
+        raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", path)
+    working_folder[0] = to_absolute(path)
 
 
 def chmod(path: Any, mode: int = 0, **_: Any) -> None:
-    stat(path)  # nothing here has permissions of its own, or times that can be set
+    stat(path)  # files have neither permissions nor times that a program can set
 
 
 def utime(path: Any, times: Any = None, **_: Any) -> None:
@@ -146,7 +146,7 @@ def utime(path: Any, times: Any = None, **_: Any) -> None:
 
 
 def open(path: Any, *_: Any, **__: Any) -> int:
-    raise OSError(errno.ENOSYS, "there are no file descriptors in the sandbox: use open(...)", path)
+    raise OSError(errno.ENOSYS, "the sandbox has no file descriptors: use open(...)", path)
 
 
 def readlink(path: Any, **_: Any) -> str:

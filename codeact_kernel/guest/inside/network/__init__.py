@@ -1,4 +1,4 @@
-"""Requests of programs. Each is a call of the host's tool `http_request`, which decides about it."""
+"""Give programs HTTP requests. Each is a call of the host's tool `http_request`, which decides whether to allow it."""
 
 from .names import start_run
 

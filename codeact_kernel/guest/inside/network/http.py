@@ -1,4 +1,4 @@
-"""Requests, each a call of the host's tool `http_request`, which decides."""
+"""Send HTTP requests as calls of the host's tool `http_request`, and read the responses."""
 
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Mapping
@@ -6,14 +6,14 @@ from json import dumps, loads
 from typing import Any
 from zlib import decompressobj
 
-from ..tool_calls import call_tool, call_tool_async, plain, service
+from ..tool_calls import call_tool, call_tool_async, host_call, to_jsonable
 
-_PIECES_OF = 786_432
-_UNPACKED = 32 << 20
+_PIECE_SIZE = 786_432
+_MAX_DECOMPRESSED = 32 << 20
 
 
 class Response:
-    """What came back. The body is fetched when somebody looks at it."""
+    """The response to a request. Its body is fetched when a program first reads it."""
 
     def __init__(self, reply: Mapping[str, Any]) -> None:
         self.status = self.status_code = reply["status"]
@@ -27,7 +27,7 @@ class Response:
     @property
     def content(self) -> bytes:
         if self._reply is not None:
-            self._content = _unpacked(body_of(self._reply), self.headers.get("content-encoding", ""))
+            self._content = _decompress(read_body(self._reply), self.headers.get("content-encoding", ""))
             self._reply = None
         return self._content
 
@@ -51,7 +51,7 @@ class Response:
 
 
 class Headers(dict[str, str]):
-    """Found by a name in any case."""
+    """The headers of a response, by names in any case."""
 
     def __getitem__(self, name: str) -> str:
         return super().__getitem__(name.lower())
@@ -64,38 +64,40 @@ class Headers(dict[str, str]):
 
 
 def request(method: str, url: str, **given: Any) -> Response:
-    """Send what the program gave, and wait."""
-    return Response(call_tool("http_request", **_arguments(method, url, **given)))
+    """Send a request, and wait for the response."""
+    return Response(call_tool("http_request", **_encode_arguments(method, url, **given)))
 
 
 async def request_async(method: str, url: str, **given: Any) -> Response:
-    """The same for asyncio."""
-    return Response(await call_tool_async("http_request", **_arguments(method, url, **given)))
+    """Send a request, and return the response when it is awaited."""
+    return Response(await call_tool_async("http_request", **_encode_arguments(method, url, **given)))
 
 
-def _arguments(method: str, url: str, params: Any, headers: Any, json: Any = None, data: Any = None) -> dict[str, Any]:
+def _encode_arguments(
+    method: str, url: str, params: Any, headers: Any, json: Any = None, data: Any = None
+) -> dict[str, Any]:
     headers = {str(name): str(value) for name, value in dict(headers or {}).items()}
     kind = ""
     if json is not None:
-        data, kind = dumps(plain(json), ensure_ascii=False, allow_nan=False), "application/json"
+        data, kind = dumps(to_jsonable(json), ensure_ascii=False, allow_nan=False), "application/json"
     elif isinstance(data, Mapping):
-        data, kind = _form(data), "application/x-www-form-urlencoded"
+        data, kind = _encode_form(data), "application/x-www-form-urlencoded"
     if kind and not any(name.lower() == "content-type" for name in headers):
         headers["Content-Type"] = kind
     if params:
         url = url.partition("#")[0]
-        url += ("&" if "?" in url else "?") + (params if isinstance(params, str) else _form(params))
-    return arguments_of(method, url, headers, data)
+        url += ("&" if "?" in url else "?") + (params if isinstance(params, str) else _encode_form(params))
+    return make_arguments(method, url, headers, data)
 
 
-def arguments_of(method: str, url: str, headers: Mapping[str, str], body: Any) -> dict[str, Any]:
-    """What the tool takes, for a body of text or bytes, or none."""
+def make_arguments(method: str, url: str, headers: Mapping[str, str], body: Any) -> dict[str, Any]:
+    """Return the arguments of the tool for a body of text or bytes, or without a body."""
     arguments: dict[str, Any] = {"method": method.upper(), "url": url}
     if headers:
         arguments["headers"] = headers
     if isinstance(body, (bytes, bytearray)):
         try:
-            body = body.decode()  # so it can be read in the card
+            body = body.decode()  # so that the card can show it
         except UnicodeDecodeError:
             body, arguments["binary"] = b2a_base64(body, newline=False).decode(), True
     if body:
@@ -103,28 +105,28 @@ def arguments_of(method: str, url: str, headers: Mapping[str, str], body: Any) -
     return arguments
 
 
-def body_of(reply: Mapping[str, Any]) -> bytes:
-    """The body that the tool's answer has, or names."""
+def read_body(reply: Mapping[str, Any]) -> bytes:
+    """Return the body that the reply contains or refers to."""
     if "text" in reply:
         return reply["text"].encode()
     if "base64" in reply:
         return a2b_base64(reply["base64"])
-    places = range(0, reply["size"], _PIECES_OF)
-    return b"".join([a2b_base64(service("network.body", id=reply["kept"], at=at)) for at in places])
+    places = range(0, reply["size"], _PIECE_SIZE)
+    return b"".join([a2b_base64(host_call("network.body", id=reply["kept"], at=at)) for at in places])
 
 
-def _form(fields: Any) -> str:
+def _encode_form(fields: Any) -> str:
     from urllib.parse import urlencode
 
     return urlencode(fields, doseq=True)
 
 
-def _unpacked(body: bytes, encoding: str) -> bytes:
-    """The host asks for plain bodies; some servers do not care."""
+def _decompress(body: bytes, encoding: str) -> bytes:
+    """Decompress a body: the host requests plain bodies, but some servers ignore this."""
     if not body or encoding.lower() not in ("gzip", "x-gzip", "deflate"):
         return body
     packed = decompressobj(47 if "gzip" in encoding.lower() or body[0] & 15 == 8 else -15)
-    made = packed.decompress(body, _UNPACKED)
+    content = packed.decompress(body, _MAX_DECOMPRESSED)
     if packed.unconsumed_tail:
-        raise ValueError(f"the reply unpacks to more than {_UNPACKED >> 20} MiB")
-    return made
+        raise ValueError(f"the decompressed response is larger than {_MAX_DECOMPRESSED >> 20} MiB")
+    return content

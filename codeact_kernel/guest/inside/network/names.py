@@ -1,4 +1,4 @@
-"""What a program finds of the network. How it works is read when it is used."""
+"""The HTTP functions that programs find in their namespace. `network.http` is imported when they are first called."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,20 +6,20 @@ from typing import Any
 is_on: list[bool] = []
 
 
-def start_run(told: Mapping[str, Any], namespace: dict[str, Any]) -> None:
-    """Called before the program."""
+def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+    """Add the functions to the program's namespace."""
     is_on[:] = [True]
     for function in (http_get, http_get_async, http_post, http_request):
         namespace[function.__name__] = function
 
 
 def http_get(url: str, params: Any = None, headers: Any = None, timeout: Any = None) -> Any:
-    """Ask for a page; `.status`, `.ok`, `.headers`, `.text`, `.json()` and `.content` are its parts."""
+    """Send a GET request; the response has `.status`, `.ok`, `.headers`, `.text`, `.json()` and `.content`."""
     return http_request("GET", url, params=params, headers=headers)
 
 
 def http_get_async(url: str, params: Any = None, headers: Any = None, timeout: Any = None) -> Any:
-    """The same to be awaited: several can be under way, for example under `asyncio.gather`."""
+    """Return an awaitable GET request. Requests under `asyncio.gather` run in parallel."""
     from .http import request_async
 
     return request_async("GET", url, params=params, headers=headers)
@@ -41,7 +41,7 @@ def http_request(
     headers: Any = None,
     timeout: Any = None,
 ) -> Any:
-    """Any request. How long it may take is the host's to say, so `timeout` changes nothing."""
+    """Send any request. The host limits its time, so `timeout` has no effect."""
     from .http import request
 
     return request(method, url, params=params, json=json, data=data, headers=headers)

@@ -1,4 +1,4 @@
-"""Prefetch: calls of read-only tools in a loop are made in parallel, before the loop comes to them."""
+"""Make the read-only calls of a loop in parallel, before the loop needs them."""
 
 from .scheduler import start_run
 

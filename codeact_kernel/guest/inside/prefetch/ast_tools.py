@@ -1,4 +1,7 @@
-"""Pieces of syntax trees, as `prefetch.slicer` puts them together. Pure."""
+"""Build and copy the pieces of syntax trees that `prefetch.slicer` puts together.
+
+Functions here run nothing of the program.
+"""
 
 import ast
 from collections.abc import Callable
@@ -6,58 +9,63 @@ from typing import Any
 
 _PLACE = "codeact_place"
 LOOPS = (ast.For, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-ITEM, ONE, FEW = "item__", "one__", "few__"
-"""Names in shadows. Those of programs do not end so."""
+ITEM, REQUEST, SEQUENCE = "item__", "request__", "sequence__"
+"""Names in slices; names in programs do not end with two underscores."""
 
 
-def label(tree: ast.AST, filename: str) -> None:
-    """Give the loops of a program their places, which stay with them and with copies of them."""
+def label_loops(tree: ast.AST, filename: str) -> None:
+    """Mark each loop of a program with its place. The mark stays with the loop and with copies of it."""
     for node in ast.walk(tree):
         if isinstance(node, LOOPS):
             setattr(node, _PLACE, f"{filename}:{node.lineno}:{node.col_offset}:{type(node).__name__}")
 
 
-def place(loop: ast.AST) -> str:
-    """Where a loop of the program stands; nothing for what is made of one clause of a comprehension."""
+def get_place(loop: ast.AST) -> str:
+    """Return where a loop stands in the program, or "" for a loop made of one clause of a comprehension."""
     return getattr(loop, _PLACE, "")
 
 
-def as_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.For:
-    """A comprehension as the loop that it is; `end` makes of its result what the innermost line does with it."""
+def to_loop(node: Any, end: Callable[[ast.expr], ast.expr | ast.stmt]) -> ast.For:
+    """Convert a comprehension to a `for` loop.
+
+    Args:
+        node: the comprehension.
+        end: makes the innermost line from the expression that the comprehension collects.
+    """
     value = ast.Tuple([node.key, node.value], ast.Load()) if isinstance(node, ast.DictComp) else node.elt
-    made = end(value)
-    body: list[Any] = [made if isinstance(made, ast.stmt) else ast.Expr(made)]
+    end_line = end(value)
+    body: list[Any] = [end_line if isinstance(end_line, ast.stmt) else ast.Expr(end_line)]
     for part in reversed(node.generators):
         for test in reversed(part.ifs):
             body = [ast.If(test, body, [])]
         body = [ast.For(part.target, part.iter, body, [])]
     (loop,) = body
-    setattr(loop, _PLACE, place(node))
+    setattr(loop, _PLACE, get_place(node))
     return loop
 
 
-def function(name: str, parameters: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
-    """A generator function, whatever its body."""
+def make_generator(name: str, parameters: list[str], body: list[ast.stmt]) -> ast.FunctionDef:
+    """Return a function that is a generator function even if its body contains no `yield`."""
     generator = ast.If(ast.Constant(False), [ast.Expr(ast.Yield(None))], [])
-    arguments = ast.arguments([], [ast.arg(one) for one in parameters], None, [], [], None, [])
+    arguments = ast.arguments([], [ast.arg(parameter) for parameter in parameters], None, [], [], None, [])
     return ast.FunctionDef(name=name, args=arguments, body=[generator, *body], decorator_list=[])
 
 
-def assign(name: str, value: ast.expr) -> ast.Assign:
+def make_assign(name: str, value: ast.expr) -> ast.Assign:
     return ast.Assign([ast.Name(name, ast.Store())], value)
 
 
-def load(text: str) -> ast.Name:
+def make_load(text: str) -> ast.Name:
     return ast.Name(text, ast.Load())
 
 
-def copied(node: Any) -> Any:
-    """A deep copy: a tree of which parts stand in two places must not be changed in one."""
+def copy_tree(node: Any) -> Any:
+    """Return a deep copy, so that a change in one place does not reach another place of the same node."""
     if isinstance(node, list):
-        return [copied(one) for one in node]
+        return [copy_tree(item) for item in node]
     if not isinstance(node, ast.AST):
         return node
-    made: Any = type(node)(**{name: copied(getattr(node, name)) for name in node._fields if hasattr(node, name)})
+    copy: Any = type(node)(**{name: copy_tree(getattr(node, name)) for name in node._fields if hasattr(node, name)})
     if isinstance(node, LOOPS):
-        setattr(made, _PLACE, place(node))
-    return ast.copy_location(made, node)
+        setattr(copy, _PLACE, get_place(node))
+    return ast.copy_location(copy, node)

@@ -1,9 +1,9 @@
-"""Makes the calls of a loop ahead, so that they are in flight together.
+"""Prefetch the calls of a loop, so that they run in parallel.
 
-Only for tools that change nothing, and only to save waiting: the loop runs as it is written, and a call in it finds its
-answer there, or is made as ever. What is handed out was asked for with the same arguments, after the loop began, with
-nothing in between that could change something; each answer is handed out once. The shadows that find out what to ask
-(`prefetch.slicer`) work on copies, and what goes wrong in one is of no account: the loop will come to it.
+Only calls of read-only tools are prefetched, and only to save time: the loop runs as written, and each call in it takes
+a prefetched answer or is made as usual. An answer is used once, and only for a call with the same arguments, made after
+the loop began with no side effect in between. The slices that find these calls (`prefetch.slicer`) work on copies.
+Errors in a slice are ignored, because the loop itself meets the same error.
 """
 
 import ast
@@ -18,243 +18,255 @@ from typing import Any
 
 from .. import awaited_tools, tool_calls
 from ..bootstrap import before_sleep
-from ..tool_calls import ToolDenied, ToolError, ToolFailed, named, prepare, submit, wait
-from .ast_tools import FEW, ONE
-from .program_facts import BUILTINS, Names
-from .slicer import AHEAD, Shadows
-from .snapshots import Copies, Unfit, listed
+from ..tool_calls import ToolDenied, ToolError, ToolFailed, name_arguments, prepare, submit, wait
+from .ast_tools import REQUEST, SEQUENCE
+from .program_facts import BUILTINS, ProgramFacts
+from .slicer import PREFETCH, Slicer
+from .snapshots import NotCopyable, Snapshotter, to_sequence
 
-_FIRST, _MOST = 8, 256
-"""Items of a loop whose calls are made at a time: few at first, more where their answers are small."""
-_AT_ONCE = 32
-_IN_VAIN = 3
-"""After so many windows without a call nobody looks any more."""
-_COPIED, _COPIED_OF_ONE, _COPIED_IN_ALL = 200_000, 20_000, 2_000_000
-"""Values that are copied for shadows: for one window, of one variable, and in a whole run. A text counts by its length,
-each hundred characters as one."""
+_FIRST_WINDOW, _MAX_WINDOW = 8, 256
+"""Items of a loop whose calls are prefetched at once: few at first, more if their answers are small."""
+_MAX_IN_FLIGHT = 32
+_MAX_EMPTY_WINDOWS = 3
+"""After this many windows without a call, prefetching ends for the loop."""
+_MAX_COPIED, _MAX_COPIED_PER_VARIABLE, _MAX_COPIED_PER_RUN = 200_000, 20_000, 2_000_000
+"""Values that are copied for slices: for one window, of one variable, and in a whole run. Each hundred characters of a
+text count as one more value.
+"""
 
-_loops: dict[str, tuple[Shadows, Any]] = {}
-"""The shadows of all loops that were compiled in this guest, by the places of the loops."""
-_reads: frozenset[str] = frozenset()
+_slicers: dict[str, tuple[Slicer, Any]] = {}
+"""The slices of all loops that were compiled in this guest, by the places of the loops."""
+_read_only_tools: frozenset[str] = frozenset()
 _tools: frozenset[str] = frozenset()
 _acting_names: frozenset[str] = frozenset()
 _read_only_handlers: frozenset[str] = frozenset()
-_open: list["_Prefetch"] = []
-_left = 0
+_active: list["_Prefetcher"] = []
+_copies_left = 0
 
 
-def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
-    """The tools whose calls may be made ahead, and all there are."""
-    global _reads, _tools, _left, _acting_names, _read_only_handlers
-    _acting_names = frozenset(told["acting_names"])
-    _read_only_handlers = frozenset(told["read_only_handlers"])
-    _reads, _tools, _left = frozenset(told["reads"]), frozenset(told["tools"]), _COPIED_IN_ALL
-    _open.clear()
-    tool_calls.under_way.clear()
-    namespace[AHEAD] = ahead
+def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """Take the tools whose calls may be prefetched, and the names of everything with side effects."""
+    global _read_only_tools, _tools, _copies_left, _acting_names, _read_only_handlers
+    _acting_names = frozenset(config["acting_names"])
+    _read_only_handlers = frozenset(config["read_only_handlers"])
+    _read_only_tools, _tools, _copies_left = frozenset(config["reads"]), frozenset(config["tools"]), _MAX_COPIED_PER_RUN
+    _active.clear()
+    tool_calls.pending_calls.clear()
+    namespace[PREFETCH] = prefetch
 
 
-def rewritten(source: str, filename: str, *, again: bool = False) -> ast.Module:
-    """The program, with the items of its loops going through `ahead`. `again` is for one that was read before."""
+def rewrite(source: str, filename: str, *, is_continued: bool = False) -> ast.Module:
+    """Parse the program, and send the items of its loops through `prefetch`.
+
+    Args:
+        source: the program so far.
+        filename: its name in tracebacks.
+        is_continued: whether an earlier part was rewritten before, so that its warnings are not repeated.
+    """
     with warnings.catch_warnings():
-        if again:
+        if is_continued:
             warnings.simplefilter("ignore")
-        tree = _parsed(source, filename)
-    if not any(name in source for name in _reads):
+        tree = _parse(source, filename)
+    if not any(name in source for name in _read_only_tools):
         return tree
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            tree = _parsed(source, filename)
-            made = Shadows(tree, filename, Names(tree, _reads, _tools, _acting_names))
-            code = compile(ast.fix_missing_locations(made.text), "<codeact shadows>", "exec", dont_inherit=True)
-            changed = ast.fix_missing_locations(made.tree)
+            tree = _parse(source, filename)
+            slicer = Slicer(tree, filename, ProgramFacts(tree, _read_only_tools, _tools, _acting_names))
+            code = compile(ast.fix_missing_locations(slicer.module), "<codeact slices>", "exec", dont_inherit=True)
+            changed = ast.fix_missing_locations(slicer.tree)
             compile(changed, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
-        except Exception:  # too deep to be looked at, or wrong by itself: it runs as it is
+        except Exception:  # nested too deeply, or invalid: the program runs unchanged
             return tree
-    _loops.update((place, (made, code)) for place in made.covers)
+    _slicers.update((place, (slicer, code)) for place in slicer.inner_loops)
     return changed
 
 
-def _parsed(source: str, filename: str) -> ast.Module:
+def _parse(source: str, filename: str) -> ast.Module:
     tree = ast.parse(source, filename)
     if "await" not in source and "asyncio" not in source:
         return tree
     return awaited_tools.rewrite(tree)
 
 
-def ahead(place: str, *values: Any, through: Any = None, **options: Any) -> Iterable[Any]:
-    """The items of a loop, with its calls made ahead."""
-    items: Any = through(*values, **options) if through else values[0]
-    if place not in _loops or any(place in one.covers for one in _open) or _left <= 0 or _may_change():
+def prefetch(place: str, *values: Any, wrapper: Any = None, **options: Any) -> Iterable[Any]:
+    """Iterate over the items of a loop, and prefetch its calls. Rewritten programs call this."""
+    items: Any = wrapper(*values, **options) if wrapper else values[0]
+    is_inner = any(place in outer.inner_loops for outer in _active)
+    if place not in _slicers or is_inner or _copies_left <= 0 or _has_pending_side_effects():
         return items
     try:
-        at_hand = list(through(*map(listed, values), **options)) if through else listed(items)
-    except Exception:  # no container, or one that is changed while it is read
+        known_items = list(wrapper(*map(to_sequence, values), **options)) if wrapper else to_sequence(items)
+    except Exception:  # not a container, or it changes while it is read
         return items
-    return _within(items, at_hand, _Prefetch(place, sys._getframe(1))) if at_hand else items
+    return _iterate(items, known_items, _Prefetcher(place, sys._getframe(1))) if known_items else items
 
 
-def _may_change() -> bool:
-    """Whether something is under way that may change what tools read."""
-    loop = sys.modules.get("codeact_kernel.guest.inside.event_loop")
-    return any(name not in _reads for name in tool_calls.under_way.values()) or bool(loop and loop.busy())
+def _has_pending_side_effects() -> bool:
+    """Return whether a call that may change what tools read is still running."""
+    has_pending = any(name not in _read_only_tools for name in tool_calls.pending_calls.values())
+    return has_pending or tool_calls.is_event_loop_busy()
 
 
-def _within(items: Iterable[Any], at_hand: Sequence[Any], calls: "_Prefetch") -> Iterator[Any]:
-    _open.append(calls)
+def _iterate(items: Iterable[Any], known_items: Sequence[Any], calls: "_Prefetcher") -> Iterator[Any]:
+    _active.append(calls)
     try:
-        come = 0
+        next_window = 0
         for index, item in enumerate(items):
-            if index == come and not calls.off:
-                come += (size := calls.window)
-                calls.make(at_hand[index : index + size])
+            if index == next_window and not calls.is_off:
+                next_window += (size := calls.window)
+                calls.prefetch_items(known_items[index : index + size])
             yield item
     finally:
-        _open.remove(calls)
+        _active.remove(calls)
 
 
 class _Task:
-    """One shadow under way. `own` are the answers to calls made inside of it, to which it comes itself yet."""
-
-    def __init__(self, shadow: Generator[Any, Any, Any], parent: "_Task | None") -> None:
-        self.shadow = shadow
-        self.parent = parent
-        self.inside = 0
-        self.own: dict[str, deque[Any]] = {}
-
-
-class _Prefetch:
-    """The calls that were made ahead for one loop that is under way.
+    """One slice that is running.
 
     Attributes:
-        covers: places of the loops inside, whose calls are made as well.
-        answers: what was not handed out yet, by tool and arguments; a call without an answer has an empty list.
-        window: for how many items calls are made next.
-        off: no more calls are made ahead.
+        inner_answers: answers to calls of its inner slices; it reaches the same calls later.
+    """
+
+    def __init__(self, generator: Generator[Any, Any, Any], parent: "_Task | None") -> None:
+        self.generator = generator
+        self.parent = parent
+        self.open_children = 0
+        self.inner_answers: dict[str, deque[Any]] = {}
+
+
+class _Prefetcher:
+    """Prefetch the calls of one loop that is running.
+
+    Attributes:
+        inner_loops: places of the loops inside, whose calls are prefetched as well.
+        answers: the answers that were not used yet, by tool and arguments; a call without an answer has an empty list.
+        window: the number of items whose calls are prefetched next.
+        is_off: whether prefetching has ended for this loop.
     """
 
     def __init__(self, place: str, frame: FrameType) -> None:
         self.answers: dict[str, deque[list[Any]]] = {}
-        self.window = _FIRST
-        self.off = False
-        self._shadows, self._code = _loops[place]
-        self._name = self._shadows.functions[place]
-        self.covers = self._shadows.covers[place]
+        self.window = _FIRST_WINDOW
+        self.is_off = False
+        self._slicer, self._code = _slicers[place]
+        self._name = self._slicer.slice_names[place]
+        self.inner_loops = self._slicer.inner_loops[place]
         self._frame = frame
-        self._known: dict[str, Any] | None = None
-        self._copies = Copies(0)
-        self._calls = self._vain = self._hits = self._misses = 0
+        self._variables: dict[str, Any] | None = None
+        self._snapshotter = Snapshotter(0)
+        self._call_count = self._empty_windows = self._hits = self._misses = 0
         self._ready: deque[tuple[_Task, Any]] = deque()
-        self._asked: deque[tuple[_Task, str, Any, list[Any]]] = deque()
+        self._unsent: deque[tuple[_Task, str, Any, list[Any]]] = deque()
         self._pending: dict[int, tuple[_Task, str, list[Any]]] = {}
 
-    def make(self, items: Sequence[Any]) -> None:
+    def prefetch_items(self, items: Sequence[Any]) -> None:
         """Make the calls for these items, and wait for all answers."""
-        global _left
-        before, budget = self._calls, min(_COPIED, _left)
-        self._copies = Copies(budget)
+        global _copies_left
+        before, budget = self._call_count, min(_MAX_COPIED, _copies_left)
+        self._snapshotter = Snapshotter(budget)
         try:
-            self._make(items)
+            self._run_slices(items)
         except MemoryError:
             self.answers.clear()
-            self.off = True
-        used = budget - self._copies.left
-        _left -= used
-        self._vain += self._calls == before
-        if self._vain == _IN_VAIN or _left <= 0 or self._copies.spent:
-            self.off = True
-        elif used < _COPIED // 8:
-            self.window = min(2 * self.window, _MOST)
+            self.is_off = True
+        used = budget - self._snapshotter.left
+        _copies_left -= used
+        self._empty_windows += self._call_count == before
+        if self._empty_windows == _MAX_EMPTY_WINDOWS or _copies_left <= 0 or self._snapshotter.is_spent:
+            self.is_off = True
+        elif used < _MAX_COPIED // 8:
+            self.window = min(2 * self.window, _MAX_WINDOW)
 
-    def _make(self, items: Sequence[Any]) -> None:
+    def _run_slices(self, items: Sequence[Any]) -> None:
         try:
-            self._known = self._known or self._environment()
-            shadow = self._known[self._name]
+            self._variables = self._variables or self._make_namespace()
+            make_slice = self._variables[self._name]
             for item in items:
-                self._ready.append((_Task(shadow(self._copies.copy(item)), None), None))
-        except (Unfit, RecursionError):
+                self._ready.append((_Task(make_slice(self._snapshotter.copy(item)), None), None))
+        except (NotCopyable, RecursionError):
             self._ready.clear()
-        while self._ready or self._asked or self._pending:
+        while self._ready or self._unsent or self._pending:
             while self._ready:
-                self._go_on(*self._ready.popleft())
+                self._resume(*self._ready.popleft())
             self._send()
             if self._pending:
                 self._receive()
 
-    def taken(self, key: str) -> tuple[Any] | None:
-        """The answer to this call, if it was made."""
+    def take_answer(self, key: str) -> tuple[Any] | None:
+        """Return the answer to this call in a tuple, or `None` if the call was not prefetched."""
         slots = self.answers.get(key)
         while slots:
             if slot := slots.popleft():
                 self._hits += 1
                 return (slot[0],)
         self._misses += 1
-        if self._misses > 2 * self._hits + _FIRST:  # what the loop does cannot be foreseen
-            self.off = True
+        if self._misses > 2 * self._hits + _FIRST_WINDOW:  # the slice does not predict this loop
+            self.is_off = True
         return None
 
-    def _environment(self) -> dict[str, Any]:
-        """What the shadows see: copies of the variables that they read."""
+    def _make_namespace(self) -> dict[str, Any]:
+        """Return the namespace of the slices, with copies of the variables that they read."""
         library = {name: value for name, value in vars(sys.modules["builtins"]).items() if name in BUILTINS}
         kinds = {"ToolError": ToolError, "ToolFailed": ToolFailed, "ToolDenied": ToolDenied}
-        known: dict[str, Any] = {"__builtins__": library, **kinds}
-        known |= {ONE: _one, FEW: _few}
+        namespace: dict[str, Any] = {"__builtins__": library, **kinds}
+        namespace |= {REQUEST: _request, SEQUENCE: _to_sequence}
         for variables in (self._frame.f_globals, self._frame.f_locals):
-            for name in self._shadows.names:
-                if name in variables and name not in _reads:
-                    known.pop(name, None)
-                    with suppress(Unfit, RecursionError):
-                        known[name] = self._copies.copy_some(variables[name], _COPIED_OF_ONE)
-        exec(self._code, known)
-        return known
+            for name in self._slicer.read_names:
+                if name in variables and name not in _read_only_tools:
+                    namespace.pop(name, None)
+                    with suppress(NotCopyable, RecursionError):
+                        namespace[name] = self._snapshotter.copy_within(variables[name], _MAX_COPIED_PER_VARIABLE)
+        exec(self._code, namespace)
+        return namespace
 
-    def _go_on(self, task: _Task, answer: Any) -> None:
-        """Let a shadow run until it wants something that is not there."""
+    def _resume(self, task: _Task, answer: Any) -> None:
+        """Run a slice until it needs an answer that has not arrived."""
         while True:
             try:
                 failed = isinstance(answer, ToolError)
-                wanted = task.shadow.throw(answer) if failed else task.shadow.send(answer)
-                if isinstance(wanted, list):
-                    task.inside = len(wanted)
-                    self._ready.extend((_Task(one, task), None) for one in wanted)
-                    if wanted:
+                request = task.generator.throw(answer) if failed else task.generator.send(answer)
+                if isinstance(request, list):
+                    task.open_children = len(request)
+                    self._ready.extend((_Task(child, task), None) for child in request)
+                    if request:
                         return
                     answer = None
                     continue
-                name, args, given, at = wanted
-                key, call = _key(name, named(name, args, given), at)
-                if not (known := task.own.get(key)):
+                name, args, keywords, line = request
+                key, call = _prepare_call(name, name_arguments(name, args, keywords), line)
+                if not (answers := task.inner_answers.get(key)):
                     slot: list[Any] = []
                     self.answers.setdefault(key, deque()).append(slot)
-                    self._asked.append((task, key, call, slot))
+                    self._unsent.append((task, key, call, slot))
                     return
-                answer = self._again(known.popleft())
+                answer = self._copy_answer(answers.popleft())
             except MemoryError:
                 raise
-            except Exception:  # it came to its end, or to what only the program itself can do
-                task.shadow.close()
-                self._over(task)
+            except Exception:  # it has finished, or reached an operation that only the program can do
+                task.generator.close()
+                self._finish(task)
                 return
 
-    def _over(self, task: _Task) -> None:
+    def _finish(self, task: _Task) -> None:
         parent = task.parent
         if parent is not None:
-            parent.inside -= 1
-            if not parent.inside:
+            parent.open_children -= 1
+            if not parent.open_children:
                 self._ready.append((parent, None))
 
     def _send(self) -> None:
-        together = len(self._asked) + len(self._pending)
-        while self._asked and len(self._pending) < _AT_ONCE:
-            task, key, call, slot = self._asked.popleft()
+        batch_size = len(self._unsent) + len(self._pending)
+        while self._unsent and len(self._pending) < _MAX_IN_FLIGHT:
+            task, key, call, slot = self._unsent.popleft()
             try:
-                if self._copies.spent:
-                    raise Unfit
-                self._pending[submit(call, together)] = (task, key, slot)
-                self._calls += 1
-            except Exception:  # over a limit: if it is the program's, that will be told when it gets there
-                self._over(task)
+                if self._snapshotter.is_spent:
+                    raise NotCopyable
+                self._pending[submit(call, batch_size)] = (task, key, slot)
+                self._call_count += 1
+            except Exception:  # over a limit: the program gets this error when it reaches the call
+                self._finish(task)
 
     def _receive(self) -> None:
         for number, answer in wait(self._pending, None):
@@ -262,52 +274,52 @@ class _Prefetch:
             slot.append(answer)
             above = task.parent
             while above is not None:
-                above.own.setdefault(key, deque()).append(answer)
+                above.inner_answers.setdefault(key, deque()).append(answer)
                 above = above.parent
             try:
-                self._ready.append((task, self._again(answer)))
-            except (Unfit, RecursionError):
-                self._over(task)
+                self._ready.append((task, self._copy_answer(answer)))
+            except (NotCopyable, RecursionError):
+                self._finish(task)
 
-    def _again(self, answer: Any) -> Any:
-        return type(answer)(*answer.args) if isinstance(answer, ToolError) else self._copies.copy(answer)
+    def _copy_answer(self, answer: Any) -> Any:
+        return type(answer)(*answer.args) if isinstance(answer, ToolError) else self._snapshotter.copy(answer)
 
 
-def _few(values: Iterable[Any]) -> Sequence[Any]:
+def _to_sequence(values: Iterable[Any]) -> Sequence[Any]:
     return values if isinstance(values, range) else list(values)
 
 
-def _one(wanted: Any) -> Generator[Any, Any, Any]:
-    return (yield wanted)
+def _request(call: Any) -> Generator[Any, Any, Any]:
+    return (yield call)
 
 
-def _key(name: str, arguments: Mapping[str, Any], line: int) -> tuple[str, Any]:
+def _prepare_call(name: str, arguments: Mapping[str, Any], line: int) -> tuple[str, Any]:
     _, sent, _ = call = prepare(name, arguments, line)
-    return _text(name, sent), call
+    return _call_key(name, sent), call
 
 
-def _text(name: str, arguments: Mapping[str, Any]) -> str:
-    """Equal for equal calls: the order of the arguments means nothing, the order inside them may."""
+def _call_key(name: str, arguments: Mapping[str, Any]) -> str:
+    """Return a text that is equal for equal calls. The order of arguments is ignored; the order inside them counts."""
     return f"{name} {json.dumps({key: arguments[key] for key in sorted(arguments)})}"
 
 
-def taken(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
-    """The answer to a call, where it was made ahead."""
-    if not _open or name not in _reads:
+def take_answer(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
+    """Return the prefetched answer to a call in a tuple, or `None`."""
+    if not _active or name not in _read_only_tools:
         return None
-    key = _text(name, arguments)
-    return next((found for calls in reversed(_open) if (found := calls.taken(key)) is not None), None)
+    key = _call_key(name, arguments)
+    return next((answer for calls in reversed(_active) if (answer := calls.take_answer(key)) is not None), None)
 
 
-def forget(name: str = "") -> None:
-    """Something happens; if it may change what tools read, nothing more is handed out for the loops under way."""
-    if name in _reads or name in _read_only_handlers:
+def discard_answers(name: str = "") -> None:
+    """Drop all prefetched answers, unless the operation `name` only reads. Running loops prefetch nothing more."""
+    if name in _read_only_tools or name in _read_only_handlers:
         return
-    for calls in _open:
+    for calls in _active:
         calls.answers.clear()
-        calls.off = True
+        calls.is_off = True
 
 
-tool_calls.before_call.append(taken)
-tool_calls.before_send.append(forget)
-before_sleep.append(forget)
+tool_calls.answer_lookups.append(take_answer)
+tool_calls.on_call_sent.append(discard_answers)
+before_sleep.append(discard_answers)

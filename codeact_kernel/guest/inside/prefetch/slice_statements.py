@@ -1,270 +1,286 @@
-"""What of a loop's body its shadow keeps. Pure.
+"""Select the statements of a loop's body that belong to its program slice.
 
-A statement is kept as it is where all that it reads is known, and it calls nothing strange. Of other statements only
-the calls are kept that happen in any case, and what they change is unknown from there on.
+A statement is kept unchanged if every name that it reads is known and it only calls known functions. From other
+statements, only the calls that certainly happen are kept, and the names that these statements change count as unknown
+afterwards.
 """
 
 import ast
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-from .ast_tools import FEW, LOOPS, ONE, as_loop, assign, copied, function, load
-from .program_facts import EAGER, Names, base, changed, has, jumps, walk
+from .ast_tools import LOOPS, REQUEST, SEQUENCE, copy_tree, make_assign, make_generator, make_load, to_loop
+from .program_facts import CONSUMERS, ProgramFacts, contains, find_base_name, find_changed_names, has_jump, walk_all
 
-_PLAIN = (
+_KEPT_NODES = (
     *(ast.Constant, ast.Name, ast.Attribute, ast.Subscript, ast.Slice, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare),
     *(ast.IfExp, ast.JoinedStr, ast.FormattedValue, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.Starred, ast.keyword),
     *(ast.Call, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop),
     *(ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Expr, ast.Pass, ast.Continue, ast.Break, ast.Return),
 )
-_EACH_TIME = frozenset({"now", "today", "utcnow"})
-"""What these give is another each time."""
-_SIMPLE = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
-_FIRST: dict[type[ast.AST], str] = {ast.BoolOp: "values", ast.IfExp: "test", ast.Compare: "left"}
-"""Expressions of which only the first part happens in any case."""
+_CLOCK_METHODS = frozenset({"now", "today", "utcnow"})
+"""Methods that return a different value at each call."""
+_SIMPLE_STATEMENTS = (ast.Assign, ast.AnnAssign, ast.AugAssign, ast.Expr)
+_CERTAIN_FIELDS: dict[type[ast.AST], str] = {ast.BoolOp: "values", ast.IfExp: "test", ast.Compare: "left"}
+"""Expressions of which only the first part is certainly evaluated."""
 
 
-class Slices(Protocol):
-    """What the slice of one loop needs to know of those of the whole program. `slicer.Shadows` has it."""
+_Kept = tuple[list[ast.stmt], set[str], bool]
+"""The kept statements, the names that are unknown after them, and whether all statements were kept whole."""
 
-    facts: Names
+
+class SliceContext(Protocol):
+    """The slices of the whole program, as the slice of one loop sees them. `slicer.Slicer` implements it."""
+
+    facts: ProgramFacts
     helpers: set[str]
 
-    def wanted(self, loop: ast.For) -> bool: ...
-    def leads_to_a_call(self, node: ast.AST) -> bool: ...
-    def fresh(self, name: str) -> str: ...
-    def covered(self) -> set[str]: ...
-    def cover(self, places: set[str], *, only: bool = False) -> None: ...
-    def loops_of(self, helper: str) -> set[str]: ...
-    def side_by_side(self, loop: ast.For, items: str, unknown: set[str]) -> list[ast.stmt]: ...
+    def can_prefetch(self, loop: ast.For) -> bool: ...
+    def has_call(self, node: ast.AST) -> bool: ...
+    def make_name(self, name: str) -> str: ...
+    def get_covered(self) -> set[str]: ...
+    def cover(self, places: set[str], *, replace: bool = False) -> None: ...
+    def get_loops(self, helper: str) -> set[str]: ...
+    def slice_in_parallel(self, loop: ast.For, items: str, unknown: set[str]) -> list[ast.stmt]: ...
 
 
-class Walk:
-    """Keeps what it can of statements that follow each other.
+class SliceBuilder:
+    """Build the slice of consecutive statements.
 
     Args:
-        top: they are the body of a loop, and this is its shadow.
-        answered: their calls were made before.
+        context: the slices of the whole program.
+        is_loop_body: whether the statements are the body of the loop that is sliced.
+        is_answered: whether the calls of the statements were made before.
     """
 
-    def __init__(self, shadows: Slices, *, top: bool = False, answered: bool = False) -> None:
-        self.shadows = shadows
-        self.facts = shadows.facts
-        self.top = top
-        self.answered = answered
+    def __init__(self, context: SliceContext, *, is_loop_body: bool = False, is_answered: bool = False) -> None:
+        self.context = context
+        self.facts = context.facts
+        self.is_loop_body = is_loop_body
+        self.is_answered = is_answered
 
-    def statements(self, body: list[ast.stmt], unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
-        """What is kept, the names that are unknown after it, and whether that is all there was."""
+    def build(self, body: list[ast.stmt], unknown: set[str]) -> _Kept:
+        """Return what the slice keeps of consecutive statements; `unknown` are the unknown names before them."""
         kept: list[ast.stmt] = []
-        exact, grouped = True, 0
+        is_exact, grouped = True, 0
         for index, node in enumerate(body):
-            if index >= grouped and not self.answered:
-                together, count = self.together(body[index:], unknown)
-                kept += together
+            if index >= grouped and not self.is_answered:
+                batch, count = self.batch_calls(body[index:], unknown)
+                kept += batch
                 grouped = index + count
-            if isinstance(node, ast.Continue) and self.top:
-                return [*kept, ast.Return(None)], unknown, exact
-            made, unknown, whole = self.statement(node, unknown)
-            kept += made
-            exact = exact and whole
-            # From here on nobody knows what happens, or what everything is.
-            leaves = has(ast.Raise, node) or jumps([node], (ast.Continue, ast.Break, ast.Return))
-            if not whole and (leaves or _somewhere(node)):
+            if isinstance(node, ast.Continue) and self.is_loop_body:
+                return [*kept, ast.Return(None)], unknown, is_exact
+            slice_part, unknown, is_whole = self.build_statement(node, unknown)
+            kept += slice_part
+            is_exact = is_exact and is_whole
+            # After this statement neither the control flow nor the values are known.
+            leaves = contains(ast.Raise, node) or has_jump([node], (ast.Continue, ast.Break, ast.Return))
+            if not is_whole and (leaves or _assigns_to_unnamed(node)):
                 return [*kept, ast.Return(None)], unknown, False
-        return kept, unknown, exact
+        return kept, unknown, is_exact
 
-    def statement(self, node: ast.stmt, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
+    def build_statement(self, node: ast.stmt, unknown: set[str]) -> _Kept:
         match node:
             case ast.For(orelse=[]):
-                return self._loop(node, unknown)
+                return self._build_loop(node, unknown)
             case ast.If():
-                return self._branch(node, unknown)
-            case _ if self.plain(node, unknown):
-                made = self.yielding(node)
-                return made, unknown - changed(node), True
-            case _ if isinstance(node, _SIMPLE):
-                return self.calls(node, unknown), unknown | changed(node), False
+                return self._build_branch(node, unknown)
+            case _ if self.can_keep(node, unknown):
+                converted = self.convert_calls(node)
+                return converted, unknown - find_changed_names(node), True
+            case _ if isinstance(node, _SIMPLE_STATEMENTS):
+                return self.keep_certain_calls(node, unknown), unknown | find_changed_names(node), False
             case _:
-                return [], unknown | changed(node), False
+                return [], unknown | find_changed_names(node), False
 
-    def _loop(self, node: ast.For, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
-        """In its shadow a loop goes over a list, of which the shadows of its items are made first."""
-        if not self.plain(node.iter, unknown):
-            return self.calls(node.iter, unknown), unknown | changed(node), False
-        items = self.shadows.fresh("items")
-        *before, first = self.yielding(assign(items, ast.Call(load(FEW), [node.iter], [])))
-        wanted = self.shadows.wanted(node) and not self.answered
-        header = self.shadows.side_by_side(node, items, unknown) if wanted else []
-        covered = self.shadows.covered()
-        inside = Walk(self.shadows, answered=self.answered or wanted)
-        body, after, exact = inside.statements(node.body, unknown - changed(node.target))
-        if exact:
-            whole = ast.For(node.target, load(items), body, [])
-            return [*before, first, *header, whole], after, True
-        self.shadows.cover(covered, only=True)
-        return [*before, first, *header], unknown | changed(node), False
+    def _build_loop(self, node: ast.For, unknown: set[str]) -> _Kept:
+        """Let an inner loop go over a list. The slices of its items run in parallel before it."""
+        if not self.can_keep(node.iter, unknown):
+            return self.keep_certain_calls(node.iter, unknown), unknown | find_changed_names(node), False
+        items = self.context.make_name("items")
+        *before, first = self.convert_calls(make_assign(items, ast.Call(make_load(SEQUENCE), [node.iter], [])))
+        is_prefetched = self.context.can_prefetch(node) and not self.is_answered
+        header = self.context.slice_in_parallel(node, items, unknown) if is_prefetched else []
+        covered = self.context.get_covered()
+        inside = SliceBuilder(self.context, is_answered=self.is_answered or is_prefetched)
+        body, after, is_exact = inside.build(node.body, unknown - find_changed_names(node.target))
+        if is_exact:
+            loop = ast.For(node.target, make_load(items), body, [])
+            return [*before, first, *header, loop], after, True
+        self.context.cover(covered, replace=True)
+        return [*before, first, *header], unknown | find_changed_names(node), False
 
-    def _branch(self, node: ast.If, unknown: set[str]) -> tuple[list[ast.stmt], set[str], bool]:
-        if not self.plain(node.test, unknown):
-            return self.calls(node.test, unknown), unknown | changed(node), False
-        *before, test = self.yielding(ast.Expr(node.test))
+    def _build_branch(self, node: ast.If, unknown: set[str]) -> _Kept:
+        if not self.can_keep(node.test, unknown):
+            return self.keep_certain_calls(node.test, unknown), unknown | find_changed_names(node), False
+        *before, test = self.convert_calls(ast.Expr(node.test))
         assert isinstance(test, ast.Expr)
-        then, after, exact = self.statements(node.body, unknown)
-        other, after_other, exact_other = self.statements(node.orelse, unknown)
-        whole = exact and exact_other
+        then, after, is_exact = self.build(node.body, unknown)
+        other, after_other, is_other_exact = self.build(node.orelse, unknown)
+        is_whole = is_exact and is_other_exact
         branch = ast.If(test.value, then or [ast.Pass()], other)
-        return [*before, branch], after | after_other, whole
+        return [*before, branch], after | after_other, is_whole
 
-    # -- what a shadow can do as the program does it -------------------------------------------------------------
+    # -- which nodes a slice can keep unchanged ------------------------------------------------------------------
 
-    def plain(self, node: ast.AST, unknown: set[str]) -> bool:
-        """Whether it can be kept as it is."""
+    def can_keep(self, node: ast.AST, unknown: set[str]) -> bool:
+        """Return whether the slice can keep this node unchanged."""
         if isinstance(node, LOOPS):
-            return not isinstance(node, ast.For) and self._comprehension(node, unknown)
+            return not isinstance(node, ast.For) and self._can_keep_comprehension(node, unknown)
         if isinstance(node, ast.Lambda):
-            inside = unknown - changed(node.args)
-            return not any(map(self.shadows.leads_to_a_call, ast.walk(node))) and self.plain(node.body, inside)
-        if not isinstance(node, _PLAIN):
+            inside = unknown - find_changed_names(node.args)
+            return not any(map(self.context.has_call, ast.walk(node))) and self.can_keep(node.body, inside)
+        if not isinstance(node, _KEPT_NODES):
             return False
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             facts = self.facts
-            return node.id in facts.imported or node.id not in unknown | facts.strange | facts.acts
-        if isinstance(node, ast.Attribute) and (node.attr.startswith("_") or node.attr in _EACH_TIME):
+            is_unusable = node.id in unknown | facts.unknown_names | facts.side_effect_names
+            return node.id in facts.library_names or not is_unusable
+        if isinstance(node, ast.Attribute) and (node.attr.startswith("_") or node.attr in _CLOCK_METHODS):
             return False
         if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id in unknown:
             return False
         if isinstance(node, ast.Call):
-            return self._call(node, unknown)
-        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and not self._targets(node):
+            return self._can_call(node, unknown)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign) and not self._can_assign(node):
             return False
-        return all(self.plain(part, unknown) for part in ast.iter_child_nodes(node))
+        return all(self.can_keep(part, unknown) for part in ast.iter_child_nodes(node))
 
-    def _targets(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
-        """Whether all it assigns to is the program's own, and a copy in a shadow."""
-        mine = not changed(node) & (self.facts.reads | self.facts.strange | self.facts.imported)
-        return mine and not _somewhere(node)
+    def _can_assign(self, node: ast.Assign | ast.AugAssign | ast.AnnAssign) -> bool:
+        """Return whether every target is a variable of the program, of which a slice has a copy."""
+        facts = self.facts
+        is_own = not find_changed_names(node) & (facts.read_only_tools | facts.unknown_names | facts.library_names)
+        return is_own and not _assigns_to_unnamed(node)
 
-    def _call(self, node: ast.Call, unknown: set[str]) -> bool:
+    def _can_call(self, node: ast.Call, unknown: set[str]) -> bool:
         parts = [*node.args, *node.keywords]
         match node.func:
             case ast.Attribute():
                 parts.append(node.func)
             case ast.Name(id=name):
-                lazy = any(isinstance(one, ast.GeneratorExp) for one in node.args) and name not in EAGER
-                calls = any(map(self.shadows.leads_to_a_call, walk(*node.args)))
+                has_generator = any(isinstance(arg, ast.GeneratorExp) for arg in node.args) and name not in CONSUMERS
+                has_calls = any(map(self.context.has_call, walk_all(*node.args)))
                 facts = self.facts
-                known = name in facts.safe or name in facts.imported or name in self.shadows.helpers
-                if (lazy and calls) or not (known or facts.tool(node)):
+                is_known = name in facts.safe_builtins or name in facts.library_names or name in self.context.helpers
+                if (has_generator and has_calls) or not (is_known or facts.find_tool(node)):
                     return False
             case _:
                 return False
-        return all(self.plain(part, unknown) for part in parts)
+        return all(self.can_keep(part, unknown) for part in parts)
 
-    def _comprehension(self, node: Any, unknown: set[str]) -> bool:
-        if has((ast.NamedExpr, ast.Await), node):
+    def _can_keep_comprehension(self, node: Any, unknown: set[str]) -> bool:
+        if contains((ast.NamedExpr, ast.Await), node):
             return False
         for part in node.generators:
-            if not self.plain(part.iter, unknown):
+            if not self.can_keep(part.iter, unknown):
                 return False
-            unknown = unknown - changed(part.target)
-            if not all(self.plain(test, unknown) for test in part.ifs):
+            unknown = unknown - find_changed_names(part.target)
+            if not all(self.can_keep(test, unknown) for test in part.ifs):
                 return False
         results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
-        return all(self.plain(one, unknown) for one in results)
+        return all(self.can_keep(result, unknown) for result in results)
 
-    # -- which calls happen in any case --------------------------------------------------------------------------
+    # -- which calls certainly happen ----------------------------------------------------------------------------
 
-    def certain(self, node: ast.AST) -> Iterator[ast.AST]:
-        """The parts of an expression or a simple statement that are evaluated in any case."""
+    def find_certain_parts(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Yield the parts of an expression or a simple statement that are certainly evaluated."""
         if isinstance(node, (*LOOPS, ast.Lambda)):
             return
         parts: Any = ast.iter_child_nodes(node)
-        if (first := _FIRST.get(type(node))) is not None:
+        if (first := _CERTAIN_FIELDS.get(type(node))) is not None:
             part = getattr(node, first)
             parts = part[:1] if isinstance(part, list) else [part]
         yield from parts
 
-    def together(self, body: list[ast.stmt], unknown: set[str]) -> tuple[list[ast.stmt], int]:
-        """Calls of the next statements that need nothing of each other, at once; and how many statements those are."""
-        wanted: list[ast.expr] = []
+    def batch_calls(self, body: list[ast.stmt], unknown: set[str]) -> tuple[list[ast.stmt], int]:
+        """Collect calls of the next statements that do not depend on each other.
+
+        Returns:
+            The statement that makes these calls in parallel, if there are at least two, and the number of statements
+            that it covers.
+        """
+        calls: list[ast.expr] = []
         count = 0
         for node in body:
             first: Any = getattr(node, "iter", None) or getattr(node, "test", None)
-            if not isinstance(node, (*_SIMPLE, ast.For, ast.If)):
+            if not isinstance(node, (*_SIMPLE_STATEMENTS, ast.For, ast.If)):
                 break
             count += 1
-            wanted += [call for call in self._innermost(first or node) if self.plain(call, unknown)]
-            unknown = unknown | changed(node)
+            calls += [call for call in self._find_innermost_calls(first or node) if self.can_keep(call, unknown)]
+            unknown = unknown | find_changed_names(node)
             if first:
                 break
-        if len(wanted) < 2:
+        if len(calls) < 2:
             return [], count
-        made = [_Yields(self).visit(copied(call)) for call in wanted]
-        lines: list[ast.expr] = [ast.Call(load(ONE), [one.value], []) for one in made]
+        converted = [_CallsToYields(self).visit(copy_tree(call)) for call in calls]
+        lines: list[ast.expr] = [ast.Call(make_load(REQUEST), [call.value], []) for call in converted]
         return [ast.Expr(ast.Yield(ast.List(lines, ast.Load())))], count
 
-    def _innermost(self, node: ast.AST) -> Iterator[ast.expr]:
-        for part in self.certain(node):
-            yield from self._innermost(part)
-        inside = walk(*ast.iter_child_nodes(node))
-        if isinstance(node, ast.expr) and self.facts.tool(node) and not any(map(self.shadows.leads_to_a_call, inside)):
+    def _find_innermost_calls(self, node: ast.AST) -> Iterator[ast.expr]:
+        for part in self.find_certain_parts(node):
+            yield from self._find_innermost_calls(part)
+        has_inner_calls = any(map(self.context.has_call, walk_all(*ast.iter_child_nodes(node))))
+        if isinstance(node, ast.expr) and self.facts.find_tool(node) and not has_inner_calls:
             yield node
 
-    # -- how a call becomes a yield ------------------------------------------------------------------------------
+    # -- how calls become yields ---------------------------------------------------------------------------------
 
-    def yielding(self, node: ast.stmt) -> list[ast.stmt]:
-        """The statement with its calls as yields, and before it the functions that it needs."""
-        yields = _Yields(self)
-        made = yields.visit(ast.copy_location(copied(node), node))
-        return [*yields.functions, made]
+    def convert_calls(self, node: ast.stmt) -> list[ast.stmt]:
+        """Return the statement with its calls as yields, after the functions that it needs."""
+        yields = _CallsToYields(self)
+        converted = yields.visit(ast.copy_location(copy_tree(node), node))
+        return [*yields.functions, converted]
 
-    def calls(self, node: ast.AST, unknown: set[str]) -> list[ast.stmt]:
-        """Only the calls in it that happen in any case."""
-        if not any(map(self.shadows.leads_to_a_call, ast.walk(node))):
+    def keep_certain_calls(self, node: ast.AST, unknown: set[str]) -> list[ast.stmt]:
+        """Return only the calls in this node that certainly happen."""
+        if not any(map(self.context.has_call, ast.walk(node))):
             return []
-        if isinstance(node, ast.expr) and self.plain(node, unknown):
-            return self.yielding(ast.Expr(node))
-        return [made for part in self.certain(node) for made in self.calls(part, unknown)]
+        if isinstance(node, ast.expr) and self.can_keep(node, unknown):
+            return self.convert_calls(ast.Expr(node))
+        return [call for part in self.find_certain_parts(node) for call in self.keep_certain_calls(part, unknown)]
 
 
-def _somewhere(node: ast.AST) -> bool:
-    """Whether it assigns to a part of what has no name."""
-    parts = [one for one in ast.walk(node) if isinstance(one, (ast.Subscript, ast.Attribute))]
-    return any(base(one) is None for one in parts if isinstance(one.ctx, (ast.Store, ast.Del)))
+def _assigns_to_unnamed(node: ast.AST) -> bool:
+    """Return whether the node assigns to a part of an object that has no name."""
+    parts = [part for part in ast.walk(node) if isinstance(part, (ast.Subscript, ast.Attribute))]
+    return any(find_base_name(part) is None for part in parts if isinstance(part.ctx, (ast.Store, ast.Del)))
 
 
-class _Yields(ast.NodeTransformer):
-    def __init__(self, walk: Walk) -> None:
-        self.walk = walk
+class _CallsToYields(ast.NodeTransformer):
+    """Replace calls of tools with yields. `functions` collects the generator functions that the result needs."""
+
+    def __init__(self, builder: SliceBuilder) -> None:
+        self.builder = builder
         self.functions: list[ast.stmt] = []
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
         return node
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        name = self.walk.facts.tool(node)
-        by_name = isinstance(node.func, ast.Name) and node.func.id == name
+        name = self.builder.facts.find_tool(node)
+        is_by_name = isinstance(node.func, ast.Name) and node.func.id == name
         self.generic_visit(node)
         if name is not None:
-            args = node.args if by_name else node.args[1:]
-            given = ast.Dict([ast.Constant(one.arg) if one.arg else None for one in node.keywords],
-                             [one.value for one in node.keywords])  # fmt: skip
-            parts: list[ast.expr] = [ast.Constant(name), ast.List(args, ast.Load()), given, ast.Constant(node.lineno)]
-            return ast.Yield(ast.Tuple(parts, ast.Load()))
-        if isinstance(node.func, ast.Name) and node.func.id in self.walk.shadows.helpers:
-            self.walk.shadows.cover(self.walk.shadows.loops_of(node.func.id))
-            return ast.YieldFrom(ast.Call(load(f"helper_{node.func.id}"), node.args, node.keywords))
+            args = node.args if is_by_name else node.args[1:]
+            names: list[ast.expr | None] = [ast.Constant(word.arg) if word.arg else None for word in node.keywords]
+            keywords = ast.Dict(names, [keyword.value for keyword in node.keywords])
+            request: list[ast.expr] = [ast.Constant(name), ast.List(args, ast.Load()), keywords]
+            request.append(ast.Constant(node.lineno))
+            return ast.Yield(ast.Tuple(request, ast.Load()))
+        if isinstance(node.func, ast.Name) and node.func.id in self.builder.context.helpers:
+            self.builder.context.cover(self.builder.context.get_loops(node.func.id))
+            return ast.YieldFrom(ast.Call(make_load(f"helper_{node.func.id}"), node.args, node.keywords))
         return node
 
-    def _comprehension(self, node: Any) -> ast.AST:
-        if not any(map(self.walk.shadows.leads_to_a_call, ast.walk(node))):
+    def _convert_comprehension(self, node: Any) -> ast.AST:
+        if not any(map(self.builder.context.has_call, ast.walk(node))):
             return node
-        name, out = self.walk.shadows.fresh("part"), self.walk.shadows.fresh("out")
-        loop = as_loop(node, lambda value: ast.Call(ast.Attribute(load(out), "append", ast.Load()), [value], []))
-        body, _, _ = Walk(self.walk.shadows, answered=self.walk.answered).statements([loop], set())
+        name, out = self.builder.context.make_name("part"), self.builder.context.make_name("out")
+        loop = to_loop(node, lambda value: ast.Call(ast.Attribute(make_load(out), "append", ast.Load()), [value], []))
+        body, _, _ = SliceBuilder(self.builder.context, is_answered=self.builder.is_answered).build([loop], set())
         kind = {ast.SetComp: "set", ast.DictComp: "dict"}.get(type(node), "list")
-        made = ast.Return(ast.Call(load(kind), [load(out)], []))
-        self.functions.append(function(name, [], [assign(out, ast.List([], ast.Load())), *body, made]))
-        return ast.YieldFrom(ast.Call(load(name), [], []))
+        result = ast.Return(ast.Call(make_load(kind), [make_load(out)], []))
+        self.functions.append(make_generator(name, [], [make_assign(out, ast.List([], ast.Load())), *body, result]))
+        return ast.YieldFrom(ast.Call(make_load(name), [], []))
 
-    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _comprehension
+    visit_ListComp = visit_SetComp = visit_DictComp = visit_GeneratorExp = _convert_comprehension

@@ -1,4 +1,4 @@
-"""`show(...)`: what a program shows under the cell."""
+"""Give programs `show(...)`, which displays values under the cell."""
 
 from .function import start_run
 

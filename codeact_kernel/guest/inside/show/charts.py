@@ -1,37 +1,37 @@
-"""Rows to a Vega-Lite chart, and what a chart of the program leaves out."""
+"""Convert rows to Vega-Lite charts, and complete charts that a program specifies."""
 
 import re
 from datetime import date
 from typing import Any
 
 from .limits import max_items
-from .tables import column_of, is_table, length_of, names_of, rows_of
+from .tables import count_rows, get_column_names, is_table, read_column, read_rows
 
 _MARKS = ("bar", "line", "point", "area", "pie", "hist")
 _BINS = 30
-_WIDE, _TALL, _STEP = 480, 260, 32
+_WIDTH, _HEIGHT, _STEP = 480, 260, 32
 _DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?")
 _ODD = re.compile(r"[^\w %()/+-]|^image$")
 
 
-def chart_of(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None) -> dict[str, Any]:
-    """The chart that `show(value, chart=..., x=..., ...)` means; `chart` may also be Vega-Lite without its data."""
+def make_chart(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None) -> dict[str, Any]:
+    """Return the chart for `show(value, chart=..., x=..., ...)`. `chart` may also be a Vega-Lite spec without data."""
     if isinstance(chart, dict):
-        return {**chart, "data": value} | ({"title": _label(title)} if title else {})
+        return {**chart, "data": value} | ({"title": _escape_label(title)} if title else {})
     if chart not in _MARKS:
-        raise ValueError(f"show(chart={chart!r}): chart is one of {', '.join(_MARKS)}, or a Vega-Lite spec")
+        raise ValueError(f"show(chart={chart!r}): chart must be one of {', '.join(_MARKS)}, or a Vega-Lite spec")
     if not is_table(value):
         raise ValueError("show(rows, chart=...) takes a list of dicts")
     if chart != "hist":
-        _few(value)
-    made = _Chart(value)
-    spec = made.histogram(x) if chart == "hist" else made.plain(chart, x, y, color)
-    return spec | ({"title": _label(title)} if title else {})
+        _check_row_count(value)
+    builder = _ChartBuilder(value)
+    spec = builder.histogram(x) if chart == "hist" else builder.plain(chart, x, y, color)
+    return spec | ({"title": _escape_label(title)} if title else {})
 
 
-def completed(spec: Any) -> Any:
-    """A chart with its rows as Vega-Lite wants them, and the types of columns where it names none."""
+def complete_chart(spec: Any) -> Any:
+    """Return the chart with its rows in Vega-Lite's form, and with types for columns that lack them."""
     if not isinstance(spec, dict):
         raise ValueError("show() takes a chart as a dict with mark, encoding and data")
     data = spec.get("data")
@@ -39,15 +39,16 @@ def completed(spec: Any) -> Any:
         data = {"values": data}
     if isinstance(data, dict) and is_table(data.get("values")):
         table = data["values"]
-        _few(table)
-        names = names_of(table)
-        rows = rows_of(table, max_items["chart_rows"], names)
+        _check_row_count(table)
+        names = get_column_names(table)
+        rows = read_rows(table, max_items["chart_rows"], names)
         data = {**data, "values": [dict(zip(map(str, names), row, strict=True)) for row in rows]}
-        spec = _typed(spec, {name: _type([row[number] for row in rows]) for number, name in enumerate(names)})
+        types = {name: _detect_type([row[number] for row in rows]) for number, name in enumerate(names)}
+        spec = _add_types(spec, types)
     return spec if data is None else {**spec, "data": data}
 
 
-def _typed(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
+def _add_types(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
     encoding = view.get("encoding")
     if isinstance(encoding, dict):
         encoding = {
@@ -61,16 +62,19 @@ def _typed(view: dict[str, Any], types: dict[str, str]) -> dict[str, Any]:
         }
         view = {**view, "encoding": encoding}
     if isinstance(view.get("layer"), list):
-        view = {**view, "layer": [_typed(one, types) if isinstance(one, dict) else one for one in view["layer"]]}
+        view = {
+            **view,
+            "layer": [_add_types(layer, types) if isinstance(layer, dict) else layer for layer in view["layer"]],
+        }
     return view
 
 
-def _few(table: Any) -> None:
-    if (total := length_of(table)) > max_items["chart_rows"]:
+def _check_row_count(table: Any) -> None:
+    if (total := count_rows(table)) > max_items["chart_rows"]:
         raise ValueError(f"a chart takes {max_items['chart_rows']:,} rows, not {total:,}: aggregate them first")
 
 
-class _Chart:
+class _ChartBuilder:
     def __init__(self, table: Any) -> None:
         self.table = table
         self.columns: dict[str, list[Any]] = {}
@@ -78,24 +82,24 @@ class _Chart:
 
     def values(self, name: Any) -> list[Any]:
         if name not in self.columns:
-            names = names_of(self.table)
+            names = get_column_names(self.table)
             if name not in names:
                 raise ValueError(f"there is no column {name!r}: the columns are {', '.join(map(str, names))}")
-            self.columns[name] = column_of(self.table, name)
+            self.columns[name] = read_column(self.table, name)
         return self.columns[name]
 
     def channel(self, name: Any, discrete: bool = False) -> dict[str, Any]:
         values = self.values(name)
         field = self.fields.setdefault(name, f"_{len(self.fields)}" if _ODD.search(str(name)) else str(name))
-        kind = _type(values)
-        made: dict[str, Any] = {"field": field, "type": kind, "title": _label(name)}
+        kind = _detect_type(values)
+        channel: dict[str, Any] = {"field": field, "type": kind, "title": _escape_label(name)}
         if kind == "nominal":
-            made["sort"] = None  # as the rows come
+            channel["sort"] = None  # in the order of the rows
         elif discrete:
-            made["type"] = "ordinal"
+            channel["type"] = "ordinal"
         elif kind == "temporal" and all(value is None or _DAY.fullmatch(value) for value in values):
-            made["scale"] = {"type": "utc"}  # a page reads a day as midnight in Greenwich
-        return made
+            channel["scale"] = {"type": "utc"}  # browsers read a date as midnight UTC
+        return channel
 
     def plain(self, chart: str, x: Any, y: Any, color: Any) -> dict[str, Any]:
         if x is None:
@@ -106,10 +110,11 @@ class _Chart:
             raise ValueError(f'show(rows, chart="{chart}", x=..., y=...): y is missing')
         counted = {"aggregate": "count", "type": "quantitative", "title": "count"}
         if chart == "pie":
-            slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}  # not shades of one colour
+            # The type gives distinct colours instead of shades of one.
+            slices = {**self.channel(x, discrete=True), "type": "nominal", "sort": None}
             encoding = {"theta": counted if y is None else self.channel(y), "color": slices}
         else:
-            upright = chart != "bar" or y is None or _type(self.values(y)) == "quantitative"
+            upright = chart != "bar" or y is None or _detect_type(self.values(y)) == "quantitative"
             encoding = {
                 "x": self.channel(x, discrete=chart == "bar" and upright),
                 "y": counted if y is None else self.channel(y, discrete=not upright),
@@ -119,18 +124,18 @@ class _Chart:
         mark = {"type": "arc" if chart == "pie" else chart, "tooltip": True}
         columns = [self.columns[name] for name in self.fields]
         values = [dict(zip(self.fields.values(), cells, strict=True)) for cells in zip(*columns, strict=True)]
-        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_size(encoding)}
+        return {"data": {"values": values}, "mark": mark, "encoding": encoding, **_get_size(encoding)}
 
     def fold(self, x: Any, columns: list[Any]) -> tuple[str, str, str]:
-        """Several columns of numbers become one, with their names beside it."""
-        given = self.values(x)
-        folded = [(x, name, value) for name in columns for x, value in zip(given, self.values(name), strict=True)]
+        """Combine several columns of numbers into one column, with another for their names."""
+        keys = self.values(x)
+        folded = [(x, name, value) for name in columns for x, value in zip(keys, self.values(name), strict=True)]
         names = (str(x), "value", "series")
         self.columns = dict(zip((names[0], "series", "value"), map(list, zip(*folded, strict=True)), strict=True))
         return names
 
     def histogram(self, x: Any) -> dict[str, Any]:
-        """Counted here, so that any number of rows will do."""
+        """Count the values in the guest, so that the chart can have any number of rows."""
         from math import floor, log10
 
         if x is None:
@@ -145,36 +150,39 @@ class _Chart:
         counts: dict[int, int] = {}
         for number in numbers:
             counts[floor(number / step)] = counts.get(floor(number / step), 0) + 1
-        values = [{"from": at * step, "to": (at + 1) * step, "count": counts[at]} for at in sorted(counts)]
+        values = [
+            {"from": bin_number * step, "to": (bin_number + 1) * step, "count": counts[bin_number]}
+            for bin_number in sorted(counts)
+        ]
         return {
             "data": {"values": values},
             "mark": {"type": "bar", "tooltip": True},
-            "width": _WIDE,
-            "height": _TALL,
+            "width": _WIDTH,
+            "height": _HEIGHT,
             "encoding": {
-                "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": _label(x)},
+                "x": {"field": "from", "type": "quantitative", "bin": "binned", "title": _escape_label(x)},
                 "x2": {"field": "to"},
                 "y": {"field": "count", "type": "quantitative", "title": "count"},
             },
         }
 
 
-def _size(encoding: dict[str, Any]) -> dict[str, Any]:
-    """Wide enough to be read; a side with entries grows with them."""
+def _get_size(encoding: dict[str, Any]) -> dict[str, Any]:
+    """Return a readable size. A side with discrete entries grows with their number."""
     if "theta" in encoding:
-        return {"width": _TALL, "height": _TALL}
+        return {"width": _HEIGHT, "height": _HEIGHT}
     discrete = {side for side in ("x", "y") if encoding[side]["type"] in ("nominal", "ordinal")}
     return {
         name: {"step": _STEP} if side in discrete else size
-        for side, name, size in (("x", "width", _WIDE), ("y", "height", _TALL))
+        for side, name, size in (("x", "width", _WIDTH), ("y", "height", _HEIGHT))
     }
 
 
-def _type(values: list[Any]) -> str:
-    there = [value for value in values if value is not None]
-    if there and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there):
+def _detect_type(values: list[Any]) -> str:
+    present = [value for value in values if value is not None]
+    if present and all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in present):
         return "quantitative"
-    if there and all(isinstance(value, str) and _is_time(value) for value in there):
+    if present and all(isinstance(value, str) and _is_time(value) for value in present):
         return "temporal"
     return "nominal"
 
@@ -186,7 +194,10 @@ def _is_time(text: str) -> bool:
         return False
 
 
-def _label(name: Any) -> str:
-    """A name as a title: some signs cannot stand there, and a page takes "image" for a picture's address."""
+def _escape_label(name: Any) -> str:
+    """Return a name as a title, without characters that break charts.
+
+    A page takes the title "image" for the address of an image.
+    """
     text = re.sub(r"[\x00-\x1f\x7f\u2028\u2029]", " ", str(name).replace('"', "”").replace("\\", "/"))[:300]
     return text.capitalize() if text == "image" else text

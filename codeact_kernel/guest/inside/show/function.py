@@ -1,14 +1,14 @@
-"""`show(...)`. The module `items`, which does the work, is imported when a program first shows something."""
+"""Define `show(...)`. The module `items`, which does the work, is imported at the first call."""
 
 from typing import Any
 
 from .limits import max_items
 
 
-def start_run(told: dict[str, Any], namespace: dict[str, Any]) -> None:
-    """A run begins: the program has `show`."""
+def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
+    """Add `show` to the program's namespace, and take the limits."""
     namespace["show"] = show
-    max_items.update(told)
+    max_items.update(config)
 
 
 def show(
@@ -21,7 +21,7 @@ def show(
     title: str | None = None,
     kind: str | None = None,
 ) -> None:
-    """Show something under the cell: text (Markdown), rows as a table, PNG or JPEG bytes, a chart, or any JSON.
+    """Show a value under the cell: text (Markdown), rows as a table, PNG or JPEG bytes, a chart, or any JSON.
 
     Raises ToolFailed or ValueError with what to change.
     """

@@ -1,56 +1,56 @@
-"""What kind of thing is to be shown, and its way to the host in pieces."""
+"""Detect what kind of value to show, and send it to the host in pieces."""
 
 import json
 from typing import Any
 
-from ..tool_calls import flushes, key_text, plain, service
+from ..tool_calls import flush_hooks, host_call, to_jsonable, to_key_text
 from .limits import max_items
-from .tables import is_table, leave_out, length_of, names_of, rows_of
+from .tables import count_rows, drop_non_finite, get_column_names, is_table, read_rows
 
 _PIECE = 200_000
 _KINDS = ("table", "text", "markdown", "chart", "image", "json")
-_SPEC = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec", "marks"}
+_CHART_KEYS = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec", "marks"}
 
 
 def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, kind: str | None) -> None:
-    """Show `value`; see `show`."""
+    """Show `value`; `function.show` documents the arguments."""
     if kind is not None and kind not in _KINDS:
-        raise ValueError(f"show(kind={kind!r}): kind is one of {', '.join(_KINDS)}")
+        raise ValueError(f"show(kind={kind!r}): kind must be one of {', '.join(_KINDS)}")
     if chart is not None:
-        from .charts import chart_of
+        from .charts import make_chart
 
-        value, kind = chart_of(value, chart, x, y, color, title), "chart"
-        title = None  # it stands in the chart
-    kind = kind or _kind(value)
-    for flush in flushes:
-        flush()  # what was printed before comes before
-    text = _text(kind, value)
+        value, kind = make_chart(value, chart, x, y, color, title), "chart"
+        title = None  # the chart contains it
+    kind = kind or _detect_kind(value)
+    for flush in flush_hooks:
+        flush()  # earlier printed text must appear first
+    text = _encode(kind, value)
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
     for piece in pieces:
-        service("show.item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
+        host_call("show.item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
 
 
-def _kind(value: Any) -> str:
+def _detect_kind(value: Any) -> str:
     if isinstance(value, (bytes, bytearray, memoryview)):
         return "image"
     if isinstance(value, str):
         return "markdown"
-    if isinstance(value, dict) and ("$schema" in value or not _SPEC.isdisjoint(value)):
+    if isinstance(value, dict) and ("$schema" in value or not _CHART_KEYS.isdisjoint(value)):
         return "chart"
     if is_table(value):
         return "table"
     return "json" if isinstance(value, (dict, list, tuple, set, frozenset)) else "text"
 
 
-def _name(label: Any) -> str:
-    """The name of a column; what has no form as a key as its text."""
+def _get_column_name(label: Any) -> str:
+    """Return the name of a column as a key, or its `str` if it has no such form."""
     try:
-        return key_text(label)
+        return to_key_text(label)
     except TypeError:
         return str(label)
 
 
-def _text(kind: str, value: Any) -> str:
+def _encode(kind: str, value: Any) -> str:
     if kind in ("text", "markdown"):
         return str(value)
     if kind == "image":
@@ -62,14 +62,14 @@ def _text(kind: str, value: Any) -> str:
     if kind == "table":
         if not is_table(value):
             raise ValueError("show() takes a table as a list of dicts")
-        names = names_of(value)
+        names = get_column_names(value)
         value = {
-            "columns": [_name(name) for name in names],
-            "rows": rows_of(value, max_items["table_rows"], names),
-            "total": length_of(value),
+            "columns": [_get_column_name(name) for name in names],
+            "rows": read_rows(value, max_items["table_rows"], names),
+            "total": count_rows(value),
         }
     elif kind == "chart":
-        from .charts import completed
+        from .charts import complete_chart
 
-        value = completed(value)
-    return json.dumps(plain(value, non_finite=leave_out), ensure_ascii=False, separators=(",", ":"))
+        value = complete_chart(value)
+    return json.dumps(to_jsonable(value, non_finite=drop_non_finite), ensure_ascii=False, separators=(",", ":"))

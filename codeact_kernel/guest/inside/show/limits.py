@@ -1,3 +1,3 @@
-"""What the host takes of a table or a chart: more is not sent."""
+"""Limits on the rows of tables and charts. Further rows are not sent."""
 
 max_items = {"table_rows": 1_000, "chart_rows": 5_000}

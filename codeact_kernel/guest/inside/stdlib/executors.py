@@ -1,7 +1,7 @@
-"""Imported in the guest once `concurrent.futures` is imported: executors without threads.
+"""Provide executors without threads. The importer loads this module after `concurrent.futures`.
 
-There are no threads in the guest. A tool that is submitted goes off without waiting, so the calls of an executor are in
-flight together; any other function runs at once, in the order in which it is submitted.
+A submitted tool call is sent without waiting, so the calls of an executor run in parallel. Other functions run at once,
+in the order in which they are submitted.
 """
 
 import sys
@@ -10,24 +10,24 @@ from concurrent.futures import _base as base
 from types import ModuleType
 from typing import Any
 
-from ..tool_calls import submitting
+from ..tool_calls import get_submit_function
 
-_package: Any = sys.modules["concurrent.futures"]  # which is no attribute of `concurrent` yet
+_package: Any = sys.modules["concurrent.futures"]  # not an attribute of `concurrent` yet
 
 
 class Future(base.Future[Any]):
-    """What an executor gives. A call that is under way is waited for when somebody asks for it."""
+    """The future of an executor. It waits for an open call only when its result is requested."""
 
     call: Any = None
 
     def settle(self) -> None:
-        """Wait for the call, if it is one."""
+        """Wait for the call, if there is an open one."""
         call, self.call = self.call, None
         if call is not None:
             self.run(call.result)
 
     def run(self, function: Callable[..., Any], *args: Any, **arguments: Any) -> None:
-        """Take what the function gives or raises."""
+        """Take the function's result or its exception."""
         try:
             value = function(*args, **arguments)
         except BaseException as error:
@@ -48,11 +48,11 @@ class Future(base.Future[Any]):
         return super().done()
 
     def cancel(self) -> bool:
-        return False  # it was sent off
+        return False  # the call was already sent
 
     def __await__(self) -> Generator[Any, None, Any]:
         return self.result()
-        yield  # an executor's call is under way already: nothing is gained by an event loop
+        yield  # the call was already sent, so an event loop would gain nothing
 
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         self.settle()
@@ -60,7 +60,7 @@ class Future(base.Future[Any]):
 
 
 class Executor(base.Executor):
-    """Stands in for `ThreadPoolExecutor`."""
+    """Replace `ThreadPoolExecutor`."""
 
     def __init__(
         self, max_workers: int | None = None, *_: Any, initializer: Any = None, initargs: Any = (), **__: Any
@@ -81,18 +81,18 @@ class Executor(base.Executor):
         for future in self._futures:
             future.settle()
 
-    def _submit(self, together: int, fn: Any, args: Any, kwargs: Any) -> Future:
+    def _submit(self, batch_size: int, fn: Any, args: Any, kwargs: Any) -> Future:
         future = Future()
         self._futures.append(future)
-        start = submitting(fn)
+        start = get_submit_function(fn)
         if start is None:
             future.run(fn, *args, **kwargs)
         else:
-            future.call = start(together, *args, **kwargs)
+            future.call = start(batch_size, *args, **kwargs)
         return future
 
 
-def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
+def _settle_first(function: Callable[..., Any]) -> Callable[..., Any]:
     def settling(fs: Iterable[Any], *args: Any, **options: Any) -> Any:
         futures = list(fs)
         for future in futures:
@@ -104,9 +104,9 @@ def _settling(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _name in ("as_completed", "wait"):
-    _made = _settling(getattr(base, _name))
-    setattr(base, _name, _made)
-    setattr(_package, _name, _made)
+    _wrapped = _settle_first(getattr(base, _name))
+    setattr(base, _name, _wrapped)
+    setattr(_package, _name, _wrapped)
 _package.ThreadPoolExecutor = Executor
 _package.thread = sys.modules["concurrent.futures.thread"] = ModuleType("concurrent.futures.thread")
 _package.thread.__dict__.update(ThreadPoolExecutor=Executor, BrokenThreadPool=base.BrokenExecutor)

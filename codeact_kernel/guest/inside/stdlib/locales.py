@@ -1,20 +1,20 @@
-"""Imported in the guest once `locale` is imported: the C library has one locale, and takes any name.
+"""Limit `locale` to the C locale. The importer loads this module after `locale`.
 
-A program that sets another one would go on with wrong numbers and names of days, so it gets the error that Python has
-for a locale that is not installed.
+The guest's C library has one locale but accepts any name. A program that sets another locale would get wrong numbers
+and names of days, so it gets Python's error for a locale that is not installed.
 """
 
 import locale
 from typing import Any
 
-_set = locale.setlocale
-_THERE = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
+_setlocale = locale.setlocale
+_AVAILABLE = frozenset({"", "C", "POSIX", "C.UTF-8", "C.utf8"})
 
 
 def setlocale(category: int, locale: Any = None) -> str:
-    if isinstance(locale, str) and not set(locale.split(";")) <= _THERE:
+    if isinstance(locale, str) and not set(locale.split(";")) <= _AVAILABLE:
         raise _Error("unsupported locale setting: the sandbox has only 'C'. Write f'{x:,.2f}' for thousands separators")
-    return _set(category, locale)
+    return _setlocale(category, locale)
 
 
 _Error = locale.Error

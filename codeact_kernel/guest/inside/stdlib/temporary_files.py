@@ -1,6 +1,6 @@
-"""Imported in the guest once `tempfile` is imported: temporary files are in /tmp, for this turn.
+"""Put temporary files into /tmp for this turn. The importer loads this module after `tempfile`.
 
-There are no file descriptors in the guest. What `mkstemp` gives is a number that `os.fdopen` and `os.close` know.
+The guest has no file descriptors. `mkstemp` returns a number that only `os.fdopen`, `os.write` and `os.close` accept.
 """
 
 import builtins
@@ -12,10 +12,10 @@ from typing import Any
 _module: Any = tempfile
 _close, _fdopen, _write = os.close, os.fdopen, os.write
 _descriptors: dict[int, str] = {}
-_FIRST = 1_000
+_FIRST_DESCRIPTOR = 1_000
 
 
-def _named(  # its parameters are those of `tempfile`
+def _open_named(  # the parameters match `tempfile`
     mode: str = "w+b",
     buffering: int = -1,
     encoding: str | None = None,
@@ -28,19 +28,19 @@ def _named(  # its parameters are those of `tempfile`
     errors: str | None = None,
     delete_on_close: bool = True,
 ) -> Any:
-    path = _path(suffix, prefix, dir)
+    path = _make_path(suffix, prefix, dir)
     file = builtins.open(path, mode, buffering, encoding, errors, newline)  # noqa: SIM115  # the wrapper closes it
     return _module._TemporaryFileWrapper(file, path, delete, delete_on_close)
 
 
 def _mkstemp(suffix: Any = None, prefix: Any = None, dir: Any = None, text: bool = False) -> tuple[int, str]:
-    path = _path(suffix, prefix, dir)
+    path = _make_path(suffix, prefix, dir)
     builtins.open(path, "x").close()
-    _descriptors[number := _FIRST + len(_descriptors)] = path
+    _descriptors[number := _FIRST_DESCRIPTOR + len(_descriptors)] = path
     return number, path
 
 
-def _path(suffix: Any, prefix: Any, folder: Any) -> str:
+def _make_path(suffix: Any, prefix: Any, folder: Any) -> str:
     prefix, suffix, folder, _ = _module._sanitize_params(prefix, suffix, folder)
     for name in _module._get_candidate_names():
         path = os.path.join(os.fsdecode(folder), f"{os.fsdecode(prefix)}{name}{os.fsdecode(suffix)}")
@@ -49,25 +49,25 @@ def _path(suffix: Any, prefix: Any, folder: Any) -> str:
     raise FileExistsError(errno.EEXIST, "no usable temporary file name found")
 
 
-def _opened(fd: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+def _open_descriptor(fd: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
     if fd in _descriptors:
         return builtins.open(_descriptors[fd], mode.replace("w", "r+").replace("++", "+"), *args, **options)
     return _fdopen(fd, mode, *args, **options)
 
 
-def _closed(fd: int) -> None:
+def _close_descriptor(fd: int) -> None:
     if fd not in _descriptors:
         _close(fd)
 
 
-def _written(fd: int, data: Any, /) -> int:
+def _write_descriptor(fd: int, data: Any, /) -> int:
     if fd not in _descriptors:
         return _write(fd, data)
     with builtins.open(_descriptors[fd], "ab") as file:
         return file.write(data)
 
 
-_module.tempdir = "/tmp"  # no folder of the host
-_module.NamedTemporaryFile = _module.TemporaryFile = _named
+_module.tempdir = "/tmp"  # not a folder of the host
+_module.NamedTemporaryFile = _module.TemporaryFile = _open_named
 _module.mkstemp = _mkstemp
-os.fdopen, os.close, os.write = _opened, _closed, _written
+os.fdopen, os.close, os.write = _open_descriptor, _close_descriptor, _write_descriptor

@@ -1,10 +1,10 @@
-"""Imported in the guest once `threading` is imported: threads without threads.
+"""Run threads without threads. The importer loads this module after `threading`.
 
-What a thread would run is run when it is started, from beginning to end; the call of a tool goes off without waiting,
-and `join` waits for it. A `Timer` waits for `join`, or for the end of the program, so that it can be cancelled.
+A thread's function runs from beginning to end when it is started. A tool call is sent without waiting, and `join` waits
+for it. A `Timer` runs at `join` or at the end of the program, so that a program can cancel it before.
 
-Nothing can happen while something waits, so what waits for another thread waits forever. A thread that does is ended
-there, as it would be at the end of the program; where threads have called nothing so far, `start` says so instead.
+Nothing else happens while a thread waits, so waiting for another thread would last forever. A thread that does so ends
+there, as it would at the end of the program. If threads have called no tool so far, `start` raises an error instead.
 """
 
 import _thread
@@ -13,24 +13,24 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..tool_calls import Pending, before_end, before_send, submitting
+from ..tool_calls import Pending, get_submit_function, on_call_sent, on_program_end
 
 _module: Any = threading
 _start, _join = threading.Thread.start, threading.Thread.join
 _timers: list[tuple[Any, Callable[[], None]]] = []
-"""Timers that were started, and how to run each."""
+"""Started timers, with the function that runs each."""
 _calls: dict[Any, Pending] = {}
-"""Calls that are under way, by their threads."""
-_acted: set[bool] = set()
-"""Whether a thread has called a tool."""
+"""Open calls, by their threads."""
+_has_called: set[bool] = set()
+"""Not empty if a thread has called a tool."""
 _STUCK = (
-    "this waits for another thread, and the sandbox has none: a thread runs from beginning to end when it is started."
+    "this waits for another thread, but the sandbox has none: a thread runs from beginning to end when it is started."
     " Use ThreadPoolExecutor().map(...), or call the functions one after another"
 )
 
 
 def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
-    """Stands in for the function that starts a thread of the system."""
+    """Replace the function that starts a thread of the system."""
     thread: Any = run.__self__  # type: ignore[attr-defined]
     if isinstance(thread, threading.Timer):
         _timers.append((thread, run))
@@ -42,7 +42,7 @@ def _run(run: Callable[[], None], *, handle: Any, daemon: bool) -> None:
 def _run_now(thread: Any, run: Callable[[], None]) -> None:
     outer, ident = threading.current_thread(), _thread.get_ident()
     thread._os_thread_handle = _module._make_thread_handle(ident)
-    call = submitting(thread._target) if type(thread).run is threading.Thread.run else None
+    call = get_submit_function(thread._target) if type(thread).run is threading.Thread.run else None
     if call is not None:
         thread._target, arguments = _calls.__setitem__, thread._kwargs
         thread._kwargs = {}
@@ -61,10 +61,10 @@ def _raise(error: Exception) -> None:
     raise error
 
 
-def _run_timers(most: float | None, wanted: Any = None) -> bool:
-    """Run the first timer that is over by then; whether there was one."""
+def _run_timer(max_seconds: float | None, only: Any = None) -> bool:
+    """Run the first timer that ends within `max_seconds`, and return whether there was one."""
     for index, (timer, run) in enumerate(_timers):
-        if (most is None or timer.interval <= most) and wanted in (None, timer):
+        if (max_seconds is None or timer.interval <= max_seconds) and only in (None, timer):
             del _timers[index]
             _run_now(timer, run)
             return True
@@ -73,12 +73,12 @@ def _run_timers(most: float | None, wanted: Any = None) -> bool:
 
 def start(self: Any) -> None:
     _start(self)
-    if getattr(self, "codeact_stuck", False) and not _acted:
+    if getattr(self, "codeact_stuck", False) and not _has_called:
         raise RuntimeError(_STUCK)
 
 
 def join(self: Any, timeout: float | None = None) -> None:
-    _run_timers(None, self)
+    _run_timer(None, self)
     if call := _calls.pop(self, None):
         try:
             call.result()
@@ -88,7 +88,7 @@ def join(self: Any, timeout: float | None = None) -> None:
 
 
 def wait(self: Any, timeout: float | None = None) -> bool:
-    """`Condition.wait`, below all that waits: queues, events, semaphores and barriers."""
+    """Replace `Condition.wait`, on which queues, events, semaphores and barriers are built."""
     if not self._is_owned():
         raise RuntimeError("cannot wait on un-acquired lock")
     waiter = _thread.allocate_lock()
@@ -96,7 +96,7 @@ def wait(self: Any, timeout: float | None = None) -> bool:
     self._waiters.append(waiter)
     saved = self._release_save()
     try:
-        while waiter.locked() and _run_timers(timeout):
+        while waiter.locked() and _run_timer(timeout):
             pass
         if waiter.locked() and timeout is None:
             _give_up()
@@ -114,23 +114,23 @@ def _give_up() -> None:
     if thread is threading.main_thread():
         raise RuntimeError(_STUCK)
     thread.codeact_stuck = True
-    raise SystemExit  # which ends a thread without a word
+    raise SystemExit  # it ends a thread silently
 
 
-def _note(name: str) -> None:
+def _note_call(name: str) -> None:
     if "." not in name and threading.current_thread() is not threading.main_thread():
-        _acted.add(True)
+        _has_called.add(True)
 
 
-def _end() -> None:
-    """The program is over: what is left of its threads comes to its end, but for those that need not."""
+def _finish_threads() -> None:
+    """Finish the remaining timers and calls at the end of the program. Daemon timers do not run."""
     while any(not timer.daemon for timer, _ in _timers):
-        _run_timers(None)
+        _run_timer(None)
     for thread in list(_calls):
         thread.join()
 
 
 _module._start_joinable_thread = _run
 _module.Thread.start, _module.Thread.join, _module.Condition.wait = start, join, wait
-before_send.append(_note)
-before_end.append(_end)
+on_call_sent.append(_note_call)
+on_program_end.append(_finish_threads)

@@ -1,4 +1,4 @@
-"""Imported in the guest once urllib.request is imported: its requests go to the host's tool, too."""
+"""Send requests of urllib through the host's tool. The importer loads this module after `urllib.request`."""
 
 import io
 from http.client import HTTPResponse
@@ -6,17 +6,17 @@ from typing import Any
 from urllib import request
 from urllib.error import URLError
 
-from ..network.http import arguments_of, body_of
+from ..network.http import make_arguments, read_body
 from ..network.names import is_on
 from ..tool_calls import ToolError, call_tool
 
-_OFF = "the network is off here; the person can allow hosts (allowed_domains)"
+_NETWORK_OFF = "the network is off; the user can allow hosts with the option allowed_domains"
 _NOT_SENT = ("host", "connection", "content-length", "transfer-encoding")
-_NOT_KEPT = ("content-length", "transfer-encoding", "connection")
+_DROPPED = ("content-length", "transfer-encoding", "connection")
 
 
 class _Received:
-    """What http.client takes for a socket."""
+    """Stand in for a socket, from which http.client reads the response."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -25,26 +25,26 @@ class _Received:
         return io.BytesIO(self._data)
 
 
-def _open(handler: Any, wanted: request.Request) -> HTTPResponse:
+def _open(handler: Any, sent: request.Request) -> HTTPResponse:
     if not is_on:
-        raise URLError(_OFF)
-    headers = {**wanted.unredirected_hdrs, **wanted.headers}
+        raise URLError(_NETWORK_OFF)
+    headers = {**sent.unredirected_hdrs, **sent.headers}
     headers = {name: str(value) for name, value in headers.items() if name.lower() not in _NOT_SENT}
-    data: Any = wanted.data
+    data: Any = sent.data
     if data is not None and not isinstance(data, (bytes, bytearray)):
         data = data.read() if hasattr(data, "read") else b"".join(data)
     try:
-        reply = call_tool("http_request", **arguments_of(wanted.get_method(), wanted.full_url, headers, data))
-        body = body_of(reply)
+        reply = call_tool("http_request", **make_arguments(sent.get_method(), sent.full_url, headers, data))
+        body = read_body(reply)
     except ToolError as error:
         raise URLError(str(error)) from None
     lines = [f"HTTP/1.1 {reply['status']} {reply['reason']}"]
-    lines += [f"{name}: {value}" for name, value in reply["headers"].items() if name not in _NOT_KEPT]
+    lines += [f"{name}: {value}" for name, value in reply["headers"].items() if name not in _DROPPED]
     head = "\r\n".join([*lines, f"content-length: {len(body)}", "", ""])
-    made: Any = HTTPResponse(_Received(head.encode() + body), method=wanted.get_method())  # type: ignore[arg-type]
-    made.begin()
-    made.url, made.msg = reply["url"], made.reason
-    return made
+    response: Any = HTTPResponse(_Received(head.encode() + body), method=sent.get_method())  # type: ignore[arg-type]
+    response.begin()
+    response.url, response.msg = reply["url"], response.reason
+    return response
 
 
 _handler: Any = request.HTTPHandler

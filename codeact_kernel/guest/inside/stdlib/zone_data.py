@@ -1,4 +1,4 @@
-"""Imported in the guest once `zoneinfo` is imported: the rules of time zones come from the pack."""
+"""Load the rules of time zones from the pack. The importer loads this module after `zoneinfo`."""
 
 import binascii
 import io
