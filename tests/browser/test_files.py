@@ -23,7 +23,7 @@ def test_a_file_under_the_cell_can_be_opened_and_read_there(front: Front):
     front.ask(WRITE)
     text = front.done(1)
     assert "totals table.csv 36 bytes, text/csv" in " ".join(text.split())
-    assert "raw.bin 5,000 bytes, application/octet-stream" in " ".join(text.split())
+    assert "raw.bin 4.9 KiB, application/octet-stream" in " ".join(text.split())
     link = front.cell(1).get_by_role("link", name="totals table.csv")
     front.cell(1).get_by_text("36 bytes").click()
     expect(front.cell(1).get_by_text("south <b>,4")).to_be_visible()

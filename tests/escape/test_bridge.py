@@ -314,7 +314,7 @@ LIES = [
         "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=0, together=1, decision='allow_once')",
         "not exactly the fields"),
     Lie("D5.kinds", "a worker sends fields of wrong types: true as a number",
-        "say('CallTool', call=True, name='destroy', arguments={'what': 'x'}, line=0, together=1)", "not of its type"),
+        "say('CallTool', call=True, name='destroy', arguments={'what': 'x'}, line=0, together=1)", "has the wrong type"),
     Lie("D5.lines", "a worker calls from a line below zero, to have another line shown as the source",
         "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=-1, together=1)", "out of range"),
     Lie("D5.name", "a worker calls a tool by a name of a megabyte",

@@ -7,6 +7,7 @@ The layers of the worker (system calls, Landlock, rlimits) are switched off one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import struct
 from dataclasses import replace
@@ -101,7 +102,7 @@ async def test_without_strict_json_two_readers_would_read_two_things(kernel, mon
 
 async def test_without_the_check_of_fields_true_is_a_number_and_a_call_brings_its_own_decision(kernel, monkeypatch):
     wrong = frame((CALL % '"x"').replace('"call":1', '"call":true'))
-    with pytest.raises(BridgeError, match="not of its type"):
+    with pytest.raises(BridgeError, match="has the wrong type"):
         list(running().feed(wrong))
     host = running()
     monkeypatch.setattr(messages, "_check", lambda content, fields, what: None)
@@ -117,24 +118,25 @@ async def test_without_the_hosts_limit_a_run_makes_as_many_calls_as_it_likes(ker
 
 
 async def test_without_the_limit_of_calls_in_flight_more_are_open_at_once(kernel):
-    most = [0, 0]
+    began, met = [0], [asyncio.Event()]
 
     async def slow() -> None:
         """Slow."""
-        most[1] += 1
-        most[0] = max(most)
-        for _ in range(50):
-            await asyncio.sleep(0)
-        most[1] -= 1
+        began[0] += 1
+        if began[0] == 3:
+            met[0].set()
+        with contextlib.suppress(TimeoutError):  # which is how it ends where a third call has to wait
+            await asyncio.wait_for(met[0].wait(), 0.3)
+        began[0] -= 1
 
-    program = "import asyncio\nasync def all():\n    await asyncio.gather(*[call_tool_async('slow') for _ in range(40)])\nasyncio.run(all())"
-    found = []
+    program = "import asyncio\nasync def all():\n    await asyncio.gather(*[call_tool_async('slow') for _ in range(6)])\nasyncio.run(all())"
+    three_met = []
     with offering(kernel, slow):
         for allowed in (2, 40):
-            most[:] = [0, 0]
+            began[0], met[0] = 0, asyncio.Event()
             await kernel.turn(program, **with_limits(kernel, calls_in_flight=allowed))
-            found.append(most[0])
-    assert found[0] <= 2 < found[1]
+            three_met.append(met[0].is_set())
+    assert three_met == [False, True]
 
 
 async def test_without_its_limit_there_is_as_much_output_as_was_printed(kernel):
@@ -218,7 +220,7 @@ async def test_without_the_version_in_a_permission_another_tool_runs_by_it(kerne
 
 async def test_without_the_frozen_arguments_what_is_changed_after_the_question_runs(kernel, monkeypatch):
     live: list[Any] = []
-    honest = registry._arguments
+    honest = registry._bind
 
     def spoil(question: ApprovalRequest) -> None:
         shown: Any = question.call.arguments
@@ -232,7 +234,7 @@ async def test_without_the_frozen_arguments_what_is_changed_after_the_question_r
         return found
 
     assert await ran() == [("destroy", "one file")]
-    monkeypatch.setattr(registry, "_arguments", lambda *facts: dict(live[0]) if live else honest(*facts))
+    monkeypatch.setattr(registry, "_bind", lambda *facts: dict(live[0]) if live else honest(*facts))
     assert await ran() == [("destroy", "everything")]
 
 

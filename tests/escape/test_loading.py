@@ -159,7 +159,7 @@ async def test_trusting_where_others_can_write_is_an_error_with_the_next_step(ke
     (tmp_path / "data" / "codeact-kernel" / "trusted").mkdir(parents=True)
     (tmp_path / "data" / "codeact-kernel" / "trusted").chmod(0o777)
     found = find(hostile)
-    with pytest.raises(UserError, match="can be written by others: make it your own"):
+    with pytest.raises(UserError, match="can be written by others: allow that only for yourself"):
         found.trust()
     assert not found.trusted
     await kernel.answers()

@@ -106,7 +106,7 @@ async def test_each_cap_is_named_and_what_was_there_is_kept(serving: Serving):
     handle = (await ask("open", path="/output/a", mode="r+"))["handle"]
     for verb, more in (("write", {"offset": 1_000, "data": {"text": "a"}}), ("truncate", {"size": 1_001})):
         assert (await ask.error(verb, handle=handle, **more)).startswith(
-            "EFBIG: a file in /output has at most 1000 bytes"
+            "EFBIG: a file in /output has at most 1,000 bytes"
         )
     await put(ask, "b", "b" * 900)
     handle = (await ask("open", path="/output/c", mode="w"))["handle"]

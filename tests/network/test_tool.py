@@ -36,7 +36,7 @@ def test_a_domain_says_whether_outsiders_write_what_it_answers():
         for host in ("free.example", "wiki.example")
     ]
     assert sources == ["trusted", "untrusted"]
-    with pytest.raises(UserError, match="source is trusted or untrusted"):
+    with pytest.raises(UserError, match="source must be trusted or untrusted"):
         AllowedDomain("wiki.example", source="outside")
 
 

@@ -159,22 +159,12 @@ def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
         "    try:\n        time.sleep(60)\n    finally:\n        time.sleep(1)\n        cleaned.append(True)\n"
     )
     nb.script("```python\ncareful()\n```")
-    if how == "time":
-        nb.do(
-            "import dataclasses, codeact_kernel.configuration.layers as _s\n"
-            "_old, _short = _s.Settings, lambda: dataclasses.replace(_old(), "
-            "limits=dataclasses.replace(_old().limits, tool_seconds=0.5))\n"
-            "_s.Settings = _short\n"
-        )
-    try:
-        sent = nb.send("%%codeact --max-retries 0\nGo.")
-        if how == "interrupt":
-            interrupted(nb, sent, "in the tool")
-        else:
-            assert "took longer than 0.5 s" in nb.finished(sent).errors[0]
-    finally:
-        if how == "time":
-            nb.do("_s.Settings = _old")
+    limit = " --limits tool_seconds=0.5" if how == "time" else ""
+    sent = nb.send(f"%%codeact --max-retries 0{limit}\nGo.")
+    if how == "interrupt":
+        interrupted(nb, sent, "in the tool")
+    else:
+        assert "took longer than 0.5 s" in nb.finished(sent).errors[0]
     nb.wait_for(nb.send("while not cleaned: time.sleep(0.05)\nprint('clean')"), "clean")
     assert_next_cell_works(nb)
 
