@@ -111,19 +111,19 @@ class OpenAIClient:
         Raises:
             ModelError: if there is no usable answer. The message never contains the key.
         """
-        tally = StreamAccumulator()
+        answer = StreamAccumulator()
         async with self._open() as client:
             chunks = await self._guarded(self._ask(client, messages, functions))
             async with chunks:
-                while (text := await self._guarded(read_piece(chunks, tally))) is not None:
+                while (text := await self._guarded(read_piece(chunks, answer))) is not None:
                     if text:
                         yield Delta(text=text)
-        self._check(tally)
-        if called := tally.function.text():
-            tally.texts.append(called)
+        self._check(answer)
+        if called := answer.function.text():
+            answer.texts.append(called)
             yield Delta(text=called)
-        usage = tally.usage or estimate(messages, "".join(tally.texts))
-        yield Delta(usage=usage, finish=tally.finish)
+        usage = answer.usage or estimate(messages, "".join(answer.texts))
+        yield Delta(usage=usage, finish=answer.finish)
 
     async def models(self) -> list[str]:
         """Return the names of the models that the endpoint offers.
@@ -250,28 +250,28 @@ class OpenAIClient:
                 retryable=True,
             ) from None
 
-    def _check(self, tally: StreamAccumulator) -> None:
+    def _check(self, answer: StreamAccumulator) -> None:
         url = self._endpoint.url
-        if not tally.chunks:
+        if not answer.chunks:
             raise ModelError(
                 f"{url} answered, but not with Chat Completions: correct {self._endpoint.url_variable} "
                 f"(most endpoints end in /v1)."
             )
-        refusal = self._endpoint.redact(tally.refusal)
+        refusal = self._endpoint.redact(answer.refusal)
         if refusal:
             raise ModelError(f"{self.name} refused ({refusal}): word the prompt differently.")
-        if tally.finish == "content_filter":
+        if answer.finish == "content_filter":
             raise ModelError(f"The content filter at {url} withheld the answer: word the prompt differently.")
 
 
-async def read_piece(chunks: AsyncStream[object], tally: StreamAccumulator) -> str | None:
+async def read_piece(chunks: AsyncStream[object], answer: StreamAccumulator) -> str | None:
     """Read to the next chunk that has a part of the answer.
 
     Returns:
         The text of that chunk, which may be empty; `None` at the end of the answer.
     """
     while (chunk := await anext(chunks, END)) is not END:
-        text = tally.take(chunk)
+        text = answer.take(chunk)
         if text is not None:
             return text
     return None

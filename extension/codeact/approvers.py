@@ -168,7 +168,7 @@ def _with_problem(form: JSONObject, problem: str) -> JSONObject:
 
 
 def _denial_reason(question: ApprovalRequest) -> str:
-    return f"the person denied {question.call.name}"
+    return f"the user denied {question.call.name}"
 
 
 def _texts(value: object) -> dict[str, str]:

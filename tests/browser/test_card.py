@@ -99,7 +99,7 @@ def test_a_denial_that_the_program_does_not_expect_ends_the_cell_as_denied(front
     front.click("Deny", 2)
     text = front.done(2)
     assert "CodeAct denied" in text.replace("\n", " ")
-    assert "the person denied drop" in text
+    assert "the user denied drop" in text
     front.shot("denied")
 
 
@@ -142,7 +142,7 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     front.click("Deny", 2)
     text = front.done(2)
     assert '"dropped a"' in text
-    assert '"the person denied drop"' in text
+    assert '"the user denied drop"' in text
     front.shot("batch-done")
     assert front.get("sorted(dropped)") == "[['a', 0, False], ['c', 2, False], ['d', 3, False]]"
 

@@ -60,7 +60,7 @@ def test_the_card_with_the_program_is_there_before_the_question(gated):
 @pytest.mark.parametrize("answer", ["n", "no", "N", "", "  "])
 def test_no_or_nothing_denies_and_the_program_can_catch_it(gated, answer):
     gated.ask(caught("old"), answers=[answer])
-    assert gated.get("_codeact.value, dropped") == (["the person denied drop"], [])
+    assert gated.get("_codeact.value, dropped") == (["the user denied drop"], [])
 
 
 def test_anything_else_is_the_reason_that_the_program_is_told(gated):
