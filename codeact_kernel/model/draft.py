@@ -69,12 +69,12 @@ class Draft:
     def _read(self, *, final: bool) -> list[Piece]:
         pieces: list[Piece] = []
         while self._held:
-            before = len(self._held)
+            before = len(self._held), self._fence  # the end of a quoted block takes no text
             if self._thinking:
                 self._skip_reasoning()
             else:
                 pieces += self._read_line(final)
-            if len(self._held) == before:
+            if (len(self._held), self._fence) == before:
                 break
         return pieces
 

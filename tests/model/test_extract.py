@@ -4,7 +4,7 @@ import random
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from codeact_kernel.model.answer_parser import ANSWER_CHARACTERS, AnswerParser, Extracted
@@ -326,6 +326,7 @@ TEXTS = st.lists(st.sampled_from([*MARKS, *WORDS]), max_size=30).map("".join)
 
 
 @given(TEXTS, st.integers(1, 5), st.sampled_from(["stop", "length", None]))
+@example("word\n> ```python\njson    </think>    ", 5, "stop")  # a quoted block that ends without a fence
 def test_how_the_answer_is_cut_makes_no_difference(text: str, size: int, reason: str | None) -> None:
     assert extract(text, reason, size) == extract(text, reason)
     assert shown(AnswerParser(), text, max(len(text), 1)) == shown(AnswerParser(), text, size)
