@@ -645,6 +645,9 @@ async def test_a_result_is_json_or_a_clear_error_and_never_somebodys_repr(kernel
     await kernel.answers()
 
 
+SPOILT = 666_777_888_999_000  # digits that no time or hash of the turn has by chance
+
+
 @attempt("D11.later", "has a tool change what it was given and what it gave, while the program and the record look")
 async def test_what_was_sent_stays_what_it_was_whatever_a_tool_does_with_it_later(kernel):
     kept: list[Any] = []
@@ -652,8 +655,8 @@ async def test_what_was_sent_stays_what_it_was_whatever_a_tool_does_with_it_late
     def give(rows: list[int]) -> dict[str, list[int]]:
         """Gives."""
         for one in kept:
-            one["rows"].append(666)
-            one["more"] = 666
+            one["rows"].append(SPOILT)
+            one["more"] = SPOILT
         rows.append(777)
         kept.append({"rows": rows})
         return kept[-1]
@@ -664,7 +667,7 @@ async def test_what_was_sent_stays_what_it_was_whatever_a_tool_does_with_it_late
         )
     assert turn.result.value == [[1], {"rows": [1, 777]}, {"rows": [2, 777]}], turn.seen
     assert [dict(record.call.arguments) for record in turn.result.calls] == [{"rows": [1]}, {"rows": [2]}]
-    assert "666" not in turn.told
+    assert str(SPOILT) not in turn.told
     kernel.contained()
     await kernel.answers()
 
