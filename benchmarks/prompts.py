@@ -2,7 +2,7 @@
 
     OPENAI_BASE_URL=http://127.0.0.1:8080/v1 python benchmarks/prompts.py [--only 3 7] [--json FILE]
 
-Made for small models: they show how a program goes wrong and whether a retry mends it. An answer is right if the figures
+Made for small models: they show how a program goes wrong and whether a retry fixes it. An answer is right if the figures
 that the question asks for are in the program's value or in what it printed. One run at temperature 0 each, so compare two
 versions of the project on the same machine with the same model. To measure another version, put it first on PYTHONPATH.
 """
