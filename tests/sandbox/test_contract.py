@@ -1129,7 +1129,7 @@ DEEP = {
 @pytest.mark.parametrize("text", DEEP.values(), ids=DEEP)
 async def test_recursion_without_end_is_an_error_that_can_be_caught_also_in_c_code(programs, text: str):
     if programs.in_micro_vm:
-        pytest.skip("a micro-VM has the stack that it has")
+        pytest.skip("the stack of a micro-VM cannot be enlarged")
     run = await programs.run(
         f"{text}\nfound = 'nothing'\ntry:\n    look()\nexcept RecursionError:\n    found = 'caught'\nfound"
     )
@@ -1138,7 +1138,7 @@ async def test_recursion_without_end_is_an_error_that_can_be_caught_also_in_c_co
 
 async def test_memoised_recursion_reaches_as_deep_as_plain_recursion(programs):
     if programs.in_micro_vm:
-        pytest.skip("a micro-VM has the stack that it has")
+        pytest.skip("the stack of a micro-VM cannot be enlarged")
     run = await programs.run("import functools\n@functools.cache\ndef f(n):\n    return n and 1 + f(n - 1)\nf(800)")
     assert run.value == 800
 
