@@ -94,7 +94,8 @@ def blocks(size: int) -> Iterator[bytes]:
 
 
 def refusals() -> Iterator[bytes]:
-    piece = chunk(refusal="a" * MIB)
+    # Smaller than what one event may have: only their number is too large.
+    piece = chunk(refusal="a" * 1_000_000)
     yield head()
     yield from repeat(piece, 300)
 
