@@ -31,7 +31,7 @@ from wasmtime import component as wasm
 
 from codeact_kernel.bridge.messages import Run
 from codeact_kernel.guest import Pack
-from codeact_kernel.sandbox.backends import embedded, guest_files
+from codeact_kernel.sandbox.backends import embedded_guest, guest_files
 from codeact_kernel.sandbox.host_function import HostFunction
 from codeact_kernel.settings import Limits
 
@@ -137,15 +137,15 @@ class Guest:
         file.chmod(0o600)
         limits = Limits(memory_bytes=512 << 20)
         self.function = HostFunction(NoCalls(), Pack.open(), limits)  # type: ignore[arg-type]  # it makes no calls
-        before, usual = _maps(), embedded.create_engine
-        embedded.create_engine = engine
+        before, usual = _maps(), embedded_guest.create_engine
+        embedded_guest.create_engine = engine
         store = wasmtime.Store
         if name in ("fuel", "epochs"):
-            embedded.Store = _endless(name)  # type: ignore[misc]
+            embedded_guest.Store = _endless(name)  # type: ignore[misc]
         try:
-            another = embedded.EmbeddedGuest(str(file), self.function, limits)
+            another = embedded_guest.EmbeddedGuest(str(file), self.function, limits)
             owned = _own_memory()
-            self.backend = embedded.EmbeddedGuest(str(file), self.function, limits)
+            self.backend = embedded_guest.EmbeddedGuest(str(file), self.function, limits)
             self.memory = _own_memory() - owned
             del another
             fresh: list[float] = []
@@ -155,7 +155,7 @@ class Guest:
                 fresh.append(time.perf_counter() - start)
             self.fresh = min(fresh)
         finally:
-            embedded.create_engine, embedded.Store = usual, store  # type: ignore[misc]
+            embedded_guest.create_engine, embedded_guest.Store = usual, store  # type: ignore[misc]
         self.huge = self._huge_pages(str(file), before) if name.startswith("huge") else None
 
     def _huge_pages(self, file: str, before: list[tuple[int, int, str, str]]) -> bool:

@@ -30,8 +30,8 @@ CALL_NAMES = frozenset({"call_tool", "call_tool_async"})
 """Functions that call any tool by its name."""
 ERROR_NAMES = frozenset({"ToolDenied", "ToolError", "ToolFailed"})
 """Exceptions that every program has."""
-NEXT_STATEMENTS = "program.next"
-"""The call with which the guest asks for the next statements of a program that is still being written."""
+NEXT_STATEMENTS = ("program", "next")
+"""The capability and method with which the guest asks for the next statements of a program that is still written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +39,7 @@ class CapabilityDeclaration:
     """The names and handlers that one capability offers to programs.
 
     Attributes:
-        name: the name of its folder and its guest half, and the prefix of its handlers: the handler `read` of `files`
-            is called as `files.read`.
+        name: the name of its folder and its guest half.
         guest_names: functions in the namespace of programs.
         reserved_names: functions whose names no tool may have.
         acting_names: functions that change something or reach something outside. Prefetch stops at them.
@@ -84,15 +83,11 @@ ACTING_NAMES = frozenset({"call_tool_async", "observe", "result", "sleep"}).unio
     *(capability.acting_names for capability in CAPABILITIES)
 )
 """Names whose call changes something, or lets time pass."""
+# Handlers are pairs of a capability and a method.
 READ_ONLY_HANDLERS = frozenset(
-    {
-        NEXT_STATEMENTS,
-        *(f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.read_only),
-    }
+    {NEXT_STATEMENTS, *((capability.name, method) for capability in CAPABILITIES for method in capability.read_only)}
 )
-EAGER_HANDLERS = frozenset(
-    f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.eager
-)
+EAGER_HANDLERS = frozenset((capability.name, method) for capability in CAPABILITIES for method in capability.eager)
 CHANGING_HANDLERS = frozenset(
-    f"{capability.name}.{handler}" for capability in CAPABILITIES for handler in capability.changing
+    (capability.name, method) for capability in CAPABILITIES for method in capability.changing
 )

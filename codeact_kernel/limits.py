@@ -29,8 +29,8 @@ class WorkerLimits:
     """Nesting of JSON; deeper input causes a RecursionError in decoders."""
     calls_per_run: int = 10_000
     """Tool calls of one run."""
-    services_per_run: int = 200_000
-    """Requests for files and data in one run, each of one megabyte at most."""
+    host_calls_per_run: int = 200_000
+    """Calls for files and data in one run, each of one megabyte at most."""
     calls_in_flight: int = 32
     """Calls that wait for their results at the same time; the next call waits until one is finished."""
     output_bytes: int = 1 * MIB

@@ -15,6 +15,7 @@ __all__ = [
     "Decision",
     "DisplayItem",
     "Handler",
+    "HostCall",
     "Isolation",
     "JSONObject",
     "JSONValue",
@@ -85,6 +86,23 @@ class ToolCall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HostCall:
+    """A call of the guest to a handler of a capability, which is not a tool: nobody decides about it.
+
+    Attributes:
+        id: counts together with the ids of tool calls.
+        capability: the name in the capability's declaration, for example `"files"`.
+        method: the name of its handler, for example `"read"`.
+        arguments: JSON values. They are hostile data.
+    """
+
+    id: int
+    capability: str
+    method: str
+    arguments: JSONObject
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
     """Whether a call may run, who decided, and why.
 
@@ -127,13 +145,13 @@ class CallResult:
     """A tool's result as JSON.
 
     Attributes:
-        value: the result, or only its beginning if `kept` or `is_cut` is set.
-        kept: the stored result, if it was too large to be sent whole. The program fetches its parts.
+        value: the result, or only its beginning if `stored` or `is_cut` is set.
+        stored: the stored result, if it was too large to be sent whole. The program fetches its parts.
         is_cut: whether the program got more than is recorded, because the results of the turn took too much memory.
     """
 
     value: JSONValue
-    kept: StoredResult | None = None
+    stored: StoredResult | None = None
     is_cut: bool = False
 
 

@@ -18,7 +18,7 @@ from wasmtime import component as wasm
 
 sys.path.append(str(Path(__file__).parents[2]))
 
-from codeact_kernel.sandbox.backends import embedded, guest_cache
+from codeact_kernel.sandbox.backends import embedded_guest, guest_cache
 from codeact_kernel.sandbox.backends.wasi_http_denied import add_denied_http
 
 
@@ -36,9 +36,9 @@ class Result:
 class StandIn:
     def __init__(self, **_: Any) -> None:
         self._tools: dict[str, Callable[..., Any]] = {}
-        self._engine = embedded.create_engine()
+        self._engine = embedded_guest.create_engine()
         if not guest_cache.path().exists():
-            embedded.compile_guest(guest_cache.path())
+            embedded_guest.compile_guest(guest_cache.path())
         self._component = wasm.Component.deserialize_file(self._engine, str(guest_cache.path()))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()

@@ -1,4 +1,4 @@
-"""The seven messages, and their conversion to JSON objects and back.
+"""The eight messages, and their conversion to JSON objects and back.
 
 A message from the other end is hostile data: `decode` checks its kind, the exact set of fields and the exact type of
 each field (a `bool` is not an `int` here) before it creates an object.
@@ -16,14 +16,15 @@ from ..types import JSONObject, JSONValue, ProgramFailure, RunOutcome, Stream
 __all__ = [
     "LAST_LINE",
     "MAX_NAME_LENGTH",
+    "CallHost",
+    "CallRaised",
+    "CallReturned",
     "CallTool",
     "Finished",
     "Message",
     "Output",
     "Ready",
     "Run",
-    "ToolRaised",
-    "ToolReturned",
     "decode",
     "encode",
 ]
@@ -62,29 +63,41 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CallTool:
-    """Worker: the program calls a tool, or a service, whose name has a dot: `files.read`.
+    """Worker: the program calls a tool.
 
-    `line` is 0 if it is not known. `together` is the number of calls that the program sent together.
+    `line` is 0 if it is not known. `batch_size` is the number of calls that the program sends together.
     """
 
     call: int
     name: str
     arguments: JSONObject
     line: int
-    together: int = 1
+    batch_size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class ToolReturned:
-    """Host: the result of a call. If it was `kept` in the kernel, `value` is the guest's reference to it."""
+class CallHost:
+    """Worker: the guest half of a capability calls a handler of the host half. `"program"` stands for the program that
+    is still being written.
+    """
+
+    call: int
+    capability: str
+    method: str
+    arguments: JSONObject
+
+
+@dataclass(frozen=True, slots=True)
+class CallReturned:
+    """Host: the result of a call. If it was `stored` in the kernel, `value` is the guest's reference to it."""
 
     call: int
     value: JSONValue
-    kept: bool = False
+    stored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRaised:
+class CallRaised:
     """Host: a call failed or was denied. `kind` is the name of the exception in the guest."""
 
     call: int
@@ -99,7 +112,7 @@ class Finished:
     outcome: RunOutcome
 
 
-Message: TypeAlias = Ready | Run | Output | CallTool | ToolReturned | ToolRaised | Finished
+Message: TypeAlias = Ready | Run | Output | CallTool | CallHost | CallReturned | CallRaised | Finished
 
 
 class _Any:
@@ -108,7 +121,7 @@ class _Any:
 
 # Our own worker stays below these limits.
 MAX_NAME_LENGTH = 200
-"""Characters of the name in a call."""
+"""Characters of each name in a call."""
 LAST_LINE = 1 << 20
 """Of a program."""
 _MAX_LAYERS, _MAX_LAYER_LENGTH = 20, 100
@@ -118,9 +131,10 @@ _FIELDS: Mapping[type[Message], Mapping[str, type]] = {
     Ready: {"pid": int, "layers": list, "missing": list},
     Run: {"program": str, "tools": dict, "capabilities": dict, "keep": bool},
     Output: {"stream": str, "text": str},
-    CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "together": int},
-    ToolReturned: {"call": int, "value": _Any, "kept": bool},
-    ToolRaised: {"call": int, "kind": str, "message": str},
+    CallTool: {"call": int, "name": str, "arguments": dict, "line": int, "batch_size": int},
+    CallHost: {"call": int, "capability": str, "method": str, "arguments": dict},
+    CallReturned: {"call": int, "value": _Any, "stored": bool},
+    CallRaised: {"call": int, "kind": str, "message": str},
     Finished: {"outcome": dict, "state_lost": bool},
 }
 _KINDS = {kind.__name__: kind for kind in _FIELDS}
@@ -142,7 +156,7 @@ def decode(value: JSONValue) -> Message:
     """Convert a JSON value to a message.
 
     Raises:
-        BridgeError: if the value is not exactly one of the seven messages.
+        BridgeError: if the value is not exactly one of the eight messages.
     """
     if not isinstance(value, dict):
         raise BridgeError("a frame that is not a JSON object")
@@ -158,7 +172,7 @@ def decode(value: JSONValue) -> Message:
         raise BridgeError("Ready: layers that are not names")
     if kind is Output and (content["stream"] not in ("stdout", "stderr") or not content["text"]):
         raise BridgeError("Output without text, or to an unknown stream")
-    if kind is CallTool:
+    if kind is CallTool or kind is CallHost:
         _check_call(content)
     return cast("Message", kind(**content))  # type: ignore[arg-type]  # the fields have been checked one by one
 
@@ -225,10 +239,11 @@ def _check(content: JSONObject, fields: Mapping[str, type], owner: str) -> None:
 
 
 def _check_call(content: JSONObject) -> None:
-    name, line, together = content["name"], cast("int", content["line"]), cast("int", content["together"])
-    if not isinstance(name, str) or len(name) > MAX_NAME_LENGTH:
-        raise BridgeError("CallTool: a name that is too long")
-    if not 0 <= line <= LAST_LINE or together < 1:
+    names = [content[field] for field in ("name", "capability", "method") if field in content]
+    if any(len(cast("str", name)) > MAX_NAME_LENGTH for name in names):
+        raise BridgeError("a call with a name that is too long")
+    line, batch_size = cast("int", content.get("line", 0)), cast("int", content.get("batch_size", 1))
+    if not 0 <= line <= LAST_LINE or batch_size < 1:
         raise BridgeError("CallTool: a line or count out of range")
 
 

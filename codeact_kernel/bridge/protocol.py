@@ -3,8 +3,8 @@
     state      sender: message                              next state
     PREPARING  worker: Ready                                IDLE
     IDLE       host: Run                                    RUNNING
-    RUNNING    worker: Output, CallTool                     RUNNING
-    RUNNING    host: ToolReturned, ToolRaised               RUNNING
+    RUNNING    worker: Output, CallTool, CallHost           RUNNING
+    RUNNING    host: CallReturned, CallRaised               RUNNING
     RUNNING    worker: Finished, only with no call open     PREPARING
 
 The ids of calls are 1, 2, 3, ... within a run. An answer names an open call and closes it. A frame consists of four
@@ -49,8 +49,9 @@ _TABLE: Mapping[State, Mapping[tuple[Speaker, type[m.Message]], State]] = {
     State.RUNNING: {
         (Speaker.WORKER, m.Output): State.RUNNING,
         (Speaker.WORKER, m.CallTool): State.RUNNING,
-        (Speaker.HOST, m.ToolReturned): State.RUNNING,
-        (Speaker.HOST, m.ToolRaised): State.RUNNING,
+        (Speaker.WORKER, m.CallHost): State.RUNNING,
+        (Speaker.HOST, m.CallReturned): State.RUNNING,
+        (Speaker.HOST, m.CallRaised): State.RUNNING,
         (Speaker.WORKER, m.Finished): State.PREPARING,
     },
 }
@@ -119,9 +120,9 @@ class Connection:
         match message:
             case m.Run():
                 self._calls = 0
-            case m.CallTool(call=call):
+            case m.CallTool(call=call) | m.CallHost(call=call):
                 self._open(call)
-            case m.ToolReturned(call=call) | m.ToolRaised(call=call):
+            case m.CallReturned(call=call) | m.CallRaised(call=call):
                 if call not in self.open_calls:
                     raise BridgeError(f"an answer to call {call}, which is not open")
                 self.open_calls.remove(call)
@@ -134,8 +135,8 @@ class Connection:
     def _open(self, call: int) -> None:
         if call != self._calls + 1:
             raise BridgeError(f"call {call} where {self._calls + 1} was next")
-        if call > self._limits.calls_per_run + self._limits.services_per_run:
-            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls and requests in one run")
+        if call > self._limits.calls_per_run + self._limits.host_calls_per_run:
+            raise BridgeError(f"more than {self._limits.calls_per_run:,} calls in one run")
         if len(self.open_calls) >= self._limits.calls_in_flight:
             raise BridgeError(f"more than {self._limits.calls_in_flight} calls in flight")
         self._calls = call

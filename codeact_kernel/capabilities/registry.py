@@ -16,6 +16,7 @@ from ..types import (
     CallOutcome,
     CallResult,
     DisplayItem,
+    HostCall,
     JSONObject,
     JSONValue,
     OutputFile,
@@ -73,9 +74,9 @@ class CapabilitySet:
             self.tools = network.tools
             self.names |= frozenset(Network.declaration.guest_names)
         self._handlers = {
-            f"{capability.name}.{name}": handler
+            (capability.name, method): handler
             for capability in self._capabilities
-            for name, handler in capability.handlers.items()
+            for method, handler in capability.handlers.items()
         }
         self.limits = settings.limits
         self.has_changes = False
@@ -134,25 +135,28 @@ class CapabilitySet:
 
     def route_calls(
         self, answer: Callable[[ToolCall], Awaitable[CallOutcome]]
-    ) -> Callable[[ToolCall], Awaitable[CallOutcome]]:
-        """Return a function that answers calls of the guest halves by their handlers, and tool calls by `answer`.
+    ) -> Callable[[ToolCall | HostCall], Awaitable[CallOutcome]]:
+        """Return a function that answers calls of the guest halves by their handlers, and tool calls by `answer`."""
 
-        The clock of the run goes on during a handler, so that a program cannot escape its limit by reading files.
-        """
-
-        async def route(call: ToolCall) -> CallOutcome:
-            if "." not in call.name:
-                return await answer(call)
-            handler = self._handlers.get(call.name)
-            if handler is None:
-                return CallError(kind="ToolFailed", message="the capability or its handler does not exist")
-            self.has_changes = self.has_changes or call.name in CHANGING_HANDLERS
-            try:
-                return CallResult(value=await handler(dict(call.arguments)))
-            except ProgramError as error:
-                return CallError(kind="ToolFailed", message=str(error))
+        async def route(call: ToolCall | HostCall) -> CallOutcome:
+            return await (self._handle(call) if isinstance(call, HostCall) else answer(call))
 
         return route
+
+    async def _handle(self, call: HostCall) -> CallOutcome:
+        """Answer a call by its handler.
+
+        The clock of the run goes on meanwhile, so that a program cannot escape its limit by reading files.
+        """
+        name = (call.capability, call.method)
+        handler = self._handlers.get(name)
+        if handler is None:
+            return CallError(kind="ToolFailed", message="the capability or its handler does not exist")
+        self.has_changes = self.has_changes or name in CHANGING_HANDLERS
+        try:
+            return CallResult(value=await handler(call.arguments))
+        except ProgramError as error:
+            return CallError(kind="ToolFailed", message=str(error))
 
     def _shown_by_program(self, item: DisplayItem) -> None:
         self.shown.append(item)
@@ -167,8 +171,8 @@ def prefetch_config(read_only: Collection[str], tools: Collection[str]) -> JSONO
         tools: all tools that the program can call.
     """
     return {
-        "reads": list(read_only),
+        "read_only_tools": list(read_only),
         "tools": list(tools),
         "acting_names": list(ACTING_NAMES),
-        "read_only_handlers": list(READ_ONLY_HANDLERS),
+        "read_only_handlers": [list(handler) for handler in READ_ONLY_HANDLERS],
     }

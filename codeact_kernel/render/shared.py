@@ -117,8 +117,8 @@ def call_end(row: CallRow) -> str:
         answer = row.answer
         if isinstance(answer, CallError):
             row.end = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
-        elif answer.kept is not None:
-            row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
+        elif answer.stored is not None:
+            row.end = f"{value_text(answer.value, _END // 2)} … {answer.stored.length:,} in all, kept in the notebook"
         elif answer.is_cut:
             row.end = f"{value_text(answer.value, _END // 2)} … the rest is not recorded: the results are too large"
         else:

@@ -2,9 +2,11 @@
 
     job                               get the program, its number, the parameters of the tools, and the capabilities
     write(stream, text)               print a text
-    call(name, arguments, line, together, wait)
-                                      send a call, one of `together` calls: returns its id, or with `wait` its answer as
-                                      `wait` does; a name with a dot belongs to a service (`capabilities/registry.py`)
+    call_tool(name, arguments, line, batch_size, wait)
+                                      send one of `batch_size` calls: returns its id, or with `wait` its answer as
+                                      `wait` does
+    call_host(capability, method, arguments)
+                                      call a handler of a capability, and return the answer as `wait` does
     wait(calls, seconds)              get answers: [[id, true, value] or [id, false, [kind, message]], ...], or
                                       [id, null, reference] for a value that stays in the kernel
     sleep(seconds)                    wait
@@ -56,7 +58,8 @@ class HostFunction:
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._get_job,
             "write": self._write,
-            "call": self._call,
+            "call_tool": self._call_tool,
+            "call_host": self._call_host,
             "wait": self._wait,
             "sleep": self._sleep,
             "module": self._module,
@@ -118,17 +121,28 @@ class HostFunction:
         self._host.write("stderr" if stream == "stderr" else "stdout", _get_text(operation, "text"))
         return None
 
-    def _call(self, operation: JSONObject) -> JSONValue:
-        arguments, line, together = operation.get("arguments"), operation.get("line"), operation.get("together")
-        if not isinstance(arguments, dict) or type(line) is not int or type(together) is not int:
-            raise Rejected("a call needs arguments, a line and a number of calls together")
+    def _call_tool(self, operation: JSONObject) -> JSONValue:
+        line, batch_size = operation.get("line"), operation.get("batch_size")
+        if type(line) is not int or type(batch_size) is not int:
+            raise Rejected("a tool call needs a line and the size of its batch")
+        name, arguments = _get_text(operation, "name")[:MAX_NAME_LENGTH], self._get_arguments(operation)
+        line = line if 0 < line <= LAST_LINE else 0
+        call = self._host.call_tool(name, arguments, line, max(1, batch_size))
+        return self._wait_answers({call}, None) if operation.get("wait") is True else call
+
+    def _call_host(self, operation: JSONObject) -> JSONValue:
+        capability, method = (_get_text(operation, name)[:MAX_NAME_LENGTH] for name in ("capability", "method"))
+        call = self._host.call_host(capability, method, self._get_arguments(operation))
+        return self._wait_answers({call}, None)
+
+    def _get_arguments(self, operation: JSONObject) -> JSONObject:
+        arguments = operation.get("arguments")
+        if not isinstance(arguments, dict):
+            raise Rejected("a call needs arguments")
         max_bytes = self._limits.arguments_bytes
         if self._size > max_bytes // 8 and (size := len(to_text(arguments).encode())) > max_bytes:
             raise Rejected(f"arguments of {size:,} bytes, the limit is {max_bytes:,}")
-        name = _get_text(operation, "name")[:MAX_NAME_LENGTH]
-        line = line if 0 < line <= LAST_LINE else 0
-        call = self._host.open_call(name, arguments, line, max(1, together))
-        return self._wait_answers({call}, None) if operation.get("wait") is True else call
+        return arguments
 
     def _wait(self, operation: JSONObject) -> JSONValue:
         calls, seconds = operation.get("calls"), operation.get("seconds")
@@ -143,8 +157,8 @@ class HostFunction:
         for call, answer in self._host.wait_answers(calls, seconds):
             if isinstance(answer, CallError):
                 answers.append([call, False, [answer.kind, answer.message]])
-            elif answer.kept is not None:
-                answers.append([call, None, answer.kept.guest_ref])
+            elif answer.stored is not None:
+                answers.append([call, None, answer.stored.guest_ref])
             else:
                 answers.append([call, True, answer.value])
         return answers

@@ -41,8 +41,12 @@ class RunRequest(Protocol):
 class Host(Protocol):
     """The services of the worker for a guest, over the bridge."""
 
-    def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
-        """Send a call and return its id. While too many calls are in flight, wait first."""
+    def call_tool(self, name: str, arguments: JSONObject, line: int, batch_size: int) -> int:
+        """Send a call of a tool and return its id. While too many calls are in flight, wait first."""
+        ...
+
+    def call_host(self, capability: str, method: str, arguments: JSONObject) -> int:
+        """Send a call of a capability's handler in the same way."""
         ...
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:

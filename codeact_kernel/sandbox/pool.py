@@ -34,12 +34,12 @@ class Sandbox:
         self._dirty = False
 
     @property
-    def preparing(self) -> str:
+    def startup_notice(self) -> str:
         """A sentence about what a run has to wait for; empty if it need not wait long."""
-        return self._pool.preparing
+        return self._pool.startup_notice
 
     @property
-    def kept(self) -> bool:
+    def has_state(self) -> bool:
         """Say whether the guest holds the variables of the last program for the next one."""
         return self._dirty and self._worker is not None and self._worker.usable
 
@@ -104,7 +104,7 @@ class Pool:
     def __init__(self, selector: BackendSelector | str, limits: WorkerLimits) -> None:
         self.selector = BackendSelector(selector) if isinstance(selector, str) else selector
         self.limits = limits
-        self.preparing = ""
+        self.startup_notice = ""
         self._closed = False
         self._retired: asyncio.Task[None] | None = None
         self._retiring = False
@@ -226,7 +226,7 @@ class Pool:
         try:
             worker = await self.selector.start(self.limits, self._set_preparing)
         finally:
-            self.preparing = ""
+            self.startup_notice = ""
         if self._closed:  # in the meantime
             await worker.kill()
             raise SandboxError("The sandboxes were closed in the meantime: run the cell again.")
@@ -234,7 +234,7 @@ class Pool:
         return worker
 
     def _set_preparing(self, text: str) -> None:
-        self.preparing = text
+        self.startup_notice = text
 
 
 def _has_failed(task: asyncio.Task[Worker]) -> bool:

@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, fields, replace
 from typing import NoReturn, TypeAlias
 
-from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
+from ..bridge.messages import CallHost, CallRaised, CallReturned, CallTool, Finished, Message, Output, Ready, Run
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
 from ..limits import WorkerLimits
@@ -20,8 +20,8 @@ from ..text import collapse_whitespace
 from ..types import (
     CallError,
     CallOutcome,
+    HostCall,
     Isolation,
-    JSONObject,
     JSONValue,
     ProgramFailure,
     RunOutcome,
@@ -37,8 +37,8 @@ from .worker_main import GAVE_UP
 
 __all__ = ["AnswerCall", "RunClock", "Worker", "Write", "compile_guest"]
 
-AnswerCall: TypeAlias = Callable[[ToolCall], Awaitable[CallOutcome]]
-"""Decides about a call and runs it. It raises nothing but a cancellation."""
+AnswerCall: TypeAlias = Callable[[ToolCall | HostCall], Awaitable[CallOutcome]]
+"""Decides about a tool call and runs it, or runs the handler of a host call. It raises nothing but a cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
 
 
@@ -69,13 +69,6 @@ async def compile_guest(backend: Backend, notify: Callable[[str], None]) -> None
         detail = errors.decode(errors="replace").strip().splitlines()[-1:]
         reason = ". ".join(filter(None, [collapse_whitespace(" ".join(detail)), explain_start()]))
         raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
-
-
-def _decode_arguments(message: CallTool) -> JSONObject:
-    """Return the arguments as the program passed them. A service, whose name has a dot, takes no infinity or NaN."""
-    if "." in message.name:
-        return message.arguments
-    return {name: untag_floats(value) for name, value in message.arguments.items()}
 
 
 def _start_task(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
@@ -223,7 +216,7 @@ class Worker:
         try:
             for message in self._connection.feed(data):
                 self._on_message(message)
-                if isinstance(message, CallTool) and self._connection.has_unread_data:
+                if isinstance(message, (CallTool, CallHost)) and self._connection.has_unread_data:
                     # Handle the rest only after the call has taken its first step.
                     asyncio.get_running_loop().call_soon(self._on_data, b"")
                     return
@@ -233,8 +226,8 @@ class Worker:
     def _on_message(self, message: Message) -> None:
         run, loop = self._run, asyncio.get_running_loop()
         match message:
-            case CallTool() if run:
-                task = _start_task(self._answer(message, run), run.context.copy())
+            case CallTool() | CallHost() if run:
+                task = _start_task(self._answer(self._to_call(message), run), run.context.copy())
                 if not task.done():
                     run.calls[message.call] = task
             case Output(stream=stream, text=text) if run:
@@ -253,14 +246,21 @@ class Worker:
             case _:
                 raise BridgeError("an unexpected message")
 
-    async def _answer(self, message: CallTool, run: _ActiveRun) -> None:
-        call = ToolCall(
+    def _to_call(self, message: CallTool | CallHost) -> ToolCall | HostCall:
+        if isinstance(message, CallHost):
+            # A handler gets JSON as it is: only the arguments of tools have tags for infinity and NaN.
+            return HostCall(
+                id=message.call, capability=message.capability, method=message.method, arguments=message.arguments
+            )
+        return ToolCall(
             id=message.call,
             name=message.name,
-            arguments=_decode_arguments(message),
+            arguments={name: untag_floats(value) for name, value in message.arguments.items()},
             line=message.line or None,
-            batch_size=min(max(1, message.together), self._limits.calls_per_run),
+            batch_size=min(message.batch_size, self._limits.calls_per_run),
         )
+
+    async def _answer(self, call: ToolCall | HostCall, run: _ActiveRun) -> None:
         try:
             result = await run.answer(call)
         except Exception as error:  # our own fault, but the program must not wait forever
@@ -268,19 +268,19 @@ class Worker:
         try:
             match result:
                 case CallError(kind=kind, message=text):
-                    self._send(ToolRaised(call.id, kind, text))
+                    self._send(CallRaised(call.id, kind, text))
                 case _:
-                    kept = result.kept
-                    self._send_result(call.id, kept.guest_ref if kept else result.value, kept is not None)
+                    stored = result.stored
+                    self._send_result(call.id, stored.guest_ref if stored else result.value, stored is not None)
         except BridgeError as error:  # the value is too large for a frame, which the program can handle
-            self._send(ToolRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
+            self._send(CallRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         run.calls.pop(call.id, None)
 
-    def _send_result(self, call: int, value: JSONValue, kept: bool) -> None:
+    def _send_result(self, call: int, value: JSONValue, is_stored: bool) -> None:
         try:
-            self._send(ToolReturned(call, value, kept))
+            self._send(CallReturned(call, value, is_stored))
         except BridgeError:  # it holds infinity or NaN, or is too large, which then raises again
-            self._send(ToolReturned(call, tag_floats(value), kept))
+            self._send(CallReturned(call, tag_floats(value), is_stored))
 
     def _send(self, message: Message) -> None:
         self._process.write(self._connection.send(message))

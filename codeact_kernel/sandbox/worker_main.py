@@ -16,7 +16,7 @@ import time
 from collections.abc import Collection, Iterator
 from typing import TypedDict
 
-from ..bridge.messages import CallTool, Finished, Message, Output, Ready, Run, ToolRaised, ToolReturned
+from ..bridge.messages import CallHost, CallRaised, CallReturned, CallTool, Finished, Message, Output, Ready, Run
 from ..bridge.protocol import Connection, Speaker
 from ..errors import CodeActError, SandboxError
 from ..guest import Pack
@@ -109,25 +109,25 @@ class GuestHost:
     def begin(self) -> None:
         """Forget the previous run."""
         self._calls = 0
-        self._to_tools = 0
+        self._tool_calls = 0
         self._open: set[int] = set()
         self._answers: dict[int, CallOutcome] = {}
         self._printed = 0
         self._tails: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._dropped: dict[Stream, int] = {"stdout": 0, "stderr": 0}
 
-    def open_call(self, name: str, arguments: JSONObject, line: int, together: int) -> int:
-        self._to_tools += "." not in name
-        if self._to_tools > self._limits.calls_per_run:
+    def call_tool(self, name: str, arguments: JSONObject, line: int, batch_size: int) -> int:
+        self._tool_calls += 1
+        if self._tool_calls > self._limits.calls_per_run:
             raise Rejected(f"more than {self._limits.calls_per_run:,} tool calls in one run")
-        if self._calls >= self._limits.calls_per_run + self._limits.services_per_run:
-            raise Rejected(f"more than {self._limits.services_per_run:,} steps with files and data in one run")
-        while len(self._open) >= self._limits.calls_in_flight:
-            self._receive(None)
-        self._calls += 1
-        self._open.add(self._calls)
-        self._pipe.send(CallTool(self._calls, name, arguments, line, together))
-        return self._calls
+        call = self._open_call()
+        self._pipe.send(CallTool(call, name, arguments, line, batch_size))
+        return call
+
+    def call_host(self, capability: str, method: str, arguments: JSONObject) -> int:
+        call = self._open_call()
+        self._pipe.send(CallHost(call, capability, method, arguments))
+        return call
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:
         unknown = [call for call in calls if call not in self._open and call not in self._answers]
@@ -161,15 +161,26 @@ class GuestHost:
         while self._open:
             self._receive(None)
 
+    def _open_call(self) -> int:
+        if self._calls >= self._limits.calls_per_run + self._limits.host_calls_per_run:
+            raise Rejected(f"more than {self._limits.host_calls_per_run:,} steps with files and data in one run")
+        while len(self._open) >= self._limits.calls_in_flight:
+            self._receive(None)
+        self._calls += 1
+        self._open.add(self._calls)
+        return self._calls
+
     def _receive(self, seconds: float | None) -> bool:
         message = self._pipe.receive(seconds)
         match message:
-            case ToolReturned(call=call, value=value, kept=kept):
+            case CallReturned(call=call, value=value, stored=is_stored):
                 stored = (
-                    StoredResult(guest_ref=value, preview=None, length=0) if kept and isinstance(value, dict) else None
+                    StoredResult(guest_ref=value, preview=None, length=0)
+                    if is_stored and isinstance(value, dict)
+                    else None
                 )
-                self._answers[call] = CallResult(value=None if stored else value, kept=stored)
-            case ToolRaised(call=call, kind=kind, message=text):
+                self._answers[call] = CallResult(value=None if stored else value, stored=stored)
+            case CallRaised(call=call, kind=kind, message=text):
                 denied = kind == "ToolDenied"
                 self._answers[call] = CallError(kind="ToolDenied" if denied else "ToolFailed", message=text)
             case _:

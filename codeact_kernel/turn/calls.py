@@ -205,7 +205,7 @@ class Calls:
 
     def _fit_record(self, answer: CallOutcome) -> CallOutcome:
         """Keep only the beginning of a result once the results of the turn take too much memory."""
-        if isinstance(answer, CallError) or answer.kept is not None:
+        if isinstance(answer, CallError) or answer.stored is not None:
             return answer
         self._results_weight += (weight := weigh(answer.value))
         if self._results_weight <= self._limits.result_bytes:
@@ -289,7 +289,7 @@ class Calls:
                         bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
                     )
                     if isinstance(value, StoredResult):
-                        return CallResult(value=value.preview, kept=value)
+                        return CallResult(value=value.preview, stored=value)
                     return CallResult(value=value)
         except TimeoutError:
             message = f"{call.name} took longer than {self._limits.tool_seconds:g} s and was stopped"

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from ..capability import EAGER_HANDLERS, NEXT_STATEMENTS
 from ..sandbox.worker_client import AnswerCall, RunClock, Write
-from ..types import CallOutcome, CallResult, RunOutcome, Stream, ToolCall
+from ..types import CallOutcome, CallResult, HostCall, RunOutcome, Stream, ToolCall
 from .calls import Calls
 from .program_checker import ProgramChecker
 from .statements import Statements
@@ -123,12 +123,16 @@ class EagerRun:
         """Return `answer` and `write` of the run, held back until the program is complete. See `Gate`."""
         self._write = write
 
-        async def gated_answer(call: ToolCall) -> CallOutcome:
-            if call.name == NEXT_STATEMENTS:
-                with clock.paused(), self._waited.running():
-                    return CallResult(value=await self._next_statements())
+        async def gated_answer(call: ToolCall | HostCall) -> CallOutcome:
+            if isinstance(call, HostCall):
+                handler = (call.capability, call.method)
+                if handler == NEXT_STATEMENTS:
+                    with clock.paused(), self._waited.running():
+                        return CallResult(value=await self._next_statements())
+                is_read_only = handler in EAGER_HANDLERS
+            else:
+                is_read_only = self._calls.is_prefetchable(call.name)
             # A call must not overtake an earlier call that is held back.
-            is_read_only = call.name in EAGER_HANDLERS or self._calls.is_prefetchable(call.name)
             self._is_held = self._is_held or not is_read_only
             if self._is_held and not self._is_complete.is_set():
                 with clock.paused(), self._waited.running():

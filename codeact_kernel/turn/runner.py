@@ -34,7 +34,13 @@ class ProgramRunner:
         """Prepare an eager run of the next program. Yield `None` if it could not help or not be undone."""
         settings = self.context.settings
         read_only_tools = self.calls.prefetchable_tools()
-        if settings.wait or settings.review or not read_only_tools or self.checker.direct_tools() or self.sandbox.kept:
+        if (
+            settings.wait
+            or settings.review
+            or not read_only_tools
+            or self.checker.direct_tools()
+            or self.sandbox.has_state
+        ):
             yield None
             return
         eager = EagerRun(self, self.checker, self.calls, self.recorder.text_time, keep_state=keep_state)
@@ -72,8 +78,8 @@ class ProgramRunner:
         """
         number = self.recorder.attempts + (gate is not None)
         with self.recorder.run_time.running():
-            if self.sandbox.preparing:
-                self.context.emit(Notice(text=self.sandbox.preparing))
+            if self.sandbox.startup_notice:
+                self.context.emit(Notice(text=self.sandbox.startup_notice))
             isolation = await self.sandbox.open()
             self.recorder.start_run(isolation)
             self.context.emit(RunStarted(run=number, isolation=isolation))

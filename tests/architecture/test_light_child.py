@@ -26,7 +26,7 @@ def test_the_worker_imports_neither_notebook_nor_model_nor_an_event_loop_nor_its
 
 
 def test_the_backend_adds_its_own_library_and_nothing_else_that_is_heavy():
-    found = imported_by("codeact_kernel.sandbox.backends.embedded")
+    found = imported_by("codeact_kernel.sandbox.backends.embedded_guest")
     assert "wasmtime" in found
     assert not HEAVY & found
     assert not any(name.startswith(("python_guest", "hyperlight")) for name in found)
@@ -34,7 +34,7 @@ def test_the_backend_adds_its_own_library_and_nothing_else_that_is_heavy():
 
 @pytest.mark.skipif(find_spec("hyperlight_sandbox_backend_wasm") is None, reason="there is no wheel for this system")
 def test_so_does_the_one_with_the_micro_vm_which_has_all_of_it_before_the_files_are_shut():
-    found = imported_by("codeact_kernel.sandbox.backends.hyperlight")
+    found = imported_by("codeact_kernel.sandbox.backends.hyperlight_guest")
     assert {"hyperlight_sandbox", "hyperlight_sandbox_backend_wasm"} <= found
     assert not (HEAVY | {"wasmtime", "python_guest"}) & found
 

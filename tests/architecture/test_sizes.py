@@ -18,8 +18,8 @@ FUNCTION_LINES = 60
 GUEST = "codeact_kernel/guest/inside/"
 LATE = {
     ("codeact_kernel/model/openai_client.py", "openai"): "takes a second, and not every session asks a model",
-    ("codeact_kernel/sandbox/backends/embedded_backend.py", "embedded"): "loads wasmtime, which belongs in the worker",
-    ("codeact_kernel/sandbox/backends/hyperlight_backend.py", "hyperlight"): "loads the hypervisor's library, likewise",
+    ("codeact_kernel/sandbox/backends/embedded.py", "embedded_guest"): "loads wasmtime, which belongs in the worker",
+    ("codeact_kernel/sandbox/backends/hyperlight.py", "hyperlight_guest"): "loads the hypervisor's library, likewise",
     ("codeact_kernel/render/markdown_html.py", "markdown_it"): "most turns show no Markdown",
     ("codeact_kernel/capabilities/show/png_worker.py", "resource"): "not on Windows",
     ("codeact_kernel/capabilities/show/png_worker.py", "vl_convert"): "an extra, and only after the limits are set",

@@ -17,9 +17,10 @@ EVERY_MESSAGE = [
     m.Output("stdout", "é\n"),
     m.Output("stderr", " "),
     m.CallTool(1, "get", {"user": {"id": None}}, 4),
-    m.ToolReturned(1, [1.5, {"a": True}]),
-    m.ToolReturned(2, None),
-    m.ToolRaised(1, "ToolDenied", "not today"),
+    m.CallHost(2, "files", "read", {"path": "/input/é"}),
+    m.CallReturned(1, [1.5, {"a": True}]),
+    m.CallReturned(2, None),
+    m.CallRaised(1, "ToolDenied", "not today"),
     m.Finished(RunOutcome()),
     m.Finished(RunOutcome(value=[1], text="[1]", is_json=True, observed=("a", "b"))),
     m.Finished(RunOutcome(failure=FAILURE)),
@@ -70,7 +71,7 @@ def test_a_field_too_many_is_refused(message):
         (message, name, wrong)
         for message, name in FIELDS
         for wrong in (None, 1.5, False, 1, "text", [], {})
-        if (type(message), name) != (m.ToolReturned, "value") and type(m.encode(message)[name]) is not type(wrong)
+        if (type(message), name) != (m.CallReturned, "value") and type(m.encode(message)[name]) is not type(wrong)
     ],
     ids=lambda item: type(item).__name__ if isinstance(item, m.Message) else repr(item),
 )
@@ -94,9 +95,14 @@ def test_output_of_nothing_is_refused_since_no_limit_would_count_it():
     refused({"says": "Output", "stream": "stdout", "text": ""})
 
 
-@pytest.mark.parametrize("changes", [{"line": -1}, {"line": m.LAST_LINE + 1}, {"together": 0}, {"name": "x" * 201}])
+@pytest.mark.parametrize("changes", [{"line": -1}, {"line": m.LAST_LINE + 1}, {"batch_size": 0}, {"name": "x" * 201}])
 def test_a_call_from_no_line_or_of_an_endless_name_is_refused(changes):
     refused({**m.encode(m.CallTool(1, "get", {}, 1)), **changes})
+
+
+@pytest.mark.parametrize("field", ["capability", "method"])
+def test_a_host_call_with_an_endless_name_is_refused(field):
+    refused({**m.encode(m.CallHost(1, "files", "read", {})), field: "x" * 201})
 
 
 @pytest.mark.parametrize("layers", [[""], ["x" * 101], ["x"] * 21, ["two\nlines"], ["\u202eback"], ["\x1b[31m"]])

@@ -19,9 +19,10 @@ from codeact_kernel.types import RunOutcome
 
 LIMITS = Limits()
 READY, RUN, OUTPUT = m.Ready(1), m.Run("1", {}, {}, False), m.Output("stdout", "hello\n")
-CALL, RETURNED, RAISED = m.CallTool(2, "get", {}, 0), m.ToolReturned(1, None), m.ToolRaised(1, "ToolFailed", "no")
+CALL, HOST_CALL = m.CallTool(2, "get", {}, 0), m.CallHost(2, "files", "read", {})
+RETURNED, RAISED = m.CallReturned(1, None), m.CallRaised(1, "ToolFailed", "no")
 FINISHED = m.Finished(RunOutcome(value=1, text="1", is_json=True))
-MESSAGES = {type(message): message for message in (READY, RUN, OUTPUT, CALL, RETURNED, RAISED, FINISHED)}
+MESSAGES = {type(message): message for message in (READY, RUN, OUTPUT, CALL, HOST_CALL, RETURNED, RAISED, FINISHED)}
 HOST, WORKER = Speaker.HOST, Speaker.WORKER
 
 # Call 1 is open while RUNNING, so Finished is forbidden there; where no call is open has a test of its own.
@@ -30,8 +31,9 @@ ALLOWED = {
     (State.IDLE, HOST, m.Run): State.RUNNING,
     (State.RUNNING, WORKER, m.Output): State.RUNNING,
     (State.RUNNING, WORKER, m.CallTool): State.RUNNING,
-    (State.RUNNING, HOST, m.ToolReturned): State.RUNNING,
-    (State.RUNNING, HOST, m.ToolRaised): State.RUNNING,
+    (State.RUNNING, WORKER, m.CallHost): State.RUNNING,
+    (State.RUNNING, HOST, m.CallReturned): State.RUNNING,
+    (State.RUNNING, HOST, m.CallRaised): State.RUNNING,
 }
 EVERYTHING = [(state, speaker, kind) for state in State for speaker in Speaker for kind in MESSAGES]
 A_TALK = [
@@ -40,14 +42,16 @@ A_TALK = [
     (WORKER, OUTPUT),
     (WORKER, m.CallTool(1, "get", {"a": [1, "é"]}, 1)),
     (WORKER, m.CallTool(2, "get", {}, 2)),
-    (HOST, m.ToolReturned(2, {"x": "😀"})),
+    (WORKER, m.CallHost(3, "files", "list", {"path": "é"})),
+    (HOST, m.CallReturned(3, [])),
+    (HOST, m.CallReturned(2, {"x": "😀"})),
     (WORKER, m.Output("stderr", "\n" * 300)),
-    (HOST, m.ToolRaised(1, "ToolDenied", "no")),
+    (HOST, m.CallRaised(1, "ToolDenied", "no")),
     (WORKER, FINISHED),
     (WORKER, READY),
     (HOST, RUN),
     (WORKER, m.CallTool(1, "again", {}, 0)),
-    (HOST, m.ToolReturned(1, None)),
+    (HOST, m.CallReturned(1, None)),
     (WORKER, FINISHED),
 ]
 
@@ -193,7 +197,7 @@ def test_a_call_id_is_not_used_twice_whether_open_or_closed():
     ends.say(WORKER, m.CallTool(1, "get", {}, 0))
     with pytest.raises(BridgeError, match="2 was next"):
         ends.ends[WORKER].send(m.CallTool(1, "get", {}, 0))
-    ends.say(HOST, m.ToolReturned(1, None))
+    ends.say(HOST, m.CallReturned(1, None))
     with pytest.raises(BridgeError, match="2 was next"):
         ends.ends[WORKER].send(m.CallTool(1, "get", {}, 0))
 
@@ -203,25 +207,25 @@ def test_calls_are_answered_in_any_order_and_each_once():
     for call in (1, 2, 3):
         ends.say(WORKER, m.CallTool(call, "get", {}, 0))
     for call in (3, 1, 2):
-        ends.say(HOST, m.ToolReturned(call, call))
+        ends.say(HOST, m.CallReturned(call, call))
         with pytest.raises(BridgeError, match="not open"):
-            ends.ends[HOST].send(m.ToolRaised(call, "ToolFailed", "late"))
+            ends.ends[HOST].send(m.CallRaised(call, "ToolFailed", "late"))
     assert ends.say(WORKER, FINISHED) == [FINISHED]
 
 
 def test_an_answer_to_a_call_of_the_run_before_is_refused():
     ends = Ends().run()
     ends.say(WORKER, m.CallTool(1, "get", {}, 0))
-    ends.say(HOST, m.ToolReturned(1, None))
+    ends.say(HOST, m.CallReturned(1, None))
     ends.say(WORKER, FINISHED)
     ends.run()
     with pytest.raises(BridgeError, match="not open"):
-        ends.ends[HOST].send(m.ToolReturned(1, None))
+        ends.ends[HOST].send(m.CallReturned(1, None))
 
 
 def test_the_worker_cannot_answer_its_own_call():
     call = frame(m.encode(m.CallTool(1, "get", {}, 0)))
-    refused_by_host(call + frame(m.encode(m.ToolReturned(1, "mine"))), "may not send ToolReturned")
+    refused_by_host(call + frame(m.encode(m.CallReturned(1, "mine"))), "may not send CallReturned")
 
 
 def test_more_calls_in_flight_than_allowed_are_refused_and_an_answer_makes_room():
@@ -230,18 +234,18 @@ def test_more_calls_in_flight_than_allowed_are_refused_and_an_answer_makes_room(
     ends.say(WORKER, m.CallTool(2, "get", {}, 0))
     with pytest.raises(BridgeError, match="in flight"):
         ends.ends[WORKER].send(m.CallTool(3, "get", {}, 0))
-    ends.say(HOST, m.ToolReturned(1, None))
+    ends.say(HOST, m.CallReturned(1, None))
     assert ends.say(WORKER, m.CallTool(3, "get", {}, 0))
 
 
 def test_more_calls_in_a_run_than_allowed_are_refused_and_the_next_run_counts_anew():
-    ends = Ends(Limits(calls_per_run=1, services_per_run=1))
+    ends = Ends(Limits(calls_per_run=1, host_calls_per_run=1))
     for _ in range(2):
         ends.run()
         for call in (1, 2):
             ends.say(WORKER, m.CallTool(call, "get", {}, 0))
-            ends.say(HOST, m.ToolReturned(call, None))
-        with pytest.raises(BridgeError, match="more than 1 calls and requests"):
+            ends.say(HOST, m.CallReturned(call, None))
+        with pytest.raises(BridgeError, match="more than 1 calls in one run"):
             ends.ends[WORKER].send(m.CallTool(3, "get", {}, 0))
         ends.say(WORKER, FINISHED)
 

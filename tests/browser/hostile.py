@@ -137,11 +137,11 @@ FORGED = {
         'show([{"a": 1}], chart={"mark": "bar", "config": {"customFormatTypes": True, "style": {"a": {"url": URL}}}})',
     ],
     "H3.show": [
-        'show(HTML, kind="html")', 'host_call("show.item", kind="text/html", title="", text=HTML, last=True)',
-        'host_call("show.item", kind="application/javascript", title="", text=JS, last=True)',
-        'host_call("show.item", kind=["html"], title={"text/html": HTML}, text=HTML, last=True)',
-        'host_call("show.item", kind="chart", title="", text=json.dumps({"text/html": HTML}), last=True)',
-        'host_call("show.item", kind="table", title="", text=json.dumps({"text/html": HTML}), last=True)',
+        'show(HTML, kind="html")', 'call_host("show", "item", kind="text/html", title="", text=HTML, last=True)',
+        'call_host("show", "item", kind="application/javascript", title="", text=JS, last=True)',
+        'call_host("show", "item", kind=["html"], title={"text/html": HTML}, text=HTML, last=True)',
+        'call_host("show", "item", kind="chart", title="", text=json.dumps({"text/html": HTML}), last=True)',
+        'call_host("show", "item", kind="table", title="", text=json.dumps({"text/html": HTML}), last=True)',
     ],
     "H4.image": [
         'show(b"<svg onload=\'" + JS.encode() + b"\'/>", kind="image")', 'show(b"GIF89a" + HTML.encode(), kind="image")',

@@ -126,7 +126,7 @@ def forging(url: str) -> str:
     """A program that hands each forgery to what shows things, and prints how it went."""
     lines = [
         "import json, zlib, struct, importlib",
-        "host_call = importlib.import_module('codeact_kernel.guest.inside.tool_calls').host_call",
+        "call_host = importlib.import_module('codeact_kernel.guest.inside.tool_calls').call_host",
         "def chunk(kind, data): return struct.pack('>I', len(data)) + kind + data + struct.pack('>I', zlib.crc32(kind + data))",
         "PNG = b'\\x89PNG\\r\\n\\x1a\\n' + chunk(b'IHDR', struct.pack('>IIBBBBB', 1, 1, 8, 2, 0, 0, 0))",
         "PNG += chunk(b'IDAT', zlib.compress(bytes(4))) + chunk(b'IEND', b'')",

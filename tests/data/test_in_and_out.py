@@ -531,7 +531,7 @@ async def test_what_a_table_has_not_is_said_as_what_it_is(programs):
 
 
 async def test_a_program_that_reads_without_end_is_stopped_by_its_clock(programs):
-    program = "from codeact_kernel.guest.inside.tool_calls import host_call\nwhile True: host_call('data.column', table=0, column=0, start=0, count=4)"
+    program = "from codeact_kernel.guest.inside.tool_calls import call_host\nwhile True: call_host('data', 'column', table=0, column=0, start=0, count=4)"
     run, _ = await given(programs, program, {"t": PEOPLE}, seconds=1)
     assert run.error.startswith("TimedOut")
 

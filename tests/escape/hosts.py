@@ -38,8 +38,10 @@ def raw(operation):
     text = operation if isinstance(operation, str) else json.dumps(operation)
     return send({"at": 0, "last": text})
 
-def call(name, arguments, line=1, together=1, **more):
-    return raw({"op": "call", "name": name, "arguments": arguments, "line": line, "together": together, **more})
+def call(name, arguments, line=1, batch_size=1, **more):
+    return raw({"op": "call_tool", "name": name, "arguments": arguments, "line": line, "batch_size": batch_size, **more})
+def call_host(capability, method, arguments):
+    return raw({"op": "call_host", "capability": capability, "method": method, "arguments": arguments})
 """
 """Goes around the prelude: the one function that the host has for a guest."""
 TRIED = """

@@ -605,7 +605,7 @@ import sys
 calls = sys.modules["codeact_kernel.guest.inside.tool_calls"]
 calls.answer_lookups.clear()
 calls.answer_lookups.append(lambda name, arguments: None)
-ways = [lambda: calls.call_and_wait("destroy", {"what": "a"}), lambda: calls.Pending("destroy", {"what": "b"}).result(),
+ways = [lambda: calls.call_and_wait("destroy", {"what": "a"}), lambda: calls.PendingCall("destroy", {"what": "b"}).result(),
         lambda: calls.call_each("destroy", {"what": ["c"]}), lambda: calls._return_or_raise(calls._read_answers(calls._send("destroy", {"what": "d"}, 1, batch_size=1, wait=True))[0][1]),
         lambda: calls.wait([calls.submit(calls.prepare("destroy", {"what": "e"}), 1)], None)]
 seen = [tried(way) for way in ways]

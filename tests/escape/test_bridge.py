@@ -45,23 +45,27 @@ assert not any(one.startswith("ran") for one in seen)
     ),
     Attempt(
         id="D1.services",
-        tries="calls services by made-up names with dots, which go another way than tools",
+        tries="calls tools and handlers of capabilities by made-up names",
         program=TRIED
+        + RAW
         + """
 names = ["destroy.", ".destroy", "files.destroy", "tools.destroy", "data.__class__", "files..read", "kernel.run", "."]
 seen = [tried(lambda: call_tool(name, what="x")) for name in names]
 assert not any(one.startswith("ran") for one in seen)
+pairs = [("destroy", ""), ("", "destroy"), ("files", "destroy"), ("tools", "destroy"), ("data", "__class__"), ("files.", "read")]
+seen += [call_host(*pair, {"what": "x"}) for pair in pairs]
+assert not any("true" in one for one in seen)
 """,
         reached="the capability or its handler does not exist",
     ),
     Attempt(
         id="D1.service-arguments",
-        tries="gives the services that there are arguments of every wrong kind",
-        program=TRIED
+        tries="gives the handlers of the capabilities arguments of every wrong kind",
+        program=RAW
         + """
-services = [f"{room}.{name}" for room in ("files", "data", "show") for name in ("read", "open", "write", "put", "rows", "take", "item")]
+handlers = [(room, name) for room in ("files", "data", "show") for name in ("read", "open", "write", "put", "rows", "take", "item")]
 wrong = [{}, {"path": 1}, {"path": None, "at": -1}, {"name": [], "rows": {}}, {"handle": 2**60, "size": -1}, {"at": "x"}]
-seen = [tried(lambda: call_tool(name, **arguments)) for name in services for arguments in wrong]
+seen = [call_host(*handler, arguments) for handler in handlers for arguments in wrong]
 assert not any("internal" in one for one in seen), seen
 """,
         reached="ToolFailed",
@@ -77,7 +81,7 @@ seen = [tried(lambda: call_tool("destroy", "x")), tried(lambda: call_tool("destr
         tried(lambda: call_tool("destroy", **{"what ": "x"})), tried(lambda: call_tool("destroy", self="x")),
         tried(lambda: destroy("x", "y")), tried(lambda: destroy("x", what="y")),
         call("destroy", ["x"], wait=True), call("destroy", None, wait=True),
-        raw('{"op":"call","name":"destroy","arguments":{"what":"x","what":"y"},"line":1,"together":1}')]
+        raw('{"op":"call_tool","name":"destroy","arguments":{"what":"x","what":"y"},"line":1,"batch_size":1}')]
 assert not any(one.startswith("ran") for one in seen)
 """,
         reached=r"argument what is missing.*there is no argument 'why'.*there is no argument 'argument_0'.*a duplicate key",
@@ -123,7 +127,7 @@ assert not any(one.startswith("ran") for one in seen)
         program=RAW
         + r"""
 values = ["NaN", "Infinity", "1e999", '{"a":1,"a":2}', '"\\ud800"', "9" * 5000, "01", "'x'", "[1,]", "\x00"]
-seen = [raw('{"op":"call","name":"echo","arguments":{"value":%s},"line":1,"together":1,"wait":true}' % one) for one in values]
+seen = [raw('{"op":"call_tool","name":"echo","arguments":{"value":%s},"line":1,"batch_size":1,"wait":true}' % one) for one in values]
 assert all(one.startswith("refused") for one in seen), seen
 """,
         reached="refused",
@@ -149,7 +153,7 @@ for _ in range(20_000):
     deep = [deep]
 text = "[" * 20_000 + "]" * 20_000
 seen = [tried(lambda: call_tool("echo", value=deep)), tried(lambda: call_tool("echo", value=[[]] and deep)),
-        raw('{"op":"call","name":"echo","arguments":{"value":%s},"line":1,"together":1,"wait":true}' % text)]
+        raw('{"op":"call_tool","name":"echo","arguments":{"value":%s},"line":1,"batch_size":1,"wait":true}' % text)]
 assert not any(one.startswith("ran") for one in seen)
 while deep:
     deep = deep[0]
@@ -289,9 +293,9 @@ LIES = [
     Lie("D5.run", "a worker tells the host to run a program",
         "say('Run', program='1', tools={}, capabilities={}, keep=False)", "worker may not send Run"),
     Lie("D5.answers-itself", "a worker answers its own call",
-        "call(1); say('ToolReturned', call=1, value='mine', kept=False)", "worker may not send ToolReturned"),
+        "call(1); say('CallReturned', call=1, value='mine', stored=False)", "worker may not send CallReturned"),
     Lie("D5.denies-itself", "a worker sends a refusal in the host's name",
-        "call(1); say('ToolRaised', call=1, kind='ToolDenied', message='x')", "worker may not send ToolRaised"),
+        "call(1); say('CallRaised', call=1, kind='ToolDenied', message='x')", "worker may not send CallRaised"),
     Lie("D5.reuses", "a worker uses a call's number twice", "call(1); call(1)", "call 1 where 2 was next"),
     Lie("D5.skips", "a worker skips a call's number", "call(1); call(3)", "call 3 where 2 was next"),
     Lie("D5.below-zero", "a worker makes a call with a number below zero", "call(-1)", "call -1 where 1 was next"),
@@ -311,14 +315,14 @@ LIES = [
     Lie("D5.unknown", "a worker sends a message of a kind that there is not",
         "say('Approve', call=1, choice='allow_always')", "an unknown kind"),
     Lie("D5.fields", "a worker adds a field to a message, in which it allows its own call",
-        "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=0, together=1, decision='allow_once')",
+        "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=0, batch_size=1, decision='allow_once')",
         "not exactly the fields"),
     Lie("D5.kinds", "a worker sends fields of wrong types: true as a number",
-        "say('CallTool', call=True, name='destroy', arguments={'what': 'x'}, line=0, together=1)", "has the wrong type"),
+        "say('CallTool', call=True, name='destroy', arguments={'what': 'x'}, line=0, batch_size=1)", "has the wrong type"),
     Lie("D5.lines", "a worker calls from a line below zero, to have another line shown as the source",
-        "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=-1, together=1)", "out of range"),
+        "say('CallTool', call=1, name='destroy', arguments={'what': 'x'}, line=-1, batch_size=1)", "out of range"),
     Lie("D5.name", "a worker calls a tool by a name of a megabyte",
-        "say('CallTool', call=1, name='x' * (1 << 20), arguments={}, line=0, together=1)", "too long"),
+        "say('CallTool', call=1, name='x' * (1 << 20), arguments={}, line=0, batch_size=1)", "too long"),
     Lie("D5.floods", "a worker floods its output",
         "[say('Output', stream='stdout', text='x' * (1 << 20)) for _ in range(9)]", "flooded its output"),
     Lie("D5.floods-nothing", "a worker floods with output of nothing, which no limit would count",
@@ -340,7 +344,7 @@ async def test_a_worker_that_breaks_a_rule_is_thrown_away_and_the_next_one_is_ho
         await asyncio.Event().wait()
 
     # Its calls find a tool that asks, and nobody who answers: what it says next comes while they are open.
-    script = f"ready(); hear()\ncall = lambda n: say('CallTool', call=n, name='destroy', arguments={{'what': 'x'}}, line=0, together=1)\n{lie.script}\nstay()"
+    script = f"ready(); hear()\ncall = lambda n: say('CallTool', call=n, name='destroy', arguments={{'what': 'x'}}, line=0, batch_size=1)\n{lie.script}\nstay()"
     async with with_a_worker_that(script):
         turn = await kernel.turn("1", approver=Person("allow_once", meanwhile=forever))
         assert turn.result.error is not None

@@ -46,7 +46,7 @@ CASES: list[tuple[str, str, str, str]] = [
     ("depth", "8", tried("echo(value)", NESTED), "nested"),
     ("calls_per_run", "3", tried("[add(a=1, b=n) for n in range(9)]"), "more than 3 tool calls in one run"),
     (
-        "services_per_run",
+        "host_calls_per_run",
         "5,calls_per_run=1",
         tried("[open('/output/x', 'w').close() for _ in range(99)]"),
         "more than 5 steps",

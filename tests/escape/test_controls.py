@@ -34,7 +34,7 @@ from .test_approvals import Page, clicked, edition
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 READY = {"says": "Ready", "pid": 1, "layers": [], "missing": []}
-CALL = '{"says":"CallTool","call":1,"name":"destroy","arguments":{"what":%s},"line":0,"together":1}'
+CALL = '{"says":"CallTool","call":1,"name":"destroy","arguments":{"what":%s},"line":0,"batch_size":1}'
 
 
 def frame(content: str) -> bytes:
@@ -90,7 +90,7 @@ async def test_without_the_limit_of_a_frame_the_host_collects_what_comes(kernel)
 @pytest.mark.parametrize("value", ["NaN", "1e999", '"\\ud800"', '1,"what":2', "[" * 500 + "]" * 500])
 async def test_without_strict_json_two_readers_would_read_two_things(kernel, monkeypatch, value):
     data = frame(
-        f'{{"says":"CallTool","call":1,"name":"destroy","arguments":{{"what":{value}}},"line":0,"together":1}}'
+        f'{{"says":"CallTool","call":1,"name":"destroy","arguments":{{"what":{value}}},"line":0,"batch_size":1}}'
     )
     with pytest.raises(BridgeError):
         list(running().feed(data))

@@ -184,7 +184,7 @@ PATHS = [
         program=RAW
         + """
 seen = [
-    raw({"op": "call", "name": "files.open", "arguments": {"path": path, "mode": "r"}, "line": 0, "together": 1, "wait": True})
+    raw({"op": "call_host", "capability": "files", "method": "open", "arguments": {"path": path, "mode": "r"}})
     for path in ("/input/data/../host/secret.txt", "/input/data/sub/../../host/secret.txt", "/input/../input/data/a.txt",
                  "/input/data/./a.txt", "/input//data/a.txt", "/input/data/a.txt/", "//input/data/a.txt", "input/data/a.txt", "")
 ]
@@ -225,7 +225,7 @@ for path in ("{data}/a.txt\\0/../../secret.txt", "{secret}\\0.txt"):
         program=RAW
         + """
 seen = [
-    raw({"op": "call", "name": "files." + verb, "arguments": {"path": path, "mode": "w"}, "line": 0, "together": 1, "wait": True})
+    raw({"op": "call_host", "capability": "files", "method": verb, "arguments": {"path": path, "mode": "w"}})
     for path in ("/output/a\\0b", "/output/a\\nb", "/output/a\\x1b[2J", "/output/a\\\\..\\\\b", "/output/a\\u2028b")
     for verb in ("open", "mkdir")
 ]
@@ -413,7 +413,7 @@ for way in (lambda file: (file.seek(2 << 40), file.write(b"x"), file.flush()), l
         program=RAW
         + """
 def ask(verb, **given):
-    return raw({"op": "call", "name": "files." + verb, "arguments": given, "line": 0, "together": 1, "wait": True})
+    return raw({"op": "call_host", "capability": "files", "method": verb, "arguments": given})
 handle = json.loads(ask("open", path="/input/data/b.txt", mode="w+"))[0][2]["handle"]
 seen = [
     "EFBIG" in one or "ToolFailed" in one or "error" in one
@@ -594,7 +594,7 @@ for way in (
         program=RAW
         + """
 def ask(verb, **given):
-    return raw({"op": "call", "name": "files." + verb, "arguments": given, "line": 0, "together": 1, "wait": True})
+    return raw({"op": "call_host", "capability": "files", "method": verb, "arguments": given})
 ask("open", path="{data}/large.txt", mode="r")
 seen = [
     one

@@ -6,6 +6,7 @@ import pytest
 
 from ..sandbox.test_around_the_prelude import RAW
 from .attempts import Attempt, attempt, cases, tried
+from .hosts import RAW as CALLS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -502,12 +503,12 @@ RAW_IMPORTS = [
     ),
     Attempt(
         id="A6.reserved_names",
-        tries="calls tools and services with the names of Python's own attributes",
-        program=RAW
+        tries="calls tools and handlers with the names of Python's own attributes",
+        program=CALLS
         + """
 seen = [
-    raw({"op": "call", "name": name, "arguments": {}, "line": 0, "together": 1, "wait": True})
-    for name in ("__init__", "__class__", "tools.__class__", "files.__init__", "_tree.open", "reach.close", "files._answer")
+    *(call(name, {}, wait=True) for name in ("__init__", "__class__")),
+    *(call_host(*name.split("."), {}) for name in ("tools.__class__", "files.__init__", "_tree.open", "files._answer")),
 ]
 """,
         reached="(There is no tool.*){2}(the capability or its handler does not exist.*){4}",
@@ -517,7 +518,7 @@ seen = [
         tries="calls a tool that nobody allows past our functions",
         program=RAW
         + """
-seen = raw({"op": "call", "name": "destroy", "arguments": {"what": "it"}, "line": 0, "together": 1, "wait": True})
+seen = raw({"op": "call_tool", "name": "destroy", "arguments": {"what": "it"}, "line": 0, "batch_size": 1, "wait": True})
 """,
         reached="ToolDenied",
     ),
@@ -526,7 +527,7 @@ seen = raw({"op": "call", "name": "destroy", "arguments": {"what": "it"}, "line"
         tries="adds its own permission to a call",
         program=RAW
         + """
-seen = raw({"op": "call", "name": "destroy", "arguments": {"what": "it"}, "line": 0, "together": 1, "wait": True,
+seen = raw({"op": "call_tool", "name": "destroy", "arguments": {"what": "it"}, "line": 0, "batch_size": 1, "wait": True,
             "decision": "allow_always", "allowed": True, "approval_mode": "never_require", "by": "person"})
 """,
         reached="ToolDenied|refused",
@@ -596,7 +597,7 @@ seen = [raw({"op": op, "name": name}) for name in names for op in ("module", "so
         + """
 big = "1" + "0" * 4_000
 seen = [
-    raw('{"op": "call", "name": "add", "arguments": {}, "line": %s, "together": 1}' % big)[:60],
+    raw('{"op": "call_tool", "name": "add", "arguments": {}, "line": %s, "batch_size": 1}' % big)[:60],
     raw('{"op": "wait", "calls": [%s], "seconds": null}' % big)[:40],
     raw({"op": "wait", "calls": [2**62, -1, 0], "seconds": -1})[:60],
     raw({"op": "sleep", "seconds": -1e308})[:60],
@@ -607,15 +608,15 @@ seen = [
     *[
         Attempt(
             id=f"A6.{service}",
-            tries=f"asks the service {service} for what it has not, in every wrong shape",
-            program=RAW
+            tries=f"calls the handler {service} with arguments of every wrong shape",
+            program=CALLS
             + f"""
 wrong = [None, True, -1, 2**63 - 1, 1.5, "", "/etc/passwd", "../" * 9, "x" * 5_000, [], [[]], {{}}, {{"__class__": "x"}}]
 fields = {fields!r}
 said = []
 for value in wrong:
     for given in ({{}}, dict.fromkeys(fields, value), *({{field: value}} for field in fields)):
-        said.append(raw({{"op": "call", "name": {service!r}, "arguments": given, "line": 0, "together": 1, "wait": True}}))
+        said.append(call_host(*{service!r}.split("."), given))
 refused = [one for one in said if "false,[" in one or '{{"error":' in one or "refused: " in one]
 seen = [len(said) - len(refused), [one for one in said if one not in refused][:3]]
 """,
@@ -743,7 +744,7 @@ REPLACED = [
 import codeact_kernel.guest.inside.tool_calls as codeact_calls
 before = codeact_calls.host
 def changed(operation, **fields):
-    return before(operation, **({**fields, "name": "destroy", "arguments": {"what": "it"}} if operation == "call" else fields))
+    return before(operation, **({**fields, "name": "destroy", "arguments": {"what": "it"}} if operation == "call_tool" else fields))
 codeact_calls.host = changed
 try:
     seen = add(1, 2)
@@ -768,7 +769,7 @@ seen = "left"
         tries="replaces the JSON that our code writes with",
         program="""
 import json
-json.dumps = json.loads = lambda *rest, **more: '{"op": "call", "name": "destroy", "arguments": {"what": "it"}, "line": 1, "together": 1}'
+json.dumps = json.loads = lambda *rest, **more: '{"op": "call_tool", "name": "destroy", "arguments": {"what": "it"}, "line": 1, "batch_size": 1}'
 json.encoder.c_make_encoder = json.encoder.JSONEncoder.encode = json.encoder.JSONEncoder.iterencode = json.dumps
 seen = "left"
 print("after")

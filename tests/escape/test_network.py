@@ -251,7 +251,7 @@ seen += [sys.argv, [name for name in os.environ if "JPY" in name or "JUPYTER" in
         program=RAW
         + """
 seen = [
-    raw({"op": "call", "name": name, "arguments": {"method": "GET", "url": "http://127.0.0.1:{port}/"}, "line": 0, "together": 1, "wait": True})
+    raw({"op": "call_tool", "name": name, "arguments": {"method": "GET", "url": "http://127.0.0.1:{port}/"}, "line": 0, "batch_size": 1, "wait": True})
     for name in ("http_request", "net.http_request", "net.fetch", "http_get", "net.body")
 ]
 """,
@@ -380,7 +380,7 @@ for way in (opener.open, urllib.request.urlopen):
         program=RAW
         + """
 def ask(**given):
-    return raw({"op": "call", "name": "http_request", "arguments": given, "line": 0, "together": 1, "wait": True})
+    return raw({"op": "call_tool", "name": "http_request", "arguments": given, "line": 0, "batch_size": 1, "wait": True})
 url = "http://{allowed}/"
 seen = [
     "false,[" in one

@@ -17,7 +17,7 @@ from codeact_kernel.limits import OutputLimits
 from codeact_kernel.sandbox.pool import Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
-from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, HostCall, JSONValue, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run, program, programs
 
@@ -34,12 +34,11 @@ class Turn:
     async def run(self, text: str, *, keep: bool = False) -> Run:
         run = Run()
 
-        async def answer(call: ToolCall) -> CallOutcome:
+        async def answer(call: ToolCall | HostCall) -> CallOutcome:
+            assert isinstance(call, HostCall)
             run.seen.append(("call", call))
             try:
-                return CallResult(
-                    value=await self.files.handlers[call.name.removeprefix("files.")](dict(call.arguments))
-                )
+                return CallResult(value=await self.files.handlers[call.method](call.arguments))
             except ProgramError as error:
                 return CallError(kind="ToolFailed", message=str(error))
 

@@ -276,8 +276,8 @@ async def test_a_program_that_uses_no_files_asks_nothing(filed: Filed, data: Pat
 async def test_past_the_guest_half_the_same_rules_hold(filed: Filed, data: Path):
     run = await filed.run(
         """
-        from codeact_kernel.guest.inside.tool_calls import host_call
-        answers = [host_call("files.open", path=path, mode="r") for path in
+        from codeact_kernel.guest.inside.tool_calls import call_host
+        answers = [call_host("files", "open", path=path, mode="r") for path in
                    ("/etc/passwd", "/input/data/../../etc/passwd", "/input/data/a.txt")]
         raw = []
         import posix, _io

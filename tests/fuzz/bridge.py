@@ -20,7 +20,7 @@ from codeact_kernel.settings import Limits
 
 DEPTH = 8
 LIMITS = Limits(
-    frame_bytes=6_000, depth=DEPTH, calls_per_run=4, services_per_run=4, calls_in_flight=3,
+    frame_bytes=6_000, depth=DEPTH, calls_per_run=4, host_calls_per_run=4, calls_in_flight=3,
     arguments_bytes=1_500, value_bytes=1_500, output_bytes=2_000,
 )  # fmt: skip
 """So small that inputs of a few kilobytes come to each of them."""
@@ -31,8 +31,9 @@ _NEXT = {
     (State.IDLE, Speaker.HOST, m.Run): State.RUNNING,
     (State.RUNNING, Speaker.WORKER, m.Output): State.RUNNING,
     (State.RUNNING, Speaker.WORKER, m.CallTool): State.RUNNING,
-    (State.RUNNING, Speaker.HOST, m.ToolReturned): State.RUNNING,
-    (State.RUNNING, Speaker.HOST, m.ToolRaised): State.RUNNING,
+    (State.RUNNING, Speaker.WORKER, m.CallHost): State.RUNNING,
+    (State.RUNNING, Speaker.HOST, m.CallReturned): State.RUNNING,
+    (State.RUNNING, Speaker.HOST, m.CallRaised): State.RUNNING,
     (State.RUNNING, Speaker.WORKER, m.Finished): State.PREPARING,
 }
 """The table once more, so that a change of the protocol's own is noticed here."""
@@ -192,14 +193,14 @@ class _BothEnds:
     def __init__(self) -> None:
         self.printed = 0
         self._worker, self._host = Connection(Speaker.WORKER, LIMITS), Connection(Speaker.HOST, LIMITS)
-        self._open: list[m.CallTool] = []
+        self._open: list[m.CallTool | m.CallHost] = []
         self.send(m.Ready(1))
         assert list(self._worker.feed(self._host.send(m.Run("1", {}, {}, keep=False))))
 
     def send(self, message: m.Message) -> None:
         (heard,) = self._host.feed(self._worker.send(message))
         assert heard == message
-        if isinstance(heard, m.CallTool):
+        if isinstance(heard, (m.CallTool, m.CallHost)):
             self._open.append(heard)
         elif isinstance(heard, m.Output):
             self.printed += len(heard.text)
@@ -209,6 +210,6 @@ class _BothEnds:
             assert seconds is not None, "the worker would wait for ever"
             return None
         call = self._open.pop()
-        answer = m.ToolReturned(call.call, call.arguments, kept=call.name == "large")
+        answer = m.CallReturned(call.call, call.arguments, stored=isinstance(call, m.CallTool) and call.name == "large")
         (heard,) = self._worker.feed(self._host.send(answer))
         return heard

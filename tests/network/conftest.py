@@ -24,7 +24,7 @@ from codeact_kernel.sandbox.pool import Pool
 from codeact_kernel.sandbox.worker_client import RunClock
 from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError
-from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, RunOutcome, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, HostCall, JSONValue, RunOutcome, ToolCall
 
 from ..sandbox.conftest import BACKENDS, LIMITS, PATIENCE
 
@@ -174,10 +174,10 @@ async def answered(network: Network, call: ToolCall) -> CallOutcome:
     return CallResult(value=value)  # type: ignore[arg-type]
 
 
-async def fetched(network: Network, call: ToolCall) -> CallOutcome:
+async def fetched(network: Network, call: HostCall) -> CallOutcome:
     """As the kernel answers a question to the room's service."""
     try:
-        return CallResult(value=await network.handlers["body"](dict(call.arguments)))
+        return CallResult(value=await network.handlers[call.method](call.arguments))
     except ProgramError as error:
         return CallError(kind="ToolFailed", message=str(error))
 
@@ -234,9 +234,9 @@ class Guests:
         network = Network([allowed_domain(one) for one in allowed or ()], HttpLimits(**limits))
         clock = RunClock(PATIENCE)
 
-        async def answer(call: ToolCall) -> CallOutcome:
+        async def answer(call: ToolCall | HostCall) -> CallOutcome:
             with clock.paused():
-                if call.name == "network.body":
+                if isinstance(call, HostCall):
                     return await fetched(network, call)
                 calls.append(call)
                 return await answered(network, call)

@@ -44,7 +44,7 @@ def write(data):
 def ready():
     say("Ready", pid=1, layers=[], missing=[])
 def call(number):
-    say("CallTool", call=number, name="tool", arguments={}, line=0, together=1)
+    say("CallTool", call=number, name="tool", arguments={}, line=0, batch_size=1)
 def finished(**changes):
     outcome = {"failure": None, "value": 1, "text": "1", "is_json": True, "observed": []}
     say("Finished", outcome={**outcome, **changes}, state_lost=False)
@@ -154,7 +154,7 @@ class Turn:
                 value = await value if inspect.isawaitable(value) else value
                 made = reach.result(value, reach.limits) if reach else value
                 return (
-                    CallResult(value=made.preview, kept=made)
+                    CallResult(value=made.preview, stored=made)
                     if isinstance(made, StoredResult)
                     else CallResult(value=made)
                 )

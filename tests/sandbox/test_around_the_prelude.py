@@ -48,16 +48,19 @@ WRONG = [
     '{"op": null}',
     '{"op": ["job"]}',
     '{"op": "__init__"}',
-    '{"op": "call"}',
-    '{"op": "call", "name": 1, "arguments": {}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": [], "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {}, "line": true, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": NaN}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": 1e999}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": 1, "a": 2}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": "\\ud800"}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": ' + "[" * 20_000 + "]" * 20_000 + '}, "line": 0, "together": 1}',
-    '{"op": "call", "name": "add", "arguments": {"a": ' + "7" * 5_000 + '}, "line": 0, "together": 1}',
+    '{"op": "call_tool"}',
+    '{"op": "call_tool", "name": 1, "arguments": {}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": [], "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {}, "line": true, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": NaN}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": 1e999}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": 1, "a": 2}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": "\\ud800"}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": '
+    + "[" * 20_000
+    + "]" * 20_000
+    + '}, "line": 0, "batch_size": 1}',
+    '{"op": "call_tool", "name": "add", "arguments": {"a": ' + "7" * 5_000 + '}, "line": 0, "batch_size": 1}',
     '{"op": "wait"}',
     '{"op": "wait", "calls": 1, "seconds": null}',
     '{"op": "wait", "calls": [], "seconds": null}',
@@ -126,7 +129,7 @@ async def test_forged_call_ids_get_no_answer(programs):
         raw("""
         def wait(*calls):
             return raw({"op": "wait", "calls": calls, "seconds": None})
-        first = json.loads(raw({"op": "call", "name": "add", "arguments": {"a": 1}, "line": 1, "together": 1}))
+        first = json.loads(raw({"op": "call_tool", "name": "add", "arguments": {"a": 1}, "line": 1, "batch_size": 1}))
         [wait(first + 1), wait(first, 99), wait(first, first), wait(first)]
         """)
     )
@@ -138,7 +141,7 @@ async def test_numbers_too_large_for_a_clock_do_not_cost_the_worker(programs):
     run = await programs.run(
         raw("""
         big = "1" + "0" * 400
-        call = json.loads(raw({"op": "call", "name": "add", "arguments": {"a": 1}, "line": 10**100, "together": 1}))
+        call = json.loads(raw({"op": "call_tool", "name": "add", "arguments": {"a": 1}, "line": 10**100, "batch_size": 1}))
         [raw('{"op": "wait", "calls": [1], "seconds": %s}' % big), raw('{"op": "sleep", "seconds": -%s}' % big)]
         """)
     )
@@ -152,7 +155,7 @@ async def test_a_program_that_reports_its_own_result_gets_that_result_and_nothin
         raw({"op": "result", **result})
         print("after")
         for operation in ({"op": "result", **result, "value": 2}, {"op": "job"}, {"op": "sleep", "seconds": 0},
-                          {"op": "call", "name": "add", "arguments": {"a": 1}, "line": 0, "together": 1}, {"op": "module", "name": "csv"}):
+                          {"op": "call_tool", "name": "add", "arguments": {"a": 1}, "line": 0, "batch_size": 1}, {"op": "module", "name": "csv"}):
             assert raw(operation) == "refused: the run is over"
         add(1)
         """)

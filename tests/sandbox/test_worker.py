@@ -290,7 +290,7 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
     """The control: what follows fails for what it says, and not for how it is started."""
     worker = await hostile("""
         ready(); assert hear()["says"] == "Run"
-        call(1); assert hear() == {"says": "ToolReturned", "call": 1, "value": None, "kept": False}
+        call(1); assert hear() == {"says": "CallReturned", "call": 1, "value": None, "stored": False}
         finished(); ready(); stay()
     """)
     outcome = await run_in(worker)
@@ -315,8 +315,8 @@ async def test_a_worker_that_keeps_the_rules_is_believed(hostile: Hostile):
         "os.close(1)",
         "ready()",
         "say('Run', program='1', tools={}, capabilities={}, keep=False)",
-        "say('ToolReturned', call=1, value=1)",
-        "call(1); say('ToolReturned', call=1, value=1)",
+        "say('CallReturned', call=1, value=1)",
+        "call(1); say('CallReturned', call=1, value=1)",
         "call(2)",
         "call(0)",
         "call(1); call(1)",

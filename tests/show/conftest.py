@@ -8,7 +8,7 @@ from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.sandbox.worker_client import RunClock
-from codeact_kernel.types import CallError, CallOutcome, CallResult, DisplayItem, ToolCall
+from codeact_kernel.types import CallError, CallOutcome, CallResult, DisplayItem, HostCall, ToolCall
 
 from ..sandbox.conftest import PATIENCE, Programs, Run
 from ..sandbox.conftest import program as dedented
@@ -33,9 +33,10 @@ class Shows:
 
         room = Show(take, ShowLimits())
 
-        async def answer(call: ToolCall) -> CallOutcome:
+        async def answer(call: ToolCall | HostCall) -> CallOutcome:
+            assert isinstance(call, HostCall)
             try:
-                return CallResult(value=await room.handlers[call.name.removeprefix("show.")](dict(call.arguments)))
+                return CallResult(value=await room.handlers[call.method](call.arguments))
             except ProgramError as error:
                 return CallError(kind="ToolFailed", message=str(error))
 

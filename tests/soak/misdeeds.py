@@ -12,7 +12,7 @@ def say(says, **fields):
     data = json.dumps({"says": says, **fields}).encode()
     write(struct.pack(">I", len(data)) + data)
 def ready(): say("Ready", pid=1, layers=[], missing=[])
-def call(n): say("CallTool", call=n, name="add", arguments={"a": 1}, line=0, together=1)
+def call(n): say("CallTool", call=n, name="add", arguments={"a": 1}, line=0, batch_size=1)
 def finished(**more): say("Finished", outcome={"failure": None, "value": 1, "text": "1", "is_json": True, "observed": [], **more}, state_lost=False)
 def hear(): os.read(0, 65536)
 def stay():

@@ -101,11 +101,11 @@ def _dispatch(message: str) -> str:
 
 # -- guards: without them, each of these functions kills a micro-VM, hangs it, or returns wrong values ---
 
-before_sleep: list[Any] = []
+sleep_hooks: list[Any] = []
 
 
 def _sleep(seconds: float, /) -> None:
-    for flush in before_sleep:
+    for flush in sleep_hooks:
         flush()
     host("sleep", seconds=max(0.0, float(seconds)))
 
@@ -219,5 +219,5 @@ def _code(fields: dict[str, Any]) -> CodeType:
 sys.path.clear()  # the guest has no folders to search
 sys.meta_path.append(PackImporter)  # type: ignore[arg-type]
 _module = ModuleType(f"{_PACKAGE}.bootstrap")
-_module.__dict__.update(host=host, before_sleep=before_sleep)
+_module.__dict__.update(host=host, sleep_hooks=sleep_hooks)
 sys.modules[_module.__name__] = _module

@@ -17,7 +17,7 @@ from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
 from . import awaited_tools, final_value, streaming
-from .bootstrap import before_sleep, host
+from .bootstrap import host, sleep_hooks
 from .prefetch import scheduler
 from .tool_calls import (
     PROGRAM,
@@ -361,4 +361,4 @@ def _flush() -> None:
 
 
 flush_hooks.append(_flush)
-before_sleep.append(_flush)
+sleep_hooks.append(_flush)

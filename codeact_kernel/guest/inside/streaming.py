@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .tool_calls import host_call
+from .tool_calls import call_host
 
 _is_streaming = False
 
@@ -15,4 +15,4 @@ def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
 
 def next_statements() -> str | None:
     """Wait for the next statements of the program, and return them. Returns `None` at its end."""
-    return host_call("program.next") if _is_streaming else None
+    return call_host("program", "next") if _is_streaming else None

@@ -40,7 +40,9 @@ for _kind in (ToolError, ToolFailed, ToolDenied):
 flush_hooks: list[Callable[[], object]] = []
 """Called before a call is sent, so that printed text and earlier calls keep their order."""
 on_call_sent: list[Callable[[str], object]] = []
-"""Called with the name of a tool or host function when its call is sent."""
+"""Called with the name of a tool when its call is sent."""
+on_host_call: list[Callable[[str, str], object]] = []
+"""Called with the capability and the method when a handler of the host is called."""
 on_program_end: list[Callable[[], object]] = []
 """Called at the end of a program."""
 pending_calls: dict[int, str] = {}
@@ -131,7 +133,7 @@ def call_and_wait(name: str, arguments: Mapping[str, Any]) -> Any:
     return _return_or_raise(answer)
 
 
-class Pending:
+class PendingCall:
     """A call that was sent. `result()` and `await` wait for its value, and raise what the call raised."""
 
     def __init__(self, name: str, arguments: Mapping[str, Any], batch_size: int = 1) -> None:
@@ -177,7 +179,7 @@ def call_each(name: str, arguments: Mapping[str, Any]) -> list[Any]:
         )
     (size,) = sizes
     rows = [{key: lists[key][index] if key in lists else arguments[key] for key in arguments} for index in range(size)]
-    calls = [Pending(name, row, size) for row in rows]
+    calls = [PendingCall(name, row, size) for row in rows]
     return [call.result() for call in calls]
 
 
@@ -195,15 +197,16 @@ def _return_or_raise(answer: Any) -> Any:
     return answer
 
 
-def host_call(name: str, /, **arguments: Any) -> Any:
-    """Call a handler of the host that is not a tool. Its name has a dot, and its arguments are JSON.
+def call_host(capability: str, method: str, /, **arguments: Any) -> Any:
+    """Call a handler in the host half of a capability, with arguments that are JSON.
 
     Raises:
         ToolFailed: the host rejected the call; the text is the reason.
     """
-    for hook in on_call_sent:
-        hook(name)
-    ((_, answer),) = _read_answers(host("call", name=name, arguments=arguments, line=0, together=1, wait=True))
+    for hook in on_host_call:
+        hook(capability, method)
+    answers = host("call_host", capability=capability, method=method, arguments=arguments)
+    ((_, answer),) = _read_answers(answers)
     return _return_or_raise(answer)
 
 
@@ -228,7 +231,7 @@ def _send(name: str, arguments: Mapping[str, Any], line: int, *, batch_size: int
     for hook in on_call_sent:
         hook(name)
     try:
-        return host("call", name=name, arguments=arguments, line=line, together=batch_size, wait=wait)
+        return host("call_tool", name=name, arguments=arguments, line=line, batch_size=batch_size, wait=wait)
     except ValueError as error:  # a lone surrogate
         raise TypeError(f"{name}(): an argument cannot be sent to a tool: {error}") from None
     except RuntimeError as error:
@@ -247,15 +250,15 @@ def _read_answers(answers: Any) -> Iterable[tuple[int, Any]]:
 def make_tool_function(name: str, parameters: list[str]) -> Any:
     """Return a function that calls the tool. Positional arguments are named by the tool's own parameters.
 
-    `tool.submit(...)` makes the call without waiting and returns a `Pending`. `tool.map(key=[...])` makes one call for
-    each item.
+    `tool.submit(...)` makes the call without waiting and returns a `PendingCall`. `tool.map(key=[...])` makes one call
+    for each item.
     """
 
     def tool(*args: Any, **arguments: Any) -> Any:
         return call_and_wait(name, name_arguments(name, args, arguments))
 
-    def submit_batch(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
-        return Pending(name, name_arguments(name, args, arguments), batch_size)
+    def submit_batch(batch_size: int, /, *args: Any, **arguments: Any) -> PendingCall:
+        return PendingCall(name, name_arguments(name, args, arguments), batch_size)
 
     def start(*args: Any, **arguments: Any) -> Awaitable[Any]:
         return call_tool_async(name, **name_arguments(name, args, arguments))
@@ -270,17 +273,17 @@ def make_tool_function(name: str, parameters: list[str]) -> Any:
     return tool
 
 
-def get_submit_function(function: Any) -> Callable[..., Pending] | None:
+def get_submit_function(function: Any) -> Callable[..., PendingCall] | None:
     """Return the function that submits a call of this tool, or `None` if the function is not a tool."""
     if function is call_tool:
 
-        def submit_call(batch_size: int, name: str, /, **arguments: Any) -> Pending:
-            return Pending(name, arguments, batch_size)
+        def submit_call(batch_size: int, name: str, /, **arguments: Any) -> PendingCall:
+            return PendingCall(name, arguments, batch_size)
 
         return submit_call
     if type(function).__name__ == "partial" and (start := get_submit_function(function.func)) is not None:
 
-        def submit_partial(batch_size: int, /, *args: Any, **arguments: Any) -> Pending:
+        def submit_partial(batch_size: int, /, *args: Any, **arguments: Any) -> PendingCall:
             return start(batch_size, *function.args, *args, **{**function.keywords, **arguments})
 
         return submit_partial

@@ -6,8 +6,8 @@ from typing import Final
 
 from ...errors import UserError
 from .base import Backend
-from .embedded_backend import EmbeddedBackend
-from .hyperlight_backend import HyperlightBackend
+from .embedded import EmbeddedBackend
+from .hyperlight import HyperlightBackend
 
 __all__ = ["AUTO", "BACKENDS", "BACKEND_NAMES", "Backend", "find_backend"]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
-from ..tool_calls import host_call
+from ..tool_calls import call_host
 
 _BLOCK = 16_384
 """Values that the first read of a column fetches. A read beyond them fetches the whole column."""
@@ -165,7 +165,7 @@ class Column(Values):
         start = 0
         while start < end:
             piece = _decode(
-                host_call("data.column", table=self._ids[0], column=self._ids[1], start=start, count=end - start)
+                call_host("data", "column", table=self._ids[0], column=self._ids[1], start=start, count=end - start)
             )
             start += len(piece)
             yield piece

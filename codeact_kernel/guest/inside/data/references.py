@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ..tool_calls import host_call
+from ..tool_calls import call_host
 from .columns import Column
 from .rows import Rows
 from .table import Table
@@ -22,6 +22,6 @@ def from_ref(ref: dict[str, Any]) -> Any:
     import json  # only for other values
 
     pieces: list[str] = []
-    while piece := host_call("data.text", value=ref["id"], start=sum(map(len, pieces))):
+    while piece := call_host("data", "text", value=ref["id"], start=sum(map(len, pieces))):
         pieces.append(piece)
     return json.loads("".join(pieces))

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..tool_calls import get_kind, host_call, read_ref, to_key_text, to_sendable
+from ..tool_calls import call_host, get_kind, read_ref, to_key_text, to_sendable
 
 _MAX_PIECE = 32_768
 """Maximum number of a column's values that go to the host in one piece."""
@@ -57,11 +57,11 @@ def _put(name: str, value: Any) -> None:
     if not columns:
         return _put_text(name, value)
     rows = len(value)
-    host_call("data.put", name=name, columns=[to_key_text(label) for label in columns], rows=rows)
+    call_host("data", "put", name=name, columns=[to_key_text(label) for label in columns], rows=rows)
     for number, column in enumerate(columns.values()):
         for piece in _make_pieces(column):
-            host_call("data.part", name=name, column=number, piece=piece)
-    host_call("data.done", name=name)
+            call_host("data", "part", name=name, column=number, piece=piece)
+    call_host("data", "done", name=name)
 
 
 def _put_text(name: str, value: Any) -> None:
@@ -71,10 +71,10 @@ def _put_text(name: str, value: Any) -> None:
         text = json.dumps(to_sendable(value), ensure_ascii=False)
     except TypeError as error:
         raise TypeError(f"{name} cannot be handed to the notebook: {error}") from None
-    host_call("data.put", name=name, columns=None, rows=0)
+    call_host("data", "put", name=name, columns=None, rows=0)
     for start in range(0, len(text), _MAX_TEXT):
-        host_call("data.part", name=name, column=0, piece={"as": "text", "data": text[start : start + _MAX_TEXT]})
-    host_call("data.done", name=name)
+        call_host("data", "part", name=name, column=0, piece={"as": "text", "data": text[start : start + _MAX_TEXT]})
+    call_host("data", "done", name=name)
 
 
 def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:

@@ -11,7 +11,7 @@ from binascii import a2b_base64, b2a_base64
 from typing import Any
 from weakref import WeakSet
 
-from ..tool_calls import ToolFailed, host_call
+from ..tool_calls import ToolFailed, call_host
 
 _READ_AHEAD, _MAX_READ = 1 << 16, 1 << 20
 _MAX_WRITE = 3 << 17  # less than a megabyte of JSON for any content
@@ -36,7 +36,7 @@ def path_call(verb: str, path: Any, **arguments: Any) -> Any:
 
 def _file_call(verb: str, name: Any, **arguments: Any) -> Any:
     try:
-        answer = host_call(f"files.{verb}", **arguments)
+        answer = call_host("files", verb, **arguments)
     except (ToolFailed, RuntimeError, ValueError) as error:
         raise OSError(errno.EIO, str(error), name) from None
     if isinstance(answer, dict) and "error" in answer:

@@ -6,7 +6,7 @@ from json import dumps, loads
 from typing import Any
 from zlib import decompressobj
 
-from ..tool_calls import call_tool, call_tool_async, host_call, to_jsonable
+from ..tool_calls import call_host, call_tool, call_tool_async, to_jsonable
 
 _PIECE_SIZE = 786_432
 _MAX_DECOMPRESSED = 32 << 20
@@ -112,7 +112,7 @@ def read_body(reply: Mapping[str, Any]) -> bytes:
     if "base64" in reply:
         return a2b_base64(reply["base64"])
     places = range(0, reply["size"], _PIECE_SIZE)
-    return b"".join([a2b_base64(host_call("network.body", id=reply["kept"], at=at)) for at in places])
+    return b"".join([a2b_base64(call_host("network", "body", id=reply["kept"], at=at)) for at in places])
 
 
 def _encode_form(fields: Any) -> str:

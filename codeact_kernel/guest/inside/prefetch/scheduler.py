@@ -17,7 +17,7 @@ from types import FrameType
 from typing import Any
 
 from .. import awaited_tools, tool_calls
-from ..bootstrap import before_sleep
+from ..bootstrap import sleep_hooks
 from ..tool_calls import ToolDenied, ToolError, ToolFailed, name_arguments, prepare, submit, wait
 from .ast_tools import REQUEST, SEQUENCE
 from .program_facts import BUILTINS, ProgramFacts
@@ -39,7 +39,7 @@ _slicers: dict[str, tuple[Slicer, Any]] = {}
 _read_only_tools: frozenset[str] = frozenset()
 _tools: frozenset[str] = frozenset()
 _acting_names: frozenset[str] = frozenset()
-_read_only_handlers: frozenset[str] = frozenset()
+_read_only_handlers: frozenset[tuple[str, str]] = frozenset()
 _active: list["_Prefetcher"] = []
 _copies_left = 0
 
@@ -48,8 +48,12 @@ def start_run(config: dict[str, Any], namespace: dict[str, Any]) -> None:
     """Take the tools whose calls may be prefetched, and the names of everything with side effects."""
     global _read_only_tools, _tools, _copies_left, _acting_names, _read_only_handlers
     _acting_names = frozenset(config["acting_names"])
-    _read_only_handlers = frozenset(config["read_only_handlers"])
-    _read_only_tools, _tools, _copies_left = frozenset(config["reads"]), frozenset(config["tools"]), _MAX_COPIED_PER_RUN
+    _read_only_handlers = frozenset((capability, method) for capability, method in config["read_only_handlers"])
+    _read_only_tools, _tools, _copies_left = (
+        frozenset(config["read_only_tools"]),
+        frozenset(config["tools"]),
+        _MAX_COPIED_PER_RUN,
+    )
     _active.clear()
     tool_calls.pending_calls.clear()
     namespace[PREFETCH] = prefetch
@@ -311,15 +315,26 @@ def take_answer(name: str, arguments: Mapping[str, Any]) -> tuple[Any] | None:
     return next((answer for calls in reversed(_active) if (answer := calls.take_answer(key)) is not None), None)
 
 
-def discard_answers(name: str = "") -> None:
-    """Drop all prefetched answers, unless the operation `name` only reads. Running loops prefetch nothing more."""
-    if name in _read_only_tools or name in _read_only_handlers:
-        return
+def discard_answers() -> None:
+    """Drop all prefetched answers. Running loops prefetch nothing more."""
     for calls in _active:
         calls.answers.clear()
         calls.is_off = True
 
 
+def note_tool_call(name: str) -> None:
+    """Discard the answers if the tool may change what they read."""
+    if name not in _read_only_tools:
+        discard_answers()
+
+
+def note_host_call(capability: str, method: str) -> None:
+    """Discard the answers if the handler may change what they read."""
+    if (capability, method) not in _read_only_handlers:
+        discard_answers()
+
+
 tool_calls.answer_lookups.append(take_answer)
-tool_calls.on_call_sent.append(discard_answers)
-before_sleep.append(discard_answers)
+tool_calls.on_call_sent.append(note_tool_call)
+tool_calls.on_host_call.append(note_host_call)
+sleep_hooks.append(discard_answers)

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ..tool_calls import flush_hooks, host_call, to_jsonable, to_key_text
+from ..tool_calls import call_host, flush_hooks, to_jsonable, to_key_text
 from .limits import max_items
 from .tables import count_rows, drop_non_finite, get_column_names, is_table, read_rows
 
@@ -27,7 +27,7 @@ def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, 
     text = _encode(kind, value)
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
     for piece in pieces:
-        host_call("show.item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
+        call_host("show", "item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
 
 
 def _detect_kind(value: Any) -> str:

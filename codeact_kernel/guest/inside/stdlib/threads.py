@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ..tool_calls import Pending, get_submit_function, on_call_sent, on_program_end
+from ..tool_calls import PendingCall, get_submit_function, on_call_sent, on_program_end
 
 _module: Any = threading
 _start, _join = threading.Thread.start, threading.Thread.join
 _timers: list[tuple[Any, Callable[[], None]]] = []
 """Started timers, with the function that runs each."""
-_calls: dict[Any, Pending] = {}
+_calls: dict[Any, PendingCall] = {}
 """Open calls, by their threads."""
 _has_called: set[bool] = set()
 """Not empty if a thread has called a tool."""
@@ -117,8 +117,8 @@ def _give_up() -> None:
     raise SystemExit  # it ends a thread silently
 
 
-def _note_call(name: str) -> None:
-    if "." not in name and threading.current_thread() is not threading.main_thread():
+def _note_call(_: str) -> None:
+    if threading.current_thread() is not threading.main_thread():
         _has_called.add(True)
 
 
