@@ -91,14 +91,14 @@ class Decision:
     Attributes:
         choice: `"reject"`, or the scope of the permission: this call, the tool in this cell, the tool in this session,
             or always the tool with exactly these arguments.
-        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"` (the user), `"memory"` (an
+        by: `"policy"` (the tool needs no approval, or is on the allow list), `"user"` (who was asked), `"memory"` (an
             earlier decision of the user), or `"nobody"` (nobody could be asked).
         reason: for a rejection, a text for the program; for a permission by policy, a text for the user.
         arguments: the arguments with which the user replaced the program's; `None` if the user changed nothing.
     """
 
     choice: ApprovalChoice
-    by: Literal["policy", "person", "memory", "nobody"]
+    by: Literal["policy", "user", "memory", "nobody"]
     reason: str = ""
     arguments: Mapping[str, JSONValue] | None = None
 

@@ -414,7 +414,7 @@ async def test_a_denial_settles_the_calls_in_flight_after_three_questions(sessio
                     return settled
                 asked.append(question.call.id)
                 await asyncio.sleep(0)
-                return Decision(choice="reject", by="person", reason="no")
+                return Decision(choice="reject", by="user", reason="no")
 
     text = (
         "import asyncio\nr = await asyncio.gather(*[call_tool_async('look_up', key='a')]"

@@ -92,11 +92,11 @@ def describe_decision(row: CallRow) -> str:
 
 
 _DECISIONS = {
-    ("allow_once", "person"): "allowed by you",
-    ("allow_cell", "person"): "allowed by you for this cell",
-    ("allow_session", "person"): "allowed by you for this session",
-    ("allow_always", "person"): "allowed by you always",
-    ("reject", "person"): "denied by you",
+    ("allow_once", "user"): "allowed by you",
+    ("allow_cell", "user"): "allowed by you for this cell",
+    ("allow_session", "user"): "allowed by you for this session",
+    ("allow_always", "user"): "allowed by you always",
+    ("reject", "user"): "denied by you",
     ("allow_cell", "memory"): "allowed for this cell",
     ("allow_session", "memory"): "allowed for this session",
     ("allow_always", "memory"): "allowed always",

@@ -159,7 +159,7 @@ class TurnLoop:
             if decision.program is None:
                 comment = decision.comment.strip()
                 self.recorder.record_error("Rejected", comment or "the user did not let the program run")
-                return program, prompt.rejected(comment if decision.by == "person" else "")
+                return program, prompt.rejected(comment if decision.by == "user" else "")
             if decision.program == program and not problem:
                 return program, None
             program = decision.program

@@ -137,14 +137,14 @@ class CardApprover:
             return
         if choice == "reject":
             reason = plain(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
-            item.decision.set_result(Decision(choice="reject", by="person", reason=reason))
+            item.decision.set_result(Decision(choice="reject", by="user", reason=reason))
             return
         arguments, problem = read_edits(item.question, _texts(message.get("edits")))
         if problem:
             item.form = _with_problem(item.form, problem)
             self._wake()
             return
-        item.decision.set_result(Decision(choice=cast("ApprovalChoice", choice), by="person", arguments=arguments))
+        item.decision.set_result(Decision(choice=cast("ApprovalChoice", choice), by="user", arguments=arguments))
 
     def _receive_review(self, message: Mapping[str, Any]) -> None:
         form, decision, program = self.program, self._review_decision, message.get("program")
@@ -200,15 +200,15 @@ class StdinApprover:
             answer = await self._ask(lambda: self._ask_about_call(question))
         match answer.lower():
             case "y" | "yes":
-                return Decision(choice="allow_once", by="person")
+                return Decision(choice="allow_once", by="user")
             case "c" | "cell":
-                return Decision(choice="allow_cell", by="person")
+                return Decision(choice="allow_cell", by="user")
             case "s" | "session":
-                return Decision(choice="allow_session", by="person")
+                return Decision(choice="allow_session", by="user")
             case "" | "n" | "no":
-                return Decision(choice="reject", by="person", reason=_denial_reason(question))
+                return Decision(choice="reject", by="user", reason=_denial_reason(question))
             case _:
-                return Decision(choice="reject", by="person", reason=plain(answer)[:_MAX_REASON])
+                return Decision(choice="reject", by="user", reason=plain(answer)[:_MAX_REASON])
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         """Ask whether a program runs. An answer other than yes or no is a comment for the model."""

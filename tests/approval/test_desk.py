@@ -33,7 +33,7 @@ class Person:
         raise AssertionError
 
     def say(self, number: int, choice: str) -> None:
-        self.open[number].set_result(Decision(choice=choice, by="person"))
+        self.open[number].set_result(Decision(choice=choice, by="user"))
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ async def test_one_who_asks_in_turn_can_see_that_a_question_is_settled():
                     return settled
                 asked.append(question.call.id)
                 await asyncio.sleep(0)
-                return Decision(choice="allow_session" if question.call.name == "drop" else "reject", by="person")
+                return Decision(choice="allow_session" if question.call.name == "drop" else "reject", by="user")
 
     desk = desk_of(InTurn())
     decisions = await asyncio.gather(*[desk.decide(question(n)) for n in range(4)])
-    assert (asked, [decision.by for decision in decisions]) == ([0], ["person", "memory", "memory", "memory"])
+    assert (asked, [decision.by for decision in decisions]) == ([0], ["user", "memory", "memory", "memory"])
     asked.clear()
     decisions = await asyncio.gather(*[desk.decide(question(n, "pay")) for n in range(6)])
-    assert (asked, [decision.by for decision in decisions]) == ([0, 1, 2], ["person"] * 3 + ["policy"] * 3)
+    assert (asked, [decision.by for decision in decisions]) == ([0, 1, 2], ["user"] * 3 + ["policy"] * 3)
 
 
 async def test_after_three_denials_what_is_asked_later_is_denied_and_what_is_open_stays_open(person):

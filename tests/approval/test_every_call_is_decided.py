@@ -177,7 +177,7 @@ class World:
                 continue
             begun.append(rows)
             in_scope = (turn, version) in self.cell or version in self.session or (version, rows) in self.always
-            if decision.by == "person":
+            if decision.by == "user":
                 assert self.once.get(key) == rows, record
                 assert key not in self.rejected, record
             else:

@@ -22,7 +22,7 @@ class Person:
 
     async def decide(self, question):
         self.asked.append((question.call.name, question.untrusted))
-        return Decision(choice=self.choices.pop(0), by="person")
+        return Decision(choice=self.choices.pop(0), by="user")
 
     async def review(self, program, problem):
         raise AssertionError

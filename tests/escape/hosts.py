@@ -82,7 +82,7 @@ class Person:
         if isinstance(done, Awaitable):
             await done
         reason = "the person said no" if choice == "reject" else ""
-        return Decision(choice=choice, by="person", reason=reason, arguments=self._arguments)
+        return Decision(choice=choice, by="user", reason=reason, arguments=self._arguments)
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         return ReviewDecision(program=program)

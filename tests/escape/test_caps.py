@@ -192,7 +192,7 @@ async def test_a_person_is_not_asked_for_ever(kernel):
 
         async def decide(self, question):
             self.asked += 1
-            return Decision(choice="reject", by="person")
+            return Decision(choice="reject", by="user")
 
     loop = "for _ in range(9):\n    try:\n        destroy('x')\n    except ToolDenied:\n        pass"
     person = Deny()

@@ -124,7 +124,7 @@ async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
 
 @attempt("J2.made-by-hand", "brings a record whose program calls what needs a person, and says that they allowed it")
 async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp_path):
-    decision = {"choice": "allow_always", "by": "person"}
+    decision = {"choice": "allow_always", "by": "user"}
     path = record_in(
         tmp_path,
         "destroy('x')",

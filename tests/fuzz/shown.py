@@ -146,7 +146,7 @@ def _result(part: Iterator[str]) -> TurnResult:
     a, b, c = next(part), next(part), next(part)
     record = CallRecord(
         call=ToolCall(id=1, name=a, arguments={b: _value(c)}, line=1),
-        decision=Decision(choice="allow_once", by="person", arguments={next(part): _value(a)}),
+        decision=Decision(choice="allow_once", by="user", arguments={next(part): _value(a)}),
         answer=CallResult(value=_value(b)),
         seconds=0.01,
     )

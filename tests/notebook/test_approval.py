@@ -45,7 +45,7 @@ def test_the_question_shows_the_call_and_yes_lets_it_run_once(gated):
     first, second = cell.questions
     assert first.startswith('Allow drop(table="old") (line 1)?')
     assert second.startswith('Allow drop(table="older") (line 1)?')
-    assert gated.get("[(c.decision.allowed, c.decision.by) for c in _codeact.calls]") == [(True, "person")] * 2
+    assert gated.get("[(c.decision.allowed, c.decision.by) for c in _codeact.calls]") == [(True, "user")] * 2
 
 
 def test_the_card_with_the_program_is_there_before_the_question(gated):

@@ -190,7 +190,7 @@ def test_many_calls_are_folded_unless_one_failed():
 
 
 def test_a_call_that_a_person_decided_says_so():
-    assert "allowed by you" in Reader(bundle(turn(calls=[call(by="person")]))["text/html"]).data
+    assert "allowed by you" in Reader(bundle(turn(calls=[call(by="user")]))["text/html"]).data
 
 
 def test_waiting_for_the_person_is_in_the_footer_only_when_there_was_some():

@@ -151,7 +151,7 @@ async def tool_hangs(bench: Bench) -> str:
     return await bench.with_hook("fault()", hook)
 
 
-async def stopped_by_the_person(bench: Bench) -> str:
+async def stopped_by_the_user(bench: Bench) -> str:
     async def hook() -> None:
         await asyncio.sleep(bench.random.random())
 
@@ -226,7 +226,7 @@ FAULTS: Mapping[Fault, frozenset[str]] = {
     guest_never_ends: MENDED,
     tool_raises: frozenset({"right", "ToolFailed"}),  # the model is not asked about a fault of the tool itself
     tool_hangs: MENDED,
-    stopped_by_the_person: frozenset({"right", "stopped"}),
+    stopped_by_the_user: frozenset({"right", "stopped"}),
     endpoint_dies: frozenset({"right", "stopped", "ModelError"}),
 }
 """How the turn of each may end."""
