@@ -189,7 +189,7 @@ class Registry:
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name
-        returns = tool.contract.returns
+        returns = tool.signature.returns
         if self._tools.get(name) is not tool:
             return
         looks = self._looks[name] = self._looks.get(name, 0) + 1
@@ -202,7 +202,7 @@ class Registry:
 
     def _spec(self, tool: Tool) -> ToolSpec:
         shape = self._seen.get(tool.spec.name)
-        return tool.spec if shape is None else replace(tool.spec, stub=tool.contract.stub(shape))
+        return tool.spec if shape is None else replace(tool.spec, stub=tool.signature.stub(shape))
 
     def _list_names(self) -> str:
         if not self._tools:
@@ -233,7 +233,7 @@ def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) ->
 def _bind(bound: BoundCall, limits: Limits) -> dict[str, object]:
     with _as_tool_error(bound, limits, is_checking=True):  # validators are the user's code and may raise anything
         try:
-            return bound.tool.contract.bind(bound.arguments)
+            return bound.tool.signature.bind(bound.arguments)
         except ProgramError as error:
             raise ToolCallError(truncate(str(error), limits.error_characters, "...")) from None
 

@@ -61,7 +61,7 @@ class Tool:
     """A function on offer."""
 
     function: Callable[..., object]
-    contract: ToolSignature
+    signature: ToolSignature
     spec: ToolSpec
     _parts: tuple[object, ...] = field(init=False)
 

@@ -198,10 +198,10 @@ class Calls:
         return self._tools.edited(bound, arguments, limits=self._limits)
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
-        took = time.monotonic() - started if started else 0.0
+        seconds = time.monotonic() - started if started else 0.0
         answer = self._fit_record(answer)
-        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
-        self._emit(CallFinished(run=run, call=call, answer=answer, took=took))
+        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=seconds))
+        self._emit(CallFinished(run=run, call=call, answer=answer, seconds=seconds))
 
     def _fit_record(self, answer: CallOutcome) -> CallOutcome:
         """Keep only the beginning of a result once the results of the turn take too much memory."""

@@ -365,7 +365,7 @@ UNESCAPED = """
 import sys, codeact.card
 for name, module in list(sys.modules.items()):
     if name.startswith("codeact"):
-        for name in ("for_html", "plain", "one_line", "escaped"):
+        for name in ("for_html", "escape_controls", "one_line", "escape_hidden"):
             if hasattr(module, name):
                 setattr(module, name, lambda text: text)
 shown._markdown = lambda item: ({"text/markdown": item.data}, {})

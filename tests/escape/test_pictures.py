@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.capabilities.show import picture
+from codeact_kernel.capabilities.show import render_chart
 
 from ..show.test_picture import CHART, FLOOD, Server, hostile, reach_through_children, server
 from .attempts import attempt
@@ -136,7 +136,7 @@ def draws_on() -> Iterator[None]:
     """After the attempts a chart is drawn as before."""
     pytest.importorskip("vl_convert")
     yield
-    assert picture(CHART)
+    assert render_chart(CHART)
 
 
 @pytest.fixture
@@ -227,7 +227,7 @@ def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp
     monkeypatch.chdir(tmp_path)
     for name in ("PYTHONPATH", "PYTHONUSERBASE", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    assert picture(CHART)
+    assert render_chart(CHART)
     assert not [*tmp_path.glob("ran-*")]
     subprocess.run([sys.executable, "-c", "import vl_convert"], timeout=60, check=False, capture_output=True)
     assert {path.name for path in tmp_path.glob("ran-*")} >= {"ran-vl_convert", "ran-sitecustomize"}
@@ -237,7 +237,7 @@ def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp
 def test_a_picture_without_end_is_none(monkeypatch):
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_PROGRAM", FLOOD)
-        assert picture(CHART) == ""
+        assert render_chart(CHART) == ""
 
 
 @attempt("H5.deaf", "has the process that draws charts read nothing and never end")
@@ -246,7 +246,7 @@ def test_a_process_that_does_nothing_is_ended(monkeypatch):
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_PROGRAM", "import time\ntime.sleep(600)")
         changed.setattr(MODULE, "_SECONDS", 1.0)
-        assert picture({**CHART, "description": "x" * (4 << 20)}) == ""
+        assert render_chart({**CHART, "description": "x" * (4 << 20)}) == ""
     assert time.monotonic() - started < 30
 
 
@@ -260,7 +260,7 @@ def test_a_chart_that_computes_without_end_is_ended(monkeypatch):
     }
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_SECONDS", 2.0)
-        assert picture(chart) == ""
+        assert render_chart(chart) == ""
 
 
 @attempt("H5.memory", "has a chart fill the memory")
@@ -270,4 +270,4 @@ def test_a_chart_that_fills_the_memory_ends_its_process_alone():
         "mark": "bar",
         "encoding": {"x": {"field": "data", "bin": True}, "y": {"aggregate": "count"}},
     }
-    assert picture(chart) == ""
+    assert render_chart(chart) == ""

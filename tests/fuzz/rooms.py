@@ -166,7 +166,7 @@ def arguments_target(data: bytes) -> None:
             assert len(str(error)) <= Limits().error_characters + 1
             continue
         assert strict_json.loads(bound.arguments.encode(), limit=4_000, depth=40) == arguments
-        given = bound.tool.contract.bind(bound.arguments)
+        given = bound.tool.signature.bind(bound.arguments)
         assert type(given["number"]) is int
         assert given.get("kind", "a") in ("a", "b")
         to_json(given, limits=Limits())

@@ -12,7 +12,7 @@ from codeact_kernel.bridge import strict_json
 from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.render import Transcript, brief, bundle, to_card
+from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card
 from codeact_kernel.render.display_items import shown_bundle, title_bundle
 from codeact_kernel.render.markdown_html import markdown_to_html
 from codeact_kernel.settings import Limits
@@ -127,7 +127,7 @@ def _drawn(what: Transcript | TurnResult, seen: Transcript) -> None:
         assert not _MARKUP.search(line) or re.search(r"^- \[.*\]\([A-Za-z0-9_.~/%-]*\) \(", line), line
         assert set(re.findall(r"<[^>]*>?", line)) <= {"<sub>", "</sub>"}, line
     _harmless(to_card(seen))
-    json.dumps(brief(seen), allow_nan=False)  # who shows these figures makes them harmless
+    json.dumps(summarise_progress(seen), allow_nan=False)  # who shows these figures makes them harmless
 
 
 def _harmless(card: JSONObject) -> None:
@@ -182,7 +182,7 @@ def _events(part: Iterator[str], result: TurnResult) -> Iterator[e.Event]:
     yield e.CallProgressed(run=1, call=call, done=1, total=None, text=next(part))
     yield e.ApprovalDecided(run=1, call=call, decision=result.calls[0].decision, waited=0.1)
     if len(call.name) % 3:
-        yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, took=0.1)
+        yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, seconds=0.1)
     yield e.RetryStarted(attempt=2, reason=next(part))
     yield e.Notice(text=next(part))
 

@@ -148,7 +148,7 @@ def test_an_open_call_is_shown_without_an_answer_until_it_has_one():
     wanted = ToolCall(id=1, name="get", arguments={"n": 1})
     events = [STARTED, ModelRequested(number=1), ready("get(n=1)"), RUNNING, CallRequested(run=1, call=wanted)]
     assert "→ get(n=1) = …" in bundle(transcript(*events))["text/plain"]
-    events.append(CallFinished(run=1, call=wanted, answer=CallResult(value=[5]), took=0.004))
+    events.append(CallFinished(run=1, call=wanted, answer=CallResult(value=[5]), seconds=0.004))
     assert "→ get(n=1) = [5]  4 ms" in bundle(transcript(*events))["text/plain"]
 
 
@@ -156,8 +156,8 @@ def test_answers_reach_their_own_calls_in_any_order():
     first, second = (ToolCall(id=number, name="get", arguments={"n": number}) for number in (1, 2))
     seen = transcript(
         STARTED, ModelRequested(number=1), ready("..."), RUNNING, CallRequested(run=1, call=first),
-        CallRequested(run=1, call=second), CallFinished(run=1, call=second, answer=CallResult(value="b"), took=0),
-        CallFinished(run=1, call=first, answer=failed("broken"), took=0),
+        CallRequested(run=1, call=second), CallFinished(run=1, call=second, answer=CallResult(value="b"), seconds=0),
+        CallFinished(run=1, call=first, answer=failed("broken"), seconds=0),
     )  # fmt: skip
     text = bundle(seen)["text/plain"]
     assert "→ get(n=1) = ToolFailed: broken" in text
