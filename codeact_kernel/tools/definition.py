@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from ..capability import RESERVED_NAMES
 from ..errors import ToolDefinitionError
-from .decorator import ToolOptions
+from .options import ToolOptions
 from .registry import MARK, default_registry
 from .schema import MAX_DOCSTRING_CHARACTERS, MAX_NAME_CHARACTERS, ToolSignature, read_signature
 from .spec import Tool, ToolSpec
