@@ -197,9 +197,9 @@ class Timings:
 class ProgramFailure:
     """Why a program did not finish, or why a turn has no result.
 
-    If the program raised an exception, `kind` is the name of its type. `"ToolFailed"` and `"ToolDenied"` come from calls
-    of tools; `"MemoryError"` and `"RecursionError"` also come from the backend, if the guest could not raise them. The
-    other kinds are names from the host:
+    If the program raised an exception, `kind` is the name of its type. `"ToolFailed"` and `"ToolDenied"` are raised by
+    calls of tools; `"MemoryError"` and `"RecursionError"` also come from the backend, if the guest could not raise them.
+    The other kinds are names from the host:
 
     - `"Refused"`: preflight rejected the program, so it did not run.
     - `"Rejected"`: the user rejected the program in a review, so it did not run.
