@@ -88,7 +88,7 @@ def test_so_it_is_in_jupyterlab_when_another_tab_was_in_front(front: Front):
     front.done(2)
 
 
-@attempt("E9.first-click", "has a click wait for the moment in which a question comes to the front")
+@attempt("E9.first-click", "has a click wait until an approval request appears")
 def test_a_question_that_has_just_come_to_the_front_takes_no_click_at_once(front: Front):
     asked(front, "drop(table='old')")
     front.page.wait_for_timeout(800)
@@ -122,7 +122,7 @@ def test_a_page_that_gets_narrower_or_is_zoomed_has_its_questions_measured_again
     front.done(2)
 
 
-@attempt("E9.end", "asks about a text so long that only its beginning fits when it was opened")
+@attempt("E9.end", "asks about a text so long that only its beginning is visible when it is opened")
 def test_a_text_that_does_not_fit_when_it_is_opened_has_to_be_scrolled_to_its_end(front: Front):
     asked(front, "drop(table='x\\\\n' * 300 + 'end')".replace("\\\\", "\\"))
     front.click("Show all 603 characters before you decide", 2)
@@ -135,7 +135,7 @@ def test_a_text_that_does_not_fit_when_it_is_opened_has_to_be_scrolled_to_its_en
     assert front.get("len(dropped[0][0])") == "603"
 
 
-@attempt("E9.short", "sends several calls at once whose lines leave out what differs in their arguments")
+@attempt("E9.short", "sends several calls at once whose rows omit the difference between their arguments")
 @pytest.mark.parametrize("count", [1, 4, 20])
 def test_several_calls_are_one_line_each_only_where_that_line_holds_all_of_their_arguments(front: Front, count: int):
     names = ", ".join(f"a{number}={number}" for number in range(count - 1))
@@ -184,7 +184,7 @@ def allow_all(front: Front) -> None:
     front.click("Allow once", 2, desk)
 
 
-@attempt("E9.away", "sends so many calls at once that most of them are below the edge of the window")
+@attempt("E9.away", "sends so many calls at once that most of them are below the visible part of the page")
 @LAB
 def test_calls_that_were_never_on_the_screen_are_not_allowed_together(front: Front):
     names = "[f'{letter}{number}' for letter in 'abc' for number in range(10)]"

@@ -44,7 +44,7 @@ async def denied(kernel: Kernel, turn: Turn) -> None:
 # -- D13: between the decision and the call ----------------------------------------------------------------------------------
 
 
-@attempt("D13.redefined", "has the tool redefined while the question about it is open")
+@attempt("D13.redefined", "has the tool redefined during the approval request")
 async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
         person = Person("allow_once", "reject", meanwhile=lambda question: tools.add(edition(kernel, 2)))
@@ -81,7 +81,7 @@ async def test_a_permission_for_one_version_is_none_for_the_next(kernel, choice)
     await kernel.answers()
 
 
-@attempt("D13.mode", "has the tool offered without approval while a question about it is open, and back again")
+@attempt("D13.mode", "has the tool offered without approval during the approval request, and back again")
 async def test_a_call_that_was_asked_about_needs_its_answer_whatever_becomes_of_the_mode(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
         person = Person("reject", meanwhile=lambda question: tools.add(edition(kernel, 2, "never_require")))
@@ -94,7 +94,7 @@ async def test_a_call_that_was_asked_about_needs_its_answer_whatever_becomes_of_
     await denied(kernel, again)
 
 
-@attempt("D13.removed", "has the tool removed while the question about it is open, and denied")
+@attempt("D13.removed", "has the tool removed during the approval request, and the call denied")
 async def test_a_tool_that_was_removed_meanwhile_and_denied_does_not_run(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
         person = Person("reject", meanwhile=lambda question: tools.remove("destroy"))
@@ -106,7 +106,7 @@ async def test_a_tool_that_was_removed_meanwhile_and_denied_does_not_run(kernel)
     await denied(kernel, turn)
 
 
-@attempt("D13.arguments", "has the arguments that were shown changed by whoever decides, before the call")
+@attempt("D13.arguments", "has the approver change the shown arguments before the call")
 async def test_what_runs_is_what_was_sent_whatever_becomes_of_the_shown_arguments(kernel):
     def spoil(question: ApprovalRequest) -> None:
         shown: Any = question.call.arguments
@@ -164,7 +164,7 @@ async def test_what_a_tool_does_with_its_arguments_reaches_no_later_call(kernel)
     await kernel.answers()
 
 
-@attempt("D13.edit", "is allowed with changed arguments that the tool does not take")
+@attempt("D13.edit", "is allowed with changed arguments that the tool does not accept")
 async def test_an_edit_that_does_not_fit_runs_neither_the_old_nor_the_new_call(kernel):
     for wrong in ({"what": 1}, {"what": "x", "more": 1}, {}, {"what": float("nan")}, {"what": "x" * (2 << 20)}):
         turn = await kernel.turn(
@@ -175,7 +175,7 @@ async def test_an_edit_that_does_not_fit_runs_neither_the_old_nor_the_new_call(k
     await denied(kernel, turn)
 
 
-@attempt("D13.edit-remembered", "is allowed for always with changed arguments, and then calls with its own")
+@attempt("D13.edit-remembered", "is always allowed with changed arguments, and then calls with its own arguments")
 async def test_a_permission_with_changed_arguments_is_for_the_changed_ones(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require"):
         person = Person("allow_always", "reject", arguments={"what": "a copy"})
@@ -188,7 +188,7 @@ async def test_a_permission_with_changed_arguments_is_for_the_changed_ones(kerne
     await kernel.answers()
 
 
-@attempt("D13.closure", "uses a permission for a tool on one that has the same text and another variable behind it")
+@attempt("D13.closure", "uses a permission for a tool on another tool with the same text and a different closure")
 async def test_two_tools_of_the_same_text_with_other_variables_are_two_tools(kernel):
     def on(place: str) -> Callable[..., Any]:
         def destroy(what: str) -> str:
@@ -209,7 +209,7 @@ async def test_two_tools_of_the_same_text_with_other_variables_are_two_tools(ker
     await kernel.answers()
 
 
-@attempt("D13.default", "uses a permission for a tool on one that has another default and the same text")
+@attempt("D13.default", "uses a permission for a tool on another tool with the same text and a different default")
 async def test_a_default_is_part_of_what_was_allowed(kernel):
     def on(place: str) -> Callable[..., Any]:
         def destroy(what: str, where: str = place) -> str:
@@ -275,7 +275,8 @@ async def test_a_click_that_is_sent_again_decides_nothing(kernel):
 
 
 @attempt(
-    "E1.forged", "sends clicks with a made-up seal, another call, another run, another choice, and half of a click"
+    "E1.forged",
+    "sends clicks with an invented digest, another call, another run or another choice, and incomplete clicks",
 )
 async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel):
     forged = [
@@ -341,7 +342,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(
-    "what", [pytest.param(name, id=name, marks=attempt(f"E3.{name}", f"hides what is asked: {name}")) for name in SHOWN]
+    "what",
+    [
+        pytest.param(name, id=name, marks=attempt(f"E3.{name}", f"hides a part of the approval request: {name}"))
+        for name in SHOWN
+    ],
 )
 async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, what):
     def keep(value: Any) -> str:
@@ -363,7 +368,7 @@ async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, wh
     await denied(kernel, turn)
 
 
-@attempt("E3.the-source", "has another line of its text shown as the one that calls")
+@attempt("E3.the-source", "has another line of its text shown as the line that makes the call")
 async def test_the_line_that_is_shown_is_never_code_that_is_not_the_programs(kernel):
     person = Person("reject")
     program = (
@@ -380,7 +385,7 @@ async def test_the_line_that_is_shown_is_never_code_that_is_not_the_programs(ker
 # -- E4: for how long ---------------------------------------------------------------------------------------------------------
 
 
-@attempt("E4.variants", "has one value allowed for always, and calls with others that look or begin like it")
+@attempt("E4.variants", "has one value always allowed, and calls with values that look similar or begin alike")
 async def test_always_is_for_the_exact_value(kernel):
     values = ["old", "old ", "Old", "ol", "old2", "o\u200bld", "\u043eld", "old\u0000", "", " old", "old\n"]
     nfc = ["caf\u00e9", "cafe\u0301"]
@@ -403,7 +408,7 @@ async def test_always_is_for_the_exact_value(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E4.types", "has a number allowed for always, and calls with true, 1.0 and the text of it")
+@attempt("E4.types", "has a number always allowed, and calls with true, 1.0 and the number as text")
 async def test_always_is_for_the_exact_kind_of_value(kernel):
     got: list[Any] = []
 
@@ -423,7 +428,7 @@ async def test_always_is_for_the_exact_kind_of_value(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E4.order", "has arguments allowed for always, and calls with the same ones in another order inside")
+@attempt("E4.order", "has arguments always allowed, and calls with them in another order inside")
 async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
     """The same plan for a database, backed up before it is dropped, and dropped before it is backed up."""
     got: list[list[str]] = []
@@ -454,7 +459,7 @@ async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E4.order-edited", "asks about arguments which the person puts into another order")
+@attempt("E4.order-edited", "asks about arguments that the user reorders")
 async def test_an_edit_of_the_order_is_what_runs(kernel):
     got: list[list[str]] = []
 
@@ -471,7 +476,7 @@ async def test_an_edit_of_the_order_is_what_runs(kernel):
 
 
 @attempt(
-    "E10.swapped", "changes the file that a question names while the question is open, or before the tool has read it"
+    "E10.swapped", "changes the file that an approval request names, during the request or before the tool has read it"
 )
 async def test_what_a_question_names_in_a_mounted_folder_stays_as_it_is_until_the_call_is_over(kernel, tmp_path):
     (tmp_path / "scripts").mkdir()
@@ -525,7 +530,7 @@ async def test_a_permission_is_for_one_tool(kernel):
     await kernel.answers()
 
 
-@attempt("E4.not-a-person", "has a permission for the session come from a policy, which is nobody who can give one")
+@attempt("E4.policy", "has a policy give a permission for the session, which only the user can give")
 async def test_only_a_person_allows_for_longer_than_one_call(kernel):
     asked: list[ApprovalRequest] = []
 
@@ -560,7 +565,7 @@ async def test_no_answer_is_a_no(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E5.headless", "asks where nobody is")
+@attempt("E5.headless", "asks where there is no user")
 async def test_where_nobody_is_the_answer_is_no_at_once_and_says_how_to_allow_it(kernel):
     turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))")
     assert "nobody is here to give it" in turn.seen
@@ -568,7 +573,7 @@ async def test_where_nobody_is_the_answer_is_no_at_once_and_says_how_to_allow_it
     await denied(kernel, turn)
 
 
-@attempt("E5.broken", "asks where asking fails")
+@attempt("E5.broken", "asks an approver that fails")
 async def test_an_approver_that_fails_denies(kernel):
     def fail(question: ApprovalRequest) -> None:
         raise OSError(f"the page is gone: {kernel.secret} {kernel.token}")
@@ -598,7 +603,7 @@ assert not any(one.startswith("ran: 'destroyed") for one in seen), seen
     ),
     Attempt(
         id="E6.internals",
-        tries="calls through the prelude's own parts, with its checks replaced",
+        tries="calls through the internals of our guest code, with its checks replaced",
         program=TRIED
         + """
 import sys
@@ -614,8 +619,8 @@ assert not any("destroyed" in one for one in seen), seen
         reached="ToolDenied",
     ),
     Attempt(
-        id="E6.ahead",
-        tries="declares the tool to be one that only reads, and that is called before the program comes to it",
+        id="E6.prefetch",
+        tries="declares that the tool is read-only, so that its call is prefetched",
         program=TRIED
         + """
 import sys
@@ -632,7 +637,7 @@ assert not any("destroyed" in one for one in seen), seen
     ),
     Attempt(
         id="E6.answers",
-        tries="puts an answer of its own in the place of the host's, and looks whether the host believes it",
+        tries="replaces the host's answer by its own, and checks whether the host believes it",
         program=TRIED
         + """
 import sys
@@ -654,7 +659,7 @@ async def test_no_way_to_a_tool_goes_around_the_decision(kernel, one):
     assert 1 <= len(person.asked) <= Limits().denials_per_tool
 
 
-@attempt("E7.loop", "asks again and again after it was denied, and catches what comes back")
+@attempt("E7.loop", "asks again and again after a denial, and catches the exception")
 async def test_a_loop_of_denials_asks_three_times(kernel):
     person = Person("reject")
     program = TRIED + "seen = [tried(lambda: destroy(str(n)))[:60] for n in range(1_000)]"
@@ -665,7 +670,7 @@ async def test_a_loop_of_denials_asks_three_times(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E7.together", "asks many times at once, so that no denial comes before the next question")
+@attempt("E7.together", "asks many times at once, so that no denial comes before the next request")
 async def test_questions_that_are_open_together_are_few(kernel):
     person = Person("reject")
     turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy.map([str(n) for n in range(500)]))", approver=person)
@@ -674,7 +679,7 @@ async def test_questions_that_are_open_together_are_few(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E7.repairs", "asks again from each repaired program")
+@attempt("E7.retries", "asks again from each repaired program")
 async def test_a_repaired_program_has_no_new_questions(kernel):
     person = Person("reject")
     program = "for n in range(2):\n    try:\n        destroy(str(n))\n    except Exception:\n        pass\n"
@@ -685,7 +690,7 @@ async def test_a_repaired_program_has_no_new_questions(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E8.spins", "computes without end while a question keeps its clock still")
+@attempt("E8.spins", "computes forever while an approval request stops its clock")
 @pytest.mark.full
 async def test_a_program_that_computes_under_an_open_question_ends_by_its_processor_time(kernel):
     async def never(question: ApprovalRequest) -> None:

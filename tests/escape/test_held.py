@@ -62,7 +62,8 @@ def plain(kernel: Kernel, ran: Callable[..., Any] | None = None) -> Callable[...
 
 @pytest.mark.parametrize("make", [cached, wrapped])
 @attempt(
-    "D13.wrapped", "uses a permission for a cached or wrapped tool on one of the same text with another variable inside"
+    "D13.wrapped",
+    "uses a permission for a cached or wrapped tool on another tool with the same text and a different closure",
 )
 async def test_what_is_wrapped_around_a_tool_is_part_of_what_was_allowed(kernel, make):
     with offering(kernel, make(kernel, "test"), mode="always_require") as tools:
@@ -81,7 +82,7 @@ async def test_what_is_wrapped_around_a_tool_is_part_of_what_was_allowed(kernel,
 @pytest.mark.parametrize("part", ["__code__", "__defaults__", "__kwdefaults__"])
 @attempt(
     "D13.in-place",
-    "has new code put into the tool's function, as autoreload does, while the question is open and later",
+    "has new code put into the tool's function, as autoreload does, during the approval request and later",
 )
 async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, part):
     def other(what: str) -> str:
@@ -100,7 +101,7 @@ async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, p
     await kernel.answers()
 
 
-@attempt("E1.unknown-choices", "is answered with a choice that there is not: deny, no, nothing")
+@attempt("E1.unknown-choices", "is answered with an unknown choice: deny, no, nothing")
 async def test_only_a_known_yes_is_a_yes(kernel):
     for choice in ("deny", "no", "", None, "REJECT", "allow", True, ["allow_once"]):
         turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))", approver=Person(choice))
@@ -110,7 +111,7 @@ async def test_only_a_known_yes_is_a_yes(kernel):
     await kernel.answers()
 
 
-@attempt("E5.no-decision", "asks an approver that gives back what is no decision")
+@attempt("E5.no-decision", "asks an approver that returns something other than a decision")
 async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
     class Broken(Person):
         def __init__(self, given: Any) -> None:
@@ -129,7 +130,7 @@ async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
     await kernel.answers()
 
 
-@attempt("E5.does-not-let-go", "stops the turn while the question is open; whoever was asked says yes all the same")
+@attempt("E5.does-not-let-go", "has the turn stopped during the approval request, which the user allows nevertheless")
 async def test_a_yes_of_who_does_not_let_go_runs_nothing(kernel):
     asked = asyncio.Event()
 
@@ -166,9 +167,7 @@ async def test_a_loop_that_nobody_answers_asks_three_times(kernel):
 
 
 @pytest.mark.parametrize("name", ["nope", "echo", "destroy"])
-@attempt(
-    "D3.refused-calls", "fills the host's memory with the arguments of calls that are refused, which are recorded too"
-)
+@attempt("D3.refused-calls", "fills the host's memory with the arguments of rejected calls, which are also recorded")
 async def test_what_is_over_the_limit_of_a_turn_is_not_kept_with_its_record(kernel, name):
     program = TRIED + f"seen = [tried(lambda: call_tool('{name}', value='x' * 200_000))[:40] for _ in range(30)]"
     turn = await kernel.turn(program, **with_limits(kernel, turn_arguments_bytes=1 << 20))
@@ -180,7 +179,7 @@ async def test_what_is_over_the_limit_of_a_turn_is_not_kept_with_its_record(kern
     await kernel.answers()
 
 
-@attempt("D9.validator", "reads a secret out of what a validator of an argument says")
+@attempt("D9.validator", "reads a secret from the error of an argument's validator")
 async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     def check(value: str) -> str:
         raise ValueError(f"{value} is not below {kernel.folder}: {kernel.token}")
@@ -199,7 +198,7 @@ async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     await kernel.answers()
 
 
-@attempt("D13.edit-elsewhere", "is allowed for the session with a request that the person changed to another host")
+@attempt("D13.edit-elsewhere", "is allowed for the session with a request that the user changed to another host")
 async def test_a_permission_is_for_the_host_that_was_allowed_and_not_for_the_one_that_was_asked_about(
     kernel, two_sites
 ):

@@ -158,14 +158,14 @@ def native(kind: str, folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, 
         return json.loads(MODULE._draw(b"{}", 1 << 20))
 
 
-@attempt("H5.chart", "names data, images, fonts and options of other places in a chart that nobody checked")
+@attempt("H5.chart", "refers to external data, images, fonts and options in an unchecked chart")
 @pytest.mark.full
 def test_a_chart_that_was_not_checked_reaches_nothing(server, folder):
     assert reach_through_children(hostile(server, folder), server) == []
     assert server.connections == 0
 
 
-@attempt("H5.loads", "turns off what the engine that draws charts was told, and has it load data and images")
+@attempt("H5.loads", "turns off the restrictions of the engine that draws charts, and has it load data and images")
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel holds it")
 def test_an_engine_that_loads_everything_reaches_nothing(server, folder, monkeypatch):
     program = """
@@ -190,9 +190,7 @@ png_worker.main(CONFINE)
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(
-            kind, marks=attempt(f"H5.{kind}", f"runs code of its own in the process that draws charts: {tries}")
-        )
+        pytest.param(kind, marks=attempt(f"H5.{kind}", f"runs its own code in the process that draws charts: {tries}"))
         for kind, tries in (
             ("sockets", "connects to the network and to other processes"),
             ("files", "reads, writes and lists files"),
@@ -215,7 +213,7 @@ def test_code_in_the_process_that_draws_reaches_nothing(kind, server: Server, fo
         assert {name for name, result in found.items() if result == "allowed"} >= CONTROL[kind]
 
 
-@attempt("H5.planted", "puts modules beside the notebook for the process that draws charts")
+@attempt("H5.planted", "puts modules next to the notebook for the process that draws charts")
 def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp_path, monkeypatch):
     packages = (
         tmp_path / "~" / ".local" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -233,14 +231,14 @@ def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp
     assert {path.name for path in tmp_path.glob("ran-*")} >= {"ran-vl_convert", "ran-sitecustomize"}
 
 
-@attempt("H5.flood", "has the process that draws charts write without end")
+@attempt("H5.flood", "has the process that draws charts write endlessly")
 def test_a_picture_without_end_is_none(monkeypatch):
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_PROGRAM", FLOOD)
         assert render_chart(CHART) == ""
 
 
-@attempt("H5.deaf", "has the process that draws charts read nothing and never end")
+@attempt("H5.deaf", "has the process that draws charts read nothing and run forever")
 def test_a_process_that_does_nothing_is_ended(monkeypatch):
     started = time.monotonic()
     with monkeypatch.context() as changed:
@@ -250,7 +248,7 @@ def test_a_process_that_does_nothing_is_ended(monkeypatch):
     assert time.monotonic() - started < 30
 
 
-@attempt("H5.computes", "has a chart compute without end")
+@attempt("H5.computes", "has a chart compute forever")
 def test_a_chart_that_computes_without_end_is_ended(monkeypatch):
     chart = {
         "data": {"values": [{"a": "a" * 40 + "!"}]},

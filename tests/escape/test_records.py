@@ -56,7 +56,7 @@ def refused(path: Path) -> str:
     return said
 
 
-@attempt("J1.torn", "cuts a record off at every place")
+@attempt("J1.torn", "truncates a record at every position")
 async def test_a_torn_record_is_none(kernel, tmp_path):
     path = record_in(tmp_path)
     whole = path.read_bytes()
@@ -87,7 +87,7 @@ async def test_a_changed_byte_makes_another_answer_at_most_which_meets_the_same_
     await kernel.answers()
 
 
-@attempt("J1.version", "gives a record another version, the wrong kinds of fields, numbers without end, and depth")
+@attempt("J1.version", "gives a record another version, fields of wrong types, endless numbers, and deep nesting")
 async def test_a_record_of_another_shape_is_none(kernel, tmp_path):
     answer = {"ask": ASK, "step": 0, "text": "x", "prompt_tokens": 1, "completion_tokens": 1}
     for changes in (
@@ -109,7 +109,7 @@ async def test_a_record_of_another_shape_is_none(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J1.other-ask", "replays a record for an ask that is not its own, and for more steps than it has")
+@attempt("J1.other-ask", "replays a record for another prompt, and for more steps than it contains")
 async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
     path = record_in(tmp_path, "1 / 0")
     for ask in ("Do another task.", f"{ASK} Please.", ASK.lower()):
@@ -122,7 +122,10 @@ async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J2.made-by-hand", "brings a record whose program calls what needs a person, and says that they allowed it")
+@attempt(
+    "J2.made-by-hand",
+    "brings a record whose program makes a call that needs approval, and claims that the user allowed it",
+)
 async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp_path):
     decision = {"choice": "allow_always", "by": "user"}
     path = record_in(
@@ -158,7 +161,7 @@ async def test_what_a_record_says_is_shown_as_text(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J3.guarded", "replays a record where every connection would be seen")
+@attempt("J3.guarded", "replays a record while every connection is watched")
 async def test_a_record_needs_no_network(kernel, tmp_path, monkeypatch):
     used: list[object] = []
 
@@ -179,7 +182,7 @@ async def test_a_record_needs_no_network(kernel, tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs and links of POSIX")
-@attempt("J4.no-file", "puts a FIFO, a device, a folder and a link to a secret in the place of a record")
+@attempt("J4.no-file", "replaces a record by a FIFO, a device, a folder, and a link to a secret")
 async def test_what_is_no_record_is_neither_waited_for_nor_quoted(kernel, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -191,7 +194,7 @@ async def test_what_is_no_record_is_neither_waited_for_nor_quoted(kernel, tmp_pa
     await kernel.answers()
 
 
-@attempt("J4.pickled", "brings a record that is a pickled object, or JSON that asks to be made into one")
+@attempt("J4.pickled", "brings a record that is a pickled object, or JSON that describes one")
 async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
     class Bomb:
         def __reduce__(self) -> Any:
@@ -215,7 +218,7 @@ async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
-@attempt("J4.written-through", "puts a link beside a record, through which recording would write to another file")
+@attempt("J4.written-through", "puts a link next to a record, so that recording would write to another file")
 async def test_recording_writes_through_no_link(kernel, tmp_path):
     (tmp_path / "mine").write_text("mine")
     for name in ("record.json.new", "record.json.tmp", "record.json~"):
