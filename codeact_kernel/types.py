@@ -198,8 +198,8 @@ class ProgramFailure:
     """Why a program did not finish, or why a turn has no result.
 
     If the program raised an exception, `kind` is the name of its type. `"ToolFailed"` and `"ToolDenied"` are raised by
-    calls of tools; `"MemoryError"` and `"RecursionError"` also come from the backend, if the guest could not raise them.
-    The other kinds are names from the host:
+    calls of tools; the backend reports `"MemoryError"` and `"RecursionError"` if the guest cannot raise them. The other
+    kinds are names from the host:
 
     - `"Refused"`: preflight rejected the program, so it did not run.
     - `"Rejected"`: the user rejected the program in a review, so it did not run.

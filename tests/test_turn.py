@@ -333,7 +333,7 @@ async def test_an_approver_that_breaks_is_a_denial(session):
     assert result.error.kind == "ToolDenied"
 
 
-async def test_the_clock_of_the_run_stands_still_while_a_person_decides(session):
+async def test_the_clock_of_the_run_stands_still_while_a_user_decides(session):
     class Slow:
         async def decide(self, question):
             await asyncio.sleep(1.5)

@@ -13,7 +13,7 @@ def question(number: int, name="drop", version="v1") -> ApprovalRequest:
     return ApprovalRequest(turn="t", run=1, call=ToolCall(id=number, name=name, arguments={}, version=version))
 
 
-class Person:
+class User:
     """Answers when told to."""
 
     def __init__(self) -> None:
@@ -37,12 +37,12 @@ class Person:
 
 
 @pytest.fixture
-def person():
-    return Person()
+def user():
+    return User()
 
 
-def desk_of(person: Person, **limits) -> ApprovalPolicy:
-    return ApprovalPolicy(person, Grants(), Limits(**limits))
+def desk_of(user: User, **limits) -> ApprovalPolicy:
+    return ApprovalPolicy(user, Grants(), Limits(**limits))
 
 
 async def opened(desk: ApprovalPolicy, *questions: ApprovalRequest) -> list[asyncio.Task]:
@@ -52,25 +52,25 @@ async def opened(desk: ApprovalPolicy, *questions: ApprovalRequest) -> list[asyn
     return tasks
 
 
-async def test_questions_are_open_together_and_each_gets_its_own_answer(person):
-    tasks = await opened(desk_of(person), question(1), question(2))
-    assert sorted(person.open) == [1, 2]
-    person.say(2, "allow_once")
-    person.say(1, "reject")
+async def test_questions_are_open_together_and_each_gets_its_own_answer(user):
+    tasks = await opened(desk_of(user), question(1), question(2))
+    assert sorted(user.open) == [1, 2]
+    user.say(2, "allow_once")
+    user.say(1, "reject")
     assert [(await task).choice for task in tasks] == ["reject", "allow_once"]
 
 
 @pytest.mark.parametrize("choice", ["allow_cell", "allow_session"])
-async def test_an_answer_for_longer_settles_what_is_asked_later_and_no_question_that_is_open(person, choice):
-    desk = desk_of(person)
+async def test_an_answer_for_longer_settles_what_is_asked_later_and_no_question_that_is_open(user, choice):
+    desk = desk_of(user)
     tasks = await opened(desk, question(1), question(2))
-    person.say(1, choice)
+    user.say(1, choice)
     await tasks[0]
-    assert sorted(person.open) == [2]  # somebody may be about to change or to deny this very call
+    assert sorted(user.open) == [2]  # somebody may be about to change or to deny this very call
     assert desk.remembered_decision(question(3)) == Decision(choice=choice, by="memory")
     assert desk.remembered_decision(question(3, "pay")) is None
     assert desk.remembered_decision(question(3, version="v2")) is None
-    person.say(2, "reject")
+    user.say(2, "reject")
     assert not (await tasks[1]).allowed
 
 
@@ -94,37 +94,37 @@ async def test_one_who_asks_in_turn_can_see_that_a_question_is_settled():
     assert (asked, [decision.by for decision in decisions]) == ([0, 1, 2], ["user"] * 3 + ["policy"] * 3)
 
 
-async def test_after_three_denials_what_is_asked_later_is_denied_and_what_is_open_stays_open(person):
-    desk = desk_of(person)
+async def test_after_three_denials_what_is_asked_later_is_denied_and_what_is_open_stays_open(user):
+    desk = desk_of(user)
     tasks = await opened(desk, *map(question, range(5)))
     for number in range(3):
-        person.say(number, "reject")
+        user.say(number, "reject")
     await asyncio.gather(*tasks[:3])
-    assert sorted(person.open) == [3, 4]
+    assert sorted(user.open) == [3, 4]
     assert desk.remembered_decision(question(9)).by == "policy"
-    person.say(3, "allow_once")
-    person.say(4, "allow_once")
+    user.say(3, "allow_once")
+    user.say(4, "allow_once")
     assert all([(await task).allowed for task in tasks[3:]])
 
 
-async def test_nobody_within_the_time_is_a_no_and_without_a_limit_it_waits(person):
-    decision = await desk_of(person, decision_seconds=0.05).decide(question(1))
+async def test_nobody_within_the_time_is_a_no_and_without_a_limit_it_waits(user):
+    decision = await desk_of(user, decision_seconds=0.05).decide(question(1))
     assert (decision.choice, decision.by) == ("reject", "nobody")
     assert decision.reason == "nobody decided within 0.05 s"
-    verdict = await desk_of(person, decision_seconds=0.05).review("1", "")
+    verdict = await desk_of(user, decision_seconds=0.05).review("1", "")
     assert (verdict.program, verdict.by) == (None, "nobody")
-    (task,) = await opened(desk_of(person), question(2))
+    (task,) = await opened(desk_of(user), question(2))
     assert not (await asyncio.wait([task], timeout=0.2))[0]
-    person.say(2, "allow_once")
+    user.say(2, "allow_once")
     assert (await task).allowed
 
 
-async def test_a_cancelled_call_takes_its_question_back(person):
-    (task,) = await opened(desk_of(person), question(1))
+async def test_a_cancelled_call_takes_its_question_back(user):
+    (task,) = await opened(desk_of(user), question(1))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.sleep(0)
-    assert person.open == {}
+    assert user.open == {}
 
 
 async def test_an_approver_that_fails_denies():

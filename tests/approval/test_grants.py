@@ -98,7 +98,7 @@ def test_revoking_one_tool_leaves_the_others(file):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_the_file_is_the_persons_own_or_it_does_not_count(file):
+def test_the_file_is_the_users_own_or_it_does_not_count(file):
     Grants(file).remember(question(), ALWAYS)
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o666)

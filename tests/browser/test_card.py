@@ -27,7 +27,7 @@ def prepared(front: Front, program: str, *more: str) -> None:
 
 
 def asked(front: Front, program: str, *more: str) -> None:
-    """A cell whose program waits for a person."""
+    """A cell whose program waits for a user."""
     prepared(front, program, *more)
     front.run(2)
     front.state("waiting for you", 2)

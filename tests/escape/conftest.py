@@ -2,7 +2,7 @@
 
 Each attempt has to show four things: it is contained (nothing was read, reached, run or started), the kernel goes on
 (the next prompt is answered, in a guest that nobody has touched), whatever is said is one clear sentence, and nothing
-has leaked into what a person, a model or a file gets.
+has leaked into what a user, a model or a file gets.
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ async def kernel(
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a turn writes for the person is in a folder of the test's own."""
+    """What a turn writes for the user is in a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from .attempts import Attempt, attempt, cases
 from .conftest import with_limits
-from .hosts import RAW, TRIED, Person, offering, with_a_worker_that
+from .hosts import RAW, TRIED, User, offering, with_a_worker_that
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -196,9 +196,9 @@ assert "ToolDenied" in first
 
 @pytest.mark.parametrize("one", cases(ATTEMPTS))
 async def test_no_call_says_more_than_a_call_may_say(kernel, one):
-    person = Person("reject")
-    await kernel.holds(one, approver=person)
-    assert len(person.asked) == (one.id == "D5.raw-denied"), "somebody was asked about a call that could not be"
+    user = User("reject")
+    await kernel.holds(one, approver=user)
+    assert len(user.asked) == (one.id == "D5.raw-denied"), "somebody was asked about a call that could not be"
 
 
 @attempt("D2.exactly", "sends numbers at the limits of exact representation, and searches for one that changed")
@@ -342,7 +342,7 @@ async def test_a_worker_that_breaks_a_rule_is_thrown_away_and_the_next_one_is_ho
     # Its calls find a tool that asks, and nobody who answers: what it says next comes while they are open.
     script = f"ready(); hear()\ncall = lambda n: say('CallTool', call=n, name='destroy', arguments={{'what': 'x'}}, line=0, together=1)\n{lie.script}\nstay()"
     async with with_a_worker_that(script):
-        turn = await kernel.turn("1", approver=Person("allow_once", meanwhile=forever))
+        turn = await kernel.turn("1", approver=User("allow_once", meanwhile=forever))
         assert turn.result.error is not None
         assert turn.result.error.kind == "WorkerLost", turn.seen
         assert re.search(lie.reached, turn.result.error.message), turn.seen
@@ -409,7 +409,7 @@ async def all():
     return await asyncio.gather(*calls, return_exceptions=True)
 seen = [str(one) for one in asyncio.run(all())]
 """,
-            approver=Person("reject"),
+            approver=User("reject"),
         )
     value = turn.result.value
     assert value == [
@@ -418,7 +418,7 @@ seen = [str(one) for one in asyncio.run(all())]
         "nth raised ValueError: the second",
         "answer 3",
         "answer 4",
-        "the person said no",
+        "the user said no",
     ]
     kernel.contained()
     kernel.silent(turn)
@@ -441,10 +441,10 @@ seen = [tried(lambda: destroy("a")), tried(lambda: call_tool("destroy", what="b"
 assert not any(one.startswith("ran") or "destroyed" in one for one in seen), seen
 """
     )
-    person = Person("reject")
-    turn = await kernel.turn(program, approver=person)
-    assert turn.result.value and turn.result.value[0] == "ToolDenied: the person said no", turn.seen
-    assert len(person.asked) == 3
+    user = User("reject")
+    turn = await kernel.turn(program, approver=user)
+    assert turn.result.value and turn.result.value[0] == "ToolDenied: the user said no", turn.seen
+    assert len(user.asked) == 3
     kernel.contained()
     kernel.silent(turn)
     await kernel.answers()
@@ -457,9 +457,9 @@ async def test_a_decision_about_the_call_of_a_dead_run_runs_nothing(kernel):
             process.kill()
         await asyncio.Event().wait()
 
-    person = Person("allow_once", meanwhile=kill)
-    turn = await kernel.turn("seen = destroy('x')", approver=person)
-    assert len(person.asked) == 1
+    user = User("allow_once", meanwhile=kill)
+    turn = await kernel.turn("seen = destroy('x')", approver=user)
+    assert len(user.asked) == 1
     assert turn.result.error is not None
     assert turn.result.error.kind == "WorkerLost"
     kernel.contained()
@@ -475,7 +475,7 @@ async def test_a_decision_that_comes_after_the_interrupt_runs_nothing(kernel):
         asked.set()
         await late.wait()
 
-    task = asyncio.ensure_future(kernel.turn("seen = destroy('x')", approver=Person("allow_once", meanwhile=wait)))
+    task = asyncio.ensure_future(kernel.turn("seen = destroy('x')", approver=User("allow_once", meanwhile=wait)))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -712,11 +712,9 @@ async def test_a_turn_inside_a_turn_meets_the_same_policy(kernel):
         return turn.seen
 
     with offering(kernel, again):
-        turn = await kernel.turn(
-            TRIED + "seen = [tried(again), tried(lambda: destroy('x'))]", approver=Person("reject")
-        )
+        turn = await kernel.turn(TRIED + "seen = [tried(again), tried(lambda: destroy('x'))]", approver=User("reject"))
     assert "ToolDenied" in inner[0].seen
-    assert "ToolDenied: the person said no" in turn.seen
+    assert "ToolDenied: the user said no" in turn.seen
     kernel.contained()
     kernel.silent(turn)
     await kernel.answers()

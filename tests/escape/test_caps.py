@@ -186,7 +186,7 @@ async def test_a_model_that_calls_tools_itself_comes_to_an_end(kernel):
     assert "called tools itself 2 times" in turn.seen
 
 
-async def test_a_person_is_not_asked_for_ever(kernel):
+async def test_a_user_is_not_asked_for_ever(kernel):
     class Deny(AutoApprove):
         asked = 0
 
@@ -195,9 +195,9 @@ async def test_a_person_is_not_asked_for_ever(kernel):
             return Decision(choice="reject", by="user")
 
     loop = "for _ in range(9):\n    try:\n        destroy('x')\n    except ToolDenied:\n        pass"
-    person = Deny()
-    await kernel.turn(loop, direct=True, approver=person, **lower(kernel, "denials_per_tool=2"))
-    assert person.asked == 2
+    user = Deny()
+    await kernel.turn(loop, direct=True, approver=user, **lower(kernel, "denials_per_tool=2"))
+    assert user.asked == 2
 
 
 async def test_the_model_sees_a_part_of_what_was_printed(kernel):

@@ -22,7 +22,7 @@ TOKEN = "[0-9a-f]{32}"
 
 
 def planted(folder: Path, outside: Path) -> Path:
-    """A folder that a person mounts, in which somebody has laid every kind of trap.
+    """A folder that a user mounts, in which somebody has laid every kind of trap.
 
     Args:
         outside: holds `secret.txt`, and is not mounted.

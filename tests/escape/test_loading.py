@@ -86,7 +86,7 @@ async def test_a_first_prompt_and_its_worker_run_nothing_of_the_folder(kernel, h
 
 
 @attempt("K1.settings", "brings settings that allow a tool, and a file of environment variables")
-async def test_settings_of_a_folder_allow_nothing_without_the_persons_word(kernel, hostile, monkeypatch, tmp_path):
+async def test_settings_of_a_folder_allow_nothing_without_the_users_word(kernel, hostile, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     found = find(hostile)

@@ -23,7 +23,7 @@ from codeact_kernel.types import TurnResult
 
 from .attempts import attempt
 from .conftest import Kernel
-from .hosts import Person
+from .hosts import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,10 +39,10 @@ def record_in(folder: Path, program: str = "1", /, **changes: Any) -> Path:
     return path
 
 
-async def replayed(kernel: Kernel, path: Path, person: Person, ask: str = ASK) -> tuple[TurnResult, str]:
+async def replayed(kernel: Kernel, path: Path, user: User, ask: str = ASK) -> tuple[TurnResult, str]:
     """A turn whose model is the record, and what is shown of it."""
     settings = replace(kernel.settings, max_retries=0)
-    result = await kernel.session.ask(ask, model=RecordedModel.load(path), settings=settings, approver=person)
+    result = await kernel.session.ask(ask, model=RecordedModel.load(path), settings=settings, approver=user)
     return result, "".join(bundle(result).values())
 
 
@@ -80,9 +80,9 @@ async def test_a_changed_byte_makes_another_answer_at_most_which_meets_the_same_
             continue
         assert model.name.isprintable()
     path.write_bytes(whole.replace(b"destroy", b"DESTROY"))
-    result, _ = await replayed(kernel, path, person := Person("reject"))
+    result, _ = await replayed(kernel, path, user := User("reject"))
     assert result.error is not None
-    assert not person.asked
+    assert not user.asked
     kernel.contained()
     await kernel.answers()
 
@@ -114,7 +114,7 @@ async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
     path = record_in(tmp_path, "1 / 0")
     for ask in ("Do another task.", f"{ASK} Please.", ASK.lower()):
         with pytest.raises(ModelError, match="no answer to this prompt"):
-            await replayed(kernel, path, Person("reject"), ask)
+            await replayed(kernel, path, User("reject"), ask)
     settings = replace(kernel.settings, max_retries=2)
     with pytest.raises(ModelError, match="ends after 1 answers"):
         await kernel.session.ask(ASK, model=RecordedModel.load(path), settings=settings)
@@ -136,8 +136,8 @@ async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp
         allow=["destroy"],
         calls=[{"name": "destroy", **decision}],
     )
-    result, _ = await replayed(kernel, path, person := Person("reject"))
-    assert len(person.asked) == 1
+    result, _ = await replayed(kernel, path, user := User("reject"))
+    assert len(user.asked) == 1
     assert result.error is not None
     assert result.error.kind == "ToolDenied"
     assert not kernel.session.grants.always
@@ -150,7 +150,7 @@ async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp
 async def test_what_a_record_says_is_shown_as_text(kernel, tmp_path):
     markup = "<img src=x onerror=alert(1)>"
     path = record_in(tmp_path, f"'''{markup}'''", model=markup)
-    result, shown = await replayed(kernel, path, Person("reject"))
+    result, shown = await replayed(kernel, path, User("reject"))
     assert result.value == markup
     assert result.model == markup
     html = bundle(result)["text/html"]
@@ -175,7 +175,7 @@ async def test_a_record_needs_no_network(kernel, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no connection"):
         socket.create_connection(("127.0.0.1", kernel.port.number))
     used.clear()
-    result, _ = await replayed(kernel, record_in(tmp_path, "40 + 2"), Person("reject"))
+    result, _ = await replayed(kernel, record_in(tmp_path, "40 + 2"), User("reject"))
     assert (result.value, used) == (42, [])
     assert "not asked now" in result.note
     kernel.contained()
@@ -210,7 +210,7 @@ async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
         __class__="os.system",
         **{"!!python/object": 1},
     )
-    result, _ = await replayed(kernel, path, Person("reject"))
+    result, _ = await replayed(kernel, path, User("reject"))
     assert result.value == 1
     assert not (tmp_path / "exploded").exists()
     kernel.contained()
@@ -228,6 +228,6 @@ async def test_recording_writes_through_no_link(kernel, tmp_path):
     result = await kernel.session.ask(ASK, model=model, settings=settings)
     assert result.value == 42
     assert (tmp_path / "mine").read_text() == "mine"
-    assert (await replayed(kernel, tmp_path / "record.json", Person("reject")))[0].value == 42
+    assert (await replayed(kernel, tmp_path / "record.json", User("reject")))[0].value == 42
     kernel.contained()
     await kernel.answers()

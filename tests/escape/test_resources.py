@@ -294,7 +294,7 @@ class Waiting(DenyAll):
 async def stopped(
     kernel: Kernel, program: str, when: asyncio.Event, at: type[object] = TurnFinished, approver: Approver | None = None
 ) -> TurnResult:
-    """Run it, and stop it as a person does: `when` that is set, or `at` that event. What came of it."""
+    """Run it, and stop it as a user does: `when` that is set, or `at` that event. What came of it."""
     events: list[object] = []
 
     def emit(event: object) -> None:
@@ -361,8 +361,8 @@ async def test_a_program_that_waits_for_a_call_can_be_stopped_and_what_it_did_is
 
 @attempt("F7.card", "waits for a decision of the user, who stops the turn instead")
 async def test_a_question_that_is_stopped_is_no_yes(kernel):
-    person = Waiting()
-    await stopped(kernel, "try:\n    destroy('it')\nexcept BaseException:\n    pass", person.asked, approver=person)
+    user = Waiting()
+    await stopped(kernel, "try:\n    destroy('it')\nexcept BaseException:\n    pass", user.asked, approver=user)
     kernel.contained()
     await kernel.answers()
 

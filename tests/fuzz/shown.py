@@ -1,4 +1,4 @@
-"""What a person sees of hostile text: the card in every form, Markdown of a program, and what it showed."""
+"""What a user sees of hostile text: the card in every form, Markdown of a program, and what it showed."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def card_target(data: bytes) -> None:
     seen = Transcript()
     for number, event in enumerate(_events(part, result)):
         seen.apply(event)
-        if number == 8:  # a program runs that a person was asked about
+        if number == 8:  # a program runs that a user was asked about
             _harmless(to_card(seen))
     _drawn(seen, seen)
 

@@ -76,7 +76,7 @@ def test_the_only_model_of_an_endpoint_needs_no_name(endpoint: FakeEndpoint) -> 
     assert choose({"OPENAI_BASE_URL": endpoint.url}).name == "lonely"
 
 
-def test_of_several_models_the_person_must_name_one(endpoint: FakeEndpoint) -> None:
+def test_of_several_models_the_user_must_name_one(endpoint: FakeEndpoint) -> None:
     endpoint.offers(*(f"m{number}" for number in range(10)))
     with pytest.raises(ModelError) as caught:
         choose({"OPENAI_BASE_URL": endpoint.url})

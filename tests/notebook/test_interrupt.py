@@ -122,7 +122,7 @@ def test_stop_while_the_model_writes(nb):
     assert_next_cell_works(nb)
 
 
-def test_stop_while_the_cell_asks_the_person(nb):
+def test_stop_while_the_cell_asks_the_user(nb):
     nb.do(SETUP)
     nb.script("```python\nlog(text='before')\ndrop()\n```")
     nb.answers = []

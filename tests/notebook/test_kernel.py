@@ -97,7 +97,7 @@ def test_tool_is_no_variable_of_the_notebook_and_outlives_a_reset(own):
     own.do("def tool(x): return x\nassert tool(1) == 1\ndel tool\ntool")
 
 
-def test_a_tool_without_a_docstring_is_warned_of_at_the_persons_own_line(own):
+def test_a_tool_without_a_docstring_is_warned_of_at_the_users_own_line(own):
     for decorator in ("@tool", "@tool(max_invocations=3)"):
         shown = own.run(f"import warnings\n\n{decorator}\ndef bare{len(decorator)}(x):\n    return x").stream("stderr")
         assert "Add a docstring and type hints for x" in shown

@@ -189,11 +189,11 @@ def test_many_calls_are_folded_unless_one_failed():
     assert reader.summaries == ["21 tool calls, 1 failed or denied"]
 
 
-def test_a_call_that_a_person_decided_says_so():
+def test_a_call_that_a_user_decided_says_so():
     assert "allowed by you" in Reader(bundle(turn(calls=[call(by="user")]))["text/html"]).data
 
 
-def test_waiting_for_the_person_is_in_the_footer_only_when_there_was_some():
+def test_waiting_for_the_user_is_in_the_footer_only_when_there_was_some():
     assert "waiting for you" not in bundle(turn())["text/plain"]
     assert "waiting for you 2.5 s" in bundle(turn(timings=Timings(waiting=2.5)))["text/plain"]
 

@@ -105,7 +105,7 @@ def test_defining_a_tool_again_replaces_it_without_a_word(recwarn: pytest.Warnin
     assert not recwarn.list
 
 
-def test_a_tool_that_says_too_little_warns_once_at_the_line_of_the_person() -> None:
+def test_a_tool_that_says_too_little_warns_once_at_the_line_of_the_user() -> None:
     def define() -> None:
         @tool
         def vague(first, second: int, third=1):  # type: ignore[no-untyped-def]
@@ -265,7 +265,7 @@ def test_an_option_of_the_wrong_kind_is_refused(options: dict[str, Any]) -> None
 
 def define(source: str) -> ToolSpec:
     scope: dict[str, Any] = {"tool": tool}
-    exec(compile(source, "<cell>", "exec"), scope)  # the person's own cell, without a file to read its source from
+    exec(compile(source, "<cell>", "exec"), scope)  # the user's own cell, without a file to read its source from
     return spec("f")
 
 
@@ -330,7 +330,7 @@ def test_an_async_function_is_told_that_it_needs_no_threads() -> None:
         tool(thread_safe=True)(fetch)
 
 
-def test_what_a_person_says_of_a_tool_is_part_of_its_version() -> None:
+def test_what_a_user_says_of_a_tool_is_part_of_its_version() -> None:
     def one() -> int:
         """One."""
         return 1

@@ -1,4 +1,4 @@
-"""What of a tool's exception crosses to the program: nothing that only the person may know."""
+"""What of a tool's exception crosses to the program: nothing that only the user may know."""
 
 from __future__ import annotations
 
