@@ -369,7 +369,7 @@ def test_no_text_makes_preflight_raise(program: str) -> None:
     assert set(report.tools_named) <= set(TOOLS)
 
 
-def test_without_the_network_its_functions_are_told_as_off_and_not_as_unknown():
+def test_without_the_network_its_functions_are_reported_as_off_and_not_as_unknown():
     (problem,) = check("http_get('https://example.org')", {}, MODULES).problems
     assert "no host is allowed" in problem.message
     assert not check("http_get('https://example.org')", {}, MODULES, {"http_get"}).problems

@@ -155,10 +155,10 @@ def test_tools_that_repeat_nothing_cost_what_they_cost_alone(headline):
 def test_what_comes_first_is_the_same_whatever_is_asked_and_offered(headline):
     offered = headline.tools
     firsts = {
-        prompt.write_first_messages(ask, tools, reach)[0]
+        prompt.write_first_messages(ask, tools, instructions)[0]
         for ask in ("a", "b")
         for tools in ((), offered)
-        for reach in ("", "x\n")
+        for instructions in ("", "x\n")
     }
     assert len(firsts) == 1
     one, other = (prompt.write_first_messages(ask, offered, "Files.\n")[1].content for ask in ("First.", "Second."))

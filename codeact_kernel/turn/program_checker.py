@@ -40,7 +40,7 @@ class ProgramChecker:
     _failed: dict[str, str] = field(default_factory=dict[str, str])
     """Why programs failed or were rejected, by their fingerprints, since the last observation or direct call."""
     _repeated: set[str] = field(default_factory=set[str])
-    """Fingerprints of failed programs that the model wrote again, and was told so."""
+    """Fingerprints of failed programs that the model wrote again, and that it was told about."""
 
     @property
     def tools(self) -> Registry:

@@ -77,7 +77,7 @@ class World:
         self.turn += 1
         self.opened = 0
         self.approver = CardApprover(lambda: None, lambda: None)
-        desk = ApprovalPolicy(self.approver, self.grants, Limits())
+        policy = ApprovalPolicy(self.approver, self.grants, Limits())
         self.calls = Calls(
             TurnContext(
                 number=f"turn {self.turn}",
@@ -85,7 +85,7 @@ class World:
                 inputs=(),
                 tools=self.registry,
                 capabilities=CapabilitySet(Settings(), [], [], lambda event: None),
-                approvals=desk,
+                approvals=policy,
                 emit=lambda event: None,
                 on_main=self.main,
             )

@@ -80,7 +80,7 @@ def test_what_was_not_changed_is_what_the_program_sent(value):
         ([1], "[1"), ([1], '{"a": 1, "a": 2}'), ([1], "[" * 100 + "]" * 100), ([1], '"\\ud800"'),
     ],
 )  # fmt: skip
-def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
+def test_an_edit_that_means_nothing_is_reported_in_a_sentence(value, text):
     arguments, problem = read_edits(question(a=value), {"a": text})
     assert arguments is None
     assert problem.startswith("a: this has to be ")

@@ -44,7 +44,7 @@ LATE = {
     ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
     ("codeact_kernel/__main__.py", "jupyter"): "likewise",
     **{
-        ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs"
+        ("codeact_kernel/jupyter/cli.py", name): "each command imports what it needs"
         for name in ("run_notebook", "kernelspecs", "configuration", "doctor", "errors", "session", "settings")
     },
 }

@@ -174,14 +174,14 @@ async def pay(to: str, {", ".join(f"a{number}: int" for number in range(count - 
 
 def allow_all(front: Front) -> None:
     """Scroll through all of the questions, as a user has to, then decide them together."""
-    desk = front.card(2).locator(".ca-desk")
+    batch_form = front.card(2).locator(".ca-desk")
     for area in front.card(2).locator(".ca-fields textarea, .ca-row summary").all():
         if area.is_visible():
             area.scroll_into_view_if_needed()
             front.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    expect(desk.get_by_role("button", name="Allow once")).to_be_enabled()
-    expect(desk).not_to_contain_text("not on the screen yet")
-    front.click("Allow once", 2, desk)
+    expect(batch_form.get_by_role("button", name="Allow once")).to_be_enabled()
+    expect(batch_form).not_to_contain_text("not on the screen yet")
+    front.click("Allow once", 2, batch_form)
 
 
 @attempt("E9.away", "sends so many calls at once that most of them are below the visible part of the page")
@@ -191,11 +191,11 @@ def test_calls_that_were_never_on_the_screen_are_not_allowed_together(front: Fro
     asked(
         front, f"import asyncio\nr = await asyncio.gather(*[call_tool_async('drop', table=t) for t in {names}])\nlen(r)"
     )
-    desk = front.card(2).locator(".ca-desk")
-    desk.scroll_into_view_if_needed()
-    expect(desk).to_contain_text("were not on the screen yet")
+    batch_form = front.card(2).locator(".ca-desk")
+    batch_form.scroll_into_view_if_needed()
+    expect(batch_form).to_contain_text("were not on the screen yet")
     front.shot("most-are-away")
-    front.click("Allow once", 2, desk)
+    front.click("Allow once", 2, batch_form)
     front.page.wait_for_timeout(600)
     front.state("waiting for you", 2)
     assert front.card(2).locator(".ca-desk").is_visible(), "nothing was decided"

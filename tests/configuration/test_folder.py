@@ -65,7 +65,7 @@ def test_what_is_no_file_is_not_read(project):
     assert find(project) is None
 
 
-def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be_lost(project, monkeypatch):
+def test_a_file_that_cannot_be_read_whole_is_reported_since_what_it_narrows_would_be_lost(project, monkeypatch):
     (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
     with pytest.raises(UserError, match="has more than 65,536 bytes, so it is not read: shorten it"):
         find(project).layer()
@@ -259,7 +259,7 @@ def test_the_same_memory_is_not_enough_for_tomllib_alone(project):
         assert megabytes < 50
 
 
-def test_a_pyproject_that_is_too_long_is_told_if_it_has_our_table_and_else_passed_over(project):
+def test_a_pyproject_that_is_too_long_is_reported_if_it_has_our_table_and_else_passed_over(project):
     file = project / "notebooks" / "pyproject.toml"
     (project / "codeact.toml").write_text('model = "outer"')
     long = "# codeact\n" * 20_000

@@ -50,10 +50,10 @@ class Port:
 
 @dataclass
 class Turn:
-    """What one attempt came to, and all that anybody was told of it."""
+    """The result of one attempt, and everything that a user, the model or a file got to see of it."""
 
     result: TurnResult
-    told: str
+    visible: str
 
     @property
     def seen(self) -> str:
@@ -108,9 +108,9 @@ class Kernel:
             approver=approver or DenyAll(),
             emit=events.append,
         )
-        told = replace(result, program=None)
-        shown = "".join(bundle(told).values())
-        return Turn(result, f"{told!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
+        visible = replace(result, program=None)
+        shown = "".join(bundle(visible).values())
+        return Turn(result, f"{visible!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
 
     def contained(self, *, ran: list[tuple[str, object]] | None = None) -> None:
         """Nothing was read, reached or started, and no tool ran but `ran`."""
@@ -126,10 +126,10 @@ class Kernel:
 
     def silent(self, turn: Turn) -> None:
         """Nothing leaked, and an error is one clear sentence."""
-        assert self.token not in turn.told, "a secret leaked"
+        assert self.token not in turn.visible, "a secret leaked"
         for place in (str(Path(codeact_kernel.__file__).parent), sys.prefix, str(Path.home() / ".")):
             if len(place) > 3:
-                assert place not in turn.told, f"a path of the host leaked: {place}"
+                assert place not in turn.visible, f"a path of the host leaked: {place}"
         if error := turn.result.error:
             assert str(error)
             assert "\n" not in error.message and "Traceback" not in error.message

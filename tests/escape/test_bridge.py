@@ -59,7 +59,7 @@ assert not any(one.startswith("ran") for one in seen)
         tries="passes every wrong kind of argument to the existing services",
         program=TRIED
         + """
-services = [f"{room}.{name}" for room in ("files", "data", "show") for name in ("read", "open", "write", "put", "rows", "take", "item")]
+services = [f"{capability}.{name}" for capability in ("files", "data", "show") for name in ("read", "open", "write", "put", "rows", "take", "item")]
 wrong = [{}, {"path": 1}, {"path": None, "at": -1}, {"name": [], "rows": {}}, {"handle": 2**60, "size": -1}, {"at": "x"}]
 seen = [tried(lambda: call_tool(name, **arguments)) for name in services for arguments in wrong]
 assert not any("internal" in one for one in seen), seen
@@ -352,7 +352,7 @@ async def test_a_worker_that_breaks_a_rule_is_thrown_away_and_the_next_one_is_ho
 
 
 @attempt("D5.lies", "a worker reports an invented failure, of several lines and of megabytes")
-async def test_what_a_worker_reports_is_told_in_one_line_and_as_the_programs_failure(kernel):
+async def test_what_a_worker_reports_is_shown_in_one_line_and_as_the_programs_failure(kernel):
     script = r"""
         ready(); hear()
         finished(failure={"kind": "Interrupted\nSystem", "message": "no\nTraceback (most recent call last):\n" + "x" * (3 << 20),
@@ -593,8 +593,8 @@ async def test_of_a_tools_error_neither_path_nor_secret_crosses(kernel, shape):
     assert isinstance(turn.result.value, str)
     assert turn.result.value.startswith("ToolFailed: fails raised "), turn.seen
     for one in (turn, repaired):
-        assert str(kernel.folder) not in one.told
-        assert " at 0x" not in one.told
+        assert str(kernel.folder) not in one.visible
+        assert " at 0x" not in one.visible
         kernel.silent(one)
     kernel.contained()
     await kernel.answers()
@@ -673,7 +673,7 @@ async def test_what_was_sent_stays_what_it_was_whatever_a_tool_does_with_it_late
         )
     assert turn.result.value == [[1], {"rows": [1, 777]}, {"rows": [2, 777]}], turn.seen
     assert [dict(record.call.arguments) for record in turn.result.calls] == [{"rows": [1]}, {"rows": [2]}]
-    assert str(SPOILT) not in turn.told
+    assert str(SPOILT) not in turn.visible
     kernel.contained()
     await kernel.answers()
 

@@ -225,9 +225,9 @@ for path in ("{data}/a.txt\\0/../../secret.txt", "{secret}\\0.txt"):
         program=RAW
         + """
 seen = [
-    raw({"op": "call", "name": "files." + verb, "arguments": {"path": path, "mode": "w"}, "line": 0, "together": 1, "wait": True})
+    raw({"op": "call", "name": "files." + operation, "arguments": {"path": path, "mode": "w"}, "line": 0, "together": 1, "wait": True})
     for path in ("/output/a\\0b", "/output/a\\nb", "/output/a\\x1b[2J", "/output/a\\\\..\\\\b", "/output/a\\u2028b")
-    for verb in ("open", "mkdir")
+    for operation in ("open", "mkdir")
 ]
 """,
         reached=r'^\[(.[^\n]*?"error":"EINVAL"[^\n]*?){10}\]',
@@ -412,8 +412,8 @@ for way in (lambda file: (file.seek(2 << 40), file.write(b"x"), file.flush()), l
         tries="sends the host positions and sizes that no file has, without our functions",
         program=RAW
         + """
-def ask(verb, **given):
-    return raw({"op": "call", "name": "files." + verb, "arguments": given, "line": 0, "together": 1, "wait": True})
+def ask(operation, **given):
+    return raw({"op": "call", "name": "files." + operation, "arguments": given, "line": 0, "together": 1, "wait": True})
 handle = json.loads(ask("open", path="/input/data/b.txt", mode="w+"))[0][2]["handle"]
 seen = [
     "EFBIG" in one or "ToolFailed" in one or "error" in one
@@ -593,8 +593,8 @@ for way in (
         tries="writes through handles that are open for reading or belong to other files, without our functions",
         program=RAW
         + """
-def ask(verb, **given):
-    return raw({"op": "call", "name": "files." + verb, "arguments": given, "line": 0, "together": 1, "wait": True})
+def ask(operation, **given):
+    return raw({"op": "call", "name": "files." + operation, "arguments": given, "line": 0, "together": 1, "wait": True})
 ask("open", path="{data}/large.txt", mode="r")
 seen = [
     one

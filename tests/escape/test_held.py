@@ -192,7 +192,7 @@ async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     with offering(kernel, read):
         turn = await kernel.turn(TRIED + "seen = tried(lambda: read(path='mine'))")
     assert "ToolFailed: read: argument path Value error, mine is not below <path>" in turn.seen
-    assert str(kernel.folder) not in turn.told
+    assert str(kernel.folder) not in turn.visible
     kernel.silent(turn)
     kernel.contained()
     await kernel.answers()

@@ -280,15 +280,15 @@ async def test_a_secret_of_one_prompt_is_not_in_the_worker_of_the_next(kernel):
 @attempt("G3.prompt", "shows the model data of the previous prompt")
 async def test_a_prompt_says_nothing_of_the_prompt_before(kernel):
     secret = secrets.token_hex(12)
-    told: list[object] = []
+    visible: list[object] = []
     for program in (f"seen = echo({secret!r})\nprint(seen)", "seen = 1"):
         model, events = ScriptedModel([f"```python\n{hidden(program)}\n```"]), list[object]()
         result = await kernel.session.ask(
             "Try it.", model=model, settings=kernel.settings, approver=DenyAll(), emit=events.append
         )
-        told.append(f"{result!r}{model.asked!r}{events!r}")
-    assert secret in str(told[0])
-    assert secret not in str(told[1])
+        visible.append(f"{result!r}{model.asked!r}{events!r}")
+    assert secret in str(visible[0])
+    assert secret not in str(visible[1])
     kernel.ran.clear()
     await kernel.answers()
 

@@ -95,11 +95,11 @@ def show_target(data: bytes) -> None:
     if kind.isdecimal():
         kind = _KINDS[int(kind[:3]) % len(_KINDS)]
     items: list[DisplayItem] = []
-    room = Show(items.append, ShowLimits())
+    capability = Show(items.append, ShowLimits())
     half = len(text) // 2
     try:
         for piece, last in ((text[:half], False), (text[half:], True)):
-            _run(room.handlers["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
+            _run(capability.handlers["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
     except ProgramError:
         assert not items
         return

@@ -102,7 +102,7 @@ def test_a_dead_endpoint_without_a_model_name_is_named(dead_host: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[", "here"])
-def test_a_base_url_that_is_none_is_told(url: str) -> None:
+def test_a_base_url_that_is_none_is_reported(url: str) -> None:
     with pytest.raises(ModelError, match="OPENAI_BASE_URL is not a URL"):
         choose({"OPENAI_BASE_URL": url})
 

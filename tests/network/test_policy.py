@@ -215,7 +215,7 @@ def test_of_two_entries_for_a_host_the_more_careful_holds():
     assert (found.approval_mode, found.source) == ("always_require", "untrusted")
 
 
-def test_a_redirect_to_no_address_at_all_is_told():
+def test_a_redirect_to_no_address_at_all_is_reported():
     with pytest.raises(ToolCallError, match="redirects to '//]', which is not a URL"):
         follow("GET", 302, "//]")
 

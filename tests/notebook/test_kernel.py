@@ -206,10 +206,10 @@ def test_tab_knows_tool_and_its_options(own):
 def test_without_a_tool_the_first_prompt_says_so(tmp_path):
     notebook = start(tmp_path)
     try:
-        told = "No tools are offered: mark a function with @tool."
+        notice = "No tools are offered: mark a function with @tool."
         for expected in (True, False):
             notebook.do("import codeact\ncodeact.use(codeact.ScriptedModel(['sum([1, 2])']))")
-            assert (told in notebook.run("> Go.").text) is expected
+            assert (notice in notebook.run("> Go.").text) is expected
         assert "%codeact modle is not known: did you mean model?" in notebook.run("%codeact modle").errors[0]
     finally:
         notebook.close()

@@ -311,7 +311,7 @@ def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does
 @pytest.mark.parametrize(
     "options", [{"max_concurrency": 0}, {"max_concurrency": True}, {"read_only": 1}, {"thread_safe": "yes"}]
 )
-def test_an_option_of_the_wrong_kind_is_told(options: dict[str, Any]) -> None:
+def test_an_option_of_the_wrong_kind_is_reported(options: dict[str, Any]) -> None:
     with pytest.raises(ToolDefinitionError, match=next(iter(options))):
         tool(**options)(constant)
 

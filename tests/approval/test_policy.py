@@ -41,19 +41,19 @@ def user():
     return User()
 
 
-def desk_of(user: User, **limits) -> ApprovalPolicy:
+def policy_for(user: User, **limits) -> ApprovalPolicy:
     return ApprovalPolicy(user, Grants(), Limits(**limits))
 
 
-async def opened(desk: ApprovalPolicy, *questions: ApprovalRequest) -> list[asyncio.Task]:
-    tasks = [asyncio.create_task(desk.decide(one)) for one in questions]
+async def opened(policy: ApprovalPolicy, *questions: ApprovalRequest) -> list[asyncio.Task]:
+    tasks = [asyncio.create_task(policy.decide(one)) for one in questions]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_questions_are_open_together_and_each_gets_its_own_answer(user):
-    tasks = await opened(desk_of(user), question(1), question(2))
+    tasks = await opened(policy_for(user), question(1), question(2))
     assert sorted(user.open) == [1, 2]
     user.say(2, "allow_once")
     user.say(1, "reject")
@@ -62,14 +62,14 @@ async def test_questions_are_open_together_and_each_gets_its_own_answer(user):
 
 @pytest.mark.parametrize("choice", ["allow_cell", "allow_session"])
 async def test_an_answer_for_longer_settles_what_is_asked_later_and_no_question_that_is_open(user, choice):
-    desk = desk_of(user)
-    tasks = await opened(desk, question(1), question(2))
+    policy = policy_for(user)
+    tasks = await opened(policy, question(1), question(2))
     user.say(1, choice)
     await tasks[0]
     assert sorted(user.open) == [2]  # somebody may be about to change or to deny this very call
-    assert desk.remembered_decision(question(3)) == Decision(choice=choice, by="memory")
-    assert desk.remembered_decision(question(3, "pay")) is None
-    assert desk.remembered_decision(question(3, version="v2")) is None
+    assert policy.remembered_decision(question(3)) == Decision(choice=choice, by="memory")
+    assert policy.remembered_decision(question(3, "pay")) is None
+    assert policy.remembered_decision(question(3, version="v2")) is None
     user.say(2, "reject")
     assert not (await tasks[1]).allowed
 
@@ -86,41 +86,41 @@ async def test_one_who_asks_in_turn_can_see_that_a_question_is_settled():
                 await asyncio.sleep(0)
                 return Decision(choice="allow_session" if question.call.name == "drop" else "reject", by="user")
 
-    desk = desk_of(InTurn())
-    decisions = await asyncio.gather(*[desk.decide(question(n)) for n in range(4)])
+    policy = policy_for(InTurn())
+    decisions = await asyncio.gather(*[policy.decide(question(n)) for n in range(4)])
     assert (asked, [decision.by for decision in decisions]) == ([0], ["user", "memory", "memory", "memory"])
     asked.clear()
-    decisions = await asyncio.gather(*[desk.decide(question(n, "pay")) for n in range(6)])
+    decisions = await asyncio.gather(*[policy.decide(question(n, "pay")) for n in range(6)])
     assert (asked, [decision.by for decision in decisions]) == ([0, 1, 2], ["user"] * 3 + ["policy"] * 3)
 
 
 async def test_after_three_denials_what_is_asked_later_is_denied_and_what_is_open_stays_open(user):
-    desk = desk_of(user)
-    tasks = await opened(desk, *map(question, range(5)))
+    policy = policy_for(user)
+    tasks = await opened(policy, *map(question, range(5)))
     for number in range(3):
         user.say(number, "reject")
     await asyncio.gather(*tasks[:3])
     assert sorted(user.open) == [3, 4]
-    assert desk.remembered_decision(question(9)).by == "policy"
+    assert policy.remembered_decision(question(9)).by == "policy"
     user.say(3, "allow_once")
     user.say(4, "allow_once")
     assert all([(await task).allowed for task in tasks[3:]])
 
 
 async def test_nobody_within_the_time_is_a_no_and_without_a_limit_it_waits(user):
-    decision = await desk_of(user, decision_seconds=0.05).decide(question(1))
+    decision = await policy_for(user, decision_seconds=0.05).decide(question(1))
     assert (decision.choice, decision.by) == ("reject", "nobody")
     assert decision.reason == "nobody decided within 0.05 s"
-    verdict = await desk_of(user, decision_seconds=0.05).review("1", "")
+    verdict = await policy_for(user, decision_seconds=0.05).review("1", "")
     assert (verdict.program, verdict.by) == (None, "nobody")
-    (task,) = await opened(desk_of(user), question(2))
+    (task,) = await opened(policy_for(user), question(2))
     assert not (await asyncio.wait([task], timeout=0.2))[0]
     user.say(2, "allow_once")
     assert (await task).allowed
 
 
 async def test_a_cancelled_call_takes_its_question_back(user):
-    (task,) = await opened(desk_of(user), question(1))
+    (task,) = await opened(policy_for(user), question(1))
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     await asyncio.sleep(0)
@@ -135,6 +135,6 @@ async def test_an_approver_that_fails_denies():
         async def review(self, program, problem):
             raise OSError("no page")
 
-    desk = ApprovalPolicy(Broken(), Grants(), Limits())
-    assert (await desk.decide(question(1))).reason == "asking failed: OSError"
-    assert (await desk.review("1", "")).program is None
+    policy = ApprovalPolicy(Broken(), Grants(), Limits())
+    assert (await policy.decide(question(1))).reason == "asking failed: OSError"
+    assert (await policy.review("1", "")).program is None
