@@ -195,7 +195,7 @@ class Calls:
         """
         if (builtin := self._capabilities.tools.get(bound.tool.spec.name)) is not None:
             return builtin.bind(arguments, self._limits)
-        return self._tools.edited(bound, arguments, limits=self._limits)
+        return self._tools.with_arguments(bound, arguments, limits=self._limits)
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
         seconds = time.monotonic() - started if started else 0.0
@@ -275,7 +275,7 @@ class Calls:
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> CallOutcome:
         if decision.arguments is not None:
             bound = self._with_arguments(bound, decision.arguments)
-        if call.name not in self._capabilities.tools and not self._tools.holds(bound):
+        if call.name not in self._capabilities.tools and not self._tools.is_current(bound):
             raise ToolCallError(f"{call.name} was redefined or removed while the call waited: call it again")
 
         def report(done: float, total: float | None, text: str) -> None:

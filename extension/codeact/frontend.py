@@ -224,7 +224,7 @@ class Frontend:
 
     def _require_no_tool(self, name: str, option: str) -> None:
         if name in self.session.tools:
-            raise UserError(f"{option} {name}: there is a tool of that name, so give the variable another one.")
+            raise UserError(f"{option} {name}: this is the name of a tool. Give the variable another name.")
 
     def bind_outputs(self, result: TurnResult, outputs: Sequence[str]) -> None:
         """Assign the program's outputs to variables of the notebook: either every output, or none.

@@ -212,7 +212,7 @@ async def test_without_the_version_in_a_permission_another_tool_runs_by_it(kerne
         return found
 
     assert await ran() == []
-    monkeypatch.setattr(Registry, "holds", lambda self, bound: True)
+    monkeypatch.setattr(Registry, "is_current", lambda self, bound: True)
     assert await ran() == [("destroy 1", "a")]
     monkeypatch.setattr(ApprovalRequest, "tool", property(lambda self: (self.call.name, "any")))
     assert await ran() == [("destroy 1", "a"), ("destroy 2", "b")]

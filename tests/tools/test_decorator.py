@@ -16,7 +16,7 @@ import pytest
 
 from codeact_kernel.errors import ToolDefinitionError
 from codeact_kernel.tools import Registry, ToolOptions, ToolSpec, default_registry, tool
-from codeact_kernel.tools.registry import marked
+from codeact_kernel.tools.registry import get_tool
 
 
 @pytest.fixture(autouse=True)
@@ -290,7 +290,7 @@ def test_functions_of_one_source_that_close_over_different_things_are_different_
             """Drop."""
             return f"{database}: {table}"
 
-        return marked(drop).spec.version
+        return get_tool(drop).spec.version
 
     assert offer("test") != offer("production")
 
@@ -302,7 +302,7 @@ def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does
             """Drop."""
             return table
 
-        return marked(drop).spec.version
+        return get_tool(drop).spec.version
 
     assert offer(object()) != offer(object())
     assert offer("test") == offer("test")
