@@ -6,7 +6,7 @@ The task is that of examples/03_data_in_and_out.ipynb: orders by region, with a 
 are those that the endpoint counts. The arms:
 
     rows        direct calls; the tool gives all orders, so they reach the result through the model
-    totals      direct calls, and the person has written a tool that gives the totals of each region
+    totals      direct calls, and the user has written a tool that gives the totals of each region
     codeact     the orders as a variable (`--in orders --out report`); also with as many rows as `--large`
     codeact, totals   the tool with the totals, and no variable
 

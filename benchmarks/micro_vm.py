@@ -156,7 +156,7 @@ async def costs(make: Callable[[], Arm], rounds: int = 9) -> None:
     in_a_row = [await timed(lambda: arm.run(AFTER), "alive") for _ in range(rounds)]
     rested: list[float] = []
     for _ in range(rounds):
-        await asyncio.sleep(1.5)  # a person or a model takes longer than that
+        await asyncio.sleep(1.5)  # a user or a model takes longer than that
         rested.append(await timed(lambda: arm.run(AFTER), "alive"))
     calls = [await timed(lambda: arm.run(CALLS), "done") for _ in range(3)]
     memory = resident()

@@ -1,4 +1,4 @@
-"""Start the kernel for `python -P -m codeact_kernel -f FILE`, as Jupyter does; with a verb, run the command line."""
+"""Start the kernel for `python -P -m codeact_kernel -f FILE`, as Jupyter does; with a command, run the command line."""
 
 from __future__ import annotations
 

@@ -200,12 +200,12 @@ class CallProgressed(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallFinished(Event):
-    """The call is over. `took` is the time of the tool itself in seconds."""
+    """The call is over. `seconds` is the time of the tool itself."""
 
     run: int
     call: ToolCall
     answer: CallOutcome
-    took: float
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -114,7 +114,7 @@ class Session:
             ]
         for name in [*(validate_name(name, "outputs:") for name in outputs), *(variable.name for variable in inputs)]:
             if name in self.tools:
-                raise UserError(f"{name}: there is a tool of that name, so give the variable another one.")
+                raise UserError(f"{name}: this is the name of a tool. Give the variable another name.")
         pool = self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing

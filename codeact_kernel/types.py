@@ -109,14 +109,14 @@ class Decision:
     Attributes:
         choice: `"reject"`, or the scope of the permission: this call, the tool in this cell, the tool in this session,
             or always the tool with exactly these arguments.
-        by: `"policy"` (the tool needs no approval, or is on the allow list), `"person"` (the user), `"memory"` (an
+        by: `"policy"` (the tool needs no approval, or is on the allow list), `"user"` (who was asked), `"memory"` (an
             earlier decision of the user), or `"nobody"` (nobody could be asked).
         reason: for a rejection, a text for the program; for a permission by policy, a text for the user.
         arguments: the arguments with which the user replaced the program's; `None` if the user changed nothing.
     """
 
     choice: ApprovalChoice
-    by: Literal["policy", "person", "memory", "nobody"]
+    by: Literal["policy", "user", "memory", "nobody"]
     reason: str = ""
     arguments: Mapping[str, JSONValue] | None = None
 
@@ -213,11 +213,23 @@ class Timings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProgramFailure:
-    """Why a program did not finish.
+    """Why a program did not finish, or why a turn has no result.
+
+    If the program raised an exception, `kind` is the name of its type. `"ToolFailed"` and `"ToolDenied"` are raised by
+    calls of tools; the backend reports `"MemoryError"` and `"RecursionError"` if the guest cannot raise them. The other
+    kinds are names from the host:
+
+    - `"Refused"`: preflight rejected the program, so it did not run.
+    - `"Rejected"`: the user rejected the program in a review, so it did not run.
+    - `"TimedOut"`: the program took longer than its limit.
+    - `"Crashed"`: the program crashed or ended its guest.
+    - `"WorkerLost"`: the worker process ended, or broke the protocol of the bridge.
+    - `"NoAnswer"`: the turn used up its tokens, observations or direct calls before the model finished.
+    - `"Interrupted"`: the user stopped the turn.
+    - The name of a `CodeActError` that ended the turn, for example `"ModelError"` or `"SandboxError"`.
 
     Attributes:
-        kind: the name of the exception's type, or a name from the host such as `"TimedOut"` or `"WorkerLost"`. Only
-            for display: a program can raise an exception of any name.
+        kind: see above. Do not trust it: a program can raise an exception of any name.
         message: one line.
         traceback: the traceback of the guest with the lines of the program; empty if there is none.
         line: the line of the program, if known.

@@ -14,24 +14,24 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS = DOCS / "results" / "escapes.json"
 AREAS = {
-    "A": "Getting out of the interpreter",
+    "A": "Escaping the interpreter",
     "B": "Files",
     "C": "Network",
     "D": "The bridge between sandbox and kernel",
     "E": "Approvals",
-    "F": "Using up what there is",
-    "G": "What one run leaves for the next",
-    "H": "What is shown",
+    "F": "Exhausting resources",
+    "G": "State left for the next run",
+    "H": "Displayed output",
     "I": "Instructions in data",
     "J": "Records",
-    "K": "Loading and supply",
+    "K": "Loading and installation",
 }
 MARKUP = frozenset("&|<>*_[]`~$\\")
 PLACES = {
     "embedded": "WebAssembly",
     "hyperlight": "micro-VM",
-    "kernel": "the kernel's side",
-    "page": "a page",
+    "kernel": "kernel",
+    "page": "page",
 }
 """Where an attempt is made. Attempts that never reach a guest are the same for both backends, and made once."""
 
@@ -67,11 +67,11 @@ def tables(attempts: Sequence[dict[str, Any]]) -> str:
         if results:
             head.append(f"| {name} | {len(results)} | {sum(results)} | {len(results) - sum(results)} |")
     total = sum(len(attempt["contained"]) for attempt in attempts)
-    parts = [f"{len(attempts)} attempts, {total} with each place counted.\n\n" + "\n".join(head)]
+    parts = [f"{len(attempts)} attempts; counted once for each place, {total}.\n\n" + "\n".join(head)]
     for letter, about in AREAS.items():
         rows = [attempt for attempt in attempts if attempt["id"].startswith(letter)]
         if rows:
-            parts.append(f"## {letter}. {about}\n\n| | what is tried | contained in |\n| --- | --- | --- |")
+            parts.append(f"## {letter}. {about}\n\n| | attempt | contained in |\n| --- | --- | --- |")
             parts[-1] += "".join(f"\n| {row['id']} | {cell(row['tries'])} | {contained_in(row)} |" for row in rows)
     return "\n\n".join(parts)
 

@@ -341,7 +341,7 @@ def test_a_variable_with_the_name_of_a_tool_names_no_tool() -> None:
     assert examine("[search for search in 'abc']\nlambda get_orders: get_orders").tools_named == ()
 
 
-def test_a_warning_about_the_program_does_not_reach_the_person(recwarn: pytest.WarningsRecorder) -> None:
+def test_a_warning_about_the_program_does_not_reach_the_user(recwarn: pytest.WarningsRecorder) -> None:
     warnings.simplefilter("always")
     assert examine(r"x = '\d'" + "\n1 is 1\n(1)(2)").problems == ()
     assert not recwarn.list
@@ -369,7 +369,7 @@ def test_no_text_makes_preflight_raise(program: str) -> None:
     assert set(report.tools_named) <= set(TOOLS)
 
 
-def test_without_the_network_its_functions_are_told_as_off_and_not_as_unknown():
+def test_without_the_network_its_functions_are_reported_as_off_and_not_as_unknown():
     (problem,) = check("http_get('https://example.org')", {}, MODULES).problems
     assert "no host is allowed" in problem.message
     assert not check("http_get('https://example.org')", {}, MODULES, {"http_get"}).problems

@@ -60,7 +60,7 @@ def cost(message: Message) -> int:
 
 def parts(headline: Headline) -> Iterator[tuple[str, str, int]]:
     """The name of a part, its text, and the tokens that it may have."""
-    (system, _) = prompt.first(headline.task, headline.tools)
+    (system, _) = prompt.write_first_messages(headline.task, headline.tools)
     rules, _, example = system.content.partition("\n\n")
     yield "rules", rules, 165
     for rule in rules.splitlines():
@@ -71,15 +71,23 @@ def parts(headline: Headline) -> Iterator[tuple[str, str, int]]:
     mail = as_tool(send_mail, options=ToolOptions(direct=True)).spec
     yield (
         "direct tools",
-        without(prompt.first(headline.task, [mail])[1].content, prompt.first(headline.task, [])[1].content, mail.stub),
+        without(
+            prompt.write_first_messages(headline.task, [mail])[1].content,
+            prompt.write_first_messages(headline.task, [])[1].content,
+            mail.stub,
+        ),
         52,
     )
     data = data_room().instructions
     yield "data: two columns, three rows, how to use them", data, 205
     failure = RunOutcome(failure=ProgramFailure(kind="E", message="e", traceback="e"))
-    yield "a repair, without what it quotes", prompt.repair(failure, [], "", [], most=100).message.content, 44
-    yield "a program refused, without why", prompt.refused(["e"]).message.content, 24
-    yield "a look at data, without the data", prompt.observed(["e"], "", most=100).message.content, 37
+    yield (
+        "a repair, without what it quotes",
+        prompt.report_failure(failure, [], "", [], max_characters=100).message.content,
+        44,
+    )
+    yield "a program refused, without why", prompt.report_rejection(["e"]).message.content, 24
+    yield "a look at data, without the data", prompt.report_observed(["e"], "", max_characters=100).message.content, 37
 
 
 def without(text: str, *others: str) -> str:
@@ -101,7 +109,7 @@ def test_every_part_of_a_prompt_keeps_to_its_budget(headline):
 
 def test_the_headline_task_keeps_to_its_tokens(headline):
     # What this is beside others was measured: docs/speed.md. Three tenths of the reference's there would be 718.
-    sent = [cost(message) for message in prompt.first(headline.task, headline.tools)]
+    sent = [cost(message) for message in prompt.write_first_messages(headline.task, headline.tools)]
     written = cost(Message("assistant", headline.program))
     print(f"\nprompt {sent}, program {written}")
     assert sum(sent) + written <= 770
@@ -147,8 +155,11 @@ def test_tools_that_repeat_nothing_cost_what_they_cost_alone(headline):
 def test_what_comes_first_is_the_same_whatever_is_asked_and_offered(headline):
     offered = headline.tools
     firsts = {
-        prompt.first(ask, tools, reach)[0] for ask in ("a", "b") for tools in ((), offered) for reach in ("", "x\n")
+        prompt.write_first_messages(ask, tools, instructions)[0]
+        for ask in ("a", "b")
+        for tools in ((), offered)
+        for instructions in ("", "x\n")
     }
     assert len(firsts) == 1
-    one, other = (prompt.first(ask, offered, "Files.\n")[1].content for ask in ("First.", "Second."))
+    one, other = (prompt.write_first_messages(ask, offered, "Files.\n")[1].content for ask in ("First.", "Second."))
     assert one.removesuffix("First.") == other.removesuffix("Second.")

@@ -129,12 +129,12 @@ async def test_a_repair_sees_the_traceback_the_calls_and_the_shape_of_results_an
     result, events, model = await ask(session, ["rows = [look_up('a')]\nrows[0]['color']", "rows[0]['colour']"])
     assert result.value == "red"
     assert (result.attempts, result.model_turns) == (2, 2)
-    told = model.asked[1][-1].content
-    assert 'File "<program 1>", line 2' in told
-    assert "KeyError: 'color'\nThe existing keys are 'colour', 'size'.\n" in told
-    assert '- look_up with key "a" returned a result\n' in told
-    assert "-> {colour: str, size: int}" in told
-    assert "variables are still there" in told
+    feedback = model.asked[1][-1].content
+    assert 'File "<program 1>", line 2' in feedback
+    assert "KeyError: 'color'\nThe existing keys are 'colour', 'size'.\n" in feedback
+    assert '- look_up with key "a" returned a result\n' in feedback
+    assert "-> {colour: str, size: int}" in feedback
+    assert "variables are still there" in feedback
     assert [event.reason for event in events if isinstance(event, RetryStarted)] == ["KeyError: 'color'"]
 
 
@@ -299,8 +299,8 @@ async def test_a_key_that_is_not_there_is_answered_with_those_that_are(session, 
 async def test_the_keys_that_are_listed_are_bounded_and_none_are_invented(session, text, said):
     result, _, model = await ask(session, [text, "1"])
     assert result.value == 1
-    told = model.asked[1][-1].content
-    assert (said in told) if said else ("The keys" not in told)
+    feedback = model.asked[1][-1].content
+    assert (said in feedback) if said else ("The keys" not in feedback)
 
 
 async def test_nobody_there_means_denied_with_a_sentence_and_allow_means_allowed(session):
@@ -333,7 +333,7 @@ async def test_an_approver_that_breaks_is_a_denial(session):
     assert result.error.kind == "ToolDenied"
 
 
-async def test_the_clock_of_the_run_stands_still_while_a_person_decides(session):
+async def test_the_clock_of_the_run_stands_still_while_a_user_decides(session):
     class Slow:
         async def decide(self, question):
             await asyncio.sleep(1.5)
@@ -414,7 +414,7 @@ async def test_a_denial_settles_the_calls_in_flight_after_three_questions(sessio
                     return settled
                 asked.append(question.call.id)
                 await asyncio.sleep(0)
-                return Decision(choice="reject", by="person", reason="no")
+                return Decision(choice="reject", by="user", reason="no")
 
     text = (
         "import asyncio\nr = await asyncio.gather(*[call_tool_async('look_up', key='a')]"
@@ -651,7 +651,7 @@ async def test_a_call_has_the_context_of_its_own_turn_whenever_the_sandbox_was_s
             model = ScriptedModel([program("print('x')\n[where(), where()]")])
             result = await session.ask("go", model=model, emit=lambda event: heard.append(here.get()))
             assert result.value == [name, name]
-            assert set(heard) <= {name, "in a call"}  # what a call ended in is told where it ran
+            assert set(heard) <= {name, "in a call"}  # what a call ended in is feedback where it ran
             heard.clear()
 
 
@@ -679,9 +679,9 @@ class TestRepeatedPrograms:
         answers = ["send('a')\nboom", "# again\nsend( 'a' )\n\nboom", "send('b')"]
         result, events, model = await ask(session, answers)
         assert (sent, result.error, result.value) == (["a", "b"], None, "sent")
-        told = model.asked[2][-1].content
-        assert "same program" in told
-        assert "NameError: name 'boom' is not defined" in told
+        feedback = model.asked[2][-1].content
+        assert "same program" in feedback
+        assert "NameError: name 'boom' is not defined" in feedback
         assert sum(isinstance(event, RunStarted) for event in events) == 2
 
     async def test_the_turn_ends_when_it_comes_a_third_time(self, session, sent):
@@ -871,11 +871,11 @@ class TestFailuresThatNoProgramCanMend:
         assert "load raised KeyError: '/output/data.csv'" in model.asked[1][-1].content
 
 
-async def test_the_calls_before_a_failure_are_told_in_words_and_not_as_a_program_to_copy(session):
+async def test_the_calls_before_a_failure_are_reported_in_words_and_not_as_a_program_to_copy(session):
     text = "add(1, 2)\nlook_up(key='x\"y')\ntry: pay(1)\nexcept ToolDenied: pass\ntry: call_tool('ad' + 'd', a=1, c='\\n')\nexcept ToolFailed: pass\n1/0"
     _, _, model = await ask(session, [text, "1"])
-    told = model.asked[1][-1].content
-    assert '- add with a 1 and b 2 returned a result\n- look_up with key "x\\"y" returned a result\n' in told
-    assert "- pay with amount 1 was denied: pay needs approval" in told
-    assert '- add with a 1 and c "\\n" failed: ' in told
-    assert "add(a=1" not in told
+    feedback = model.asked[1][-1].content
+    assert '- add with a 1 and b 2 returned a result\n- look_up with key "x\\"y" returned a result\n' in feedback
+    assert "- pay with amount 1 was denied: pay needs approval" in feedback
+    assert '- add with a 1 and c "\\n" failed: ' in feedback
+    assert "add(a=1" not in feedback

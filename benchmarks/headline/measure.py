@@ -47,7 +47,7 @@ class Scenario:
         cold: each run is the first of a new process, and its start is counted.
         waits: whether arms that ask for whole answers are made to wait for the model, or only charged for it. Ours asks
             for a stream, which always comes at the model's pace.
-        pause: seconds before each run, in which sandboxes are made clean again, as while a person reads an answer.
+        pause: seconds before each run, in which sandboxes are made clean again, as while a user reads an answer.
     """
 
     name: str

@@ -59,7 +59,7 @@ class ApprovalPolicy:
             raise asyncio.CancelledError  # the approver suppressed its cancellation: its decision comes too late
         if not isinstance(cast("object", decision), Decision):
             return self._deny_unanswered(request, "asking failed: no decision came of it")
-        if decision.by == "person":
+        if decision.by == "user":
             self._remember(request, decision)
         return decision
 

@@ -117,7 +117,7 @@ class ReviewDecision:
 
     program: str | None
     comment: str = ""
-    by: Literal["policy", "person", "nobody"] = "person"
+    by: Literal["policy", "user", "nobody"] = "user"
 
 
 def digest_of(*facts: JSONValue) -> str:

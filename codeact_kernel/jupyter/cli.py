@@ -1,6 +1,6 @@
-"""The command line: `codeact-kernel VERB`, and `python -m codeact_kernel VERB`.
+"""The command line: `codeact-kernel COMMAND`, and `python -m codeact_kernel COMMAND`.
 
-Each verb has its own imports, so that the others start fast.
+Each command has its own imports, so that the others start fast.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ def main(argv: Sequence[str]) -> int:
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(prog="codeact-kernel", description="CodeAct for notebooks.")
     parser.add_argument("--version", action="version", version=f"codeact-kernel {__version__}")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    run = verbs.add_parser("run", help="execute a notebook without a front end")
+    run = commands.add_parser("run", help="execute a notebook without a front end")
     run.add_argument("notebook", type=Path)
     run.add_argument("--allow", metavar="TOOL,…", default="", help="tools that may run without asking")
     run.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
     run.add_argument("--output", type=Path, metavar="FILE", help="write the result as a notebook")
     run.set_defaults(act=_run)
 
-    demo = verbs.add_parser("demo", help="run an example, with a recorded answer if no model is configured")
+    demo = commands.add_parser("demo", help="run an example, with a recorded answer if no model is configured")
     demo.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
     demo.set_defaults(act=_demo)
 
-    doctor = verbs.add_parser("doctor", help="check whether everything works here, and say how to fix problems")
+    doctor = commands.add_parser("doctor", help="check whether everything works here, and say how to fix problems")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(act=_doctor)
 
-    install = verbs.add_parser("install", help="add the kernel to Jupyter (pip install does this already)")
+    install = commands.add_parser("install", help="add the kernel to Jupyter (pip install does this already)")
     place = install.add_mutually_exclusive_group()
     place.add_argument("--user", action="store_true", help="for this user (default)")
     place.add_argument("--sys-prefix", action="store_true", help="for the Jupyter in this Python's environment")
@@ -64,11 +64,11 @@ def _parser() -> ArgumentParser:
     install.add_argument("--display-name", help="the name in the launcher")
     install.set_defaults(act=_install)
 
-    uninstall = verbs.add_parser("uninstall", help="remove the kernel from Jupyter")
+    uninstall = commands.add_parser("uninstall", help="remove the kernel from Jupyter")
     uninstall.add_argument("--name", default="codeact")
     uninstall.set_defaults(act=_uninstall)
 
-    verbs.add_parser("list", help="list the CodeAct kernels in Jupyter").set_defaults(act=_list)
+    commands.add_parser("list", help="list the CodeAct kernels in Jupyter").set_defaults(act=_list)
     return parser
 
 

@@ -6,11 +6,11 @@ from ..types import TurnResult
 from .card_state import to_card
 from .html import to_html
 from .markdown import to_markdown
-from .progress_summary import brief
+from .progress_summary import summarise_progress
 from .text import to_text
 from .transcript import CallRow, Transcript
 
-__all__ = ["CallRow", "Transcript", "brief", "bundle", "to_card", "to_html", "to_markdown", "to_text"]
+__all__ = ["CallRow", "Transcript", "bundle", "summarise_progress", "to_card", "to_html", "to_markdown", "to_text"]
 
 
 def bundle(turn: Transcript | TurnResult) -> dict[str, str]:

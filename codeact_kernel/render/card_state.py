@@ -11,7 +11,7 @@ from ..text import truncate_middle
 from ..types import CallError, JSONObject, JSONValue
 from . import blocks
 from .code import tokenize
-from .escaping import escaped, plain
+from .escaping import escape_controls, escape_hidden
 from .shared import TextTable, call_end, call_text, describe_decision, error_text, footer, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
 
@@ -36,13 +36,13 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
             "state": transcript.state,
             "over": transcript.result is not None,
             "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
-            "notes": [plain(note) for note in transcript.notes],
-            "words": plain(transcript.words.strip()),
+            "notes": [escape_controls(note) for note in transcript.notes],
+            "words": escape_controls(transcript.words.strip()),
         },
         "programs": [
             {
-                "lines": cast("JSONValue", tokenize(escaped(attempt.program).strip("\n"))),
-                "reason": truncate_middle(plain(attempt.reason), 300),
+                "lines": cast("JSONValue", tokenize(escape_hidden(attempt.program).strip("\n"))),
+                "reason": truncate_middle(escape_controls(attempt.reason), 300),
             }
             for attempt in transcript.attempts
         ],
@@ -63,7 +63,7 @@ def _run(attempt: Attempt, recent: int) -> JSONObject:
         "rows": [_row(row) for row in rows],
         "batches": {str(number): [attempt.batches[number].over, attempt.batches[number].size] for number in batches},
         "calling": [*sorted({row.call.line for row in is_open if row.call.line})],
-        "output": _tail(plain(attempt.output[-_OUTPUT:]), len(attempt.output) > _OUTPUT),
+        "output": _tail(escape_controls(attempt.output[-_OUTPUT:]), len(attempt.output) > _OUTPUT),
     }
 
 
@@ -76,11 +76,11 @@ def _row(row: CallRow) -> JSONObject:
         "end": call_end(row) if answer is not None else "",
         "wrong": isinstance(answer, CallError),
         "over": answer is not None,
-        "ms": round(row.took * 1e3),
+        "ms": round(row.seconds * 1e3),
         "by": describe_decision(row),
         "batch": row.batch,
         "progress": list(row.progress[:2]) if row.progress is not None and answer is None else None,
-        "doing": plain(row.progress[2]) if row.progress is not None and answer is None else "",
+        "doing": escape_controls(row.progress[2]) if row.progress is not None and answer is None else "",
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias, cast
 from ..json_size import take_beginning
 from ..text import format_bytes, truncate_middle
 from ..types import DisplayItem, JSONObject, JSONValue
-from .escaping import for_html, one_line, plain
+from .escaping import escape_controls, for_html, one_line
 from .html import table_html
 from .markdown_html import markdown_to_html
 from .shared import TextTable, make_table, value_block
@@ -82,7 +82,7 @@ def title_bundle(item: DisplayItem) -> Bundle | None:
 def _text(text: str) -> Bundle:
     # With HTML as well, because pages turn addresses in plain text into links.
     html = f'<pre style="white-space:pre-wrap;background:none;margin:0">{for_html(text)}</pre>'
-    return {"text/plain": plain(text), "text/html": html}, {}
+    return {"text/plain": escape_controls(text), "text/html": html}, {}
 
 
 def _table(item: DisplayItem) -> Bundle:
@@ -98,7 +98,7 @@ def _table(item: DisplayItem) -> Bundle:
 def _markdown(item: DisplayItem) -> Bundle:
     text = str(item.data)
     html = markdown_to_html(text) if len(text) <= _MARKDOWN else None
-    return _text(text) if html is None else ({"text/plain": plain(text), "text/html": html}, {})
+    return _text(text) if html is None else ({"text/plain": escape_controls(text), "text/html": html}, {})
 
 
 def _chart(item: DisplayItem, picture: str) -> Bundle:
@@ -164,5 +164,5 @@ def _escape_value(value: JSONValue) -> Any:
 
 def _escape_text(text: str) -> str:
     """Replace the backslashes of escapes, because the renderer of charts would interpret them."""
-    shown = plain(text)
+    shown = escape_controls(text)
     return text if shown == text else shown.replace("\\", "\ufffd")

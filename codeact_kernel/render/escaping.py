@@ -13,13 +13,13 @@ from ..types import JSONValue
 
 __all__ = [
     "arguments_text",
-    "escaped",
+    "escape_controls",
+    "escape_hidden",
+    "escape_strictly",
     "for_html",
     "for_markdown",
     "has_hidden",
     "one_line",
-    "plain",
-    "strictly",
     "value_text",
 ]
 
@@ -36,12 +36,12 @@ _COMMON = "\ufe0f"
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|~>&$-]|:(?=//)|@|(?<=\bwww)\.)", re.IGNORECASE)
 
 
-def plain(text: str) -> str:
+def escape_controls(text: str) -> str:
     """Remove terminal codes, and escape control, bidirectional and zero-width characters."""
-    return escaped(_ANSI.sub("", text))
+    return escape_hidden(_ANSI.sub("", text))
 
 
-def escaped(text: str) -> str:
+def escape_hidden(text: str) -> str:
     """Escape hidden characters and remove nothing, so that the program that is shown is the program that runs."""
     text = text.replace("\r\n", "\n")
     if text.isascii() and text.isprintable():
@@ -50,12 +50,12 @@ def escaped(text: str) -> str:
 
 
 def has_hidden(text: str) -> bool:
-    """Return whether some character of `text` is invisible. The user then decides about its `strictly` escaped form."""
-    return strictly(text) != text
+    """Return whether some character of `text` is invisible. If so, users decide about its form by `escape_strictly`."""
+    return escape_strictly(text) != text
 
 
-def strictly(text: str) -> str:
-    """Escape hidden characters as `escaped` does, and also unusual spaces and every other invisible character."""
+def escape_strictly(text: str) -> str:
+    """Escape hidden characters as `escape_hidden` does, and also unusual spaces and every other invisible character."""
     return "".join(
         _escape_character(character)
         if character != _COMMON and (character == " " or unicodedata.category(character) != "Zs")
@@ -65,25 +65,25 @@ def strictly(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Escape `text` as `plain` does, and also its line ends and tabs."""
-    return plain(text).replace("\n", "\\n").replace("\t", "\\t")
+    """Escape `text` as `escape_controls` does, and also its line ends and tabs."""
+    return escape_controls(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def for_html(text: str) -> str:
     """Escape `text` for HTML, so that nothing is markup. `$` and `\\` are escaped too: notebooks typeset formulas."""
-    return html.escape(plain(text)).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
+    return html.escape(escape_controls(text)).replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")
 
 
 def for_markdown(text: str) -> str:
     """Escape `text` for one line of Markdown, so that nothing is markup, a link or an image."""
-    return _MARKDOWN.sub(r"\\\1", plain(text)).replace("<", "&lt;").replace("\n", " ")
+    return _MARKDOWN.sub(r"\\\1", escape_controls(text)).replace("<", "&lt;").replace("\n", " ")
 
 
 def value_text(value: JSONValue, max_chars: int = 200) -> str:
     """Write a JSON value on one line."""
     # After the first cut only escapes can make the text longer.
     return truncate_middle(
-        plain(truncate_middle(json.dumps(value, ensure_ascii=False), max_chars)), 4 * max_chars + 100
+        escape_controls(truncate_middle(json.dumps(value, ensure_ascii=False), max_chars)), 4 * max_chars + 100
     )
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ..text import format_bytes
 from ..types import OutputFile
-from .escaping import for_html, for_markdown, one_line, plain
+from .escaping import escape_controls, for_html, for_markdown, one_line
 
 __all__ = ["describe_file", "files_html", "files_markdown", "files_text"]
 
@@ -45,7 +45,8 @@ def _html(file: OutputFile) -> str:
     line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(describe_file(file))}</span>'
     if not file.preview:
         return f"<div>{line}</div>"
-    return f'<details><summary>{line}</summary><pre style="{_PRE}">{for_html(plain(file.preview))}</pre></details>'
+    preview = for_html(escape_controls(file.preview))
+    return f'<details><summary>{line}</summary><pre style="{_PRE}">{preview}</pre></details>'
 
 
 def _link_markdown(file: OutputFile) -> str:

@@ -10,7 +10,7 @@ from ..types import STOPPED, CallError, ProgramFailure
 from . import blocks
 from .code import highlight
 from .colours import VARIABLES, colour_style
-from .escaping import escaped, for_html
+from .escaping import escape_hidden, for_html
 from .file_list import files_html
 from .shared import TextTable, call_end, call_text, describe_decision, error_text, traceback_text, value_block
 from .transcript import Attempt, CallRow, Transcript
@@ -80,7 +80,7 @@ def _folded(attempt: Attempt, number: int) -> str:
 
 
 def _attempt(attempt: Attempt) -> str:
-    html = _tag("pre", _CODE, highlight(escaped(attempt.program).strip("\n")))
+    html = _tag("pre", _CODE, highlight(escape_hidden(attempt.program).strip("\n")))
     if attempt.calls:
         html += _calls(attempt.calls)
     if attempt.output:
@@ -109,12 +109,12 @@ def _calls(calls: list[CallRow]) -> str:
 def _call(row: CallRow) -> str:
     cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
     wrong = f";{colour_style('red')}" if isinstance(row.answer, CallError) else ""
-    took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
+    duration = f"{row.seconds * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
         _tag("td", cell + wrong, _foldable(truncate_middle(call_end(row), 300))),
         _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := describe_decision(row)) else "<td></td>",
-        _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
+        _tag("td", f"{cell};text-align:right;white-space:nowrap", duration),
     )
     return f"<tr>{''.join(cells)}</tr>"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..text import truncate_middle
 from . import blocks
-from .escaping import escaped, for_markdown, plain
+from .escaping import escape_controls, escape_hidden, for_markdown
 from .file_list import files_markdown
 from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
 from .transcript import Attempt, CallRow, Transcript
@@ -42,21 +42,21 @@ def _parts(block: blocks.Block) -> list[str]:
 
 
 def _attempt(attempt: Attempt) -> list[str]:
-    parts = [_fenced(escaped(attempt.program).rstrip(), "python")]
+    parts = [_fenced(escape_hidden(attempt.program).rstrip(), "python")]
     rows = [_call(row) for row in attempt.calls[:_MAX_CALLS]]
     if len(attempt.calls) > len(rows):
         rows.append(f"- … {len(attempt.calls) - len(rows):,} more calls")
     if rows:
         parts.append("\n".join(rows))
     if attempt.output:
-        parts.append(_fenced(plain(attempt.output).rstrip("\n")))
+        parts.append(_fenced(escape_controls(attempt.output).rstrip("\n")))
     if attempt.reason:
         parts.append(f"Retried because: {for_markdown(truncate_middle(attempt.reason, 500))}")
     return parts
 
 
 def _call(row: CallRow) -> str:
-    about = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
+    about = f"{row.seconds * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
     return f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({about})"
 
 

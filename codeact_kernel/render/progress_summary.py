@@ -6,12 +6,12 @@ from ..types import JSONObject
 from .shared import call_text
 from .transcript import Transcript
 
-__all__ = ["brief"]
+__all__ = ["summarise_progress"]
 
 _CALL = 60
 
 
-def brief(transcript: Transcript) -> JSONObject:
+def summarise_progress(transcript: Transcript) -> JSONObject:
     """Return the figures of a turn.
 
     Returns:

@@ -9,7 +9,7 @@ from typing import cast
 
 from ..text import plural, truncate_middle
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, TurnResult
-from .escaping import arguments_text, one_line, plain, value_text
+from .escaping import arguments_text, escape_controls, one_line, value_text
 from .transcript import CallRow, Transcript
 
 __all__ = [
@@ -60,7 +60,10 @@ def make_table(names: list[str], rows: list[list[JSONValue]], total: int, max_ro
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
     left_out = ", ".join(plural(number, f"more {what}") for number, what in missing if number)
     return TextTable(
-        [truncate_middle(plain(name), max_chars) for name in columns], cells, left_out and f"… {left_out}", numeric
+        [truncate_middle(escape_controls(name), max_chars) for name in columns],
+        cells,
+        left_out and f"… {left_out}",
+        numeric,
     )
 
 
@@ -92,11 +95,11 @@ def describe_decision(row: CallRow) -> str:
 
 
 _DECISIONS = {
-    ("allow_once", "person"): "allowed by you",
-    ("allow_cell", "person"): "allowed by you for this cell",
-    ("allow_session", "person"): "allowed by you for this session",
-    ("allow_always", "person"): "allowed by you always",
-    ("reject", "person"): "denied by you",
+    ("allow_once", "user"): "allowed by you",
+    ("allow_cell", "user"): "allowed by you for this cell",
+    ("allow_session", "user"): "allowed by you for this session",
+    ("allow_always", "user"): "allowed by you always",
+    ("reject", "user"): "denied by you",
     ("allow_cell", "memory"): "allowed for this cell",
     ("allow_session", "memory"): "allowed for this session",
     ("allow_always", "memory"): "allowed always",
@@ -128,12 +131,12 @@ def call_end(row: CallRow) -> str:
 
 def error_text(failure: ProgramFailure) -> str:
     """Write why a program failed, without its traceback."""
-    return truncate_middle(plain(str(failure)), 2_000)
+    return truncate_middle(escape_controls(str(failure)), 2_000)
 
 
 def traceback_text(failure: ProgramFailure) -> str:
     """Write the traceback of the guest; empty if there is none."""
-    return truncate_middle(plain(failure.traceback), 20_000)
+    return truncate_middle(escape_controls(failure.traceback), 20_000)
 
 
 def footer(transcript: Transcript) -> str:
@@ -143,7 +146,7 @@ def footer(transcript: Transcript) -> str:
         parts.append(str(transcript.isolation))
     result = transcript.result
     if result is None:
-        return plain(" · ".join(parts))
+        return escape_controls(" · ".join(parts))
     if result.isolation is None:
         parts.append("nothing was run")
     parts.append(f"{result.model}: {plural(result.model_turns, 'model turn')}")
@@ -152,16 +155,16 @@ def footer(transcript: Transcript) -> str:
     times = result.timings
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
-    return plain(" · ".join(parts))
+    return escape_controls(" · ".join(parts))
 
 
 def value_block(value: JSONValue) -> str:
     """Write a value that is not a table: text as it is, JSON on one line if it is short."""
     if isinstance(value, str):
-        return truncate_middle(plain(truncate_middle(value, _VALUE)), _VALUE)
+        return truncate_middle(escape_controls(truncate_middle(value, _VALUE)), _VALUE)
     line = json.dumps(value, ensure_ascii=False)
     text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
-    return truncate_middle(plain(truncate_middle(text, _VALUE)), _VALUE)
+    return truncate_middle(escape_controls(truncate_middle(text, _VALUE)), _VALUE)
 
 
 def _describe_output(name: str, value: object) -> str:
@@ -176,5 +179,5 @@ def _tokens(result: TurnResult) -> str:
 
 def _cell(value: JSONValue, max_chars: int) -> str:
     if isinstance(value, str):
-        return truncate_middle(plain(truncate_middle(value, max_chars)), max_chars)
+        return truncate_middle(escape_controls(truncate_middle(value, max_chars)), max_chars)
     return "" if value is None else value_text(value, max_chars)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..text import truncate_middle
 from . import blocks
-from .escaping import escaped, one_line, plain
+from .escaping import escape_controls, escape_hidden, one_line
 from .file_list import files_text
 from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
 from .transcript import Attempt, Transcript
@@ -23,11 +23,11 @@ def to_text(transcript: Transcript) -> str:
 def _lines(block: blocks.Block) -> list[str]:
     match block:
         case blocks.Note(text):
-            return [f"({plain(text)})"]
+            return [f"({escape_controls(text)})"]
         case blocks.Program(attempt, number, count):
             return _attempt(attempt, number if count > 1 else 0)
         case blocks.Words(text):
-            return [plain(text).strip()]
+            return [escape_controls(text).strip()]
         case blocks.Failure(state, failure):
             return [f"{state}: {error_text(failure)}"]
         case TextTable():
@@ -58,15 +58,15 @@ def table_lines(table: TextTable) -> list[str]:
 
 def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines = [f"program {number}:"] if number else []
-    lines += [f"    {line}" for line in escaped(attempt.program).rstrip().split("\n")]
+    lines += [f"    {line}" for line in escape_hidden(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
         by = f"  ({words})" if (words := describe_decision(row)) else ""
-        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms{by}")
+        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.seconds * 1e3:.0f} ms{by}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:
-        lines.append(plain(attempt.output).rstrip("\n"))
+        lines.append(escape_controls(attempt.output).rstrip("\n"))
     if attempt.reason:
-        lines.append(f"retried because: {truncate_middle(plain(attempt.reason), 500)}")
+        lines.append(f"retried because: {truncate_middle(escape_controls(attempt.reason), 500)}")
     return lines

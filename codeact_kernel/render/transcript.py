@@ -39,7 +39,7 @@ class CallRow:
     """One tool call and its progress.
 
     Attributes:
-        took: the tool's time in seconds.
+        seconds: the time of the tool itself.
         asked: whether the user is or was asked about the call.
         batch: the index of its batch of parallel calls in `Attempt.batches`; 0 if it is in none.
         progress: the last report of the tool: the amount done, the total and a few words.
@@ -50,7 +50,7 @@ class CallRow:
     call: ToolCall
     decision: Decision | None = None
     answer: CallOutcome | None = None
-    took: float = 0.0
+    seconds: float = 0.0
     asked: bool = False
     batch: int = 0
     progress: tuple[float, float | None, str] | None = None
@@ -191,10 +191,10 @@ class Transcript:
             case CallProgressed(run=run, call=call, done=done, total=total, text=text):
                 if self.has_row(run, call.id):  # an abandoned tool can still report during the next run
                     self._row(call).progress = (done, total, text)
-            case CallFinished(call=call, answer=answer, took=took):
+            case CallFinished(call=call, answer=answer, seconds=seconds):
                 row = self._row(call)
                 self.waiting -= row.is_waiting
-                row.answer, row.took = answer, took
+                row.answer, row.seconds = answer, seconds
                 self.attempts[-1].batches[row.batch].over += 1
             case RetryStarted(reason=reason):
                 if self._answered:

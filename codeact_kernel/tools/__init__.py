@@ -9,7 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from .decorator import ApprovalMode, ToolOptions, tool
+from .decorator import tool
+from .options import ApprovalMode, ToolOptions
 
 if TYPE_CHECKING:
     from .definition import as_tool

@@ -7,27 +7,13 @@ first function is offered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, TypeAlias, TypeVar, overload
+from typing import TypeVar, overload
 
-__all__ = ["ApprovalMode", "Source", "ToolOptions", "tool"]
+from .options import ApprovalMode, Source, ToolOptions
 
-ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
-Source: TypeAlias = Literal["trusted", "untrusted"]
+__all__ = ["tool"]
+
 F = TypeVar("F", bound=Callable[..., object])
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ToolOptions:
-    """The options of `tool` that decide how calls are handled; `tool` documents each of them."""
-
-    approval_mode: ApprovalMode = "never_require"
-    max_invocations: int | None = None
-    direct: bool = False
-    read_only: bool = False
-    thread_safe: bool = False
-    max_concurrency: int | None = None
-    source: Source = "trusted"
 
 
 @overload

@@ -20,7 +20,7 @@ from pydantic.fields import FieldInfo
 
 from ..capability import RESERVED_NAMES
 from ..errors import ToolDefinitionError
-from .decorator import ToolOptions
+from .options import ToolOptions
 from .registry import MARK, default_registry
 from .schema import MAX_DOCSTRING_CHARACTERS, MAX_NAME_CHARACTERS, ToolSignature, read_signature
 from .spec import Tool, ToolSpec
@@ -36,7 +36,7 @@ def offer(function: Callable[..., object], name: str | None, description: str | 
     previous = default_registry.get(tool.spec.name)
     default_registry.add(function)
     if previous is None or previous.version != tool.spec.version:  # the same cell, run again, gives no new warnings
-        _warn_of_gaps(tool.contract)
+        _warn_of_gaps(tool.signature)
 
 
 def as_tool(
@@ -73,7 +73,7 @@ def as_tool(
         version=_hash_definition(function, signature, options),
         **asdict(options),
     )
-    tool = Tool(function=function, contract=signature, spec=spec)
+    tool = Tool(function=function, signature=signature, spec=spec)
     setattr(function, MARK, tool)
     return tool
 

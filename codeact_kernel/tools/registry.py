@@ -23,7 +23,7 @@ from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
 from .to_json import to_json
 
-__all__ = ["MARK", "Registry", "default_registry", "marked"]
+__all__ = ["MARK", "Registry", "default_registry", "get_tool"]
 
 MARK = "codeact_tool"
 DEFAULT_LIMITS = Limits()
@@ -32,7 +32,7 @@ MAX_RESULTS_EXAMINED = 10
 """Results of one tool that are searched for text that holds JSON."""
 
 
-def marked(function: Callable[..., object]) -> Tool:
+def get_tool(function: Callable[..., object]) -> Tool:
     """Return the tool that `@tool` attached to `function`.
 
     Raises:
@@ -66,7 +66,7 @@ class Registry:
         Raises:
             ToolDefinitionError: The function is not marked.
         """
-        tool = marked(function)
+        tool = get_tool(function)
         before = self._tools.get(tool.spec.name)
         if before is not None and before.spec.version != tool.spec.version:
             self._forget(tool.spec.name)
@@ -120,7 +120,7 @@ class Registry:
         _bind(bound, limits)
         return bound
 
-    def edited(
+    def with_arguments(
         self, bound: BoundCall, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS
     ) -> BoundCall:
         """Return the same call of the same tool with other arguments.
@@ -132,8 +132,8 @@ class Registry:
         _bind(changed, limits)
         return changed
 
-    def holds(self, bound: BoundCall) -> bool:
-        """Whether the tool that the call was bound to is still on offer in the same version."""
+    def is_current(self, bound: BoundCall) -> bool:
+        """Return whether the tool of the call is still on offer in the same version."""
         tool = self._tools.get(bound.tool.spec.name)
         return tool is not None and tool.spec.version == bound.tool.spec.version
 
@@ -189,7 +189,7 @@ class Registry:
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
         name = tool.spec.name
-        returns = tool.contract.returns
+        returns = tool.signature.returns
         if self._tools.get(name) is not tool:
             return
         looks = self._looks[name] = self._looks.get(name, 0) + 1
@@ -202,7 +202,7 @@ class Registry:
 
     def _spec(self, tool: Tool) -> ToolSpec:
         shape = self._seen.get(tool.spec.name)
-        return tool.spec if shape is None else replace(tool.spec, stub=tool.contract.stub(shape))
+        return tool.spec if shape is None else replace(tool.spec, stub=tool.signature.stub(shape))
 
     def _list_names(self) -> str:
         if not self._tools:
@@ -233,7 +233,7 @@ def _canonical(name: str, arguments: Mapping[str, JSONValue], limits: Limits) ->
 def _bind(bound: BoundCall, limits: Limits) -> dict[str, object]:
     with _as_tool_error(bound, limits, is_checking=True):  # validators are the user's code and may raise anything
         try:
-            return bound.tool.contract.bind(bound.arguments)
+            return bound.tool.signature.bind(bound.arguments)
         except ProgramError as error:
             raise ToolCallError(truncate(str(error), limits.error_characters, "...")) from None
 

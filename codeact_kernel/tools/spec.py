@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONObject, JSONValue, StoredResult
-from .decorator import ToolOptions
+from .options import ToolOptions
 from .schema import ToolSignature
 
 __all__ = ["BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
@@ -61,7 +61,7 @@ class Tool:
     """A function on offer."""
 
     function: Callable[..., object]
-    contract: ToolSignature
+    signature: ToolSignature
     spec: ToolSpec
     _parts: tuple[object, ...] = field(init=False)
 

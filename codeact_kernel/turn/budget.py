@@ -79,7 +79,7 @@ class TurnBudget:
             Whether it may, and if not, the reason where the turn's last error does not contain it.
         """
         max_tokens = self.settings.limits.turn_tokens
-        if feedback.charges == "end":
+        if feedback.charges == "everything":
             return False, ""
         if tokens >= max_tokens and feedback.reason:
             message = f"the turn used {tokens:,} tokens and may use {max_tokens:,} (--limits turn_tokens=… allows more)"
@@ -87,17 +87,17 @@ class TurnBudget:
         match feedback.charges:
             case "nothing":
                 return bool(feedback.reason), ""  # rejected without a comment: the model gets no new information
-            case "repair" | "repeat":
+            case "retry" | "repeated_program":
                 self.retries += 1
                 return self.retries <= self.settings.max_retries, ""
-            case "look":
+            case "observation":
                 self.observations += 1
                 is_over_limit = self.observations > self.settings.limits.observations
                 message = f"the model looked at data {self.observations} times and gave no answer: ask for less at once"
                 return not is_over_limit, message if is_over_limit else ""
-            case "words":
+            case "question":
                 self.has_asked_for_call = True
                 return True, ""
-            case "call":
+            case "direct_call":
                 self.calls += 1
                 return self.calls <= self.settings.limits.direct_calls, ""

@@ -195,13 +195,13 @@ class Calls:
         """
         if (builtin := self._capabilities.tools.get(bound.tool.spec.name)) is not None:
             return builtin.bind(arguments, self._limits)
-        return self._tools.edited(bound, arguments, limits=self._limits)
+        return self._tools.with_arguments(bound, arguments, limits=self._limits)
 
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
-        took = time.monotonic() - started if started else 0.0
+        seconds = time.monotonic() - started if started else 0.0
         answer = self._fit_record(answer)
-        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=took))
-        self._emit(CallFinished(run=run, call=call, answer=answer, took=took))
+        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=seconds))
+        self._emit(CallFinished(run=run, call=call, answer=answer, seconds=seconds))
 
     def _fit_record(self, answer: CallOutcome) -> CallOutcome:
         """Keep only the beginning of a result once the results of the turn take too much memory."""
@@ -275,7 +275,7 @@ class Calls:
     async def _run(self, run: int, call: ToolCall, bound: BoundCall, decision: Decision) -> CallOutcome:
         if decision.arguments is not None:
             bound = self._with_arguments(bound, decision.arguments)
-        if call.name not in self._capabilities.tools and not self._tools.holds(bound):
+        if call.name not in self._capabilities.tools and not self._tools.is_current(bound):
             raise ToolCallError(f"{call.name} was redefined or removed while the call waited: call it again")
 
         def report(done: float, total: float | None, text: str) -> None:

@@ -40,7 +40,7 @@ class ProgramChecker:
     _failed: dict[str, str] = field(default_factory=dict[str, str])
     """Why programs failed or were rejected, by their fingerprints, since the last observation or direct call."""
     _repeated: set[str] = field(default_factory=set[str])
-    """Fingerprints of failed programs that the model wrote again, and was told so."""
+    """Fingerprints of failed programs that the model wrote again, and that it was told about."""
 
     @property
     def tools(self) -> Registry:
@@ -79,23 +79,25 @@ class ProgramChecker:
             return None
         again = fingerprint in self._repeated
         self._repeated.add(fingerprint)
-        return prompt.repeated(self._failed[fingerprint], again=again, most=self.context.limits.shown_to_model)
+        return prompt.report_repeated(
+            self._failed[fingerprint], again=again, max_characters=self.context.limits.shown_to_model
+        )
 
     def remember(self, program: str, feedback: Feedback) -> None:
         """Remember whether the program failed, so that it does not run again in vain."""
-        if feedback.charges == "repair":
+        if feedback.charges == "retry":
             self._failed[preflight.fingerprint(program)] = feedback.reason
-        elif feedback.charges in ("look", "call"):  # the same program may succeed now
+        elif feedback.charges in ("observation", "direct_call"):  # the same program may succeed now
             self._failed.clear()
 
     def check(self, program: str) -> Feedback | None:
         """Check the program before it runs. Return the feedback for the model if preflight rejects it, else `None`."""
         if (call := self.direct_call(program)) is not None:
-            return prompt.refused([call.problem]) if call.problem else None
+            return prompt.report_rejection([call.problem]) if call.problem else None
         report = self._report(program)
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
-        return prompt.refused(problems, line=report.problems[0].line) if problems else None
+        return prompt.report_rejection(problems, line=report.problems[0].line) if problems else None
 
     def is_valid_prefix(self, beginning: str) -> bool:
         """Return whether preflight accepts the beginning of a program."""

@@ -57,7 +57,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     try:
         async with sandboxes.checkout() as sandbox:
             runner = ProgramRunner(context, sandbox, checker, calls, recorder)
-            first = prompt.first(ask, context.tools.specs().values(), context.capabilities.instructions)
+            first = prompt.write_first_messages(ask, context.tools.specs().values(), context.capabilities.instructions)
             await TurnLoop(context, writer, runner).run(first)
     except asyncio.CancelledError:
         recorder.record_stop()
@@ -90,7 +90,7 @@ class TurnLoop:
                     case Words(text):
                         shown, feedback = text[:_WORDS_SHOWN], self.ask_for_call()
                     case Unusable(problem):
-                        shown, feedback = "(an answer that could not be used)", prompt.unusable(problem)
+                        shown, feedback = "(an answer that could not be used)", prompt.report_unusable(problem)
                     case Program(text):
                         program, feedback = await self.execute(text, eager)
                         shown = f"```python\n{program}\n```"
@@ -131,7 +131,7 @@ class TurnLoop:
         error = self.recorder.error
         # A program whose worker was lost before its first call has done nothing, and may succeed in the next worker.
         is_lost = error is not None and error.kind == "WorkerLost" and len(self.calls.records) == calls_before
-        if feedback is not None and (feedback.charges != "repair" or (error is not None and not is_lost)):
+        if feedback is not None and (feedback.charges != "retry" or (error is not None and not is_lost)):
             self.checker.remember(program, feedback)
         return program, feedback
 
@@ -159,7 +159,7 @@ class TurnLoop:
             if decision.program is None:
                 comment = decision.comment.strip()
                 self.recorder.record_error("Rejected", comment or "the user did not let the program run")
-                return program, prompt.rejected(comment if decision.by == "person" else "")
+                return program, prompt.report_review(comment if decision.by == "user" else "")
             if decision.program == program and not problem:
                 return program, None
             program = decision.program
@@ -177,8 +177,8 @@ class TurnLoop:
         if outcome.failure is not None:
             return self.feedback_after_failure(outcome)
         if outcome.observed:
-            return prompt.observed(outcome.observed, self.recorder.printed, most=max_characters)
-        return prompt.no_value() if self.recorder.is_empty and self.budget.may_report_no_value() else None
+            return prompt.report_observed(outcome.observed, self.recorder.printed, max_characters=max_characters)
+        return prompt.report_no_value() if self.recorder.is_empty and self.budget.may_report_no_value() else None
 
     def feedback_after_failure(self, outcome: RunOutcome) -> Feedback | None:
         """Return the feedback that helps the model fix its program, or `None` if no other program can succeed."""
@@ -188,26 +188,26 @@ class TurnLoop:
             return None
         max_characters = self.context.limits.shown_to_model
         named, printed = self.checker.specs_named(), self.recorder.printed
-        return prompt.repair(outcome, self.calls.records, printed, named, most=max_characters)
+        return prompt.report_failure(outcome, self.calls.records, printed, named, max_characters=max_characters)
 
     async def make_direct_call(self, program: str, call: DirectCall) -> Feedback:
         """Make the call of a direct tool, and return its result for the model."""
         if message := self.budget.too_many_calls:
             self.recorder.record_error("NoAnswer", message)
-            return prompt.called(call.name, CallError(kind="ToolFailed", message=message), most=1_000)
+            return prompt.report_call(call.name, CallError(kind="ToolFailed", message=message), max_characters=1_000)
         self.calls.set_program(program, ())
         async with self.calls.start_run(self.recorder.attempts).running():
             request = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
             answer = await self.calls.answer(request, direct=True)
         self.recorder.forget_error()
-        return prompt.called(call.name, answer, most=self.context.limits.shown_to_model)
+        return prompt.report_call(call.name, answer, max_characters=self.context.limits.shown_to_model)
 
     def ask_for_call(self) -> Feedback | None:
         """Return the question for a model that answered in words and called none of the tools."""
         if not len(self.context.tools) or self.calls.records:
             return None
         if not self.calls.run and self.budget.may_ask_for_call(self.recorder.answer, self.recorder.tokens):
-            return prompt.no_call()
+            return prompt.ask_for_call()
         self.context.emit(Notice(text="No tool was called: the answer is in the model's own words."))
         return None
 
@@ -218,6 +218,6 @@ class TurnLoop:
             self.recorder.record_error("NoAnswer", why_not)
         if may_retry:
             self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
-        elif feedback.charges in ("repeat", "end"):
+        elif feedback.charges in ("repeated_program", "everything"):
             self.context.emit(Notice(text="The model wrote the same program again, which was not run."))
         return may_retry

@@ -90,7 +90,7 @@ class ProgramWriter:
         finish = None
         self.context.emit(ModelRequested(number=self.recorder.start_model_turn()))
         with self.recorder.model_time.running(), self.recorder.counting(messages) as count:
-            functions = prompt.functions(self.checker.direct_tools().values())
+            functions = prompt.describe_functions(self.checker.direct_tools().values())
             # A third-party client need not have this parameter.
             answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
             async with aclosing(answer) as stream:

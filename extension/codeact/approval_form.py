@@ -14,7 +14,7 @@ from codeact_kernel.approval.grants import canonical
 from codeact_kernel.bridge.strict_json import loads
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.render import CallRow
-from codeact_kernel.render.escaping import arguments_text, has_hidden, plain
+from codeact_kernel.render.escaping import arguments_text, escape_controls, has_hidden
 from codeact_kernel.render.lookalikes import find_lookalikes
 from codeact_kernel.render.shared import call_text
 from codeact_kernel.settings import Limits
@@ -42,12 +42,12 @@ def make_form(question: ApprovalRequest) -> JSONObject:
         "run": question.run,
         "call": call.id,
         "seal": question.digest,
-        "name": plain(call.name),
-        "about": plain(question.summary),
+        "name": escape_controls(call.name),
+        "about": escape_controls(question.summary),
         "line": call.line,
-        "source": plain(question.source),
+        "source": escape_controls(question.source),
         "more": question.upcoming,
-        "untrusted": plain(question.untrusted),
+        "untrusted": escape_controls(question.untrusted),
         "fields": fields,
         "problem": "",
     }
@@ -66,14 +66,14 @@ def read_edits(question: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dic
     arguments = dict(question.call.arguments)
     for name, text in texts.items():
         if name not in arguments:
-            return None, f"{plain(name)} is not an argument of this call."
+            return None, f"{escape_controls(name)} is not an argument of this call."
         kind = _kind(name, arguments[name], question.schema)
         if text == _text(kind, arguments[name]):
             continue
         try:
             arguments[name] = _value(kind, text)
         except ValueError as error:
-            return None, f"{plain(name)}: {error}"
+            return None, f"{escape_controls(name)}: {error}"
     if canonical(arguments) == canonical(question.call.arguments):
         return None, ""
     return arguments, question.validate_arguments(arguments)
@@ -84,7 +84,7 @@ def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:
     text = _text(kind, value)
     return {
         "name": name,
-        "label": plain(name),
+        "label": escape_controls(name),
         "kind": kind,
         "text": text,
         "choices": _choices(name, schema) if kind == "choice" else [],

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from codeact_kernel.approval import ApprovalRequest, Approver, DenyAll, ReviewDecision
 from codeact_kernel.approval.request import digest_of
-from codeact_kernel.render.escaping import arguments_text, escaped, has_hidden, one_line, plain, strictly
+from codeact_kernel.render.escaping import (
+    arguments_text,
+    escape_controls,
+    escape_hidden,
+    escape_strictly,
+    has_hidden,
+    one_line,
+)
 from codeact_kernel.render.lookalikes import find_lookalikes
 from codeact_kernel.types import ApprovalChoice, Decision, JSONObject
 
@@ -103,12 +110,12 @@ class CardApprover:
         self._program_source = program
         self._review_decision = asyncio.get_running_loop().create_future()
         # Hidden characters are shown as escapes, so a program that has any can only run unchanged.
-        text = strictly(escaped(program))
+        text = escape_strictly(escape_hidden(program))
         self.program = {
             "seal": digest_of(self._review_count, id(self), program, problem),
             "program": text,
             "editable": text == program,
-            "problem": plain(problem),
+            "problem": escape_controls(problem),
             "note": find_lookalikes(program),
         }
         self._wake()
@@ -136,15 +143,15 @@ class CardApprover:
         if call_key != (item.question.run, item.question.call.id):
             return
         if choice == "reject":
-            reason = plain(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
-            item.decision.set_result(Decision(choice="reject", by="person", reason=reason))
+            reason = escape_controls(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
+            item.decision.set_result(Decision(choice="reject", by="user", reason=reason))
             return
         arguments, problem = read_edits(item.question, _texts(message.get("edits")))
         if problem:
             item.form = _with_problem(item.form, problem)
             self._wake()
             return
-        item.decision.set_result(Decision(choice=cast("ApprovalChoice", choice), by="person", arguments=arguments))
+        item.decision.set_result(Decision(choice=cast("ApprovalChoice", choice), by="user", arguments=arguments))
 
     def _receive_review(self, message: Mapping[str, Any]) -> None:
         form, decision, program = self.program, self._review_decision, message.get("program")
@@ -152,7 +159,7 @@ class CardApprover:
             return
         comment = message.get("comment", "")
         if message.get("choice") == "reject" and isinstance(comment, str):
-            decision.set_result(ReviewDecision(program=None, comment=plain(comment)[:_MAX_COMMENT]))
+            decision.set_result(ReviewDecision(program=None, comment=escape_controls(comment)[:_MAX_COMMENT]))
         elif message.get("choice") == "run" and isinstance(program, str):
             if form["editable"] and has_hidden(program):
                 problem = "The program contains an invisible character: remove it, or write it as an escape."
@@ -200,15 +207,15 @@ class StdinApprover:
             answer = await self._ask(lambda: self._ask_about_call(question))
         match answer.lower():
             case "y" | "yes":
-                return Decision(choice="allow_once", by="person")
+                return Decision(choice="allow_once", by="user")
             case "c" | "cell":
-                return Decision(choice="allow_cell", by="person")
+                return Decision(choice="allow_cell", by="user")
             case "s" | "session":
-                return Decision(choice="allow_session", by="person")
+                return Decision(choice="allow_session", by="user")
             case "" | "n" | "no":
-                return Decision(choice="reject", by="person", reason=_denial_reason(question))
+                return Decision(choice="reject", by="user", reason=_denial_reason(question))
             case _:
-                return Decision(choice="reject", by="person", reason=plain(answer)[:_MAX_REASON])
+                return Decision(choice="reject", by="user", reason=escape_controls(answer)[:_MAX_REASON])
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         """Ask whether a program runs. An answer other than yes or no is a comment for the model."""
@@ -222,7 +229,7 @@ class StdinApprover:
             case "" | "n" | "no":
                 return ReviewDecision(program=None)
             case _:
-                return ReviewDecision(program=None, comment=plain(answer)[:_MAX_COMMENT])
+                return ReviewDecision(program=None, comment=escape_controls(answer)[:_MAX_COMMENT])
 
     async def _ask(self, question: Callable[[], str]) -> str:
         try:
@@ -235,18 +242,18 @@ class StdinApprover:
         self._before_question()
         call = question.call
         # The user approves the whole text, so all of it is printed, with invisible characters as escapes.
-        arguments = strictly(arguments_text(call.arguments, sys.maxsize))
+        arguments = escape_strictly(arguments_text(call.arguments, sys.maxsize))
         if len(arguments) > _MAX_QUESTION:
-            print(f"{plain(call.name)}:")
+            print(f"{escape_controls(call.name)}:")
             for name, value in call.arguments.items():
-                print(strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
+                print(escape_strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
         if note := find_lookalikes(arguments_text(call.arguments, sys.maxsize)):
             print(note)
         if question.untrusted:
-            print(f"The program has read text that an outsider can write, from {plain(question.untrusted)}:")
+            print(f"The program has read text that an outsider can write, from {escape_controls(question.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
-        call_text = f"{plain(call.name)}({arguments}){where}"
+        call_text = f"{escape_controls(call.name)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
 
     def _ask_about_program(self, program: str) -> str:

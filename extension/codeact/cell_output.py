@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from IPython.display import display
 
 from codeact_kernel.events import Event, ItemDisplayed, ModelRequested, RetryStarted, RunFinished
-from codeact_kernel.render import Transcript, brief, bundle, to_card, to_text
-from codeact_kernel.render.escaping import plain
+from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card, to_text
+from codeact_kernel.render.escaping import escape_controls
 
 from .approvers import CardApprover
 from .display_items import DisplayedItems
@@ -113,7 +113,7 @@ class CellOutput:
         self.transcript.apply(event)
         match event:
             case ModelRequested() if self._mode == "terminal" and self._card is None:
-                print(f"Asking {plain(self.transcript.model)}…", flush=True)
+                print(f"Asking {escape_controls(self.transcript.model)}…", flush=True)
             case ItemDisplayed() if self._is_ending:
                 self._skipped_items += 1
             case ItemDisplayed(item=item) if self._mode != "quiet":
@@ -227,7 +227,7 @@ class CellOutput:
             return
         self._drawn = form
         # Transient data is not saved in the file; `codeact-kernel run` reads the summary from there.
-        summary = {"codeact": brief(self.transcript)}
+        summary = {"codeact": summarise_progress(self.transcript)}
         if self._handle is None:
             self._handle = display(form, raw=True, display_id=True, transient=summary)
         else:

@@ -21,7 +21,7 @@ from codeact_kernel.doctor import Finding, as_data, line, summary
 from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
-from codeact_kernel.render.escaping import escaped, plain
+from codeact_kernel.render.escaping import escape_controls, escape_hidden
 from codeact_kernel.settings import Settings
 from codeact_kernel.text import plural, truncate_middle
 from codeact_kernel.tools import ToolSpec
@@ -65,18 +65,20 @@ def _print_status(frontend: Frontend, argument: str) -> None:
     try:
         boundary = frontend.thread.submit(_describe_boundary(frontend, settings)).result()
     except CodeActError as error:  # the rest of the status is still useful
-        boundary = f"none: {plain(str(error))}"
+        boundary = f"none: {escape_controls(str(error))}"
     model = frontend.thread.submit(_describe_model(frontend, settings)).result()
     allowed = sorted({name for name, _ in frontend.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")
     print(f"model     {model}")
     if frontend.record is not None:
-        print(f"record    answers of {plain(frontend.record.name)}, used where no model is configured")
+        print(f"record    answers of {escape_controls(frontend.record.name)}, used where no model is configured")
     print(f"tools     {', '.join(frontend.session.tools) or 'none yet: mark a function with @tool'}")
     print(f"allowed   {', '.join(allowed) or 'nothing: tools that need approval ask each time'}")
     root = [f"{settings.workspace_root}:/input:ro"] if settings.workspace_root else []
-    print(f"files     {plain(', '.join([*root, *map(str, settings.file_mounts)])) or 'none: --mount adds a folder'}")
-    print(f"network   {plain(', '.join(map(str, settings.allowed_domains))) or 'off: --allow-domain allows a host'}")
+    mounts = escape_controls(", ".join([*root, *map(str, settings.file_mounts)]))
+    domains = escape_controls(", ".join(map(str, settings.allowed_domains)))
+    print(f"files     {mounts or 'none: --mount adds a folder'}")
+    print(f"network   {domains or 'off: --allow-domain allows a host'}")
 
 
 async def _describe_boundary(frontend: Frontend, settings: Settings) -> str:
@@ -92,7 +94,7 @@ async def _describe_model(frontend: Frontend, settings: Settings) -> str:
         model = await frontend.model(settings)
     except CodeActError as error:
         return str(error)
-    return plain(f"{describe_client(model)}. {model.note}").strip(". ")
+    return escape_controls(f"{describe_client(model)}. {model.note}").strip(". ")
 
 
 def _run_doctor(frontend: Frontend, argument: str) -> None:
@@ -119,7 +121,7 @@ def _list_tools(frontend: Frontend, argument: str) -> None:
         comment = f" ({', '.join(notes)})" if notes else ""
         if comment and "  # " not in signature:
             comment = f"  #{comment}"
-        print(escaped("\n".join([f"{signature}{comment}", *other_lines])))
+        print(escape_hidden("\n".join([f"{signature}{comment}", *other_lines])))
     if not len(frontend.session.tools):
         print("No tools yet: mark a function with @tool.")
 
@@ -137,15 +139,15 @@ def _list_or_revoke_approvals(frontend: Frontend, argument: str) -> None:
             "remove them."
         )
     for tool, version in sorted(grants.session):
-        print(f"{plain(tool)}: for this session{_describe_change(specs, tool, version)}")
+        print(f"{escape_controls(tool)}: for this session{_describe_change(specs, tool, version)}")
     for grant in grants.always:
         day = time.strftime("%Y-%m-%d", time.localtime(grant.since))
-        where = "" if grant.folder == str(Path.cwd()) else f", in {plain(grant.folder)}"
+        where = "" if grant.folder == str(Path.cwd()) else f", in {escape_controls(grant.folder)}"
         change, arguments = (
             _describe_change(specs, grant.name, grant.version),
-            truncate_middle(plain(grant.arguments), 300),
+            truncate_middle(escape_controls(grant.arguments), 300),
         )
-        print(f"{plain(grant.name)}: always with {arguments}, since {day}{where}{change}")
+        print(f"{escape_controls(grant.name)}: always with {arguments}, since {day}{where}{change}")
     if not grants.session and not grants.always:
         print("Nothing is remembered: tools that need approval ask each time.")
 
@@ -171,7 +173,7 @@ def _show_or_choose_model(frontend: Frontend, argument: str) -> None:
         frontend.session.model = None
     try:
         model = frontend.thread.submit(frontend.model(frontend.settings)).result()
-        print(plain(f"{describe_client(model)} {model.note}").strip())
+        print(escape_controls(f"{describe_client(model)} {model.note}").strip())
     except CodeActError as error:
         print(error)
 
@@ -185,8 +187,8 @@ def _use_record(frontend: Frontend, argument: str) -> None:
     except CodeActError:  # no model is configured, or it cannot be used: the prompt will report the second case
         return
     print(
-        f"{plain(describe_client(model))} is configured, so prompts still go to that model: a record is used only "
-        "where no model is configured."
+        f"{escape_controls(describe_client(model))} is configured, so prompts still go to that model: a record is used "
+        "only where no model is configured."
     )
 
 
@@ -200,7 +202,7 @@ def _print_traceback(frontend: Frontend, argument: str) -> None:
     ]
     print("Traceback (most recent call last):")
     text = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
-    print(plain(without_secrets(text)), end="")  # the output is saved in the notebook's file
+    print(escape_controls(without_secrets(text)), end="")  # the output is saved in the notebook's file
 
 
 def _show_or_choose_backend(frontend: Frontend, argument: str) -> None:
@@ -229,11 +231,11 @@ def _show_or_trust_config(frontend: Frontend, argument: str) -> None:
     values = {name: format_value(value) for name, value in resolved.values.items()}
     width = max(map(len, values.values()))
     for name, value in values.items():
-        print(f"{name:17} {plain(value):{width}}  {plain(resolved.places[name])}")
+        print(f"{name:17} {escape_controls(value):{width}}  {escape_controls(resolved.places[name])}")
     if file is not None and (file.trusted or resolved.refused):
         print(f"\n{truncate_for_error(file.path, 500)} is {'trusted as it is now' if file.trusted else 'not trusted'}.")
     for setting in resolved.refused:
-        print(f"Not in force: {plain(setting)}. To allow it, run %codeact config trust.")
+        print(f"Not in force: {escape_controls(setting)}. To allow it, run %codeact config trust.")
     frontend.shown_file = file
     if argument == "trust" and not was_shown:
         print("Nothing is trusted yet: these are the file's settings now. To allow them, run the command again.")

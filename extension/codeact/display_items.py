@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from IPython.display import display
 
-from codeact_kernel.capabilities.show import picture
+from codeact_kernel.capabilities.show import render_chart
 from codeact_kernel.render.display_items import shown_bundle, text_bundle, title_bundle
 from codeact_kernel.types import DisplayItem, JSONObject
 
@@ -59,7 +59,7 @@ class DisplayedItems:
         if item.kind != "chart" or not self._pictures or self._picture_seconds > _PICTURE_SECONDS:
             return ""
         before = time.monotonic()
-        drawn = picture(cast("JSONObject", item.data), should_stop=self._should_stop)
+        drawn = render_chart(cast("JSONObject", item.data), should_stop=self._should_stop)
         self._picture_seconds += time.monotonic() - before
         return drawn
 

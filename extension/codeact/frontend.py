@@ -24,7 +24,7 @@ from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
 from codeact_kernel.render import bundle
-from codeact_kernel.render.escaping import escaped, one_line
+from codeact_kernel.render.escaping import escape_hidden, one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
@@ -224,7 +224,7 @@ class Frontend:
 
     def _require_no_tool(self, name: str, option: str) -> None:
         if name in self.session.tools:
-            raise UserError(f"{option} {name}: there is a tool of that name, so give the variable another one.")
+            raise UserError(f"{option} {name}: this is the name of a tool. Give the variable another name.")
 
     def bind_outputs(self, result: TurnResult, outputs: Sequence[str]) -> None:
         """Assign the program's outputs to variables of the notebook: either every output, or none.
@@ -270,9 +270,9 @@ class Frontend:
     def preview(self, text: str, settings: Settings, inputs: Sequence[Input] = (), outputs: Sequence[str] = ()) -> str:
         """Return exactly what would be sent for a prompt, with invisible characters as their escapes."""
         capabilities = CapabilitySet(settings, inputs, outputs, lambda event: None)
-        messages = prompts.first(text, self.session.tools.specs().values(), capabilities.instructions)
+        messages = prompts.write_first_messages(text, self.session.tools.specs().values(), capabilities.instructions)
         capabilities.close()
-        return "\n\n".join(f"--- {message.role} ---\n{escaped(message.content)}" for message in messages)
+        return "\n\n".join(f"--- {message.role} ---\n{escape_hidden(message.content)}" for message in messages)
 
     def warm(self) -> None:
         """Start a sandbox in the background. The first start on a machine also compiles the guest.

@@ -1,4 +1,4 @@
-"""What a person writes to allow a host, what it means, and what is refused with a sentence."""
+"""What a user writes to allow a host, what it means, and what is refused with a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person may write to mount something, and what they cannot mount."""
+"""What a user may write to mount something, and what they cannot mount."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ actions = st.lists(
 
 @dataclass
 class World:
-    """A notebook, its page and its person; and a second book of what the person really said."""
+    """A notebook, its page and its user; and a second book of what the user really said."""
 
     registry: Registry = field(default_factory=Registry)
     grants: Grants = field(default_factory=Grants)
@@ -64,7 +64,7 @@ class World:
     page: list[dict[str, Any]] = field(default_factory=list)
     tasks: dict[int, asyncio.Task[Any]] = field(default_factory=dict)
     shown: dict[str, tuple[int, int, str, int]] = field(default_factory=dict)
-    # What the person said, in the words of the rules.
+    # What the user said, in the words of the rules.
     once: dict[tuple[int, int], int] = field(default_factory=dict)
     cell: set[tuple[int, str]] = field(default_factory=set)
     session: set[str] = field(default_factory=set)
@@ -77,7 +77,7 @@ class World:
         self.turn += 1
         self.opened = 0
         self.approver = CardApprover(lambda: None, lambda: None)
-        desk = ApprovalPolicy(self.approver, self.grants, Limits())
+        policy = ApprovalPolicy(self.approver, self.grants, Limits())
         self.calls = Calls(
             TurnContext(
                 number=f"turn {self.turn}",
@@ -85,7 +85,7 @@ class World:
                 inputs=(),
                 tools=self.registry,
                 capabilities=CapabilitySet(Settings(), [], [], lambda event: None),
-                approvals=desk,
+                approvals=policy,
                 emit=lambda event: None,
                 on_main=self.main,
             )
@@ -143,7 +143,7 @@ class World:
         self.approver.receive(message | {name: form[name] for name in ("run", "call", "seal")} | (forged or {}))
         if forged or not is_open or answered:
             return
-        # The first good click on an open question: that is what the person said.
+        # The first good click on an open question: that is what the user said.
         shown = int(form["fields"][0]["text"])
         self.shown[form["seal"]] = (self.turn, form["call"], self.tool_of[form["seal"]], shown)
         key, ran = (self.turn, form["call"]), shown if rows is None else rows
@@ -177,7 +177,7 @@ class World:
                 continue
             begun.append(rows)
             in_scope = (turn, version) in self.cell or version in self.session or (version, rows) in self.always
-            if decision.by == "person":
+            if decision.by == "user":
                 assert self.once.get(key) == rows, record
                 assert key not in self.rejected, record
             else:

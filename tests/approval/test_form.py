@@ -8,7 +8,7 @@ from codeact.approval_form import make_form, read_edits
 from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.render import CallRow
-from codeact_kernel.render.escaping import arguments_text, escaped, strictly
+from codeact_kernel.render.escaping import arguments_text, escape_hidden, escape_strictly
 from codeact_kernel.render.shared import call_text
 from codeact_kernel.types import ToolCall
 
@@ -80,7 +80,7 @@ def test_what_was_not_changed_is_what_the_program_sent(value):
         ([1], "[1"), ([1], '{"a": 1, "a": 2}'), ([1], "[" * 100 + "]" * 100), ([1], '"\\ud800"'),
     ],
 )  # fmt: skip
-def test_an_edit_that_means_nothing_is_told_in_a_sentence(value, text):
+def test_an_edit_that_means_nothing_is_reported_in_a_sentence(value, text):
     arguments, problem = read_edits(question(a=value), {"a": text})
     assert arguments is None
     assert problem.startswith("a: this has to be ")
@@ -100,7 +100,9 @@ def test_a_sign_of_which_nothing_is_seen_is_shown_as_its_escape(sign):
     shown = field(f"a{sign}b")
     assert shown["kind"] == "json"
     assert shown["text"].isascii()
-    assert make_form(question(a=f"a{sign}b"))["brief"] is (strictly(sign) == escaped(sign))  # its row shows it, or not
+    assert make_form(question(a=f"a{sign}b"))["brief"] is (
+        escape_strictly(sign) == escape_hidden(sign)
+    )  # its row shows it, or not
 
 
 def test_a_call_is_brief_only_if_its_row_shows_all_of_it():

@@ -8,8 +8,8 @@ import pytest
 from codeact_kernel.approval import ApprovalRequest, Grants
 from codeact_kernel.types import Decision, ToolCall
 
-SESSION = Decision(choice="allow_session", by="person")
-ALWAYS = Decision(choice="allow_always", by="person")
+SESSION = Decision(choice="allow_session", by="user")
+ALWAYS = Decision(choice="allow_always", by="user")
 
 
 def question(name="drop", version="v1", **arguments) -> ApprovalRequest:
@@ -25,7 +25,7 @@ def file(tmp_path):
 def test_for_once_and_for_the_cell_nothing_is_remembered(file):
     grants = Grants(file)
     for choice in ("allow_once", "allow_cell", "reject"):
-        grants.remember(question(), Decision(choice=choice, by="person"))
+        grants.remember(question(), Decision(choice=choice, by="user"))
     assert grants.find(question()) is None
     assert not file.exists()
 
@@ -72,7 +72,7 @@ def test_always_holds_in_the_next_kernel_for_the_same_code_in_the_same_folder(fi
 
 def test_what_was_edited_is_what_is_remembered(file):
     grants = Grants(file)
-    grants.remember(question(), Decision(choice="allow_always", by="person", arguments={"table": "new"}))
+    grants.remember(question(), Decision(choice="allow_always", by="user", arguments={"table": "new"}))
     assert grants.find(question()) is None
     assert grants.find(question(table="new")) is not None
 
@@ -98,7 +98,7 @@ def test_revoking_one_tool_leaves_the_others(file):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="POSIX modes")
-def test_the_file_is_the_persons_own_or_it_does_not_count(file):
+def test_the_file_is_the_users_own_or_it_does_not_count(file):
     Grants(file).remember(question(), ALWAYS)
     assert file.stat().st_mode & 0o777 == 0o600
     file.chmod(0o666)

@@ -1,4 +1,4 @@
-"""Which room may import which: the contracts of pyproject.toml, and a proof that they bite."""
+"""Which package may import which: the contracts of pyproject.toml, and a proof that they bite."""
 
 from __future__ import annotations
 

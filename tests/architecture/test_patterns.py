@@ -453,8 +453,8 @@ def slow_texts(pattern: re.Pattern[Any], methods: frozenset[str], most: int = 3)
         for unit in units(pattern):
             if method == "search" and unit[2] == LINE_END:
                 continue
-            if told := is_slow(pattern, method, unit, quick):
-                found.append(f"{method} in {unit[0][-60:]!r} + {unit[1][:60]!r} * n + {unit[2]!r}: {told}")
+            if finding := is_slow(pattern, method, unit, quick):
+                found.append(f"{method} in {unit[0][-60:]!r} + {unit[1][:60]!r} * n + {unit[2]!r}: {finding}")
                 if len(found) == most:
                     return found
     return found

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "codeact_kernel").rglob("*.py"), *(ROOT / "extension").rglob("*.py")])
 NAMES = [str(path.relative_to(ROOT)) for path in FILES]
@@ -42,7 +44,7 @@ LATE = {
     ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
     ("codeact_kernel/__main__.py", "jupyter"): "likewise",
     **{
-        ("codeact_kernel/jupyter/cli.py", name): "each verb imports what it needs"
+        ("codeact_kernel/jupyter/cli.py", name): "each command imports what it needs"
         for name in ("run_notebook", "kernelspecs", "configuration", "doctor", "errors", "session", "settings")
     },
 }
@@ -113,9 +115,13 @@ def test_no_modules_import_each_other_in_a_circle():
         visit(module, ())
 
 
-def test_the_extension_has_no_circle_through_late_imports_either():
-    """Imports inside functions and for types count, too: no part of the notebook's half knows who uses it."""
-    names = [name for name in NAMES if name.startswith("extension/codeact/") and not name.endswith("__init__.py")]
+@pytest.mark.parametrize(
+    ("folder", "module", "target"),
+    [("extension/codeact/", "magics", "commands"), ("codeact_kernel/tools/", "decorator", "definition")],
+)
+def test_late_imports_make_no_circle_either(folder, module, target):
+    """Imports inside functions and for types count, too: no module of these packages knows which modules use it."""
+    names = [name for name in NAMES if name.startswith(folder) and not name.endswith("__init__.py")]
     edges = {
         Path(name).stem: {
             node.module or alias.name
@@ -125,7 +131,7 @@ def test_the_extension_has_no_circle_through_late_imports_either():
         }
         for name in names
     }
-    assert "commands" in edges["magics"]
+    assert target in edges[module]
     while leaves := {module for module, targets in edges.items() if not targets & set(edges)}:
         edges = {module: targets for module, targets in edges.items() if module not in leaves}
     assert edges == {}

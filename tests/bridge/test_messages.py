@@ -111,14 +111,18 @@ def test_layers_that_are_no_names_are_refused(layers):
     refused({**m.encode(m.Ready(1)), "missing": layers})
 
 
-def test_a_failure_is_told_in_one_line_of_a_length_that_can_be_shown():
+def test_a_failure_is_reported_in_one_line_of_a_length_that_can_be_shown():
     forged = failure(kind="A\nB" * 100, message="one\r\ntwo\u2028three" * 1_000, traceback="x" * 100_000, line=-7)
-    told = m.outcome_from_json(outcome(failure=forged)).failure
-    assert told is not None
-    assert len(str(told).splitlines()) == 1
-    assert (len(told.kind) <= 200, len(told.message) <= 2_200, len(told.traceback) <= 65_536) == (True, True, True)
-    assert told.message.startswith("one two three")
-    assert told.line is None
+    received = m.outcome_from_json(outcome(failure=forged)).failure
+    assert received is not None
+    assert len(str(received).splitlines()) == 1
+    assert (len(received.kind) <= 200, len(received.message) <= 2_200, len(received.traceback) <= 65_536) == (
+        True,
+        True,
+        True,
+    )
+    assert received.message.startswith("one two three")
+    assert received.line is None
 
 
 def outcome(**changes: object) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A real Jupyter server, a real Chromium, and a person's hands: open a notebook, run a cell, click."""
+"""A real Jupyter server, a real Chromium, and a user's hands: open a notebook, run a cell, click."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 class Front:
-    """One notebook in one front end, with a person before it."""
+    """One notebook in one front end, with a user before it."""
 
     def __init__(self, page: Page, server: Server, kind: str, name: str) -> None:
         self.page = page
@@ -297,7 +297,7 @@ class Front:
         expect(self.card(index).locator(".ca-state")).to_have_text(text, timeout=1_000 * PATIENCE)
 
     def click(self, name: str, index: int = 1, within: Locator | None = None) -> None:
-        """A button of the card, once it takes clicks; as slow as a person."""
+        """A button of the card, once it takes clicks; as slow as a user."""
         time.sleep(0.8)  # a card takes no click in the first half second, and a busy page draws late
         (within or self.card(index)).get_by_role("button", name=name, exact=True).first.click()
 

@@ -62,8 +62,8 @@ KINDS = {
 PLACES = {
     "model": "the model's prose, program, name and notes",
     "tools": "tools' descriptions, arguments, progress, results and errors",
-    "output": "what a program prints, raises, returns and writes to files",
-    "shown": "what a program shows",
+    "output": "the output, errors, results and files of a program",
+    "shown": "the items that a program shows",
 }
 HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u2000-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufeff"

@@ -27,7 +27,7 @@ def prepared(front: Front, program: str, *more: str) -> None:
 
 
 def asked(front: Front, program: str, *more: str) -> None:
-    """A cell whose program waits for a person."""
+    """A cell whose program waits for a user."""
     prepared(front, program, *more)
     front.run(2)
     front.state("waiting for you", 2)
@@ -125,19 +125,19 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     )
     asked(front, program)
     card = front.card(2)
-    desk = card.locator(".ca-desk")
-    expect(desk).to_contain_text("4 calls wait for you. Decide the 4 checked ones here.")
+    batch_form = card.locator(".ca-desk")
+    expect(batch_form).to_contain_text("4 calls wait for you. Decide the 4 checked ones here.")
     expect(card.locator(".ca-batch")).to_contain_text("0 of 4 done")
     for box in card.get_by_label("select this call of drop").all():
         box.uncheck()
-    expect(desk).to_contain_text("None is checked.")
-    expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
+    expect(batch_form).to_contain_text("None is checked.")
+    expect(batch_form.get_by_role("button", name="Allow once")).to_be_disabled()
     for number in (0, 2, 3):
         card.get_by_label("select this call of drop").nth(number).check()
-    expect(desk).to_contain_text("Decide the 3 checked ones here.")
-    desk.scroll_into_view_if_needed()
+    expect(batch_form).to_contain_text("Decide the 3 checked ones here.")
+    batch_form.scroll_into_view_if_needed()
     front.shot("batch")
-    front.click("Allow once", 2, desk)
+    front.click("Allow once", 2, batch_form)
     expect(card.locator(".ca-batch")).to_contain_text("3 of 4 done")
     front.click("Deny", 2)
     text = front.done(2)
@@ -387,13 +387,13 @@ def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
 def test_several_calls_are_not_allowed_together_before_the_long_texts_among_them_were_opened(front: Front):
     calls = "call_tool_async('drop', table='a'), call_tool_async('drop', table='x' * 5_000)"
     asked(front, f"import asyncio\nr = await asyncio.gather({calls})\nlen(r)")
-    desk = front.card(2).locator(".ca-desk")
-    expect(desk).to_contain_text("To allow, open the long text first.")
-    expect(desk.get_by_role("button", name="Allow once")).to_be_disabled()
-    expect(desk.get_by_role("button", name="Deny")).to_be_enabled()
+    batch_form = front.card(2).locator(".ca-desk")
+    expect(batch_form).to_contain_text("To allow, open the long text first.")
+    expect(batch_form.get_by_role("button", name="Allow once")).to_be_disabled()
+    expect(batch_form.get_by_role("button", name="Deny")).to_be_enabled()
     front.click("Show all 5,000 characters before you decide", 2)
     read_to_the_end(front)
-    front.click("Allow once", 2, desk)
+    front.click("Allow once", 2, batch_form)
     front.done(2)
     assert front.get("sorted(len(one[0]) for one in dropped)") == "[1, 5000]"
 

@@ -310,9 +310,9 @@ def test_a_text_is_shown_and_does_nothing(seen: Seen, attempt):
 
 @pytest.mark.parametrize("attempt", FORGERIES, ids=lambda one: one.id)
 def test_what_is_none_of_the_things_to_show_is_refused(seen: Seen, attempt):
-    told = [line for line in seen.forged.splitlines() if line.startswith(attempt.mark)]
-    assert len(told) == len(FORGED[attempt.kind])
-    assert [line for line in told if not line.startswith(f"{attempt.mark} refused: ")] == []
+    lines = [line for line in seen.forged.splitlines() if line.startswith(attempt.mark)]
+    assert len(lines) == len(FORGED[attempt.kind])
+    assert [line for line in lines if not line.startswith(f"{attempt.mark} refused: ")] == []
     assert attempt.number not in seen.numbers
 
 
@@ -365,7 +365,7 @@ UNESCAPED = """
 import sys, codeact.card
 for name, module in list(sys.modules.items()):
     if name.startswith("codeact"):
-        for name in ("for_html", "plain", "one_line", "escaped"):
+        for name in ("for_html", "escape_controls", "one_line", "escape_hidden"):
             if hasattr(module, name):
                 setattr(module, name, lambda text: text)
 shown._markdown = lambda item: ({"text/markdown": item.data}, {})
@@ -402,8 +402,8 @@ def test_without_the_escaping_the_same_texts_run_and_load(browser: Browser, serv
             front.done(index)
         assert expected(front, watch, nobody, {200}) == set()
         front.run(5)
-        told = {one.number for one in ATTEMPTS if one.kind not in INERT or one.id == "H2.reference.shown"}
-        assert expected(front, watch, nobody, told) == set()
+        numbers = {one.number for one in ATTEMPTS if one.kind not in INERT or one.id == "H2.reference.shown"}
+        assert expected(front, watch, nobody, numbers) == set()
         assert any(HIDDEN.search(text) for text in front.page.locator(AREA).all_inner_texts())
         assert nobody.connections > 0
         front.shot("hostile-control")

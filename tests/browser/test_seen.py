@@ -88,7 +88,7 @@ def test_so_it_is_in_jupyterlab_when_another_tab_was_in_front(front: Front):
     front.done(2)
 
 
-@attempt("E9.first-click", "has a click wait for the moment in which a question comes to the front")
+@attempt("E9.first-click", "has a click wait until an approval request appears")
 def test_a_question_that_has_just_come_to_the_front_takes_no_click_at_once(front: Front):
     asked(front, "drop(table='old')")
     front.page.wait_for_timeout(800)
@@ -122,7 +122,7 @@ def test_a_page_that_gets_narrower_or_is_zoomed_has_its_questions_measured_again
     front.done(2)
 
 
-@attempt("E9.end", "asks about a text so long that only its beginning fits when it was opened")
+@attempt("E9.end", "asks about a text so long that only its beginning is visible when it is opened")
 def test_a_text_that_does_not_fit_when_it_is_opened_has_to_be_scrolled_to_its_end(front: Front):
     asked(front, "drop(table='x\\\\n' * 300 + 'end')".replace("\\\\", "\\"))
     front.click("Show all 603 characters before you decide", 2)
@@ -135,7 +135,7 @@ def test_a_text_that_does_not_fit_when_it_is_opened_has_to_be_scrolled_to_its_en
     assert front.get("len(dropped[0][0])") == "603"
 
 
-@attempt("E9.short", "sends several calls at once whose lines leave out what differs in their arguments")
+@attempt("E9.short", "sends several calls at once whose rows omit the difference between their arguments")
 @pytest.mark.parametrize("count", [1, 4, 20])
 def test_several_calls_are_one_line_each_only_where_that_line_holds_all_of_their_arguments(front: Front, count: int):
     names = ", ".join(f"a{number}={number}" for number in range(count - 1))
@@ -174,28 +174,28 @@ async def pay(to: str, {", ".join(f"a{number}: int" for number in range(count - 
 
 def allow_all(front: Front) -> None:
     """Scroll through all of the questions, as a user has to, then decide them together."""
-    desk = front.card(2).locator(".ca-desk")
+    batch_form = front.card(2).locator(".ca-desk")
     for area in front.card(2).locator(".ca-fields textarea, .ca-row summary").all():
         if area.is_visible():
             area.scroll_into_view_if_needed()
             front.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    expect(desk.get_by_role("button", name="Allow once")).to_be_enabled()
-    expect(desk).not_to_contain_text("not on the screen yet")
-    front.click("Allow once", 2, desk)
+    expect(batch_form.get_by_role("button", name="Allow once")).to_be_enabled()
+    expect(batch_form).not_to_contain_text("not on the screen yet")
+    front.click("Allow once", 2, batch_form)
 
 
-@attempt("E9.away", "sends so many calls at once that most of them are below the edge of the window")
+@attempt("E9.away", "sends so many calls at once that most of them are below the visible part of the page")
 @LAB
 def test_calls_that_were_never_on_the_screen_are_not_allowed_together(front: Front):
     names = "[f'{letter}{number}' for letter in 'abc' for number in range(10)]"
     asked(
         front, f"import asyncio\nr = await asyncio.gather(*[call_tool_async('drop', table=t) for t in {names}])\nlen(r)"
     )
-    desk = front.card(2).locator(".ca-desk")
-    desk.scroll_into_view_if_needed()
-    expect(desk).to_contain_text("were not on the screen yet")
+    batch_form = front.card(2).locator(".ca-desk")
+    batch_form.scroll_into_view_if_needed()
+    expect(batch_form).to_contain_text("were not on the screen yet")
     front.shot("most-are-away")
-    front.click("Allow once", 2, desk)
+    front.click("Allow once", 2, batch_form)
     front.page.wait_for_timeout(600)
     front.state("waiting for you", 2)
     assert front.card(2).locator(".ca-desk").is_visible(), "nothing was decided"

@@ -158,11 +158,11 @@ def test_an_item_is_there_while_the_program_still_runs(front: Front):
 
 def test_what_a_failed_program_had_shown_does_not_stand_there_twice(front: Front):
     front.open("", "")
-    front.ask('show("# Mine")\nshow([{"a": 1}], chart="bar", x="a")\n1 / 0', 'show("# Mine")\n"mended"')
-    assert "mended" in front.done(1)
+    front.ask('show("# Mine")\nshow([{"a": 1}], chart="bar", x="a")\n1 / 0', 'show("# Mine")\n"fixed"')
+    assert "fixed" in front.done(1)
     assert front.cell(1).locator("h1").all_inner_texts() == ["Mine"]
     drawn(front, 0)
-    front.shot("shown-mended")
+    front.shot("shown-fixed")
     (result,) = [json.loads(line) for line in front.get("__import__('json').dumps(_codeact.attempts)").splitlines()]
     assert result == 2
 

@@ -1,4 +1,4 @@
-"""A project's folder can narrow what is allowed, and widens nothing without the person's word."""
+"""A project's folder can narrow what is allowed, and widens nothing without the user's word."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_what_is_no_file_is_not_read(project):
     assert find(project) is None
 
 
-def test_a_file_that_cannot_be_read_whole_is_told_since_what_it_narrows_would_be_lost(project, monkeypatch):
+def test_a_file_that_cannot_be_read_whole_is_reported_since_what_it_narrows_would_be_lost(project, monkeypatch):
     (project / "codeact.toml").write_bytes(b"#" * (1 << 20))
     with pytest.raises(UserError, match="has more than 65,536 bytes, so it is not read: shorten it"):
         find(project).layer()
@@ -94,7 +94,7 @@ def test_a_pyproject_counts_if_it_has_our_table_however_that_is_written(project)
         assert find(project / "notebooks").layer().values == {"model": "outer"}
 
 
-def test_a_folder_that_was_removed_and_a_person_without_a_home_have_no_file(project, monkeypatch):
+def test_a_folder_that_was_removed_and_a_user_without_a_home_have_no_file(project, monkeypatch):
     gone = project / "gone"
     gone.mkdir()
     monkeypatch.chdir(gone)
@@ -259,7 +259,7 @@ def test_the_same_memory_is_not_enough_for_tomllib_alone(project):
         assert megabytes < 50
 
 
-def test_a_pyproject_that_is_too_long_is_told_if_it_has_our_table_and_else_passed_over(project):
+def test_a_pyproject_that_is_too_long_is_reported_if_it_has_our_table_and_else_passed_over(project):
     file = project / "notebooks" / "pyproject.toml"
     (project / "codeact.toml").write_text('model = "outer"')
     long = "# codeact\n" * 20_000
@@ -347,7 +347,7 @@ NARROWER = {
     "approval_ui": 'approval_ui = "auto"',
     "kernel": 'kernel = "marker"',
 }
-# What the person has chosen, below the folder: something that can be widened.
+# What the user has chosen, below the folder: something that can be widened.
 OWN = parse_layer(
     "your configuration",
     {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
@@ -395,7 +395,7 @@ def test_a_folder_does_not_name_the_model_not_even_where_the_user_has_named_none
 
 
 @pytest.mark.parametrize("name", sorted(WIDER))
-def test_with_the_persons_word_a_folder_can_widen_it_too(project, name):
+def test_with_the_users_word_a_folder_can_widen_it_too(project, name):
     (project / "codeact.toml").write_text(WIDER[name])
     found = find(project)
     found.trust()
@@ -421,7 +421,7 @@ def test_the_word_is_for_exactly_this_text_in_this_place_and_can_be_taken_back(p
     assert not find(project).trusted
 
 
-def test_the_word_lies_in_the_persons_own_folder_and_not_in_the_project(project, tmp_path):
+def test_the_word_lies_in_the_users_own_folder_and_not_in_the_project(project, tmp_path):
     (project / "codeact.toml").write_text(WIDER["allow"])
     find(project).trust()
     assert [path.name for path in project.iterdir() if path.is_file()] == ["codeact.toml"]

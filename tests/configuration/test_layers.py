@@ -142,7 +142,7 @@ def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():
         (5, "is not calls_per_run=100 or"),
     ],
 )
-def test_a_cap_that_there_cannot_be_is_told(given, why):
+def test_a_cap_that_there_cannot_be_is_reported(given, why):
     with pytest.raises(UserError) as refused:
         OPTIONS["limits"].value(given, "x")
     assert why in str(refused.value)
@@ -174,7 +174,7 @@ def test_settings_take_mounts_and_hosts_as_the_reference_does():
         ("allowed_domains", "FETCH a.example", "is not a method: use some of GET"),
     ],
 )
-def test_a_mount_or_host_that_there_cannot_be_is_told_as_it_is(name, given, why):
+def test_a_mount_or_host_that_there_cannot_be_is_reported_as_it_is(name, given, why):
     with pytest.raises(UserError) as refused:
         OPTIONS[name].value(given, "x")
     assert why in str(refused.value)

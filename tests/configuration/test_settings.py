@@ -1,4 +1,4 @@
-"""What a person can choose, from the environment and in words."""
+"""What a user can choose, from the environment and in words."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""Programs of the room's own run in the pools of the sandbox's tests."""
+"""Programs of the data capability run in the pools of the sandbox's tests."""
 
 from ..sandbox.conftest import programs as programs

@@ -36,9 +36,9 @@ async def given(
     """Run a program with these variables; what it came to, and what it handed back."""
     settings = Settings(limits=Limits(**options.pop("limits", {})))
     made = [load_input(parse_input_names([name])[0], value, settings.limits) for name, value in (inputs or {}).items()]
-    reach = CapabilitySet(settings, made, outputs, options.pop("emit", lambda event: None))
-    run = await programs.run(program(text), reach=reach, **options)
-    return run, dict(reach.outputs)
+    capabilities = CapabilitySet(settings, made, outputs, options.pop("emit", lambda event: None))
+    run = await programs.run(program(text), capabilities=capabilities, **options)
+    return run, dict(capabilities.outputs)
 
 
 PEOPLE = pd.DataFrame(
@@ -188,7 +188,7 @@ async def test_a_table_can_be_filtered_grouped_and_sorted(programs):
     ]  # fmt: skip
 
 
-async def test_a_column_that_is_not_there_is_told_with_those_that_are(programs):
+async def test_a_column_that_is_not_there_is_reported_with_those_that_are(programs):
     run, _ = await given(programs, "t['nme']", {"t": PEOPLE})
     assert run.error == "KeyError: \"'nme': the columns are name, age, height, born, here\""
 
@@ -254,19 +254,19 @@ async def test_the_value_of_the_program_is_what_is_wanted_where_it_assigns_nothi
 
 async def test_a_program_that_goes_on_finds_what_the_one_before_made_of_the_variables(programs):
     frame = pd.DataFrame({"a": [1, 2, 3]})
-    reach = CapabilitySet(
+    capabilities = CapabilitySet(
         Settings(), [load_input(parse_input_names(["t"])[0], frame, Limits())], ["t", "a"], lambda event: None
     )
     async with programs.turn() as turn:
-        assert (await turn.run("a = 1\nt = t[t['a'] > 1]\n1 / 0", reach=reach, keep=True)).error.startswith(
-            "ZeroDivision"
-        )
-        assert not reach.outputs
-        assert (await turn.run("observe(len(t))", reach=reach, keep=True)).outcome.observed == ("2",)
-        assert not reach.outputs
-        assert (await turn.run("a += len(t)", reach=reach, keep=True)).value is None
-    assert reach.outputs["a"] == 3
-    assert reach.outputs["t"].rows == 2
+        assert (
+            await turn.run("a = 1\nt = t[t['a'] > 1]\n1 / 0", capabilities=capabilities, keep=True)
+        ).error.startswith("ZeroDivision")
+        assert not capabilities.outputs
+        assert (await turn.run("observe(len(t))", capabilities=capabilities, keep=True)).outcome.observed == ("2",)
+        assert not capabilities.outputs
+        assert (await turn.run("a += len(t)", capabilities=capabilities, keep=True)).value is None
+    assert capabilities.outputs["a"] == 3
+    assert capabilities.outputs["t"].rows == 2
 
 
 async def test_a_variable_may_go_in_and_come_out_under_one_name(programs):

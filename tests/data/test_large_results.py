@@ -26,8 +26,8 @@ LIMITS = Limits(kept_bytes=1 << 14)
 
 
 async def run(programs: Programs, text: str, **tools: Callable[..., Any]) -> Run:
-    reach = CapabilitySet(Settings(limits=LIMITS), [], (), lambda event: None)
-    return await programs.run(program(text), reach=reach, tools=tools)
+    capabilities = CapabilitySet(Settings(limits=LIMITS), [], (), lambda event: None)
+    return await programs.run(program(text), capabilities=capabilities, tools=tools)
 
 
 def orders(count: int = MANY) -> list[dict[str, Any]]:

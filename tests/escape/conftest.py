@@ -2,7 +2,7 @@
 
 Each attempt has to show four things: it is contained (nothing was read, reached, run or started), the kernel goes on
 (the next prompt is answered, in a guest that nobody has touched), whatever is said is one clear sentence, and nothing
-has leaked into what a person, a model or a file gets.
+has leaked into what a user, a model or a file gets.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class Port:
 
 @dataclass
 class Turn:
-    """What one attempt came to, and all that anybody was told of it."""
+    """The result of one attempt, and everything that a user, the model or a file got to see of it."""
 
     result: TurnResult
-    told: str
+    visible: str
 
     @property
     def seen(self) -> str:
@@ -108,9 +108,9 @@ class Kernel:
             approver=approver or DenyAll(),
             emit=events.append,
         )
-        told = replace(result, program=None)
-        shown = "".join(bundle(told).values())
-        return Turn(result, f"{told!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
+        visible = replace(result, program=None)
+        shown = "".join(bundle(visible).values())
+        return Turn(result, f"{visible!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
 
     def contained(self, *, ran: list[tuple[str, object]] | None = None) -> None:
         """Nothing was read, reached or started, and no tool ran but `ran`."""
@@ -126,10 +126,10 @@ class Kernel:
 
     def silent(self, turn: Turn) -> None:
         """Nothing leaked, and an error is one clear sentence."""
-        assert self.token not in turn.told, "a secret leaked"
+        assert self.token not in turn.visible, "a secret leaked"
         for place in (str(Path(codeact_kernel.__file__).parent), sys.prefix, str(Path.home() / ".")):
             if len(place) > 3:
-                assert place not in turn.told, f"a path of the host leaked: {place}"
+                assert place not in turn.visible, f"a path of the host leaked: {place}"
         if error := turn.result.error:
             assert str(error)
             assert "\n" not in error.message and "Traceback" not in error.message
@@ -246,7 +246,7 @@ async def kernel(
 
 @pytest.fixture(autouse=True)
 def apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a turn writes for the person is in a folder of the test's own."""
+    """What a turn writes for the user is in a folder of the test's own."""
     monkeypatch.chdir(tmp_path)
 
 

@@ -19,7 +19,7 @@ from codeact_kernel.types import ApprovalChoice, Decision
 from ..sandbox.conftest import HOSTILE
 from .conftest import Kernel, unlisted
 
-__all__ = ["RAW", "TRIED", "Person", "offering", "with_a_worker_that", "worker_that"]
+__all__ = ["RAW", "TRIED", "User", "offering", "with_a_worker_that", "worker_that"]
 
 RAW = """
 import json
@@ -54,7 +54,7 @@ def tried(make):
 """What came of something, in words."""
 
 
-class Person:
+class User:
     """Somebody who decides, and something that happens meanwhile.
 
     Args:
@@ -83,8 +83,8 @@ class Person:
         done = self._meanwhile(question)
         if isinstance(done, Awaitable):
             await done
-        reason = "the person said no" if choice == "reject" else ""
-        return Decision(choice=choice, by="person", reason=reason, arguments=self._arguments)
+        reason = "the user said no" if choice == "reject" else ""
+        return Decision(choice=choice, by="user", reason=reason, arguments=self._arguments)
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         return ReviewDecision(program=program)
@@ -97,7 +97,7 @@ class Person:
 
 @contextmanager
 def offering(kernel: Kernel, *functions: Callable[..., Any], mode: str = "never_require", **options: Any) -> Generator:
-    """These tools are there too, inside; what a person allowed meanwhile is forgotten behind it."""
+    """These tools are there too, inside; what a user allowed meanwhile is forgotten behind it."""
     tools, names = kernel.session.tools, [options.get("name") or function.__name__ for function in functions]
     before = {name: tools._tools.get(name) for name in names}
     for function in functions:

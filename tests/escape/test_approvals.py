@@ -18,7 +18,7 @@ from codeact_kernel.types import Decision
 
 from .attempts import Attempt, attempt, cases
 from .conftest import Kernel, Turn, unlisted, with_limits
-from .hosts import RAW, TRIED, Person, offering
+from .hosts import RAW, TRIED, User, offering
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -44,15 +44,15 @@ async def denied(kernel: Kernel, turn: Turn) -> None:
 # -- D13: between the decision and the call ----------------------------------------------------------------------------------
 
 
-@attempt("D13.redefined", "has the tool redefined while the question about it is open")
+@attempt("D13.redefined", "has the tool redefined during the approval request")
 async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
-        person = Person("allow_once", "reject", meanwhile=lambda question: tools.add(edition(kernel, 2)))
+        user = User("allow_once", "reject", meanwhile=lambda question: tools.add(edition(kernel, 2)))
         turn = await kernel.turn(
-            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=person
+            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=user
         )
-    assert [question.summary for question in person.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
-    assert person.asked[0].tool != person.asked[1].tool
+    assert [question.summary for question in user.asked] == ["Destroys it, edition 1.", "Destroys it, edition 2."]
+    assert user.asked[0].tool != user.asked[1].tool
     kernel.contained()
     assert "redefined or removed while the call waited" in turn.seen
     assert "ToolDenied" in turn.seen
@@ -63,7 +63,7 @@ async def test_a_tool_redefined_while_its_question_is_open_does_not_run(kernel):
 @pytest.mark.parametrize("choice", ["allow_cell", "allow_session", "allow_always"])
 async def test_a_permission_for_one_version_is_none_for_the_next(kernel, choice):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
-        person = Person(choice, "reject")
+        user = User(choice, "reject")
 
         def swap(question: ApprovalRequest) -> None:
             tools.add(edition(kernel, 2))
@@ -71,49 +71,49 @@ async def test_a_permission_for_one_version_is_none_for_the_next(kernel, choice)
         program = (
             TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a')), tried(lambda: destroy('a'))]"
         )
-        person._meanwhile = swap
-        turn = await kernel.turn(program, approver=person)
-        later = await kernel.turn(program, approver=Person("reject"))
-    assert len(person.asked) == 3
+        user._meanwhile = swap
+        turn = await kernel.turn(program, approver=user)
+        later = await kernel.turn(program, approver=User("reject"))
+    assert len(user.asked) == 3
     assert "ran" not in str(later.result.value)
     kernel.contained()
     assert turn.seen.count("ToolDenied") == 2
     await kernel.answers()
 
 
-@attempt("D13.mode", "has the tool offered without approval while a question about it is open, and back again")
+@attempt("D13.mode", "has the tool offered without approval during the approval request, and back again")
 async def test_a_call_that_was_asked_about_needs_its_answer_whatever_becomes_of_the_mode(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
-        person = Person("reject", meanwhile=lambda question: tools.add(edition(kernel, 2, "never_require")))
-        turn = await kernel.turn("seen = destroy('a')", approver=person)
+        user = User("reject", meanwhile=lambda question: tools.add(edition(kernel, 2, "never_require")))
+        turn = await kernel.turn("seen = destroy('a')", approver=user)
         tools.add(edition(kernel, 3))
-        again = await kernel.turn("seen = destroy('a')", approver=person)
+        again = await kernel.turn("seen = destroy('a')", approver=user)
     assert "ToolDenied" in turn.seen
     assert "ToolDenied" in again.seen
-    assert len(person.asked) == 2
+    assert len(user.asked) == 2
     await denied(kernel, again)
 
 
-@attempt("D13.removed", "has the tool removed while the question about it is open, and denied")
+@attempt("D13.removed", "has the tool removed during the approval request, and the call denied")
 async def test_a_tool_that_was_removed_meanwhile_and_denied_does_not_run(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require") as tools:
-        person = Person("reject", meanwhile=lambda question: tools.remove("destroy"))
+        user = User("reject", meanwhile=lambda question: tools.remove("destroy"))
         turn = await kernel.turn(
-            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=person
+            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('b'))]", approver=user
         )
-    assert len(person.asked) == 1
+    assert len(user.asked) == 1
     assert "There is no tool 'destroy'" in turn.seen
     await denied(kernel, turn)
 
 
-@attempt("D13.arguments", "has the arguments that were shown changed by whoever decides, before the call")
+@attempt("D13.arguments", "has the approver change the shown arguments before the call")
 async def test_what_runs_is_what_was_sent_whatever_becomes_of_the_shown_arguments(kernel):
     def spoil(question: ApprovalRequest) -> None:
         shown: Any = question.call.arguments
         shown["what"] = "everything"
         shown["more"] = 1
 
-    turn = await kernel.turn("seen = destroy(what='one file')", approver=Person("allow_once", meanwhile=spoil))
+    turn = await kernel.turn("seen = destroy(what='one file')", approver=User("allow_once", meanwhile=spoil))
     assert turn.result.value == "destroyed", turn.seen
     kernel.contained(ran=[("destroy", "one file")])
     await kernel.answers()
@@ -134,10 +134,10 @@ async def all():
     return await call
 seen = asyncio.run(all())
 """
-    person = Person("allow_once")
-    turn = await kernel.turn(program, approver=person)
+    user = User("allow_once")
+    turn = await kernel.turn(program, approver=user)
     assert turn.result.value == "destroyed", turn.seen
-    assert person.shown == [{"what": "one file"}]
+    assert user.shown == [{"what": "one file"}]
     kernel.contained(ran=[("destroy", "one file")])
     await kernel.answers()
 
@@ -153,10 +153,10 @@ async def test_what_a_tool_does_with_its_arguments_reaches_no_later_call(kernel)
         rows.append({"everything": 1})
         return len(rows)
 
-    person = Person("allow_cell")
+    user = User("allow_cell")
     with offering(kernel, clean, mode="always_require"):
         turn = await kernel.turn(
-            "rows = [{'one': 1}]\nseen = [clean(rows=rows), clean(rows=rows), rows]", approver=person
+            "rows = [{'one': 1}]\nseen = [clean(rows=rows), clean(rows=rows), rows]", approver=user
         )
     assert got == ['[{"one": 1}]'] * 2
     assert turn.result.value == [2, 2, [{"one": 1}]], turn.seen
@@ -164,31 +164,31 @@ async def test_what_a_tool_does_with_its_arguments_reaches_no_later_call(kernel)
     await kernel.answers()
 
 
-@attempt("D13.edit", "is allowed with changed arguments that the tool does not take")
+@attempt("D13.edit", "is allowed with changed arguments that the tool does not accept")
 async def test_an_edit_that_does_not_fit_runs_neither_the_old_nor_the_new_call(kernel):
     for wrong in ({"what": 1}, {"what": "x", "more": 1}, {}, {"what": float("nan")}, {"what": "x" * (2 << 20)}):
         turn = await kernel.turn(
-            TRIED + "seen = tried(lambda: destroy('a'))", approver=Person("allow_once", arguments=wrong)
+            TRIED + "seen = tried(lambda: destroy('a'))", approver=User("allow_once", arguments=wrong)
         )
         assert "ToolFailed" in turn.seen, wrong
         kernel.contained()
     await denied(kernel, turn)
 
 
-@attempt("D13.edit-remembered", "is allowed for always with changed arguments, and then calls with its own")
+@attempt("D13.edit-remembered", "is always allowed with changed arguments, and then calls with its own arguments")
 async def test_a_permission_with_changed_arguments_is_for_the_changed_ones(kernel):
     with offering(kernel, edition(kernel, 1), mode="always_require"):
-        person = Person("allow_always", "reject", arguments={"what": "a copy"})
+        user = User("allow_always", "reject", arguments={"what": "a copy"})
         turn = await kernel.turn(
-            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a'))]", approver=person
+            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a'))]", approver=user
         )
-    assert len(person.asked) == 2
+    assert len(user.asked) == 2
     assert "ToolDenied" in turn.seen
     kernel.contained(ran=[("destroy 1", "a copy")])
     await kernel.answers()
 
 
-@attempt("D13.closure", "uses a permission for a tool on one that has the same text and another variable behind it")
+@attempt("D13.closure", "uses a permission for a tool on another tool with the same text and a different closure")
 async def test_two_tools_of_the_same_text_with_other_variables_are_two_tools(kernel):
     def on(place: str) -> Callable[..., Any]:
         def destroy(what: str) -> str:
@@ -199,17 +199,17 @@ async def test_two_tools_of_the_same_text_with_other_variables_are_two_tools(ker
         return unlisted(destroy, "always_require")
 
     with offering(kernel, on("test"), mode="always_require") as tools:
-        person = Person("allow_session", "reject")
-        first = await kernel.turn("seen = destroy('a')", approver=person)
+        user = User("allow_session", "reject")
+        first = await kernel.turn("seen = destroy('a')", approver=user)
         tools.add(on("production"))
-        second = await kernel.turn("seen = destroy('a')", approver=person)
+        second = await kernel.turn("seen = destroy('a')", approver=user)
     assert first.result.value == "test"
     assert "ToolDenied" in second.seen
     kernel.contained(ran=[("test", "a")])
     await kernel.answers()
 
 
-@attempt("D13.default", "uses a permission for a tool on one that has another default and the same text")
+@attempt("D13.default", "uses a permission for a tool on another tool with the same text and a different default")
 async def test_a_default_is_part_of_what_was_allowed(kernel):
     def on(place: str) -> Callable[..., Any]:
         def destroy(what: str, where: str = place) -> str:
@@ -221,10 +221,10 @@ async def test_a_default_is_part_of_what_was_allowed(kernel):
         return unlisted(destroy, "always_require")
 
     with offering(kernel, on("test"), mode="always_require") as tools:
-        person = Person("allow_session", "reject")
-        first = await kernel.turn("seen = destroy('a')", approver=person)
+        user = User("allow_session", "reject")
+        first = await kernel.turn("seen = destroy('a')", approver=user)
         tools.add(on("production"))
-        second = await kernel.turn("seen = destroy('a')", approver=person)
+        second = await kernel.turn("seen = destroy('a')", approver=user)
     assert first.result.value == "test"
     assert "ToolDenied" in second.seen
     kernel.contained(ran=[("test", "a")])
@@ -275,7 +275,8 @@ async def test_a_click_that_is_sent_again_decides_nothing(kernel):
 
 
 @attempt(
-    "E1.forged", "sends clicks with a made-up seal, another call, another run, another choice, and half of a click"
+    "E1.forged",
+    "sends clicks with an invented digest, another call, another run or another choice, and incomplete clicks",
 )
 async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel):
     forged = [
@@ -341,7 +342,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize(
-    "what", [pytest.param(name, id=name, marks=attempt(f"E3.{name}", f"hides what is asked: {name}")) for name in SHOWN]
+    "what",
+    [
+        pytest.param(name, id=name, marks=attempt(f"E3.{name}", f"hides a part of the approval request: {name}"))
+        for name in SHOWN
+    ],
 )
 async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, what):
     def keep(value: Any) -> str:
@@ -363,38 +368,38 @@ async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, wh
     await denied(kernel, turn)
 
 
-@attempt("E3.the-source", "has another line of its text shown as the one that calls")
+@attempt("E3.the-source", "has another line of its text shown as the line that makes the call")
 async def test_the_line_that_is_shown_is_never_code_that_is_not_the_programs(kernel):
-    person = Person("reject")
+    user = User("reject")
     program = (
         "# only reads\n"
         + RAW
         + "seen = [call('destroy', {'what': 'x'}, line=n, wait=True) for n in (-3, 10**9, 10**400, 2)]"
     )
-    turn = await kernel.turn(program, approver=person)
-    assert [question.call.line for question in person.asked] == [None, None, None]
-    assert all(question.source == "" for question in person.asked)
+    turn = await kernel.turn(program, approver=user)
+    assert [question.call.line for question in user.asked] == [None, None, None]
+    assert all(question.source == "" for question in user.asked)
     await denied(kernel, turn)
 
 
 # -- E4: for how long ---------------------------------------------------------------------------------------------------------
 
 
-@attempt("E4.variants", "has one value allowed for always, and calls with others that look or begin like it")
+@attempt("E4.variants", "has one value always allowed, and calls with values that look similar or begin alike")
 async def test_always_is_for_the_exact_value(kernel):
     values = ["old", "old ", "Old", "ol", "old2", "o\u200bld", "\u043eld", "old\u0000", "", " old", "old\n"]
     nfc = ["caf\u00e9", "cafe\u0301"]
-    person = Person("allow_always", "reject", "allow_always", "reject")
+    user = User("allow_always", "reject", "allow_always", "reject")
     with offering(kernel, edition(kernel, 1), mode="always_require"):
         turn = await kernel.turn(
-            TRIED + f"seen = [tried(lambda: destroy(one)) for one in {values!r}]", approver=person,
+            TRIED + f"seen = [tried(lambda: destroy(one)) for one in {values!r}]", approver=user,
             **with_limits(kernel, denials_per_tool=100),
         )  # fmt: skip
-        accents = Person("allow_always", "reject")
+        accents = User("allow_always", "reject")
         await kernel.turn(TRIED + f"seen = [tried(lambda: destroy(one)) for one in {nfc!r}]", approver=accents)
-        again = Person("reject")
+        again = User("reject")
         unasked = await kernel.turn("seen = destroy('old')", approver=again)
-    assert len(person.asked) == len(values)
+    assert len(user.asked) == len(values)
     assert len(accents.asked) == 2
     assert (again.asked, unasked.result.value) == ([], "destroyed 1")
     ran = [what for _, what in kernel.ran]
@@ -403,7 +408,7 @@ async def test_always_is_for_the_exact_value(kernel):
     await denied(kernel, turn)
 
 
-@attempt("E4.types", "has a number allowed for always, and calls with true, 1.0 and the text of it")
+@attempt("E4.types", "has a number always allowed, and calls with true, 1.0 and the number as text")
 async def test_always_is_for_the_exact_kind_of_value(kernel):
     got: list[Any] = []
 
@@ -412,18 +417,18 @@ async def test_always_is_for_the_exact_kind_of_value(kernel):
         got.append(rows)
         return "dropped"
 
-    person = Person("allow_always", "reject")
+    user = User("allow_always", "reject")
     with offering(kernel, drop, mode="always_require"):
         turn = await kernel.turn(
             TRIED + "seen = [tried(lambda: drop(rows=one)) for one in (1, True, 1.0, '1', [1], {'rows': 1}, 1)]",
-            approver=person, **with_limits(kernel, denials_per_tool=100),
+            approver=user, **with_limits(kernel, denials_per_tool=100),
         )  # fmt: skip
     assert [json.dumps(one) for one in got] == ["1", "1"], turn.seen
-    assert len(person.asked) == 6
+    assert len(user.asked) == 6
     await denied(kernel, turn)
 
 
-@attempt("E4.order", "has arguments allowed for always, and calls with the same ones in another order inside")
+@attempt("E4.order", "has arguments always allowed, and calls with them in another order inside")
 async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
     """The same plan for a database, backed up before it is dropped, and dropped before it is backed up."""
     got: list[list[str]] = []
@@ -439,22 +444,22 @@ async def test_always_is_for_the_exact_order_inside_the_arguments(kernel):
         "plan={'backup': 'db', 'drop': 'db'}, then=[{'b': 2, 'a': 1}]",
         "then=[{'a': 1, 'b': 2}], plan={'backup': 'db', 'drop': 'db'}",  # the same call
     )
-    person = Person("allow_always", "reject")
+    user = User("allow_always", "reject")
     with offering(kernel, steps, mode="always_require"):
         calls = ", ".join(f"tried(lambda: steps({plan}))" for plan in plans)
-        turn = await kernel.turn(TRIED + f"seen = [{calls}]", approver=person)
-        again = Person("reject")
+        turn = await kernel.turn(TRIED + f"seen = [{calls}]", approver=user)
+        again = User("reject")
         await kernel.turn(
             TRIED + f"seen = [tried(lambda: steps({plans[1]})), tried(lambda: steps({plans[0]}))]", approver=again
         )
     assert got == [["backup", "drop", "a", "b"]] * 3, turn.seen
-    first, other = (dict(question.call.arguments) for question in person.asked[:2])
+    first, other = (dict(question.call.arguments) for question in user.asked[:2])
     assert json.dumps(first, sort_keys=True) == json.dumps(other, sort_keys=True), "the control: sorted, they are equal"
-    assert (len(person.asked), len(again.asked)) == (3, 1)
+    assert (len(user.asked), len(again.asked)) == (3, 1)
     await denied(kernel, turn)
 
 
-@attempt("E4.order-edited", "asks about arguments which the person puts into another order")
+@attempt("E4.order-edited", "asks about arguments that the user reorders")
 async def test_an_edit_of_the_order_is_what_runs(kernel):
     got: list[list[str]] = []
 
@@ -463,15 +468,15 @@ async def test_an_edit_of_the_order_is_what_runs(kernel):
         got.append(list(plan))
         return "done"
 
-    person = Person("allow_once", arguments={"plan": {"drop": 1, "backup": 2}})
+    user = User("allow_once", arguments={"plan": {"drop": 1, "backup": 2}})
     with offering(kernel, steps, mode="always_require"):
-        turn = await kernel.turn("seen = steps(plan={'backup': 2, 'drop': 1})", approver=person)
+        turn = await kernel.turn("seen = steps(plan={'backup': 2, 'drop': 1})", approver=user)
     assert got == [["drop", "backup"]], turn.seen
     assert "with arguments changed (from plan=" in bundle(turn.result)["text/plain"]
 
 
 @attempt(
-    "E10.swapped", "changes the file that a question names while the question is open, or before the tool has read it"
+    "E10.swapped", "changes the file that an approval request names, during the request or before the tool has read it"
 )
 async def test_what_a_question_names_in_a_mounted_folder_stays_as_it_is_until_the_call_is_over(kernel, tmp_path):
     (tmp_path / "scripts").mkdir()
@@ -501,7 +506,7 @@ seen
 """
     with offering(kernel, run_script, mode="always_require"):
         turn = await kernel.turn(
-            program, direct=True, approver=Person("allow_once", meanwhile=look),
+            program, direct=True, approver=User("allow_once", meanwhile=look),
             file_mounts=(file_mount((tmp_path / "scripts", "s:rw")),),
         )  # fmt: skip
     return turn, read
@@ -514,22 +519,22 @@ async def test_a_permission_is_for_one_tool(kernel):
         kernel.ran.append(("destroy_all", what))
         return "all"
 
-    person = Person("allow_session", "reject")
+    user = User("allow_session", "reject")
     with offering(kernel, edition(kernel, 1), destroy_all, mode="always_require"):
         turn = await kernel.turn(
-            TRIED + "seen = [destroy('a'), destroy('b'), tried(lambda: destroy_all('a'))]", approver=person
+            TRIED + "seen = [destroy('a'), destroy('b'), tried(lambda: destroy_all('a'))]", approver=user
         )
-    assert len(person.asked) == 2
+    assert len(user.asked) == 2
     assert "ToolDenied" in turn.seen
     kernel.contained(ran=[("destroy 1", "a"), ("destroy 1", "b")])
     await kernel.answers()
 
 
-@attempt("E4.not-a-person", "has a permission for the session come from a policy, which is nobody who can give one")
-async def test_only_a_person_allows_for_longer_than_one_call(kernel):
+@attempt("E4.policy", "has a policy give a permission for the session, which only the user can give")
+async def test_only_a_user_allows_for_longer_than_one_call(kernel):
     asked: list[ApprovalRequest] = []
 
-    class Policy(Person):
+    class Policy(User):
         async def decide(self, question: ApprovalRequest) -> Decision:
             asked.append(question)
             return Decision(choice="allow_session" if len(asked) == 1 else "reject", by="policy")
@@ -554,13 +559,13 @@ async def test_no_answer_is_a_no(kernel):
 
     turn = await kernel.turn(
         TRIED + "seen = tried(lambda: destroy('a'))",
-        approver=Person("allow_once", meanwhile=never), **with_limits(kernel, decision_seconds=0.1),
+        approver=User("allow_once", meanwhile=never), **with_limits(kernel, decision_seconds=0.1),
     )  # fmt: skip
     assert "ToolDenied: nobody decided within 0.1 s" in turn.seen
     await denied(kernel, turn)
 
 
-@attempt("E5.headless", "asks where nobody is")
+@attempt("E5.headless", "asks where there is no user")
 async def test_where_nobody_is_the_answer_is_no_at_once_and_says_how_to_allow_it(kernel):
     turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))")
     assert "nobody is here to give it" in turn.seen
@@ -568,14 +573,12 @@ async def test_where_nobody_is_the_answer_is_no_at_once_and_says_how_to_allow_it
     await denied(kernel, turn)
 
 
-@attempt("E5.broken", "asks where asking fails")
+@attempt("E5.broken", "asks an approver that fails")
 async def test_an_approver_that_fails_denies(kernel):
     def fail(question: ApprovalRequest) -> None:
         raise OSError(f"the page is gone: {kernel.secret} {kernel.token}")
 
-    turn = await kernel.turn(
-        TRIED + "seen = tried(lambda: destroy('a'))", approver=Person("allow_once", meanwhile=fail)
-    )
+    turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))", approver=User("allow_once", meanwhile=fail))
     assert "ToolDenied: asking failed: OSError" in turn.seen
     await denied(kernel, turn)
 
@@ -598,7 +601,7 @@ assert not any(one.startswith("ran: 'destroyed") for one in seen), seen
     ),
     Attempt(
         id="E6.internals",
-        tries="calls through the prelude's own parts, with its checks replaced",
+        tries="calls through the internals of our guest code, with its checks replaced",
         program=TRIED
         + """
 import sys
@@ -614,8 +617,8 @@ assert not any("destroyed" in one for one in seen), seen
         reached="ToolDenied",
     ),
     Attempt(
-        id="E6.ahead",
-        tries="declares the tool to be one that only reads, and that is called before the program comes to it",
+        id="E6.prefetch",
+        tries="declares that the tool is read-only, so that its call is prefetched",
         program=TRIED
         + """
 import sys
@@ -632,7 +635,7 @@ assert not any("destroyed" in one for one in seen), seen
     ),
     Attempt(
         id="E6.answers",
-        tries="puts an answer of its own in the place of the host's, and looks whether the host believes it",
+        tries="replaces the host's answer by its own, and checks whether the host believes it",
         program=TRIED
         + """
 import sys
@@ -649,43 +652,43 @@ seen = [first, tried(lambda: destroy("b"))]
 
 @pytest.mark.parametrize("one", cases(NAMES))
 async def test_no_way_to_a_tool_goes_around_the_decision(kernel, one):
-    person = Person("reject")
-    await kernel.holds(one, approver=person)
-    assert 1 <= len(person.asked) <= Limits().denials_per_tool
+    user = User("reject")
+    await kernel.holds(one, approver=user)
+    assert 1 <= len(user.asked) <= Limits().denials_per_tool
 
 
-@attempt("E7.loop", "asks again and again after it was denied, and catches what comes back")
+@attempt("E7.loop", "asks again and again after a denial, and catches the exception")
 async def test_a_loop_of_denials_asks_three_times(kernel):
-    person = Person("reject")
+    user = User("reject")
     program = TRIED + "seen = [tried(lambda: destroy(str(n)))[:60] for n in range(1_000)]"
-    turn = await kernel.turn(program, approver=person)
-    assert len(person.asked) == 3
+    turn = await kernel.turn(program, approver=user)
+    assert len(user.asked) == 3
     assert isinstance(turn.result.value, list)
     assert turn.result.value[3:] == ["ToolDenied: destroy was denied too often in this turn"] * 997
     await denied(kernel, turn)
 
 
-@attempt("E7.together", "asks many times at once, so that no denial comes before the next question")
+@attempt("E7.together", "asks many times at once, so that no denial comes before the next request")
 async def test_questions_that_are_open_together_are_few(kernel):
-    person = Person("reject")
-    turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy.map([str(n) for n in range(500)]))", approver=person)
-    assert 3 <= len(person.asked) <= 3 + kernel.settings.limits.calls_in_flight
+    user = User("reject")
+    turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy.map([str(n) for n in range(500)]))", approver=user)
+    assert 3 <= len(user.asked) <= 3 + kernel.settings.limits.calls_in_flight
     assert "ToolDenied" in turn.seen
     await denied(kernel, turn)
 
 
-@attempt("E7.repairs", "asks again from each repaired program")
+@attempt("E7.retries", "asks again from each repaired program")
 async def test_a_repaired_program_has_no_new_questions(kernel):
-    person = Person("reject")
+    user = User("reject")
     program = "for n in range(2):\n    try:\n        destroy(str(n))\n    except Exception:\n        pass\n"
     programs = [f"{program}{n} / 0" for n in range(4)]
-    turn = await kernel.turn(*programs, approver=person, max_retries=3, direct=True)
+    turn = await kernel.turn(*programs, approver=user, max_retries=3, direct=True)
     assert turn.result.attempts == 4
-    assert len(person.asked) == 3
+    assert len(user.asked) == 3
     await denied(kernel, turn)
 
 
-@attempt("E8.spins", "computes without end while a question keeps its clock still")
+@attempt("E8.spins", "computes forever while an approval request stops its clock")
 @pytest.mark.full
 async def test_a_program_that_computes_under_an_open_question_ends_by_its_processor_time(kernel):
     async def never(question: ApprovalRequest) -> None:
@@ -693,9 +696,9 @@ async def test_a_program_that_computes_under_an_open_question_ends_by_its_proces
 
     limits = with_limits(kernel, run_seconds=kernel.settings.limits.run_seconds / 20, cpu_seconds=1)
     program = RAW + "call('destroy', {'what': 'x'})\nwhile True: pass"
-    person = Person("allow_once", meanwhile=never)
-    turn = await kernel.turn(program, approver=person, **limits)
-    assert len(person.asked) == 1
+    user = User("allow_once", meanwhile=never)
+    turn = await kernel.turn(program, approver=user, **limits)
+    assert len(user.asked) == 1
     assert turn.result.error is not None
     assert turn.result.error.kind == "WorkerLost", turn.seen
     assert "processor time" in turn.result.error.message

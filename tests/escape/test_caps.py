@@ -97,7 +97,7 @@ ELSEWHERE = {
     "outputs_bytes": "data/test_hostile.py",
     "output.mounted_files": "files/test_folder.py",
     "output.mounted_bytes": "files/test_folder.py",
-    "show.title_characters": "show/test_room.py",
+    "show.title_characters": "show/test_capability.py",
     "http.kept_bytes": "network/test_tool.py",
     "http.seconds": "network/test_fetch.py",
 }
@@ -186,25 +186,25 @@ async def test_a_model_that_calls_tools_itself_comes_to_an_end(kernel):
     assert "called tools itself 2 times" in turn.seen
 
 
-async def test_a_person_is_not_asked_for_ever(kernel):
+async def test_a_user_is_not_asked_for_ever(kernel):
     class Deny(AutoApprove):
         asked = 0
 
         async def decide(self, question):
             self.asked += 1
-            return Decision(choice="reject", by="person")
+            return Decision(choice="reject", by="user")
 
     loop = "for _ in range(9):\n    try:\n        destroy('x')\n    except ToolDenied:\n        pass"
-    person = Deny()
-    await kernel.turn(loop, direct=True, approver=person, **lower(kernel, "denials_per_tool=2"))
-    assert person.asked == 2
+    user = Deny()
+    await kernel.turn(loop, direct=True, approver=user, **lower(kernel, "denials_per_tool=2"))
+    assert user.asked == 2
 
 
 async def test_the_model_sees_a_part_of_what_was_printed(kernel):
     programs = ["print('x' * 9_000)\nobserve('y')", "1"]
     turn = await kernel.turn(*programs, direct=True, **lower(kernel, "shown_to_model=100"))
-    assert "characters left out" in turn.told
-    assert "x" * 200 not in turn.told.partition("Message")[2].partition("OutputWritten")[0]
+    assert "characters left out" in turn.visible
+    assert "x" * 200 not in turn.visible.partition("Message")[2].partition("OutputWritten")[0]
 
 
 async def test_a_variable_that_is_too_large_does_not_go_in(kernel):

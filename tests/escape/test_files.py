@@ -22,7 +22,7 @@ TOKEN = "[0-9a-f]{32}"
 
 
 def planted(folder: Path, outside: Path) -> Path:
-    """A folder that a person mounts, in which somebody has laid every kind of trap.
+    """A folder that a user mounts, in which somebody has laid every kind of trap.
 
     Args:
         outside: holds `secret.txt`, and is not mounted.
@@ -47,7 +47,7 @@ def planted(folder: Path, outside: Path) -> Path:
 HOST = [
     Attempt(
         id="B1.passwords",
-        tries="reads the file of the users' names",
+        tries="reads the system's list of users",
         program=tried('open("/etc/passwd").read()'),
         reached=NOT_THERE,
         gets_out="root:",
@@ -83,7 +83,7 @@ for folder in ("/", ".", "/home", "/etc", "/var", "~"):
     ),
     Attempt(
         id="B1.environment",
-        tries="reads the environment by every way there is",
+        tries="reads the environment in every possible way",
         program="""
 import os, posix
 seen = [dict(os.environ), os.getenv("CANARY"), dict(posix.environ), os.path.expandvars("$CANARY$HOME$PATH")]
@@ -93,7 +93,7 @@ seen = [dict(os.environ), os.getenv("CANARY"), dict(posix.environ), os.path.expa
     ),
     Attempt(
         id="B1.descriptors",
-        tries="reads whatever the descriptors from 3 to 63 are",
+        tries="reads from the descriptors 3 to 63",
         program="""
 import os, posix
 seen = []
@@ -124,8 +124,8 @@ for number in range(3, 64):
         gets_out=TOKEN,
     ),
     Attempt(
-        id="B1.below_our_doors",
-        tries="opens files with the functions that are below ours",
+        id="B1.below_our_functions",
+        tries="opens files with the functions that our functions use",
         program="""
 import _io, posix
 seen = []
@@ -147,7 +147,7 @@ for way in (
     ),
     Attempt(
         id="B1.sqlite",
-        tries="makes a database on the disk, and attaches one",
+        tries="creates a database on the disk, and attaches another one",
         program=tried(
             'sqlite3.connect(":memory:").execute("attach \'{folder}/left\' as it").execute("create table it.a (b)")',
             "import sqlite3",
@@ -157,7 +157,7 @@ for way in (
     ),
     Attempt(
         id="B1.raw",
-        tries="forges an open folder of the component itself, and opens a file in it",
+        tries="forges an open folder of the component, and opens a file in it",
         program=tried(
             'made.open_at(types.PathFlags(0), "{secret}", types.OpenFlags(0), types.DescriptorFlags(1))',
             """
@@ -180,7 +180,7 @@ PATHS = [
     ),
     Attempt(
         id="B2.dots_raw",
-        tries="sends the host paths with .. past our functions",
+        tries="sends the host paths with .., without our functions",
         program=RAW
         + """
 seen = [
@@ -221,13 +221,13 @@ for path in ("{data}/a.txt\\0/../../secret.txt", "{secret}\\0.txt"):
     ),
     Attempt(
         id="B2.nul_raw",
-        tries="sends the host paths with NUL, newlines and halves of characters past our functions",
+        tries="sends the host paths with NUL, newlines and lone surrogates, without our functions",
         program=RAW
         + """
 seen = [
-    raw({"op": "call_host", "capability": "files", "method": verb, "arguments": {"path": path, "mode": "w"}})
+    raw({"op": "call_host", "capability": "files", "method": operation, "arguments": {"path": path, "mode": "w"}})
     for path in ("/output/a\\0b", "/output/a\\nb", "/output/a\\x1b[2J", "/output/a\\\\..\\\\b", "/output/a\\u2028b")
-    for verb in ("open", "mkdir")
+    for operation in ("open", "mkdir")
 ]
 """,
         reached=r'^\[(.[^\n]*?"error":"EINVAL"[^\n]*?){10}\]',
@@ -247,7 +247,7 @@ for path in ("/output/" + "n" * 4_096, "/output/" + "é" * 200, "/output/" + "d/
     ),
     Attempt(
         id="B2.output",
-        tries="writes beside the folder of the output",
+        tries="writes next to the output folder",
         program="""
 import os
 seen = []
@@ -263,7 +263,7 @@ for path in ("/output/../left", "/output/../../{folder}/left", "{folder}/left", 
     ),
     Attempt(
         id="B2.rename",
-        tries="moves a file out of its mount, and a mount itself",
+        tries="moves a file out of its mount, and moves a mount",
         program="""
 import os
 seen = []
@@ -300,7 +300,7 @@ for old, new in (("{data}/a.txt", "{folder}/left"), ("{data}/a.txt", "/output/a.
     ),
     Attempt(
         id="B4.write",
-        tries="writes, cuts and removes through links",
+        tries="writes, truncates and removes through links",
         program="""
 import os
 seen = []
@@ -322,7 +322,7 @@ for way in (
     ),
     Attempt(
         id="B4.make",
-        tries="makes links in what it may write",
+        tries="creates links in a writable mount",
         program="""
 import os, pathlib
 seen = []
@@ -343,13 +343,13 @@ for way in (
     ),
     Attempt(
         id="B5.fifo",
-        tries="opens a pipe that nobody writes to, and would wait for ever",
+        tries="opens a pipe that nobody writes to, which would wait forever",
         program=tried('[open("{data}/fifo", way) for way in ("r", "a", "r+")]'),
         reached="refused: (PermissionError|OSError): .*neither a file nor a folder",
     ),
     Attempt(
         id="B5.make",
-        tries="makes a pipe, a device and a socket in what it may write",
+        tries="creates a pipe, a device and a socket in a writable mount",
         program="""
 import os, socket
 seen = []
@@ -369,7 +369,7 @@ for way in (
     ),
     Attempt(
         id="B5.socket",
-        tries="opens a socket that lies in the mounted folder",
+        tries="opens a socket in the mounted folder",
         program=tried('open("{data}/socket", "r+b").read()'),
         reached="refused: (PermissionError|OSError): .*neither a file nor a folder",
     ),
@@ -389,13 +389,13 @@ for path in ("/dev/zero", "/dev/mem", "/dev/tty", "/dev/kvm", "/dev/fd/0", "/dev
     ),
     Attempt(
         id="B7.sparse",
-        tries="makes a file of two terabytes in a mounted folder, by a jump to its end",
+        tries="creates a file of two terabytes in a mounted folder, by seeking to its end",
         program=tried('[file.seek(2 << 40), file.write(b"x")]', 'file = open("{data}/sparse", "wb", buffering=0)'),
         reached="refused: OSError: .*1 GiB",
     ),
     Attempt(
         id="B7.sparse_output",
-        tries="makes a file of two terabytes in the output, by a jump and by cutting it at its end",
+        tries="creates a file of two terabytes in the output, by seeking and by truncating",
         program="""
 seen = []
 for way in (lambda file: (file.seek(2 << 40), file.write(b"x"), file.flush()), lambda file: file.truncate(2 << 40)):
@@ -409,11 +409,11 @@ for way in (lambda file: (file.seek(2 << 40), file.write(b"x"), file.flush()), l
     ),
     Attempt(
         id="B7.numbers",
-        tries="sends the host places and sizes that no file has, past our functions",
+        tries="sends the host positions and sizes that no file has, without our functions",
         program=RAW
         + """
-def ask(verb, **given):
-    return raw({"op": "call_host", "capability": "files", "method": verb, "arguments": given})
+def ask(operation, **given):
+    return raw({"op": "call_host", "capability": "files", "method": operation, "arguments": given})
 handle = json.loads(ask("open", path="/input/data/b.txt", mode="w+"))[0][2]["handle"]
 seen = [
     "EFBIG" in one or "ToolFailed" in one or "error" in one
@@ -441,7 +441,7 @@ CAPS = [
     ),
     Attempt(
         id="B7.deep",
-        tries="makes ten thousand folders in each other",
+        tries="creates ten thousand nested folders",
         program="""
 import os
 path, seen = "/output", ""
@@ -456,7 +456,7 @@ except OSError as error:
     ),
     Attempt(
         id="B7.quota",
-        tries="makes its files larger and larger until the disk is full",
+        tries="enlarges its files until the disk is full",
         program="""
 seen = []
 for name, size in (("a", 33), ("a", 32), ("b", 32), ("c", 1)):
@@ -470,7 +470,7 @@ for name, size in (("a", 33), ("a", 32), ("b", 32), ("c", 1)):
     ),
     Attempt(
         id="B8.names",
-        tries="gives files names with newlines, terminal codes and characters that turn text around",
+        tries="gives files names with newlines, terminal codes and characters that reverse text",
         program="""
 seen = []
 for name in ("a\\nb", "a\\x1b[2J", "a\\x1b]0;x\\x07", "a\\u202egpj.exe", "a\\u200bb", "..", ".", "", "a\\x7fb", "a\\u2066b"):
@@ -484,7 +484,7 @@ for name in ("a\\nb", "a\\x1b[2J", "a\\x1b]0;x\\x07", "a\\u202egpj.exe", "a\\u20
     ),
     Attempt(
         id="B8.case",
-        tries="writes over a file by a name that differs in case, or in how its letters are put together",
+        tries="overwrites a file by a name that differs in case or in Unicode composition",
         program="""
 open("/output/Report.txt", "w").write("first")
 open("/output/\\u00e9.txt", "w").write("first")
@@ -549,7 +549,7 @@ async def test_what_is_written_is_bounded_and_lands_in_one_folder(kernel, one, t
 READ_ONLY = [
     Attempt(
         id="B3.write",
-        tries="writes to a file that was mounted to be read, in every mode",
+        tries="writes to a file in a read-only mount, in every mode",
         program="""
 seen = []
 for mode in ("w", "a", "r+", "x", "w+", "a+"):
@@ -564,7 +564,7 @@ for mode in ("w", "a", "r+", "x", "w+", "a+"):
     ),
     Attempt(
         id="B3.change",
-        tries="removes, moves, cuts, links and makes files and folders in a mount to be read",
+        tries="removes, moves, truncates, links and creates files and folders in a read-only mount",
         program="""
 import os, shutil
 seen = []
@@ -590,11 +590,11 @@ for way in (
     ),
     Attempt(
         id="B3.handle",
-        tries="writes through a handle that was opened to read, and through those of others, past our functions",
+        tries="writes through handles that are open for reading or belong to other files, without our functions",
         program=RAW
         + """
-def ask(verb, **given):
-    return raw({"op": "call_host", "capability": "files", "method": verb, "arguments": given})
+def ask(operation, **given):
+    return raw({"op": "call_host", "capability": "files", "method": operation, "arguments": given})
 ask("open", path="{data}/large.txt", mode="r")
 seen = [
     one
@@ -622,7 +622,7 @@ async def test_what_was_mounted_to_be_read_is_not_changed(kernel, one, tmp_path)
     assert within(kernel, tmp_path, turn) == []
 
 
-@attempt("B3.workspace", "writes to the workspace, and over it by a mount of a name that is there")
+@attempt("B3.workspace", "writes to the workspace, and replaces a part of it by a mount with an existing name")
 async def test_a_workspace_is_read_only(kernel, tmp_path):
     data = planted(tmp_path, tmp_path)
     turn = await kernel.turn(
@@ -649,7 +649,7 @@ async def test_a_file_with_a_second_name_is_not_written(kernel, tmp_path):
     await kernel.stands(turn)
 
 
-@attempt("B4.output_folder", "has its output saved where somebody has laid a link")
+@attempt("B4.output_folder", "has its output saved where somebody placed a link")
 async def test_output_is_not_saved_through_a_link(kernel, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "codeact_output").symlink_to("elsewhere")
@@ -660,7 +660,7 @@ async def test_output_is_not_saved_through_a_link(kernel, tmp_path):
     await kernel.stands(turn)
 
 
-@attempt("B6.file", "has a file replaced by a link to the secret after it was opened, and reads on")
+@attempt("B6.file", "has a file replaced by a link to the secret after it was opened, and continues to read")
 async def test_what_is_read_comes_from_the_file_that_was_opened(kernel, tmp_path):
     data = planted(tmp_path, kernel.folder)
     (data / "large.txt").write_text("x" * 300_000)
@@ -747,7 +747,7 @@ async def test_a_mount_stays_the_folder_that_was_mounted(kernel, tmp_path):
     await kernel.stands(turn)
 
 
-@attempt("B8.html", "gives a file a name that is HTML, and one that leads out where it is saved")
+@attempt("B8.html", "gives a file a name that is HTML, and another file a name that leads out of the folder")
 async def test_names_of_files_are_text_wherever_they_are_shown(kernel, tmp_path):
     name = "<img src=x onerror=alert(1)>.txt"
     turn = await kernel.turn(f"""

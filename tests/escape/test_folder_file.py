@@ -125,7 +125,7 @@ def test_a_key_of_very_many_parts_is_one_sentence(folder, shape):
     assert_one_sentence(ran, "codeact.toml has a key of more than 32 parts in line 1, so it is not read")
 
 
-@attempt("K5.project", "brings such a key in a pyproject.toml that is about other tools, with our name in it")
+@attempt("K5.project", "brings such a key in a pyproject.toml of other tools that contains our name")
 def test_a_pyproject_of_other_tools_with_such_a_key_is_passed_over(folder):
     (folder / "pyproject.toml").write_text("[tool.lint]\ncodeact = 1\n" + SHAPES["dotted"])
     ran = run_cell("%codeact config", folder)
@@ -135,7 +135,7 @@ def test_a_pyproject_of_other_tools_with_such_a_key_is_passed_over(folder):
     assert_cheap(run_cell("%codeact config", folder))
 
 
-@attempt("K5.long", "brings options files of a megabyte and more, of one line, of many tables, or without end")
+@attempt("K5.long", "brings options files of a megabyte and more, with one line, with many tables, or endless")
 @pytest.mark.full
 def test_a_file_that_is_too_long_is_one_sentence(folder):
     for text in ("#" * (3 << 20), "[a]\n" * (1 << 18), "x = " + "[" * (1 << 20), "y = '''" + "\n" * (1 << 20)):
@@ -147,7 +147,7 @@ def test_a_file_that_is_too_long_is_one_sentence(folder):
     assert_cheap(run_cell("%codeact config", folder))
 
 
-@attempt("K5.largest", "brings the files that take the parser longest and are still parsed")
+@attempt("K5.largest", "brings the slowest files that are still parsed")
 @pytest.mark.full
 def test_the_worst_file_that_is_parsed_is_cheap(folder):
     lines = "".join(f"n{number:x}{'.a' * 31} = []\n" for number in range(2_000))
@@ -157,7 +157,7 @@ def test_the_worst_file_that_is_parsed_is_cheap(folder):
         (folder / name).unlink()
 
 
-@attempt("K5.everywhere", "brings a pyproject.toml that takes long to parse in each of a hundred folders")
+@attempt("K5.everywhere", "brings a hundred folders with a pyproject.toml that takes long to parse")
 @pytest.mark.full
 def test_very_many_files_on_the_way_up_are_one_sentence(folder):
     lines = "".join(f"n{number:x}{'.a' * 31} = []\n" for number in range(1_800))

@@ -19,7 +19,7 @@ from codeact_kernel.types import Decision
 
 from .attempts import attempt
 from .conftest import Kernel, unlisted, with_limits
-from .hosts import TRIED, Person, offering
+from .hosts import TRIED, User, offering
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -62,16 +62,17 @@ def plain(kernel: Kernel, ran: Callable[..., Any] | None = None) -> Callable[...
 
 @pytest.mark.parametrize("make", [cached, wrapped])
 @attempt(
-    "D13.wrapped", "uses a permission for a cached or wrapped tool on one of the same text with another variable inside"
+    "D13.wrapped",
+    "uses a permission for a cached or wrapped tool on another tool with the same text and a different closure",
 )
 async def test_what_is_wrapped_around_a_tool_is_part_of_what_was_allowed(kernel, make):
     with offering(kernel, make(kernel, "test"), mode="always_require") as tools:
-        person = Person("allow_session", "reject")
-        await kernel.turn("seen = destroy('a')", approver=person)
+        user = User("allow_session", "reject")
+        await kernel.turn("seen = destroy('a')", approver=user)
         tools.add(unlisted(make(kernel, "production"), "always_require"))
-        turn = await kernel.turn("seen = destroy('a')", approver=person)
+        turn = await kernel.turn("seen = destroy('a')", approver=user)
     assert "ToolDenied" in turn.seen
-    assert len(person.asked) == 2
+    assert len(user.asked) == 2
     assert len(kernel.ran) == 1
     kernel.ran.clear()
     kernel.contained()
@@ -81,7 +82,7 @@ async def test_what_is_wrapped_around_a_tool_is_part_of_what_was_allowed(kernel,
 @pytest.mark.parametrize("part", ["__code__", "__defaults__", "__kwdefaults__"])
 @attempt(
     "D13.in-place",
-    "has new code put into the tool's function, as autoreload does, while the question is open and later",
+    "has new code put into the tool's function, as autoreload does, during the approval request and later",
 )
 async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, part):
     def other(what: str) -> str:
@@ -90,9 +91,9 @@ async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, p
     values = {"__code__": other.__code__, "__defaults__": ("everything",), "__kwdefaults__": {"what": "everything"}}
     function = plain(kernel)
     with offering(kernel, function, mode="always_require"):
-        person = Person("allow_session", meanwhile=lambda question: setattr(function, part, values[part]))
+        user = User("allow_session", meanwhile=lambda question: setattr(function, part, values[part]))
         turn = await kernel.turn(
-            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a'))]", approver=person
+            TRIED + "seen = [tried(lambda: destroy('a')), tried(lambda: destroy('a'))]", approver=user
         )
     assert turn.seen.count("destroy was changed after it was offered") == 2, turn.seen
     kernel.contained()
@@ -100,19 +101,19 @@ async def test_a_tool_whose_function_was_changed_in_place_does_not_run(kernel, p
     await kernel.answers()
 
 
-@attempt("E1.unknown-choices", "is answered with a choice that there is not: deny, no, nothing")
+@attempt("E1.unknown-choices", "is answered with an unknown choice: deny, no, nothing")
 async def test_only_a_known_yes_is_a_yes(kernel):
     for choice in ("deny", "no", "", None, "REJECT", "allow", True, ["allow_once"]):
-        turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))", approver=Person(choice))
+        turn = await kernel.turn(TRIED + "seen = tried(lambda: destroy('a'))", approver=User(choice))
         assert "ToolDenied" in turn.seen, choice
         kernel.contained()
     kernel.silent(turn)
     await kernel.answers()
 
 
-@attempt("E5.no-decision", "asks an approver that gives back what is no decision")
+@attempt("E5.no-decision", "asks an approver that returns something other than a decision")
 async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
-    class Broken(Person):
+    class Broken(User):
         def __init__(self, given: Any) -> None:
             super().__init__("reject")
             self._given = given
@@ -129,7 +130,7 @@ async def test_what_is_no_decision_is_a_no_and_is_recorded(kernel):
     await kernel.answers()
 
 
-@attempt("E5.does-not-let-go", "stops the turn while the question is open; whoever was asked says yes all the same")
+@attempt("E5.does-not-let-go", "has the turn stopped during the approval request, which the user allows nevertheless")
 async def test_a_yes_of_who_does_not_let_go_runs_nothing(kernel):
     asked = asyncio.Event()
 
@@ -140,7 +141,7 @@ async def test_a_yes_of_who_does_not_let_go_runs_nothing(kernel):
         except asyncio.CancelledError:
             return
 
-    task = asyncio.ensure_future(kernel.turn("seen = destroy('x')", approver=Person("allow_once", meanwhile=wait)))
+    task = asyncio.ensure_future(kernel.turn("seen = destroy('x')", approver=User("allow_once", meanwhile=wait)))
     await asked.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -154,10 +155,10 @@ async def test_a_loop_that_nobody_answers_asks_three_times(kernel):
     async def never(question: ApprovalRequest) -> None:
         await asyncio.Event().wait()
 
-    person = Person("reject", meanwhile=never)
+    user = User("reject", meanwhile=never)
     program = TRIED + "seen = [tried(lambda: destroy(str(n))) for n in range(30)]"
-    turn = await kernel.turn(program, approver=person, **with_limits(kernel, decision_seconds=0.05))
-    assert len(person.asked) == 3
+    turn = await kernel.turn(program, approver=user, **with_limits(kernel, decision_seconds=0.05))
+    assert len(user.asked) == 3
     assert isinstance(turn.result.value, list)
     assert all(str(one).startswith("ToolDenied") for one in turn.result.value)
     kernel.contained()
@@ -166,9 +167,7 @@ async def test_a_loop_that_nobody_answers_asks_three_times(kernel):
 
 
 @pytest.mark.parametrize("name", ["nope", "echo", "destroy"])
-@attempt(
-    "D3.refused-calls", "fills the host's memory with the arguments of calls that are refused, which are recorded too"
-)
+@attempt("D3.refused-calls", "fills the host's memory with the arguments of rejected calls, which are also recorded")
 async def test_what_is_over_the_limit_of_a_turn_is_not_kept_with_its_record(kernel, name):
     program = TRIED + f"seen = [tried(lambda: call_tool('{name}', value='x' * 200_000))[:40] for _ in range(30)]"
     turn = await kernel.turn(program, **with_limits(kernel, turn_arguments_bytes=1 << 20))
@@ -180,7 +179,7 @@ async def test_what_is_over_the_limit_of_a_turn_is_not_kept_with_its_record(kern
     await kernel.answers()
 
 
-@attempt("D9.validator", "reads a secret out of what a validator of an argument says")
+@attempt("D9.validator", "reads a secret from the error of an argument's validator")
 async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     def check(value: str) -> str:
         raise ValueError(f"{value} is not below {kernel.folder}: {kernel.token}")
@@ -193,19 +192,19 @@ async def test_what_a_validator_says_is_cleaned_like_any_error(kernel):
     with offering(kernel, read):
         turn = await kernel.turn(TRIED + "seen = tried(lambda: read(path='mine'))")
     assert "ToolFailed: read: argument path Value error, mine is not below <path>" in turn.seen
-    assert str(kernel.folder) not in turn.told
+    assert str(kernel.folder) not in turn.visible
     kernel.silent(turn)
     kernel.contained()
     await kernel.answers()
 
 
-@attempt("D13.edit-elsewhere", "is allowed for the session with a request that the person changed to another host")
+@attempt("D13.edit-elsewhere", "is allowed for the session with a request that the user changed to another host")
 async def test_a_permission_is_for_the_host_that_was_allowed_and_not_for_the_one_that_was_asked_about(
     kernel, two_sites
 ):
     asked, edited, hits = two_sites
-    person = Person("allow_session", "reject")
-    person._arguments = {"method": "GET", "url": f"{edited}/edited"}
+    user = User("allow_session", "reject")
+    user._arguments = {"method": "GET", "url": f"{edited}/edited"}
     domains = tuple(AllowedDomain(site, approval_mode="always_require") for site in (asked, edited))
     program = (
         TRIED
@@ -216,10 +215,10 @@ def fetch(url):
 seen = [fetch("{asked}/one"), fetch("{asked}/two"), fetch("{edited}/three")]
 """
     )
-    turn = await kernel.turn(program, approver=person, allowed_domains=domains)
+    turn = await kernel.turn(program, approver=user, allowed_domains=domains)
     kernel.session.grants.revoke()
     assert hits == ["/edited", "/three"], turn.seen
-    assert len(person.asked) == 2
+    assert len(user.asked) == 2
     kernel.contained()
     await kernel.answers()
 

@@ -33,7 +33,7 @@ def results(count: int) -> Any:
     return lists
 
 
-@attempt("F10.results", "has a tool give many results that are small as JSON and large in memory")
+@attempt("F10.results", "has a tool return many results that are small as JSON and large in memory")
 @in_a_session
 async def test_the_results_of_a_turn_are_recorded_whole_only_up_to_a_weight(kernel):
     with offering(kernel, results(1)):
@@ -99,7 +99,7 @@ asyncio.run(main())
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory as Linux tells it")
-@attempt("F10.peak", "has a tool give thirty such results, and looks at the kernel's memory")
+@attempt("F10.peak", "has a tool return thirty results that are large in memory, and measures the kernel's memory")
 @pytest.mark.parametrize(("bound", "fits"), [(64, True), (16_384, False)], ids=["bounded", "control"])
 @pytest.mark.full
 def test_the_memory_of_the_kernel_follows_the_bound_and_not_the_number_of_calls(bound, fits):

@@ -62,7 +62,7 @@ async def test_what_lies_in_that_folder_does_run_where_python_is_started_as_usua
     assert ran(hostile) == ["ran-codeact_kernel", "ran-json"]
 
 
-@attempt("K1.command", "has our command started in a folder with modules, settings and a start file of a stranger")
+@attempt("K1.command", "has our command started in a folder with a stranger's modules, settings and startup file")
 async def test_our_command_runs_nothing_of_the_folder_it_is_started_in(kernel, hostile):
     place = str(Path(codeact_kernel.__file__).parent.parent)
     done = subprocess.run(
@@ -74,7 +74,7 @@ async def test_our_command_runs_nothing_of_the_folder_it_is_started_in(kernel, h
     await kernel.answers()
 
 
-@attempt("K1.worker", "has a prompt answered, by a new worker, in such a folder")
+@attempt("K1.worker", "has a prompt answered by a new worker in such a folder")
 async def test_a_first_prompt_and_its_worker_run_nothing_of_the_folder(kernel, hostile):
     async with Session(tools=kernel.session.tools) as session:
         turn = await replace(kernel, session=session).turn("import json\nseen = json.dumps([add(a=40, b=2)])")
@@ -86,7 +86,7 @@ async def test_a_first_prompt_and_its_worker_run_nothing_of_the_folder(kernel, h
 
 
 @attempt("K1.settings", "brings settings that allow a tool, and a file of environment variables")
-async def test_settings_of_a_folder_allow_nothing_without_the_persons_word(kernel, hostile, monkeypatch, tmp_path):
+async def test_settings_of_a_folder_allow_nothing_without_the_users_word(kernel, hostile, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     found = find(hostile)
@@ -102,7 +102,7 @@ async def test_settings_of_a_folder_allow_nothing_without_the_persons_word(kerne
     await kernel.answers()
 
 
-@attempt("K1.mounted", "brings modules of our names in a mounted folder, and has a program import them")
+@attempt("K1.mounted", "brings modules with the names of ours in a mounted folder, and has a program import them")
 async def test_a_mounted_folder_is_no_place_for_modules_of_the_host(kernel, hostile):
     turn = await kernel.turn(
         "import sys\nsys.path.insert(0, '/input/data')\nimport json\nfrom codeact_kernel.guest.inside.tool_calls import call_tool\nseen = call_tool('add', a=1, b=2)",
@@ -124,9 +124,7 @@ def jupyter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="owners and modes of POSIX")
-@attempt(
-    "K7.planted", "puts the user's word for a folder where it is looked for: as another user, or for others to write"
-)
+@attempt("K7.planted", "plants the marker by which the user trusts a folder, as another user or writable by others")
 async def test_a_word_that_another_could_have_written_is_none(kernel, hostile, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     found = find(hostile)
@@ -153,7 +151,7 @@ async def test_a_word_that_another_could_have_written_is_none(kernel, hostile, m
     await kernel.answers()
 
 
-@attempt("K7.wide-open", "has the user trust a file where anybody can write their word")
+@attempt("K7.wide-open", "has the user trust a file while everyone can write the marker")
 async def test_trusting_where_others_can_write_is_an_error_with_the_next_step(kernel, hostile, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     (tmp_path / "data" / "codeact-kernel" / "trusted").mkdir(parents=True)
@@ -165,7 +163,7 @@ async def test_trusting_where_others_can_write_is_an_error_with_the_next_step(ke
     await kernel.answers()
 
 
-@attempt("K2.argv", "looks for a way into the command that Jupyter starts us with")
+@attempt("K2.argv", "injects arguments into the command with which Jupyter starts us")
 async def test_the_command_that_jupyter_starts_is_ours_and_nothing_of_the_folder_is_in_it(kernel, hostile, jupyter):
     assert main(["install", "--user"]) == 0
     spec = json.loads(jupyter.read_text())
@@ -176,7 +174,7 @@ async def test_the_command_that_jupyter_starts_is_ours_and_nothing_of_the_folder
     await kernel.answers()
 
 
-@attempt("K2.name", "has the entry installed under a name that leads out of its folder")
+@attempt("K2.name", "has the kernel spec installed under a name that leads out of its folder")
 async def test_a_name_that_leads_elsewhere_installs_nothing(kernel, jupyter, tmp_path):
     for name in ("../up", "a/b", "..", ".", "", "/etc/x", "a\nb", "-x", "a\x00b"):
         assert main(["install", "--user", f"--name={name}"]) == 1
@@ -195,9 +193,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Path]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
-@attempt(
-    "K3.planted", "puts a compiled guest of its own where ours is loaded from: a file or folder that others can write"
-)
+@attempt("K3.planted", "replaces our compiled guest by its own, in a file or folder that others can write")
 async def test_a_compiled_guest_that_another_could_have_written_is_not_loaded(kernel, cache):
     guest_cache.store(b"planted", cache)
     assert guest_cache.trusted(cache)
@@ -219,7 +215,7 @@ async def test_a_compiled_guest_that_another_could_have_written_is_not_loaded(ke
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes and links of POSIX")
-@attempt("K3.linked", "puts a link to a compiled guest of its own in the place of ours, or of its folder")
+@attempt("K3.linked", "replaces our compiled guest, or its folder, by a link to its own")
 async def test_a_compiled_guest_behind_a_link_is_not_loaded(kernel, cache, tmp_path):
     (tmp_path / "planted").write_bytes(b"planted")
     cache.parent.mkdir(mode=0o700, parents=True)
@@ -236,7 +232,7 @@ async def test_a_compiled_guest_behind_a_link_is_not_loaded(kernel, cache, tmp_p
     await kernel.answers()
 
 
-@attempt("K3.damaged", "damages the compiled guest, in a place that is only the person's")
+@attempt("K3.damaged", "damages the compiled guest in a folder that only the user can write")
 async def test_a_damaged_compiled_guest_is_one_sentence_and_no_crash(kernel, cache):
     guest_cache.store(b"\x7fELF damaged" * 1_000, cache)
     with pytest.raises(SandboxError) as caught:
@@ -247,7 +243,7 @@ async def test_a_damaged_compiled_guest_is_one_sentence_and_no_crash(kernel, cac
     await kernel.answers()
 
 
-@attempt("K3.stored-over", "waits with a link where the compiled guest is written before it is put in its place")
+@attempt("K3.stored-over", "places a link where the compiled guest is written before it is moved into place")
 async def test_the_compiled_guest_is_not_written_through_a_link(kernel, cache, tmp_path):
     (tmp_path / "mine").write_text("mine")
     cache.parent.mkdir(mode=0o700, parents=True)
@@ -259,7 +255,7 @@ async def test_the_compiled_guest_is_not_written_through_a_link(kernel, cache, t
     await kernel.answers()
 
 
-@attempt("K4.missing", "asks for a backend that there is not, or whose part is missing")
+@attempt("K4.missing", "requests a backend that does not exist, or whose part is missing")
 async def test_a_backend_that_is_not_there_is_a_sentence_and_never_another_one(kernel, monkeypatch):
     for name in ("inline", "none", "", "EMBEDDED", "embedded ", "docker", "../embedded"):
         with pytest.raises(UserError, match="There is no backend"):
@@ -272,7 +268,7 @@ async def test_a_backend_that_is_not_there_is_a_sentence_and_never_another_one(k
     await kernel.answers()
 
 
-@attempt("K4.unusable", "has all parts of a micro-VM there, and none that starts")
+@attempt("K4.unusable", "provides all parts of a micro-VM, which does not start")
 async def test_a_hypervisor_that_refuses_is_an_error_and_no_silent_downgrade(kernel, monkeypatch, tmp_path):
     monkeypatch.setattr(micro_vm_support, "missing", lambda: "")
     (tmp_path / "broken.aot").write_bytes(b"no guest")

@@ -60,7 +60,7 @@ async def test_an_endpoint_fills_no_memory_and_comes_to_an_end(kernel: Kernel, c
     await kernel.answers()
 
 
-@attempt("F9.models", "lists models without end, where a user has named none")
+@attempt("F9.models", "lists endless models to a user who named none")
 async def test_a_list_of_models_fills_no_memory(kernel: Kernel) -> None:
     def reply() -> Iterator[bytes]:
         yield head(kind="application/json") + b'{"data": [{"id": "a"}'
@@ -73,7 +73,7 @@ async def test_a_list_of_models_fills_no_memory(kernel: Kernel) -> None:
     await kernel.answers()
 
 
-@attempt("F9.ollama", "listens where an Ollama would, and answers one byte at a time")
+@attempt("F9.ollama", "pretends to be an Ollama server, and answers one byte at a time")
 async def test_what_only_looks_like_an_ollama_holds_nobody_up(kernel: Kernel) -> None:
     pause = Event()
 
@@ -115,7 +115,7 @@ async def test_an_endpoint_sends_no_prompt_elsewhere(kernel: Kernel, status: str
     await kernel.answers()
 
 
-@attempt("C8.lists", "redirects the questions for its models elsewhere, as an endpoint and as an Ollama")
+@attempt("C8.lists", "redirects requests for its list of models, as an endpoint and as an Ollama server")
 async def test_no_list_of_models_is_looked_for_elsewhere(kernel: Kernel) -> None:
     page = b'{"data": [{"id": "a"}], "models": [{"name": "a"}]}'
     with serving(lambda: [head(kind="application/json"), page]) as other:

@@ -41,7 +41,7 @@ kernel(program, secret)
 
 
 @dataclass
-class Door:
+class Listener:
     """A port on loopback that anybody may come to: `opened` for each who does."""
 
     port: int
@@ -49,9 +49,9 @@ class Door:
 
 
 @pytest.fixture
-def door() -> Generator[Door]:
+def listener() -> Generator[Listener]:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        made = Door(server.getsockname()[1], threading.Semaphore(0))
+        made = Listener(server.getsockname()[1], threading.Semaphore(0))
 
         def serve() -> None:
             while True:
@@ -70,14 +70,14 @@ def door() -> Generator[Door]:
     "one",
     [pytest.param(one, id=one.id, marks=() if one.id in ON_EVERY_CHANGE else pytest.mark.full) for one in CONTROLLED],
 )
-def test_the_same_program_gets_out_of_a_plain_python(one: Attempt, door: Door, tmp_path: Path):
+def test_the_same_program_gets_out_of_a_plain_python(one: Attempt, listener: Listener, tmp_path: Path):
     token = secrets.token_hex(16)
     host = tmp_path / "host"
     for folder in (host, tmp_path / "own"):
         folder.mkdir()
     (host / "secret.txt").write_text(token)
-    places: dict[str, object] = {"secret": host / "secret.txt", "folder": host, "port": door.port}
-    places |= {"data": planted(tmp_path, host), "allowed": f"127.0.0.1:{door.port}"}
+    places: dict[str, object] = {"secret": host / "secret.txt", "folder": host, "port": listener.port}
+    places |= {"data": planted(tmp_path, host), "allowed": f"127.0.0.1:{listener.port}"}
     program = one.program
     for name, value in places.items():
         program = program.replace(f"{{{name}}}", str(value))
@@ -96,4 +96,4 @@ def test_the_same_program_gets_out_of_a_plain_python(one: Attempt, door: Door, t
     if "{folder}/left" in one.program:
         assert any(path.name == "left" for path in tmp_path.rglob("*"))
     if "{port}" in one.program:
-        assert door.opened.acquire(timeout=60)
+        assert listener.opened.acquire(timeout=60)

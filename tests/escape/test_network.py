@@ -44,14 +44,14 @@ SOCKETS = [
     ),
     Attempt(
         id="C1.connect_ex",
-        tries="connects by the call that gives a number and no exception",
+        tries="connects with connect_ex, which returns a number instead of raising",
         program=tried('socket.socket().connect_ex(("127.0.0.1", {port}))', "import socket"),
         reached=r"^[1-9]\d*|refused: ",
         gets_out="(?m)^0",
     ),
     Attempt(
         id="C1.not_blocking",
-        tries="connects without waiting, and looks again and again",
+        tries="connects without blocking, and polls the socket",
         program="""
 import socket, time
 made, seen = None, set()
@@ -79,14 +79,14 @@ seen = sorted(seen)
     ),
     Attempt(
         id="C1.listen",
-        tries="listens on a port, for whoever comes",
+        tries="listens on a port",
         program=tried('socket.create_server(("127.0.0.1", 0)).getsockname()[0]', "import socket"),
         reached="refused: ",
         gets_out="127.0.0.1",
     ),
     Attempt(
         id="C1.names",
-        tries="looks up names, in which data can be sent out",
+        tries="looks up names that could carry data out",
         program="""
 import socket
 seen = []
@@ -107,7 +107,7 @@ for way in (
     ),
     Attempt(
         id="C1.unix",
-        tries="connects to a socket that is a file, where services of the machine listen",
+        tries="connects to Unix sockets of services on this machine",
         program="""
 import socket
 try:
@@ -158,7 +158,7 @@ except Exception as error:
     ),
     Attempt(
         id="C1.http_client",
-        tries="speaks HTTP itself",
+        tries="sends HTTP requests with http.client",
         program=tried('http.client.HTTPConnection("127.0.0.1", {port}).request("GET", "/left")', "import http.client"),
         reached=REFUSED,
         gets_out="^None",
@@ -184,7 +184,7 @@ for way in (
     ),
     Attempt(
         id="C1.raw_tcp",
-        tries="forges a socket of the component itself, and connects it",
+        tries="forges a socket of the component, and connects it",
         program=tried(
             "made.start_connect(net, network.IpSocketAddress_Ipv4(network.Ipv4SocketAddress({port}, (127, 0, 0, 1))))",
             """
@@ -197,7 +197,7 @@ for way in (
     ),
     Attempt(
         id="C1.raw_udp",
-        tries="forges a datagram socket of the component itself",
+        tries="forges a datagram socket of the component",
         program=tried(
             "made.start_bind(net, network.IpSocketAddress_Ipv4(network.Ipv4SocketAddress(0, (0, 0, 0, 0))))",
             """
@@ -210,7 +210,7 @@ for way in (
     ),
     Attempt(
         id="C1.raw_names",
-        tries="looks a name up by the import of the component itself",
+        tries="looks up a name with the component's own import",
         program=tried(
             'ip_name_lookup.resolve_addresses(made, "localhost")',
             """
@@ -223,14 +223,14 @@ for way in (
     ),
     Attempt(
         id="C2.urlopen",
-        tries="asks a server of this machine with urllib, while the network is off",
+        tries="sends a request to this machine with urllib, while the network is off",
         program=tried('urllib.request.urlopen("http://127.0.0.1:{port}/left", timeout=5)', "import urllib.request"),
         reached=OFF,
         gets_out="refused: RemoteDisconnected|refused: ConnectionResetError|refused: URLError",
     ),
     Attempt(
         id="C2.browser",
-        tries="opens a page in the person's browser",
+        tries="opens a page in the user's browser",
         program=tried('[webbrowser.open("http://127.0.0.1:{port}/left")]', "import webbrowser"),
         reached=r"^\[False\]|refused: ",
     ),
@@ -246,8 +246,8 @@ seen += [sys.argv, [name for name in os.environ if "JPY" in name or "JUPYTER" in
         reached=r"^\[\[\], \[\], \[\], \[\], \['program'\]",
     ),
     Attempt(
-        id="C2.no_room",
-        tries="calls the tool behind requests in a prompt that has no network",
+        id="C2.no_network",
+        tries="calls the tool behind HTTP requests in a prompt without network",
         program=RAW
         + """
 seen = [
@@ -267,7 +267,7 @@ async def test_a_program_has_no_network_of_its_own(kernel, one):
 
 
 def asked(url: str) -> str:
-    """A program that asks for a page."""
+    """Return a program that requests a page."""
     return tried(f'[urllib.request.urlopen("{url}", timeout=5).status]', "import urllib.request")
 
 
@@ -275,31 +275,31 @@ NOT_ALLOWED = "refused: URLError: .*(is not allowed: only|cannot be requested|is
 CAME = "refused: (RemoteDisconnected|ConnectionResetError|URLError|BadStatusLine)"
 
 ADDRESSES = [
-    Attempt(id=f"{item}.{name}", tries=f"asks for {what}", program=asked(url), reached=NOT_ALLOWED, gets_out=out)
-    for item, name, what, url, out in (
-        ("C2", "metadata", "the credentials of a machine in a cloud", "http://169.254.169.254/latest/meta-data/", ""),
-        ("C2", "metadata_name", "the same by its name", "http://metadata.google.internal/computeMetadata/v1/", ""),
-        ("C2", "loopback", "another port of an allowed machine", "http://127.0.0.1:{port}/left", CAME),
-        ("C2", "localhost", "the allowed machine by another name", "http://localhost:{port}/left", CAME),
-        ("C2", "any", "this machine as 0.0.0.0", "http://0.0.0.0:{port}/left", CAME),
-        ("C3", "decimal", "an address that is one number", "http://2130706433:{port}/left", CAME),
-        ("C3", "octal", "an address in octal numbers", "http://0177.0.0.01:{port}/left", CAME),
-        ("C3", "hexadecimal", "an address in hexadecimal numbers", "http://0x7f.0x0.0x0.0x1:{port}/left", CAME),
-        ("C3", "short", "an address with two parts", "http://127.1:{port}/left", CAME),
-        ("C3", "mapped", "an address of IPv4 written as IPv6", "http://[::ffff:127.0.0.1]:{port}/left", CAME),
-        ("C3", "dot", "a name with a dot at its end", "http://localhost.:{port}/left", ""),
-        ("C3", "case", "a name in capital letters", "http://LOCALHOST:{port}/left", CAME),
-        ("C3", "letters", "a name in letters that are folded to others", "http://\\u24db\\u24de\\u24d2\\u24d0lhost:{port}/left", ""),
-        ("C3", "user", "a host behind the name of an allowed one", "http://{allowed}@127.0.0.1:{port}/left", ""),
-        ("C3", "backslash", "a host behind a backslash", "http://{allowed}\\\\@127.0.0.1:{port}/left", ""),
-        ("C3", "fragment", "a host behind a hash", "http://127.0.0.1:{port}#@{allowed}/", CAME),
-        ("C3", "tab", "a host with a tab in it", "http://127.0.0.1\\t:{port}/left", ""),
+    Attempt(id=f"{item}.{name}", tries=tries, program=asked(url), reached=NOT_ALLOWED, gets_out=out)
+    for item, name, tries, url, out in (
+        ("C2", "metadata", "requests the credentials of a cloud machine", "http://169.254.169.254/latest/meta-data/", ""),
+        ("C2", "metadata_name", "requests the credentials of a cloud machine by its name", "http://metadata.google.internal/computeMetadata/v1/", ""),
+        ("C2", "loopback", "sends a request to another port of an allowed machine", "http://127.0.0.1:{port}/left", CAME),
+        ("C2", "localhost", "sends a request to the allowed machine by another name", "http://localhost:{port}/left", CAME),
+        ("C2", "any", "sends a request to this machine as 0.0.0.0", "http://0.0.0.0:{port}/left", CAME),
+        ("C3", "decimal", "requests a URL with an address that is one number", "http://2130706433:{port}/left", CAME),
+        ("C3", "octal", "requests a URL with an address in octal numbers", "http://0177.0.0.01:{port}/left", CAME),
+        ("C3", "hexadecimal", "requests a URL with an address in hexadecimal numbers", "http://0x7f.0x0.0x0.0x1:{port}/left", CAME),
+        ("C3", "short", "requests a URL with an address of two parts", "http://127.1:{port}/left", CAME),
+        ("C3", "mapped", "requests a URL with an IPv4 address written as IPv6", "http://[::ffff:127.0.0.1]:{port}/left", CAME),
+        ("C3", "dot", "requests a URL with a name that ends with a dot", "http://localhost.:{port}/left", ""),
+        ("C3", "case", "requests a URL with a name in capital letters", "http://LOCALHOST:{port}/left", CAME),
+        ("C3", "letters", "requests a URL with letters that normalise to other letters", "http://\\u24db\\u24de\\u24d2\\u24d0lhost:{port}/left", ""),
+        ("C3", "user", "requests a URL with an allowed host as its user name", "http://{allowed}@127.0.0.1:{port}/left", ""),
+        ("C3", "backslash", "requests a URL with the host after a backslash", "http://{allowed}\\\\@127.0.0.1:{port}/left", ""),
+        ("C3", "fragment", "requests a URL with the host after a hash", "http://127.0.0.1:{port}#@{allowed}/", CAME),
+        ("C3", "tab", "requests a URL with a tab in the host", "http://127.0.0.1\\t:{port}/left", ""),
     )
 ]  # fmt: skip
 METHODS = [
     Attempt(
         id="C3.schemes",
-        tries="asks for files and by other schemes than those of the web",
+        tries="requests files, and URLs with schemes other than http and https",
         program="""
 import urllib.request
 seen = []
@@ -315,7 +315,7 @@ for url in ("file:///etc/passwd", "file://{allowed}/etc/passwd", "ftp://{allowed
     ),
     Attempt(
         id="C5.methods",
-        tries="uses methods that are not allowed, and those that make a tunnel",
+        tries="uses methods that are not allowed, and methods that open a tunnel",
         program="""
 seen = []
 for method in ("POST", "DELETE", "CONNECT", "TRACE", "OPTIONS", "get ", "GET /x HTTP/1.1", "PROPFIND", "G\\u00cbT", ""):
@@ -346,7 +346,7 @@ for path in ("/a\\r\\nHost: evil", "/a HTTP/1.1\\r\\n\\r\\nGET /left"):
     ),
     Attempt(
         id="C5.our_headers",
-        tries="sets the headers that say who is asked, how long it is, and what the connection becomes",
+        tries="sets the headers for the host, the length and the upgrade of the connection",
         program="""
 seen = []
 for name in ("Host", "content-length", "Transfer-Encoding", "Connection", "Upgrade", "Proxy-Authorization", "Expect",
@@ -360,7 +360,7 @@ for name in ("Host", "content-length", "Transfer-Encoding", "Connection", "Upgra
     ),
     Attempt(
         id="C5.proxy",
-        tries="names a proxy of its own, in its environment and in its library",
+        tries="sets its own proxy, in the environment and in the library",
         program="""
 import os, urllib.request
 os.environ["http_proxy"] = os.environ["HTTP_PROXY"] = os.environ["ALL_PROXY"] = "http://127.0.0.1:{port}"
@@ -376,7 +376,7 @@ for way in (opener.open, urllib.request.urlopen):
     ),
     Attempt(
         id="C5.raw",
-        tries="sends the host requests in every wrong shape, past our functions",
+        tries="sends the host every wrong kind of request, without our functions",
         program=RAW
         + """
 def ask(**given):
@@ -417,8 +417,8 @@ async def test_an_allowed_host_is_no_way_to_another(kernel, one, server, monkeyp
             ("port", "to another port", 302, "http://127.0.0.1:{port}/left"),
             ("relative", "to another host, without a scheme", 307, "//127.0.0.1:{port}/left"),
             ("file", "to a file", 301, "file:///etc/passwd"),
-            ("again", "to itself, for ever", 302, "/go"),
-            ("metadata", "to the credentials of a machine in a cloud", 308, "http://169.254.169.254/latest/"),
+            ("again", "to itself forever", 302, "/go"),
+            ("metadata", "to the credentials of a cloud machine", 308, "http://169.254.169.254/latest/"),
         )
     ],
 )
@@ -432,7 +432,7 @@ async def test_a_redirect_is_judged_as_a_request(kernel, server: Server, status,
     await kernel.stands(turn)
 
 
-@attempt("C5.redirect_key", "has what it sent in the headers carried on to another allowed host")
+@attempt("C5.redirect_key", "has its headers forwarded to another allowed host")
 async def test_a_key_stays_with_its_host(kernel, new_server):
     first, second = new_server(), new_server()
     first.redirects["/go"] = (307, f"{second.url}/there")
@@ -447,7 +447,7 @@ async def test_a_key_stays_with_its_host(kernel, new_server):
 
 
 class Names:
-    """What the system's resolver says of a name: one answer after the other, and the last one for ever."""
+    """What the system's resolver says of a name: one answer after the other, and the last one forever."""
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
@@ -462,13 +462,13 @@ class Names:
 @pytest.mark.parametrize(
     "address",
     [
-        pytest.param(address, id=name, marks=attempt(f"C3.resolves_{name}", f"asks a name that resolves to {what}"))
+        pytest.param(address, id=name, marks=attempt(f"C3.resolves_{name}", f"requests a name that resolves to {what}"))
         for name, what, address in (
             ("loopback", "this machine", "127.0.0.1"),
             ("mapped", "this machine, written as IPv6", "::ffff:127.0.0.1"),
-            ("private", "the network at home", "192.168.0.1"),
-            ("metadata", "where clouds keep credentials", "169.254.169.254"),
-            ("wrapped", "this machine, wrapped for another network", "64:ff9b::7f00:1"),
+            ("private", "the local network", "192.168.0.1"),
+            ("metadata", "the address of cloud credentials", "169.254.169.254"),
+            ("wrapped", "this machine, as an address embedded in another protocol's", "64:ff9b::7f00:1"),
         )
     ],
 )
@@ -482,7 +482,7 @@ async def test_a_name_is_judged_by_the_address_it_has(kernel, monkeypatch, addre
     await kernel.stands(turn)
 
 
-@attempt("C4.second_look_up", "asks a name that has another address the second time it is looked up")
+@attempt("C4.second_look_up", "requests a name that resolves to another address the second time")
 async def test_a_connection_goes_to_the_address_that_was_judged(kernel, server: Server, monkeypatch):
     names = Names("127.0.0.1", "192.168.0.1")
     monkeypatch.setattr(socket, "getaddrinfo", names)
@@ -502,9 +502,9 @@ IMPATIENT = HttpLimits(seconds=5 if EMULATED else 0.5, reply_bytes=1 << 20)
 """Requests that may take little: who waits for half a minute learns no more."""
 
 ENDLESS = {
-    "silent": ("never answers", "took longer than", lambda reply: time.sleep(60)),
+    "silent": ("a reply that never arrives", "took longer than", lambda reply: time.sleep(60)),
     "drop": (
-        "sends its reply byte by byte",
+        "a reply that arrives byte by byte",
         "took longer than",
         lambda reply: [
             (reply.wfile.write(b"H"), reply.wfile.flush(), reply.connection.settimeout(1), time.sleep(0.05))
@@ -512,7 +512,7 @@ ENDLESS = {
         ],
     ),
     "body": (
-        "sends a reply without end",
+        "a reply that never ends",
         "sent a reply of more than 1 MiB",
         lambda reply: [
             reply.wfile.write(b"HTTP/1.1 200 OK\r\n\r\n"),
@@ -520,7 +520,7 @@ ENDLESS = {
         ],
     ),
     "headers": (
-        "sends headers without end",
+        "a reply with endless headers",
         "too many headers|closed the connection|invalid HTTP",
         lambda reply: [
             reply.wfile.write(b"HTTP/1.1 200 OK\r\n"),
@@ -528,12 +528,12 @@ ENDLESS = {
         ],
     ),
     "length": (
-        "promises a reply of an exabyte",
+        "a reply that announces an exabyte",
         "more than 1 MiB|closed the connection",
         lambda reply: reply.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1152921504606846976\r\n\r\nx"),
     ),
     "garbage": (
-        "answers with what is no HTTP",
+        "a reply that is not HTTP",
         "closed the connection|invalid HTTP",
         lambda reply: reply.wfile.write(b"\x16\x03\x01\x00" * 20_000),
     ),
@@ -542,7 +542,7 @@ ENDLESS = {
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=attempt(f"C6.{name}", f"asks a server that {ENDLESS[name][0]}")) for name in ENDLESS],
+    [pytest.param(name, marks=attempt(f"C6.{name}", f"requests {ENDLESS[name][0]}")) for name in ENDLESS],
 )
 async def test_no_server_holds_a_program_up_or_fills_the_memory(kernel, server: Server, name):
     _, says, serve = ENDLESS[name]
@@ -557,7 +557,7 @@ async def test_no_server_holds_a_program_up_or_fills_the_memory(kernel, server: 
     await kernel.stands(turn)
 
 
-@attempt("C7.query", "sends data out to a host that the person allowed (this works, and is what the entry grants)")
+@attempt("C7.query", "sends data to a host that the user allowed (this works: the entry allows it)")
 async def test_data_sent_to_an_allowed_host_arrives_and_is_in_the_record(kernel, server: Server):
     turn = await kernel.turn(
         f'seen = [http_get("{server.url}/path/of-data?and=query").status, http_post("{server.url}/", json={{"more": 1}}).status]',
@@ -572,7 +572,7 @@ async def test_data_sent_to_an_allowed_host_arrives_and_is_in_the_record(kernel,
     await kernel.stands(turn)
 
 
-@attempt("C7.asks", "sends data out to a host that has to be asked for, with nobody there")
+@attempt("C7.asks", "sends data to a host that needs approval, while nobody can be asked")
 async def test_a_host_that_asks_gets_nothing_without_a_yes(kernel, server: Server):
     turn = await kernel.turn(
         tried(f'http_post("{server.url}/", data="left").status'),

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from codeact_kernel.capabilities.show import picture
+from codeact_kernel.capabilities.show import render_chart
 
 from ..show.test_picture import CHART, FLOOD, Server, hostile, reach_through_children, server
 from .attempts import attempt
@@ -136,7 +136,7 @@ def draws_on() -> Iterator[None]:
     """After the attempts a chart is drawn as before."""
     pytest.importorskip("vl_convert")
     yield
-    assert picture(CHART)
+    assert render_chart(CHART)
 
 
 @pytest.fixture
@@ -158,14 +158,14 @@ def native(kind: str, folder: Path, port: int, monkeypatch: pytest.MonkeyPatch, 
         return json.loads(MODULE._draw(b"{}", 1 << 20))
 
 
-@attempt("H5.chart", "names data, images, fonts and options of other places in a chart that nobody checked")
+@attempt("H5.chart", "refers to external data, images, fonts and options in an unchecked chart")
 @pytest.mark.full
 def test_a_chart_that_was_not_checked_reaches_nothing(server, folder):
     assert reach_through_children(hostile(server, folder), server) == []
     assert server.connections == 0
 
 
-@attempt("H5.loads", "turns off what the engine that draws charts was told, and has it load data and images")
+@attempt("H5.loads", "turns off the restrictions of the engine that draws charts, and has it load data and images")
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere no kernel holds it")
 def test_an_engine_that_loads_everything_reaches_nothing(server, folder, monkeypatch):
     program = """
@@ -190,9 +190,7 @@ png_worker.main(CONFINE)
 @pytest.mark.parametrize(
     "kind",
     [
-        pytest.param(
-            kind, marks=attempt(f"H5.{kind}", f"runs code of its own in the process that draws charts: {tries}")
-        )
+        pytest.param(kind, marks=attempt(f"H5.{kind}", f"runs its own code in the process that draws charts: {tries}"))
         for kind, tries in (
             ("sockets", "connects to the network and to other processes"),
             ("files", "reads, writes and lists files"),
@@ -215,7 +213,7 @@ def test_code_in_the_process_that_draws_reaches_nothing(kind, server: Server, fo
         assert {name for name, result in found.items() if result == "allowed"} >= CONTROL[kind]
 
 
-@attempt("H5.planted", "puts modules beside the notebook for the process that draws charts")
+@attempt("H5.planted", "puts modules next to the notebook for the process that draws charts")
 def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp_path, monkeypatch):
     packages = (
         tmp_path / "~" / ".local" / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
@@ -227,30 +225,30 @@ def test_modules_beside_the_notebook_are_not_those_of_the_process_that_draws(tmp
     monkeypatch.chdir(tmp_path)
     for name in ("PYTHONPATH", "PYTHONUSERBASE", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    assert picture(CHART)
+    assert render_chart(CHART)
     assert not [*tmp_path.glob("ran-*")]
     subprocess.run([sys.executable, "-c", "import vl_convert"], timeout=60, check=False, capture_output=True)
     assert {path.name for path in tmp_path.glob("ran-*")} >= {"ran-vl_convert", "ran-sitecustomize"}
 
 
-@attempt("H5.flood", "has the process that draws charts write without end")
+@attempt("H5.flood", "has the process that draws charts write endlessly")
 def test_a_picture_without_end_is_none(monkeypatch):
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_PROGRAM", FLOOD)
-        assert picture(CHART) == ""
+        assert render_chart(CHART) == ""
 
 
-@attempt("H5.deaf", "has the process that draws charts read nothing and never end")
+@attempt("H5.deaf", "has the process that draws charts read nothing and run forever")
 def test_a_process_that_does_nothing_is_ended(monkeypatch):
     started = time.monotonic()
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_PROGRAM", "import time\ntime.sleep(600)")
         changed.setattr(MODULE, "_SECONDS", 1.0)
-        assert picture({**CHART, "description": "x" * (4 << 20)}) == ""
+        assert render_chart({**CHART, "description": "x" * (4 << 20)}) == ""
     assert time.monotonic() - started < 30
 
 
-@attempt("H5.computes", "has a chart compute without end")
+@attempt("H5.computes", "has a chart compute forever")
 def test_a_chart_that_computes_without_end_is_ended(monkeypatch):
     chart = {
         "data": {"values": [{"a": "a" * 40 + "!"}]},
@@ -260,7 +258,7 @@ def test_a_chart_that_computes_without_end_is_ended(monkeypatch):
     }
     with monkeypatch.context() as changed:
         changed.setattr(MODULE, "_SECONDS", 2.0)
-        assert picture(chart) == ""
+        assert render_chart(chart) == ""
 
 
 @attempt("H5.memory", "has a chart fill the memory")
@@ -270,4 +268,4 @@ def test_a_chart_that_fills_the_memory_ends_its_process_alone():
         "mark": "bar",
         "encoding": {"x": {"field": "data", "bin": True}, "y": {"aggregate": "count"}},
     }
-    assert picture(chart) == ""
+    assert render_chart(chart) == ""

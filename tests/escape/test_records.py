@@ -23,7 +23,7 @@ from codeact_kernel.types import TurnResult
 
 from .attempts import attempt
 from .conftest import Kernel
-from .hosts import Person
+from .hosts import User
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,10 +39,10 @@ def record_in(folder: Path, program: str = "1", /, **changes: Any) -> Path:
     return path
 
 
-async def replayed(kernel: Kernel, path: Path, person: Person, ask: str = ASK) -> tuple[TurnResult, str]:
+async def replayed(kernel: Kernel, path: Path, user: User, ask: str = ASK) -> tuple[TurnResult, str]:
     """A turn whose model is the record, and what is shown of it."""
     settings = replace(kernel.settings, max_retries=0)
-    result = await kernel.session.ask(ask, model=RecordedModel.load(path), settings=settings, approver=person)
+    result = await kernel.session.ask(ask, model=RecordedModel.load(path), settings=settings, approver=user)
     return result, "".join(bundle(result).values())
 
 
@@ -56,7 +56,7 @@ def refused(path: Path) -> str:
     return said
 
 
-@attempt("J1.torn", "cuts a record off at every place")
+@attempt("J1.torn", "truncates a record at every position")
 async def test_a_torn_record_is_none(kernel, tmp_path):
     path = record_in(tmp_path)
     whole = path.read_bytes()
@@ -80,14 +80,14 @@ async def test_a_changed_byte_makes_another_answer_at_most_which_meets_the_same_
             continue
         assert model.name.isprintable()
     path.write_bytes(whole.replace(b"destroy", b"DESTROY"))
-    result, _ = await replayed(kernel, path, person := Person("reject"))
+    result, _ = await replayed(kernel, path, user := User("reject"))
     assert result.error is not None
-    assert not person.asked
+    assert not user.asked
     kernel.contained()
     await kernel.answers()
 
 
-@attempt("J1.version", "gives a record another version, the wrong kinds of fields, numbers without end, and depth")
+@attempt("J1.version", "gives a record another version, fields of wrong types, endless numbers, and deep nesting")
 async def test_a_record_of_another_shape_is_none(kernel, tmp_path):
     answer = {"ask": ASK, "step": 0, "text": "x", "prompt_tokens": 1, "completion_tokens": 1}
     for changes in (
@@ -109,12 +109,12 @@ async def test_a_record_of_another_shape_is_none(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J1.other-ask", "replays a record for an ask that is not its own, and for more steps than it has")
+@attempt("J1.other-ask", "replays a record for another prompt, and for more steps than it contains")
 async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
     path = record_in(tmp_path, "1 / 0")
     for ask in ("Do another task.", f"{ASK} Please.", ASK.lower()):
         with pytest.raises(ModelError, match="no answer to this prompt"):
-            await replayed(kernel, path, Person("reject"), ask)
+            await replayed(kernel, path, User("reject"), ask)
     settings = replace(kernel.settings, max_retries=2)
     with pytest.raises(ModelError, match="ends after 1 answers"):
         await kernel.session.ask(ASK, model=RecordedModel.load(path), settings=settings)
@@ -122,9 +122,12 @@ async def test_a_record_answers_its_own_ask_only(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J2.made-by-hand", "brings a record whose program calls what needs a person, and says that they allowed it")
+@attempt(
+    "J2.made-by-hand",
+    "brings a record whose program makes a call that needs approval, and claims that the user allowed it",
+)
 async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp_path):
-    decision = {"choice": "allow_always", "by": "person"}
+    decision = {"choice": "allow_always", "by": "user"}
     path = record_in(
         tmp_path,
         "destroy('x')",
@@ -133,8 +136,8 @@ async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp
         allow=["destroy"],
         calls=[{"name": "destroy", **decision}],
     )
-    result, _ = await replayed(kernel, path, person := Person("reject"))
-    assert len(person.asked) == 1
+    result, _ = await replayed(kernel, path, user := User("reject"))
+    assert len(user.asked) == 1
     assert result.error is not None
     assert result.error.kind == "ToolDenied"
     assert not kernel.session.grants.always
@@ -147,7 +150,7 @@ async def test_a_record_made_by_hand_is_asked_about_like_any_program(kernel, tmp
 async def test_what_a_record_says_is_shown_as_text(kernel, tmp_path):
     markup = "<img src=x onerror=alert(1)>"
     path = record_in(tmp_path, f"'''{markup}'''", model=markup)
-    result, shown = await replayed(kernel, path, Person("reject"))
+    result, shown = await replayed(kernel, path, User("reject"))
     assert result.value == markup
     assert result.model == markup
     html = bundle(result)["text/html"]
@@ -158,7 +161,7 @@ async def test_what_a_record_says_is_shown_as_text(kernel, tmp_path):
     await kernel.answers()
 
 
-@attempt("J3.guarded", "replays a record where every connection would be seen")
+@attempt("J3.guarded", "replays a record while every connection is watched")
 async def test_a_record_needs_no_network(kernel, tmp_path, monkeypatch):
     used: list[object] = []
 
@@ -172,14 +175,14 @@ async def test_a_record_needs_no_network(kernel, tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no connection"):
         socket.create_connection(("127.0.0.1", kernel.port.number))
     used.clear()
-    result, _ = await replayed(kernel, record_in(tmp_path, "40 + 2"), Person("reject"))
+    result, _ = await replayed(kernel, record_in(tmp_path, "40 + 2"), User("reject"))
     assert (result.value, used) == (42, [])
     assert "not asked now" in result.note
     kernel.contained()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="FIFOs and links of POSIX")
-@attempt("J4.no-file", "puts a FIFO, a device, a folder and a link to a secret in the place of a record")
+@attempt("J4.no-file", "replaces a record by a FIFO, a device, a folder, and a link to a secret")
 async def test_what_is_no_record_is_neither_waited_for_nor_quoted(kernel, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "zero").symlink_to("/dev/zero")
@@ -191,7 +194,7 @@ async def test_what_is_no_record_is_neither_waited_for_nor_quoted(kernel, tmp_pa
     await kernel.answers()
 
 
-@attempt("J4.pickled", "brings a record that is a pickled object, or JSON that asks to be made into one")
+@attempt("J4.pickled", "brings a record that is a pickled object, or JSON that describes one")
 async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
     class Bomb:
         def __reduce__(self) -> Any:
@@ -207,7 +210,7 @@ async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
         __class__="os.system",
         **{"!!python/object": 1},
     )
-    result, _ = await replayed(kernel, path, Person("reject"))
+    result, _ = await replayed(kernel, path, User("reject"))
     assert result.value == 1
     assert not (tmp_path / "exploded").exists()
     kernel.contained()
@@ -215,7 +218,7 @@ async def test_nothing_in_a_record_is_decoded_as_code(kernel, tmp_path):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
-@attempt("J4.written-through", "puts a link beside a record, through which recording would write to another file")
+@attempt("J4.written-through", "puts a link next to a record, so that recording would write to another file")
 async def test_recording_writes_through_no_link(kernel, tmp_path):
     (tmp_path / "mine").write_text("mine")
     for name in ("record.json.new", "record.json.tmp", "record.json~"):
@@ -225,6 +228,6 @@ async def test_recording_writes_through_no_link(kernel, tmp_path):
     result = await kernel.session.ask(ASK, model=model, settings=settings)
     assert result.value == 42
     assert (tmp_path / "mine").read_text() == "mine"
-    assert (await replayed(kernel, tmp_path / "record.json", Person("reject")))[0].value == 42
+    assert (await replayed(kernel, tmp_path / "record.json", User("reject")))[0].value == 42
     kernel.contained()
     await kernel.answers()

@@ -36,10 +36,10 @@ TIME = [
         reached="TimedOut: the program was stopped after",
     )
     for name, what, program in (
-        ("loop", "computes without end", "while True:\n    pass"),
+        ("loop", "computes forever", "while True:\n    pass"),
         (
             "catches",
-            "computes without end, and catches all that could stop it",
+            "computes forever, and catches every exception",
             """
             def again():
                 while True:
@@ -53,20 +53,20 @@ TIME = [
             again()
             """,
         ),
-        ("sleep", "sleeps without end", "import time\nwhile True:\n    time.sleep(3_600)"),
+        ("sleep", "sleeps forever", "import time\nwhile True:\n    time.sleep(3_600)"),
         ("sleep_async", "sleeps in an event loop", "import asyncio\nasyncio.new_event_loop().run_until_complete(asyncio.sleep(3_600))"),
-        ("regex", "matches an expression that takes for ever", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"),
+        ("regex", "matches an expression that takes forever", "import re\nre.match('(a+)+$', 'a' * 60 + 'b')"),
         (
             "digits",
             "writes out a number of ten million digits",
             "import sys\nsys.set_int_max_str_digits(0)\nlen(str(7 ** 12_000_000))",
         ),
         ("power", "computes a power that no machine can hold", "n = 7 ** 7 ** 8\nfor _ in range(99): n *= n"),
-        ("contains", "looks for something in what has no end", "import itertools\n'x' in itertools.count()"),
-        ("sum", "sums up a range without end in one call", "sum(range(10 ** 15))"),
+        ("contains", "searches an endless iterator", "import itertools\n'x' in itertools.count()"),
+        ("sum", "sums an endless iterator in one call", "sum(range(10 ** 15))"),
         (
             "finalizer",
-            "goes on after its end, in what is called when an object is thrown away",
+            "continues after its end, in a finalizer",
             """
             import sys
             class Last:
@@ -79,7 +79,7 @@ TIME = [
         ),
         (
             "text",
-            "gives back a value whose text never comes",
+            "returns a value whose repr never ends",
             """
             class Slow:
                 def __repr__(self):
@@ -88,56 +88,56 @@ TIME = [
             repr(Slow())
             """,
         ),
-        ("services", "looks at its folder without end", "import os\nwhile True:\n    os.listdir('/')"),
+        ("services", "lists its folder forever", "import os\nwhile True:\n    os.listdir('/')"),
     )
 ]  # fmt: skip
 
 STACK = [
     Attempt(
         id="F2.recursion",
-        tries="calls itself without end",
+        tries="calls itself forever",
         program="def f(n):\n    return f(n + 1) + 1\nf(0)",
         reached="RecursionError: maximum recursion depth exceeded",
     ),
     Attempt(
         id="F2.raised_limit",
-        tries="raises the limit of recursion, and calls itself without end",
+        tries="raises the recursion limit, and calls itself forever",
         program="import sys\nsys.setrecursionlimit(10**8)\nclass A:\n    def __getattr__(self, name):\n        return getattr(self, name + 'x')\nA().a",
         reached="RecursionError|MemoryError|Crashed|TimedOut",
     ),
     Attempt(
         id="F2.text",
-        tries="writes out a list of a hundred thousand levels",
+        tries="prints a list with a hundred thousand levels",
         program="x = []\nfor _ in range(10**5):\n    x = [x]\nrepr(x)",
         reached="RecursionError|Crashed",
     ),
     Attempt(
         id="F2.value",
-        tries="gives back a value of a hundred thousand levels",
+        tries="returns a value with a hundred thousand levels",
         program="seen = []\nfor _ in range(10**5):\n    seen = [seen]",
         reached="repr raises|RecursionError|Crashed",
     ),
     Attempt(
         id="F2.argument",
-        tries="sends a tool a value of a hundred thousand levels",
+        tries="passes a value with a hundred thousand levels to a tool",
         program="x = []\nfor _ in range(10**5):\n    x = {'x': x}\ntry:\n    echo(x)\nexcept TypeError as error:\n    seen = f'refused: {error}'",
         reached="refused: .*nested too deeply",
     ),
     Attempt(
         id="F2.circle",
-        tries="sends a tool a list that holds itself",
+        tries="passes a list that contains itself to a tool",
         program="x = []\nx.append(x)\ntry:\n    echo(x)\nexcept TypeError as error:\n    seen = f'refused: {error}'",
         reached="refused: .*nested too deeply, or in a circle",
     ),
     Attempt(
         id="F2.parser",
-        tries="lets the parser read ten thousand brackets",
+        tries="parses ten thousand brackets",
         program="seen = eval('[' * 10_000 + ']' * 10_000)",
         reached="SyntaxError: too many nested|MemoryError|Crashed|RecursionError",
     ),
     Attempt(
         id="F2.regex",
-        tries="compiles a regular expression of fifty thousand groups",
+        tries="compiles a regular expression with fifty thousand groups",
         program="import re\nre.compile('(' * 50_000 + ')' * 50_000)",
         reached="RecursionError|OverflowError|MemoryError|error|Crashed",
     ),
@@ -153,13 +153,13 @@ MEMORY = [
     )
     for name, what, program, reached, out in (
         ("bytes", "asks for 300 MB at once", "seen = len(bytearray(300 << 20))", "MemoryError", "^314572800"),
-        ("text", "makes a text of 300 MB", "seen = len('x' * (300 << 20))", "MemoryError", ""),
-        ("list", "fills a list, one item after the other", "x = []\nwhile len(x) < 6_000_000:\n    x.append([len(x)])\nseen = len(x)", "MemoryError|TimedOut", ""),
-        ("doubling", "doubles a text until there is no memory", "x = 'x'\nwhile len(x) < 1 << 28:\n    x += x\nseen = len(x)", "MemoryError", ""),
+        ("text", "creates a text of 300 MB", "seen = len('x' * (300 << 20))", "MemoryError", ""),
+        ("list", "fills a list item by item", "x = []\nwhile len(x) < 6_000_000:\n    x.append([len(x)])\nseen = len(x)", "MemoryError|TimedOut", ""),
+        ("doubling", "doubles a text until memory runs out", "x = 'x'\nwhile len(x) < 1 << 28:\n    x += x\nseen = len(x)", "MemoryError", ""),
         ("power", "computes a number of 200 MB", "seen = (1 << (200 << 23)).bit_length()", "MemoryError", "^1677721601"),
         ("bomb", "unpacks a small text to a gigabyte", "import zlib\npacked = zlib.compress(bytes(1 << 20)) \nd = zlib.decompressobj()\nseen = sum(len(x) for x in [zlib.decompress(packed) for _ in range(300)])", "MemoryError", "^314572800"),
         ("format", "formats a number with a width of a billion", "seen = len(f'{1:>300000000}')", "MemoryError", "^300000000"),
-        ("caught", "catches that there is no memory, and asks again and again", "seen = []\nfor _ in range(20):\n    try:\n        seen.append(len(bytearray(1 << 30)))\n    except MemoryError:\n        seen.append('refused')\nseen = sorted(set(seen))", r"^\['refused'\]|MemoryError", ""),
+        ("caught", "catches the MemoryError, and allocates again and again", "seen = []\nfor _ in range(20):\n    try:\n        seen.append(len(bytearray(1 << 30)))\n    except MemoryError:\n        seen.append('refused')\nseen = sorted(set(seen))", r"^\['refused'\]|MemoryError", ""),
     )
 ]  # fmt: skip
 
@@ -167,11 +167,11 @@ ENDS = [
     Attempt(id="F5.exit", tries="ends itself", program="import sys\nsys.exit(3)", reached="SystemExit: .*sys.exit"),
     Attempt(id="F5.hard_exit", tries="ends its process at once", program="import os\nos._exit(3)", reached="Crashed", gets_out="exit 3"),
     Attempt(id="F5.abort", tries="aborts its process", program="import os\nos.abort()", reached="Crashed", gets_out="exit -6"),
-    Attempt(id="F5.interrupt", tries="raises the interrupt of a person", program="raise KeyboardInterrupt", reached="KeyboardInterrupt"),
-    Attempt(id="F5.base", tries="raises an exception of its own that is no Exception", program="class Evil(BaseException): pass\nraise Evil('left')", reached="Evil: left"),
-    Attempt(id="F5.generator", tries="raises what ends generators and tasks", program="import asyncio\nraise GeneratorExit", reached="GeneratorExit"),
-    Attempt(id="F5.cancelled", tries="raises what cancels the kernel's own tasks", program="import asyncio\nraise asyncio.CancelledError", reached="CancelledError"),
-    Attempt(id="F5.group", tries="raises a group of all of these", program="raise BaseExceptionGroup('left', [SystemExit(1), KeyboardInterrupt()])", reached="BaseExceptionGroup: left"),
+    Attempt(id="F5.interrupt", tries="raises KeyboardInterrupt", program="raise KeyboardInterrupt", reached="KeyboardInterrupt"),
+    Attempt(id="F5.base", tries="raises its own exception that is not an Exception", program="class Evil(BaseException): pass\nraise Evil('left')", reached="Evil: left"),
+    Attempt(id="F5.generator", tries="raises exceptions that end generators and tasks", program="import asyncio\nraise GeneratorExit", reached="GeneratorExit"),
+    Attempt(id="F5.cancelled", tries="raises CancelledError", program="import asyncio\nraise asyncio.CancelledError", reached="CancelledError"),
+    Attempt(id="F5.group", tries="raises a group of such exceptions", program="raise BaseExceptionGroup('left', [SystemExit(1), KeyboardInterrupt()])", reached="BaseExceptionGroup: left"),
     Attempt(id="F5.at_exit", tries="has code run when the interpreter ends, and ends it", program="import atexit, os\natexit.register(lambda: print('left'))\nos._exit(0)", reached="Crashed"),
 ]  # fmt: skip
 
@@ -203,8 +203,8 @@ async def test_no_program_takes_more_memory_or_the_kernel_with_it(kernel, one):
             ("lines", "prints ten million lines", "stdout", "for n in range(MANY): print('x' * 99)"),
             ("one_line", "prints without a newline", "stdout", "for n in range(MANY // 10): print('x' * 1_000, end='')"),
             ("at_once", "prints a text of 20 MB", "stdout", "print('x' * (20 << 20))"),
-            ("error", "prints to the stream of errors", "stderr", "import sys\nfor n in range(MANY): sys.stderr.write('y' * 99)"),
-            ("tiny", "writes single characters, and sends each off", "stdout", "for n in range(MANY // 4): print('x', end='', flush=True)"),
+            ("error", "prints to stderr", "stderr", "import sys\nfor n in range(MANY): sys.stderr.write('y' * 99)"),
+            ("tiny", "writes single characters, and flushes each", "stdout", "for n in range(MANY // 4): print('x', end='', flush=True)"),
         )
     ],
 )  # fmt: skip
@@ -220,7 +220,7 @@ async def test_output_is_bounded_and_says_what_was_left_out(kernel, stream, prog
     await kernel.stands(turn)
 
 
-@attempt("F4.services", "floods the host with operations past our functions")
+@attempt("F4.services", "floods the host with operations, without our functions")
 async def test_a_flood_of_operations_is_bounded(kernel):
     turn = await kernel.turn(
         """
@@ -249,14 +249,14 @@ async def test_a_program_that_is_too_large_is_not_run(kernel):
     await kernel.answers()
 
 
-@attempt("F6.source_inside", "makes a program of 50 MB, and compiles it")
+@attempt("F6.source_inside", "creates a program of 50 MB, and compiles it")
 async def test_a_program_made_by_a_program_is_bounded_by_its_memory(kernel):
     turn = await kernel.turn("exec('x = [' + '1, ' * (16 << 20) + ']')")
     assert "MemoryError" in turn.seen or "Crashed" in turn.seen or "TimedOut" in turn.seen
     await kernel.stands(turn)
 
 
-@attempt("F6.zip", "opens an archive of a person that unpacks to a thousand times its size")
+@attempt("F6.zip", "opens an archive of the user that unpacks to a thousand times its size")
 async def test_an_archive_that_is_a_bomb_harms_the_guest_alone(kernel, tmp_path):
     (tmp_path / "data").mkdir()
     with zipfile.ZipFile(tmp_path / "data" / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as made:
@@ -294,7 +294,7 @@ class Waiting(DenyAll):
 async def stopped(
     kernel: Kernel, program: str, when: asyncio.Event, at: type[object] = TurnFinished, approver: Approver | None = None
 ) -> TurnResult:
-    """Run it, and stop it as a person does: `when` that is set, or `at` that event. What came of it."""
+    """Run it, and stop it as a user does: `when` that is set, or `at` that event. What came of it."""
     events: list[object] = []
 
     def emit(event: object) -> None:
@@ -326,7 +326,7 @@ def offering(kernel: Kernel, function: Callable[..., object]) -> Generator[None]
         kernel.session.tools.remove(function.__name__)
 
 
-@attempt("F7.computing", "computes without end, and catches all, when a person stops it")
+@attempt("F7.computing", "computes forever and catches everything when the user stops the turn")
 async def test_a_program_that_computes_can_be_stopped(kernel):
     called = asyncio.Event()
 
@@ -341,7 +341,7 @@ async def test_a_program_that_computes_can_be_stopped(kernel):
     await kernel.answers()
 
 
-@attempt("F7.call", "waits for a tool that hangs, when a person stops it, and means to call another one then")
+@attempt("F7.call", "waits for a tool that hangs when the user stops the turn, and tries to call another tool then")
 async def test_a_program_that_waits_for_a_call_can_be_stopped_and_what_it_did_is_in_the_record(kernel):
     called = asyncio.Event()
 
@@ -359,15 +359,15 @@ async def test_a_program_that_waits_for_a_call_can_be_stopped_and_what_it_did_is
     await kernel.answers()
 
 
-@attempt("F7.card", "waits for a person to decide, who stops it instead")
+@attempt("F7.card", "waits for a decision of the user, who stops the turn instead")
 async def test_a_question_that_is_stopped_is_no_yes(kernel):
-    person = Waiting()
-    await stopped(kernel, "try:\n    destroy('it')\nexcept BaseException:\n    pass", person.asked, approver=person)
+    user = Waiting()
+    await stopped(kernel, "try:\n    destroy('it')\nexcept BaseException:\n    pass", user.asked, approver=user)
     kernel.contained()
     await kernel.answers()
 
 
-@attempt("F7.start", "is stopped while its sandbox comes up")
+@attempt("F7.start", "is stopped while its sandbox starts")
 async def test_a_program_can_be_stopped_while_its_sandbox_starts(kernel):
     await kernel.session.reset()
     result = await stopped(kernel, "add(1, 2)\nwhile True: pass", asyncio.Event(), at=ProgramReady)
@@ -396,7 +396,7 @@ asyncio.run(main())
 """
 
 
-@attempt("F8.killed", "computes without end while the kernel above it is killed")
+@attempt("F8.killed", "computes forever while the kernel is killed")
 async def test_no_worker_outlives_its_kernel(kernel):
     with subprocess.Popen(
         [sys.executable, "-P", "-c", KERNEL, kernel.settings.backend], stdout=subprocess.PIPE, text=True
@@ -411,7 +411,7 @@ async def test_no_worker_outlives_its_kernel(kernel):
     assert not alive
 
 
-@attempt("F8.flat", "crashes, hangs, floods and fails again and again")
+@attempt("F8.flat", "crashes, hangs, floods and fails repeatedly")
 @pytest.mark.full
 async def test_many_bad_endings_leave_no_process_no_descriptor_and_no_memory(kernel):
     programs = [
@@ -439,7 +439,7 @@ async def test_many_bad_endings_leave_no_process_no_descriptor_and_no_memory(ker
     kernel.contained()
 
 
-@attempt("F3.refused_calls", "sends large arguments with calls that are refused, for the kernel to keep in its record")
+@attempt("F3.refused_calls", "sends large arguments with rejected calls, which the kernel records")
 async def test_calls_that_are_not_made_fill_no_memory_either(kernel):
     limits = with_limits(kernel, turn_arguments_bytes=1 << 20)
     turn = await kernel.turn(

@@ -42,7 +42,7 @@ LEFT = [
     ),
     (
         "modules",
-        "plants modules, and changes where they are looked for",
+        "plants modules, and changes the search path",
         "import sys, types\nsys.modules['left'] = types.ModuleType('left')\nsys.path.insert(0, '/output')\n"
         "sys.meta_path.insert(0, type('Left', (), {'find_spec': lambda *_: None}))",
         "[name for name in ('left',) if name in __import__('sys').modules] + ['/output' in __import__('sys').path]"
@@ -65,7 +65,7 @@ LEFT = [
     ),
     (
         "settings",
-        "changes warnings, the decimal context, the limit of recursion and the collector",
+        "changes warnings, the decimal context, the recursion limit and the garbage collector",
         "import decimal, gc, sys, warnings\nwarnings.simplefilter('error')\ndecimal.getcontext().prec = 2\n"
         "sys.setrecursionlimit(77_777)\ngc.disable()\nsys.set_int_max_str_digits(0)",
         "[[one for one in __import__('warnings').filters if one[0] == 'error'], __import__('decimal').getcontext().prec,"
@@ -74,7 +74,7 @@ LEFT = [
     ),
     (
         "streams",
-        "replaces what the next program prints to, and follows it",
+        "replaces the output streams of the next program, and records its output",
         "import sys\nclass Left:\n    write = flush = lambda *_: None\nsys.__stdout__ = sys.stdout = sys.stderr = Left()\n"
         "sys.excepthook = sys.unraisablehook = lambda *_: None\nsys.settrace(lambda *_: None)",
         "[type(__import__('sys').__stdout__).__name__ == 'Left', type(__import__('sys').stdout).__name__ == 'Left',"
@@ -83,7 +83,7 @@ LEFT = [
     ),
     (
         "ours",
-        "leaves hooks in our own code, below what programs see",
+        "leaves hooks in our internal code",
         "import codeact_kernel.guest.inside.tool_calls as codeact_calls\ncodeact_calls.answer_lookups.append(lambda *_: ('forged',))",
         "[add(1, 2), echo('mine')]",
         [3, "mine"],
@@ -92,14 +92,14 @@ LEFT = [
 ENDED = [
     (
         "dispatch",
-        "replaces the import by which all of our code talks to the host",
+        "replaces the import through which our code talks to the host",
         "from wit_world.imports import tools\ntools.dispatch = lambda *_: '=\"forged\"'",
         "add(1, 2)",
         3,
     ),
     (
         "calls",
-        "leaves calls that nobody waits for, and tasks",
+        "leaves tasks, and calls that nobody waits for",
         "import asyncio\nloop = asyncio.new_event_loop()\nloop.create_task(asyncio.sleep(99))\nleft = add.submit(a=1, b=1)",
         "add(1, 2)",
         3,
@@ -144,7 +144,7 @@ async def left_nothing(kernel: Kernel, leave: str, look: str, clean: object) -> 
     await kernel.stands(second)
 
 
-@attempt("G1.random", "sets the state of the random numbers, to know those of the next program")
+@attempt("G1.random", "sets the random state, to predict the random numbers of the next program")
 async def test_random_numbers_cannot_be_foreseen(kernel):
     await kernel.turn("import random\nrandom.seed(1)\nleft = random.getstate()")
     numbers = [(await kernel.turn("import random\nrandom.random()", direct=True)).result.value for _ in range(3)]
@@ -152,7 +152,7 @@ async def test_random_numbers_cannot_be_foreseen(kernel):
     kernel.contained()
 
 
-@attempt("G1.repair", "fails, so that its variables are kept for the repair, and looks for them in the next prompt")
+@attempt("G1.retry", "fails, so that its variables are kept for a retry, and looks for them in the next prompt")
 async def test_what_is_kept_for_a_repair_is_gone_after_it(kernel):
     turn = await kernel.turn("left = 1\n1 / 0", "seen = left + 1\nleft = 2", direct=True, max_retries=1)
     assert turn.result.error is None, turn.seen  # within the turn it is meant to be there
@@ -167,7 +167,7 @@ async def test_the_control_what_is_kept_within_a_turn_can_be_seen(kernel):
 # -- sessions and sets of tools ------------------------------------------------------------------------------------------
 
 
-@attempt("G2.session", "calls a tool of another session, and looks for what its programs left")
+@attempt("G2.session", "calls a tool of another session, and looks for the variables of its programs")
 async def test_sessions_share_no_worker_and_no_tool(kernel):
     await kernel.answers()
     mine = {process.pid for process in workers()}
@@ -190,7 +190,7 @@ async def test_sessions_share_no_worker_and_no_tool(kernel):
     await kernel.stands(turn)
 
 
-@attempt("G2.tools", "calls a tool that was there for the program before, and is not any more")
+@attempt("G2.tools", "calls a tool that was available to the previous program only")
 async def test_a_tool_that_was_taken_away_cannot_be_called(kernel):
     def passing() -> str:
         """Here for one prompt."""
@@ -249,7 +249,7 @@ needs_memory = pytest.mark.skipif(sys.platform != "linux", reason="only Linux sh
 
 
 @needs_memory
-@attempt("G3.memory", "could find the secret of the prompt before it anywhere in its worker's memory")
+@attempt("G3.memory", "searches its worker's memory for the secret of the previous prompt")
 async def test_a_secret_of_one_prompt_is_not_in_the_worker_of_the_next(kernel):
     halves = secrets.token_hex(12), secrets.token_hex(12)
     counts: list[int] = []
@@ -277,23 +277,23 @@ async def test_a_secret_of_one_prompt_is_not_in_the_worker_of_the_next(kernel):
     await kernel.stands(second)
 
 
-@attempt("G3.prompt", "has the model told what the prompt before saw")
+@attempt("G3.prompt", "shows the model data of the previous prompt")
 async def test_a_prompt_says_nothing_of_the_prompt_before(kernel):
     secret = secrets.token_hex(12)
-    told: list[object] = []
+    visible: list[object] = []
     for program in (f"seen = echo({secret!r})\nprint(seen)", "seen = 1"):
         model, events = ScriptedModel([f"```python\n{hidden(program)}\n```"]), list[object]()
         result = await kernel.session.ask(
             "Try it.", model=model, settings=kernel.settings, approver=DenyAll(), emit=events.append
         )
-        told.append(f"{result!r}{model.asked!r}{events!r}")
-    assert secret in str(told[0])
-    assert secret not in str(told[1])
+        visible.append(f"{result!r}{model.asked!r}{events!r}")
+    assert secret in str(visible[0])
+    assert secret not in str(visible[1])
     kernel.ran.clear()
     await kernel.answers()
 
 
-@attempt("G4.worker", "is in a process that knows the key of the model, or the environment")
+@attempt("G4.worker", "searches its process for the model's key and the environment")
 @needs_memory
 async def test_a_worker_knows_nothing_of_the_environment(kernel):
     counts: list[int] = []
@@ -316,7 +316,7 @@ async def test_a_worker_knows_nothing_of_the_environment(kernel):
     await kernel.stands(turn)
 
 
-@attempt("G4.told", "fails, is repaired, prints and calls, while somebody listens to all that is said for the key")
+@attempt("G4.messages", "fails, is retried, prints and calls, while every message is searched for the key")
 async def test_the_environment_is_in_nothing_that_is_said(kernel):
     programs = [
         "import os\nprint(dict(os.environ), os.getenv('OPENAI_API_KEY'))\necho(dict(os.environ))\nraise ValueError(os.environ)",

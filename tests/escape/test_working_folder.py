@@ -184,9 +184,7 @@ def use_everything(nb: Notebook, endpoint: FakeEndpoint, server: Server) -> None
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@attempt(
-    "K6.every-import", "plants, in the working folder and during the turn, a module of each name that is looked for"
-)
+@attempt("K6.every-import", "plants a module for each name that is imported, in the working folder and during the turn")
 def test_no_import_of_our_code_finds_a_module_of_the_working_folder(opened, endpoint, server, name):
     nb, folder = opened(name)
     nb.do(PLANTS)
@@ -216,7 +214,10 @@ show('# hello', kind='markdown')
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@attempt("B9.module", "writes a module of the kernel's into the working folder, mounted rw, and has the kernel want it")
+@attempt(
+    "B9.module",
+    "writes a module with the name of a kernel module into the working folder, mounted rw, and makes the kernel import it",
+)
 def test_a_module_that_a_program_writes_into_the_working_folder_is_not_imported(opened, endpoint, name):
     nb, folder = opened(name)
     answer(endpoint, ESCAPE)
@@ -232,7 +233,10 @@ def test_a_module_that_a_program_writes_into_the_working_folder_is_not_imported(
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@attempt("K6.fresh", "sends a folder with modules of ours, of installed and of missing packages, and a first prompt")
+@attempt(
+    "K6.fresh",
+    "sends a folder with modules named like ours and like installed and missing packages, and a first prompt",
+)
 def test_a_first_prompt_in_a_strangers_folder_runs_none_of_its_modules(opened, endpoint, name):
     names = ("codeact_kernel", "openai", "h11", "anyio", "httpx", "httpx2", "anywidget", "ipywidgets", "markdown_it",
              "mdurl", "pandas", "numpy", "pygments", "pydantic", "brotli", "zstandard", "socksio", "h2", "orjson")  # fmt: skip

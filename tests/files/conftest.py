@@ -1,4 +1,4 @@
-"""Programs that have a room of files, in real guests."""
+"""Programs that have the files capability, in real guests."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Filed", "Programs", "Turn", "program", "programs"]
 
 
 class Turn:
-    """One sandbox and one room of files, as a turn has them."""
+    """One sandbox and one files capability, as a turn has them."""
 
     def __init__(self, sandbox: Sandbox, files: Files) -> None:
         self.files = files
@@ -85,17 +85,17 @@ def filed(programs: Programs, tmp_path: Path) -> Filed:
 
 
 class Services:
-    """Asks a room's services as a hostile guest does, past the guest half."""
+    """Asks the capability's handlers as a hostile guest does, past the guest half."""
 
     def __init__(self, files: Files) -> None:
         self.files = files
 
-    async def __call__(self, verb: str, **arguments: JSONValue) -> Any:
-        return await self.files.handlers[verb](arguments)
+    async def __call__(self, operation: str, **arguments: JSONValue) -> Any:
+        return await self.files.handlers[operation](arguments)
 
-    async def error(self, verb: str, **arguments: JSONValue) -> str:
+    async def error(self, operation: str, **arguments: JSONValue) -> str:
         """Name of the error that a step must end with, and its sentence."""
-        answer = await self(verb, **arguments)
+        answer = await self(operation, **arguments)
         assert isinstance(answer, dict) and "error" in answer, answer
         return f"{answer['error']}: {answer['why']}"
 
@@ -109,7 +109,7 @@ class Services:
 
 @pytest.fixture
 def serving() -> Iterator[Callable[..., Services]]:
-    """Makes rooms of files, which are closed behind the test."""
+    """Makes files capabilities, which are closed behind the test."""
     made: list[Files] = []
 
     def make(*mounts: FileMount, workspace: Path | None = None, output: OutputLimits | None = None) -> Services:

@@ -131,8 +131,8 @@ async def test_the_host_enforces_that_a_mount_is_read_only(data: Path, serving: 
         for mode in ("r+", "w", "a", "x", "w+", "a+", "x+"):
             for name in ("a.txt", "new.txt"):
                 assert (await ask.error("open", path=f"{at}/{name}", mode=mode)).startswith(refusal)
-        for verb in ("mkdir", "remove", "rmdir"):
-            assert (await ask.error(verb, path=f"{at}/sub/new")).startswith(refusal)
+        for operation in ("mkdir", "remove", "rmdir"):
+            assert (await ask.error(operation, path=f"{at}/sub/new")).startswith(refusal)
         assert (await ask.error("rename", path=f"{at}/a.txt", to=f"{at}/b.txt")).startswith(refusal)
     assert names(data) == ["a.txt", "sub"]
     assert (data / "a.txt").read_text() == "alpha"
@@ -169,8 +169,8 @@ async def test_a_handle_for_reading_writes_nothing(data: Path, serving: Serving)
 async def test_a_path_that_is_none_is_refused_by_every_verb(data: Path, serving: Serving, path, secret: Path):
     ask = serving(FileMount(data, "/data", "rw"))
     assert await ask("stat", path="/input/data/a.txt")  # the way there is open
-    for verb in ("stat", "list", "mkdir", "remove", "rmdir"):
-        assert (await ask.error(verb, path=path)).startswith(("EINVAL: ", "ENAMETOOLONG: "))
+    for operation in ("stat", "list", "mkdir", "remove", "rmdir"):
+        assert (await ask.error(operation, path=path)).startswith(("EINVAL: ", "ENAMETOOLONG: "))
     for mode in READ_WRITE:
         assert (await ask.error("open", path=path, mode=mode)).startswith(("EINVAL: ", "ENAMETOOLONG: "))
     assert (await ask.error("rename", path="/input/data/a.txt", to=path)).startswith(("EINVAL: ", "ENAMETOOLONG: "))
@@ -194,8 +194,8 @@ async def test_a_path_that_is_none_is_refused_by_every_verb(data: Path, serving:
 )
 async def test_there_is_nothing_but_input_and_output(data: Path, serving: Serving, path: str):
     ask = serving(FileMount(data, "/data", "rw"))
-    for verb in ("stat", "list"):
-        assert (await ask.error(verb, path=path)).startswith("ENOENT: there is no such file")
+    for operation in ("stat", "list"):
+        assert (await ask.error(operation, path=path)).startswith("ENOENT: there is no such file")
     assert (await ask.error("open", path=path, mode="r")).startswith("ENOENT: there is no such file")
     if not path.startswith("/input/data/"):
         assert (await ask.error("open", path=path, mode="w")).startswith(("EACCES: ", "ENOENT: "))
@@ -436,9 +436,9 @@ async def test_what_is_written_to_mounts_is_counted(data: Path, serving: Serving
     assert (data / "x").stat().st_size == 1 << 19
     await ask("mkdir", path="/input/data/1")
     await ask("mkdir", path="/input/data/1/2")
-    for verb, more in (("mkdir", {}), ("open", {"mode": "x"})):
+    for operation, more in (("mkdir", {}), ("open", {"mode": "x"})):
         sentence = "ENOSPC: a turn may make 3 files in mounted folders, and has made them"
-        assert await ask.error(verb, path="/input/data/1/3", **more) == sentence
+        assert await ask.error(operation, path="/input/data/1/3", **more) == sentence
     assert names(data / "1") == ["2"]
 
 
@@ -463,7 +463,7 @@ async def test_at_most_so_many_files_are_open_and_a_run_closes_those_of_the_one_
 
 
 @pytest.mark.parametrize(
-    ("verb", "arguments"),
+    ("operation", "arguments"),
     [
         ("open", {"path": "/output/x"}),
         ("open", {"path": "/output/x", "mode": "rb"}),
@@ -483,17 +483,17 @@ async def test_at_most_so_many_files_are_open_and_a_run_closes_those_of_the_one_
         ("close", {}),
     ],
 )
-async def test_what_no_guest_half_would_send_is_refused(serving: Serving, verb: str, arguments):
+async def test_what_no_guest_half_would_send_is_refused(serving: Serving, operation: str, arguments):
     ask = serving()
     assert (await ask("open", path="/output/first", mode="w"))["handle"] == 1
     with pytest.raises(ProgramError):
-        await ask(verb, **arguments)
+        await ask(operation, **arguments)
 
 
-async def test_no_path_of_the_host_is_told(data: Path, serving: Serving, tmp_path: Path):
+async def test_no_path_of_the_host_is_reported(data: Path, serving: Serving, tmp_path: Path):
     (data / "locked").write_text("x")
     ask = serving(FileMount(data, "/data", "rw"))
-    told = [
+    errors = [
         await ask.error("open", path="/input/data/none", mode="r"),
         await ask.error("open", path="/input/data/sub", mode="r"),
         await ask.error("list", path="/input/data/a.txt"),
@@ -502,8 +502,8 @@ async def test_no_path_of_the_host_is_told(data: Path, serving: Serving, tmp_pat
         await ask.error("mkdir", path="/input/data/none/deeper"),
         await ask.error("rmdir", path="/input/data/a.txt"),
     ]
-    assert [sentence for sentence in told if str(tmp_path) in sentence or "Traceback" in sentence] == []
-    assert told[0] == "ENOENT: there is no such file; /input/data has 'a.txt', 'locked', 'sub'"
+    assert [sentence for sentence in errors if str(tmp_path) in sentence or "Traceback" in sentence] == []
+    assert errors[0] == "ENOENT: there is no such file; /input/data has 'a.txt', 'locked', 'sub'"
 
 
 async def test_mounts_lie_inside_each_other_and_inside_the_workspace(data: Path, tmp_path: Path, serving: Serving):
@@ -524,8 +524,8 @@ async def test_mounts_lie_inside_each_other_and_inside_the_workspace(data: Path,
     handle = (await ask("open", path="/input/sub/c.txt", mode="a"))["handle"]
     await ask("write", handle=handle, offset=None, data={"text": "!"})
     assert (other / "c.txt").read_text() == "gamma!"
-    for verb in ("remove", "rmdir"):
-        assert await ask.error(verb, path="/input/sub/c.txt") == "EBUSY: it is a mount and cannot be changed"
+    for operation in ("remove", "rmdir"):
+        assert await ask.error(operation, path="/input/sub/c.txt") == "EBUSY: it is a mount and cannot be changed"
     assert (await ask.error("list", path="/input/sub/c.txt")).startswith("ENOTDIR")
     assert (await ask.error("stat", path="/input/sub/c.txt/..")).startswith("EINVAL")
     assert (await ask.error("open", path="/input/sub/c.txt/x", mode="r")).startswith("ENOTDIR")

@@ -104,8 +104,8 @@ async def test_each_cap_is_named_and_what_was_there_is_kept(serving: Serving):
     ask = serving(output=SMALL)
     await put(ask, "a", "a" * 1_000)
     handle = (await ask("open", path="/output/a", mode="r+"))["handle"]
-    for verb, more in (("write", {"offset": 1_000, "data": {"text": "a"}}), ("truncate", {"size": 1_001})):
-        assert (await ask.error(verb, handle=handle, **more)).startswith(
+    for operation, more in (("write", {"offset": 1_000, "data": {"text": "a"}}), ("truncate", {"size": 1_001})):
+        assert (await ask.error(operation, handle=handle, **more)).startswith(
             "EFBIG: a file in /output has at most 1,000 bytes"
         )
     await put(ask, "b", "b" * 900)

@@ -17,7 +17,7 @@ def test_without_mounts_there_is_nothing_to_tell(serving: Serving):
     assert serving().files.instructions == ""
 
 
-def test_mounts_are_told_with_what_is_at_their_top(tmp_path: Path, serving: Serving):
+def test_mounts_are_reported_with_what_is_at_their_top(tmp_path: Path, serving: Serving):
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "deep.txt").write_text("x")
     (tmp_path / "empty").mkdir()

@@ -99,10 +99,10 @@ def keep(target: str) -> None:
     kept.mkdir()
     for name, content in by_hand.items():
         (kept / name).write_bytes(content)
-    room = KEPT_BYTES - sum(map(len, by_hand.values()))
+    free = KEPT_BYTES - sum(map(len, by_hand.values()))
     for path in sorted(fewest.iterdir(), key=lambda path: path.stat().st_size):
-        room -= path.stat().st_size
-        if room > 0 and path.read_bytes() not in by_hand.values():
+        free -= path.stat().st_size
+        if free > 0 and path.read_bytes() not in by_hand.values():
             shutil.copy(path, kept / path.name[:12])
 
 

@@ -1,4 +1,4 @@
-"""What a person sees of hostile text: the card in every form, Markdown of a program, and what it showed."""
+"""What a user sees of hostile text: the card in every form, Markdown of a program, and what it showed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from codeact_kernel.bridge import strict_json
 from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import ShowLimits
-from codeact_kernel.render import Transcript, brief, bundle, to_card
+from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card
 from codeact_kernel.render.display_items import shown_bundle, title_bundle
 from codeact_kernel.render.markdown_html import markdown_to_html
 from codeact_kernel.settings import Limits
@@ -77,7 +77,7 @@ def card_target(data: bytes) -> None:
     seen = Transcript()
     for number, event in enumerate(_events(part, result)):
         seen.apply(event)
-        if number == 8:  # a program runs that a person was asked about
+        if number == 8:  # a program runs that a user was asked about
             _harmless(to_card(seen))
     _drawn(seen, seen)
 
@@ -95,11 +95,11 @@ def show_target(data: bytes) -> None:
     if kind.isdecimal():
         kind = _KINDS[int(kind[:3]) % len(_KINDS)]
     items: list[DisplayItem] = []
-    room = Show(items.append, ShowLimits())
+    capability = Show(items.append, ShowLimits())
     half = len(text) // 2
     try:
         for piece, last in ((text[:half], False), (text[half:], True)):
-            _run(room.handlers["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
+            _run(capability.handlers["item"]({"kind": kind, "title": title, "text": piece, "last": last}))
     except ProgramError:
         assert not items
         return
@@ -127,7 +127,7 @@ def _drawn(what: Transcript | TurnResult, seen: Transcript) -> None:
         assert not _MARKUP.search(line) or re.search(r"^- \[.*\]\([A-Za-z0-9_.~/%-]*\) \(", line), line
         assert set(re.findall(r"<[^>]*>?", line)) <= {"<sub>", "</sub>"}, line
     _harmless(to_card(seen))
-    json.dumps(brief(seen), allow_nan=False)  # who shows these figures makes them harmless
+    json.dumps(summarise_progress(seen), allow_nan=False)  # who shows these figures makes them harmless
 
 
 def _harmless(card: JSONObject) -> None:
@@ -146,7 +146,7 @@ def _result(part: Iterator[str]) -> TurnResult:
     a, b, c = next(part), next(part), next(part)
     record = CallRecord(
         call=ToolCall(id=1, name=a, arguments={b: _value(c)}, line=1),
-        decision=Decision(choice="allow_once", by="person", arguments={next(part): _value(a)}),
+        decision=Decision(choice="allow_once", by="user", arguments={next(part): _value(a)}),
         answer=CallResult(value=_value(b)),
         seconds=0.01,
     )
@@ -182,7 +182,7 @@ def _events(part: Iterator[str], result: TurnResult) -> Iterator[e.Event]:
     yield e.CallProgressed(run=1, call=call, done=1, total=None, text=next(part))
     yield e.ApprovalDecided(run=1, call=call, decision=result.calls[0].decision, waited=0.1)
     if len(call.name) % 3:
-        yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, took=0.1)
+        yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, seconds=0.1)
     yield e.RetryStarted(attempt=2, reason=next(part))
     yield e.Notice(text=next(part))
 

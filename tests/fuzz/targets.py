@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from . import bridge, rooms, shown
+from . import bridge, capabilities, shown
 
 __all__ = ["CORPUS", "TARGETS"]
 
@@ -22,10 +22,10 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "card": shown.card_target,
     "prose": shown.prose_target,
     "show": shown.show_target,
-    "received": rooms.received_target,
-    "data": rooms.data_target,
-    "files": rooms.files_target,
-    "url": rooms.url_target,
-    "answer": rooms.answer_target,
-    "arguments": rooms.arguments_target,
+    "received": capabilities.received_target,
+    "data": capabilities.data_target,
+    "files": capabilities.files_target,
+    "url": capabilities.url_target,
+    "answer": capabilities.answer_target,
+    "arguments": capabilities.arguments_target,
 }

@@ -66,7 +66,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
     ),
     ("hostfunction", "sleep for ever", host_function, "_clamp_seconds", lambda number: number),
     ("card", "markup in a page", html, "for_html", str),
-    ("card", "codes on a card", card_state, "plain", str),
+    ("card", "codes on a card", card_state, "escape_controls", str),
     ("prose", "markup in prose", markdown_html, "for_html", str),
     ("show", "any chart", validation, "validate_chart", lambda spec, limits: spec),
     ("show", "any base64", validation, "image_size", lambda data: ("image/svg+xml", 1, 1)),

@@ -163,12 +163,12 @@ def test_reading_the_pack_loads_no_heavy_module() -> None:
     assert not heavy & set(loaded)
 
 
-def test_a_missing_pack_is_told_in_one_sentence_with_the_remedy(tmp_path: Path) -> None:
+def test_a_missing_pack_is_reported_in_one_sentence_with_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"was not built: run `pip install -e \.` in a clone"):
         Pack.open(tmp_path / "stdlib.zip")
 
 
-def test_a_damaged_pack_is_told_in_one_sentence_with_the_remedy(tmp_path: Path) -> None:
+def test_a_damaged_pack_is_reported_in_one_sentence_with_the_remedy(tmp_path: Path) -> None:
     damaged = tmp_path / "stdlib.zip"
     damaged.write_bytes(PACK.read_bytes()[:100_000])
     with pytest.raises(UserError, match=r"is damaged: run `pip install -e \.` in a clone"):

@@ -32,7 +32,7 @@ def test_version_and_help_name_what_there_is(capsys):
 
 
 @pytest.mark.parametrize("words", [[], ["dance"], ["run"], ["install", "--user", "--sys-prefix"]])
-def test_what_is_no_command_is_told_with_exit_code_two(words, capsys):
+def test_what_is_no_command_is_reported_with_exit_code_two(words, capsys):
     with pytest.raises(SystemExit) as left:
         main(words)
     assert left.value.code == 2

@@ -1,4 +1,4 @@
-"""`codeact-kernel run`: a notebook executed without a front end, in a process of its own as a person runs it."""
+"""`codeact-kernel run`: a notebook executed without a front end, in a process of its own as a user runs it."""
 
 from __future__ import annotations
 

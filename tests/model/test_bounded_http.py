@@ -182,7 +182,7 @@ def test_a_compressed_answer_says_what_to_do() -> None:
         )
 
 
-def test_the_status_of_a_long_error_page_is_still_told() -> None:
+def test_the_status_of_a_long_error_page_is_still_reported() -> None:
     body = b"<html>" + b"x" * (2 * ERROR_BYTES)
     with serving(whole(head("401 Unauthorized", "text/html"), body)) as endpoint:
         assert "did not accept the API key (401)" in failure_of(client_of(endpoint.url))
@@ -252,10 +252,10 @@ def test_comments_and_empty_pieces_do_not_end_the_silence() -> None:
     ],
 )
 def test_a_chunk_is_a_part_of_an_answer_if_something_is_in_it(delta: object, is_part: bool) -> None:
-    tally = StreamAccumulator()
-    assert (tally.take({"choices": [{"delta": delta}]}) is not None) == is_part
-    assert tally.take({"choices": [{"delta": delta, "finish_reason": "stop"}]}) is not None
-    assert tally.take({"usage": {"prompt_tokens": 1, "completion_tokens": 1}}) is not None
+    accumulator = StreamAccumulator()
+    assert (accumulator.take({"choices": [{"delta": delta}]}) is not None) == is_part
+    assert accumulator.take({"choices": [{"delta": delta, "finish_reason": "stop"}]}) is not None
+    assert accumulator.take({"usage": {"prompt_tokens": 1, "completion_tokens": 1}}) is not None
 
 
 @pytest.mark.parametrize("blank_line", [b"\n\n", b"\r\r", b"\r\n\r\n"])

@@ -76,7 +76,7 @@ def test_the_only_model_of_an_endpoint_needs_no_name(endpoint: FakeEndpoint) -> 
     assert choose({"OPENAI_BASE_URL": endpoint.url}).name == "lonely"
 
 
-def test_of_several_models_the_person_must_name_one(endpoint: FakeEndpoint) -> None:
+def test_of_several_models_the_user_must_name_one(endpoint: FakeEndpoint) -> None:
     endpoint.offers(*(f"m{number}" for number in range(10)))
     with pytest.raises(ModelError) as caught:
         choose({"OPENAI_BASE_URL": endpoint.url})
@@ -102,7 +102,7 @@ def test_a_dead_endpoint_without_a_model_name_is_named(dead_host: str) -> None:
 
 
 @pytest.mark.parametrize("url", ["http://[", "here"])
-def test_a_base_url_that_is_none_is_told(url: str) -> None:
+def test_a_base_url_that_is_none_is_reported(url: str) -> None:
     with pytest.raises(ModelError, match="OPENAI_BASE_URL is not a URL"):
         choose({"OPENAI_BASE_URL": url})
 

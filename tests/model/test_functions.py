@@ -31,16 +31,16 @@ async def text_of(endpoint: FakeEndpoint, *functions: object) -> str:
 
 
 async def test_a_function_call_is_read_as_a_block_with_just_that_call(endpoint):
-    told = calling(endpoint, "send", ['{"to": "ann', '", "n": 3, "deep": {"a": [null, true]}}'])
-    endpoint.answers(endpoint.stream(*told, endpoint.chunk(finish="tool_calls"), endpoint.usage(5, 2)))
+    chunks = calling(endpoint, "send", ['{"to": "ann', '", "n": 3, "deep": {"a": [null, true]}}'])
+    endpoint.answers(endpoint.stream(*chunks, endpoint.chunk(finish="tool_calls"), endpoint.usage(5, 2)))
     text = await text_of(endpoint, FUNCTION)
     assert text == "\n```python\nsend(to='ann', n=3, deep={'a': [None, True]})\n```\n"
     assert endpoint.prompts[0].body["tools"] == [FUNCTION]
 
 
 async def test_every_argument_arrives_whatever_its_name(endpoint):
-    told = calling(endpoint, "send", ['{"to": "a", "cc-list": ["b"], "class": 2}'])
-    endpoint.answers(endpoint.stream(*told, endpoint.chunk(finish="tool_calls")))
+    chunks = calling(endpoint, "send", ['{"to": "a", "cc-list": ["b"], "class": 2}'])
+    endpoint.answers(endpoint.stream(*chunks, endpoint.chunk(finish="tool_calls")))
     program = (await text_of(endpoint, FUNCTION)).strip().removeprefix("```python\n").removesuffix("\n```")
     call = direct_call(program, {"send": Facts("to")})
     assert call is not None
@@ -48,8 +48,8 @@ async def test_every_argument_arrives_whatever_its_name(endpoint):
 
 
 async def test_of_several_calls_in_one_answer_the_first_is_made(endpoint):
-    told = [*calling(endpoint, "send", ['{"to": "a"}']), *calling(endpoint, "send", ['{"to": "b"}'], index=1)]
-    endpoint.answers(endpoint.stream(*told, endpoint.chunk(finish="tool_calls")))
+    chunks = [*calling(endpoint, "send", ['{"to": "a"}']), *calling(endpoint, "send", ['{"to": "b"}'], index=1)]
+    endpoint.answers(endpoint.stream(*chunks, endpoint.chunk(finish="tool_calls")))
     assert await text_of(endpoint, FUNCTION) == "\n```python\nsend(to='a')\n```\n"
 
 
@@ -97,8 +97,8 @@ async def test_a_turn_calls_a_direct_tool_in_either_form(endpoint, native):
         sent.append(to)
         return "ok"
 
-    told = calling(endpoint, "send", ['{"to": "ann"}']) if native else [endpoint.chunk("```python\nsend('ann')\n```")]
-    endpoint.answers(endpoint.stream(*told, endpoint.chunk(finish="tool_calls" if native else "stop")))
+    chunks = calling(endpoint, "send", ['{"to": "ann"}']) if native else [endpoint.chunk("```python\nsend('ann')\n```")]
+    endpoint.answers(endpoint.stream(*chunks, endpoint.chunk(finish="tool_calls" if native else "stop")))
     endpoint.answers(endpoint.stream(endpoint.chunk("Sent."), endpoint.chunk(finish="stop")))
     async with Session(tools=[send], model=OpenAIClient("m", base_url=endpoint.url)) as session:
         result = await session.ask("Send it to Ann.", settings=EMBEDDED)
@@ -149,7 +149,7 @@ def test_a_call_whose_values_cannot_be_read_says_so(program):
 @pytest.mark.parametrize(
     "values", ["{1, 2}", "b'x'", "...", "{1: 2}", "[{None: 1}]", "1e999", "1j", "{'a': {(1, 2): 3}}"]
 )
-def test_a_value_that_json_cannot_carry_is_told_and_goes_nowhere(values):
+def test_a_value_that_json_cannot_carry_is_reported_and_goes_nowhere(values):
     call = direct_call(f"send(to={values})", {"send": Facts("to")})
     assert call is not None
     assert (call.arguments, bool(call.problem)) == ({}, True)

@@ -158,7 +158,7 @@ def test_an_http_failure_becomes_a_sentence_that_says_what_to_do(
     assert (caught.status, caught.retryable) == (status, retryable)
 
 
-def test_a_server_error_is_tried_again_before_it_is_told(endpoint: FakeEndpoint) -> None:
+def test_a_server_error_is_tried_again_before_it_is_reported(endpoint: FakeEndpoint) -> None:
     endpoint.fails(503, "loading")
     endpoint.fails(429, "slow down")
     endpoint.answers(plain_answer(endpoint))
@@ -211,7 +211,7 @@ def test_silence_in_the_middle_ends_at_the_limit_too(endpoint: FakeEndpoint) -> 
 
 
 @pytest.mark.parametrize("event", ["{not json", "\x00", '{"choices": [}'])
-def test_a_stream_that_is_not_json_is_told_as_such(endpoint: FakeEndpoint, event: str) -> None:
+def test_a_stream_that_is_not_json_is_reported_as_such(endpoint: FakeEndpoint, event: str) -> None:
     endpoint.answers(endpoint.stream(endpoint.chunk("pri"), event))
     assert "see whether it is a Chat Completions endpoint" in str(failure(endpoint))
 
@@ -237,13 +237,13 @@ def test_a_chunk_of_an_odd_shape_adds_nothing(endpoint: FakeEndpoint, chunk: obj
     assert last == Delta(usage=estimate(MESSAGES, "Alice"), finish="stop")
 
 
-def test_a_connection_that_breaks_in_the_middle_is_told(endpoint: FakeEndpoint) -> None:
+def test_a_connection_that_breaks_in_the_middle_is_reported(endpoint: FakeEndpoint) -> None:
     endpoint.answers(endpoint.stream(endpoint.chunk("pri"), done=False))
     endpoint.replies[0].headers["Content-Length"] = "100000"
     assert failure(endpoint).retryable
 
 
-def test_an_error_inside_the_stream_is_told_in_its_words_without_the_key(endpoint: FakeEndpoint) -> None:
+def test_an_error_inside_the_stream_is_reported_in_its_words_without_the_key(endpoint: FakeEndpoint) -> None:
     endpoint.answers(endpoint.stream(endpoint.chunk("pri"), {"error": {"message": f"out of memory {KEY}"}}))
     assert "gave up while it answered (out of memory [key])" in str(failure(endpoint))
 
@@ -253,7 +253,7 @@ def test_a_web_page_instead_of_a_stream_points_at_the_url(endpoint: FakeEndpoint
     assert "answered, but not with Chat Completions: correct OPENAI_BASE_URL" in str(failure(endpoint))
 
 
-def test_a_refusal_is_told_in_the_models_words(endpoint: FakeEndpoint) -> None:
+def test_a_refusal_is_reported_in_the_models_words(endpoint: FakeEndpoint) -> None:
     chunks = (endpoint.chunk(refusal="I can't "), endpoint.chunk(refusal="do that."), endpoint.chunk(finish="stop"))
     endpoint.answers(endpoint.stream(*chunks))
     assert str(failure(endpoint)) == "coder refused (I can't do that): word the prompt differently."
@@ -304,7 +304,7 @@ def test_a_key_that_cannot_be_one_is_refused_at_once_and_not_shown(key: str) -> 
     assert "34" not in str(caught.value)
 
 
-def test_a_proxy_variable_that_is_no_proxy_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_variable_that_is_no_proxy_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "nonsense://127.0.0.1:9")
     with pytest.raises(
         ModelError, match=r"client cannot start .*: correct the proxy and OPENAI_ environment variables"

@@ -298,12 +298,12 @@ def test_the_program_is_found_however_the_answer_is_written_and_cut(answer: str,
     assert read(answer, size=-1) == (found, display)
 
 
-def test_a_program_of_two_blocks_is_told_of() -> None:
+def test_a_program_of_two_blocks_is_reported() -> None:
     found, _ = read(f"{block('rate = 0.2')}\nthen\n{block('round(100*rate)')}")
     assert found.notice == "The model wrote its program in 2 blocks: they are run as one."
 
 
-def test_a_block_without_a_label_that_calls_a_tool_and_is_not_run_is_told_of() -> None:
+def test_a_block_without_a_label_that_calls_a_tool_and_is_not_run_is_reported() -> None:
     found, _ = read(f"{block(SEND, '')}\nand\n{block(CALL)}")
     assert found.program == CALL
     assert found.notice == "The model wrote other code in a block without a label: it is not run."

@@ -78,13 +78,13 @@ class Server:
                     self.send(redirect[0], b"", {"Location": redirect[1]})
                     return
                 status = int(self.path.rpartition("/status/")[2] or 0) if "/status/" in self.path else 200
-                told = {
+                echo = {
                     "method": one.method,
                     "path": one.path,
                     "headers": one.headers,
                     "body": one.body.decode("latin-1"),
                 }
-                self.send(status, json.dumps(told).encode(), {"Content-Type": "application/json", "X-Two": "a"})
+                self.send(status, json.dumps(echo).encode(), {"Content-Type": "application/json", "X-Two": "a"})
 
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = answer
 
@@ -164,7 +164,7 @@ async def _no_main(function: Callable[[], object]) -> object:
 
 
 async def answered(network: Network, call: ToolCall) -> CallOutcome:
-    """As the kernel answers a call of the room's tool."""
+    """As the kernel answers a call of the network's tool."""
     try:
         bound = network.tools[call.name].bind(call.arguments, Limits())
         value = await Registry().call(bound, on_main=_no_main, limits=Limits())
@@ -175,7 +175,7 @@ async def answered(network: Network, call: ToolCall) -> CallOutcome:
 
 
 async def fetched(network: Network, call: HostCall) -> CallOutcome:
-    """As the kernel answers a question to the room's service."""
+    """As the kernel answers a request to the network's handler."""
     try:
         return CallResult(value=await network.handlers[call.method](call.arguments))
     except ProgramError as error:
@@ -223,13 +223,13 @@ class Run:
 
 
 class Guests:
-    """Runs programs whose requests are answered by a room."""
+    """Runs programs whose requests are answered by the network capability."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
     async def run(self, program: str, allowed: Sequence[str | AllowedDomain] | None, **limits: Any) -> Run:
-        """One program; `None` allowed is a turn without the room."""
+        """One program; `None` allowed is a turn without the network."""
         calls: list[ToolCall] = []
         network = Network([allowed_domain(one) for one in allowed or ()], HttpLimits(**limits))
         clock = RunClock(PATIENCE)

@@ -385,7 +385,7 @@ async def test_a_certificate_counts_only_if_it_is_trusted_and_for_this_host(new_
     said = await Host(named).refusal("GET", named)
     assert said.startswith(f"{named} has no trusted TLS certificate (self-signed certificate")
 
-    monkeypatch.setenv("SSL_CERT_FILE", str(file))  # the person's own way to trust it
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))  # the user's own way to trust it
     said = await Host(numbered).refusal("GET", numbered)
     assert said.startswith(f"{numbered} has no trusted TLS certificate (IP address mismatch")
     assert server.seen == []

@@ -240,7 +240,7 @@ async def test_urlopen_raises_what_programs_expect_of_it(guests: Guests, server:
     ]
 
 
-async def test_without_the_network_urlopen_says_so_and_how_a_person_turns_it_on(guests: Guests, server: Server):
+async def test_without_the_network_urlopen_says_so_and_how_a_user_turns_it_on(guests: Guests, server: Server):
     run = await guests.run(program("import urllib.request\nurllib.request.urlopen(URL)", server.url), None)
     said = "the network is off; the user can allow hosts with the option allowed_domains"
     assert run.error == f"URLError: <urlopen error {said}>"

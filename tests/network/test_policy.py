@@ -113,7 +113,7 @@ def test_a_request_is_granted_to_exactly_the_scheme_host_port_and_method(method,
     assert str(refused.value) == f"{said}: only https://api.example.com (GET, POST) can be reached"
 
 
-def test_of_several_entries_the_one_that_asks_the_person_counts():
+def test_of_several_entries_the_one_that_asks_the_user_counts():
     free, asks = AllowedDomain(API), AllowedDomain(API, ["POST", "PUT"], "always_require")
     for domains in ([free, asks], [asks, free]):
         assert find_rule(domains, "GET", parse_url(f"https://{API}/", LIMITS)) is free
@@ -215,7 +215,7 @@ def test_of_two_entries_for_a_host_the_more_careful_holds():
     assert (found.approval_mode, found.source) == ("always_require", "untrusted")
 
 
-def test_a_redirect_to_no_address_at_all_is_told():
+def test_a_redirect_to_no_address_at_all_is_reported():
     with pytest.raises(ToolCallError, match="redirects to '//]', which is not a URL"):
         follow("GET", 302, "//]")
 

@@ -75,7 +75,7 @@ def test_a_request_that_cannot_be_made_is_refused_before_anybody_is_asked(argume
 
 
 async def test_what_runs_is_judged_by_the_arguments_that_run(server: Server):
-    # The person may have changed them: the tool that was bound for one host still asks the policy.
+    # The user may have changed them: the tool that was bound for one host still asks the policy.
     network = Network([AllowedDomain(server.url)])
     first = network.tools["http_request"].bind({"method": "GET", "url": server.url}, Limits())
     changed: dict[str, Any] = {"method": "GET", "url": "http://127.0.0.1:1/"}

@@ -30,7 +30,7 @@ OUTPUTS = {"stream", "display_data", "update_display_data", "execute_result", "e
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    """No model configured, none to be found, and no profile of the person who runs the suite."""
+    """No model configured, none to be found, and no profile of the user who runs the suite."""
     environment = {
         name: value
         for name, value in os.environ.items()
@@ -91,7 +91,7 @@ class Cell:
 
     @property
     def everything(self) -> str:
-        """All that a person could read anywhere in the cell."""
+        """All that a user could read anywhere in the cell."""
         cards = self.of("display_data", "update_display_data", "execute_result")
         data = [text for content in cards for text in content["data"].values() if isinstance(text, str)]
         return "\n".join([self.stdout, *self.errors, *data])
@@ -119,7 +119,7 @@ class Notebook:
             self._poller.register(socket, zmq.POLLIN)
         self.answers: list[str] = []
 
-    # What a person does
+    # What a user does
 
     def run(self, code: str, *, answers: list[str] | None = None) -> Cell:
         """Run a cell; `answers` are typed when it asks. Without them nobody is there."""
@@ -242,7 +242,7 @@ class Notebook:
         self.wait(seen)
 
     def do_nothing_for(self, seconds: float) -> None:
-        """Be as slow as a person."""
+        """Be as slow as a user."""
         time.sleep(seconds)
 
     def wait(self, until: Callable[[], bool]) -> None:

@@ -45,7 +45,7 @@ def test_the_question_shows_the_call_and_yes_lets_it_run_once(gated):
     first, second = cell.questions
     assert first.startswith('Allow drop(table="old") (line 1)?')
     assert second.startswith('Allow drop(table="older") (line 1)?')
-    assert gated.get("[(c.decision.allowed, c.decision.by) for c in _codeact.calls]") == [(True, "person")] * 2
+    assert gated.get("[(c.decision.allowed, c.decision.by) for c in _codeact.calls]") == [(True, "user")] * 2
 
 
 def test_the_card_with_the_program_is_there_before_the_question(gated):
@@ -150,7 +150,7 @@ def test_a_question_stays_on_one_line_and_long_arguments_are_shown_whole_above_i
     assert question.endswith("or a reason to deny: ")
 
 
-def test_waiting_for_a_person_does_not_use_up_the_programs_time(gated):
+def test_waiting_for_a_user_does_not_use_up_the_programs_time(gated):
     # The front end answers only after the kernel has shown for longer than the limit that it waits.
     gated.script("```python\ndrop(table='old')\n```")
     sent = gated.send("%%codeact --timeout 0.3\nGo.", allow_stdin=True)

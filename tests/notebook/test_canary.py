@@ -104,15 +104,15 @@ def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, 
     endpoint.replies.clear()
     endpoint.answers(endpoint.stream({"error": {"message": f"bad key {key}"}}, done=False))
     nb.run("%%codeact\nGo.")
-    for verb in ("status", "config", "doctor", "tools", "approvals", "help", "traceback"):
-        nb.run(f"%codeact {verb}")
+    for command in ("status", "config", "doctor", "tools", "approvals", "help", "traceback"):
+        nb.run(f"%codeact {command}")
     for shown in ("_codeact", "_codeact.error", f"{SESSION}.model", "vars(_codeact) if hasattr(_codeact, '__dict__') else _codeact"):  # fmt: skip
         nb.run(shown)
 
     sent = [request for request in endpoint.requests if key in request.headers.get("authorization", "")]
     assert sent, "the control: the endpoint got it"
     assert [request.path for request in endpoint.requests if key in json.dumps(request.body)] == []
-    assert any(key in told for told in nb.heard) is False
+    assert any(key in text for text in nb.heard) is False
     files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert any(path.name == "answers.jsonl" for path in files)
     assert any(path.name == "found.txt" for path in files)

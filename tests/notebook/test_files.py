@@ -1,4 +1,4 @@
-"""Files in a notebook: what is mounted is read, what is written for the person lies under the cell."""
+"""Files in a notebook: what is mounted is read, what is written for the user lies under the cell."""
 
 from __future__ import annotations
 

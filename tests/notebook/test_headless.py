@@ -87,4 +87,4 @@ def test_a_console_asks_on_stdin(tmp_path):
         terminal.expect("ToolDenied: not today")
         terminal.expect(r"In \[3\]:")
         terminal.sendline("print('dropped', dropped, _codeact.calls[0].decision.by)")
-        terminal.expect(r"dropped \[\] person")
+        terminal.expect(r"dropped \[\] user")

@@ -122,7 +122,7 @@ def test_stop_while_the_model_writes(nb):
     assert_next_cell_works(nb)
 
 
-def test_stop_while_the_cell_asks_the_person(nb):
+def test_stop_while_the_cell_asks_the_user(nb):
     nb.do(SETUP)
     nb.script("```python\nlog(text='before')\ndrop()\n```")
     nb.answers = []
@@ -173,7 +173,7 @@ HOSTILE_ITEMS = "for n in range(50): show('![[' * 6_000 + str(n), kind='markdown
 """Each takes a tenth of a second and more to draw, and a program sends them faster than that."""
 
 
-@attempt("F11.stop", "shows fifty items that take long to draw, so that a stop has to wait for them")
+@attempt("F11.stop", "shows fifty items that take long to draw, and is stopped meanwhile")
 def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     nb.do(
         "import time\nfrom codeact.display_items import DisplayedItems\n_show = DisplayedItems.show\n"  # on a quick machine they would be drawn too soon
@@ -195,7 +195,7 @@ def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     assert nb.ask("1 + 1").status == "ok"
 
 
-@attempt("F11.slow", "shows fifty items that take long to draw, and lets them be drawn")
+@attempt("F11.slow", "shows fifty items that take long to draw")
 def test_items_that_take_long_to_draw_are_shown_as_text_after_a_few_seconds(nb):
     nb.do("import codeact.display_items; codeact.display_items._SECONDS = 0.3")
     try:

@@ -97,7 +97,7 @@ def test_tool_is_no_variable_of_the_notebook_and_outlives_a_reset(own):
     own.do("def tool(x): return x\nassert tool(1) == 1\ndel tool\ntool")
 
 
-def test_a_tool_without_a_docstring_is_warned_of_at_the_persons_own_line(own):
+def test_a_tool_without_a_docstring_is_warned_of_at_the_users_own_line(own):
     for decorator in ("@tool", "@tool(max_invocations=3)"):
         shown = own.run(f"import warnings\n\n{decorator}\ndef bare{len(decorator)}(x):\n    return x").stream("stderr")
         assert "Add a docstring and type hints for x" in shown
@@ -206,10 +206,10 @@ def test_tab_knows_tool_and_its_options(own):
 def test_without_a_tool_the_first_prompt_says_so(tmp_path):
     notebook = start(tmp_path)
     try:
-        told = "No tools are offered: mark a function with @tool."
+        notice = "No tools are offered: mark a function with @tool."
         for expected in (True, False):
             notebook.do("import codeact\ncodeact.use(codeact.ScriptedModel(['sum([1, 2])']))")
-            assert (told in notebook.run("> Go.").text) is expected
+            assert (notice in notebook.run("> Go.").text) is expected
         assert "%codeact modle is not known: did you mean model?" in notebook.run("%codeact modle").errors[0]
     finally:
         notebook.close()

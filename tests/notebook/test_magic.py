@@ -252,7 +252,7 @@ def test_a_cell_whose_backend_does_not_start_asks_no_model(nb):
         assert "Hyperlight micro-VM" in cell.text.splitlines()[-1]
 
 
-def test_a_cell_can_ask_for_less_memory_and_the_limit_is_told(nb):
+def test_a_cell_can_ask_for_less_memory_and_the_limit_is_reported(nb):
     cell = nb.ask("bytearray(100 << 20)", options="--memory 96Mi --max-retries 0")
     assert "MemoryError: out of memory (limit 96 MiB)" in cell.text
 
@@ -268,8 +268,8 @@ def test_another_model_is_used_from_then_on(nb):
 
 def test_help_names_every_verb_that_tab_offers(nb):
     shown = nb.do("%codeact help").stdout
-    for verb in nb.get("list(__import__('codeact.commands').commands.COMMANDS)"):
-        assert f"%codeact {verb}" in shown
+    for command in nb.get("list(__import__('codeact.commands').commands.COMMANDS)"):
+        assert f"%codeact {command}" in shown
     assert nb.do("%codeact").stdout == shown
 
 

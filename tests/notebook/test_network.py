@@ -107,7 +107,7 @@ def asking(nb, site):
     nb.do("%config CodeAct.approval_ui = 'auto'\n%config CodeAct.allowed_domains = []\n%codeact approvals revoke all")
 
 
-def test_a_request_may_need_the_persons_word(asking, site):
+def test_a_request_may_need_the_users_word(asking, site):
     cell = asking.ask(f"http_post('{site.url}/pay', json={{'n': 1}}).status", answers=["y"])
     assert "http_request" in cell.questions[0]
     assert "POST" in cell.questions[0]

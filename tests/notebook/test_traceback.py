@@ -1,4 +1,4 @@
-"""A person can see where their own tool failed; the program sees the type and the message only."""
+"""A user can see where their own tool failed; the program sees the type and the message only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def divide(a: int, b: int) -> float:
 '''
 
 
-def test_the_person_can_see_where_their_tool_raised_without_frames_of_ours(nb):
+def test_the_user_can_see_where_their_tool_raised_without_frames_of_ours(nb):
     nb.do(TOOL)
     cell = nb.ask("divide(1, 0)", options="--max-retries 0")
     assert "divide raised ZeroDivisionError: division by zero" in cell.text

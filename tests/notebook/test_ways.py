@@ -291,10 +291,10 @@ def test_a_cell_is_told_what_a_program_sees_and_what_braces_do_not_do(nb):
 def test_a_record_beside_a_model_says_that_the_model_is_asked(nb):
     nb.script("```python\n1\n```")
     nb.do("%%codeact --record one.json\nGo.")
-    told = nb.do("%codeact recorded one.json").stdout
+    printed = nb.do("%codeact recorded one.json").stdout
     assert (
         "scripted is configured, so prompts still go to that model: a record is used only where no model is configured."
-        in told
+        in printed
     )
     assert "record    answers of scripted" in nb.do("%codeact status").stdout
     nb.do("import codeact; codeact.use(None)")

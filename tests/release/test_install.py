@@ -146,17 +146,17 @@ from jupyter_client.manager import start_new_kernel
 
 manager, client = start_new_kernel(kernel_name="codeact")
 try:
-    told = []
+    messages = []
     def cell(code):
         def hook(message):
-            told.append(str(message["content"]))
+            messages.append(str(message["content"]))
         reply = client.execute_interactive(code, output_hook=hook, timeout=120)
-        assert reply["content"]["status"] == "ok", told
+        assert reply["content"]["status"] == "ok", messages
     cell("@tool\\ndef double(n: int) -> int:\\n    'Twice n.'\\n    return 2 * n")
     cell("import codeact\\ncodeact.use(codeact.ScriptedModel(['double(n=21)']))")
     cell("> What is twice 21?")
     cell("print('value', _codeact.value)")
-    assert any("value 42" in text for text in told), told
+    assert any("value 42" in text for text in messages), messages
     print("ok 42")
 finally:
     client.stop_channels()

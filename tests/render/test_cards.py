@@ -148,7 +148,7 @@ def test_an_open_call_is_shown_without_an_answer_until_it_has_one():
     wanted = ToolCall(id=1, name="get", arguments={"n": 1})
     events = [STARTED, ModelRequested(number=1), ready("get(n=1)"), RUNNING, CallRequested(run=1, call=wanted)]
     assert "→ get(n=1) = …" in bundle(transcript(*events))["text/plain"]
-    events.append(CallFinished(run=1, call=wanted, answer=CallResult(value=[5]), took=0.004))
+    events.append(CallFinished(run=1, call=wanted, answer=CallResult(value=[5]), seconds=0.004))
     assert "→ get(n=1) = [5]  4 ms" in bundle(transcript(*events))["text/plain"]
 
 
@@ -156,8 +156,8 @@ def test_answers_reach_their_own_calls_in_any_order():
     first, second = (ToolCall(id=number, name="get", arguments={"n": number}) for number in (1, 2))
     seen = transcript(
         STARTED, ModelRequested(number=1), ready("..."), RUNNING, CallRequested(run=1, call=first),
-        CallRequested(run=1, call=second), CallFinished(run=1, call=second, answer=CallResult(value="b"), took=0),
-        CallFinished(run=1, call=first, answer=failed("broken"), took=0),
+        CallRequested(run=1, call=second), CallFinished(run=1, call=second, answer=CallResult(value="b"), seconds=0),
+        CallFinished(run=1, call=first, answer=failed("broken"), seconds=0),
     )  # fmt: skip
     text = bundle(seen)["text/plain"]
     assert "→ get(n=1) = ToolFailed: broken" in text
@@ -189,11 +189,11 @@ def test_many_calls_are_folded_unless_one_failed():
     assert reader.summaries == ["21 tool calls, 1 failed or denied"]
 
 
-def test_a_call_that_a_person_decided_says_so():
-    assert "allowed by you" in Reader(bundle(turn(calls=[call(by="person")]))["text/html"]).data
+def test_a_call_that_a_user_decided_says_so():
+    assert "allowed by you" in Reader(bundle(turn(calls=[call(by="user")]))["text/html"]).data
 
 
-def test_waiting_for_the_person_is_in_the_footer_only_when_there_was_some():
+def test_waiting_for_the_user_is_in_the_footer_only_when_there_was_some():
     assert "waiting for you" not in bundle(turn())["text/plain"]
     assert "waiting for you 2.5 s" in bundle(turn(timings=Timings(waiting=2.5)))["text/plain"]
 

@@ -11,7 +11,7 @@ from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from codeact_kernel.events import ModelRequested, OutputWritten, ProgramDelta, RunStarted, TurnStarted
 from codeact_kernel.render import Transcript, bundle
-from codeact_kernel.render.escaping import escaped, for_markdown, plain
+from codeact_kernel.render.escaping import escape_controls, escape_hidden, for_markdown
 from codeact_kernel.types import Isolation, OutputFile
 
 from .cards import Reader, call, failed, failure, turn
@@ -182,10 +182,10 @@ def test_all_of_a_program_is_shown_that_runs(code):
 
 
 def test_hidden_characters_are_shown_as_escapes():
-    assert plain("a\u202eb\u200b\x00\x7f") == "a\\u202eb\\u200b\\x00\\x7f"
-    assert plain("é 漢字 🙂 \t\n") == "é 漢字 🙂 \t\n"
-    assert plain("a\r\nb") == "a\nb"
-    assert escaped("\x1b[1mx") == "\\x1b[1mx"
+    assert escape_controls("a\u202eb\u200b\x00\x7f") == "a\\u202eb\\u200b\\x00\\x7f"
+    assert escape_controls("é 漢字 🙂 \t\n") == "é 漢字 🙂 \t\n"
+    assert escape_controls("a\r\nb") == "a\nb"
+    assert escape_hidden("\x1b[1mx") == "\\x1b[1mx"
 
 
 def words(text: str) -> str:
@@ -200,10 +200,10 @@ def test_any_text_anywhere_is_read_back_as_text(text):
         outside_of_fences(shown["text/markdown"])
     result = turn(text, program=f"x = {text!r}\n{text}", calls=[call(text, x=text)], stdout=text)
     data = words(Reader(bundle(result)["text/html"]).data)
-    assert words(plain(text)) in data
-    assert words(escaped(result.program)) in data
+    assert words(escape_controls(text)) in data
+    assert words(escape_hidden(result.program)) in data
     prose = bundle(turn(program=None, answer=text, isolation=None))["text/html"]
-    assert words(plain(text.strip())) in words(Reader(prose).data)
+    assert words(escape_controls(text.strip())) in words(Reader(prose).data)
 
 
 def test_a_file_whose_name_is_no_text_is_shown_all_the_same():

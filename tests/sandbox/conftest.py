@@ -133,7 +133,7 @@ class Turn:
         seconds: float = PATIENCE,
         keep: bool = False,
         clock: RunClock | None = None,
-        reach: CapabilitySet | None = None,
+        capabilities: CapabilitySet | None = None,
         reads: Collection[str] = (),
     ) -> Run:
         run = Run()
@@ -152,7 +152,7 @@ class Turn:
             try:
                 value = tools[call.name](**call.arguments)
                 value = await value if inspect.isawaitable(value) else value
-                made = reach.result(value, reach.limits) if reach else value
+                made = capabilities.result(value, capabilities.limits) if capabilities else value
                 return (
                     CallResult(value=made.preview, stored=made)
                     if isinstance(made, StoredResult)
@@ -171,10 +171,10 @@ class Turn:
             tools=names,
             capabilities={
                 "prefetch": prefetch_config(reads, names),
-                **(reach.start_run() if reach else {}),
+                **(capabilities.start_run() if capabilities else {}),
             },
             keep=keep,
-            answer=reach.route_calls(answer) if reach else answer,
+            answer=capabilities.route_calls(answer) if capabilities else answer,
             write=write,
             clock=clock or RunClock(seconds),
         )

@@ -978,7 +978,7 @@ async def test_sockets_names_and_http_are_refused_and_a_listener_on_loopback_see
         said = run.value
         assert isinstance(said, dict)
         assert {name for name, what in said.items() if not str(what).startswith("refused: ")} == set(), said
-        # These reached the door and were refused there; a missing module would prove nothing.
+        # These reached the barrier and were refused there; a missing module would prove nothing.
         refusal = "OSError [Errno 58] Not supported" if programs.in_micro_vm else "PermissionError"
         assert str(said["connect"]).startswith(f"refused: {refusal}"), said
         assert all("HttpRequestDenied" in str(what) for name, what in said.items() if "http" in name), said
@@ -1252,7 +1252,7 @@ moment = 1782889200
 
 @pytest.fixture
 def in_zone(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], CapabilitySet]]:
-    """Gives this process a time zone; a reach tells it to programs."""
+    """Gives this process a time zone; a capability set tells it to programs."""
 
     def use(name: str) -> CapabilitySet:
         monkeypatch.setenv("TZ", name)
@@ -1270,7 +1270,7 @@ def in_zone(monkeypatch: pytest.MonkeyPatch) -> Generator[Callable[[str], Capabi
     "CET-1CEST,M3.5.0,M10.5.0/3", "UTC+8", "XYZ-05:30",
 ])  # fmt: skip
 async def test_local_time_is_that_of_the_notebook(programs, in_zone, name: str):
-    run = await programs.run(LOCAL, reach=in_zone(name))
+    run = await programs.run(LOCAL, capabilities=in_zone(name))
     here: dict[str, Any] = {}
     exec(LOCAL.replace("\n[", "\nvalue = ["), here)
     assert run.value == here["value"]

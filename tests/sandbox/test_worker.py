@@ -71,7 +71,7 @@ async def test_a_worker_knows_no_secret_of_the_environment(start, monkeypatch):
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_worker_has_its_pipes_and_no_descriptor_of_the_kernels(start, tmp_path):
     given = os.open(tmp_path, os.O_RDONLY)
-    os.set_inheritable(given, True)  # as a library of the person's may have done
+    os.set_inheritable(given, True)  # as a library of the user's may have done
     try:
         _, process = await start()
         (copy,) = process.children() or [process]
@@ -247,7 +247,7 @@ async def test_a_clock_that_is_paused_stands_still_and_goes_on_afterwards(start)
     assert outcome.failure.kind == "TimedOut"
 
 
-async def test_a_run_that_ends_while_a_person_decides_cancels_the_question_and_nothing_else(start):
+async def test_a_run_that_ends_while_a_user_decides_cancels_the_question_and_nothing_else(start):
     worker, _ = await start()
     clock, asked, ended = RunClock(30), asyncio.Event(), []
 

@@ -1,4 +1,4 @@
-"""What a program shows, from the guest to the room's callback."""
+"""What a program shows, from the guest to the callback of the capability."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class Shows:
             self.items.append(item)
             run.seen.append(("shown", item))
 
-        room = Show(take, ShowLimits())
+        capability = Show(take, ShowLimits())
 
         async def answer(call: ToolCall | HostCall) -> CallOutcome:
             assert isinstance(call, HostCall)
             try:
-                return CallResult(value=await room.handlers[call.method](call.arguments))
+                return CallResult(value=await capability.handlers[call.method](call.arguments))
             except ProgramError as error:
                 return CallError(kind="ToolFailed", message=str(error))
 
@@ -44,11 +44,11 @@ class Shows:
             run.seen.append((stream, text))
 
         async with self._programs.turn() as turn:
-            room.start_run()
+            capability.start_run()
             run.outcome = await turn.sandbox.run(
                 dedented(text),
                 tools={},
-                capabilities={room.name: room.guest_config},
+                capabilities={capability.name: capability.guest_config},
                 keep=False,
                 answer=answer,
                 write=write,

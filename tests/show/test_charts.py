@@ -233,7 +233,7 @@ def test_data_may_well_say_image():
     assert validate_chart(spec, LIMITS)["data"] == {"values": rows}
 
 
-def test_a_column_that_the_data_has_not_is_told_with_those_it_has():
+def test_a_column_that_the_data_has_not_is_reported_with_those_it_has():
     assert "names the column 'c', and its data has a, b, day" in refusal(with_at(BAR, "encoding.x.field", "c"))
     assert "names the column 'c'" in refusal(with_at(RICH, "transform.1.groupby", ["c"]))
     assert "its data has none: give rows" in refusal({"mark": "bar", "encoding": BAR["encoding"]})

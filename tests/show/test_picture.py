@@ -31,7 +31,7 @@ from nbconvert import HTMLExporter
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 from PIL import Image
 
-from codeact_kernel.capabilities.show import picture, png_worker
+from codeact_kernel.capabilities.show import png_worker, render_chart
 from codeact_kernel.capabilities.show.charts import validate_chart
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render.display_items import shown_bundle
@@ -76,16 +76,16 @@ def pixels(encoded: str) -> Image.Image:
 
 def test_a_chart_becomes_a_picture_with_its_bars():
     pytest.importorskip("vl_convert")
-    image = pixels(picture(validate_chart(CHART, ShowLimits())))
+    image = pixels(render_chart(validate_chart(CHART, ShowLimits())))
     assert (0x4C, 0x78, 0xA8) in {colour for _, colour in image.getcolors(1 << 24)}
     assert min(image.size) > 100
 
 
 def test_what_cannot_be_drawn_or_is_too_large_is_no_picture():
     pytest.importorskip("vl_convert")
-    assert picture({"mark": "nothing"}) == ""
-    assert picture(CHART, ShowLimits(image_bytes=100)) == ""
-    assert picture(CHART, ShowLimits(image_pixels=100)) == ""
+    assert render_chart({"mark": "nothing"}) == ""
+    assert render_chart(CHART, ShowLimits(image_bytes=100)) == ""
+    assert render_chart(CHART, ShowLimits(image_pixels=100)) == ""
 
 
 def test_a_chart_that_eats_memory_ends_its_child_and_nothing_else():
@@ -95,7 +95,7 @@ def test_a_chart_that_eats_memory_ends_its_child_and_nothing_else():
         "mark": "bar",
         "encoding": {"x": {"field": "data", "bin": True}, "y": {"aggregate": "count"}},
     }
-    assert picture(bomb) == ""
+    assert render_chart(bomb) == ""
 
 
 def encoding(**more: str) -> dict[str, object]:
@@ -274,7 +274,7 @@ def python(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.fixture
 def in_python(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`picture` starts that Python."""
+    """`render_chart` starts that Python."""
     monkeypatch.setattr(sys, "executable", python)
 
 
@@ -318,14 +318,14 @@ def loaded_by(version: str) -> set[str]:
 
 
 def reach_through_children(charts: Mapping[str, dict[str, Any]], server: Server) -> list[str]:
-    """Which of these charts reach something, each drawn as `picture` does it."""
+    """Which of these charts reach something, each drawn as `render_chart` does it."""
     with ThreadPoolExecutor(max_workers=2) as pool:
-        drawn = dict(zip(charts, pool.map(picture, charts.values()), strict=True))
+        drawn = dict(zip(charts, pool.map(render_chart, charts.values()), strict=True))
     return [name for name in charts if reached(name, drawn[name], server)]
 
 
 def test_charts_are_drawn_with_each_version(in_python):
-    image = pixels(picture(validate_chart(CHART, ShowLimits())))
+    image = pixels(render_chart(validate_chart(CHART, ShowLimits())))
     assert BAR in {colour for _, colour in image.getcolors(1 << 24)}
 
 
@@ -368,7 +368,7 @@ def test_without_the_layer_of_the_kernel_they_load_nothing_either(in_python, pyt
     charts = {name: chart for name, chart in hostile(server, secrets).items() if name in names}
     assert reach_through_children(charts, server) == []
     assert server.connections == 0
-    assert picture(CHART)
+    assert render_chart(CHART)
 
 
 def test_charts_with_image_marks_are_refused_and_rows_can_say_what_they_like():
@@ -432,7 +432,7 @@ def confine(files):
 main(confine)
 """
     monkeypatch.setattr(MODULE, "_PROGRAM", program)
-    assert picture(CHART) == ""
+    assert render_chart(CHART) == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the layer is made of Linux's parts")
@@ -481,7 +481,7 @@ def test_what_a_child_writes_is_read_to_a_limit(monkeypatch):
     monkeypatch.setattr(MODULE, "_PROGRAM", FLOOD)
     started = time.monotonic()
     assert len(MODULE._draw(b"{}", 1 << 20)) == 1 << 20
-    assert picture(CHART) == ""
+    assert render_chart(CHART) == ""
     assert time.monotonic() - started < MODULE._SECONDS / 2
 
 
@@ -490,7 +490,7 @@ def test_a_child_that_does_not_read_is_ended_in_time(program, monkeypatch):
     monkeypatch.setattr(MODULE, "_PROGRAM", program)
     monkeypatch.setattr(MODULE, "_SECONDS", 1.0)
     started = time.monotonic()
-    assert picture({**CHART, "description": "x" * (4 << 20)}) == ""  # more than a pipe holds
+    assert render_chart({**CHART, "description": "x" * (4 << 20)}) == ""  # more than a pipe holds
     assert time.monotonic() - started < 10
 
 
@@ -498,7 +498,7 @@ def test_a_stop_ends_the_child_while_it_draws(monkeypatch):
     monkeypatch.setattr(MODULE, "_PROGRAM", "import time; time.sleep(60)")
     looked = iter([False, True])
     started = time.monotonic()
-    assert picture(CHART, should_stop=lambda: next(looked)) == ""
+    assert render_chart(CHART, should_stop=lambda: next(looked)) == ""
     assert time.monotonic() - started < MODULE._SECONDS / 2
 
 
@@ -511,7 +511,7 @@ def test_a_chart_that_is_never_done_is_ended_in_time(in_python, monkeypatch):
         "encoding": {"x": {"field": "b"}},
     }
     started = time.monotonic()
-    assert picture(endless) == ""
+    assert render_chart(endless) == ""
     assert 1.9 < time.monotonic() - started < 10
 
 

@@ -30,8 +30,8 @@ def main() -> int:
 def table(report: Report) -> str:
     lines = [f"{'fault':31}{'turns':>6}{'s each':>8}  ended"]
     for name, ends in sorted(report.ends.items()):
-        told = ", ".join(f"{end} {count}" for end, count in ends.most_common())
-        lines.append(f"{name.replace('_', ' '):31}{ends.total():6}{report.took[name] / ends.total():8.2f}  {told}")
+        counts = ", ".join(f"{end} {count}" for end, count in ends.most_common())
+        lines.append(f"{name.replace('_', ' '):31}{ends.total():6}{report.took[name] / ends.total():8.2f}  {counts}")
     lines += [f"good turns after them: {report.good} of {report.turns}, in {report.seconds:.0f} s"]
     lines += [f"left behind, {what}: {', '.join(found) or 'nothing'}" for what, found in report.left.items()]
     return "\n".join([*lines, *report.wrong])

@@ -61,11 +61,11 @@ class Bench:
         """So that no answer can be another turn's."""
         return self.random.randrange(1 << 40)
 
-    async def with_hook(self, program: str, hook: Hook, mended: bool = True) -> str:
-        """A turn whose program calls `fault()`; with `mended` a good program follows if that one fails."""
+    async def with_hook(self, program: str, hook: Hook, retried: bool = True) -> str:
+        """A turn whose program calls `fault()`; with `retried` a good program follows if that one fails."""
         self.hook, number = hook, self.number()
         good = f"add({number}, b=1)"
-        return await self.ask(f"{program}\n{good}", *([good] * 2 if mended else []), expected=number + 1)
+        return await self.ask(f"{program}\n{good}", *([good] * 2 if retried else []), expected=number + 1)
 
     async def interposing(self, *command: str) -> str:
         """A turn whose first worker is started by `command`, or is that process."""

@@ -98,7 +98,7 @@ async def full_pipe_of_answers(bench: Bench) -> str:
         return "y" * 1_000_000
 
     many = "import asyncio\nr = await asyncio.gather(*[call_tool_async('fault') for _ in range(8)])\nassert len(r) == 8"
-    return await bench.with_hook(many, hook, mended=False)
+    return await bench.with_hook(many, hook, retried=False)
 
 
 async def killed_in_a_flood(bench: Bench) -> str:
@@ -151,7 +151,7 @@ async def tool_hangs(bench: Bench) -> str:
     return await bench.with_hook("fault()", hook)
 
 
-async def stopped_by_the_person(bench: Bench) -> str:
+async def stopped_by_the_user(bench: Bench) -> str:
     async def hook() -> None:
         await asyncio.sleep(bench.random.random())
 
@@ -208,25 +208,25 @@ def _kill_all() -> None:
             process.kill()
 
 
-MENDED = frozenset({"right"})
+RECOVERED = frozenset({"right"})
 FAULTS: Mapping[Fault, frozenset[str]] = {
     killed_before_ready: frozenset({"right", "SandboxError"}),
-    killed_idle: MENDED,
-    killed_while_running: MENDED,
-    killed_with_a_call_open: MENDED,
-    killed_while_answered: MENDED,
-    killed_between_calls: MENDED,
-    stopped_for_good: MENDED,
-    flooded_output: MENDED,
-    full_pipe_of_answers: MENDED,
-    killed_in_a_flood: MENDED,
+    killed_idle: RECOVERED,
+    killed_while_running: RECOVERED,
+    killed_with_a_call_open: RECOVERED,
+    killed_while_answered: RECOVERED,
+    killed_between_calls: RECOVERED,
+    stopped_for_good: RECOVERED,
+    flooded_output: RECOVERED,
+    full_pipe_of_answers: RECOVERED,
+    killed_in_a_flood: RECOVERED,
     stream_of_the_worker_damaged: frozenset({"right", "another value", "SandboxError", "BridgeError", "WorkerLost"}),
     worker_of_its_own_mind: frozenset({"right", "another value", "SandboxError", "BridgeError", "WorkerLost"}),
-    guest_ends_itself: MENDED,
-    guest_never_ends: MENDED,
+    guest_ends_itself: RECOVERED,
+    guest_never_ends: RECOVERED,
     tool_raises: frozenset({"right", "ToolFailed"}),  # the model is not asked about a fault of the tool itself
-    tool_hangs: MENDED,
-    stopped_by_the_person: frozenset({"right", "stopped"}),
+    tool_hangs: RECOVERED,
+    stopped_by_the_user: frozenset({"right", "stopped"}),
     endpoint_dies: frozenset({"right", "stopped", "ModelError"}),
 }
 """How the turn of each may end."""

@@ -49,7 +49,7 @@ async def forgetful(self):
 async def unkilled(self):
     self._usable = False
 {bug}
-soak.FAULTS = {{faults.killed_with_a_call_open: faults.MENDED}}
+soak.FAULTS = {{faults.killed_with_a_call_open: faults.RECOVERED}}
 print(table(asyncio.run(soak.soak(2, 1))))
 for process in bench.children():
     process.kill()

@@ -16,7 +16,7 @@ import pytest
 
 from codeact_kernel.errors import ToolDefinitionError
 from codeact_kernel.tools import Registry, ToolOptions, ToolSpec, default_registry, tool
-from codeact_kernel.tools.registry import marked
+from codeact_kernel.tools.registry import get_tool
 
 
 @pytest.fixture(autouse=True)
@@ -105,7 +105,7 @@ def test_defining_a_tool_again_replaces_it_without_a_word(recwarn: pytest.Warnin
     assert not recwarn.list
 
 
-def test_a_tool_that_says_too_little_warns_once_at_the_line_of_the_person() -> None:
+def test_a_tool_that_says_too_little_warns_once_at_the_line_of_the_user() -> None:
     def define() -> None:
         @tool
         def vague(first, second: int, third=1):  # type: ignore[no-untyped-def]
@@ -265,7 +265,7 @@ def test_an_option_of_the_wrong_kind_is_refused(options: dict[str, Any]) -> None
 
 def define(source: str) -> ToolSpec:
     scope: dict[str, Any] = {"tool": tool}
-    exec(compile(source, "<cell>", "exec"), scope)  # the person's own cell, without a file to read its source from
+    exec(compile(source, "<cell>", "exec"), scope)  # the user's own cell, without a file to read its source from
     return spec("f")
 
 
@@ -290,7 +290,7 @@ def test_functions_of_one_source_that_close_over_different_things_are_different_
             """Drop."""
             return f"{database}: {table}"
 
-        return marked(drop).spec.version
+        return get_tool(drop).spec.version
 
     assert offer("test") != offer("production")
 
@@ -302,7 +302,7 @@ def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does
             """Drop."""
             return table
 
-        return marked(drop).spec.version
+        return get_tool(drop).spec.version
 
     assert offer(object()) != offer(object())
     assert offer("test") == offer("test")
@@ -311,7 +311,7 @@ def test_an_object_as_a_default_makes_a_tool_of_its_own_and_a_plain_default_does
 @pytest.mark.parametrize(
     "options", [{"max_concurrency": 0}, {"max_concurrency": True}, {"read_only": 1}, {"thread_safe": "yes"}]
 )
-def test_an_option_of_the_wrong_kind_is_told(options: dict[str, Any]) -> None:
+def test_an_option_of_the_wrong_kind_is_reported(options: dict[str, Any]) -> None:
     with pytest.raises(ToolDefinitionError, match=next(iter(options))):
         tool(**options)(constant)
 
@@ -330,7 +330,7 @@ def test_an_async_function_is_told_that_it_needs_no_threads() -> None:
         tool(thread_safe=True)(fetch)
 
 
-def test_what_a_person_says_of_a_tool_is_part_of_its_version() -> None:
+def test_what_a_user_says_of_a_tool_is_part_of_its_version() -> None:
     def one() -> int:
         """One."""
         return 1

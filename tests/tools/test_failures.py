@@ -1,4 +1,4 @@
-"""What of a tool's exception crosses to the program: nothing that only the person may know."""
+"""What of a tool's exception crosses to the program: nothing that only the user may know."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_what_has_the_form_of_a_secret_is_not_told(text: str, left: str) -> None
         "user@host.example is no user", "Authorization was denied",
     ],
 )  # fmt: skip
-def test_an_ordinary_text_is_told_as_it_is(text: str) -> None:
+def test_an_ordinary_text_is_reported_as_it_is(text: str) -> None:
     assert cleaned(text) == text
 
 
@@ -126,7 +126,7 @@ def test_a_home_or_folder_with_spaces_in_its_name_goes_whole(tmp_path: Path, mon
         ("<object at 0x7f5d09e6cb10>", "<object>"),
     ],
 )
-def test_neither_tracebacks_nor_addresses_are_told(text: str, left: str) -> None:
+def test_neither_tracebacks_nor_addresses_are_reported(text: str, left: str) -> None:
     assert cleaned(text) == left
 
 
@@ -227,7 +227,7 @@ def test_a_secret_that_the_cut_goes_through_is_not_told_in_part(
         assert not [part for part in parts if part in said]
 
 
-def test_what_a_long_message_begins_with_is_told() -> None:
+def test_what_a_long_message_begins_with_is_reported() -> None:
     said = redact_error("f", ValueError("no such order: " + "x" * 100_000), 500)
     assert said.startswith("f raised ValueError: no such order: xxx")
     assert len(said) == 500
@@ -269,11 +269,11 @@ def test_the_name_of_an_exceptions_type_is_bounded() -> None:
         ({"path": "/srv/x"}, OSError("\x000\x00 /srv/x"), "<path>"),
     ],
 )
-def test_a_path_that_the_call_gave_is_told_and_no_other(arguments: dict, error: OSError, said: str) -> None:
+def test_a_path_that_the_call_gave_is_reported_and_no_other(arguments: dict, error: OSError, said: str) -> None:
     assert said in redact_error("f", error, 500, json.dumps(arguments))
 
 
-def test_a_path_of_the_working_folder_that_the_call_gave_is_told(
+def test_a_path_of_the_working_folder_that_the_call_gave_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -153,10 +153,15 @@ def test_a_note_that_is_shorter_than_its_header_is_repeated() -> None:
 
 def test_the_prompt_and_a_repair_join_the_stubs_of_tools_that_programs_call_and_of_direct_ones() -> None:
     direct = [as_tool(one, name=f"direct_{one.__name__}", options=ToolOptions(direct=True)).spec for one in (pay, find)]
-    text = prompt.first("Go.", [*map(spec, (cancel, pay)), *direct]).pop().content
+    text = prompt.write_first_messages("Go.", [*map(spec, (cancel, pay)), *direct]).pop().content
     assert text.count(ORDER) == 2
     outcome = RunOutcome(failure=ProgramFailure(kind="E", message="e", traceback="e"))
-    assert prompt.repair(outcome, [], "", map(spec, (cancel, pay)), most=100).message.content.count(ORDER) == 1
+    assert (
+        prompt.report_failure(outcome, [], "", map(spec, (cancel, pay)), max_characters=100).message.content.count(
+            ORDER
+        )
+        == 1
+    )
 
 
 TEXT = st.text("ab :#\n()", max_size=60) | st.sampled_from(

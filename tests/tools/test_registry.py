@@ -296,7 +296,9 @@ def test_an_interrupt_of_a_synchronous_tool_passes_through_to_the_main_thread(re
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), GeneratorExit()])
-def test_a_tool_that_raises_what_looks_like_a_cancellation_is_told(registry: Registry, error: BaseException) -> None:
+def test_a_tool_that_raises_what_looks_like_a_cancellation_is_reported(
+    registry: Registry, error: BaseException
+) -> None:
     raiser(error)
     with pytest.raises(ToolCallError, match=f"fails raised {type(error).__name__}"):
         call(registry, "fails")

@@ -306,7 +306,7 @@ def test_a_long_docstring_is_cut() -> None:
         (Callable[[], int], "", ""),
     ],
 )
-def test_a_hint_is_told_as_the_json_it_becomes(hint: object, text: str, annotation: str) -> None:
+def test_a_hint_is_reported_as_the_json_it_becomes(hint: object, text: str, annotation: str) -> None:
     shape = shape_of_hint(hint)
     assert str(shape) == text
     assert shape.annotation == annotation

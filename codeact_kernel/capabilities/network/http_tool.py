@@ -65,7 +65,7 @@ class HttpTool:
             ToolCallError: if the arguments are not valid, or no domain allows the request.
         """
         bound = self._registry.validate(self.spec.name, arguments, limits=limits)
-        parameters: dict[str, Any] = self._tool.contract.bind(bound.arguments)
+        parameters: dict[str, Any] = self._tool.signature.bind(bound.arguments)
         request = self._request(**parameters)
         domain = find_rule(self._domains, request.method, request.url)
         identity = f"{self.spec.name} {request.method} {request.url.origin} {domain.approval_mode}"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .capability import Show
-from .render_png import picture
+from .render_png import render_chart
 
-__all__ = ["Show", "picture"]
+__all__ = ["Show", "render_chart"]

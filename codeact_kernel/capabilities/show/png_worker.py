@@ -1,4 +1,4 @@
-"""Draw a chart in the child process of `picture`: the chart comes on stdin, the PNG goes to stdout.
+"""Draw a chart in the child process of `render_chart`: the chart comes on stdin, the PNG goes to stdout.
 
 The parent has checked the chart, but three independent layers here do not rely on that: image marks are rejected,
 vl-convert is configured to load nothing, and on Linux the kernel denies network, processes and all files except fonts.

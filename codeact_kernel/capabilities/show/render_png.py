@@ -21,7 +21,7 @@ from ...limits import ShowLimits
 from ...types import JSONObject
 from .image_headers import image_size
 
-__all__ = ["picture"]
+__all__ = ["render_chart"]
 
 _SECONDS = 20.0
 """A chart takes less than one second, and 90 MB."""
@@ -35,7 +35,7 @@ main(confine_renderer)
 """
 
 
-def picture(
+def render_chart(
     chart: JSONObject, limits: ShowLimits | None = None, *, should_stop: Callable[[], bool] = lambda: False
 ) -> str:
     """Draw a checked chart, and return the PNG in base64, or an empty text if it cannot be drawn.
@@ -84,7 +84,7 @@ def _draw(chart: bytes, max_bytes: int, should_stop: Callable[[], bool] = lambda
 
     with child:
         try:
-            threading.Thread(target=watch, name="codeact picture", daemon=True).start()
+            threading.Thread(target=watch, name="codeact chart", daemon=True).start()
             assert child.stdin is not None
             assert child.stdout is not None
             with child.stdin:

@@ -124,7 +124,7 @@ def test_a_default_that_is_shown_may_be_written_also_where_it_is_not_of_its_own_
     assert given(since, day="2026-01-02", tags=["a"]) == ("2026-01-02", ["a"])
 
 
-def test_a_default_is_told_as_a_program_may_pass_it() -> None:
+def test_a_default_is_shown_as_a_program_may_pass_it() -> None:
     def run(
         day: dt.date = dt.date(2026, 1, 2),
         wait: dt.timedelta = dt.timedelta(minutes=5),
@@ -146,7 +146,7 @@ def test_a_default_is_told_as_a_program_may_pass_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("hint", "told"),
+    ("hint", "expected"),
     [
         (Annotated[int, Field(ge=1, le=5)], "1 to 5"),
         (Annotated[int, Field(gt=0, lt=9, multiple_of=2)], "> 0, < 9, multiple of 2"),
@@ -172,11 +172,11 @@ def test_a_default_is_told_as_a_program_may_pass_it() -> None:
         (int, ""),
     ],
 )
-def test_what_a_hint_says_beside_its_type_is_told(hint: object, told: str) -> None:
+def test_what_a_hint_says_beside_its_type_is_shown(hint: object, expected: str) -> None:
     def take(it: Any) -> None: ...
 
     take.__annotations__["it"] = hint
-    assert notes(take) == ([f"it: {told}"] if told else [])
+    assert notes(take) == ([f"it: {expected}"] if expected else [])
 
 
 class Guest(TypedDict):
@@ -237,7 +237,7 @@ class Counts(RootModel[dict[str, Annotated[int, Field(ge=0)]]]):
     """By name."""
 
 
-def test_a_model_that_is_only_its_root_is_told_as_that() -> None:
+def test_a_model_that_is_only_its_root_is_shown_as_that() -> None:
     def count(them: Counts, more: list[Counts]) -> Counts: ...  # type: ignore[empty-body]
 
     assert contract(count).stub().splitlines() == [
@@ -247,12 +247,12 @@ def test_a_model_that_is_only_its_root_is_told_as_that() -> None:
     ]
 
 
-def test_of_very_many_fields_the_first_are_told_and_how_many_more_there_are() -> None:
+def test_of_very_many_fields_the_first_are_shown_and_how_many_more_there_are() -> None:
     wide = dataclasses.make_dataclass("wide", [f"f{n}" for n in range(60)])
     assert str(shape_of_hint(wide)).endswith("f23, ... 36 more}")
 
 
-def test_a_note_on_the_whole_result_is_told() -> None:
+def test_a_note_on_the_whole_result_is_shown() -> None:
     def price() -> Annotated[float, "in cents"]: ...  # type: ignore[empty-body]
 
     assert contract(price).stub() == "price() -> float\n    -> in cents"
@@ -279,7 +279,7 @@ def test_a_note_stays_on_its_line_and_bounded_and_says_what_is_left_out() -> Non
     assert second == f"other: >= 1{'0' * 36}..."
 
 
-def test_of_very_many_notes_the_first_are_told_and_how_many_more_there_are() -> None:
+def test_of_very_many_notes_the_first_are_shown_and_how_many_more_there_are() -> None:
     wide = TypedDict("wide", {f"f{n}": Annotated[int, f"number {n}"] for n in range(1_000)})  # type: ignore[misc]
     same = TypedDict("same", {f"f{n}": Annotated[int, "a number"] for n in range(100)})  # type: ignore[misc]
 
@@ -520,7 +520,7 @@ ROWS = json.dumps([{"id": 1, "total": 9.5}, {"id": 2, "total": 3}])
 
 
 @pytest.mark.parametrize(
-    ("function", "results", "told"),
+    ("function", "results", "expected"),
     [
         (text, [ROWS], "str (JSON: list of {id: int, total: float})"),
         (bare, [ROWS], "str (JSON: list of {id: int, total: float})"),
@@ -536,8 +536,10 @@ ROWS = json.dumps([{"id": 1, "total": 9.5}, {"id": 2, "total": 3}])
         (text, [json.dumps("a" * 9)], "str"),
     ],
 )  # fmt: skip
-def test_text_that_is_json_is_told_as_json_once_it_was_seen(function: Any, results: list[JSONValue], told: str) -> None:
-    assert shown(function, *results) == told
+def test_text_that_is_json_is_shown_as_json_once_it_was_seen(
+    function: Any, results: list[JSONValue], expected: str
+) -> None:
+    assert shown(function, *results) == expected
 
 
 def test_a_registry_looks_at_declared_text_too_and_never_shows_a_value() -> None:

@@ -204,7 +204,7 @@ async def test_nothing_begins_early_where_that_was_switched_off_or_the_program_i
 
 
 @on_one_loop
-async def test_a_tool_that_a_person_is_asked_about_waits_for_the_whole_program(world):
+async def test_a_tool_that_a_user_is_asked_about_waits_for_the_whole_program(world):
     @tool(read_only=True, approval_mode="always_require")
     async def secret() -> int:
         """Read a secret."""

@@ -1,4 +1,4 @@
-"""The room's one service, with a program that does not go through `show(...)`."""
+"""The only handler of the capability, with a program that does not go through `show(...)`."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from codeact_kernel.types import DisplayItem
 
 
 class Sending:
-    """Sends what it likes to a room."""
+    """Sends what it likes to a capability."""
 
     def __init__(self, **limits: int) -> None:
         self.items: list[DisplayItem] = []
-        self.room = Show(self.items.append, ShowLimits(**limits))
+        self.capability = Show(self.items.append, ShowLimits(**limits))
 
     async def send(self, kind: Any, text: Any = "", title: Any = "", last: Any = True) -> None:
-        await self.room.handlers["item"]({"kind": kind, "text": text, "title": title, "last": last})
+        await self.capability.handlers["item"]({"kind": kind, "text": text, "title": title, "last": last})
 
     async def refused(self, *args: Any, **arguments: Any) -> str:
         before = len(self.items)
@@ -74,7 +74,7 @@ async def test_arguments_of_another_type_are_refused(arguments):
 
 async def test_a_service_without_arguments_is_refused():
     with pytest.raises(ProgramError):
-        await Sending().room.handlers["item"]({})
+        await Sending().capability.handlers["item"]({})
 
 
 async def test_pieces_are_joined_and_a_new_run_forgets_those_of_the_last():
@@ -82,7 +82,7 @@ async def test_pieces_are_joined_and_a_new_run_forgets_those_of_the_last():
     await sending.send("text", "one ", last=False)
     await sending.send("text", "two")
     await sending.send("text", "lost", last=False)
-    sending.room.start_run()
+    sending.capability.start_run()
     await sending.send("text", "three")
     assert [item.data for item in sending.items] == ["one two", "three"]
 
@@ -104,7 +104,7 @@ async def test_caps_hold_piece_by_piece_over_all_runs_of_a_turn():
     assert "at most 100 bytes" in await sending.refused("json", "x" * 60, last=False)
     assert "a title has at most 10 characters" in await sending.refused("text", "x", title="t" * 11)
     await sending.send("json", '"' + "x" * 90 + '"')
-    sending.room.start_run()
+    sending.capability.start_run()
     await sending.send("text", "x" * 50)
     assert "bytes in all" in await sending.refused("text", "x" * 20)
     await sending.send("text", "x")

@@ -1,4 +1,4 @@
-"""What a program hands to the notebook's rooms, what a model writes, and what both ask for."""
+"""What a program hands to the notebook's capabilities, what a model writes, and what both ask for."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ _HTTP = HttpLimits()
 
 def received_target(data: bytes) -> None:
     """Lines of JSON: what a variable is to be, then its pieces; a variable of the notebook's is made of them."""
-    told, *pieces = [*_objects(data), {}]
+    header, *pieces = [*_objects(data), {}]
     try:
-        receiving = OutputReceiver("out", told, _MOST)
+        receiving = OutputReceiver("out", header, _MOST)
     except ProgramError:
         return
     for piece in pieces:
@@ -68,13 +68,13 @@ def received_target(data: bytes) -> None:
 
 
 def data_target(data: bytes) -> None:
-    """Lines of JSON, each a step to the room `data`: answered or refused."""
-    room = Data([], ("out", "more"), Limits(outputs_bytes=_MOST))
-    room._store("text", "abc")
-    room._store("rows", {"a": [1, 2]})
+    """Lines of JSON, each a step to the capability `data`: answered or refused."""
+    capability = Data([], ("out", "more"), Limits(outputs_bytes=_MOST))
+    capability._store("text", "abc")
+    capability._store("rows", {"a": [1, 2]})
     for step in _objects(data):
         try:
-            serve = room.handlers.get(str(step.get("do")))
+            serve = capability.handlers.get(str(step.get("do")))
             answer = None if serve is None or step["do"] == "done" else _run(serve(step))
             strict_json.dumps(answer, limit=1 << 22)
         except ProgramError as error:
@@ -82,12 +82,12 @@ def data_target(data: bytes) -> None:
 
 
 def files_target(data: bytes) -> None:
-    """Lines of JSON, each a step to the room `files`: nothing outside of what is mounted is read or changed."""
+    """Lines of JSON, each a step to the capability `files`: nothing outside of what is mounted is read or changed."""
     folder = _folder()
-    room = Files([FileMount(str(folder), "/input/rw", "rw")], None, Limits(output=_OUTPUT))
+    capability = Files([FileMount(str(folder), "/input/rw", "rw")], None, Limits(output=_OUTPUT))
     try:
         for step in _objects(data):
-            serve = room.handlers.get(str(step.get("do")))
+            serve = capability.handlers.get(str(step.get("do")))
             if serve is None:
                 continue
             try:
@@ -96,11 +96,11 @@ def files_target(data: bytes) -> None:
                 answer = str(error)
             said = strict_json.dumps(answer, limit=1 << 23)
             assert b"secret" not in said, "what is not mounted was read"
-            assert str(folder).encode() not in said, "a path of the host was told"
-        assert len(room.outputs) <= _OUTPUT.files
-        assert sum(map(len, room.outputs.values())) <= _OUTPUT.all_bytes
+            assert str(folder).encode() not in said, "a path of the host was header"
+        assert len(capability.outputs) <= _OUTPUT.files
+        assert sum(map(len, capability.outputs.values())) <= _OUTPUT.all_bytes
     finally:
-        room.close()
+        capability.close()
     assert (folder.parent / "outside").read_text() == "secret"
     assert sorted(path.name for path in folder.parent.iterdir()) == ["mounted", "outside"]
     _emptied(folder)
@@ -166,7 +166,7 @@ def arguments_target(data: bytes) -> None:
             assert len(str(error)) <= Limits().error_characters + 1
             continue
         assert strict_json.loads(bound.arguments.encode(), limit=4_000, depth=40) == arguments
-        given = bound.tool.contract.bind(bound.arguments)
+        given = bound.tool.signature.bind(bound.arguments)
         assert type(given["number"]) is int
         assert given.get("kind", "a") in ("a", "b")
         to_json(given, limits=Limits())

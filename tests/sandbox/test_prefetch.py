@@ -494,7 +494,9 @@ async def test_what_cannot_be_foreseen_is_given_up_soon(programs):
 
 async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_path):
     (tmp_path / "a.txt").write_text("start")
-    reach = CapabilitySet(Settings(file_mounts=(FileMount(tmp_path, "/data", "rw"),)), [], [], lambda event: None)
+    capabilities = CapabilitySet(
+        Settings(file_mounts=(FileMount(tmp_path, "/data", "rw"),)), [], [], lambda event: None
+    )
     tools = {"peek": lambda name: (tmp_path / name).read_text()}
     text = program("""
         from pathlib import Path
@@ -505,7 +507,7 @@ async def test_what_the_program_writes_itself_counts_as_a_change(programs, tmp_p
         seen
     """)
     async with programs.turn() as turn:
-        run = await turn.run(text, tools=tools, reads=tools, reach=reach)
+        run = await turn.run(text, tools=tools, reads=tools, capabilities=capabilities)
     assert run.value == ["0", "1", "2"]
 
 
