@@ -57,7 +57,12 @@ class CapabilityDeclaration:
     changing: tuple[str, ...] = ()
 
 
-DATA = CapabilityDeclaration(name="data", read_only=("column", "text"), eager=("column", "text"), changing=("put",))
+DATA = CapabilityDeclaration(
+    name="data",
+    read_only=("column", "result", "text"),
+    eager=("column", "result", "text"),
+    changing=("put",),
+)
 FILES = CapabilityDeclaration(
     name="files",
     acting_names=("open",),

@@ -64,12 +64,15 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnStarted(Event):
-    """The user sent a prompt. A `note` says that the answers are not from a live model, and must be shown."""
+    """The user sent a prompt. A `note` says that the answers are not from a live model, and must be shown. It
+    `continues` the thread with these earlier prompts.
+    """
 
     ask: str
     model: str
     note: str
     tools: Sequence[str]
+    continues: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

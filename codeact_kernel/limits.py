@@ -156,6 +156,8 @@ class Limits(WorkerLimits):
     """Calls that the model makes itself in one turn; after each of them it is asked again."""
     denials_per_tool: int = 3
     """After this many denials of one tool in a turn, further calls are denied without asking."""
+    thread_tokens: int = 600
+    """Tokens that a prompt may spend on the earlier prompts of its thread; 0 sends nothing of them."""
     turn_tokens: int = 1_000_000
     """Tokens of one turn; above it the model is not asked again."""
     output: OutputLimits = field(default_factory=OutputLimits)

@@ -13,6 +13,7 @@ from .capabilities.data import Input, load_input, parse_input_names, validate_na
 from .configuration import from_environment
 from .errors import UserError
 from .events import Emit
+from .memory.thread import Thread
 from .model.base import ModelClient
 from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
@@ -48,6 +49,7 @@ class Session:
     Attributes:
         tools: the registry; `session.tools.add(function)` adds a tool.
         model: the client that was given; with `None` the environment decides at each prompt.
+        threads: the threads of prompts that follow up on each other, by name; the default thread has the name "".
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Session:
         self.model = None if isinstance(model, str) else model
         self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
+        self.threads: dict[str, Thread] = {}
         self._clients: dict[int, ModelClient] = {}
         self._selectors: dict[str, BackendSelector] = {}
         self._pool: Pool | None = None
@@ -83,6 +86,8 @@ class Session:
         model: ModelClient | None = None,
         settings: Settings | None = None,
         approver: Approver | None = None,
+        thread: str = "",
+        new: bool = False,
         emit: Emit = lambda event: None,
         on_main: OnMain = _inline,
     ) -> TurnResult:
@@ -97,6 +102,9 @@ class Session:
             model: by default the model of the session, or the one that the environment names.
             settings: by default the settings from the environment.
             approver: decides about calls of tools with `approval_mode="always_require"`; by default they are denied.
+            thread: the name of the thread in which this prompt follows up on earlier ones; by default all prompts of a
+                session are in one thread.
+            new: whether to forget the earlier prompts of the thread first.
             emit: is called with each event.
             on_main: runs synchronous tools; by default on this thread.
 
@@ -115,6 +123,13 @@ class Session:
         for name in [*(validate_name(name, "outputs:") for name in outputs), *(variable.name for variable in inputs)]:
             if name in self.tools:
                 raise UserError(f"{name}: this is the name of a tool. Give the variable another name.")
+        earlier = self.threads.setdefault(thread, Thread())
+        if new:
+            earlier.clear()
+        if settings.limits.thread_tokens:
+            given = {*outputs, *(variable.name for variable in inputs), *self.tools}
+            inputs = [*inputs, *(variable for variable in earlier.inputs if variable.name not in given)]
+        taken = [*self.tools, *outputs, *(variable.name for variable in inputs)]
         pool = self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
@@ -128,8 +143,11 @@ class Session:
                 on_main=on_main,
                 inputs=inputs,
                 outputs=outputs,
+                follow_up=earlier.follow_up(settings.limits.thread_tokens, taken),
             )
-            return await run_turn(ask, context, model, pool)
+            result = await run_turn(ask, context, model, pool)
+            earlier.remember(result, inputs)
+            return result
 
     async def choose(self, settings: Settings) -> ModelClient:
         """Return the model of the session, or the one that the settings and the environment name.

@@ -312,6 +312,7 @@ class TurnResult:
         stdout, stderr: the bounded output of the program.
         usage, timings: tokens and seconds.
         outputs: the JSON values, and tables as `Frame`, that the program assigned to the requested names.
+        shape: the keys, types and number of rows of the value, for the prompts that follow; empty if there is no value.
         files: the files that the program wrote to /output.
         shown: the items that the program passed to `show(...)`.
         error: why the turn failed, or `None`.
@@ -333,6 +334,7 @@ class TurnResult:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    shape: str = ""
     files: Sequence[OutputFile] = ()
     shown: Sequence[DisplayItem] = ()
     error: ProgramFailure | None = None

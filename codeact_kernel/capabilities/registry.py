@@ -24,7 +24,7 @@ from ..types import (
     ToolCall,
 )
 from .base import BuiltinTool, Capability
-from .data import Data, Input
+from .data import Data, Frame, Input
 from .files import Files
 from .network import Network
 from .show import Show
@@ -41,6 +41,8 @@ class CapabilitySet:
     Args:
         inputs: variables that the programs get.
         outputs: names that the programs have to assign.
+        earlier: the values of earlier turns that programs can read, by their numbers.
+        previous: the number of the value that programs read as `previous`.
 
     Raises:
         UserError: if a mount no longer exists, or two mounts have the same path.
@@ -53,20 +55,29 @@ class CapabilitySet:
         has_changes: whether a program changed files, or began to pass a value to the notebook.
     """
 
-    def __init__(self, settings: Settings, inputs: Sequence[Input], outputs: Sequence[str], emit: Emit) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        inputs: Sequence[Input],
+        outputs: Sequence[str],
+        emit: Emit,
+        *,
+        earlier: Mapping[int, Frame | JSONValue] | None = None,
+        previous: int | None = None,
+    ) -> None:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataTransferred(name=name, done=done, total=total))
 
         def notify(text: str) -> None:
             emit(Notice(text=text))
 
-        self._data = Data(inputs, outputs, settings.limits, progress, notify)
+        self._data = Data(inputs, outputs, settings.limits, progress, notify, earlier, previous)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
         self._capabilities: list[Capability] = [self._data, self._files, self._show]
         self.shown: list[DisplayItem] = []
         self.tools: Mapping[str, BuiltinTool] = {}
-        self.names = frozenset([*Show.declaration.guest_names, *(value.name for value in inputs)])
+        self.names = frozenset(Show.declaration.guest_names) | self._data.names
         self._emit = emit
         if settings.allowed_domains:
             network = Network(settings.allowed_domains, settings.limits.http)

@@ -10,6 +10,7 @@ from ..approval import ApprovalPolicy, Approver, Grants
 from ..capabilities.data import Input
 from ..capabilities.registry import CapabilitySet
 from ..events import Emit, Emitter
+from ..memory.thread import FollowUp
 from ..settings import Limits, Settings
 from ..tools import OnMain, Registry
 
@@ -23,6 +24,7 @@ class TurnContext:
     Attributes:
         number: identifies the turn in its events and approval requests.
         inputs: variables that the programs get.
+        follow_up: what the prompt takes along from earlier turns.
         capabilities: the capabilities of the programs.
         approvals: decides about calls, and about programs if the user reviews them.
         emit: takes the events of this turn.
@@ -32,6 +34,7 @@ class TurnContext:
     number: str
     settings: Settings
     inputs: Sequence[Input]
+    follow_up: FollowUp
     tools: Registry
     capabilities: CapabilitySet
     approvals: ApprovalPolicy
@@ -50,6 +53,7 @@ class TurnContext:
         on_main: OnMain,
         inputs: Sequence[Input] = (),
         outputs: Sequence[str] = (),
+        follow_up: FollowUp | None = None,
     ) -> TurnContext:
         """Prepare a turn.
 
@@ -58,18 +62,22 @@ class TurnContext:
             grants: the approvals that the user gave before. Approvals that outlast this turn are added to it.
             inputs: variables that the programs get.
             outputs: names that the programs have to assign, for the result's `outputs`.
+            follow_up: what the prompt takes along from earlier turns; by default nothing.
 
         Raises:
             UserError: if a mount no longer exists, or two mounts have the same path.
         """
         number = uuid.uuid4().hex
-        emit = Emitter(number, emit)
+        emit, follow_up = Emitter(number, emit), follow_up or FollowUp()
         return cls(
             number=number,
             settings=settings,
             inputs=inputs,
+            follow_up=follow_up,
             tools=tools,
-            capabilities=CapabilitySet(settings, inputs, outputs, emit),
+            capabilities=CapabilitySet(
+                settings, inputs, outputs, emit, earlier=follow_up.results, previous=follow_up.previous
+            ),
             approvals=ApprovalPolicy(approver, grants, settings.limits),
             emit=emit,
             on_main=on_main,

@@ -68,18 +68,21 @@ rows
 """
 
 
-def write_first_messages(ask: str, tools: Iterable[ToolSpec], instructions: str = "") -> list[Message]:
+def write_first_messages(
+    ask: str, tools: Iterable[ToolSpec], instructions: str = "", earlier: str = ""
+) -> list[Message]:
     """Return the messages that open a turn. The user's message ends with `ask`, word for word.
 
     The parts that change most often come last, because endpoints cache the beginning that two prompts share.
 
     Args:
         instructions: how to use the capabilities.
+        earlier: what the prompt takes along from earlier turns.
     """
     offered = list(tools)
     stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
     own = join_stubs(spec for spec in offered if spec.direct)
-    parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", instructions, f"Task:\n{ask}"]
+    parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", earlier, instructions, f"Task:\n{ask}"]
     return [Message("system", _RULES + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from ..errors import UserError
 from ..events import Notice, OutputWritten
+from ..memory.shape import describe_value, pick_value
 from ..model.base import Delta, Message, ModelClient
 from ..model.usage import estimate
 from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
@@ -165,10 +167,14 @@ class TurnRecorder:
         waiting += self.review_time.seconds
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 
-    def result(self) -> TurnResult:
-        """Return the result as it stands."""
+    def result(self, messages: Sequence[Message]) -> TurnResult:
+        """Return the result as it stands.
+
+        Args:
+            messages: everything that the model has read, and its earlier answers.
+        """
         outcome = self.outcome
-        return TurnResult(
+        result = TurnResult(
             ask=self._ask,
             program=self.program,
             answer=self.answer,
@@ -190,6 +196,8 @@ class TurnRecorder:
             note=self._model.note,
             isolation=self._isolation,
         )
+        known = "\n".join([*(message.content for message in messages), self.program or ""])
+        return replace(result, shape=describe_value(pick_value(result), known))
 
 
 def _bounded(text: str, max_characters: int) -> str:

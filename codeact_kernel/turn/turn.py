@@ -51,14 +51,24 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     recorder = TurnRecorder(ask, model, calls, context)
     checker = ProgramChecker(context)
     writer = ProgramWriter(context, model, checker, recorder)
-    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(context.tools)))
+    messages = prompt.write_first_messages(
+        ask, context.tools.specs().values(), context.capabilities.instructions, context.follow_up.text
+    )
+    emit(
+        TurnStarted(
+            ask=ask,
+            model=model.name,
+            note=model.note,
+            tools=tuple(context.tools),
+            continues=tuple(context.follow_up.asks),
+        )
+    )
     for notice in [notice for value in context.inputs for notice in value.notices]:
         emit(Notice(text=notice))
     try:
         async with sandboxes.checkout() as sandbox:
             runner = ProgramRunner(context, sandbox, checker, calls, recorder)
-            first = prompt.write_first_messages(ask, context.tools.specs().values(), context.capabilities.instructions)
-            await TurnLoop(context, writer, runner).run(first)
+            await TurnLoop(context, writer, runner).run(messages)
     except asyncio.CancelledError:
         recorder.record_stop()
         raise
@@ -67,7 +77,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
         raise
     finally:
         recorder.save_files()
-        result = recorder.result()
+        result = recorder.result(messages)
         emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
     return result
 

@@ -24,7 +24,7 @@ from .columns import Column
 from .inputs import Input, left_out
 from .instructions import input_instructions, output_instructions
 from .outputs import Frame, OutputReceiver
-from .tables import InputTable, from_rows, memory_of, result_of, sendable_columns
+from .tables import InputTable, from_columns, from_rows, memory_of, result_of, sendable_columns
 
 __all__ = ["Data", "Progress"]
 
@@ -46,6 +46,12 @@ class Data:
         outputs: names that it has to assign.
         progress: takes the progress of large inputs.
         notify: takes a sentence about each column of a tool's result that was left out.
+        earlier: the values of earlier turns, by their numbers. Programs read them as `results[n]`.
+        previous: the number of the value that programs also read as `previous`.
+
+    Attributes:
+        received: the values that the last program assigned to the outputs.
+        names: the variables that programs get.
     """
 
     declaration = DATA
@@ -58,10 +64,13 @@ class Data:
         limits: Limits,
         progress: Progress | None = None,
         notify: Callable[[str], None] = lambda text: None,
+        earlier: Mapping[int, Frame | JSONValue] | None = None,
+        previous: int | None = None,
     ) -> None:
         self.handlers: Mapping[str, Handler] = {
             "column": self._column,
             "text": self._text,
+            "result": self._earlier_result,
             "put": self._put,
             "part": self._part,
             "done": self._done,
@@ -75,6 +84,12 @@ class Data:
         self._sent_counts: Counter[str] = Counter()
         self._inputs: JSONObject = {variable.name: self._store(variable.name, variable.value) for variable in inputs}
         self._outputs = tuple(outputs)
+        self._earlier = earlier or {}
+        self._earlier_refs: dict[int, JSONObject] = {}
+        self._previous = previous
+        self.names: frozenset[str] = frozenset(self._inputs)
+        if self._earlier:
+            self.names |= {"results", "previous"} if previous else {"results"}
         self._receivers: dict[str, OutputReceiver] = {}
         self._sizes: dict[str, int] = {}
         self.instructions = input_instructions(inputs) + output_instructions(outputs)
@@ -82,7 +97,10 @@ class Data:
 
     @property
     def guest_config(self) -> JSONObject:
-        return {"inputs": self._inputs, "outputs": list(self._outputs)}
+        config: JSONObject = {"inputs": self._inputs, "outputs": list(self._outputs)}
+        if self._earlier:
+            config |= {"results": list(self._earlier), "previous": self._previous}
+        return config
 
     def start_run(self) -> None:
         """Discard the values that the previous run sent."""
@@ -168,6 +186,23 @@ class Data:
         if name:
             self._report_progress(name, sent, column.length * len(columns))
         return piece
+
+    async def _earlier_result(self, arguments: JSONObject) -> JSONValue:
+        number = arguments.get("number")
+        if type(number) is not int or number not in self._earlier:
+            raise ProgramError("no earlier prompt with that number has a result")
+        if number not in self._earlier_refs:
+            self._earlier_refs[number] = self._store_earlier(self._earlier[number])
+        return self._earlier_refs[number]
+
+    def _store_earlier(self, value: Frame | JSONValue) -> JSONObject:
+        if isinstance(value, Frame):
+            return self._store("", from_columns(value.columns, value.rows))
+        table = from_rows(value) if isinstance(value, list) and value else None
+        if not isinstance(table, InputTable):
+            return self._store("", value)
+        # Rows are a list of dicts, as in the turn that gave them, and have the methods of a table as well.
+        return {**self._store("", table), "kind": "rows"}
 
     async def _text(self, arguments: JSONObject) -> JSONValue:
         _, stored = self._stored[self._parse_index(arguments, "value", len(self._stored))]

@@ -6,7 +6,7 @@ Libraries are looked up in `sys.modules` and never imported: if a value of a lib
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
@@ -17,7 +17,16 @@ from ...tools.data_libraries import indexed_columns, is_a, is_labelled, present
 from ...tools.to_json import to_json
 from .columns import Column, Kind, NumericColumn, ObjectColumn, kind_of, zone_of
 
-__all__ = ["InputTable", "column_of", "from_rows", "memory_of", "result_of", "sendable_columns", "table_of"]
+__all__ = [
+    "InputTable",
+    "column_of",
+    "from_columns",
+    "from_rows",
+    "memory_of",
+    "result_of",
+    "sendable_columns",
+    "table_of",
+]
 
 _LIMITS = Limits(answer_bytes=1 << 40)
 """Without a limit of bytes, because the size of a piece is checked after encoding."""
@@ -159,6 +168,17 @@ def from_rows(rows: Sequence[object]) -> InputTable | Column:
             records = cast("Sequence[dict[str, Any]]", rows)
             return InputTable([_row_column(name, records) for name in names], len(rows))
     return _object_column("value", len(rows), lambda start, end: list(rows[start:end]))
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]], rows: int) -> InputTable:
+    """Make a table of columns with plain values."""
+    return InputTable(
+        [
+            _object_column(name, rows, lambda start, end, values=values: list(values[start:end]))
+            for name, values in columns.items()
+        ],
+        rows,
+    )
 
 
 def _row_column(name: str, rows: Sequence[dict[str, Any]]) -> Column:

@@ -28,6 +28,7 @@ from .tool_calls import (
     flush_hooks,
     make_tool_function,
     on_program_end,
+    source_hooks,
     to_jsonable,
     to_sendable,
 )
@@ -197,9 +198,11 @@ def _run_program(source: str, filename: str, namespace: dict[str, Any], *, allow
 
 def _run_pieces(source: str, filename: str, namespace: dict[str, Any], allow_assigned: bool) -> Any:
     """Return the value of a program whose later statements may arrive while it runs."""
+    _announce(source)
     done = _execute(source, filename, namespace, 0)
     while (piece := streaming.next_statements()) is not None:
         source += piece
+        _announce(piece)
         if piece.strip():
             done = _execute(source, filename, namespace, done)
     for finish in (*on_program_end, _flush_wrapped):
@@ -210,6 +213,11 @@ def _run_pieces(source: str, filename: str, namespace: dict[str, Any], allow_ass
     if value is not None:
         namespace["_"] = value
     return value
+
+
+def _announce(source: str) -> None:
+    for hook in list(source_hooks):
+        hook(source)
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any], done: int) -> int:

@@ -43,6 +43,8 @@ on_call_sent: list[Callable[[str], object]] = []
 """Called with the name of a tool when its call is sent."""
 on_host_call: list[Callable[[str, str], object]] = []
 """Called with the capability and the method when a handler of the host is called."""
+source_hooks: list[Callable[[str], object]] = []
+"""Called with the text of a program, or with its next statements, before these run."""
 on_program_end: list[Callable[[], object]] = []
 """Called at the end of a program."""
 pending_calls: dict[int, str] = {}

@@ -5,7 +5,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ..tool_calls import call_host, get_kind, read_ref, to_key_text, to_sendable
+from ..tool_calls import call_host, get_kind, read_ref, source_hooks, to_key_text, to_sendable
 
 _MAX_PIECE = 32_768
 """Maximum number of a column's values that go to the host in one piece."""
@@ -14,6 +14,30 @@ _MAX_TEXT = 250_000
 
 
 _bound = False
+
+
+class Results(Mapping[int, Any]):
+    """The results of earlier prompts, by their numbers. Each is fetched when it is first read."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._values: dict[int, Any] = dict.fromkeys(numbers, _UNREAD)
+
+    def __getitem__(self, number: int) -> Any:
+        if number not in self._values:
+            numbers = ", ".join(map(str, self._values))
+            raise KeyError(f"no earlier prompt {number!r} has a result: there are results of {numbers}")
+        if self._values[number] is _UNREAD:
+            self._values[number] = read_reference(call_host("data", "result", number=number))
+        return self._values[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+_UNREAD = object()
 
 
 def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[[Any, bool], None] | None:
@@ -26,9 +50,28 @@ def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[
     if config["inputs"] and not _bound:
         for name, value in config["inputs"].items():
             namespace[name] = read_reference(value)
+    if config.get("results") and not _bound:
+        _bind_results(config, namespace)
     _bound = True  # a program that continues another one finds the variables as that one left them
     outputs = config["outputs"]
     return (lambda value, has_observed: None if has_observed else _send(outputs, value, namespace)) if outputs else None
+
+
+def _bind_results(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
+    results, previous = Results(config["results"]), config["previous"]
+    taken = {*namespace, *config["outputs"]}
+    if "results" not in taken:
+        namespace["results"] = results
+    if previous is None or "previous" in taken:
+        return
+
+    def bind_previous(source: str) -> None:
+        # Only a program that mentions it pays for sending it.
+        if "previous" in source:
+            namespace["previous"] = results[previous]
+            source_hooks.remove(bind_previous)
+
+    source_hooks.append(bind_previous)
 
 
 def read_reference(ref: Any) -> Any:

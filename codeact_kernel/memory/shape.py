@@ -1,0 +1,96 @@
+"""Describe what a turn gave, for the prompts that follow it: keys, types and the number of rows, and no value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import reduce
+from typing import cast
+
+from ..capabilities.data import Frame
+from ..errors import ProgramError
+from ..settings import Limits
+from ..text import plural
+from ..tools.shapes import ANY, MAX_ROWS, TypeShape, merge, shape_of_value
+from ..tools.to_json import to_json
+from ..types import JSONValue, TurnResult
+
+__all__ = ["describe_value", "pick_value"]
+
+_MAX_CHARACTERS = 600
+_LIMITS = Limits()
+
+
+def pick_value(result: TurnResult) -> Frame | JSONValue:
+    """Return the value with which a program can go on after this turn, or `None` if there is none.
+
+    It is the value of the program, else what the program assigned for the notebook, else the last table that it showed
+    as a whole.
+    """
+    # A value without a JSON form is only known by its repr, which no JSON text is equal to.
+    if result.value is not None and result.value != result.text:
+        return result.value
+    if result.outputs:
+        outputs = cast("Mapping[str, Frame | JSONValue]", result.outputs)
+        if len(outputs) == 1:
+            return next(iter(outputs.values()))
+        return {name: _to_rows(value) for name, value in outputs.items()}
+    for item in reversed(result.shown):
+        if item.kind == "table" and isinstance(item.data, dict):
+            columns, rows = cast("list[str]", item.data["columns"]), cast("list[list[JSONValue]]", item.data["rows"])
+            return _to_records(columns, rows) if item.data["total"] == len(rows) else None
+    return None
+
+
+def describe_value(value: Frame | JSONValue, known: str) -> str:
+    """Describe the shape of a value. The text is empty if there is no value.
+
+    Args:
+        value: from `pick_value`.
+        known: everything that the model has read and written. A key that is not in it may be data, and is left out.
+    """
+    if value is None:
+        return ""
+    if isinstance(value, Frame):
+        sample: JSONValue = _to_rows(Frame({name: column[:MAX_ROWS] for name, column in value.columns.items()}, 0))
+        count = value.rows
+    else:
+        sample, count = value, len(value) if isinstance(value, list) else None
+    shape = _without_unknown_keys(shape_of_value(sample), lambda name: _is_known(name, known))
+    text = str(shape)[:_MAX_CHARACTERS]
+    unit = "row" if shape.item is not None and shape.item.fields else "item"
+    return text if count is None else f"{text}, {plural(count, unit)}"
+
+
+def _to_rows(value: Frame | JSONValue) -> JSONValue:
+    if not isinstance(value, Frame):
+        return value
+    try:
+        return to_json(value.records(), limits=_LIMITS)
+    except ProgramError:  # larger than a value may be
+        return None
+
+
+def _to_records(columns: Sequence[str], rows: Sequence[Sequence[JSONValue]]) -> JSONValue:
+    return [dict(zip(columns, row, strict=True)) for row in rows]
+
+
+def _is_known(name: str, known: str) -> bool:
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", known) is not None
+
+
+def _without_unknown_keys(shape: TypeShape, is_known: Callable[[str], bool]) -> TypeShape:
+    def inner(part: TypeShape | None) -> TypeShape | None:
+        return None if part is None else _without_unknown_keys(part, is_known)
+
+    shape = replace(shape, item=inner(shape.item), entry=inner(shape.entry), text=None)
+    if not shape.fields:
+        return shape
+    fields = {name: _without_unknown_keys(part, is_known) for name, part in shape.fields.items()}
+    shown = {name: part for name, part in fields.items() if is_known(name)}
+    if not shown:
+        return replace(shape, fields=None, optional=frozenset(), entry=reduce(merge, fields.values()))
+    if len(shown) < len(fields):
+        shown["..."] = ANY
+    return replace(shape, fields=shown)

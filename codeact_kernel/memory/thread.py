@@ -1,0 +1,172 @@
+"""Keep the turns of one thread, and write what a prompt needs to follow up on them.
+
+The model gets earlier prompts, the program of the last one, and the shape of its result. The results themselves stay
+in the kernel: a program reads them as `previous` and `results[n]`, and they are sent to the sandbox only then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..capabilities.data import Frame, Input
+from ..model.usage import CHARACTERS_PER_TOKEN
+from ..text import collapse_whitespace, truncate, truncate_middle
+from ..types import JSONValue, TurnResult
+from .shape import pick_value
+
+__all__ = ["EarlierTurn", "FollowUp", "Thread"]
+
+_MAX_TURNS = 100
+_MAX_ASK = 100
+"""Characters of an earlier prompt, except the last one."""
+_MAX_LAST_ASK = 600
+_MAX_WORDS = 300
+"""Characters of an answer in words."""
+_OLDER, _GROUP = 2, 4
+"""How many older prompts are always sent, and how many more until the oldest are left out together. Most prompts so
+begin like the prompt before, which endpoints cache."""
+_NAMES = frozenset({"previous", "results"})
+"""The names under which programs read the results of earlier turns."""
+_HOW = """\
+If the task goes on from there, change that program, or use `previous`, which holds what it gave (results[n]: what
+prompt n gave). Otherwise ignore the earlier prompts.
+"""
+_HOW_WITHOUT_VALUES = "If the task goes on from there, change that program. Otherwise ignore the earlier prompts.\n"
+_LEFT_OUT = "\n# … {:,} characters left out …\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EarlierTurn:
+    """One turn that ended well.
+
+    Attributes:
+        number: counts 1, 2, 3 in its thread.
+        program: the last program; `None` if the model answered in words.
+        answer: the words.
+        shape: the shape of the value, in words; empty if there is no value.
+        value: the value with which a program can go on.
+        inputs: the notebook's variables that its program used. The next prompt has them, too, without any of their
+            values being shown to the model.
+    """
+
+    number: int
+    ask: str
+    program: str | None
+    answer: str = ""
+    shape: str = ""
+    value: Frame | JSONValue = None
+    inputs: Sequence[Input] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FollowUp:
+    """What one prompt takes along from the earlier turns of its thread.
+
+    Attributes:
+        text: whole lines for the prompt; empty if there are no earlier turns.
+        asks: the prompts that are included, the oldest first.
+        results: the values that programs can read, by the numbers of their turns.
+        previous: the number of the value that programs read as `previous`, or `None`.
+    """
+
+    text: str = ""
+    asks: Sequence[str] = ()
+    results: Mapping[int, Frame | JSONValue] = field(default_factory=dict[int, "Frame | JSONValue"])
+    previous: int | None = None
+
+
+@dataclass(slots=True)
+class Thread:
+    """The turns of a notebook or session, in which each prompt can follow up on those before.
+
+    Attributes:
+        turns: the turns that ended well, the newest last.
+    """
+
+    turns: list[EarlierTurn] = field(default_factory=list[EarlierTurn])
+    _count: int = 0
+
+    @property
+    def inputs(self) -> Sequence[Input]:
+        """The variables of the last turn, which the next prompt has, too."""
+        return self.turns[-1].inputs if self.turns else ()
+
+    def remember(self, result: TurnResult, inputs: Sequence[Input] = ()) -> None:
+        """Add a turn, unless it failed, was stopped, or gave no answer.
+
+        Args:
+            inputs: the notebook's variables that the program could use.
+        """
+        if result.error is not None or result.stopped or not (result.program or result.answer):
+            return
+        self._count += 1
+        program = result.program or ""
+        turn = EarlierTurn(
+            number=self._count,
+            ask=result.ask,
+            program=result.program,
+            answer=result.answer,
+            shape=result.shape,
+            value=pick_value(result) if result.shape else None,
+            inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
+        )
+        self.turns = [*self.turns, turn][-_MAX_TURNS:]
+
+    def drop(self, number: int) -> bool:
+        """Forget one turn, and return whether there was one with this number."""
+        kept = [turn for turn in self.turns if turn.number != number]
+        is_dropped = len(kept) < len(self.turns)
+        self.turns = kept
+        return is_dropped
+
+    def clear(self) -> None:
+        """Forget all turns."""
+        self.turns = []
+
+    def follow_up(self, max_tokens: int, taken: Collection[str] = ()) -> FollowUp:
+        """Write what the next prompt takes along.
+
+        Args:
+            max_tokens: about how many tokens of the prompt to use at most; with 0 the prompt takes nothing along.
+            taken: the names of tools and variables of the prompt. The results cannot have these names, too.
+        """
+        if not self.turns or max_tokens <= 0:
+            return FollowUp()
+        last = self.turns[-1]
+        budget = max_tokens * CHARACTERS_PER_TOKEN - len(_HOW)
+        text = _describe_last(last, budget)
+        older = self._older(budget - len(text))
+        lines = "".join(f"{turn.number}. {truncate(collapse_whitespace(turn.ask), _MAX_ASK)}\n" for turn in older)
+        results = {turn.number: turn for turn in self.turns if turn.shape and _NAMES.isdisjoint(taken)}
+        previous = results.get(max(results, default=0))
+        if previous is not None and previous is not last:
+            text += f"`previous` is what prompt {previous.number} gave: {previous.shape}\n"
+        heading = "Earlier prompts:" if lines else "The prompt before this one:"
+        return FollowUp(
+            text=f"{heading}\n{lines}{text}{_HOW if results else _HOW_WITHOUT_VALUES}",
+            asks=[turn.ask for turn in [*older, last]],
+            results={number: turn.value for number, turn in results.items()},
+            previous=previous and previous.number,
+        )
+
+    def _older(self, budget: int) -> Sequence[EarlierTurn]:
+        """Return the turns before the last one of which the prompt is sent."""
+        older = self.turns[:-1]
+        dropped = max(0, len(older) - _OLDER) // _GROUP * _GROUP
+        older = older[dropped:]
+        while older and sum(min(len(turn.ask), _MAX_ASK) + 5 for turn in older) > budget:
+            older = older[1:]
+        return older
+
+
+def _describe_last(turn: EarlierTurn, budget: int) -> str:
+    ask = truncate(collapse_whitespace(turn.ask), _MAX_LAST_ASK)
+    if turn.program is None:
+        return f"{turn.number}. {ask}\nAnswer: {truncate(collapse_whitespace(turn.answer), _MAX_WORDS)}\n"
+    program = truncate_middle(turn.program.strip(), max(200, budget - len(ask) - len(turn.shape)), _LEFT_OUT)
+    gave = f"It gave: {turn.shape}\n" if turn.shape else "It gave no value.\n"
+    fence = "```"
+    while fence in program:
+        fence += "`"
+    return f"{turn.number}. {ask}\n{fence}python\n{program}\n{fence}\n{gave}"
