@@ -126,10 +126,10 @@ class Session:
         earlier = self.threads.setdefault(thread, Thread())
         if new:
             earlier.clear()
-        if settings.limits.thread_tokens:
-            given = {*outputs, *(variable.name for variable in inputs), *self.tools}
-            inputs = [*inputs, *(variable for variable in earlier.inputs if variable.name not in given)]
-        taken = [*self.tools, *outputs, *(variable.name for variable in inputs)]
+        follow_up = earlier.follow_up(
+            settings.limits.thread_tokens, [*self.tools, *outputs, *(variable.name for variable in inputs)]
+        )
+        inputs = [*inputs, *follow_up.inputs]
         pool = self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
@@ -143,7 +143,7 @@ class Session:
                 on_main=on_main,
                 inputs=inputs,
                 outputs=outputs,
-                follow_up=earlier.follow_up(settings.limits.thread_tokens, taken),
+                follow_up=follow_up,
             )
             result = await run_turn(ask, context, model, pool)
             earlier.remember(result, inputs)

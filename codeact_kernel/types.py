@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from importlib import import_module
+from typing import Any, Literal, TypeAlias, cast
+
+from .errors import UserError
 
 __all__ = [
     "ApprovalChoice",
@@ -312,6 +315,8 @@ class TurnResult:
         stdout, stderr: the bounded output of the program.
         usage, timings: tokens and seconds.
         outputs: the JSON values, and tables as `Frame`, that the program assigned to the requested names.
+        data: the value with which later programs go on: the JSON value, else what the program assigned for the notebook
+            (a table is a `Frame`), else the table that it showed last; `None` if there is nothing.
         shape: the keys, types and number of rows of the value, for the prompts that follow; empty if there is no value.
         files: the files that the program wrote to /output.
         shown: the items that the program passed to `show(...)`.
@@ -334,6 +339,7 @@ class TurnResult:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    data: object = None
     shape: str = ""
     files: Sequence[OutputFile] = ()
     shown: Sequence[DisplayItem] = ()
@@ -344,3 +350,28 @@ class TurnResult:
     model: str = ""
     note: str = ""
     isolation: Isolation | None = None
+
+    @property
+    def df(self) -> Any:
+        """The value as a `pandas.DataFrame`: the table that the program ended with, assigned, or showed last.
+
+        Raises:
+            UserError: if pandas is not installed, or there is no table.
+        """
+        try:
+            pandas: Any = import_module("pandas")
+        except ImportError:
+            raise UserError("A DataFrame needs pandas: pip install pandas, or use the plain value.") from None
+        data: Any = self.data
+        if isinstance(data, list):
+            rows = cast("list[Any]", data)
+            is_flat = not any(isinstance(row, list | dict) for row in rows)
+            return pandas.DataFrame({"value": rows} if is_flat else rows)
+        if isinstance(data, dict):
+            pairs = cast("dict[str, Any]", data)
+            lengths = {len(cast("list[Any]", value)) if isinstance(value, list) else -1 for value in pairs.values()}
+            is_table = len(lengths) == 1 and -1 not in lengths
+            return pandas.DataFrame(pairs if is_table else {"key": list(pairs), "value": list(pairs.values())})
+        if hasattr(data, "to_dataframe"):
+            return data.to_dataframe()
+        raise UserError("This result is not a table: its plain value is in .value.")

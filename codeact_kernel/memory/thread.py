@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 from ..capabilities.data import Frame, Input
 from ..model.usage import CHARACTERS_PER_TOKEN
 from ..text import collapse_whitespace, truncate, truncate_middle
 from ..types import JSONValue, TurnResult
-from .shape import pick_value
 
 __all__ = ["EarlierTurn", "FollowUp", "Thread"]
 
@@ -68,12 +68,14 @@ class FollowUp:
         asks: the prompts that are included, the oldest first.
         results: the values that programs can read, by the numbers of their turns.
         previous: the number of the value that programs read as `previous`, or `None`.
+        inputs: the notebook's variables that the program of the last turn used.
     """
 
     text: str = ""
     asks: Sequence[str] = ()
     results: Mapping[int, Frame | JSONValue] = field(default_factory=dict[int, "Frame | JSONValue"])
     previous: int | None = None
+    inputs: Sequence[Input] = ()
 
 
 @dataclass(slots=True)
@@ -108,7 +110,7 @@ class Thread:
             program=result.program,
             answer=result.answer,
             shape=result.shape,
-            value=pick_value(result) if result.shape else None,
+            value=cast("Frame | JSONValue", result.data),
             inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
         )
         self.turns = [*self.turns, turn][-_MAX_TURNS:]
@@ -138,7 +140,9 @@ class Thread:
         text = _describe_last(last, budget)
         older = self._older(budget - len(text))
         lines = "".join(f"{turn.number}. {truncate(collapse_whitespace(turn.ask), _MAX_ASK)}\n" for turn in older)
-        results = {turn.number: turn for turn in self.turns if turn.shape and _NAMES.isdisjoint(taken)}
+        inputs = [variable for variable in last.inputs if variable.name not in taken]
+        is_free = _NAMES.isdisjoint([*taken, *(variable.name for variable in inputs)])
+        results = {turn.number: turn for turn in self.turns if turn.shape and is_free}
         previous = results.get(max(results, default=0))
         if previous is not None and previous is not last:
             text += f"`previous` is what prompt {previous.number} gave: {previous.shape}\n"
@@ -148,6 +152,7 @@ class Thread:
             asks=[turn.ask for turn in [*older, last]],
             results={number: turn.value for number, turn in results.items()},
             previous=previous and previous.number,
+            inputs=inputs,
         )
 
     def _older(self, budget: int) -> Sequence[EarlierTurn]:

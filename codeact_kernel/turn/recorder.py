@@ -197,7 +197,8 @@ class TurnRecorder:
             isolation=self._isolation,
         )
         known = "\n".join([*(message.content for message in messages), self.program or ""])
-        return replace(result, shape=describe_value(pick_value(result), known))
+        data = pick_value(result)
+        return replace(result, data=data, shape=describe_value(data, known))
 
 
 def _bounded(text: str, max_characters: int) -> str:

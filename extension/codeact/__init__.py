@@ -10,12 +10,18 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from IPython.core.interactiveshell import InteractiveShell
 
     from codeact_kernel import ScriptedModel, progress, tool
     from codeact_kernel.model.base import ModelClient
+    from codeact_kernel.types import TurnResult
 
-__all__ = ["ScriptedModel", "load_ipython_extension", "progress", "tool", "unload_ipython_extension", "use"]
+    results: Sequence[TurnResult]
+    """The results of all prompts of this notebook, the newest last."""
+
+__all__ = ["ScriptedModel", "load_ipython_extension", "progress", "results", "tool", "unload_ipython_extension", "use"]
 
 _ENGINE_NAMES = frozenset({"ScriptedModel", "progress", "tool"})
 
@@ -51,6 +57,14 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     unload(shell)
 
 
+def _find_results() -> Sequence[TurnResult]:
+    from IPython.core.getipython import get_ipython  # as in `use`
+
+    from .magics import get_extension
+
+    return tuple(get_extension(get_ipython()).frontend.results)
+
+
 def _guard_imports() -> None:
     """Keep later imports of ours away from the working folder, which is on the path of an ordinary Python kernel."""
     path, working_folder = list(sys.path), os.path.realpath(os.curdir)
@@ -67,6 +81,8 @@ def _guard_imports() -> None:
 
 
 def __getattr__(name: str) -> object:
+    if name == "results":
+        return _find_results()
     if name in _ENGINE_NAMES:
         import codeact_kernel
 

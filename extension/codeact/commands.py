@@ -158,6 +158,27 @@ def _describe_change(specs: Mapping[str, ToolSpec], name: str, version: str) -> 
     return "" if specs[name].version == version else " (the tool has changed since, so it asks again)"
 
 
+def _show_or_change_thread(frontend: Frontend, argument: str) -> None:
+    thread, (verb, _, number) = frontend.earlier_prompts, argument.partition(" ")
+    match verb:
+        case "":
+            max_tokens = frontend.settings.limits.thread_tokens
+            text = thread.follow_up(max_tokens, list(frontend.session.tools)).text
+            print(escape_hidden(text.rstrip()) or "The next prompt takes nothing along from earlier prompts.")
+        case "clear":
+            thread.clear()
+            print("The next prompt starts afresh.")
+        case "drop" if number.strip().isdecimal():
+            if not thread.drop(int(number)):
+                raise UsageError(f"There is no prompt {number.strip()[:20]} in the thread: %codeact thread shows them.")
+            print(f"The next prompt takes nothing along from prompt {number.strip()}.")
+        case _:
+            raise UsageError(
+                "Use %codeact thread to see what the next prompt takes along, %codeact thread drop N to leave out one "
+                "prompt, and %codeact thread clear to start afresh."
+            )
+
+
 def _forget_tool(frontend: Frontend, argument: str) -> None:
     frontend.session.tools.remove(argument)
     print(f"{argument} is no longer offered.")
@@ -283,6 +304,13 @@ COMMANDS: Mapping[str, Command] = {
         Command("forget", "NAME", "stop offering this tool", _forget_tool),
         Command(
             "prompt", "TEXT", "show exactly what would be sent for TEXT (IPython removes a ? at its end)", _print_prompt
+        ),
+        Command(
+            "thread",
+            "[drop N|clear]",
+            "show what the next prompt takes along from earlier prompts, or leave out one or all",
+            _show_or_change_thread,
+            ("drop", "clear"),
         ),
         Command("model", "[NAME]", "show the model in use, or choose another", _show_or_choose_model),
         Command("recorded", "FILE", "answer from a record where no model is configured", _use_record),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,11 +16,19 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
-from codeact_kernel.capabilities.data import Input, load_input, parse_input_names, to_dataframe, validate_name
+from codeact_kernel.capabilities.data import (
+    Input,
+    InputRequest,
+    load_input,
+    parse_input_names,
+    to_dataframe,
+    validate_name,
+)
 from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
+from codeact_kernel.memory.thread import FollowUp, Thread
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
@@ -66,6 +75,7 @@ class PromptRequest:
         options: the options in force for this cell.
         inputs: the variables that the program gets.
         outputs: the names that the program has to assign.
+        is_new: whether to forget the earlier prompts first.
         record: the file to which the model's answers are appended.
         is_quiet: whether the cell shows nothing.
     """
@@ -74,6 +84,7 @@ class PromptRequest:
     options: Resolved
     inputs: Sequence[Input] = ()
     outputs: Sequence[str] = ()
+    is_new: bool = False
     record: Path | None = None
     is_quiet: bool = False
 
@@ -86,6 +97,8 @@ class FrontendState:
     grants: Grants
     record: RecordedModel | None
     shown_notices: set[str]
+    results: list[TurnResult]
+    threads: dict[str, Thread]
 
 
 class Frontend:
@@ -102,6 +115,7 @@ class Frontend:
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
         shown_notices: notices that are shown only once.
+        results: the results of all turns in this kernel, the newest last.
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
     """
 
@@ -115,6 +129,8 @@ class Frontend:
         self.session.model = state.model if state else None
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
+        self.results: list[TurnResult] = state.results if state else []
+        self.session.threads.update(state.threads if state else {})
         self.shown_file: ProjectFile | None = None
         self._previous_tool_error: BaseException | None = None
         _register_result_formatters(shell)
@@ -127,7 +143,14 @@ class Frontend:
             grants=self.session.grants,
             record=self.record,
             shown_notices=self.shown_notices,
+            results=self.results,
+            threads=self.session.threads,
         )
+
+    @property
+    def earlier_prompts(self) -> Thread:
+        """The thread that the prompts of this notebook continue."""
+        return self.session.threads.setdefault("", Thread())
 
     @property
     def settings(self) -> Settings:
@@ -139,7 +162,7 @@ class Frontend:
         return self.resolved().settings
 
     def ask(self, prompt: PromptRequest) -> TurnResult | None:
-        """Run a turn, show it, and bind its result to `_codeact`. A turn that was stopped has a result as well.
+        """Run a turn, show it, and keep its result. A turn that was stopped has a result as well.
 
         Returns:
             The result, or `None` if the user ran the cell again while it waited for an approval.
@@ -171,6 +194,7 @@ class Frontend:
                     model=model,
                     settings=options.settings,
                     approver=approver,
+                    new=prompt.is_new,
                     emit=emit,
                     on_main=on_main,
                 )
@@ -182,7 +206,34 @@ class Frontend:
             return None
         finally:
             if output.transcript.result is not None:
-                self.shell.user_ns["_codeact"] = output.transcript.result
+                self._keep_result(output.transcript.result)
+
+    def _keep_result(self, result: TurnResult) -> None:
+        """Bind a result to the names under which the notebook finds it. A failed turn takes no good result away."""
+        variables, has_failed = self.shell.user_ns, result.error is not None or result.stopped
+        self.results.append(result)
+        earlier = variables.get("_codeact")
+        is_first = not isinstance(earlier, TurnResult) or earlier.error is not None or earlier.stopped
+        if not has_failed or is_first:
+            variables["_codeact"] = result
+        value = result.value if result.program is not None else result.answer
+        if not has_failed and value is not None:
+            self.shell.displayhook.update_user_ns(value)  # `Out[n]` and `_`, without showing it again
+
+    def refresh_inputs(self, given: Sequence[Input], settings: Settings) -> list[Input]:
+        """Copy the variables that the thread hands on, as they are now, without showing their values to the model.
+
+        Args:
+            given: the variables that `--in` names, which are not copied again.
+        """
+        names = {variable.name for variable in given}
+        inherited = [variable for variable in self.earlier_prompts.inputs if variable.name not in names]
+        variables, inputs = cast("dict[str, object]", self.shell.user_ns), list[Input]()
+        for name in [variable.name for variable in inherited if variable.name in variables]:
+            # A value that can no longer be passed on stays as the thread has it.
+            with suppress(UserError):
+                inputs.append(load_input(InputRequest(name, schema_only=True), variables[name], settings.limits))
+        return inputs
 
     def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
@@ -245,8 +296,8 @@ class Frontend:
             return f"The program did not run: {one_line(error.message)}"
         reason = one_line(str(error))[:300]
         return (
-            f"The program failed for good ({reason}). See _codeact for the whole result, and %codeact traceback for a "
-            "tool's own error."
+            f"The program failed for good ({reason}). See codeact.results[-1] for the whole result, and %codeact "
+            "traceback for a tool's own error."
         )
 
     def find_cause(self, error: ProgramFailure) -> BaseException | None:
@@ -267,10 +318,21 @@ class Frontend:
                 raise
             return self.record
 
-    def preview(self, text: str, settings: Settings, inputs: Sequence[Input] = (), outputs: Sequence[str] = ()) -> str:
+    def preview(
+        self,
+        text: str,
+        settings: Settings,
+        inputs: Sequence[Input] = (),
+        outputs: Sequence[str] = (),
+        *,
+        is_new: bool = False,
+    ) -> str:
         """Return exactly what would be sent for a prompt, with invisible characters as their escapes."""
-        capabilities = CapabilitySet(settings, inputs, outputs, lambda event: None)
-        messages = prompts.write_first_messages(text, self.session.tools.specs().values(), capabilities.instructions)
+        tools = self.session.tools
+        taken = [*tools, *outputs, *(variable.name for variable in inputs)]
+        follow_up = FollowUp() if is_new else self.earlier_prompts.follow_up(settings.limits.thread_tokens, taken)
+        capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None)
+        messages = prompts.write_first_messages(text, tools.specs().values(), capabilities.instructions, follow_up.text)
         capabilities.close()
         return "\n\n".join(f"--- {message.role} ---\n{escape_hidden(message.content)}" for message in messages)
 

@@ -10,6 +10,7 @@ This module imports quickly: the engine is loaded by the first prompt or command
 from __future__ import annotations
 
 import atexit
+import sys
 import threading
 from argparse import Namespace
 from dataclasses import dataclass
@@ -172,6 +173,7 @@ class CodeAct(ConfigTraits):
     @add_cell_options
     @argument("--in", dest="inputs", action="append", help=_IN)
     @argument("--out", dest="outputs", action="append", help=_OUT)
+    @argument("--new", action="store_true", help="forget the earlier prompts of this notebook first")
     @argument("--dry-run", action="store_true", help="show exactly what would be sent, and send nothing")
     @argument("--quiet", action="store_true", help="show nothing; the result is in _codeact")
     @argument("--record", help="append the model's answers to this file")
@@ -179,13 +181,14 @@ class CodeAct(ConfigTraits):
     def codeact(self, line: str, cell: str) -> None:
         """Ask the model for one program, run it in the sandbox against your tools, and show the result.
 
-        The result is bound to `_codeact`: program, calls, value, stdout, usage, timings, error.
+        The prompt can follow up on the prompts before it; --new forgets them first. The result is bound to `_codeact`:
+        program, calls, value, df, stdout, usage, timings, error. `codeact.results` has the results of all prompts.
         """
         options = parse_options(self.codeact.parser, line)
         prompt = self._read_prompt(options, cell.strip())
         if options.dry_run:
             settings = prompt.options.settings
-            print(self.frontend.preview(prompt.text, settings, prompt.inputs, prompt.outputs))
+            print(self.frontend.preview(prompt.text, settings, prompt.inputs, prompt.outputs, is_new=prompt.is_new))
             return
         result = self.frontend.ask(prompt)
         if result is None:
@@ -208,11 +211,15 @@ class CodeAct(ConfigTraits):
 
         try:
             chosen = self.resolved(make_cell_layer(options))
+            inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
+            if not options.new:
+                inputs += self.frontend.refresh_inputs(inputs, chosen.settings)
             return PromptRequest(
                 text=text,
                 options=chosen,
                 outputs=self.frontend.parse_outputs(options.outputs or []),
-                inputs=self.frontend.load_inputs(options.inputs or [], chosen.settings),
+                inputs=inputs,
+                is_new=options.new,
                 record=Path(options.record) if options.record else None,
                 is_quiet=options.quiet,
             )
@@ -270,6 +277,10 @@ def load(shell: InteractiveShell) -> None:
         flags=list_flags(parser),
     )
     magics.completion = Completion(shell, magics.cells, list_flags(parser))
+    if "codeact" not in shell.user_ns:  # for `codeact.results`
+        package = sys.modules[__name__.partition(".")[0]]
+        shell.user_ns["codeact"] = package
+        shell.user_ns_hidden["codeact"] = package  # %who lists what the user defined
 
 
 def unload(shell: InteractiveShell) -> None:

@@ -47,6 +47,20 @@ class Frame:
         """Return the rows as dicts."""
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
 
+    def to_dataframe(self) -> Any:
+        """Return the table as a `pandas.DataFrame`.
+
+        Raises:
+            ImportError: if pandas is not installed.
+        """
+        pandas: Any = import_module("pandas")  # slow to import, and not always needed
+        numpy: Any = import_module("numpy")
+        columns = {
+            name: numpy.array(values) if isinstance(values, array) else pandas.Series(values, dtype=_dtype(values))
+            for name, values in self.columns.items()
+        }
+        return pandas.DataFrame(columns, index=range(self.rows))
+
 
 class OutputReceiver:
     """Receives one variable.
@@ -119,15 +133,9 @@ def to_dataframe(value: object) -> object:
     if not isinstance(value, Frame):
         return value
     try:
-        pandas: Any = import_module("pandas")  # slow to import, and not always needed
+        return value.to_dataframe()
     except ImportError:
         return value.records()
-    numpy: Any = import_module("numpy")
-    columns = {
-        name: numpy.array(values) if isinstance(values, array) else pandas.Series(values, dtype=_dtype(values))
-        for name, values in value.columns.items()
-    }
-    return pandas.DataFrame(columns, index=range(value.rows))
 
 
 def _dtype(values: Sequence[Any]) -> str | None:
