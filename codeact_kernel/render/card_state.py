@@ -1,10 +1,12 @@
 """Write a turn as the state of the live card: plain data, with all text escaped and none of it markup.
 
-The state is sent many times during a turn, each part when it has changed, so each part is kept small.
+The state is sent many times during a turn, each part when it has changed, so each part is kept small. The card writes
+the blocks above and below the programs by their kind, so a new block needs no change here.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import cast
 
 from ..text import truncate_middle
@@ -12,7 +14,7 @@ from ..types import CallError, JSONObject, JSONValue
 from . import blocks
 from .code import tokenize
 from .escaping import escaped, plain
-from .shared import TextTable, call_end, call_text, describe_decision, error_text, footer, traceback_text, value_block
+from .shared import call_end, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
@@ -26,28 +28,43 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
     """Return the parts of the card.
 
     Returns:
-        `head` holds the state, the boundary, the notes and the model's words; `programs` the lines of each program as
-        `[kind, text]` and the reason for the next program; `runs` the calls and output of each program; `end` the
-        value or error and the footer, or `None` while the turn runs.
+        `head` holds the state and the boundary; `programs` the lines of each program as `[kind, text]` and the reason
+        for the next program; `runs` the calls and output of each program; `above` and `below` the blocks before and
+        after the programs.
     """
-    last = len(transcript.attempts) - 1
+    programs: list[JSONValue] = []
+    runs: list[JSONValue] = []
+    above: list[JSONValue] = []
+    below: list[JSONValue] = []
+    is_over = transcript.result is not None
+    for block in blocks.divide(transcript):
+        match block:
+            case blocks.Program(attempt):
+                programs.append(_program(attempt))
+                runs.append(_run(attempt, _RECENT if block.is_last else 5))
+            case blocks.NoValue():
+                pass  # the head shows the state
+            case blocks.Footer() if not is_over:
+                pass  # until the end, the head shows all that the footer does
+            case _:
+                (below if programs else above).append({"kind": block.kind, **asdict(block)})
     return {
         "head": {
             "state": transcript.state,
-            "over": transcript.result is not None,
+            "over": is_over,
             "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
-            "notes": [plain(note) for note in transcript.notes],
-            "words": plain(transcript.words.strip()),
         },
-        "programs": [
-            {
-                "lines": cast("JSONValue", tokenize(escaped(attempt.program).strip("\n"))),
-                "reason": truncate_middle(plain(attempt.reason), 300),
-            }
-            for attempt in transcript.attempts
-        ],
-        "runs": [_run(attempt, _RECENT if n == last else 5) for n, attempt in enumerate(transcript.attempts)],
-        "end": _end(transcript),
+        "programs": programs,
+        "runs": runs,
+        "above": above,
+        "below": below,
+    }
+
+
+def _program(attempt: Attempt) -> JSONObject:
+    return {
+        "lines": cast("JSONValue", tokenize(escaped(attempt.program).strip("\n"))),
+        "reason": truncate_middle(plain(attempt.reason), 300),
     }
 
 
@@ -87,18 +104,3 @@ def _row(row: CallRow) -> JSONObject:
 def _tail(text: str, cut: bool) -> str:
     return f"… earlier output is not shown here …\n{text}" if cut else text
 
-
-def _end(transcript: Transcript) -> JSONValue:
-    if transcript.result is None:
-        return None
-    end: dict[str, JSONValue] = {"footer": footer(transcript), "error": "", "traceback": "", "text": "", "table": None}
-    match blocks.find_end(transcript):
-        case blocks.Failure(_, failure):
-            return end | {"error": error_text(failure), "traceback": traceback_text(failure)}
-        case TextTable(columns, rows, left_out, numeric):
-            table = {"columns": columns, "rows": rows, "numeric": numeric, "left_out": left_out}
-            return end | {"table": cast("JSONValue", table)}
-        case blocks.Value(value):
-            return end | {"text": value_block(value)}
-        case blocks.NoValue():
-            return end

@@ -548,26 +548,42 @@ class ProgramReview {
   }
 }
 
-// ---- the end of the turn ------------------------------------------------------------------------------------------
+// ---- the blocks above and below the programs ----------------------------------------------------------------------
 
-function drawEnd(root, end) {
-  root.replaceChildren();
-  if (!end) return;
-  if (end.error) root.append(createElement("div", "ca-error", end.error));
-  if (end.traceback) root.append(createElement("pre", "ca-output", end.traceback));
-  if (end.table) {
-    const { columns, rows, numeric, left_out } = end.table;
-    const table = createElement("table", "ca-table");
-    const createRow = (tag, cells) => {
-      const row = createElement("tr");
-      row.append(...cells.map((text, index) => createElement(tag, numeric[index] ? "ca-number" : "", text)));
-      return row;
-    };
-    table.append(createRow("th", columns), ...rows.map((cells) => createRow("td", cells)));
-    root.append(table, createElement("div", "ca-dim", left_out));
-  }
-  if (end.text) root.append(createElement("pre", "ca-output", end.text));
-  root.append(createElement("div", "ca-foot", end.footer));
+// A writer for each kind of block in codeact_kernel/render/blocks.py. It returns nodes, or texts that are no markup.
+const BLOCKS = {
+  note: ({ text }) => [createElement("div", "ca-note", text)],
+  words: ({ text }) => [createElement("div", "ca-words", text)],
+  failure: ({ message, traceback }) => [
+    createElement("div", "ca-error", message),
+    ...(traceback ? [createElement("pre", "ca-output", traceback)] : []),
+  ],
+  table: ({ table }) => [createTable(table), createElement("div", "ca-dim", table.left_out)],
+  value: ({ text }) => [createElement("pre", "ca-output", text)],
+  files: ({ rows, left_out }) => [...rows.map(createFile), createElement("div", "ca-dim", left_out)],
+  footer: ({ text }) => [createElement("div", "ca-footer", text)],
+};
+
+function drawBlocks(root, blocks) {
+  root.replaceChildren(...blocks.flatMap((block) => BLOCKS[block.kind](block)));
+}
+
+function createTable({ columns, rows, numeric }) {
+  const table = createElement("table", "ca-table");
+  const createRow = (tag, cells) => {
+    const row = createElement("tr");
+    row.append(...cells.map((text, index) => createElement(tag, numeric[index] ? "ca-number" : "", text)));
+    return row;
+  };
+  table.append(createRow("th", columns), ...rows.map((cells) => createRow("td", cells)));
+  return table;
+}
+
+// Without a link: the page of a widget does not know the folder of the notebook.
+function createFile({ name, details }) {
+  const file = createElement("div", "ca-file");
+  file.append(createElement("b", "", name), " ", createElement("span", "ca-dim", details));
+  return file;
 }
 
 // ---- the card -----------------------------------------------------------------------------------------------------
@@ -607,13 +623,12 @@ function render({ model, el }) {
   if (model.get("slow_stop"))
     stop.title = "With this version of ipykernel, Stop waits for a running tool; Kernel > Interrupt does not.";
   head.append(createElement("span", "ca-name", "CodeAct"), state, boundary, time, stop);
-  const notes = createElement("div");
+  const above = createElement("div", "ca-blocks");
   const program = createElement("div");
   const forms = createElement("div");
-  const words = createElement("div", "ca-words");
-  const end = createElement("div", "ca-end-of-turn");
+  const below = createElement("div", "ca-blocks");
   const batchDecision = new BatchDecision();
-  card.append(head, notes, batchDecision.root, program, words, forms, end);
+  card.append(head, above, batchDecision.root, program, forms, below);
   el.append(card);
 
   const attempts = [];
@@ -640,9 +655,6 @@ function render({ model, el }) {
       card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
       stop.hidden = Boolean(data.over);
-      notes.replaceChildren(...(data.notes || []).map((text) => createElement("div", "ca-note", text)));
-      words.textContent = data.words || "";
-      words.hidden = !data.words;
       tick();
     },
     programs() {
@@ -708,8 +720,11 @@ function render({ model, el }) {
       forms.append(review.root);
       focusOn(review && review.root, hadFocus);
     },
-    end() {
-      drawEnd(end, model.get("end"));
+    above() {
+      drawBlocks(above, model.get("above"));
+    },
+    below() {
+      drawBlocks(below, model.get("below"));
     },
   };
 
@@ -724,8 +739,8 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
-  // Runs before questions, because a form is drawn in the row of its call.
-  const parts = ["head", "clock", "programs", "runs", "questions", "review", "end"];
+  // Runs are before questions, because a form is drawn in the row of its call.
+  const parts = ["head", "clock", "above", "programs", "runs", "questions", "review", "below"];
   let isScheduled = false;
   const drawAll = () => {
     isScheduled = false;
