@@ -14,14 +14,14 @@ from ..types import CallError, JSONObject, JSONValue
 from . import blocks
 from .code import tokenize
 from .escaping import escaped, plain
-from .shared import call_end, call_text, describe_decision
+from .shared import call_result, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
 
-_RECENT = 40
+_MAX_FINISHED = 40
 """How many finished calls of a run are shown. All unfinished calls are shown."""
-_OUTPUT = 4_000
+_MAX_OUTPUT = 4_000
 
 
 def to_card(transcript: Transcript) -> dict[str, JSONValue]:
@@ -41,7 +41,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
         match block:
             case blocks.Program(attempt):
                 programs.append(_program(attempt))
-                runs.append(_run(attempt, _RECENT if block.is_last else 5))
+                runs.append(_run(attempt, _MAX_FINISHED if block.is_last else 5))
             case blocks.NoValue():
                 pass  # the head shows the state
             case blocks.Footer() if not is_over:
@@ -51,7 +51,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
     return {
         "head": {
             "state": transcript.state,
-            "over": is_over,
+            "is_over": is_over,
             "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
         },
         "programs": programs,
@@ -68,10 +68,10 @@ def _program(attempt: Attempt) -> JSONObject:
     }
 
 
-def _run(attempt: Attempt, recent: int) -> JSONObject:
-    is_open = [row for row in attempt.calls if row.answer is None]
-    over = [row for row in attempt.calls[-recent - len(is_open) :] if row.answer is not None]
-    shown = {id(row) for row in (*over[-recent:], *is_open)}
+def _run(attempt: Attempt, max_finished: int) -> JSONObject:
+    open_rows = [row for row in attempt.calls if row.answer is None]
+    finished = [row for row in attempt.calls[-max_finished - len(open_rows) :] if row.answer is not None]
+    shown = {id(row) for row in (*finished[-max_finished:], *open_rows)}
     rows = [row for row in attempt.calls if id(row) in shown] if shown else []
     batches = {row.batch for row in rows if row.batch}
     return {
@@ -79,8 +79,8 @@ def _run(attempt: Attempt, recent: int) -> JSONObject:
         "left_out": len(attempt.calls) - len(rows),
         "rows": [_row(row) for row in rows],
         "batches": {str(number): [attempt.batches[number].over, attempt.batches[number].size] for number in batches},
-        "calling": [*sorted({row.call.line for row in is_open if row.call.line})],
-        "output": _tail(plain(attempt.output[-_OUTPUT:]), len(attempt.output) > _OUTPUT),
+        "calling_lines": [*sorted({row.call.line for row in open_rows if row.call.line})],
+        "output": _mark_cut(plain(attempt.output[-_MAX_OUTPUT:]), len(attempt.output) > _MAX_OUTPUT),
     }
 
 
@@ -90,17 +90,16 @@ def _row(row: CallRow) -> JSONObject:
         "call": row.call.id,
         "line": row.call.line,
         "text": call_text(row),
-        "end": call_end(row) if answer is not None else "",
-        "wrong": isinstance(answer, CallError),
-        "over": answer is not None,
+        "result": call_result(row) if answer is not None else "",
+        "is_error": isinstance(answer, CallError),
+        "is_over": answer is not None,
         "ms": round(row.took * 1e3),
-        "by": describe_decision(row),
+        "decision": describe_decision(row),
         "batch": row.batch,
         "progress": list(row.progress[:2]) if row.progress is not None and answer is None else None,
-        "doing": plain(row.progress[2]) if row.progress is not None and answer is None else "",
+        "progress_text": plain(row.progress[2]) if row.progress is not None and answer is None else "",
     }
 
 
-def _tail(text: str, cut: bool) -> str:
-    return f"… earlier output is not shown here …\n{text}" if cut else text
-
+def _mark_cut(text: str, is_cut: bool) -> str:
+    return f"… earlier output is not shown here …\n{text}" if is_cut else text

@@ -12,7 +12,7 @@ from .code import highlight
 from .colours import VARIABLES, colour_style
 from .escaping import escaped, for_html
 from .file_list import files_html
-from .shared import TextTable, call_end, call_text, describe_decision
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]
@@ -112,7 +112,7 @@ def _call(row: CallRow) -> str:
     took = f"{row.took * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, _foldable(truncate_middle(call_end(row), 300))),
+        _tag("td", cell + wrong, _foldable(truncate_middle(call_result(row), 300))),
         _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := describe_decision(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", took),
     )

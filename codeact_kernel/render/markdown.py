@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escaped, for_markdown, plain
 from .file_list import files_markdown
-from .shared import TextTable, call_end, call_text, describe_decision
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_markdown"]
@@ -57,7 +57,7 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 def _call(row: CallRow) -> str:
     about = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
-    return f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({about})"
+    return f"- {for_markdown(call_text(row))} → {for_markdown(call_result(row))} ({about})"
 
 
 def _table(table: TextTable) -> list[str]:

@@ -15,7 +15,7 @@ from .transcript import CallRow, Transcript
 __all__ = [
     "MAX_ROWS",
     "TextTable",
-    "call_end",
+    "call_result",
     "call_text",
     "describe_decision",
     "error_text",
@@ -109,21 +109,21 @@ def _effective_arguments(row: CallRow) -> Mapping[str, JSONValue]:
     return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
 
 
-def call_end(row: CallRow) -> str:
+def call_result(row: CallRow) -> str:
     """Write on one line how a call ended."""
     if row.answer is None:
         return "…"
-    if not row.end:
+    if not row.result:
         answer = row.answer
         if isinstance(answer, CallError):
-            row.end = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+            row.result = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.kept is not None:
-            row.end = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
+            row.result = f"{value_text(answer.value, _END // 2)} … {answer.kept.length:,} in all, kept in the notebook"
         elif answer.is_cut:
-            row.end = f"{value_text(answer.value, _END // 2)} … the rest is not recorded: the results are too large"
+            row.result = f"{value_text(answer.value, _END // 2)} … the rest is not recorded: the results are too large"
         else:
-            row.end = value_text(answer.value, _END)
-    return row.end
+            row.result = value_text(answer.value, _END)
+    return row.result
 
 
 def error_text(failure: ProgramFailure) -> str:

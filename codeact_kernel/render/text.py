@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escaped, one_line, plain
 from .file_list import files_text
-from .shared import TextTable, call_end, call_text, describe_decision
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, Transcript
 
 __all__ = ["table_lines", "to_text"]
@@ -62,7 +62,7 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
         by = f"  ({words})" if (words := describe_decision(row)) else ""
-        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.took * 1e3:.0f} ms{by}")
+        lines.append(f"→ {call_text(row)} = {call_result(row)}  {row.took * 1e3:.0f} ms{by}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:

@@ -105,7 +105,7 @@ class CardApprover:
         # Hidden characters are shown as escapes, so a program that has any can only run unchanged.
         text = strictly(escaped(program))
         self.program = {
-            "seal": digest_of(self._review_count, id(self), program, problem),
+            "digest": digest_of(self._review_count, id(self), program, problem),
             "program": text,
             "editable": text == program,
             "problem": plain(problem),
@@ -126,7 +126,7 @@ class CardApprover:
             self._receive_review(message)
 
     def _receive_decision(self, message: Mapping[str, Any]) -> None:
-        digest, choice, reason = message.get("seal"), message.get("choice"), message.get("reason", "")
+        digest, choice, reason = message.get("digest"), message.get("choice"), message.get("reason", "")
         item = self._waiting.get(digest) if isinstance(digest, str) else None
         if item is None or item.decision.done() or choice not in _CHOICES or not isinstance(reason, str):
             return
@@ -148,7 +148,7 @@ class CardApprover:
 
     def _receive_review(self, message: Mapping[str, Any]) -> None:
         form, decision, program = self.program, self._review_decision, message.get("program")
-        if form is None or decision is None or decision.done() or message.get("seal") != form["seal"]:
+        if form is None or decision is None or decision.done() or message.get("digest") != form["digest"]:
             return
         comment = message.get("comment", "")
         if message.get("choice") == "reject" and isinstance(comment, str):

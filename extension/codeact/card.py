@@ -42,7 +42,7 @@ class _Widget(anywidget.AnyWidget):
     above = traitlets.List().tag(sync=True)
     programs = traitlets.List().tag(sync=True)
     runs = traitlets.List().tag(sync=True)
-    questions = traitlets.List().tag(sync=True)
+    forms = traitlets.List().tag(sync=True)
     review = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     below = traitlets.List().tag(sync=True)
 
