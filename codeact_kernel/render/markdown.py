@@ -56,8 +56,8 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 
 def _call(row: CallRow) -> str:
-    about = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
-    return f"- {for_markdown(call_text(row))} → {for_markdown(call_result(row))} ({about})"
+    details = f"{row.took * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
+    return f"- {for_markdown(call_text(row))} → {for_markdown(call_result(row))} ({details})"
 
 
 def _table(table: TextTable) -> list[str]:

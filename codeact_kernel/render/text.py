@@ -61,8 +61,8 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines += [f"    {line}" for line in escaped(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
-        by = f"  ({words})" if (words := describe_decision(row)) else ""
-        lines.append(f"→ {call_text(row)} = {call_result(row)}  {row.took * 1e3:.0f} ms{by}")
+        suffix = f"  ({words})" if (words := describe_decision(row)) else ""
+        lines.append(f"→ {call_text(row)} = {call_result(row)}  {row.took * 1e3:.0f} ms{suffix}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:

@@ -161,7 +161,7 @@ class World:
 
     def note_questions(self) -> None:
         for digest, one in self.approver._waiting.items():
-            self.tool_of.setdefault(digest, one.question.call.version)
+            self.tool_of.setdefault(digest, one.request.call.version)
 
     def check(self, calls: Calls | None = None, turn: int = 0) -> None:
         """Each call that ran had a reason, and each reason was used for what was said."""
