@@ -41,8 +41,8 @@ def by_click(page: Page, clicks: int) -> list[float]:
     cell = page.send("%%codeact --timeout 600\nGo.", allow_stdin=True)
     sent, last = [], None
     for _ in range(clicks):
-        page.wait(lambda shown=last: bool(page.questions) and page.questions[0]["seal"] != shown)
-        last = page.questions[0]["seal"]
+        page.wait(lambda shown=last: bool(page.questions) and page.questions[0]["digest"] != shown)
+        last = page.questions[0]["digest"]
         sent.append(time.time())
         page.decide(page.questions[0], "allow_once")
     page.finished(cell)

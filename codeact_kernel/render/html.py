@@ -6,13 +6,13 @@ All text from the model, the guest and tools passes `for_html`.
 from __future__ import annotations
 
 from ..text import plural, truncate_middle
-from ..types import STOPPED, CallError, ProgramFailure
+from ..types import STOPPED, CallError
 from . import blocks
 from .code import highlight
 from .colours import VARIABLES, colour_style
 from .escaping import escape_hidden, for_html
 from .file_list import files_html
-from .shared import TextTable, call_end, call_text, describe_decision, error_text, traceback_text, value_block
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["table_html", "to_html"]
@@ -42,17 +42,17 @@ def _block(block: blocks.Block) -> str:
         case blocks.Program(attempt, number):
             return _attempt(attempt) if block.is_last else _folded(attempt, number)
         case blocks.Words(text):
-            return _tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(text.strip()))
-        case blocks.Failure(_, failure):
-            return _failure(failure)
-        case TextTable():
-            return table_html(block)
-        case blocks.Value(value):
-            return _pre(value_block(value))
+            return _tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(text))
+        case blocks.Failure(_, message, traceback):
+            return _failure(message, traceback)
+        case blocks.Table(table):
+            return table_html(table)
+        case blocks.Value(text):
+            return _pre(text)
         case blocks.NoValue():
             return ""
-        case blocks.Files(files):
-            return _tag("div", "padding:4px 10px", files_html(files))
+        case blocks.Files(rows, left_out):
+            return _tag("div", "padding:4px 10px", files_html(rows, left_out))
         case blocks.Footer(_, text):
             return _tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(text))
 
@@ -112,7 +112,7 @@ def _call(row: CallRow) -> str:
     duration = f"{row.seconds * 1e3:,.0f} ms" if row.answer is not None else ""
     cells = (
         _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, _foldable(truncate_middle(call_end(row), 300))),
+        _tag("td", cell + wrong, _foldable(truncate_middle(call_result(row), 300))),
         _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := describe_decision(row)) else "<td></td>",
         _tag("td", f"{cell};text-align:right;white-space:nowrap", duration),
     )
@@ -127,9 +127,9 @@ def _foldable(text: str) -> str:
     return _tag("details", "", summary, for_html(text))
 
 
-def _failure(failure: ProgramFailure) -> str:
-    line = _tag("div", f"padding:4px 10px;{colour_style('red')};font-weight:bold", for_html(error_text(failure)))
-    return line + (_pre(traceback_text(failure)) if failure.traceback else "")
+def _failure(message: str, traceback: str) -> str:
+    line = _tag("div", f"padding:4px 10px;{colour_style('red')};font-weight:bold", for_html(message))
+    return line + (_pre(traceback) if traceback else "")
 
 
 def table_html(table: TextTable, box_style: str = "") -> str:

@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escape_controls, escape_hidden, for_markdown
 from .file_list import files_markdown
-from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_markdown"]
@@ -27,16 +27,16 @@ def _parts(block: blocks.Block) -> list[str]:
             return _attempt(attempt)
         case blocks.Words(text):
             return [for_markdown(text)]
-        case blocks.Failure(state, failure):
-            return [f"**{state}**: {for_markdown(error_text(failure))}"]
-        case TextTable():
-            return _table(block)
-        case blocks.Value(value):
-            return [_fenced(value_block(value))]
+        case blocks.Failure(state, message):
+            return [f"**{state}**: {for_markdown(message)}"]
+        case blocks.Table(table):
+            return _table(table)
+        case blocks.Value(text):
+            return [_fenced(text)]
         case blocks.NoValue():
             return []
-        case blocks.Files(files):
-            return [files_markdown(files)]
+        case blocks.Files(rows, left_out):
+            return [files_markdown(rows, left_out)]
         case blocks.Footer(state, text):
             return [f"<sub>{for_markdown(state)} · {for_markdown(text)}</sub>"]
 
@@ -56,8 +56,8 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 
 def _call(row: CallRow) -> str:
-    about = f"{row.seconds * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
-    return f"- {for_markdown(call_text(row))} → {for_markdown(call_end(row))} ({about})"
+    details = f"{row.seconds * 1e3:.0f} ms" + (f", {for_markdown(words)}" if (words := describe_decision(row)) else "")
+    return f"- {for_markdown(call_text(row))} → {for_markdown(call_result(row))} ({details})"
 
 
 def _table(table: TextTable) -> list[str]:

@@ -91,5 +91,5 @@ def _tag(token: Token) -> str:
         side = str(token.attrGet("style"))
         style += f";{side}" if side in _SIDES else ";text-align:left"  # otherwise the style of the page decides
     start = token.attrGet("start") if token.tag == "ol" else None
-    more = f' start="{start}"' if isinstance(start, int) else ""
-    return f'<{token.tag} style="{style}"{more}>' if style else f"<{token.tag}{more}>"
+    attribute = f' start="{start}"' if isinstance(start, int) else ""
+    return f'<{token.tag} style="{style}"{attribute}>' if style else f"<{token.tag}{attribute}>"

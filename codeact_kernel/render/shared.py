@@ -15,7 +15,7 @@ from .transcript import CallRow, Transcript
 __all__ = [
     "MAX_ROWS",
     "TextTable",
-    "call_end",
+    "call_result",
     "call_text",
     "describe_decision",
     "error_text",
@@ -27,8 +27,8 @@ __all__ = [
 ]
 
 MAX_ROWS, MAX_COLUMNS = 100, 20
-_VALUE, _ONE_LINE, _END = 20_000, 100, 300
-_ROW_CHARACTERS, _CELL_CHARACTERS = 1_000, 2_000
+_MAX_VALUE, _MAX_ONE_LINE, _MAX_RESULT = 20_000, 100, 300
+_MAX_ROW_CHARS, _MAX_CELL_CHARS = 1_000, 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,11 @@ def to_table(value: JSONValue) -> TextTable | None:
 def make_table(names: list[str], rows: list[list[JSONValue]], total: int, max_rows: int = MAX_ROWS) -> TextTable:
     """Make a table of the first rows and columns; `total` is the number of all rows."""
     columns, shown = names[:MAX_COLUMNS], rows[:max_rows]
-    max_chars = min(_CELL_CHARACTERS, _ROW_CHARACTERS * max_rows // max(1, len(columns) * len(shown)))
+    max_chars = min(_MAX_CELL_CHARS, _MAX_ROW_CHARS * max_rows // max(1, len(columns) * len(shown)))
     numeric = [all(type(row[index]) in (int, float, type(None)) for row in shown) for index in range(len(columns))]
     cells = [[_cell(value, max_chars) for value in row[: len(columns)]] for row in shown]
     missing = ((total - len(shown), "row"), (len(names) - len(columns), "column"))
-    left_out = ", ".join(plural(number, f"more {what}") for number, what in missing if number)
+    left_out = ", ".join(plural(number, f"more {unit}") for number, unit in missing if number)
     return TextTable(
         [truncate_middle(escape_controls(name), max_chars) for name in columns],
         cells,
@@ -112,21 +112,23 @@ def _effective_arguments(row: CallRow) -> Mapping[str, JSONValue]:
     return row.call.arguments if decision is None or decision.arguments is None else decision.arguments
 
 
-def call_end(row: CallRow) -> str:
+def call_result(row: CallRow) -> str:
     """Write on one line how a call ended."""
     if row.answer is None:
         return "…"
-    if not row.end:
+    if not row.result:
         answer = row.answer
         if isinstance(answer, CallError):
-            row.end = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
+            row.result = truncate_middle(f"{answer.kind}: {one_line(answer.message[:2_000])}", 600)
         elif answer.stored is not None:
-            row.end = f"{value_text(answer.value, _END // 2)} … {answer.stored.length:,} in all, kept in the notebook"
+            beginning = value_text(answer.value, _MAX_RESULT // 2)
+            row.result = f"{beginning} … {answer.stored.length:,} in all, kept in the notebook"
         elif answer.is_cut:
-            row.end = f"{value_text(answer.value, _END // 2)} … the rest is not recorded: the results are too large"
+            beginning = value_text(answer.value, _MAX_RESULT // 2)
+            row.result = f"{beginning} … the rest is not recorded: the results are too large"
         else:
-            row.end = value_text(answer.value, _END)
-    return row.end
+            row.result = value_text(answer.value, _MAX_RESULT)
+    return row.result
 
 
 def error_text(failure: ProgramFailure) -> str:
@@ -161,10 +163,10 @@ def footer(transcript: Transcript) -> str:
 def value_block(value: JSONValue) -> str:
     """Write a value that is not a table: text as it is, JSON on one line if it is short."""
     if isinstance(value, str):
-        return truncate_middle(escape_controls(truncate_middle(value, _VALUE)), _VALUE)
+        return truncate_middle(escape_controls(truncate_middle(value, _MAX_VALUE)), _MAX_VALUE)
     line = json.dumps(value, ensure_ascii=False)
-    text = line if len(line) <= _ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
-    return truncate_middle(escape_controls(truncate_middle(text, _VALUE)), _VALUE)
+    text = line if len(line) <= _MAX_ONE_LINE else json.dumps(value, ensure_ascii=False, indent=1)
+    return truncate_middle(escape_controls(truncate_middle(text, _MAX_VALUE)), _MAX_VALUE)
 
 
 def _describe_output(name: str, value: object) -> str:
@@ -173,8 +175,8 @@ def _describe_output(name: str, value: object) -> str:
 
 
 def _tokens(result: TurnResult) -> str:
-    about = "about " if result.usage.estimated else ""
-    return f"tokens {about}{result.usage.prompt_tokens:,} in, {about}{result.usage.completion_tokens:,} out"
+    prefix = "about " if result.usage.estimated else ""
+    return f"tokens {prefix}{result.usage.prompt_tokens:,} in, {prefix}{result.usage.completion_tokens:,} out"
 
 
 def _cell(value: JSONValue, max_chars: int) -> str:

@@ -6,7 +6,7 @@ from ..text import truncate_middle
 from . import blocks
 from .escaping import escape_controls, escape_hidden, one_line
 from .file_list import files_text
-from .shared import TextTable, call_end, call_text, describe_decision, error_text, value_block
+from .shared import TextTable, call_result, call_text, describe_decision
 from .transcript import Attempt, Transcript
 
 __all__ = ["table_lines", "to_text"]
@@ -23,21 +23,21 @@ def to_text(transcript: Transcript) -> str:
 def _lines(block: blocks.Block) -> list[str]:
     match block:
         case blocks.Note(text):
-            return [f"({escape_controls(text)})"]
+            return [f"({text})"]
         case blocks.Program(attempt, number, count):
             return _attempt(attempt, number if count > 1 else 0)
         case blocks.Words(text):
-            return [escape_controls(text).strip()]
-        case blocks.Failure(state, failure):
-            return [f"{state}: {error_text(failure)}"]
-        case TextTable():
-            return ["", *table_lines(block), ""]
-        case blocks.Value(value):
-            return ["", value_block(value), ""]
+            return [text]
+        case blocks.Failure(state, message):
+            return [f"{state}: {message}"]
+        case blocks.Table(table):
+            return ["", *table_lines(table), ""]
+        case blocks.Value(text):
+            return ["", text, ""]
         case blocks.NoValue(state):
             return [f"[{state}]" if state else ""]
-        case blocks.Files(files):
-            return files_text(files)
+        case blocks.Files(rows, left_out):
+            return [*files_text(rows, left_out)]
         case blocks.Footer(_, text):
             return [f"[{text}]"]
 
@@ -61,8 +61,8 @@ def _attempt(attempt: Attempt, number: int) -> list[str]:
     lines += [f"    {line}" for line in escape_hidden(attempt.program).rstrip().split("\n")]
     shown = attempt.calls[:_MAX_CALLS]
     for row in shown:
-        by = f"  ({words})" if (words := describe_decision(row)) else ""
-        lines.append(f"→ {call_text(row)} = {call_end(row)}  {row.seconds * 1e3:.0f} ms{by}")
+        suffix = f"  ({words})" if (words := describe_decision(row)) else ""
+        lines.append(f"→ {call_text(row)} = {call_result(row)}  {row.seconds * 1e3:.0f} ms{suffix}")
     if len(attempt.calls) > len(shown):
         lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
     if attempt.output:

@@ -43,8 +43,8 @@ class CallRow:
         asked: whether the user is or was asked about the call.
         batch: the index of its batch of parallel calls in `Attempt.batches`; 0 if it is in none.
         progress: the last report of the tool: the amount done, the total and a few words.
-        text, end: the call and its end as they are shown. Both are kept, because a card is drawn often and values
-            can be large.
+        text, result: the call and its result as they are shown. Both are kept, because a card is drawn often and
+            values can be large.
     """
 
     call: ToolCall
@@ -55,7 +55,7 @@ class CallRow:
     batch: int = 0
     progress: tuple[float, float | None, str] | None = None
     text: str = ""
-    end: str = ""
+    result: str = ""
 
     @property
     def is_waiting(self) -> bool:

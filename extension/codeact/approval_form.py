@@ -25,58 +25,58 @@ __all__ = ["make_form", "read_edits"]
 _LONG = 600
 """Maximum characters of a field that the user can see at a glance. A longer field has to be opened before the call can
 be allowed, and so has every field that the page cannot show whole."""
-_BRIEF = 90
+_MAX_ROW = 90
 """Maximum characters of a call that the card shows in its row unfolded."""
 _LIMITS = Limits()
 
 
-def make_form(question: ApprovalRequest) -> JSONObject:
+def make_form(request: ApprovalRequest) -> JSONObject:
     """Make the form that the card shows for a call that needs approval."""
-    call = question.call
-    fields: list[JSONValue] = [_field(name, value, question.schema) for name, value in call.arguments.items()]
+    call = request.call
+    fields: list[JSONValue] = [_field(name, value, request.schema) for name, value in call.arguments.items()]
     whole = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
     # The row shortens long arguments, so compare the call with the text that the row really shows.
-    is_in_row = call_text(CallRow(call)) == whole and len(whole) <= _BRIEF
+    fits_row = call_text(CallRow(call)) == whole and len(whole) <= _MAX_ROW
     return {
-        "brief": is_in_row and not question.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
-        "run": question.run,
+        "fits_row": fits_row and not request.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
+        "run": request.run,
         "call": call.id,
-        "seal": question.digest,
+        "digest": request.digest,
         "name": escape_controls(call.name),
-        "about": escape_controls(question.summary),
+        "summary": escape_controls(request.summary),
         "line": call.line,
-        "source": escape_controls(question.source),
-        "more": question.upcoming,
-        "untrusted": escape_controls(question.untrusted),
+        "source": escape_controls(request.source),
+        "upcoming": request.upcoming,
+        "untrusted": escape_controls(request.untrusted),
         "fields": fields,
         "problem": "",
     }
 
 
-def read_edits(question: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
+def read_edits(request: ApprovalRequest, texts: Mapping[str, str]) -> tuple[dict[str, JSONValue] | None, str]:
     """Apply the user's edits to the arguments of a call.
 
     Args:
-        question: the request that the form shows.
+        request: the request that the form shows.
         texts: the texts of the edited fields, by the name of the argument.
 
     Returns:
         The new arguments, or `None` if nothing changed; and why they are not valid, or "".
     """
-    arguments = dict(question.call.arguments)
+    arguments = dict(request.call.arguments)
     for name, text in texts.items():
         if name not in arguments:
             return None, f"{escape_controls(name)} is not an argument of this call."
-        kind = _kind(name, arguments[name], question.schema)
+        kind = _kind(name, arguments[name], request.schema)
         if text == _text(kind, arguments[name]):
             continue
         try:
             arguments[name] = _value(kind, text)
         except ValueError as error:
             return None, f"{escape_controls(name)}: {error}"
-    if canonical(arguments) == canonical(question.call.arguments):
+    if canonical(arguments) == canonical(request.call.arguments):
         return None, ""
-    return arguments, question.validate_arguments(arguments)
+    return arguments, request.validate_arguments(arguments)
 
 
 def _field(name: str, value: JSONValue, schema: JSONObject) -> JSONObject:

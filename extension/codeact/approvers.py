@@ -43,7 +43,7 @@ OnMain = Callable[[Callable[[], object]], Awaitable[object]]
 
 @dataclass(slots=True)
 class _OpenForm:
-    question: ApprovalRequest
+    request: ApprovalRequest
     form: JSONObject
     size: int
     decision: asyncio.Future[Decision]
@@ -88,18 +88,18 @@ class CardApprover:
         if self._waiting or self.program is not None:
             self._leave()
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
+    async def decide(self, request: ApprovalRequest) -> Decision:
         """Show the form of a call, and wait for the user's decision."""
         if self._is_abandoned:
             self._leave()
-        form = make_form(question)
-        item = _OpenForm(question, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
-        self._waiting[question.digest] = item
+        form = make_form(request)
+        item = _OpenForm(request, form, len(json.dumps(form)), asyncio.get_running_loop().create_future())
+        self._waiting[request.digest] = item
         self._wake()
         try:
             return await item.decision
         finally:
-            del self._waiting[question.digest]
+            del self._waiting[request.digest]
             self._wake()
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
@@ -112,7 +112,7 @@ class CardApprover:
         # Hidden characters are shown as escapes, so a program that has any can only run unchanged.
         text = escape_strictly(escape_hidden(program))
         self.program = {
-            "seal": digest_of(self._review_count, id(self), program, problem),
+            "digest": digest_of(self._review_count, id(self), program, problem),
             "program": text,
             "editable": text == program,
             "problem": escape_controls(problem),
@@ -133,20 +133,20 @@ class CardApprover:
             self._receive_review(message)
 
     def _receive_decision(self, message: Mapping[str, Any]) -> None:
-        digest, choice, reason = message.get("seal"), message.get("choice"), message.get("reason", "")
+        digest, choice, reason = message.get("digest"), message.get("choice"), message.get("reason", "")
         item = self._waiting.get(digest) if isinstance(digest, str) else None
         if item is None or item.decision.done() or choice not in _CHOICES or not isinstance(reason, str):
             return
         call_key = (message.get("run"), message.get("call"))
         if any(type(number) is not int for number in call_key):  # because True == 1
             return
-        if call_key != (item.question.run, item.question.call.id):
+        if call_key != (item.request.run, item.request.call.id):
             return
         if choice == "reject":
-            reason = escape_controls(reason).strip()[:_MAX_REASON] or _denial_reason(item.question)
+            reason = escape_controls(reason).strip()[:_MAX_REASON] or _denial_reason(item.request)
             item.decision.set_result(Decision(choice="reject", by="user", reason=reason))
             return
-        arguments, problem = read_edits(item.question, _texts(message.get("edits")))
+        arguments, problem = read_edits(item.request, _texts(message.get("edits")))
         if problem:
             item.form = _with_problem(item.form, problem)
             self._wake()
@@ -155,7 +155,7 @@ class CardApprover:
 
     def _receive_review(self, message: Mapping[str, Any]) -> None:
         form, decision, program = self.program, self._review_decision, message.get("program")
-        if form is None or decision is None or decision.done() or message.get("seal") != form["seal"]:
+        if form is None or decision is None or decision.done() or message.get("digest") != form["digest"]:
             return
         comment = message.get("comment", "")
         if message.get("choice") == "reject" and isinstance(comment, str):
@@ -174,8 +174,8 @@ def _with_problem(form: JSONObject, problem: str) -> JSONObject:
     return {**form, "problem": problem, "tries": cast("int", form.get("tries", 0)) + 1}
 
 
-def _denial_reason(question: ApprovalRequest) -> str:
-    return f"the user denied {question.call.name}"
+def _denial_reason(request: ApprovalRequest) -> str:
+    return f"the user denied {request.call.name}"
 
 
 def _texts(value: object) -> dict[str, str]:
@@ -197,14 +197,14 @@ class StdinApprover:
         self._asking = asyncio.Lock()
         self._is_left_open = False
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
+    async def decide(self, request: ApprovalRequest) -> Decision:
         """Ask whether a call is allowed. An answer other than yes or no denies the call, and is the reason."""
         async with self._asking:
-            if (decision := question.already_decided()) is not None:
+            if (decision := request.already_decided()) is not None:
                 return decision
             if self._is_left_open:
                 return Decision(choice="reject", by="nobody", reason=_LEFT_OPEN)
-            answer = await self._ask(lambda: self._ask_about_call(question))
+            answer = await self._ask(lambda: self._ask_about_call(request))
         match answer.lower():
             case "y" | "yes":
                 return Decision(choice="allow_once", by="user")
@@ -213,7 +213,7 @@ class StdinApprover:
             case "s" | "session":
                 return Decision(choice="allow_session", by="user")
             case "" | "n" | "no":
-                return Decision(choice="reject", by="user", reason=_denial_reason(question))
+                return Decision(choice="reject", by="user", reason=_denial_reason(request))
             case _:
                 return Decision(choice="reject", by="user", reason=escape_controls(answer)[:_MAX_REASON])
 
@@ -238,9 +238,9 @@ class StdinApprover:
             self._is_left_open = True  # the input box can remain, and its text must not answer another question
             raise
 
-    def _ask_about_call(self, question: ApprovalRequest) -> str:
+    def _ask_about_call(self, request: ApprovalRequest) -> str:
         self._before_question()
-        call = question.call
+        call = request.call
         # The user approves the whole text, so all of it is printed, with invisible characters as escapes.
         arguments = escape_strictly(arguments_text(call.arguments, sys.maxsize))
         if len(arguments) > _MAX_QUESTION:
@@ -250,8 +250,8 @@ class StdinApprover:
             arguments = "the arguments shown above"
         if note := find_lookalikes(arguments_text(call.arguments, sys.maxsize)):
             print(note)
-        if question.untrusted:
-            print(f"The program has read text that an outsider can write, from {escape_controls(question.untrusted)}:")
+        if request.untrusted:
+            print(f"The program has read text that an outsider can write, from {escape_controls(request.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
         call_text = f"{escape_controls(call.name)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
@@ -287,9 +287,9 @@ class FallbackApprover:
         self._user_present = user_present
         self._in_order = asyncio.Lock()
 
-    async def decide(self, question: ApprovalRequest) -> Decision:
+    async def decide(self, request: ApprovalRequest) -> Decision:
         """Ask whether a call is allowed."""
-        return await (await self._choose()).decide(question)
+        return await (await self._choose()).decide(request)
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         """Ask whether a program runs."""

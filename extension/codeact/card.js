@@ -1,5 +1,5 @@
 // The live card. The kernel sends plain data, and no text is ever parsed as markup. Clicks are sent back as small
-// messages that name the question exactly as it was shown, and the kernel checks them.
+// messages that name the call or program exactly as it was shown, and the kernel checks them.
 
 const CHOICES = [
   ["allow_once", "Allow once"],
@@ -65,7 +65,7 @@ class Attempt {
   }
 
   drawRun(run) {
-    this.callingLines = run.calling;
+    this.callingLines = run.calling_lines;
     this.markCallingLines();
     const omitted = run.left_out ? `, ${formatNumber(run.left_out)} not shown while it runs` : "";
     const calls = `${formatNumber(run.calls)} tool call${run.calls === 1 ? "" : "s"}`;
@@ -144,16 +144,16 @@ class CallRow {
     this.line = createElement("details", "ca-call");
     this.summary = createElement("summary");
     this.text = createElement("code", "ca-text");
-    this.end = createElement("span", "ca-end");
-    this.by = createElement("span", "ca-dim");
-    this.ms = createElement("span", "ca-ms");
-    this.summary.append(this.text, this.end, this.by, this.ms);
-    this.whole = createElement("pre", "ca-output");
-    this.line.append(this.summary, this.whole);
+    this.result = createElement("span", "ca-result");
+    this.decision = createElement("span", "ca-dim");
+    this.duration = createElement("span", "ca-duration");
+    this.summary.append(this.text, this.result, this.decision, this.duration);
+    this.fullText = createElement("pre", "ca-output");
+    this.line.append(this.summary, this.fullText);
     this.progress = createElement("div", "ca-progress");
     this.bar = createElement("progress");
-    this.doing = createElement("span", "ca-dim");
-    this.progress.append(this.bar, this.doing);
+    this.progressText = createElement("span", "ca-dim");
+    this.progress.append(this.bar, this.progressText);
     this.form = createElement("div");
     this.root.append(this.line, this.progress, this.form);
   }
@@ -163,12 +163,13 @@ class CallRow {
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.text.textContent = truncate(data.text, 90);
-    this.end.textContent = data.over ? "→ " + truncate(data.end, 90) : "";
-    this.end.classList.toggle("ca-wrong", data.wrong);
-    this.by.textContent = data.by;
-    this.ms.textContent = data.over ? `${formatNumber(data.ms)} ms` : data.by === "waiting for you" ? "" : "running";
-    const isLong = data.text.length > 90 || data.end.length > 90;
-    this.whole.textContent = isLong ? `${data.text}\n→ ${data.end}` : "";
+    this.result.textContent = data.is_over ? "→ " + truncate(data.result, 90) : "";
+    this.result.classList.toggle("ca-problem", data.is_error);
+    this.decision.textContent = data.decision;
+    const isWaiting = data.decision === "waiting for you";
+    this.duration.textContent = data.is_over ? `${formatNumber(data.ms)} ms` : isWaiting ? "" : "running";
+    const isLong = data.text.length > 90 || data.result.length > 90;
+    this.fullText.textContent = isLong ? `${data.text}\n→ ${data.result}` : "";
     this.line.classList.toggle("ca-long", isLong);
     this.progress.hidden = !data.progress;
     if (!data.progress) return;
@@ -178,8 +179,9 @@ class CallRow {
       this.bar.value = done;
     }
     this.bar.hidden = !total;
-    this.doing.textContent = `${formatNumber(done)}${total ? " of " + formatNumber(total) : ""} ${data.doing}`;
-    this.bar.setAttribute("aria-label", this.doing.textContent);
+    const amount = `${formatNumber(done)}${total ? " of " + formatNumber(total) : ""}`;
+    this.progressText.textContent = `${amount} ${data.progress_text}`;
+    this.bar.setAttribute("aria-label", this.progressText.textContent);
   }
 }
 
@@ -196,23 +198,23 @@ class ApprovalForm {
     this.texts = []; // a FieldText for each field
     this.inputs = new Map();
     this.isDecided = false;
-    this.root = createElement("section", "ca-ask");
+    this.root = createElement("section", "ca-form");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", `Allow the call of ${data.name}?`);
-    this.check = createElement("input");
-    this.check.type = "checkbox";
-    this.check.checked = true;
-    this.check.setAttribute("aria-label", `select this call of ${data.name}`);
+    this.checkbox = createElement("input");
+    this.checkbox.type = "checkbox";
+    this.checkbox.checked = true;
+    this.checkbox.setAttribute("aria-label", `select this call of ${data.name}`);
     const title = createElement("div", "ca-title");
-    const about = createElement("span", "ca-dim", data.about);
-    title.append(this.check, createElement("b", "", `Allow ${data.name}?`), about);
+    const summary = createElement("span", "ca-dim", data.summary);
+    title.append(this.checkbox, createElement("b", "", `Allow ${data.name}?`), summary);
     // Among several forms, a form is one line if the row above shows all arguments, until the user opens or edits it.
-    this.alone = createButton("ca-alone", "Change or decide alone", () => this.unfold());
-    title.append(this.alone);
+    this.unfoldButton = createButton("ca-unfold", "Change or decide alone", () => this.unfold());
+    title.append(this.unfoldButton);
     const source = createElement("div", "ca-dim");
     if (data.line) source.append(`line ${data.line}: `, createElement("code", "", truncate(data.source, 200)));
-    if (data.more) source.append(`${data.line ? " · " : ""}${data.more}`);
+    if (data.upcoming) source.append(`${data.line ? " · " : ""}${data.upcoming}`);
     const untrusted = createElement("div", "ca-untrusted");
     if (data.untrusted)
       untrusted.append(
@@ -221,26 +223,26 @@ class ApprovalForm {
       );
     this.fields = createElement("div", "ca-fields");
     for (const field of data.fields) this.fields.append(...this.createField(field));
-    this.problem = createElement("div", "ca-wrong");
+    this.problem = createElement("div", "ca-problem");
     this.problem.setAttribute("role", "alert");
     this.reason = createElement("input", "ca-reason");
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny");
-    this.allows = CHOICES.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
-    this.deny = createButton("ca-deny", "Deny", () => this.decide("reject"));
+    this.allowButtons = CHOICES.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
+    this.denyButton = createButton("ca-deny", "Deny", () => this.decide("reject"));
     const allowLine = createElement("div", "ca-buttons");
     const denyLine = createElement("div", "ca-buttons");
-    allowLine.append(...this.allows);
-    denyLine.append(this.deny, this.reason);
+    allowLine.append(...this.allowButtons);
+    denyLine.append(this.denyButton, this.reason);
     this.root.append(title, source, untrusted, this.fields, this.problem, allowLine, denyLine);
     for (const name of ["focusin", "input"])
       this.root.addEventListener(name, (event) => {
         if (event.target.matches("textarea, select, input:not([type=checkbox])")) this.unfold();
       });
     // While the form is small, the user sees the arguments only in the summary of the row.
-    this.line = row && data.brief ? new SeenText(row.summary, (appears) => this.refresh(appears)) : null;
-    this.root.classList.toggle("ca-small", Boolean(this.line));
-    this.alone.hidden = !this.line;
+    this.rowText = row && data.fits_row ? new SeenText(row.summary, (appears) => this.refresh(appears)) : null;
+    this.root.classList.toggle("ca-compact", Boolean(this.rowText));
+    this.unfoldButton.hidden = !this.rowText;
     this.delayClicks();
     this.enable(true);
   }
@@ -250,8 +252,8 @@ class ApprovalForm {
   }
 
   unfold() {
-    this.root.classList.remove("ca-small");
-    this.alone.hidden = true;
+    this.root.classList.remove("ca-compact");
+    this.unfoldButton.hidden = true;
     this.enable(!this.isDecided);
   }
 
@@ -263,16 +265,16 @@ class ApprovalForm {
   }
 
   get isSmall() {
-    return this.root.matches(".ca-small.ca-several");
+    return this.root.matches(".ca-compact.ca-grouped");
   }
 
   // The texts that must have been on the screen before the call can be allowed.
   get requiredTexts() {
-    return this.isSmall ? [this.line] : this.texts.map(({ seen }) => seen);
+    return this.isSmall ? [this.rowText] : this.texts.map(({ seen }) => seen);
   }
 
   get isLocked() {
-    return this.isSmall ? !this.line.isWhole : this.texts.some((text) => text.isLocked);
+    return this.isSmall ? !this.rowText.isWhole : this.texts.some((text) => text.isLocked);
   }
 
   // Scroll to the first text that has not been on the screen. Returns whether there was one.
@@ -285,7 +287,7 @@ class ApprovalForm {
   }
 
   get isTouched() {
-    return Object.keys(this.edits).length > 0 || this.reason.value !== "" || !this.check.checked;
+    return Object.keys(this.edits).length > 0 || this.reason.value !== "" || !this.checkbox.checked;
   }
 
   createField(field) {
@@ -308,16 +310,16 @@ class ApprovalForm {
     input.addEventListener("input", () => {
       this.edits[field.name] = input.value;
       this.problem.textContent = "";
-      input.classList.remove("ca-bad");
+      input.classList.remove("ca-invalid");
       for (const { seen } of this.texts) if (seen.node === input) seen.measure();
     });
     if (field.kind === "choice") {
       // A select cuts a long text without saying so, so the text is repeated below it.
-      const whole = createElement("div", "ca-dim", field.text);
-      whole.classList.add("ca-whole");
-      input.addEventListener("input", () => (whole.textContent = input.value));
-      cell.append(whole);
-      this.texts.push(new FieldText(whole, field, () => this.refresh(false)));
+      const fullText = createElement("div", "ca-dim", field.text);
+      fullText.classList.add("ca-full-text");
+      input.addEventListener("input", () => (fullText.textContent = input.value));
+      cell.append(fullText);
+      this.texts.push(new FieldText(fullText, field, () => this.refresh(false)));
     } else this.texts.push(new FieldText(input, field, (appears) => this.refresh(appears)));
     if (field.note) cell.append(createElement("div", "ca-untrusted", field.note));
     this.inputs.set(field.label, input);
@@ -333,7 +335,7 @@ class ApprovalForm {
       this.unfold();
       const [, input] = [...this.inputs].find(([label]) => data.problem.startsWith(label + ":")) || [];
       if (input) {
-        input.classList.add("ca-bad");
+        input.classList.add("ca-invalid");
         input.focus();
       } else this.problem.scrollIntoView({ block: "nearest" });
     }
@@ -341,8 +343,8 @@ class ApprovalForm {
   }
 
   enable(isEnabled) {
-    for (const node of this.allows) node.disabled = !isEnabled || this.isLocked;
-    this.deny.disabled = !isEnabled;
+    for (const node of this.allowButtons) node.disabled = !isEnabled || this.isLocked;
+    this.denyButton.disabled = !isEnabled;
     this.onChange();
   }
 
@@ -355,8 +357,8 @@ class ApprovalForm {
     if (this.root.contains(document.activeElement)) this.root.focus(); // a disabled button would lose the focus
     this.isDecided = true;
     this.enable(false);
-    const { run, call, seal, name } = this.data;
-    this.send({ kind: "decide", run, call, seal, choice, reason: reason || this.reason.value, edits: this.edits });
+    const { run, call, digest, name } = this.data;
+    this.send({ kind: "decide", run, call, digest, choice, reason: reason || this.reason.value, edits: this.edits });
     if (reason === undefined && (choice === "allow_cell" || choice === "allow_session"))
       // Such a decision also allows the waiting calls of this tool that the user has seen whole and not touched. Each
       // call is sent by itself.
@@ -375,12 +377,12 @@ class FieldText {
     this.isOpened = false;
     this.seen = new SeenText(node, onChange, node.rows ? 8 : 0);
     const text = `Show all ${formatNumber(field.text.length)} characters before you decide`;
-    this.all = createButton("ca-all", text, () => {
+    this.openButton = createButton("ca-all", text, () => {
       this.isOpened = true;
       this.seen.open();
     });
-    this.end = createElement("div", "ca-all", "Scroll to the end of this text before you decide");
-    node.after(this.all, this.end);
+    this.scrollHint = createElement("div", "ca-all", "Scroll to the end of this text before you decide");
+    node.after(this.openButton, this.scrollHint);
     this.draw();
   }
 
@@ -389,30 +391,30 @@ class FieldText {
   }
 
   draw() {
-    this.all.hidden = this.isOpened || !(this.isLong || this.seen.isCut);
-    this.end.hidden = !(this.isOpened && this.seen.isCut);
+    this.openButton.hidden = this.isOpened || !(this.isLong || this.seen.isCut);
+    this.scrollHint.hidden = !(this.isOpened && this.seen.isCut);
   }
 }
 
 // Decides several calls at once: those whose box is checked.
 class BatchDecision {
   constructor() {
-    this.root = createElement("section", "ca-ask ca-desk");
+    this.root = createElement("section", "ca-form ca-batch-decision");
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Decide several calls at once");
     this.title = createElement("b");
-    this.all = createElement("input");
-    this.all.type = "checkbox";
-    this.all.checked = true;
-    this.all.setAttribute("aria-label", "select all calls");
-    this.all.addEventListener("change", () => {
-      this.userSelects = !this.all.checked;
-      for (const form of this.forms) form.check.checked = this.all.checked;
+    this.selectAll = createElement("input");
+    this.selectAll.type = "checkbox";
+    this.selectAll.checked = true;
+    this.selectAll.setAttribute("aria-label", "select all calls");
+    this.selectAll.addEventListener("change", () => {
+      this.userSelects = !this.selectAll.checked;
+      for (const form of this.forms) form.checkbox.checked = this.selectAll.checked;
       this.refresh();
     });
     this.userSelects = false;
     const title = createElement("label", "ca-title");
-    title.append(this.all, this.title);
+    title.append(this.selectAll, this.title);
     this.reason = createElement("input", "ca-reason");
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny the checked calls");
@@ -432,12 +434,12 @@ class BatchDecision {
     this.forms = forms;
     this.delayClicks();
     this.root.hidden = forms.length < 2;
-    for (const form of forms) form.root.classList.toggle("ca-several", forms.length > 1);
+    for (const form of forms) form.root.classList.toggle("ca-grouped", forms.length > 1);
     this.refresh();
   }
 
   get checkedForms() {
-    return this.forms.filter((form) => form.check.checked);
+    return this.forms.filter((form) => form.checkbox.checked);
   }
 
   refresh() {
@@ -453,8 +455,8 @@ class BatchDecision {
         : "";
     const hint = checked ? `Decide ${which} here.${advice}` : "None is checked.";
     this.title.textContent = `${all} calls wait for you. ${hint}`;
-    this.all.checked = checked === all;
-    this.all.indeterminate = checked > 0 && checked < all;
+    this.selectAll.checked = checked === all;
+    this.selectAll.indeterminate = checked > 0 && checked < all;
     for (const node of this.buttons) node.disabled = !checked || (locked > 0 && !node.matches(".ca-deny"));
   }
 
@@ -473,8 +475,8 @@ class BatchDecision {
 
   // Add a new form. Once the user has begun to select, its box is not checked, so that no decision includes it unseen.
   add(form) {
-    form.check.checked = !this.userSelects;
-    form.check.addEventListener("change", () => {
+    form.checkbox.checked = !this.userSelects;
+    form.checkbox.addEventListener("change", () => {
       this.userSelects = true;
       this.refresh();
     });
@@ -487,7 +489,7 @@ class ProgramReview {
   constructor(data, send) {
     this.data = data;
     this.delayedSince = performance.now();
-    this.root = createElement("section", "ca-ask");
+    this.root = createElement("section", "ca-form");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "Run this program?");
@@ -497,7 +499,7 @@ class ProgramReview {
     text.readOnly = !data.editable;
     text.spellcheck = false;
     text.setAttribute("aria-label", "program");
-    const problem = (this.problem = createElement("div", "ca-wrong", data.problem));
+    const problem = (this.problem = createElement("div", "ca-problem", data.problem));
     problem.setAttribute("role", "alert");
     const comment = (this.comment = createElement("input", "ca-reason"));
     comment.placeholder = "what to do otherwise, for the model (without it the cell ends)";
@@ -507,7 +509,7 @@ class ProgramReview {
       if (choice === "run" && !this.seen.wasOnScreen) return text.scrollIntoView({ block: "nearest" });
       if (this.root.contains(document.activeElement)) this.root.focus();
       this.enable(false);
-      send({ kind: "review", seal: data.seal, choice, program: text.value, comment: comment.value });
+      send({ kind: "review", digest: data.digest, choice, program: text.value, comment: comment.value });
     };
     const runLine = createElement("div", "ca-buttons");
     const rejectLine = createElement("div", "ca-buttons");
@@ -517,7 +519,7 @@ class ProgramReview {
     const hint = data.editable
       ? "You can change it first."
       : "It has invisible characters, so it can only run unchanged.";
-    this.scrollHint = createElement("div", "ca-wrong");
+    this.scrollHint = createElement("div", "ca-problem");
     title.append(createElement("b", "", "Run this program?"), createElement("span", "ca-dim", hint));
     this.root.append(title, text, this.scrollHint, problem, runLine, rejectLine);
     if (data.note) title.after(createElement("div", "ca-untrusted", data.note));
@@ -548,26 +550,42 @@ class ProgramReview {
   }
 }
 
-// ---- the end of the turn ------------------------------------------------------------------------------------------
+// ---- the blocks above and below the programs ----------------------------------------------------------------------
 
-function drawEnd(root, end) {
-  root.replaceChildren();
-  if (!end) return;
-  if (end.error) root.append(createElement("div", "ca-error", end.error));
-  if (end.traceback) root.append(createElement("pre", "ca-output", end.traceback));
-  if (end.table) {
-    const { columns, rows, numeric, left_out } = end.table;
-    const table = createElement("table", "ca-table");
-    const createRow = (tag, cells) => {
-      const row = createElement("tr");
-      row.append(...cells.map((text, index) => createElement(tag, numeric[index] ? "ca-number" : "", text)));
-      return row;
-    };
-    table.append(createRow("th", columns), ...rows.map((cells) => createRow("td", cells)));
-    root.append(table, createElement("div", "ca-dim", left_out));
-  }
-  if (end.text) root.append(createElement("pre", "ca-output", end.text));
-  root.append(createElement("div", "ca-foot", end.footer));
+// A writer for each kind of block in codeact_kernel/render/blocks.py. It returns nodes, or texts that are no markup.
+const BLOCKS = {
+  note: ({ text }) => [createElement("div", "ca-note", text)],
+  words: ({ text }) => [createElement("div", "ca-words", text)],
+  failure: ({ message, traceback }) => [
+    createElement("div", "ca-error", message),
+    ...(traceback ? [createElement("pre", "ca-output", traceback)] : []),
+  ],
+  table: ({ table }) => [createTable(table), createElement("div", "ca-dim", table.left_out)],
+  value: ({ text }) => [createElement("pre", "ca-output", text)],
+  files: ({ rows, left_out }) => [...rows.map(createFile), createElement("div", "ca-dim", left_out)],
+  footer: ({ text }) => [createElement("div", "ca-footer", text)],
+};
+
+function drawBlocks(root, blocks) {
+  root.replaceChildren(...blocks.flatMap((block) => BLOCKS[block.kind](block)));
+}
+
+function createTable({ columns, rows, numeric }) {
+  const table = createElement("table", "ca-table");
+  const createRow = (tag, cells) => {
+    const row = createElement("tr");
+    row.append(...cells.map((text, index) => createElement(tag, numeric[index] ? "ca-number" : "", text)));
+    return row;
+  };
+  table.append(createRow("th", columns), ...rows.map((cells) => createRow("td", cells)));
+  return table;
+}
+
+// Without a link: the page of a widget does not know the folder of the notebook.
+function createFile({ name, details }) {
+  const file = createElement("div", "ca-file");
+  file.append(createElement("b", "", name), " ", createElement("span", "ca-dim", details));
+  return file;
 }
 
 // ---- the card -----------------------------------------------------------------------------------------------------
@@ -607,23 +625,22 @@ function render({ model, el }) {
   if (model.get("slow_stop"))
     stop.title = "With this version of ipykernel, Stop waits for a running tool; Kernel > Interrupt does not.";
   head.append(createElement("span", "ca-name", "CodeAct"), state, boundary, time, stop);
-  const notes = createElement("div");
+  const above = createElement("div", "ca-blocks");
   const program = createElement("div");
-  const forms = createElement("div");
-  const words = createElement("div", "ca-words");
-  const end = createElement("div", "ca-end-of-turn");
+  const formsBelow = createElement("div");
+  const below = createElement("div", "ca-blocks");
   const batchDecision = new BatchDecision();
-  card.append(head, notes, batchDecision.root, program, words, forms, end);
+  card.append(head, above, batchDecision.root, program, formsBelow, below);
   el.append(card);
 
   const attempts = [];
   const openForms = new Map();
   let review = null;
-  let drawnSeals = "";
+  let drawnDigests = "";
   let clockUpdated = performance.now();
 
   const tick = () => {
-    const seconds = model.get("clock") + (model.get("head").over ? 0 : (performance.now() - clockUpdated) / 1000);
+    const seconds = model.get("clock") + (model.get("head").is_over ? 0 : (performance.now() - clockUpdated) / 1000);
     const minutes = `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
     time.textContent = seconds < 60 ? `${seconds.toFixed(0)} s` : minutes;
   };
@@ -635,14 +652,11 @@ function render({ model, el }) {
     },
     head() {
       const data = model.get("head");
-      if (data.over && card.contains(document.activeElement)) returnFocus(card); // before it is removed
+      if (data.is_over && card.contains(document.activeElement)) returnFocus(card); // before it is removed
       state.textContent = data.state || "writing program";
       card.dataset.state = state.textContent.split(",")[0];
       boundary.textContent = data.boundary || "";
-      stop.hidden = Boolean(data.over);
-      notes.replaceChildren(...(data.notes || []).map((text) => createElement("div", "ca-note", text)));
-      words.textContent = data.words || "";
-      words.hidden = !data.words;
+      stop.hidden = Boolean(data.is_over);
       tick();
     },
     programs() {
@@ -657,33 +671,33 @@ function render({ model, el }) {
     runs() {
       model.get("runs").forEach((run, index) => attempts[index] && attempts[index].drawRun(run));
     },
-    questions() {
-      const data = model.get("questions");
+    forms() {
+      const data = model.get("forms");
       const hadFocus = card.contains(document.activeElement);
-      const seals = new Set(data.map((question) => question.seal));
-      for (const [seal, form] of openForms)
-        if (!seals.has(seal)) {
+      const digests = new Set(data.map((item) => item.digest));
+      for (const [digest, form] of openForms)
+        if (!digests.has(digest)) {
           form.root.remove();
-          openForms.delete(seal);
+          openForms.delete(digest);
         }
       let firstNew = null;
-      for (const question of data) {
-        const known = openForms.get(question.seal);
+      for (const item of data) {
+        const known = openForms.get(item.digest);
         if (known) {
-          known.update(question);
+          known.update(item);
           continue;
         }
-        const otherForms = () => [...openForms.values()].filter((other) => other.data.seal !== question.seal);
-        const row = attempts.length ? attempts[attempts.length - 1].rows.get(question.call) : null;
-        const form = new ApprovalForm(question, send, row, otherForms, () => batchDecision.refresh());
-        openForms.set(question.seal, form);
+        const otherForms = () => [...openForms.values()].filter((other) => other.data.digest !== item.digest);
+        const row = attempts.length ? attempts[attempts.length - 1].rows.get(item.call) : null;
+        const form = new ApprovalForm(item, send, row, otherForms, () => batchDecision.refresh());
+        openForms.set(item.digest, form);
         batchDecision.add(form);
-        (row ? row.form : forms).append(form.root);
+        (row ? row.form : formsBelow).append(form.root);
         firstNew = firstNew || form.root;
       }
-      const openSeals = [...openForms.keys()].join();
-      if (openSeals !== drawnSeals) {
-        drawnSeals = openSeals;
+      const openDigests = [...openForms.keys()].join();
+      if (openDigests !== drawnDigests) {
+        drawnDigests = openDigests;
         // The form under the pointer may be another one now, so all forms ignore clicks for a moment.
         for (const form of openForms.values()) form.delayClicks();
         batchDecision.draw([...openForms.values()]);
@@ -695,7 +709,7 @@ function render({ model, el }) {
     review() {
       const data = model.get("review");
       const hadFocus = card.contains(document.activeElement);
-      if (review && data && review.data.seal === data.seal) return review.update(data);
+      if (review && data && review.data.digest === data.digest) return review.update(data);
       const comment = review ? review.comment.value : "";
       if (review) review.root.remove();
       review = data ? new ProgramReview(data, send) : null;
@@ -705,11 +719,14 @@ function render({ model, el }) {
         return;
       }
       if (data.problem) review.comment.value = comment;
-      forms.append(review.root);
+      formsBelow.append(review.root);
       focusOn(review && review.root, hadFocus);
     },
-    end() {
-      drawEnd(end, model.get("end"));
+    above() {
+      drawBlocks(above, model.get("above"));
+    },
+    below() {
+      drawBlocks(below, model.get("below"));
     },
   };
 
@@ -724,8 +741,8 @@ function render({ model, el }) {
     event.stopPropagation();
   });
 
-  // Runs before questions, because a form is drawn in the row of its call.
-  const parts = ["head", "clock", "programs", "runs", "questions", "review", "end"];
+  // Runs are before forms, because a form is drawn in the row of its call.
+  const parts = ["head", "clock", "above", "programs", "runs", "forms", "review", "below"];
   let isScheduled = false;
   const drawAll = () => {
     isScheduled = false;

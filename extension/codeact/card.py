@@ -39,11 +39,12 @@ class _Widget(anywidget.AnyWidget):
     slow_stop = traitlets.Bool().tag(sync=True)
     clock = traitlets.Float().tag(sync=True)
     head = traitlets.Dict().tag(sync=True)
+    above = traitlets.List().tag(sync=True)
     programs = traitlets.List().tag(sync=True)
     runs = traitlets.List().tag(sync=True)
-    questions = traitlets.List().tag(sync=True)
+    forms = traitlets.List().tag(sync=True)
     review = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
-    end = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+    below = traitlets.List().tag(sync=True)
 
 
 class Card:

@@ -203,7 +203,7 @@ class CellOutput:
         parts = to_card(self.transcript)
         parts["clock"] = round(self._clock, 1)
         # An approval form is drawn in the row of its call, so forms wait for their row.
-        parts["questions"] = [
+        parts["forms"] = [
             form for form in self._card_approver.open_forms if self.transcript.has_row(form["run"], form["call"])
         ]
         parts["review"] = self._card_approver.program

@@ -79,8 +79,8 @@ def _check_front_end(frontend: Frontend) -> Iterator[Finding]:
     shows_card = frontend.turns.run(probe.wait_for_page, probe)
     answers_input = has_user(frontend.shell)
     if shows_card:
-        found = f"shows the live card, {'answers' if answers_input else 'does not answer'} input()"
-        yield Finding("front end", "ok", found)
+        description = f"shows the live card, {'answers' if answers_input else 'does not answer'} input()"
+        yield Finding("front end", "ok", description)
     elif answers_input:
         advice = "Questions are asked with input(). In JupyterLab and Notebook 7, reload the page or update them."
         yield Finding("front end", "warning", probe.reason, advice)

@@ -22,7 +22,7 @@ from codeact_kernel.types import CallResult, ToolCall
 
 CHOICES = ("allow_once", "allow_cell", "allow_session", "allow_always", "reject")
 FORGED = (
-    {"seal": "0" * 64},
+    {"digest": "0" * 64},
     {"call": 10_000},
     {"call": True},
     {"run": 7},
@@ -137,17 +137,17 @@ class World:
             return
         form = self.page[index % len(self.page)]
         edits = {} if rows is None else {"rows": str(rows)}
-        is_open = any(one["seal"] == form["seal"] for one in self.approver.open_forms)
-        answered = form["seal"] in self.shown
+        is_open = any(one["digest"] == form["digest"] for one in self.approver.open_forms)
+        answered = form["digest"] in self.shown
         message = {"kind": "decide", "choice": choice, "reason": "", "edits": edits}
-        self.approver.receive(message | {name: form[name] for name in ("run", "call", "seal")} | (forged or {}))
+        self.approver.receive(message | {name: form[name] for name in ("run", "call", "digest")} | (forged or {}))
         if forged or not is_open or answered:
             return
         # The first good click on an open question: that is what the user said.
         shown = int(form["fields"][0]["text"])
-        self.shown[form["seal"]] = (self.turn, form["call"], self.tool_of[form["seal"]], shown)
+        self.shown[form["digest"]] = (self.turn, form["call"], self.tool_of[form["digest"]], shown)
         key, ran = (self.turn, form["call"]), shown if rows is None else rows
-        version = self.tool_of[form["seal"]]
+        version = self.tool_of[form["digest"]]
         if choice == "reject":
             self.rejected.add(key)
             return
@@ -160,8 +160,8 @@ class World:
             self.always.add((version, ran))
 
     def note_questions(self) -> None:
-        for seal, one in self.approver._waiting.items():
-            self.tool_of.setdefault(seal, one.question.call.version)
+        for digest, one in self.approver._waiting.items():
+            self.tool_of.setdefault(digest, one.request.call.version)
 
     def check(self, calls: Calls | None = None, turn: int = 0) -> None:
         """Each call that ran had a reason, and each reason was used for what was said."""
@@ -288,7 +288,7 @@ def test_an_edit_that_the_tool_refuses_keeps_the_question_open():
     async def refused() -> None:
         world = await asking()
         form = world.page[0]
-        named = {name: form[name] for name in ("run", "call", "seal")}
+        named = {name: form[name] for name in ("run", "call", "digest")}
         world.approver.receive({"kind": "decide", "choice": "allow_once", **named, "edits": {"rows": '"x"'}})
         await settle()
         assert world.approver.open_forms[0]["problem"]

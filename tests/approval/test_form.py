@@ -100,16 +100,14 @@ def test_a_sign_of_which_nothing_is_seen_is_shown_as_its_escape(sign):
     shown = field(f"a{sign}b")
     assert shown["kind"] == "json"
     assert shown["text"].isascii()
-    assert make_form(question(a=f"a{sign}b"))["brief"] is (
-        escape_strictly(sign) == escape_hidden(sign)
-    )  # its row shows it, or not
+    assert make_form(question(a=f"a{sign}b"))["fits_row"] is (escape_strictly(sign) == escape_hidden(sign))
 
 
 def test_a_call_is_brief_only_if_its_row_shows_all_of_it():
-    assert make_form(question(a="x", b=1))["brief"] is True
+    assert make_form(question(a="x", b=1))["fits_row"] is True
     name = "transfer_money_between_accounts"
     call = ToolCall(id=1, name=name, arguments={"to": "savings of my mother Anna", "amount_in_euro_cents": 100000000})
-    assert make_form(ApprovalRequest(turn="t", run=1, call=call))["brief"] is False
+    assert make_form(ApprovalRequest(turn="t", run=1, call=call))["fits_row"] is False
 
 
 @pytest.mark.parametrize("count", range(1, 21))
@@ -118,7 +116,7 @@ def test_a_call_is_brief_only_where_its_row_shows_every_value_whole(count):
     for length in range(1, 90, 4):
         arguments = {f"a{number}": "x" * length + str(number) for number in range(count)}
         asked = question(**arguments)
-        if make_form(asked)["brief"]:
+        if make_form(asked)["fits_row"]:
             row = call_text(CallRow(asked.call))
             assert [value for value in arguments.values() if f'"{value}"' not in row] == []
             assert len(row) <= 90
@@ -129,12 +127,12 @@ def test_a_call_whose_text_is_short_can_have_a_row_that_leaves_some_of_it_out():
     asked = question(to="acct-111122223333EVIL5555", **{f"a{number}": number for number in range(8)})
     assert len(f"f({arguments_text(asked.call.arguments, 10_000)})") <= 90
     assert "acct-111122223333EVIL5555" not in call_text(CallRow(asked.call))
-    assert not make_form(asked)["brief"]
+    assert not make_form(asked)["fits_row"]
 
 
 def test_a_short_call_of_few_arguments_is_brief():
-    assert make_form(question(to="acct-1", amount=3))["brief"]
-    assert not make_form(question(to="\u0430cct"))["brief"]
+    assert make_form(question(to="acct-1", amount=3))["fits_row"]
+    assert not make_form(question(to="\u0430cct"))["fits_row"]
 
 
 @pytest.mark.parametrize(

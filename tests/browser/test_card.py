@@ -35,7 +35,7 @@ def asked(front: Front, program: str, *more: str) -> None:
 
 def read_to_the_end(front: Front) -> None:
     """Scroll the longest text of the card's questions, which is larger than the window."""
-    front.card(2).locator(".ca-ask textarea").evaluate_all(
+    front.card(2).locator(".ca-form textarea").evaluate_all(
         "nodes => nodes.forEach(node => { node.scrollTop = node.scrollHeight; })"
     )
 
@@ -45,8 +45,8 @@ def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
     program = "keys = [look_up(key) for key in ('a', 'b')]\ngone = drop(table='old', rows=3)\n[{'said': gone}]"
     asked(front, program)
     card = front.card(2)
-    expect(card.locator(".ca-row .ca-ask")).to_contain_text("Drop a table, for good.")
-    expect(card.locator(".ca-row .ca-ask")).not_to_contain_text("Not to be undone")
+    expect(card.locator(".ca-row .ca-form")).to_contain_text("Drop a table, for good.")
+    expect(card.locator(".ca-row .ca-form")).not_to_contain_text("Not to be undone")
     expect(card.locator(".ca-calling")).to_have_text("gone = drop(table='old', rows=3)")
     expect(card.locator(".ca-head")).to_contain_text("WebAssembly")
     front.shot("waiting")
@@ -125,7 +125,7 @@ def test_several_calls_in_flight_are_decided_in_one_go(front: Front):
     )
     asked(front, program)
     card = front.card(2)
-    batch_form = card.locator(".ca-desk")
+    batch_form = card.locator(".ca-batch-decision")
     expect(batch_form).to_contain_text("4 calls wait for you. Decide the 4 checked ones here.")
     expect(card.locator(".ca-batch")).to_contain_text("0 of 4 done")
     for box in card.get_by_label("select this call of drop").all():
@@ -165,7 +165,7 @@ def test_the_stop_button_stops(front: Front, what):
     front.done(1)
     front.run(2)
     expect(front.cell(2)).to_contain_text(seen, timeout=20_000)
-    assert front.card(2).locator(".ca-ask:visible").count() == 0
+    assert front.card(2).locator(".ca-form:visible").count() == 0
     front.shot(f"stop-{what}")
     front.click("Stop", 2)
     text = front.done(2, 10)
@@ -290,7 +290,7 @@ CONTRASTS = """() => {
 @LAB
 def test_the_keyboard_is_enough_and_enter_never_approves_by_accident(front: Front):
     asked(front, "drop(table='old', rows=3)")
-    form = front.card(2).locator(".ca-row .ca-ask")
+    form = front.card(2).locator(".ca-row .ca-form")
     expect(form).to_be_focused()
     for key in ("Enter", "d", "d", "Enter", "Escape", "x"):
         front.page.keyboard.press(key)
@@ -387,7 +387,7 @@ def test_a_long_argument_has_to_be_seen_before_it_can_be_allowed(front: Front):
 def test_several_calls_are_not_allowed_together_before_the_long_texts_among_them_were_opened(front: Front):
     calls = "call_tool_async('drop', table='a'), call_tool_async('drop', table='x' * 5_000)"
     asked(front, f"import asyncio\nr = await asyncio.gather({calls})\nlen(r)")
-    batch_form = front.card(2).locator(".ca-desk")
+    batch_form = front.card(2).locator(".ca-batch-decision")
     expect(batch_form).to_contain_text("To allow, open the long text first.")
     expect(batch_form.get_by_role("button", name="Allow once")).to_be_disabled()
     expect(batch_form.get_by_role("button", name="Deny")).to_be_enabled()
@@ -414,7 +414,7 @@ def test_a_program_is_reviewed_edited_and_run(front: Front):
     expect(front.card(2).get_by_label("program", exact=True).last).to_have_value("look_up('second')", timeout=10_000)
     front.card(2).locator(".ca-program").fill("lookup('third')")
     front.click("Run", 2)
-    expect(front.card(2).locator(".ca-ask").get_by_role("alert")).to_contain_text("lookup")
+    expect(front.card(2).locator(".ca-form").get_by_role("alert")).to_contain_text("lookup")
     front.card(2).locator(".ca-program").fill("look_up('third')")
     front.click("Run", 2)
     assert "THIRD" in front.done(2)
@@ -506,7 +506,7 @@ def mails(folder: str = "new") -> list[str]:
     front.run(2)
     front.state("waiting for you", 2)
     card = front.card(2)
-    expect(card.locator(".ca-row .ca-ask")).to_have_count(1)
+    expect(card.locator(".ca-row .ca-form")).to_have_count(1)
     expect(card.locator(".ca-row .ca-untrusted")).to_contain_text(
         'an outsider can write, from mails(folder="new") in line 2'
     )

@@ -221,13 +221,13 @@ def live(seen: Seen) -> None:
     front.done(1)
     front.run(2)
     front.state("waiting for you", 2)
-    expect(front.card(2).locator(".ca-ask:not(.ca-desk)")).to_have_count(len(KINDS))
+    expect(front.card(2).locator(".ca-form:not(.ca-batch-decision)")).to_have_count(len(KINDS))
     front.page.wait_for_timeout(600)  # until the buttons take clicks
     seen.look("live", front.page.locator(AREA))
     front.shot("hostile-live")
     front.page.evaluate("document.querySelectorAll('.ca-allow').forEach(one => one.click())")
-    front.card(2).locator(".ca-desk .ca-reason").fill(" ".join(one.texts(url)[0] for one in ATTEMPTS[:6]))
-    front.click("Deny", 2, front.card(2).locator(".ca-desk"))
+    front.card(2).locator(".ca-batch-decision .ca-reason").fill(" ".join(one.texts(url)[0] for one in ATTEMPTS[:6]))
+    front.click("Deny", 2, front.card(2).locator(".ca-batch-decision"))
     seen.ended = front.done(2)
 
 

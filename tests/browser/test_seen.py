@@ -36,7 +36,7 @@ def test_a_question_that_came_in_the_background_is_measured_when_its_page_comes_
     prepared(front, f"import time\ntime.sleep(3)\ndrop(table='{HIDDEN}')")
     front.run(2)
     hide(front)
-    front.page.wait_for_function("() => document.querySelector('.ca-row .ca-ask .ca-allow')")
+    front.page.wait_for_function("() => document.querySelector('.ca-row .ca-form .ca-allow')")
     assert front.page.evaluate("document.querySelector('.ca-row .ca-allow').disabled"), (
         "without a height it was not seen"
     )
@@ -79,7 +79,7 @@ def test_so_it_is_in_jupyterlab_when_another_tab_was_in_front(front: Front):
     expect(front.card(2).locator(".ca-head")).to_be_visible()  # a card that no page has shown would ask with input()
     front.menu("File", "New Launcher")
     expect(front.page.locator(".jp-Launcher")).to_be_visible()
-    front.page.wait_for_function("() => document.querySelector('.ca-row .ca-ask .ca-allow')")
+    front.page.wait_for_function("() => document.querySelector('.ca-row .ca-form .ca-allow')")
     front.page.locator(".lm-TabBar-tab", has_text=f"{front.name}.ipynb").first.click()
     front.state("waiting for you", 2)
     expect(front.card(2).get_by_role("button", name="Show all 73 characters before you decide")).to_be_visible()
@@ -100,7 +100,7 @@ def test_a_question_that_has_just_come_to_the_front_takes_no_click_at_once(front
     front.page.mouse.click(where["x"] + 5, where["y"] + 5)
     front.page.wait_for_timeout(600)
     front.state("waiting for you", 2)
-    assert front.card(2).locator(".ca-row .ca-ask").count() == 1
+    assert front.card(2).locator(".ca-row .ca-form").count() == 1
     front.click("Allow once", 2)
     front.done(2)
 
@@ -157,11 +157,11 @@ async def pay(to: str, {", ".join(f"a{number}: int" for number in range(count - 
     front.done(1)
     front.run(2)
     front.state("waiting for you", 2)
-    rows, forms = front.card(2).locator(".ca-row .ca-text"), front.card(2).locator(".ca-row .ca-ask")
+    rows, forms = front.card(2).locator(".ca-row .ca-text"), front.card(2).locator(".ca-row .ca-form")
     expect(forms).to_have_count(2)
     front.shot(f"pay-{count}")
     for number, account in enumerate(("acct-111122223333EVIL5555", "acct-111122220000EVIL5555")):
-        if forms.nth(number).evaluate("node => node.matches('.ca-small')"):
+        if forms.nth(number).evaluate("node => node.matches('.ca-compact')"):
             assert account in rows.nth(number).inner_text()
             assert f"a{count - 2}={count - 2}" in rows.nth(number).inner_text() or count == 1
         else:
@@ -174,7 +174,7 @@ async def pay(to: str, {", ".join(f"a{number}: int" for number in range(count - 
 
 def allow_all(front: Front) -> None:
     """Scroll through all of the questions, as a user has to, then decide them together."""
-    batch_form = front.card(2).locator(".ca-desk")
+    batch_form = front.card(2).locator(".ca-batch-decision")
     for area in front.card(2).locator(".ca-fields textarea, .ca-row summary").all():
         if area.is_visible():
             area.scroll_into_view_if_needed()
@@ -191,14 +191,14 @@ def test_calls_that_were_never_on_the_screen_are_not_allowed_together(front: Fro
     asked(
         front, f"import asyncio\nr = await asyncio.gather(*[call_tool_async('drop', table=t) for t in {names}])\nlen(r)"
     )
-    batch_form = front.card(2).locator(".ca-desk")
+    batch_form = front.card(2).locator(".ca-batch-decision")
     batch_form.scroll_into_view_if_needed()
     expect(batch_form).to_contain_text("were not on the screen yet")
     front.shot("most-are-away")
     front.click("Allow once", 2, batch_form)
     front.page.wait_for_timeout(600)
     front.state("waiting for you", 2)
-    assert front.card(2).locator(".ca-desk").is_visible(), "nothing was decided"
+    assert front.card(2).locator(".ca-batch-decision").is_visible(), "nothing was decided"
     allow_all(front)
     front.done(2)
     assert front.get("len(dropped)") == "30"

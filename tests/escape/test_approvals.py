@@ -237,7 +237,7 @@ async def test_a_default_is_part_of_what_was_allowed(kernel):
 def clicked(form: dict[str, Any], choice: str = "allow_once", **changes: Any) -> dict[str, Any]:
     """What a page sends."""
     return {"kind": "decide", "choice": choice, "reason": "", "edits": {}, "run": form["run"], "call": form["call"],
-            "seal": form["seal"], **changes}  # fmt: skip
+            "digest": form["digest"], **changes}  # fmt: skip
 
 
 class Page(CardApprover):
@@ -268,19 +268,18 @@ async def test_a_click_that_is_sent_again_decides_nothing(kernel):
     page = Page(click)
     turn = await kernel.turn(TRIED + "seen = [tried(lambda: destroy('a')) for _ in range(3)]", approver=page)
     assert len(page.forms) == 3
-    assert len({form["seal"] for form in page.forms}) == 3
+    assert len({form["digest"] for form in page.forms}) == 3
     assert [str(one)[:6] for one in turn.result.value or ()] == ["ran: '", "ToolDe", "ToolDe"]
     kernel.contained(ran=[("destroy", "a")])
     await kernel.answers()
 
 
 @attempt(
-    "E1.forged",
-    "sends clicks with an invented digest, another call, another run or another choice, and incomplete clicks",
+    "E1.forged", "sends clicks with a made-up digest, another call, another run, another choice, and half of a click"
 )
 async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel):
     forged = [
-        {"seal": "0" * 64}, {"seal": None}, {"seal": ["x"]}, {"call": 7}, {"call": True}, {"call": "1"}, {"run": 9}, {"run": None},
+        {"digest": "0" * 64}, {"digest": None}, {"digest": ["x"]}, {"call": 7}, {"call": True}, {"call": "1"}, {"run": 9}, {"run": None},
         {"choice": "allow"}, {"choice": "ALLOW_ONCE"}, {"choice": None}, {"choice": ["allow_once"]}, {"kind": "review"}, {"kind": None},
         {"reason": 1}, {"edits": {"more": "x"}},
     ]  # fmt: skip
@@ -289,13 +288,13 @@ async def test_a_click_that_does_not_name_what_was_shown_decides_nothing(kernel)
         form = page.forms[-1]
         for changes in forged:
             page.receive(clicked(form, **changes))
-        for missing in ("seal", "call", "run", "choice", "kind"):
+        for missing in ("digest", "call", "run", "choice", "kind"):
             page.receive({name: value for name, value in clicked(form).items() if name != missing})
         page.receive({})
         page.receive(clicked(form, "reject"))
 
     turn = await kernel.turn("seen = destroy('a')", approver=(page := Page(click)))
-    assert len({form["seal"] for form in page.forms}) == 1
+    assert len({form["digest"] for form in page.forms}) == 1
     assert "ToolDenied" in turn.seen
     await denied(kernel, turn)
 
@@ -319,7 +318,7 @@ async def test_a_click_for_the_call_of_another_turn_decides_nothing(kernel):
 
     def click(page: Page) -> None:
         page.receive(clicked(first.forms[0]))
-        page.receive(clicked({**page.forms[-1], "seal": first.forms[0]["seal"]}))
+        page.receive(clicked({**page.forms[-1], "digest": first.forms[0]["digest"]}))
         page.receive(clicked(page.forms[-1], "reject"))
 
     turn = await kernel.turn("seen = destroy('a')", approver=(second := Page(click)))
@@ -363,7 +362,7 @@ async def test_all_that_is_asked_is_shown_and_nothing_in_it_is_hidden(kernel, wh
     assert text.isprintable() or set(filter(lambda one: not one.isprintable(), text)) <= set("\n\t")
     assert (json.loads(text) if shown["kind"] == "json" else text) == value, "what is shown is not what would run"
     assert shown["long"] is (len(text) > 600)
-    assert not (form["brief"] and shown["long"])
+    assert not (form["fits_row"] and shown["long"])
     assert "ToolDenied" in turn.seen
     await denied(kernel, turn)
 

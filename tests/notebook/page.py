@@ -71,7 +71,7 @@ class Page(Notebook):
 
     @property
     def questions(self) -> list[dict[str, Any]]:
-        return self.card.get("questions", [])
+        return self.card.get("forms", [])
 
     def send_up(self, data: dict[str, Any], comm: str | None = None) -> None:
         """A message of the card's to the kernel."""
@@ -87,7 +87,7 @@ class Page(Notebook):
         return self.questions
 
     def decide(self, question: dict[str, Any], choice: str, **more: Any) -> None:
-        named = {name: question[name] for name in ("run", "call", "seal")}
+        named = {name: question[name] for name in ("run", "call", "digest")}
         self.send_up({"kind": "decide", **named, "choice": choice, "reason": "", "edits": {}} | more)
 
     def look_for(self, seconds: float) -> None:

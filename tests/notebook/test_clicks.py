@@ -108,7 +108,7 @@ def test_a_click_in_a_running_cell_lets_the_call_run_and_its_print_lands_in_the_
         (question,) = page.wait_for_questions()
         assert question["fields"][0]["text"] == name
         page.decide(question, "allow_once")
-        page.wait(lambda shown=question["seal"]: all(one["seal"] != shown for one in page.questions))
+        page.wait(lambda shown=question["digest"]: all(one["digest"] != shown for one in page.questions))
     cell = page.finished(sent)
     assert cell.status == "ok", cell.errors
     assert cell.questions == []
@@ -169,12 +169,12 @@ def test_a_decision_that_does_not_name_what_was_shown_changes_nothing(page):
     sent = asked(page, "drop(table='a', rows=1)\ndrop(table='b', rows=2)")
     (first,) = page.wait_for_questions()
     forged = [
-        {"seal": "0" * 64}, {"seal": None}, {"seal": [first["seal"]]}, {"call": 2}, {"call": True}, {"call": "1"}, {"run": 2},
+        {"digest": "0" * 64}, {"digest": None}, {"digest": [first["digest"]]}, {"call": 2}, {"call": True}, {"call": "1"}, {"run": 2},
         {"choice": "yes"}, {"choice": None}, {"choice": ["allow_once"]}, {"reason": 7}, {"kind": "review"},
     ]  # fmt: skip
     for change in forged:
         page.decide(first, **{"choice": "allow_once", **change})
-    for nonsense in ({}, {"kind": []}, {"kind": "decide"}, {"kind": "decide", "seal": {}}):
+    for nonsense in ({}, {"kind": []}, {"kind": "decide"}, {"kind": "decide", "digest": {}}):
         page.send_up(nonsense)
     page.look_for(0.5)
     assert page.questions == [first]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -21,8 +24,8 @@ from codeact_kernel.events import (
     TurnFinished,
     TurnStarted,
 )
-from codeact_kernel.render import Transcript, bundle, to_card
-from codeact_kernel.types import CallResult, Timings, ToolCall, Usage
+from codeact_kernel.render import Transcript, blocks, bundle, to_card
+from codeact_kernel.types import CallResult, OutputFile, Timings, ToolCall, Usage
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
 
@@ -218,3 +221,25 @@ def test_progress_is_shown_by_its_own_run_and_never_by_another():
     assert to_card(transcript(*opened, *again, late))["runs"][1]["rows"] == []
     other = CallRequested(run=2, call=wanted)
     assert to_card(transcript(*opened, *again, other, late))["runs"][1]["rows"][0]["progress"] is None
+
+
+def test_the_live_card_has_a_writer_for_each_kind_of_block_that_it_gets():
+    script = (Path(__file__).parents[2] / "extension" / "codeact" / "card.js").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^const BLOCKS = \{\n(.*?)^\};", script, re.DOTALL | re.MULTILINE)
+    kinds = {block.kind for block in get_args(blocks.Block)} - {"program", "no_value"}
+    assert set(re.findall(r"^  (\w+): ", table, re.MULTILINE)) == kinds
+
+
+def test_the_live_card_gets_the_blocks_of_the_saved_formats_around_its_programs():
+    seen = transcript(replace(STARTED, note="Recorded"), ModelRequested(number=1), ProgramDelta(text="1"), ready("1"))
+    running = to_card(seen)
+    assert running["above"] == [{"kind": "note", "text": "Recorded"}]
+    assert running["below"] == []
+    file = OutputFile(name="a.csv", path="out/a.csv", size=1, media_type="text/csv")
+    seen.apply(over(turn([{"a": 1}], program="1", answer="Here.", files=[file])))
+    done = to_card(seen)
+    assert done["above"] == running["above"]
+    assert [block["kind"] for block in done["below"]] == ["words", "table", "files", "footer"]
+    assert done["below"][1]["table"] == {"columns": ["a"], "rows": [["1"]], "left_out": "", "numeric": [True]}
+    seen.apply(over(failure("ValueError", "no", "line 1", program="1")))
+    assert [block["kind"] for block in to_card(seen)["below"]] == ["failure", "footer"]
