@@ -242,9 +242,9 @@ def test_an_async_tool_that_needs_the_notebooks_loop_gets_one_sentence_and_never
     nb.do(ASYNC)
     where = "async tools run on an event loop and a thread of their own, so open clients, connections, queues"
     for name, says in (
-        ("wait_ready", "wait_ready: it waits for something that only a task of the notebook could do"),
-        ("take", "take: it waits for something that only a task of the notebook could do"),
-        ("there", "there: it waits for something that only a task of the notebook could do"),
+        ("wait_ready", "wait_ready: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
+        ("take", "take: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
+        ("there", "there: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
         ("use_bound", f"is bound to a different event loop: {where}"),
         ("read", where),
         ("read_apart", "this tool runs in another thread, so open the connection inside it"),

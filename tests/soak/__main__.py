@@ -31,7 +31,9 @@ def table(report: Report) -> str:
     lines = [f"{'fault':31}{'turns':>6}{'s each':>8}  ended"]
     for name, ends in sorted(report.ends.items()):
         counts = ", ".join(f"{end} {count}" for end, count in ends.most_common())
-        lines.append(f"{name.replace('_', ' '):31}{ends.total():6}{report.took[name] / ends.total():8.2f}  {counts}")
+        lines.append(
+            f"{name.replace('_', ' '):31}{ends.total():6}{report.seconds_by_fault[name] / ends.total():8.2f}  {counts}"
+        )
     lines += [f"good turns after them: {report.good} of {report.turns}, in {report.seconds:.0f} s"]
     lines += [f"left behind, {what}: {', '.join(found) or 'nothing'}" for what, found in report.left.items()]
     return "\n".join([*lines, *report.wrong])
@@ -49,7 +51,7 @@ def figures(report: Report) -> dict:
         "faults": {
             name: {
                 "turns": ends.total(),
-                "seconds_each": round(report.took[name] / ends.total(), 2),
+                "seconds_each": round(report.seconds_by_fault[name] / ends.total(), 2),
                 "ended": dict(ends),
             }
             for name, ends in sorted(report.ends.items())

@@ -51,7 +51,7 @@ class Report:
     good: int = 0
     seconds: float = 0.0
     ends: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
-    took: Counter[str] = field(default_factory=Counter[str])
+    seconds_by_fault: Counter[str] = field(default_factory=Counter[str])
     wrong: list[str] = field(default_factory=list[str])
     left: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     descriptors: tuple[int, int] = (0, 0)
@@ -122,7 +122,7 @@ async def _turn(bench: Bench, report: Report, fault) -> None:
         if not isinstance(error, Exception):
             raise
         ended = f"{type(error).__name__}: {error}"
-    report.took[name] += time.monotonic() - started
+    report.seconds_by_fault[name] += time.monotonic() - started
     report.ends.setdefault(name, Counter())[ended] += 1
     if ended not in FAULTS[fault]:
         report.wrong.append(f"{where}: {ended}")
