@@ -315,6 +315,7 @@ class TurnResult:
         stdout, stderr: the bounded output of the program.
         usage, timings: tokens and seconds.
         outputs: the JSON values, and tables as `Frame`, that the program assigned to the requested names.
+        continues: the earlier prompts that the model saw, the oldest first.
         data: the value with which later programs go on: the JSON value, else what the program assigned for the notebook
             (a table is a `Frame`), else the table that it showed last; `None` if there is nothing.
         shape: the keys, types and number of rows of the value, for the prompts that follow; empty if there is no value.
@@ -339,6 +340,7 @@ class TurnResult:
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    continues: Sequence[str] = ()
     data: object = None
     shape: str = ""
     files: Sequence[OutputFile] = ()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from ..text import plural, truncate_middle
+from ..text import collapse_whitespace, plural, truncate, truncate_middle
 from ..types import CallError, JSONObject, JSONValue, ProgramFailure, TurnResult
 from .escaping import arguments_text, escape_controls, one_line, value_text
 from .transcript import CallRow, Transcript
@@ -146,6 +146,8 @@ def footer(transcript: Transcript) -> str:
     parts: list[str] = []
     if transcript.isolation is not None:
         parts.append(str(transcript.isolation))
+    if transcript.continues:
+        parts.append(_describe_thread(transcript.continues))
     result = transcript.result
     if result is None:
         return escape_controls(" · ".join(parts))
@@ -158,6 +160,11 @@ def footer(transcript: Transcript) -> str:
     seconds = f"model {times.model:.2f} s, sandbox {times.sandbox:.2f} s, tools {times.tools:.2f} s"
     parts.append(seconds + (f", waiting for you {times.waiting:.1f} s" if times.waiting > 0.05 else ""))
     return escape_controls(" · ".join(parts))
+
+
+def _describe_thread(asks: Sequence[str]) -> str:
+    others = f" and {plural(len(asks) - 1, 'earlier prompt')}" if len(asks) > 1 else ""
+    return f"continues: {truncate(collapse_whitespace(asks[-1]), 60)}{others}"
 
 
 def value_block(value: JSONValue) -> str:

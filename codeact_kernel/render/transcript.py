@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..events import (
@@ -110,6 +111,7 @@ class Transcript:
         phase: "writing program", "running", "done", "failed", "denied" or "stopped".
         review: the program that the user reviews now, and why their edited program cannot run.
         moving: which variable the program is reading, and how much of it has been read.
+        continues: the earlier prompts that the model saw, the oldest first.
         waiting: how many calls wait for a decision.
     """
 
@@ -124,6 +126,7 @@ class Transcript:
     result: TurnResult | None = None
     review: tuple[str, str] | None = None
     moving: str = ""
+    continues: Sequence[str] = ()
     waiting: int = 0
     run: int = 0
     _writing: bool = False
@@ -142,14 +145,15 @@ class Transcript:
             prose=result.answer,
             attempts=[attempt] if result.program is not None else [],
             isolation=result.isolation,
+            continues=result.continues,
             result=result,
         )
 
     def apply(self, event: Event) -> None:
         """Update the state from one event."""
         match event:
-            case TurnStarted(ask=ask, model=model, note=note):
-                self.ask, self.model, self.note = ask, model, note
+            case TurnStarted(ask=ask, model=model, note=note, continues=continues):
+                self.ask, self.model, self.note, self.continues = ask, model, note, continues
             case Notice(text=text):
                 self.notices.append(text)
             case ModelRequested():

@@ -52,6 +52,7 @@ class TurnRecorder:
         self._capabilities = context.capabilities
         self._emit = context.emit
         self._limits = context.limits
+        self._continues = tuple(context.follow_up.asks)
         self._isolation: Isolation | None = None
         self._is_stopped = False
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
@@ -194,6 +195,7 @@ class TurnRecorder:
             model_turns=self.model_turns,
             model=self._model.name,
             note=self._model.note,
+            continues=self._continues,
             isolation=self._isolation,
         )
         known = "\n".join([*(message.content for message in messages), self.program or ""])

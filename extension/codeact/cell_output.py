@@ -42,7 +42,7 @@ _NO_CARD = (
 )
 _SAVED = (
     "Saved while the cell was running: later approvals and calls are not in this file, including calls with effects. "
-    "As long as the kernel runs, _codeact has the whole result."
+    "As long as the kernel runs, codeact.results[-1] has the whole result."
 )
 
 Mode = Literal["quiet", "terminal", "static"]
@@ -159,7 +159,7 @@ class CellOutput:
         card, self._card = self._card, None
         if self._skipped_items:
             items = "1 item" if self._skipped_items == 1 else f"{self._skipped_items} items"
-            self.transcript.notices.append(f"Stopped before {items} could be shown: see _codeact.shown.")
+            self.transcript.notices.append(f"Stopped before {items} could be shown: see codeact.results[-1].shown.")
         if card is not None:
             if self.transcript.ask:
                 self._draw_card(card)  # a page that was reloaded keeps this card

@@ -190,6 +190,7 @@ class CodeAct(ConfigTraits):
             settings = prompt.options.settings
             print(self.frontend.preview(prompt.text, settings, prompt.inputs, prompt.outputs, is_new=prompt.is_new))
             return
+        offer_package(self.shell)  # %reset removes the name
         result = self.frontend.ask(prompt)
         if result is None:
             return
@@ -277,9 +278,13 @@ def load(shell: InteractiveShell) -> None:
         flags=list_flags(parser),
     )
     magics.completion = Completion(shell, magics.cells, list_flags(parser))
-    if "codeact" not in shell.user_ns:  # for `codeact.results`
-        package = sys.modules[__name__.partition(".")[0]]
-        shell.user_ns["codeact"] = package
+    offer_package(shell)
+
+
+def offer_package(shell: InteractiveShell) -> None:
+    """Bind `codeact` for `codeact.results`, unless the notebook has that name."""
+    package = sys.modules[__name__.partition(".")[0]]
+    if shell.user_ns.setdefault("codeact", package) is package:
         shell.user_ns_hidden["codeact"] = package  # %who lists what the user defined
 
 

@@ -76,7 +76,7 @@ def test_an_argument_is_edited_and_what_runs_is_the_edited_call(front: Front):
     assert "with arguments changed" in text
     assert 'drop(force=true, rows=7, table="older")' in text or 'drop(table="older", rows=7, force=true)' in text
     front.shot("edited")
-    assert front.get("dropped, _codeact.calls[0].call.arguments['table']") == "[['older', 7, True]] old"
+    assert front.get("dropped, codeact.results[-1].calls[0].call.arguments['table']") == "[['older', 7, True]] old"
 
 
 def test_a_denial_with_a_reason_reaches_the_program_which_goes_on(front: Front):
@@ -173,7 +173,7 @@ def test_the_stop_button_stops(front: Front, what):
     assert "stopped" in text
     assert "Traceback" not in text
     front.shot(f"stopped-{what}")
-    assert front.get("_codeact.stopped, look_up('alive')") == "True ALIVE"
+    assert front.get("codeact.results[-1].stopped, look_up('alive')") == "True ALIVE"
 
 
 def test_the_menu_interrupts_and_the_cell_behind_does_not_run(front: Front):
@@ -419,7 +419,7 @@ def test_a_program_is_reviewed_edited_and_run(front: Front):
     front.click("Run", 2)
     assert "THIRD" in front.done(2)
     front.shot("reviewed")
-    assert front.get("_codeact.program, _codeact.model_turns") == "look_up('third') 2"
+    assert front.get("codeact.results[-1].program, codeact.results[-1].model_turns") == "look_up('third') 2"
 
 
 @LAB

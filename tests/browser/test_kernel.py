@@ -56,7 +56,7 @@ def test_the_launcher_offers_the_kernel_with_its_logo_and_a_notebook_opens_with_
 @pytest.mark.smoke
 @BOTH
 def test_a_notebook_with_prompts_is_python_but_for_the_prompts(front: Front):
-    front.write(TOOL, MODEL, *PROMPTS, "_codeact.value", kernel="codeact")
+    front.write(TOOL, MODEL, *PROMPTS, "codeact.results[-1].value", kernel="codeact")
     front.goto()
     for index in (0, 1):
         front.run(index)

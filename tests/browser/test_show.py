@@ -163,7 +163,9 @@ def test_what_a_failed_program_had_shown_does_not_stand_there_twice(front: Front
     assert front.cell(1).locator("h1").all_inner_texts() == ["Mine"]
     drawn(front, 0)
     front.shot("shown-fixed")
-    (result,) = [json.loads(line) for line in front.get("__import__('json').dumps(_codeact.attempts)").splitlines()]
+    (result,) = [
+        json.loads(line) for line in front.get("__import__('json').dumps(codeact.results[-1].attempts)").splitlines()
+    ]
     assert result == 2
 
 

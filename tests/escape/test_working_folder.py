@@ -292,7 +292,7 @@ def test_the_users_own_imports_work_as_in_the_stock_kernel(opened, endpoint, nam
     nb.do(USERS)
     answer(endpoint, "[first(), second(), third(), fourth()]")
     nb.do("%%codeact\nGo.")
-    assert nb.get("_codeact.value") == ["lazily", "awaited", "threaded", 1]
+    assert nb.get("codeact.results[-1].value") == ["lazily", "awaited", "threaded", 1]
     nb.do("import threading, importlib, sys, mine, mdurl")
     assert nb.get("[mine.value, mdurl.value]") == ["mine", "mdurl"]
     nb.do("thread = threading.Thread(target=importlib.import_module, args=('started',)); thread.start(); thread.join()")
@@ -316,7 +316,7 @@ def test_a_program_cannot_change_code_that_kernels_run(opened, endpoint, tmp_pat
     nb.do("import codeact_kernel.access.mounts as mounts\nmounts.protected_folders = lambda: tuple(places)")
     answer(endpoint, WRITES)
     cell = nb.run("%%codeact --mount .:/w:rw\nGo.")
-    assert nb.get("_codeact.value") == ["PermissionError"] * 9 + ["done"], cell.everything
+    assert nb.get("codeact.results[-1].value") == ["PermissionError"] * 9 + ["done"], cell.everything
     assert sorted(path.name for path in folder.iterdir()) == ["env", "env2", "not"]
     assert [*(folder / "env").rglob("*.py"), *(folder / "not").rglob("*.py")] == []
 

@@ -41,11 +41,11 @@ def gated(nb):
 
 def test_the_question_shows_the_call_and_yes_lets_it_run_once(gated):
     cell = gated.ask("[drop(table='old'), drop(table='older')]", answers=["y", "yes"])
-    assert gated.get("_codeact.value, dropped") == (["dropped old", "dropped older"], ["old", "older"])
+    assert gated.get("codeact.results[-1].value, dropped") == (["dropped old", "dropped older"], ["old", "older"])
     first, second = cell.questions
     assert first.startswith('Allow drop(table="old") (line 1)?')
     assert second.startswith('Allow drop(table="older") (line 1)?')
-    assert gated.get("[(c.decision.allowed, c.decision.by) for c in _codeact.calls]") == [(True, "user")] * 2
+    assert gated.get("[(c.decision.allowed, c.decision.by) for c in codeact.results[-1].calls]") == [(True, "user")] * 2
 
 
 def test_the_card_with_the_program_is_there_before_the_question(gated):
@@ -60,12 +60,12 @@ def test_the_card_with_the_program_is_there_before_the_question(gated):
 @pytest.mark.parametrize("answer", ["n", "no", "N", "", "  "])
 def test_no_or_nothing_denies_and_the_program_can_catch_it(gated, answer):
     gated.ask(caught("old"), answers=[answer])
-    assert gated.get("_codeact.value, dropped") == (["the user denied drop"], [])
+    assert gated.get("codeact.results[-1].value, dropped") == (["the user denied drop"], [])
 
 
 def test_anything_else_is_the_reason_that_the_program_is_told(gated):
     cell = gated.ask(caught("old"), answers=["only after the backup"])
-    assert gated.get("_codeact.value, dropped") == (["only after the backup"], [])
+    assert gated.get("codeact.results[-1].value, dropped") == (["only after the backup"], [])
     assert "only after the backup" in cell.text
 
 
@@ -105,7 +105,7 @@ def test_a_tool_that_was_changed_asks_again_although_it_was_allowed_for_the_sess
 def test_after_three_denials_the_rest_is_denied_unasked(gated):
     cell = gated.ask(caught(*"abcdef"), answers=["n"] * 6)
     assert len(cell.questions) == 3
-    assert gated.get("len(_codeact.value), _codeact.value[-1], dropped") == (
+    assert gated.get("len(codeact.results[-1].value), codeact.results[-1].value[-1], dropped") == (
         6,
         "drop was denied too often in this turn",
         [],
@@ -117,13 +117,13 @@ def test_a_name_that_is_made_at_run_time_asks_as_well(gated):
     program = "try:\n    call_tool('dr' + 'op', table='old')\nexcept ToolDenied:\n    caught = True\ncaught"
     cell = gated.ask(program, answers=["n"])
     assert len(cell.questions) == 1
-    assert gated.get("_codeact.value, dropped") == (True, [])
+    assert gated.get("codeact.results[-1].value, dropped") == (True, [])
 
 
 def test_a_call_with_wrong_arguments_asks_nobody(gated):
     cell = gated.ask("call_tool('dr' + 'op', tables=['old'])", options="--max-retries 0", answers=["y"])
     assert cell.questions == []
-    assert gated.get("_codeact.error.kind") == "ToolFailed"
+    assert gated.get("codeact.results[-1].error.kind") == "ToolFailed"
 
 
 HIDDEN = "a\u202eb\u200bc\x1b[31md\x07e\u2066f\x85g\x7fh"
@@ -158,7 +158,7 @@ def test_waiting_for_a_user_does_not_use_up_the_programs_time(gated):
     gated.do_nothing_for(0.6)
     gated.client.input("y")
     assert gated.finished(sent).status == "ok"
-    assert gated.get("dropped, _codeact.timings.waiting > 0.5") == (["old"], True)
+    assert gated.get("dropped, codeact.results[-1].timings.waiting > 0.5") == (["old"], True)
 
 
 def test_where_nobody_is_the_call_is_denied_with_how_to_allow_it(gated):
@@ -168,7 +168,7 @@ def test_where_nobody_is_the_call_is_denied_with_how_to_allow_it(gated):
     assert "ToolDenied" in error
     assert "--allow drop" in error
     assert "CODEACT_ALLOW=drop" in error
-    assert gated.get("dropped, _codeact.calls[0].decision.by") == ([], "nobody")
+    assert gated.get("dropped, codeact.results[-1].calls[0].decision.by") == ([], "nobody")
 
 
 def test_a_tool_named_by_the_allow_option_runs_and_no_other(gated):
@@ -251,7 +251,7 @@ def test_a_program_is_shown_and_runs_only_after_a_yes(gated):
     cell = gated.ask("1 + 1", options=REVIEW, answers=["y"])
     assert cell.questions[0].startswith("Run this program?")
     assert "    1 + 1" in cell.text
-    assert gated.get("_codeact.value") == 2
+    assert gated.get("codeact.results[-1].value") == 2
 
 
 def test_a_program_that_is_rejected_does_not_run_and_the_cell_says_so(gated):
@@ -259,20 +259,20 @@ def test_a_program_that_is_rejected_does_not_run_and_the_cell_says_so(gated):
     assert cell.status == "error"
     assert "did not let the program run" in cell.errors[0]
     assert "denied" in cell.text
-    assert gated.get("dropped, _codeact.model_turns") == ([], 1)
+    assert gated.get("dropped, codeact.results[-1].model_turns") == ([], 1)
 
 
 def test_a_comment_goes_back_to_the_model_and_is_no_repair(gated):
     cell = gated.ask("1", "2", "3", options=REVIEW, answers=["make it two", "make it three", "yes"])
     assert len(cell.questions) == 3
-    assert gated.get("_codeact.value, _codeact.attempts") == (3, 3)
+    assert gated.get("codeact.results[-1].value, codeact.results[-1].attempts") == (3, 3)
     assert "make it two" in gated.asked[1][-1]
 
 
 def test_where_nobody_is_a_review_rejects(gated):
     cell = gated.ask("1 + 1", options=REVIEW)
     assert "leave out --review" in cell.errors[0]
-    assert gated.get("_codeact.model_turns") == 1
+    assert gated.get("codeact.results[-1].model_turns") == 1
 
 
 def test_an_ipykernel_that_looks_different_inside_is_asked_on_stdin(tmp_path):

@@ -106,7 +106,7 @@ def test_the_key_is_sent_to_its_endpoint_and_is_nowhere_else(nb, endpoint, key, 
     nb.run("%%codeact\nGo.")
     for command in ("status", "config", "doctor", "tools", "approvals", "help", "traceback"):
         nb.run(f"%codeact {command}")
-    for shown in ("_codeact", "_codeact.error", f"{SESSION}.model", "vars(_codeact) if hasattr(_codeact, '__dict__') else _codeact"):  # fmt: skip
+    for shown in ("_codeact", "codeact.results[-1].error", f"{SESSION}.model", "vars(_codeact) if hasattr(_codeact, '__dict__') else _codeact"):  # fmt: skip
         nb.run(shown)
 
     sent = [request for request in endpoint.requests if key in request.headers.get("authorization", "")]

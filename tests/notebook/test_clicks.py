@@ -123,7 +123,7 @@ def test_tools_behave_as_in_a_plain_cell_and_the_figure_lands_in_this_cell(page)
     page.decide(question, "allow_once")
     cell = page.finished(sent)
     assert cell.status == "ok", cell.errors
-    assert page.get("_codeact.value") == ["MainThread, in the notebook", "in the notebook"]
+    assert page.get("codeact.results[-1].value") == ["MainThread, in the notebook", "in the notebook"]
     assert [one for one in cell.of("display_data") if "image/png" in one["data"]]
     assert "async print" in cell.stdout
 
@@ -201,7 +201,7 @@ def test_edits_are_checked_by_the_tools_own_types(page):
         assert question["problem"]
     page.decide(question, "allow_once", edits={"rows": "12", "table": "z"})
     assert page.finished(sent).status == "ok"
-    assert page.get("dropped[0][:2], dict(_codeact.calls[0].decision.arguments)") == (
+    assert page.get("dropped[0][:2], dict(codeact.results[-1].calls[0].decision.arguments)") == (
         ("z", 12),
         {"table": "z", "rows": 12},
     )

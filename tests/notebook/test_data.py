@@ -32,13 +32,13 @@ def test_a_data_frame_goes_in_and_another_comes_out(data):
     (messages,) = data.asked
     assert "df = [  # Table of 100,000 rows: region: str, amount: float, secret: str" in messages[1]
     assert messages[1].count("s3cr3t") == 3
-    assert data.get("_codeact.outputs['totals'].records()[0]['region']") == "north"
+    assert data.get("codeact.results[-1].outputs['totals'].records()[0]['region']") == "north"
 
 
 def test_with_schema_the_model_sees_no_value(data):
     data.ask("sum(df['amount'])", options="--in df:schema")
     assert "s3cr3t" not in "".join(data.asked[0])
-    assert data.get("_codeact.value") == 99_999 * 100_000 / 8
+    assert data.get("codeact.results[-1].value") == 99_999 * 100_000 / 8
 
 
 def test_a_failure_leaves_the_variable_as_it_was(data):
@@ -97,7 +97,7 @@ def test_a_dry_run_shows_what_of_the_data_would_be_sent(data):
 
 def test_a_variable_of_the_notebook_is_not_what_the_program_makes_of_it(data):
     data.ask("params['rate'] = 99\nparams", options="--in params")
-    assert data.get("params, _codeact.value") == ({"rate": 2}, {"rate": 99})
+    assert data.get("params, codeact.results[-1].value") == ({"rate": 2}, {"rate": 99})
 
 
 def test_a_large_result_of_a_tool_is_named_as_what_it_is(data):
@@ -106,7 +106,7 @@ def test_a_large_result_of_a_tool_is_named_as_what_it_is(data):
         "    return [{'i': i, 'text': 'x' * 20} for i in range(100_000)]"
     )
     cell = data.ask("rows = all_rows()\nlen(rows), rows[-1]['i']")
-    assert data.get("_codeact.value") == [100_000, 99_999]
+    assert data.get("codeact.results[-1].value") == [100_000, 99_999]
     assert "… 100,000 in all, kept in the notebook" in cell.text
     assert len(cell.text) < 3_000
     data.do("%codeact forget all_rows")
@@ -143,7 +143,7 @@ def test_the_model_calls_a_direct_tool_itself_with_what_a_program_found(mail):
     assert mail.get("sent") == [("ann@example.org", "The sum is 6")]
     assert "→ send_mail(to='ann@example.org', text='The sum is 6') = 'sent as number 7'" in cell.text.replace('"', "'")
     assert "The mail went out." in cell.text
-    assert mail.get("_codeact.error, _codeact.answer, [c.call.name for c in _codeact.calls]") == (
+    assert mail.get("codeact.results[-1].error, codeact.results[-1].answer, [c.call.name for c in codeact.results[-1].calls]") == (
         None, "The mail went out.", ["send_mail"],
     )  # fmt: skip
     first, *_, last = mail.asked
@@ -172,7 +172,10 @@ def test_a_name_made_at_run_time_does_not_reach_a_direct_tool(mail):
     mail.ask(
         "try:\n    call_tool('send' + '_mail', to='a', text='b')\nexcept ToolFailed as error:\n    seen = str(error)\nseen"
     )
-    assert mail.get("_codeact.value, sent") == ("send_mail is called by the model itself: a program cannot call it", [])
+    assert mail.get("codeact.results[-1].value, sent") == (
+        "send_mail is called by the model itself: a program cannot call it",
+        [],
+    )
 
 
 def test_a_direct_call_asks_for_its_approval_and_its_denial_goes_to_the_model(mail):

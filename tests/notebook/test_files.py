@@ -24,7 +24,7 @@ READ = "import csv\nrows = list(csv.DictReader(open('/input/data/orders.csv')))\
 def test_a_mounted_folder_is_read_and_the_model_is_told_of_it(data):
     nb, folder = data
     nb.ask(READ, options=f"--mount {folder}:/data")
-    assert nb.get("_codeact.value, _codeact.error") == (7, None)
+    assert nb.get("codeact.results[-1].value, codeact.results[-1].error") == (7, None)
     assert "/input/data" in nb.asked[0][1]
     assert "orders.csv" in nb.asked[0][1]
 
@@ -35,7 +35,7 @@ def test_without_the_option_nothing_of_it_is_there(data):
     assert cell.status == "error"
     assert "FileNotFoundError" in cell.text
     nb.ask("try:\n    open('/etc/passwd')\nexcept OSError as error:\n    seen = type(error).__name__\nseen")
-    assert nb.get("_codeact.value") == "FileNotFoundError"
+    assert nb.get("codeact.results[-1].value") == "FileNotFoundError"
 
 
 def test_it_is_read_only_unless_that_was_said(data):
@@ -51,11 +51,11 @@ def test_the_workspace_is_input_itself_and_config_holds_for_every_cell(data):
     nb, folder = data
     nb.do(f"%config CodeAct.workspace_root = {str(folder)!r}")
     nb.ask("open('/input/orders.csv').readline().strip()")
-    assert nb.get("_codeact.value") == "user,total"
+    assert nb.get("codeact.results[-1].value") == "user,total"
     assert str(folder) in nb.run("%codeact config").of("stream")[0]["text"]
     nb.do("%config CodeAct.workspace_root = None")
     nb.ask("try:\n    open('/input/orders.csv')\nexcept FileNotFoundError:\n    seen = 'gone'\nseen")
-    assert nb.get("_codeact.value") == "gone"
+    assert nb.get("codeact.results[-1].value") == "gone"
 
 
 WRITE = """
@@ -72,9 +72,9 @@ def test_what_is_written_lies_under_the_cell_with_size_type_and_the_beginning_of
     nb, folder = data
     cell = nb.ask("import os\nos.mkdir('/output/sub dir')\n" + WRITE)
     assert cell.status == "ok", cell.errors
-    files = nb.get("[(f.name, f.size, f.media_type) for f in _codeact.files]")
+    files = nb.get("[(f.name, f.size, f.media_type) for f in codeact.results[-1].files]")
     assert files == [("sub dir/x.bin", 256, "application/octet-stream"), ("totals.csv", 23, "text/csv")]
-    paths = [folder.parent / path for path in nb.get("[f.path for f in _codeact.files]")]
+    paths = [folder.parent / path for path in nb.get("[f.path for f in codeact.results[-1].files]")]
     assert [path.read_bytes() for path in paths] == [bytes(range(256)), b"user,total\r\nAnn <b>,3\r\n"]
     html = cell.shown["text/html"]
     links = re.findall(r'<a href="([^"]+)"', html)
@@ -88,7 +88,7 @@ def test_what_is_written_lies_under_the_cell_with_size_type_and_the_beginning_of
 def test_where_nothing_is_written_no_folder_is_made(data):
     nb, folder = data
     nb.ask("1")
-    assert nb.get("_codeact.files") == ()
+    assert nb.get("codeact.results[-1].files") == ()
     assert not (folder.parent / "codeact_output").exists()
 
 

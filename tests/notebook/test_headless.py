@@ -86,5 +86,5 @@ def test_a_console_asks_on_stdin(tmp_path):
         terminal.sendline("not today")
         terminal.expect("ToolDenied: not today")
         terminal.expect(r"In \[3\]:")
-        terminal.sendline("print('dropped', dropped, _codeact.calls[0].decision.by)")
+        terminal.sendline("print('dropped', dropped, codeact.results[-1].calls[0].decision.by)")
         terminal.expect(r"dropped \[\] user")

@@ -88,12 +88,12 @@ def assert_stopped(nb, cell, queued) -> None:
     assert "stopped" in cell.text
     assert "stopped" in cell.shown["text/html"]
     assert queued.status == "aborted"
-    assert nb.get("kept, 'ran_anyway' in globals(), _codeact.error.kind") == (41, False, "Interrupted")
+    assert nb.get("kept, 'ran_anyway' in globals(), codeact.results[-1].error.kind") == (41, False, "Interrupted")
 
 
 def assert_next_cell_works(nb) -> None:
     assert nb.ask("log(text='next')").status == "ok"
-    assert nb.get("_codeact.value") == "next"
+    assert nb.get("codeact.results[-1].value") == "next"
     assert len(nb.workers()) == 1
 
 
@@ -107,7 +107,7 @@ def test_stop_during_a_run_ends_it_and_keeps_the_kernel(nb, what):
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), at)
     assert_stopped(nb, cell, queued)
     assert LOGGED in cell.text
-    assert nb.get("_codeact.calls[0].answer.value, _codeact.program") == ("before", program)
+    assert nb.get("codeact.results[-1].calls[0].answer.value, codeact.results[-1].program") == ("before", program)
     _, alive = psutil.wait_procs([psutil.Process(worker)] if psutil.pid_exists(worker) else [], timeout=QUICKLY)
     assert not alive, "the program runs on in its worker"
     assert_next_cell_works(nb)
@@ -118,7 +118,7 @@ def test_stop_while_the_model_writes(nb):
     cell, queued = interrupted(nb, nb.send("%%codeact\nGo."), "half = 1")
     assert_stopped(nb, cell, queued)
     assert "half = 1" in cell.text
-    assert nb.get("_codeact.program, len(_codeact.calls)") == (None, 0)
+    assert nb.get("codeact.results[-1].program, len(codeact.results[-1].calls)") == (None, 0)
     assert_next_cell_works(nb)
 
 
@@ -189,7 +189,8 @@ def test_a_stop_does_not_wait_for_what_is_still_to_be_drawn(nb):
     drawn = sum(content["data"].get("text/plain", "").startswith("![[") for content in cell.of("display_data"))
     assert drawn < 40
     assert (
-        f"Stopped before {nb.get('len(_codeact.shown)') - drawn} items could be shown: see _codeact.shown." in cell.text
+        f"Stopped before {nb.get('len(codeact.results[-1].shown)') - drawn} items could be shown: see codeact.results[-1].shown."
+        in cell.text
     )
     nb.do("DisplayedItems.show = _show")
     assert nb.ask("1 + 1").status == "ok"

@@ -61,14 +61,14 @@ def test_a_tool_and_a_prompt_need_no_import_and_no_magic(own):
     cell = ask(own, "> What did user 2 spend at most?")
     assert cell.status == "ok", cell.errors
     assert "→ get_orders(user_id=2) = [50]" in cell.text
-    assert own.get("(_codeact.ask, _codeact.value)") == ("What did user 2 spend at most?", 50)
+    assert own.get("(codeact.results[-1].ask, codeact.results[-1].value)") == ("What did user 2 spend at most?", 50)
 
 
 def test_a_prompt_may_have_lines_and_options(own):
     own.do(TOOL)
     cell = ask(own, "> --out most --max-retries 0\nWhat did user 2\nspend at most?")
     assert cell.status == "ok", cell.errors
-    assert own.get("(_codeact.ask, most)") == ("What did user 2\nspend at most?", 50)
+    assert own.get("(codeact.results[-1].ask, most)") == ("What did user 2\nspend at most?", 50)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ def test_with_auto_a_sentence_is_a_prompt_and_python_is_python(own):
         cell = ask(own, "What did user 2 spend at most?")
         assert cell.status == "ok"
         assert "begin the cell" not in cell.stream("stderr")
-        assert own.get("_codeact.ask") == "What did user 2 spend at most?"
+        assert own.get("codeact.results[-1].ask") == "What did user 2 spend at most?"
         assert any("SyntaxError" in error for error in own.run("import numpy s np").errors)
         assert own.run("x = 1\nx?").status == "ok"
     finally:
@@ -415,5 +415,5 @@ def test_in_a_console_a_prompt_is_a_line(tmp_path):
         terminal.sendline("> What is six times seven?")
         terminal.expect(r"42")
         terminal.expect(r"In \[3\]:")
-        terminal.sendline("_codeact.ask")
+        terminal.sendline("codeact.results[-1].ask")
         terminal.expect(r"'What is six times seven\?'")

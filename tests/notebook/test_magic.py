@@ -26,12 +26,12 @@ def happy(kernel):
     cell = kernel.ask(TOTALS, options="--out totals", prompt="Totals per user.")
     result = kernel.get(
         """dict(
-            value=_codeact.value, program=_codeact.program, ask=_codeact.ask, error=_codeact.error,
-            stdout=_codeact.stdout, attempts=_codeact.attempts, turns=_codeact.model_turns, model=_codeact.model,
-            calls=[(c.call.name, dict(c.call.arguments), c.answer.value, c.call.line, c.seconds >= 0) for c in _codeact.calls],
-            tokens=(_codeact.usage.prompt_tokens, _codeact.usage.completion_tokens),
-            times=(_codeact.timings.model, _codeact.timings.sandbox, _codeact.timings.tools, _codeact.timings.waiting),
-            backend=_codeact.isolation.backend, totals=totals.to_dict("records"),
+            value=codeact.results[-1].value, program=codeact.results[-1].program, ask=codeact.results[-1].ask, error=codeact.results[-1].error,
+            stdout=codeact.results[-1].stdout, attempts=codeact.results[-1].attempts, turns=codeact.results[-1].model_turns, model=codeact.results[-1].model,
+            calls=[(c.call.name, dict(c.call.arguments), c.answer.value, c.call.line, c.seconds >= 0) for c in codeact.results[-1].calls],
+            tokens=(codeact.results[-1].usage.prompt_tokens, codeact.results[-1].usage.completion_tokens),
+            times=(codeact.results[-1].timings.model, codeact.results[-1].timings.sandbox, codeact.results[-1].timings.tools, codeact.results[-1].timings.waiting),
+            backend=codeact.results[-1].isolation.backend, totals=totals.to_dict("records"),
         )"""
     )
     return cell, result
@@ -103,7 +103,7 @@ def test_a_quiet_cell_shows_nothing_and_still_binds_the_result(nb):
     cell = nb.ask("print('hello'); 6 * 7", options="--quiet --out answer")
     assert cell.status == "ok"
     assert cell.outputs == []
-    assert nb.get("answer, _codeact.value, _codeact.stdout") == (42, 42, "hello\n")
+    assert nb.get("answer, codeact.results[-1].value, codeact.results[-1].stdout") == (42, 42, "hello\n")
 
 
 def test_a_quiet_cell_still_says_that_its_program_failed(nb):
@@ -118,23 +118,23 @@ def test_a_dry_run_prints_what_the_model_would_be_asked_and_asks_nobody(nb):
     nb.script("```python\n1\n```")
     prompt = "Totals of {db} for $HOME."
     dry = nb.run(f"%%codeact --dry-run\n{prompt}")
+    assert nb.run(f"%codeact prompt {prompt}").stdout == dry.stdout
     assert nb.asked == []
     nb.run(f"%%codeact\n{prompt}")
     (messages,) = nb.asked
     assert messages[-1].endswith("\n" + prompt)
     assert dry.stdout == f"--- system ---\n{messages[0]}\n\n--- user ---\n{messages[1]}\n"
-    assert nb.run(f"%codeact prompt {prompt}").stdout == dry.stdout
 
 
 def test_braces_and_dollars_in_a_prompt_stay_as_typed(nb):
     nb.do("name = 'interpolated'")
     nb.ask("1", prompt="What is {name}, $name and {1+1}?")
-    assert nb.get("_codeact.ask") == "What is {name}, $name and {1+1}?"
+    assert nb.get("codeact.results[-1].ask") == "What is {name}, $name and {1+1}?"
 
 
 def test_the_time_limit_of_a_cell_is_the_one_given(nb):
     cell = nb.ask("while True: pass", options="--timeout 0.5 --max-retries 0")
-    assert nb.get("_codeact.error.kind") == "TimedOut"
+    assert nb.get("codeact.results[-1].error.kind") == "TimedOut"
     assert "0.5 s" in cell.text
 
 
@@ -142,13 +142,13 @@ def test_without_retries_a_program_that_fails_is_not_mended(nb):
     cell = nb.ask("1 / 0", "1", options="--max-retries 0")
     assert cell.status == "error"
     assert len(nb.asked) == 1
-    assert nb.get("_codeact.error.kind") == "ZeroDivisionError"
+    assert nb.get("codeact.results[-1].error.kind") == "ZeroDivisionError"
 
 
 def test_as_many_repairs_as_allowed_and_no_more(nb):
     nb.ask("1 / 0", "2 / 0", "3 / 0", options="--max-retries 1")
     assert len(nb.asked) == 2
-    assert nb.get("_codeact.attempts, _codeact.program") == (2, "2 / 0")
+    assert nb.get("codeact.results[-1].attempts, codeact.results[-1].program") == (2, "2 / 0")
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_a_reset_gives_a_fresh_sandbox(nb):
     before = nb.workers()
     nb.do("%codeact reset")
     nb.ask("2")
-    assert nb.get("_codeact.value") == 2
+    assert nb.get("codeact.results[-1].value") == 2
     assert not before & nb.workers()
 
 
@@ -302,21 +302,21 @@ def test_an_unloaded_extension_is_gone_and_can_be_loaded_again(nb):
     nb.do("import codeact; codeact.unload_ipython_extension(get_ipython())")
     nb.do("%load_ext codeact")
     nb.ask("3")
-    assert nb.get("_codeact.value") == 3
+    assert nb.get("codeact.results[-1].value") == 3
     nb.do("%reload_ext codeact")
     nb.ask("4")
-    assert nb.get("_codeact.value") == 4
+    assert nb.get("codeact.results[-1].value") == 4
 
 
 def test_running_the_cell_of_a_tool_again_replaces_it_in_the_same_sandbox(nb):
     cell = "@tool\ndef price() -> int:\n    'The price.'\n    return {}"
     nb.do(cell.format(1))
     nb.ask("price()")
-    assert nb.get("_codeact.value") == 1
+    assert nb.get("codeact.results[-1].value") == 1
     workers = nb.workers()
     nb.do(cell.format(2))
     nb.ask("price()")
-    assert nb.get("_codeact.value") == 2
+    assert nb.get("codeact.results[-1].value") == 2
     assert nb.workers() == workers
     assert len(workers) == 1
 
@@ -324,7 +324,7 @@ def test_running_the_cell_of_a_tool_again_replaces_it_in_the_same_sandbox(nb):
 def test_a_program_starts_without_the_variables_of_the_cell_before(nb):
     nb.ask("leftover = 1")
     nb.ask("'leftover' in globals()")
-    assert nb.get("_codeact.value") is False
+    assert nb.get("codeact.results[-1].value") is False
 
 
 def test_a_tool_runs_on_the_main_thread_and_sees_the_notebook(nb):
@@ -351,7 +351,7 @@ def look() -> dict[str, object]:
 """
     )
     cell = nb.ask("look()")
-    assert nb.get("_codeact.value") == {
+    assert nb.get("codeact.results[-1].value") == {
         "thread": "MainThread", "stock": 6, "variable": "set in a cell", "title": "Ubik",
     }  # fmt: skip
     assert cell.stdout == "printed by the tool\n"
@@ -374,7 +374,7 @@ def test_an_async_tool_is_awaited_and_prints_into_its_cell(nb):
         "    print('got', n)\n    return n + 1"
     )
     cell = nb.ask("import asyncio\nawait asyncio.gather(*[call_tool_async('later', n=n) for n in (1, 2, 3)])")
-    assert nb.get("_codeact.value") == [2, 3, 4]
+    assert nb.get("codeact.results[-1].value") == [2, 3, 4]
     assert sorted(cell.stdout.splitlines()) == ["got 1", "got 2", "got 3"]
 
 
@@ -382,7 +382,7 @@ def test_a_tool_cannot_start_a_turn_and_the_outer_one_goes_on(nb):
     nb.do("@tool\ndef nest() -> None:\n    'Nest.'\n    get_ipython().run_cell_magic('codeact', '', 'Inner.')")
     cell = nb.ask("try:\n    nest()\nexcept ToolFailed as error:\n    said = str(error)\nsaid")
     assert cell.status == "ok"
-    assert "running already" in nb.get("_codeact.value")
+    assert "running already" in nb.get("codeact.results[-1].value")
     assert len(nb.asked) == 1
 
 
@@ -393,7 +393,7 @@ def test_an_answer_in_words_is_shown_as_words(nb):
     for text in cell.shown.values():
         assert "Paris is the capital of France" in text
     assert "nothing was run" in cell.text
-    assert nb.get("_codeact.program, _codeact.answer, _codeact.error") == (
+    assert nb.get("codeact.results[-1].program, codeact.results[-1].answer, codeact.results[-1].error") == (
         None,
         "Paris is the capital of France.",
         None,
@@ -403,7 +403,11 @@ def test_an_answer_in_words_is_shown_as_words(nb):
 def test_a_program_that_shows_data_to_the_model_gets_a_second_one_in_the_same_guest(nb):
     cell = nb.ask("found = [20, 22]\nobserve({'found': found})", "sum(found)")
     assert cell.status == "ok"
-    assert nb.get("_codeact.value, _codeact.model_turns, _codeact.attempts") == (42, 2, 2)
+    assert nb.get("codeact.results[-1].value, codeact.results[-1].model_turns, codeact.results[-1].attempts") == (
+        42,
+        2,
+        2,
+    )
     _, second = nb.asked
     assert '{"found":[20,22]}' in "".join(second[-1].split())
 
@@ -415,7 +419,9 @@ def test_a_repair_sees_the_traceback_and_the_calls_and_keeps_the_variables(nb):
         "len(orders)",
     )
     assert cell.status == "ok"
-    assert nb.get("_codeact.value, _codeact.error, _codeact.attempts, len(_codeact.calls)") == (2, None, 2, 1)
+    assert nb.get(
+        "codeact.results[-1].value, codeact.results[-1].error, codeact.results[-1].attempts, len(codeact.results[-1].calls)"
+    ) == (2, None, 2, 1)
     first, second = nb.asked
     assert second[: len(first)] == first
     assert "share = 1 / (len(orders) - 2)" in second[-2]

@@ -77,12 +77,12 @@ def test_a_program_that_uses_up_its_memory_is_told_so_and_repaired_in_the_same_c
     cell = vm.ask("bytearray(10**9)", "'less'")
     assert "MemoryError: out of memory (limit 128 MiB)" in cell.text
     assert "less" in cell.text
-    assert vm.get("_codeact.error") is None
+    assert vm.get("codeact.results[-1].error") is None
 
 
 def test_a_megabyte_printed_is_kept(vm):
     vm.ask("for line in range(10_000):\n    print(f'{line:099}')")
-    assert vm.get("_codeact.stdout == ''.join(f'{line:099}\\n' for line in range(10_000))") is True
+    assert vm.get("codeact.results[-1].stdout == ''.join(f'{line:099}\\n' for line in range(10_000))") is True
 
 
 def test_large_arguments_and_results_go_through_a_tool(vm):

@@ -55,7 +55,7 @@ def site() -> Iterator[Site]:
 
 def test_what_is_allowed_is_fetched_and_is_a_row(nb, site):
     cell = nb.ask(f"http_get('{site.url}/now').json()['temp']", options=f"--allow-domain {site.url}")
-    assert nb.get("_codeact.value, _codeact.error") == (21.5, None)
+    assert nb.get("codeact.results[-1].value, codeact.results[-1].error") == (21.5, None)
     assert site.seen == [("GET", "/now", b"")]
     assert "→ http_request(" in cell.text
     assert f"{site.url}/now" in cell.text
@@ -74,7 +74,7 @@ except urllib.error.URLError as error:
 first, second
 """.strip().replace("{url}", site.url)
     nb.ask(program, options=f"--allow-domain {site.url}")
-    first, second = nb.get("_codeact.value")
+    first, second = nb.get("codeact.results[-1].value")
     assert first == '{"temp": 21.5}'
     assert "127.0.0.1:1" in second
     assert site.url in second
@@ -111,7 +111,7 @@ def test_a_request_may_need_the_users_word(asking, site):
     cell = asking.ask(f"http_post('{site.url}/pay', json={{'n': 1}}).status", answers=["y"])
     assert "http_request" in cell.questions[0]
     assert "POST" in cell.questions[0]
-    assert asking.get("_codeact.value") == 200
+    assert asking.get("codeact.results[-1].value") == 200
     assert site.seen[0][:2] == ("POST", "/pay")
     cell = asking.ask(f"http_post('{site.url}/pay').status", options="--max-retries 0", answers=["n not today"])
     assert "not today" in cell.text

@@ -66,7 +66,7 @@ def assert_kernel_lives(nb) -> None:
     assert nb.do("1 + 1").of("execute_result")[0]["data"]["text/plain"] == "2"
     cell = nb.ask("sum(double(n=n) for n in range(4))")
     assert cell.status == "ok"
-    assert nb.get("_codeact.value") == 12
+    assert nb.get("codeact.results[-1].value") == 12
 
 
 @pytest.mark.parametrize("what", FAILING)
@@ -77,7 +77,9 @@ def test_a_failing_program_has_one_clear_outcome(nb, what):
     assert cell.status == "error"
     (error,) = cell.errors
     assert "\n" not in error
-    kind, message, text = nb.get("_codeact.error.kind, _codeact.error.message, str(_codeact.error)")
+    kind, message, text = nb.get(
+        "codeact.results[-1].error.kind, codeact.results[-1].error.message, str(codeact.results[-1].error)"
+    )
     assert kind in kinds
     assert says.lower() in f"{kind}: {message}".lower()
     for form in ("text/plain", "text/html"):
@@ -91,9 +93,9 @@ def test_a_hundred_megabytes_of_prints_are_cut_and_the_rest_goes_on(nb):
     nb.do(TOOLS)
     cell = nb.ask("for _ in range(100):\n    print('x' * 1_000_000)\n'printed'")
     assert cell.status == "ok"
-    assert nb.get("_codeact.value") == "printed"
-    assert nb.get("len(_codeact.stdout)") <= 1 << 20
-    assert nb.get("_codeact.stdout[:3], _codeact.stdout.rstrip()[-3:]") == ("xxx", "xxx")
+    assert nb.get("codeact.results[-1].value") == "printed"
+    assert nb.get("len(codeact.results[-1].stdout)") <= 1 << 20
+    assert nb.get("codeact.results[-1].stdout[:3], codeact.results[-1].stdout.rstrip()[-3:]") == ("xxx", "xxx")
     assert max(len(text) for text in cell.shown.values()) < 100_000
     assert "not shown" in cell.text or "left out" in cell.text
     assert_nothing_of_ours_shows(cell)
@@ -103,9 +105,9 @@ def test_a_hundred_megabytes_of_prints_are_cut_and_the_rest_goes_on(nb):
 def test_a_traceback_shows_the_programs_own_lines(nb):
     cell = nb.ask("def share(n):\n    return 1 / n\n\nshare(0)", options="--max-retries 0")
     for line in ("line 4", "line 2", "return 1 / n", "ZeroDivisionError"):
-        assert line in nb.get("_codeact.error.traceback")
+        assert line in nb.get("codeact.results[-1].error.traceback")
         assert line in cell.shown["text/html"]
-    assert nb.get("_codeact.error.line") in (2, 4)
+    assert nb.get("codeact.results[-1].error.line") in (2, 4)
 
 
 def test_a_message_of_several_lines_is_still_one_sentence(nb):
@@ -123,7 +125,7 @@ def test_a_message_of_a_megabyte_is_cut(nb):
 
 def test_a_name_of_a_tool_that_is_a_megabyte_long_is_cut(nb):
     cell = nb.ask("call_tool('x' * 1_000_000)", options="--max-retries 0")
-    assert nb.get("_codeact.error.kind") == "ToolFailed"
+    assert nb.get("codeact.results[-1].error.kind") == "ToolFailed"
     assert max(len(text) for text in cell.shown.values()) < 100_000
 
 
@@ -131,12 +133,12 @@ def test_a_program_can_catch_what_a_tool_raised(nb):
     nb.do(TOOLS)
     cell = nb.ask("try:\n    fails()\nexcept ToolFailed as error:\n    said = str(error)\nsaid")
     assert cell.status == "ok"
-    assert nb.get("_codeact.value") == "fails raised ValueError: no such order in <path>"
+    assert nb.get("codeact.results[-1].value") == "fails raised ValueError: no such order in <path>"
 
 
 def test_what_cannot_be_data_is_shown_as_its_repr(nb):
     cell = nb.ask("(1 + 2j) * 1")
-    assert nb.get("_codeact.value, _codeact.text") == ("(1+2j)", "(1+2j)")
+    assert nb.get("codeact.results[-1].value, codeact.results[-1].text") == ("(1+2j)", "(1+2j)")
     assert "\n(1+2j)\n" in cell.text
 
 
@@ -144,7 +146,7 @@ def test_the_calls_before_a_timeout_stay_on_the_card(nb):
     nb.do(TOOLS)
     cell = nb.ask("double(n=21)\nwhile True: pass", options="--timeout 1 --max-retries 0")
     assert "→ double(n=21) = 42" in cell.text
-    assert nb.get("[c.answer.value for c in _codeact.calls]") == [42]
+    assert nb.get("[c.answer.value for c in codeact.results[-1].calls]") == [42]
 
 
 def test_without_a_model_one_sentence_names_the_three_ways(nb):
@@ -169,7 +171,7 @@ def test_a_dead_endpoint_is_one_sentence(nb):
     (error,) = cell.errors
     assert "http://127.0.0.1:9/v1" in error
     assert "\n" not in error
-    assert nb.get("_codeact.error.kind") == "ModelError"
+    assert nb.get("codeact.results[-1].error.kind") == "ModelError"
     assert_nothing_of_ours_shows(cell)
     nb.do(TOOLS)
     assert_kernel_lives(nb)
@@ -192,7 +194,7 @@ def test_a_worker_that_is_killed_is_replaced(nb):
     (worker,) = nb.workers()
     cell = nb.ask(f"kill(pid={worker})\nimport time\ntime.sleep(20)\n2", options="--max-retries 0")
     assert cell.status == "error"
-    assert nb.get("_codeact.error.kind") == "WorkerLost"
+    assert nb.get("codeact.results[-1].error.kind") == "WorkerLost"
     assert_nothing_of_ours_shows(cell)
     assert_kernel_lives(nb)
     assert worker not in nb.workers()

@@ -26,14 +26,14 @@ def test_what_a_program_shows_stands_below_the_card_in_order(nb):
     assert "Totals" in title["text/html"]
     assert "north" in table["text/html"]
     assert chart["application/vnd.vegalite.v5+json"]["mark"]
-    assert nb.get("[item.kind for item in _codeact.shown]") == ["markdown", "table", "chart"]
+    assert nb.get("[item.kind for item in codeact.results[-1].shown]") == ["markdown", "table", "chart"]
     assert "show(" in "".join(nb.asked[0])
 
 
 def test_what_cannot_be_shown_goes_back_to_the_model_and_is_not_there_twice(nb):
     cell = nb.ask("show('first')\nshow([{'a': 1}], chart={'mark': 'image'})", "show('first')\n1")
     assert cell.status == "ok"
-    assert nb.get("[item.data for item in _codeact.shown]") == ["first"]
+    assert nb.get("[item.data for item in codeact.results[-1].shown]") == ["first"]
     assert "ToolFailed" in nb.asked[-1][-1]
 
 
@@ -52,7 +52,7 @@ open("/output/fake.png", "wb").write(b"not a picture")
     cell = nb.ask(program)
     assert cell.status == "ok", cell.errors
     assert [data["image/png"][:8] for data in shown(cell) if "image/png" in data] == ["iVBORw0K"]
-    assert nb.get("[(f.name, f.media_type) for f in _codeact.files]") == [
+    assert nb.get("[(f.name, f.media_type) for f in codeact.results[-1].files]") == [
         ("dot.png", "image/png"), ("fake.png", "application/octet-stream"),
     ]  # fmt: skip
 
@@ -61,4 +61,4 @@ open("/output/fake.png", "wb").write(b"not a picture")
 def test_a_quiet_cell_shows_nothing_of_it(nb, option):
     cell = nb.ask(SHOW, options=option)
     assert shown(cell) == []
-    assert nb.get("len(_codeact.shown)") == 3
+    assert nb.get("len(codeact.results[-1].shown)") == 3

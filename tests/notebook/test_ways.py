@@ -132,7 +132,7 @@ def test_tokens_are_counted_of_an_answer_that_is_stopped_or_breaks_off(nb):
         "        for text in self.said: yield Delta(text=text)\n        print('said', flush=True)\n"
         "        if self.ends: raise ModelError('The stream broke.')\n        await asyncio.sleep(600)"
     )
-    tokens = "(_codeact.usage.prompt_tokens > 50, _codeact.usage.completion_tokens, _codeact.usage.estimated)"
+    tokens = "(codeact.results[-1].usage.prompt_tokens > 50, codeact.results[-1].usage.completion_tokens, codeact.results[-1].usage.estimated)"
     for said, ends, expected in (
         ([], False, (True, 0, True)),
         (["12345678"], False, (True, 2, True)),
@@ -166,7 +166,7 @@ def test_a_home_that_cannot_be_written_stops_nothing(tmp_path):
         cell = notebook.ask("[send('a'), send('b')]", answers=["s"])
         assert cell.status == "ok", cell.errors
         assert cell.of("stream") == []
-        assert notebook.get("_codeact.value") == ["to a", "to b"]
+        assert notebook.get("codeact.results[-1].value") == ["to a", "to b"]
         assert "send: for this session" in notebook.do("%codeact approvals").stdout
     finally:
         notebook.close()
@@ -242,7 +242,10 @@ def test_an_async_tool_that_needs_the_notebooks_loop_gets_one_sentence_and_never
     nb.do(ASYNC)
     where = "async tools run on an event loop and a thread of their own, so open clients, connections, queues"
     for name, says in (
-        ("wait_ready", "wait_ready: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
+        (
+            "wait_ready",
+            "wait_ready: it waits for a task of the notebook, and the notebook is blocked until this cell ends",
+        ),
         ("take", "take: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
         ("there", "there: it waits for a task of the notebook, and the notebook is blocked until this cell ends"),
         ("use_bound", f"is bound to a different event loop: {where}"),
