@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 
 from . import import_guard
@@ -13,8 +14,11 @@ from .capabilities.data import Input, load_input, parse_input_names, validate_na
 from .configuration import from_environment
 from .errors import UserError
 from .events import Emit
+from .memory.recorded_turn import RecordedTurn
+from .memory.reuse import Prompt, Reuse
 from .memory.thread import Thread
 from .model.base import ModelClient
+from .model.deferred import DeferredModel
 from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
@@ -41,6 +45,7 @@ class Session:
             function that is marked with `@tool`, now or later.
         model: a client, or the name of a model at the endpoint that the environment configures; by default the model
             that the environment names, which is chosen at the first prompt.
+        reuse: the recorded programs of a folder, which answer their prompts without the model; by default none.
         grants: the approvals that hold for longer than one turn; by default none, and none is stored on disk.
 
     Raises:
@@ -57,12 +62,14 @@ class Session:
         tools: Registry | Iterable[Callable[..., object]] = default_registry,
         model: ModelClient | str | None = None,
         grants: Grants | None = None,
+        reuse: Reuse | None = None,
     ) -> None:
         import_guard.install()
         self.tools = tools if isinstance(tools, Registry) else _registry(tools)
         self.model = None if isinstance(model, str) else model
         self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
+        self.reuse = reuse
         self.threads: dict[str, Thread] = {}
         self._clients: dict[int, ModelClient] = {}
         self._selectors: dict[str, BackendSelector] = {}
@@ -83,7 +90,7 @@ class Session:
         *,
         inputs: Mapping[str, object] | Sequence[Input] = (),
         outputs: Sequence[str] = (),
-        model: ModelClient | None = None,
+        model: ModelClient | Callable[[], Awaitable[ModelClient]] | None = None,
         settings: Settings | None = None,
         approver: Approver | None = None,
         thread: str = "",
@@ -99,7 +106,8 @@ class Session:
                 their shape and a few values, or only their shape if the key is `"name:schema"`. Or a sequence of
                 inputs from `load_input`.
             outputs: the names that the program has to assign; their values are in `outputs` of the result.
-            model: by default the model of the session, or the one that the environment names.
+            model: a client, or a function that chooses one when it is needed; by default the model of the session, or
+                the one that the environment names.
             settings: by default the settings from the environment.
             approver: decides about calls of tools with `approval_mode="always_require"`; by default they are denied.
             thread: the name of the thread in which this prompt follows up on earlier ones; by default all prompts of a
@@ -129,11 +137,23 @@ class Session:
         follow_up = earlier.follow_up(
             settings.limits.thread_tokens, [*self.tools, *outputs, *(variable.name for variable in inputs)]
         )
+        given = [variable.name for variable in inputs]
         inputs = [*inputs, *follow_up.inputs]
+        prompt = Prompt(
+            ask=ask,
+            tools=self.tools,
+            inputs=inputs,
+            given=given,
+            outputs=outputs,
+            settings=settings,
+            follow_up=follow_up,
+        )
         pool = self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
-            model = model or await self.choose(settings)
+            started = datetime.now().astimezone()
+            recorded = self.reuse.find(prompt) if self.reuse is not None else None
+            client = await self._client(model, settings, recorded)
             context = TurnContext.create(
                 settings=settings,
                 tools=self.tools,
@@ -144,10 +164,26 @@ class Session:
                 inputs=inputs,
                 outputs=outputs,
                 follow_up=follow_up,
+                recorded=recorded,
+                notices=tuple(self.reuse.notices) if self.reuse is not None else (),
             )
-            result = await run_turn(ask, context, model, pool)
+            result = await run_turn(ask, context, client, pool)
             earlier.remember(result, inputs)
+            if self.reuse is not None:
+                self.reuse.record(prompt, result, started)
             return result
+
+    async def _client(
+        self,
+        model: ModelClient | Callable[[], Awaitable[ModelClient]] | None,
+        settings: Settings,
+        recorded: RecordedTurn | None,
+    ) -> ModelClient:
+        """Return the model of a prompt. If a recorded answer comes first, the model is chosen only when it is asked."""
+        if model is not None and not callable(model):
+            return model
+        choose = model or (lambda: self.choose(settings))
+        return DeferredModel(choose) if recorded is not None else await choose()
 
     async def choose(self, settings: Settings) -> ModelClient:
         """Return the model of the session, or the one that the settings and the environment name.

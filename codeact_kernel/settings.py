@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from .access import AllowedDomain, FileMount, allowed_domains, file_mounts, workspace_root
 from .errors import UserError
@@ -27,6 +28,8 @@ class Settings:
         allow: the names of tools that require approval but run without it.
         review: whether the user sees each program before it runs.
         wait: whether a program starts only when the model has written all of it.
+        reuse: when a recorded program answers a prompt instead of the model: the first time in a kernel (`auto`),
+            never, or always, so that a prompt without one fails.
         file_mounts: the folders and files that programs see below `/input`, in any form that `file_mount` takes.
         workspace_root: the folder that programs see as `/input` itself, read-only.
         allowed_domains: the hosts that programs may send requests to, in any form that `allowed_domain` takes.
@@ -41,6 +44,7 @@ class Settings:
     allow: frozenset[str] = frozenset()
     review: bool = False
     wait: bool = False
+    reuse: Literal["auto", "never", "always"] = "auto"
     file_mounts: Sequence[FileMount] = ()
     workspace_root: Path | None = None
     allowed_domains: Sequence[AllowedDomain] = ()

@@ -309,6 +309,8 @@ class TurnResult:
     Attributes:
         ask: the prompt that the user typed.
         program: the last program, or `None` if the model answered in words.
+        programs: the programs that give the result again, one after the other; empty if no program can, for example
+            because a program builds on the variables of one that failed.
         answer: the words of the model if it wrote no program.
         calls: the finished tool calls, in the order in which they ended.
         value: the value of the last expression as JSON, or its `repr` if it is not JSON.
@@ -331,6 +333,7 @@ class TurnResult:
 
     ask: str
     program: str | None = None
+    programs: Sequence[str] = ()
     answer: str = ""
     calls: Sequence[CallRecord] = ()
     value: JSONValue = None

@@ -20,8 +20,9 @@ from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size,
 __all__ = ["OPTIONS", "PREFIX", "Option"]
 
 PREFIX = "CODEACT_"
-NOT_OPTIONS = frozenset({"CODEACT_CACHE"})
-"""Variables with our prefix that are not options: this one sets the folder of the cache."""
+NOT_OPTIONS = frozenset({"CODEACT_CACHE", "CODEACT_TRUST_LOCKS"})
+"""Variables with our prefix that are not options: the folder of the cache, and whether recorded programs of any folder
+may run."""
 
 _DEFAULT: Final = Settings()
 _MAX_REASON = 1_000
@@ -107,6 +108,7 @@ def _is_equal(new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
+_REUSE_MODES = ("auto", "never", "always")
 _APPROVAL_UIS = ("auto", "stdin")
 _KERNEL_MODES = ("python", "marker", "auto")
 _SECONDS = "a number of seconds, more than 0 and at most 86400"
@@ -218,6 +220,16 @@ OPTIONS: Final[dict[str, Option]] = {
             read=switch,
             default=_DEFAULT.wait,
             is_narrower=lambda new, old: new >= old,
+        ),
+        Option(
+            name="reuse",
+            help="when a recorded program answers a prompt instead of the model: the first time in a kernel (auto), "
+            "never, or always, so that a prompt without one fails",
+            kind="one of auto, never, always",
+            read=one_of(*_REUSE_MODES),
+            choices=_REUSE_MODES,
+            default=_DEFAULT.reuse,
+            is_narrower=lambda new, old: new in ("always", old),  # it never asks the model
         ),
         Option(
             name="approval_timeout",

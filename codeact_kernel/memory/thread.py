@@ -67,6 +67,7 @@ class FollowUp:
         text: whole lines for the prompt; empty if there are no earlier turns.
         asks: the prompts that are included, the oldest first.
         results: the values that programs can read, by the numbers of their turns.
+        shapes: the shapes of these values, in words.
         previous: the number of the value that programs read as `previous`, or `None`.
         inputs: the notebook's variables that the program of the last turn used.
     """
@@ -74,6 +75,7 @@ class FollowUp:
     text: str = ""
     asks: Sequence[str] = ()
     results: Mapping[int, Frame | JSONValue] = field(default_factory=dict[int, "Frame | JSONValue"])
+    shapes: Mapping[int, str] = field(default_factory=dict[int, str])
     previous: int | None = None
     inputs: Sequence[Input] = ()
 
@@ -151,6 +153,7 @@ class Thread:
             text=f"{heading}\n{lines}{text}{_HOW if results else _HOW_WITHOUT_VALUES}",
             asks=[turn.ask for turn in [*older, last]],
             results={number: turn.value for number, turn in results.items()},
+            shapes={number: turn.shape for number, turn in results.items()},
             previous=previous and previous.number,
             inputs=inputs,
         )

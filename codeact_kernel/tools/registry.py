@@ -18,6 +18,7 @@ from ..types import JSONValue, StoredResult
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
 from .redaction import is_tools_own, redact_error
+from .schema import ToolSignature
 from .shapes import ANY, TypeShape, merge, shape_of_value
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
@@ -100,6 +101,14 @@ class Registry:
     def get(self, name: str) -> ToolSpec | None:
         tool = self._tools.get(name)
         return None if tool is None else self._spec(tool)
+
+    def signature(self, name: str) -> ToolSignature:
+        """Return the signature of a tool as it was declared.
+
+        Raises:
+            KeyError: There is no such tool.
+        """
+        return self._tools[name].signature
 
     def specs(self) -> dict[str, ToolSpec]:
         """Return all tools by name, with stubs that include the shapes of results seen so far."""

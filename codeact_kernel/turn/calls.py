@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from ..approval import ApprovalRequest, requires_approval
+from ..bridge.strict_json import to_text
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
 from ..preflight import Site
@@ -119,6 +120,15 @@ class Calls:
         """Whether a call was made that may have changed something."""
         specs = (self._tools.get(record.call.name) for record in self.records)
         return any(spec is None or not spec.read_only for spec in specs)
+
+    def effects(self, records: Sequence[CallRecord]) -> set[tuple[str, str]]:
+        """Return the calls among `records` that may have changed something, as names and arguments."""
+        return {
+            (record.call.name, to_text(dict(record.call.arguments)))
+            for record in records
+            if isinstance(record.answer, CallResult)
+            and ((spec := self._tools.get(record.call.name)) is None or not spec.read_only)
+        }
 
     def is_final(self, failure: ProgramFailure) -> bool:
         """Return whether the program failed with the error of a call that no other program can avoid.

@@ -10,6 +10,7 @@ from ..approval import ApprovalPolicy, Approver, Grants
 from ..capabilities.data import Input
 from ..capabilities.registry import CapabilitySet
 from ..events import Emit, Emitter
+from ..memory.recorded_turn import RecordedTurn
 from ..memory.thread import FollowUp
 from ..settings import Limits, Settings
 from ..tools import OnMain, Registry
@@ -25,6 +26,8 @@ class TurnContext:
         number: identifies the turn in its events and approval requests.
         inputs: variables that the programs get.
         follow_up: what the prompt takes along from earlier turns.
+        recorded: a recorded answer with which the turn starts, or `None`.
+        notices: sentences for the user with which the turn starts.
         capabilities: the capabilities of the programs.
         approvals: decides about calls, and about programs if the user reviews them.
         emit: takes the events of this turn.
@@ -35,6 +38,8 @@ class TurnContext:
     settings: Settings
     inputs: Sequence[Input]
     follow_up: FollowUp
+    recorded: RecordedTurn | None
+    notices: Sequence[str]
     tools: Registry
     capabilities: CapabilitySet
     approvals: ApprovalPolicy
@@ -54,6 +59,8 @@ class TurnContext:
         inputs: Sequence[Input] = (),
         outputs: Sequence[str] = (),
         follow_up: FollowUp | None = None,
+        recorded: RecordedTurn | None = None,
+        notices: Sequence[str] = (),
     ) -> TurnContext:
         """Prepare a turn.
 
@@ -63,6 +70,8 @@ class TurnContext:
             inputs: variables that the programs get.
             outputs: names that the programs have to assign, for the result's `outputs`.
             follow_up: what the prompt takes along from earlier turns; by default nothing.
+            recorded: a recorded answer with which the turn starts instead of asking the model.
+            notices: sentences for the user with which the turn starts.
 
         Raises:
             UserError: if a mount no longer exists, or two mounts have the same path.
@@ -74,6 +83,8 @@ class TurnContext:
             settings=settings,
             inputs=inputs,
             follow_up=follow_up,
+            recorded=recorded,
+            notices=[*notices, *(notice for variable in inputs for notice in variable.notices)],
             tools=tools,
             capabilities=CapabilitySet(
                 settings, inputs, outputs, emit, earlier=follow_up.results, previous=follow_up.previous

@@ -48,6 +48,7 @@ class TurnRecorder:
         self.text_time = Stopwatch()
         self._ask = ask
         self._model = model
+        self._recorded = context.recorded
         self._calls = calls
         self._capabilities = context.capabilities
         self._emit = context.emit
@@ -58,11 +59,28 @@ class TurnRecorder:
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
         self._printed_by_run = ""
         self._files: Sequence[OutputFile] = ()
+        self._programs: list[str] = []
+        self._first_record = self._records_before_run = 0
+        self._has_direct_calls = False
 
     def start_model_turn(self) -> int:
         """Count a request to the model, and return its number."""
         self.model_turns += 1
         return self.model_turns
+
+    @property
+    def note(self) -> str:
+        """The sentence that says where the answers come from, if they are not from a live model."""
+        return self._model.note if self._recorded is None else self._recorded.note
+
+    @property
+    def model_name(self) -> str:
+        """The model that wrote the answers."""
+        return self._model.name if self._recorded is None else self._recorded.model
+
+    def leave_record(self) -> None:
+        """Record that the model is asked after all."""
+        self._recorded = None
 
     def record_words(self, words: str) -> None:
         """Record that the model answered in words."""
@@ -95,9 +113,24 @@ class TurnRecorder:
         self._is_stopped = True
         self.record_error("Interrupted", "stopped by the user")
 
-    def record_outcome(self, outcome: RunOutcome) -> None:
-        """Record the outcome of a program."""
+    def record_outcome(self, program: str, outcome: RunOutcome, *, stands_alone: bool) -> None:
+        """Record the outcome of a program.
+
+        Args:
+            stands_alone: whether the program needs no variable of an earlier program.
+        """
         self.outcome, self.error = outcome, outcome.failure
+        if stands_alone:
+            self._programs, self._first_record = [program], self._records_before_run
+        elif self._programs:
+            self._programs.append(program)
+        if outcome.failure is not None:
+            self._programs = []
+
+    def record_direct_call(self) -> None:
+        """Record that the model made a call itself. Its programs hold what it then saw, so they cannot be repeated."""
+        self.forget_error()
+        self._has_direct_calls = True
 
     @contextmanager
     def counting(self, messages: Sequence[Message]) -> Generator[Callable[[Delta], None]]:
@@ -131,12 +164,18 @@ class TurnRecorder:
         """Record that a program starts in a sandbox with this isolation."""
         self._isolation = isolation
         self._printed_by_run = ""
+        self._records_before_run = len(self._calls.records)
 
     def write(self, stream: Stream, text: str) -> None:
         """Record text that the program printed."""
         self._printed_by_run = _bounded(self._printed_by_run + text, self._limits.shown_to_model * 2)
         self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
         self._emit(OutputWritten(stream=stream, text=text))
+
+    def _has_lost_effects(self) -> bool:
+        """Whether a program that failed has changed something that the programs after it did not change again."""
+        records, start = self._calls.records, self._first_record
+        return not self._calls.effects(records[:start]) <= self._calls.effects(records[start:])
 
     @property
     def tokens(self) -> int:
@@ -178,6 +217,7 @@ class TurnRecorder:
         result = TurnResult(
             ask=self._ask,
             program=self.program,
+            programs=() if self._has_direct_calls or self._has_lost_effects() else tuple(self._programs),
             answer=self.answer,
             calls=tuple(self._calls.records),
             value=outcome.value if outcome.is_json else outcome.text,
@@ -193,8 +233,8 @@ class TurnRecorder:
             stopped=self._is_stopped,
             attempts=self.attempts,
             model_turns=self.model_turns,
-            model=self._model.name,
-            note=self._model.note,
+            model=self.model_name,
+            note=self.note,
             continues=self._continues,
             isolation=self._isolation,
         )

@@ -57,13 +57,13 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     emit(
         TurnStarted(
             ask=ask,
-            model=model.name,
-            note=model.note,
+            model=recorder.model_name,
+            note=recorder.note,
             tools=tuple(context.tools),
             continues=tuple(context.follow_up.asks),
         )
     )
-    for notice in [notice for value in context.inputs for notice in value.notices]:
+    for notice in context.notices:
         emit(Notice(text=notice))
     try:
         async with sandboxes.checkout() as sandbox:
@@ -95,7 +95,8 @@ class TurnLoop:
     async def run(self, messages: list[Message]) -> None:
         """Continue from these messages to the end of the turn. The recorder has the result."""
         while True:
-            async with self.runner.eager_run(keep_state=not self.budget.is_last_program) as eager:
+            is_recorded = self.writer.is_recorded
+            async with self.runner.eager_run(keep_state=is_recorded or not self.budget.is_last_program) as eager:
                 match await self.ask_model(messages, eager):
                     case Words(text):
                         shown, feedback = text[:_WORDS_SHOWN], self.ask_for_call()
@@ -104,7 +105,7 @@ class TurnLoop:
                     case Program(text):
                         program, feedback = await self.execute(text, eager)
                         shown = f"```python\n{program}\n```"
-            if feedback is None or not self.may_retry(feedback):
+            if feedback is None or not (self.may_continue(feedback) if is_recorded else self.may_retry(feedback)):
                 return
             messages += [Message("assistant", shown), feedback.message]
 
@@ -182,7 +183,8 @@ class TurnLoop:
         """Run the program. Return the feedback for the model, or `None` if the program gave the result."""
         if (call := self.checker.direct_call(program)) is not None:
             return await self.make_direct_call(program, call)
-        outcome = await self.runner.run(program, eager, keep_state=not self.budget.is_last_program)
+        keep_state = self.writer.is_recorded or not self.budget.is_last_program
+        outcome = await self.runner.run(program, eager, keep_state=keep_state)
         max_characters = self.context.limits.shown_to_model
         if outcome.failure is not None:
             return self.feedback_after_failure(outcome)
@@ -209,7 +211,7 @@ class TurnLoop:
         async with self.calls.start_run(self.recorder.attempts).running():
             request = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
             answer = await self.calls.answer(request, direct=True)
-        self.recorder.forget_error()
+        self.recorder.record_direct_call()
         return prompt.report_call(call.name, answer, max_characters=self.context.limits.shown_to_model)
 
     def ask_for_call(self) -> Feedback | None:
@@ -220,6 +222,15 @@ class TurnLoop:
             return prompt.ask_for_call()
         self.context.emit(Notice(text="No tool was called: the answer is in the model's own words."))
         return None
+
+    def may_continue(self, feedback: Feedback) -> bool:
+        """Return whether the turn goes on after an answer from a record, whose failure costs the model no retry."""
+        if feedback.charges in ("observation", "question"):
+            return True
+        may_ask = self.writer.leave_record()
+        if may_ask:
+            self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
+        return may_ask
 
     def may_retry(self, feedback: Feedback) -> bool:
         """Charge the feedback to the budget, and return whether the model may have another try."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from ..errors import ModelError
 from ..events import ModelRequested, Notice, ProgramDelta, ProgramReady, ProgramWithdrawn, TextDelta
+from ..memory.recorded_turn import RecordedTurn
 from ..model.answer_parser import AnswerParser, Extracted, Piece
 from ..model.base import Message, ModelClient
 from . import prompt
@@ -51,6 +52,25 @@ class ProgramWriter:
     model: ModelClient
     checker: ProgramChecker
     recorder: TurnRecorder
+    _recorded: RecordedTurn | None = field(init=False)
+    _used_programs: int = 0
+
+    def __post_init__(self) -> None:
+        self._recorded = self.context.recorded
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether the next answer comes from a record."""
+        return self._recorded is not None
+
+    def leave_record(self) -> bool:
+        """Ask the model from now on, because a recorded program failed. Return whether that is allowed."""
+        if self._recorded is None or self._recorded.is_final:
+            return False
+        self._recorded = None
+        self.recorder.leave_record()
+        self.context.emit(Notice(text="The recorded program failed, so the model is asked to correct it."))
+        return True
 
     async def write(self, messages: Sequence[Message], eager: EagerRun | None) -> Answer:
         """Ask for the next program.
@@ -62,6 +82,8 @@ class ProgramWriter:
         Raises:
             ModelError: if the endpoint fails, or the model refuses the task.
         """
+        if self._recorded is not None:
+            return self._next_recorded(self._recorded)
         finish, written, is_shown_as_program = await self._read(messages, eager)
         written = self.checker.clean(written)
         if written.problem and finish in ("content_filter", "refusal"):
@@ -78,6 +100,16 @@ class ProgramWriter:
         if written.notice:
             self.context.emit(Notice(text=written.notice))
         return Program(written.program)
+
+    def _next_recorded(self, recorded: RecordedTurn) -> Answer:
+        if not recorded.programs:
+            self.recorder.record_words(recorded.answer)
+            return Words(recorded.answer)
+        program = recorded.programs[min(self._used_programs, len(recorded.programs) - 1)]
+        self._used_programs += 1
+        self.recorder.record_program(program, is_direct=False)
+        self.context.emit(ProgramReady(program=program, attempt=self.recorder.attempts))
+        return Program(program)
 
     async def _read(self, messages: Sequence[Message], eager: EagerRun | None) -> tuple[str | None, Extracted, bool]:
         """Read the stream to its end.

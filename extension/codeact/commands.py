@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find_project_file, format_value, truncate_for_error
 from codeact_kernel.doctor import Finding, as_data, line, summary
-from codeact_kernel.errors import CodeActError
+from codeact_kernel.errors import CodeActError, UserError
 from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.escaping import escape_controls, escape_hidden
@@ -179,6 +179,40 @@ def _show_or_change_thread(frontend: Frontend, argument: str) -> None:
             )
 
 
+def _list_or_trust_locks(frontend: Frontend, argument: str) -> None:
+    if argument not in ("", "trust"):
+        raise UsageError("Use %codeact locks to list the recorded programs, and %codeact locks trust to let them run.")
+    folder = frontend.reuse.folder
+    entries = list(folder.locks())
+    seen = [(name, str(lock) if isinstance(lock, UserError) else lock.digest) for name, lock in entries]
+    if argument == "trust" and frontend.shown_locks != seen:
+        print("Nothing is trusted yet: these are the recorded programs now. To let them run, run the command again.")
+    elif argument == "trust":
+        folder.trusted.add(*[lock for _, lock in entries if not isinstance(lock, UserError)])
+    for name, lock in entries:
+        if isinstance(lock, UserError):
+            print(f"{escape_controls(name)}: {escape_controls(str(lock))}")
+            continue
+        state = "" if lock in folder.trusted else ", not trusted"
+        pinned = ", pinned" if lock.pinned else ""
+        print(f"{lock.day}  {truncate_middle(escape_controls(lock.ask), 100)}{pinned}{state}")
+        if state and argument == "":
+            print(escape_hidden("\n".join(f"    {line}" for text in lock.texts for line in text.splitlines())))
+    if not entries:
+        print(f"No programs are recorded in {escape_controls(str(folder.path))}.")
+    frontend.shown_locks = seen
+
+
+def _pin(frontend: Frontend, argument: str) -> None:
+    lock = frontend.reuse.pin(is_pinned=True)
+    print(f"Pinned: this prompt keeps its program of {lock.day} when you run it again. %codeact unpin ends that.")
+
+
+def _unpin(frontend: Frontend, argument: str) -> None:
+    frontend.reuse.pin(is_pinned=False)
+    print("Not pinned any more: the model is asked when you run this prompt again.")
+
+
 def _forget_tool(frontend: Frontend, argument: str) -> None:
     frontend.session.tools.remove(argument)
     print(f"{argument} is no longer offered.")
@@ -312,6 +346,15 @@ COMMANDS: Mapping[str, Command] = {
             _show_or_change_thread,
             ("drop", "clear"),
         ),
+        Command(
+            "locks",
+            "[trust]",
+            "list the programs that are recorded beside the notebook, or let those of others run",
+            _list_or_trust_locks,
+            ("trust",),
+        ),
+        Command("pin", "", "keep the program of the last prompt, also when you run it again", _pin),
+        Command("unpin", "", "ask the model again when you run the last prompt again", _unpin),
         Command("model", "[NAME]", "show the model in use, or choose another", _show_or_choose_model),
         Command("recorded", "FILE", "answer from a record where no model is configured", _use_record),
         Command("traceback", "", "show where the last tool that failed raised its error", _print_traceback),

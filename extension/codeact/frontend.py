@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -28,6 +29,8 @@ from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
+from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
+from codeact_kernel.memory.reuse import Reuse
 from codeact_kernel.memory.thread import FollowUp, Thread
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
@@ -99,6 +102,7 @@ class FrontendState:
     shown_notices: set[str]
     results: list[TurnResult]
     threads: dict[str, Thread]
+    reuse: Reuse
 
 
 class Frontend:
@@ -115,8 +119,11 @@ class Frontend:
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
         shown_notices: notices that are shown only once.
+        reuse: the recorded programs of the notebook's folder.
         results: the results of all turns in this kernel, the newest last.
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
+        shown_locks: the names and digests of the recorded programs as `%codeact locks` last showed them; only these can
+            be trusted.
     """
 
     def __init__(self, shell: InteractiveShell, options: Options, state: FrontendState | None = None) -> None:
@@ -125,13 +132,15 @@ class Frontend:
         self.choose = options.choose
         self.thread = LoopThread()
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
-        self.session = Session(grants=state.grants if state else Grants(own_file()))
+        self.reuse = state.reuse if state else _find_recorded_programs()
+        self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.reuse)
         self.session.model = state.model if state else None
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.results: list[TurnResult] = state.results if state else []
         self.session.threads.update(state.threads if state else {})
         self.shown_file: ProjectFile | None = None
+        self.shown_locks: list[tuple[str, str]] = []
         self._previous_tool_error: BaseException | None = None
         _register_result_formatters(shell)
 
@@ -145,6 +154,7 @@ class Frontend:
             shown_notices=self.shown_notices,
             results=self.results,
             threads=self.session.threads,
+            reuse=self.reuse,
         )
 
     @property
@@ -180,9 +190,14 @@ class Frontend:
         if not prompt.is_quiet:
             self._add_notices(prompt, output)
 
+        # Whoever records the model's answers wants the model to be asked.
+        settings = replace(options.settings, reuse="never") if prompt.record else options.settings
+
+        async def choose() -> ModelClient:
+            model = await self.model(settings)
+            return RecordingModel(model, prompt.record, asks=[prompt.text]) if prompt.record else model
+
         async def turn(emit: Emit, on_main: OnMain) -> TurnResult:
-            model = await self.model(options.settings)
-            model = RecordingModel(model, prompt.record, asks=[prompt.text]) if prompt.record else model
             approver = FallbackApprover(
                 output.card_approver, StdinApprover(on_main, output.freeze_card), user_present=user_present
             )
@@ -191,8 +206,8 @@ class Frontend:
                     prompt.text,
                     inputs=prompt.inputs,
                     outputs=prompt.outputs,
-                    model=model,
-                    settings=options.settings,
+                    model=choose,
+                    settings=settings,
                     approver=approver,
                     new=prompt.is_new,
                     emit=emit,
@@ -380,6 +395,12 @@ class Frontend:
         if braced := [name for name in braced if name not in given and name not in self.session.tools]:
             names = ", ".join(f"{{{name}}}" for name in braced)
             yield f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values."
+
+
+def _find_recorded_programs() -> Reuse:
+    """Return the recorded programs beside the notebook: the kernel starts in its folder."""
+    trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
+    return Reuse(LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all)))
 
 
 def _register_result_formatters(shell: InteractiveShell) -> None:

@@ -1,0 +1,181 @@
+"""Describe what a program depends on, and say in sentences what has changed since it was recorded."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+from ..capabilities.data import Input
+from ..capabilities.data.tables import InputTable
+from ..settings import Settings
+from ..text import collapse_whitespace, format_list
+from ..tools import Registry
+from ..tools.shapes import shape_of_value
+from .thread import FollowUp
+
+__all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies", "list_changes"]
+
+_MAX_TEXT = 2_000
+_RESULT = re.compile(r"\bresults\s*\[\s*(\d{1,9})\s*\]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptKey:
+    """The identity of a prompt: a prompt with the same key has the same lock file.
+
+    Attributes:
+        ask: the prompt, with its white space collapsed.
+        follows: the prompt before it in its thread; empty if it is the first.
+        inputs, outputs: the names that the user gave.
+    """
+
+    ask: str
+    follows: str = ""
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @classmethod
+    def create(cls, ask: str, follow_up: FollowUp, inputs: Sequence[Input], outputs: Sequence[str]) -> PromptKey:
+        """Make the key of a prompt.
+
+        Args:
+            inputs: the variables that the user gave, without those of earlier prompts.
+        """
+        return cls(
+            ask=collapse_whitespace(ask),
+            follows=collapse_whitespace(follow_up.asks[-1]) if follow_up.asks else "",
+            inputs=tuple(sorted(variable.name for variable in inputs)),
+            outputs=tuple(sorted(outputs)),
+        )
+
+    @property
+    def digest(self) -> str:
+        """Eight characters that differ for different keys."""
+        parts = [self.ask, self.follows, *self.inputs, "", *self.outputs]
+        return hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:8]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolContract:
+    """What the model was told about a tool, without what earlier results have shown.
+
+    Attributes:
+        parameters: the text of each parameter, by its name.
+    """
+
+    parameters: Mapping[str, str]
+    returns: str
+    description: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependencies:
+    """What the programs of a prompt depend on.
+
+    Attributes:
+        tools: the tools that they name.
+        inputs: the schemas of the notebook's variables that they name.
+        results: the shapes of the earlier results that they name: `"previous"`, or the number of a prompt.
+        mounts: the folders and files that programs see, with their modes.
+        domains: the hosts that programs may send requests to.
+    """
+
+    tools: Mapping[str, ToolContract] = field(default_factory=dict[str, ToolContract])
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    results: Mapping[str, str] = field(default_factory=dict[str, str])
+    mounts: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+
+
+def describe_dependencies(
+    programs: Sequence[str], tools: Registry, inputs: Sequence[Input], settings: Settings, follow_up: FollowUp
+) -> Dependencies:
+    """Describe what these programs depend on, of what a prompt has now."""
+    text = "\n".join(programs)
+    words = set(re.findall(r"\w+", text))
+    shapes = follow_up.shapes
+    results = {number: shapes[int(number)] for number in _RESULT.findall(text) if int(number) in shapes}
+    if "previous" in words and follow_up.previous is not None:
+        results["previous"] = shapes[follow_up.previous]
+    return Dependencies(
+        tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
+        inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},
+        results=dict(sorted(results.items())),
+        mounts=tuple(sorted(_describe_mounts(settings))) if "input" in words else (),
+        domains=tuple(sorted(map(str, settings.allowed_domains))) if "http" in text else (),
+    )
+
+
+def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
+    """Say what has changed, in sentences without a full stop. The list is empty if an old program still fits.
+
+    Args:
+        new: what the same programs depend on now.
+    """
+    return [
+        *chain.from_iterable(_compare_tools(name, tool, new.tools.get(name)) for name, tool in old.tools.items()),
+        *_compare_texts(old.inputs, new.inputs, "the variable {}", "has another schema"),
+        *_compare_texts(old.results, new.results, "the earlier result {}", "has another shape"),
+        *_compare_sets(old.mounts, new.mounts, "mounted"),
+        *_compare_sets(old.domains, new.domains, "allowed"),
+    ]
+
+
+def _describe_tool(tools: Registry, name: str) -> ToolContract:
+    signature = tools.signature(name)
+    return ToolContract(
+        parameters={parameter.name: parameter.full_text[:_MAX_TEXT] for parameter in signature.parameters},
+        returns=str(signature.returns)[:_MAX_TEXT],
+        description="\n".join([signature.description, *signature.notes])[:_MAX_TEXT],
+    )
+
+
+def _describe_input(variable: Input) -> str:
+    value = variable.value
+    if isinstance(value, InputTable):
+        return f"table of {', '.join(f'{column.name}: {column.kind}' for column in value.columns)}"[:_MAX_TEXT]
+    if isinstance(value, None | bool | int | float | str | list | dict):
+        return str(shape_of_value(value))[:_MAX_TEXT]
+    return f"column of {value.kind}"
+
+
+def _describe_mounts(settings: Settings) -> Iterator[str]:
+    yield from (f"{mount.mount_path}:{mount.mode}" for mount in settings.file_mounts)
+    if settings.workspace_root is not None:
+        yield "/input:ro"
+
+
+def _compare_tools(name: str, old: ToolContract, new: ToolContract | None) -> Iterator[str]:
+    if new is None:
+        yield f"{name} is not offered"
+        return
+    for parameter, text in new.parameters.items():
+        if parameter not in old.parameters:
+            yield f"{name} has a new parameter `{text}`"
+        elif old.parameters[parameter] != text:
+            yield f"the parameter `{old.parameters[parameter]}` of {name} is now `{text}`"
+    for parameter in old.parameters:
+        if parameter not in new.parameters:
+            yield f"{name} no longer has the parameter `{parameter}`"
+    if old.returns != new.returns:
+        yield f"{name} returns `{new.returns or 'anything'}` instead of `{old.returns or 'anything'}`"
+    if old.description != new.description:
+        yield f"the description of {name} has changed"
+
+
+def _compare_texts(old: Mapping[str, str], new: Mapping[str, str], what: str, how: str) -> Iterator[str]:
+    for name, text in old.items():
+        if name not in new:
+            yield f"{what.format(name)} is missing"
+        elif new[name] != text:
+            yield f"{what.format(name)} {how}"
+
+
+def _compare_sets(old: Sequence[str], new: Sequence[str], what: str) -> Iterator[str]:
+    if missing := [item for item in old if item not in new]:
+        yield f"{format_list(missing, 3)} {'is' if len(missing) == 1 else 'are'} not {what}"
+    if added := [item for item in new if item not in old]:
+        yield f"{format_list(added, 3)} {'is' if len(added) == 1 else 'are'} newly {what}"

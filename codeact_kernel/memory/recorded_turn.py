@@ -1,0 +1,27 @@
+"""A recorded answer that takes the place of the model's first answers in a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["RecordedTurn"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecordedTurn:
+    """What a turn starts with instead of asking the model.
+
+    Attributes:
+        programs: the programs to run one after the other; none if the model answered in words.
+        answer: the words.
+        model: the model that wrote them.
+        note: a sentence for the user.
+        is_final: whether the turn fails if a program fails, instead of asking the model to correct it.
+    """
+
+    programs: Sequence[str] = ()
+    answer: str = ""
+    model: str = ""
+    note: str = ""
+    is_final: bool = False
