@@ -95,6 +95,7 @@ class Session:
         approver: Approver | None = None,
         thread: str = "",
         new: bool = False,
+        cell: str = "",
         emit: Emit = lambda event: None,
         on_main: OnMain = _inline,
     ) -> TurnResult:
@@ -113,6 +114,7 @@ class Session:
             thread: the name of the thread in which this prompt follows up on earlier ones; by default all prompts of a
                 session are in one thread.
             new: whether to forget the earlier prompts of the thread first.
+            cell: identifies the prompt's cell: a prompt of the same cell takes the place of the earlier one.
             emit: is called with each event.
             on_main: runs synchronous tools; by default on this thread.
 
@@ -135,7 +137,10 @@ class Session:
         if new:
             earlier.clear()
         follow_up = earlier.follow_up(
-            settings.limits.thread_tokens, [*self.tools, *outputs, *(variable.name for variable in inputs)]
+            settings.limits.thread_tokens,
+            [*self.tools, *outputs, *(variable.name for variable in inputs)],
+            ask=ask,
+            cell=cell,
         )
         given = [variable.name for variable in inputs]
         inputs = [*inputs, *follow_up.inputs]
@@ -168,7 +173,7 @@ class Session:
                 notices=tuple(self.reuse.notices) if self.reuse is not None else (),
             )
             result = await run_turn(ask, context, client, pool)
-            earlier.remember(result, inputs)
+            earlier.remember(result, inputs, cell)
             if self.reuse is not None:
                 self.reuse.record(prompt, result, started)
             return result

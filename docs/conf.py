@@ -36,6 +36,7 @@ nb_merge_streams = True
 for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_OPENAI_", "CODEACT_"))]:
     if name != "CODEACT_CACHE":
         del os.environ[name]
+os.environ["CODEACT_REUSE"] = "never"  # the examples answer from their own records
 os.environ["OLLAMA_HOST"] = "http://127.0.0.1:9"  # nothing answers on this port
 
 myst_heading_anchors = 3

@@ -17,7 +17,7 @@ from ..bridge.strict_json import loads
 from ..capabilities.data import Frame
 from ..errors import BridgeError, UserError
 from ..settings import Limits
-from ..tools.redaction import without_secrets
+from ..tools.redaction import has_secret
 from ..tools.to_json import to_json
 from ..types import CallError, CallRecord, JSONObject, JSONValue, TurnResult
 from .dependencies import Dependencies, PromptKey
@@ -193,7 +193,7 @@ class _Budget:
     def lock(self, value: object) -> LockedValue:
         text = _canonical(value)
         size = len(text.encode(errors="replace"))
-        if size <= min(_MAX_VALUE, self._left) and without_secrets(text) == text:
+        if size <= min(_MAX_VALUE, self._left) and not has_secret(text):
             self._left -= size
             return LockedValue(json=json.loads(text))
         return LockedValue(digest=_digest(text))

@@ -99,8 +99,8 @@ class Reuse:
             )
         if mode == "always":
             raise StaleLock(f"This prompt has no recorded program that fits: {reason or 'it was never recorded'}.")
-        if reason:
-            self.notices.append(f"The model is asked, because the recorded program no longer fits: {reason}.")
+        if reason and not self.notices:
+            self.notices.append(f"The model is asked, because the recorded program cannot be used: {reason}.")
         return None
 
     def record(self, prompt: Prompt, result: TurnResult, started: datetime) -> None:

@@ -41,11 +41,12 @@ class EarlierTurn:
     """One turn that ended well.
 
     Attributes:
-        number: counts 1, 2, 3 in its thread.
+        number: counts 1, 2, 3 in its thread. A turn that takes the place of another has its number.
         program: the last program; `None` if the model answered in words.
         answer: the words.
         shape: the shape of the value, in words; empty if there is no value.
         value: the value with which a program can go on.
+        cell: identifies the cell of the prompt; empty if the front end names no cells.
         inputs: the notebook's variables that its program used. The next prompt has them, too, without any of their
             values being shown to the model.
     """
@@ -56,6 +57,7 @@ class EarlierTurn:
     answer: str = ""
     shape: str = ""
     value: Frame | JSONValue = None
+    cell: str = ""
     inputs: Sequence[Input] = ()
 
 
@@ -84,38 +86,60 @@ class FollowUp:
 class Thread:
     """The turns of a notebook or session, in which each prompt can follow up on those before.
 
+    A prompt that runs again takes the place of its earlier run, and follows the prompts before that place.
+
     Attributes:
-        turns: the turns that ended well, the newest last.
+        turns: the turns that ended well, in the order of their prompts.
     """
 
     turns: list[EarlierTurn] = field(default_factory=list[EarlierTurn])
     _count: int = 0
+    _latest: int = 0
 
-    @property
-    def inputs(self) -> Sequence[Input]:
-        """The variables of the last turn, which the next prompt has, too."""
-        return self.turns[-1].inputs if self.turns else ()
+    def turns_before(self, ask: str, cell: str = "") -> list[EarlierTurn]:
+        """Return the turns that a prompt can follow up on; the last one is the turn that it follows."""
+        place = self._find_place(ask, cell)
+        if place is not None:
+            return self.turns[:place]
+        return sorted(self.turns, key=lambda turn: turn.number == self._latest)  # the user has just seen the latest
 
-    def remember(self, result: TurnResult, inputs: Sequence[Input] = ()) -> None:
+    def _find_place(self, ask: str, cell: str) -> int | None:
+        """Return the place of the turn that a prompt runs again, or `None` if the prompt is new."""
+        ask = collapse_whitespace(ask)
+        for place, turn in enumerate(self.turns):
+            if (cell and turn.cell == cell) or (
+                not cell and turn.number == self._latest and collapse_whitespace(turn.ask) == ask
+            ):
+                return place
+        return None
+
+    def remember(self, result: TurnResult, inputs: Sequence[Input] = (), cell: str = "") -> None:
         """Add a turn, unless it failed, was stopped, or gave no answer.
 
         Args:
             inputs: the notebook's variables that the program could use.
+            cell: identifies the cell of the prompt.
         """
         if result.error is not None or result.stopped or not (result.program or result.answer):
             return
-        self._count += 1
+        place = self._find_place(result.ask, cell)
+        self._count += place is None
+        number = self._latest = self._count if place is None else self.turns[place].number
         program = result.program or ""
         turn = EarlierTurn(
-            number=self._count,
+            number=number,
             ask=result.ask,
             program=result.program,
             answer=result.answer,
             shape=result.shape,
             value=cast("Frame | JSONValue", result.data),
+            cell=cell,
             inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
         )
-        self.turns = [*self.turns, turn][-_MAX_TURNS:]
+        if place is None:
+            self.turns = [*self.turns, turn][-_MAX_TURNS:]
+        else:
+            self.turns[place] = turn
 
     def drop(self, number: int) -> bool:
         """Forget one turn, and return whether there was one with this number."""
@@ -128,24 +152,26 @@ class Thread:
         """Forget all turns."""
         self.turns = []
 
-    def follow_up(self, max_tokens: int, taken: Collection[str] = ()) -> FollowUp:
+    def follow_up(self, max_tokens: int, taken: Collection[str] = (), *, ask: str = "", cell: str = "") -> FollowUp:
         """Write what the next prompt takes along.
 
         Args:
             max_tokens: about how many tokens of the prompt to use at most; with 0 the prompt takes nothing along.
             taken: the names of tools and variables of the prompt. The results cannot have these names, too.
+            ask, cell: the prompt and its cell.
         """
-        if not self.turns or max_tokens <= 0:
+        turns = self.turns_before(ask, cell) if max_tokens > 0 else []
+        if not turns:
             return FollowUp()
-        last = self.turns[-1]
+        last = turns[-1]
         budget = max_tokens * CHARACTERS_PER_TOKEN - len(_HOW)
         text = _describe_last(last, budget)
-        older = self._older(budget - len(text))
+        older = _choose_older(turns[:-1], budget - len(text))
         lines = "".join(f"{turn.number}. {truncate(collapse_whitespace(turn.ask), _MAX_ASK)}\n" for turn in older)
         inputs = [variable for variable in last.inputs if variable.name not in taken]
         is_free = _NAMES.isdisjoint([*taken, *(variable.name for variable in inputs)])
-        results = {turn.number: turn for turn in self.turns if turn.shape and is_free}
-        previous = results.get(max(results, default=0))
+        results = {turn.number: turn for turn in turns if turn.shape and is_free}
+        previous = next(reversed(results.values()), None)
         if previous is not None and previous is not last:
             text += f"`previous` is what prompt {previous.number} gave: {previous.shape}\n"
         heading = "Earlier prompts:" if lines else "The prompt before this one:"
@@ -158,14 +184,14 @@ class Thread:
             inputs=inputs,
         )
 
-    def _older(self, budget: int) -> Sequence[EarlierTurn]:
-        """Return the turns before the last one of which the prompt is sent."""
-        older = self.turns[:-1]
-        dropped = max(0, len(older) - _OLDER) // _GROUP * _GROUP
-        older = older[dropped:]
-        while older and sum(min(len(turn.ask), _MAX_ASK) + 5 for turn in older) > budget:
-            older = older[1:]
-        return older
+
+def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[EarlierTurn]:
+    """Return the turns before the last one of which the prompt is sent."""
+    dropped = max(0, len(older) - _OLDER) // _GROUP * _GROUP
+    older = older[dropped:]
+    while older and sum(min(len(turn.ask), _MAX_ASK) + 5 for turn in older) > budget:
+        older = older[1:]
+    return older
 
 
 def _describe_last(turn: EarlierTurn, budget: int) -> str:

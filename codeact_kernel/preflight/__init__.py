@@ -15,6 +15,7 @@ from itertools import islice
 from typing import cast
 
 from ..settings import Limits
+from .earlier_names import reads_earlier_names
 from .needless_imports import Cleaned, without_needless_imports
 from .program_facts import ProgramFacts
 from .report import Problem, Report, Site, ToolFacts
@@ -29,6 +30,7 @@ __all__ = [
     "ToolFacts",
     "check",
     "fingerprint",
+    "reads_earlier_names",
     "without_needless_imports",
 ]
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, quote_plus
 from ..text import truncate
 from ..types import JSONValue
 
-__all__ = ["cleaned", "is_tools_own", "redact_error", "without_secrets"]
+__all__ = ["cleaned", "has_secret", "is_tools_own", "redact_error", "without_secrets"]
 
 MAX_CHARACTERS_READ = 4_000
 """Characters of a message that are read; a program sees 500."""
@@ -208,6 +208,11 @@ def without_secrets(message: str) -> str:
     for secret in _known_secrets():
         message = message.replace(secret, "<secret>")
     return message
+
+
+def has_secret(text: str) -> bool:
+    """Return whether the text holds the value of a secret variable, or something with the form of a secret."""
+    return without_secrets(text) != text or SECRETS.search(text) is not None
 
 
 def _known_secrets() -> list[str]:

@@ -106,10 +106,6 @@ class ProgramChecker:
             return False  # the program that runs later will not have these imports
         return not self._report(beginning).problems
 
-    def stands_alone(self, program: str) -> bool:
-        """Return whether the program needs no variable of an earlier program."""
-        return not self._defined or not self._report(program, with_defined=False).problems
-
     def remember_names(self, program: str, outcome: RunOutcome) -> None:
         """Remember the names of the program for the next one, or forget all names if the guest is gone."""
         self._defined = set() if outcome.state_lost else self._defined | set(re.findall(r"\w+", program))
@@ -119,12 +115,12 @@ class ProgramChecker:
         specs = self.context.tools.specs()
         return [specs[name] for name in self.named if name in specs]
 
-    def _report(self, program: str, *, with_defined: bool = True) -> preflight.Report:
+    def _report(self, program: str) -> preflight.Report:
         return preflight.check(
             program,
             self.callable_tools(),
             modules(),
-            (self._defined if with_defined else set[str]()) | self.context.capabilities.names,
+            self._defined | self.context.capabilities.names,
             direct=self.direct_tools(),
             program_bytes=self.context.limits.program_bytes,
         )

@@ -11,6 +11,7 @@ from ..events import Notice, OutputWritten
 from ..memory.shape import describe_value, pick_value
 from ..model.base import Delta, Message, ModelClient
 from ..model.usage import estimate
+from ..preflight import reads_earlier_names
 from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
 from .context import TurnContext
@@ -60,6 +61,7 @@ class TurnRecorder:
         self._printed_by_run = ""
         self._files: Sequence[OutputFile] = ()
         self._programs: list[str] = []
+        self._earlier_programs: list[str] = []
         self._first_record = self._records_before_run = 0
         self._has_direct_calls = False
 
@@ -113,19 +115,16 @@ class TurnRecorder:
         self._is_stopped = True
         self.record_error("Interrupted", "stopped by the user")
 
-    def record_outcome(self, program: str, outcome: RunOutcome, *, stands_alone: bool) -> None:
-        """Record the outcome of a program.
-
-        Args:
-            stands_alone: whether the program needs no variable of an earlier program.
-        """
+    def record_outcome(self, program: str, outcome: RunOutcome) -> None:
+        """Record the outcome of a program."""
         self.outcome, self.error = outcome, outcome.failure
-        if stands_alone:
+        if not reads_earlier_names(program, self._earlier_programs):
             self._programs, self._first_record = [program], self._records_before_run
         elif self._programs:
             self._programs.append(program)
         if outcome.failure is not None:
             self._programs = []
+        self._earlier_programs = [] if outcome.state_lost else [*self._earlier_programs, program]
 
     def record_direct_call(self) -> None:
         """Record that the model made a call itself. Its programs hold what it then saw, so they cannot be repeated."""

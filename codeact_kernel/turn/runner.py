@@ -65,7 +65,7 @@ class ProgramRunner:
             if eager is not None:
                 await eager.discard()  # it started with another program
             outcome = await self.start(program, keep_state=keep_state)
-        self.recorder.record_outcome(program, outcome, stands_alone=self.checker.stands_alone(program))
+        self.recorder.record_outcome(program, outcome)
         self.context.emit(RunFinished(run=self.recorder.attempts, outcome=outcome))
         self.checker.remember_names(program, outcome)
         return outcome

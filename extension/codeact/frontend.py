@@ -190,6 +190,7 @@ class Frontend:
         if not prompt.is_quiet:
             self._add_notices(prompt, output)
 
+        cell = _find_cell(self.shell)
         # Whoever records the model's answers wants the model to be asked.
         settings = replace(options.settings, reuse="never") if prompt.record else options.settings
 
@@ -210,6 +211,7 @@ class Frontend:
                     settings=settings,
                     approver=approver,
                     new=prompt.is_new,
+                    cell=cell,
                     emit=emit,
                     on_main=on_main,
                 )
@@ -235,14 +237,16 @@ class Frontend:
         if not has_failed and value is not None:
             self.shell.displayhook.update_user_ns(value)  # `Out[n]` and `_`, without showing it again
 
-    def refresh_inputs(self, given: Sequence[Input], settings: Settings) -> list[Input]:
+    def refresh_inputs(self, text: str, given: Sequence[Input], settings: Settings) -> list[Input]:
         """Copy the variables that the thread hands on, as they are now, without showing their values to the model.
 
         Args:
+            text: the prompt.
             given: the variables that `--in` names, which are not copied again.
         """
         names = {variable.name for variable in given}
-        inherited = [variable for variable in self.earlier_prompts.inputs if variable.name not in names]
+        earlier = self.earlier_prompts.turns_before(text, _find_cell(self.shell))
+        inherited = [variable for variable in earlier[-1].inputs if variable.name not in names] if earlier else []
         variables, inputs = cast("dict[str, object]", self.shell.user_ns), list[Input]()
         for name in [variable.name for variable in inherited if variable.name in variables]:
             # A value that can no longer be passed on stays as the thread has it.
@@ -345,7 +349,13 @@ class Frontend:
         """Return exactly what would be sent for a prompt, with invisible characters as their escapes."""
         tools = self.session.tools
         taken = [*tools, *outputs, *(variable.name for variable in inputs)]
-        follow_up = FollowUp() if is_new else self.earlier_prompts.follow_up(settings.limits.thread_tokens, taken)
+        follow_up = (
+            FollowUp()
+            if is_new
+            else self.earlier_prompts.follow_up(
+                settings.limits.thread_tokens, taken, ask=text, cell=_find_cell(self.shell)
+            )
+        )
         capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None)
         messages = prompts.write_first_messages(text, tools.specs().values(), capabilities.instructions, follow_up.text)
         capabilities.close()
@@ -401,6 +411,16 @@ def _find_recorded_programs() -> Reuse:
     """Return the recorded programs beside the notebook: the kernel starts in its folder."""
     trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
     return Reuse(LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all)))
+
+
+def _find_cell(shell: InteractiveShell) -> str:
+    """Return the identity of the cell that is running; empty if the front end sends none."""
+    kernel: Any = getattr(shell, "kernel", None)
+    try:
+        cell = kernel.get_parent("shell")["metadata"].get("cellId", "")
+    except Exception:  # no kernel, or another version of it
+        return ""
+    return cell[:100] if isinstance(cell, str) else ""
 
 
 def _register_result_formatters(shell: InteractiveShell) -> None:

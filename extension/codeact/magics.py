@@ -214,7 +214,7 @@ class CodeAct(ConfigTraits):
             chosen = self.resolved(make_cell_layer(options))
             inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
             if not options.new:
-                inputs += self.frontend.refresh_inputs(inputs, chosen.settings)
+                inputs += self.frontend.refresh_inputs(text, inputs, chosen.settings)
             return PromptRequest(
                 text=text,
                 options=chosen,

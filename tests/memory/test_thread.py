@@ -329,3 +329,43 @@ def test_a_turn_that_did_not_end_well_is_not_remembered(fields):
     thread = Thread()
     thread.remember(turn(**fields))
     assert thread.turns == []
+
+
+def asks_before(thread: Thread, ask: str, cell: str = "") -> list[str]:
+    return [turn.ask for turn in thread.turns_before(ask, cell)]
+
+
+def test_a_prompt_that_runs_again_follows_the_prompts_before_it_and_not_itself():
+    thread = Thread()
+    for ask in ("First", "Second"):
+        thread.remember(turn(ask=ask))
+    assert asks_before(thread, "Second") == ["First"]
+    assert asks_before(thread, "Third") == ["First", "Second"]
+
+
+def test_a_cell_that_runs_again_keeps_its_place_and_number():
+    thread = Thread()
+    for cell, ask in (("a", "First"), ("b", "Second"), ("c", "Third")):
+        thread.remember(turn(ask=ask), cell=cell)
+    assert asks_before(thread, "Second, but better", "b") == ["First"]
+    thread.remember(turn(ask="Second, but better"), cell="b")
+    assert [(turn.number, turn.ask) for turn in thread.turns] == [
+        (1, "First"),
+        (2, "Second, but better"),
+        (3, "Third"),
+    ]
+
+
+def test_a_new_prompt_follows_the_one_that_the_user_has_just_seen():
+    thread = Thread()
+    for cell, ask in (("a", "First"), ("b", "Second"), ("a", "First")):
+        thread.remember(turn(ask=ask, value=[ask]), cell=cell)
+    assert asks_before(thread, "Plot that", "c") == ["Second", "First"]
+    assert thread.follow_up(600, ask="Plot that", cell="c").previous == 1
+
+
+def test_the_same_prompt_in_two_cells_is_two_prompts():
+    thread = Thread()
+    for cell, ask in (("a", "Sales"), ("b", "Plot that"), ("c", "Staff")):
+        thread.remember(turn(ask=ask), cell=cell)
+    assert asks_before(thread, "Plot that", "d") == ["Sales", "Plot that", "Staff"]
