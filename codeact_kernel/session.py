@@ -123,9 +123,57 @@ class Session:
             SandboxError: if no sandbox started.
             UserError: if the backend is not available, or an input cannot be passed to a program.
         """
-        if self._name is not None and (settings is None or settings.model is None):
-            settings = replace(settings or from_environment(), model=self._name)
         settings = settings or from_environment()
+        if self._name is not None and settings.model is None:
+            settings = replace(settings, model=self._name)
+        earlier = self.threads.setdefault(thread, Thread())
+        if new:
+            earlier.clear()
+        prompt = self._prepare(ask, inputs, outputs, settings, earlier, cell)
+        pool = self.pool(settings)
+        with pool.in_use():
+            await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
+            started = datetime.now().astimezone()
+            recorded = self.reuse.find(prompt) if self.reuse is not None else None
+            client = await self._client(model, settings, recorded)
+            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main)
+            result = await run_turn(ask, context, client, pool)
+            earlier.remember(result, prompt.inputs, cell)
+            if self.reuse is not None:
+                self.reuse.record(prompt, result, started)
+            return result
+
+    def _context(
+        self, prompt: Prompt, recorded: RecordedTurn | None, approver: Approver, emit: Emit, on_main: OnMain
+    ) -> TurnContext:
+        return TurnContext.create(
+            settings=prompt.settings,
+            tools=self.tools,
+            approver=approver,
+            grants=self.grants,
+            emit=emit,
+            on_main=on_main,
+            inputs=prompt.inputs,
+            outputs=prompt.outputs,
+            follow_up=prompt.follow_up,
+            recorded=recorded,
+            notices=tuple(self.reuse.notices) if self.reuse is not None else (),
+        )
+
+    def _prepare(
+        self,
+        ask: str,
+        inputs: Mapping[str, object] | Sequence[Input],
+        outputs: Sequence[str],
+        settings: Settings,
+        earlier: Thread,
+        cell: str,
+    ) -> Prompt:
+        """Check what a prompt brings along, and add what it takes along from earlier prompts.
+
+        Raises:
+            UserError: if an input cannot be passed to a program, or a name is taken.
+        """
         if isinstance(inputs, Mapping):
             inputs = [
                 load_input(parse_input_names([name])[0], value, settings.limits) for name, value in inputs.items()
@@ -133,50 +181,22 @@ class Session:
         for name in [*(validate_name(name, "outputs:") for name in outputs), *(variable.name for variable in inputs)]:
             if name in self.tools:
                 raise UserError(f"{name}: this is the name of a tool. Give the variable another name.")
-        earlier = self.threads.setdefault(thread, Thread())
-        if new:
-            earlier.clear()
+        given = [variable.name for variable in inputs]
         follow_up = earlier.follow_up(
             settings.limits.thread_tokens,
-            [*self.tools, *outputs, *(variable.name for variable in inputs)],
+            [*self.tools, *outputs, *given],
             ask=ask,
             cell=cell,
         )
-        given = [variable.name for variable in inputs]
-        inputs = [*inputs, *follow_up.inputs]
-        prompt = Prompt(
+        return Prompt(
             ask=ask,
             tools=self.tools,
-            inputs=inputs,
+            inputs=[*inputs, *follow_up.inputs],
             given=given,
             outputs=outputs,
             settings=settings,
             follow_up=follow_up,
         )
-        pool = self.pool(settings)
-        with pool.in_use():
-            await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
-            started = datetime.now().astimezone()
-            recorded = self.reuse.find(prompt) if self.reuse is not None else None
-            client = await self._client(model, settings, recorded)
-            context = TurnContext.create(
-                settings=settings,
-                tools=self.tools,
-                approver=approver or DenyAll(),
-                grants=self.grants,
-                emit=emit,
-                on_main=on_main,
-                inputs=inputs,
-                outputs=outputs,
-                follow_up=follow_up,
-                recorded=recorded,
-                notices=tuple(self.reuse.notices) if self.reuse is not None else (),
-            )
-            result = await run_turn(ask, context, client, pool)
-            earlier.remember(result, inputs, cell)
-            if self.reuse is not None:
-                self.reuse.record(prompt, result, started)
-            return result
 
     async def _client(
         self,

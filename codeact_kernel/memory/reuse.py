@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 
-from .. import __version__
 from ..capabilities.data import Input
 from ..errors import ModelError, UserError
 from ..settings import Settings
@@ -115,7 +115,9 @@ class Reuse:
         if not result.programs and (result.program is not None or not result.answer or result.calls):
             return
         depends = describe_dependencies(result.programs, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up)
-        lock = create_lock(key, depends, result, recorded=started.isoformat(timespec="seconds"), version=__version__)
+        lock = create_lock(
+            key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
+        )
         try:
             before = self.folder.read(key)
             if before is None or not before.is_same_turn(lock):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
@@ -77,7 +76,14 @@ def _to_records(columns: Sequence[str], rows: Sequence[Sequence[JSONValue]]) -> 
 
 
 def _is_known(name: str, known: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", known) is not None
+    """Return whether the name stands somewhere as a word."""
+    start = known.find(name)
+    while start >= 0 and name:
+        around = known[max(0, start - 1) : start] + known[start + len(name) : start + len(name) + 1]
+        if not any(sign.isalnum() or sign == "_" for sign in around):
+            return True
+        start = known.find(name, start + 1)
+    return False
 
 
 def _without_unknown_keys(shape: TypeShape, is_known: Callable[[str], bool]) -> TypeShape:

@@ -6,6 +6,7 @@ in the kernel: a program reads them as `previous` and `results[n]`, and they are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
@@ -30,9 +31,11 @@ _NAMES = frozenset({"previous", "results"})
 """The names under which programs read the results of earlier turns."""
 _HOW = """\
 If the task goes on from there, change that program, or use `previous`, which holds what it gave (results[n]: what
-prompt n gave). Otherwise ignore the earlier prompts.
+prompt n gave){}. Otherwise ignore the earlier prompts.
 """
 _HOW_WITHOUT_VALUES = "If the task goes on from there, change that program. Otherwise ignore the earlier prompts.\n"
+_ROWS = re.compile(r"list of \{([^{}]*)\}, [\d,]+ rows?")
+_COLUMN = re.compile(r"(\w+): (\w+)")
 _LEFT_OUT = "\n# … {:,} characters left out …\n"
 
 
@@ -174,9 +177,10 @@ class Thread:
         previous = next(reversed(results.values()), None)
         if previous is not None and previous is not last:
             text += f"`previous` is what prompt {previous.number} gave: {previous.shape}\n"
+        how = _HOW.format(_show_plot(previous)) if previous is not None else _HOW_WITHOUT_VALUES
         heading = "Earlier prompts:" if lines else "The prompt before this one:"
         return FollowUp(
-            text=f"{heading}\n{lines}{text}{_HOW if results else _HOW_WITHOUT_VALUES}",
+            text=f"{heading}\n{lines}{text}{how}",
             asks=[turn.ask for turn in [*older, last]],
             results={number: turn.value for number, turn in results.items()},
             shapes={number: turn.shape for number, turn in results.items()},
@@ -192,6 +196,16 @@ def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[Earlier
     while older and sum(min(len(turn.ask), _MAX_ASK) + 5 for turn in older) > budget:
         older = older[1:]
     return older
+
+
+def _show_plot(turn: EarlierTurn) -> str:
+    """Show how to plot rows of names and numbers, with their own columns, because models copy examples."""
+    if (found := _ROWS.fullmatch(turn.shape)) is None:
+        return ""
+    kinds = dict(_COLUMN.findall(found[1]))
+    x = next((name for name, kind in kinds.items() if kind == "str"), "")
+    y = next((name for name, kind in kinds.items() if kind in ("int", "float")), "")
+    return f"; to plot it: show(previous, chart='bar', x='{x}', y='{y}')" if x and y else ""
 
 
 def _describe_last(turn: EarlierTurn, budget: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..approval import ApprovalPolicy, Approver, Grants
 from ..capabilities.data import Input
@@ -37,9 +37,9 @@ class TurnContext:
     number: str
     settings: Settings
     inputs: Sequence[Input]
-    follow_up: FollowUp
-    recorded: RecordedTurn | None
-    notices: Sequence[str]
+    follow_up: FollowUp = field(default_factory=FollowUp)
+    recorded: RecordedTurn | None = None
+    notices: Sequence[str] = ()
     tools: Registry
     capabilities: CapabilitySet
     approvals: ApprovalPolicy

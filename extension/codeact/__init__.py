@@ -62,7 +62,7 @@ def _find_results() -> Sequence[TurnResult]:
 
     from .magics import get_extension
 
-    return tuple(get_extension(get_ipython()).frontend.results)
+    return tuple(get_extension(get_ipython()).frontend.memory.results)
 
 
 def _guard_imports() -> None:

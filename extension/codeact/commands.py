@@ -159,7 +159,7 @@ def _describe_change(specs: Mapping[str, ToolSpec], name: str, version: str) -> 
 
 
 def _show_or_change_thread(frontend: Frontend, argument: str) -> None:
-    thread, (verb, _, number) = frontend.earlier_prompts, argument.partition(" ")
+    thread, (verb, _, number) = frontend.memory.thread, argument.partition(" ")
     match verb:
         case "":
             max_tokens = frontend.settings.limits.thread_tokens
@@ -182,10 +182,10 @@ def _show_or_change_thread(frontend: Frontend, argument: str) -> None:
 def _list_or_trust_locks(frontend: Frontend, argument: str) -> None:
     if argument not in ("", "trust"):
         raise UsageError("Use %codeact locks to list the recorded programs, and %codeact locks trust to let them run.")
-    folder = frontend.reuse.folder
+    folder = frontend.memory.reuse.folder
     entries = list(folder.locks())
     seen = [(name, str(lock) if isinstance(lock, UserError) else lock.digest) for name, lock in entries]
-    if argument == "trust" and frontend.shown_locks != seen:
+    if argument == "trust" and frontend.memory.shown_locks != seen:
         print("Nothing is trusted yet: these are the recorded programs now. To let them run, run the command again.")
     elif argument == "trust":
         folder.trusted.add(*[lock for _, lock in entries if not isinstance(lock, UserError)])
@@ -200,16 +200,16 @@ def _list_or_trust_locks(frontend: Frontend, argument: str) -> None:
             print(escape_hidden("\n".join(f"    {line}" for text in lock.texts for line in text.splitlines())))
     if not entries:
         print(f"No programs are recorded in {escape_controls(str(folder.path))}.")
-    frontend.shown_locks = seen
+    frontend.memory.shown_locks = seen
 
 
 def _pin(frontend: Frontend, argument: str) -> None:
-    lock = frontend.reuse.pin(is_pinned=True)
+    lock = frontend.memory.reuse.pin(is_pinned=True)
     print(f"Pinned: this prompt keeps its program of {lock.day} when you run it again. %codeact unpin ends that.")
 
 
 def _unpin(frontend: Frontend, argument: str) -> None:
-    frontend.reuse.pin(is_pinned=False)
+    frontend.memory.reuse.pin(is_pinned=False)
     print("Not pinned any more: the model is asked when you run this prompt again.")
 
 

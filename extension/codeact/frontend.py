@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -19,7 +17,6 @@ from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
 from codeact_kernel.capabilities.data import (
     Input,
-    InputRequest,
     load_input,
     parse_input_names,
     to_dataframe,
@@ -29,9 +26,7 @@ from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit
-from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
-from codeact_kernel.memory.reuse import Reuse
-from codeact_kernel.memory.thread import FollowUp, Thread
+from codeact_kernel.memory.thread import FollowUp
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
@@ -47,6 +42,7 @@ from codeact_kernel.types import ProgramFailure, TurnResult
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
 from .loop_thread import LoopThread, TurnLauncher
+from .notebook_memory import NotebookMemory, find_cell
 from .turn_runner import TurnAbandoned
 
 if TYPE_CHECKING:
@@ -100,9 +96,7 @@ class FrontendState:
     grants: Grants
     record: RecordedModel | None
     shown_notices: set[str]
-    results: list[TurnResult]
-    threads: dict[str, Thread]
-    reuse: Reuse
+    memory: NotebookMemory
 
 
 class Frontend:
@@ -119,11 +113,8 @@ class Frontend:
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
         shown_notices: notices that are shown only once.
-        reuse: the recorded programs of the notebook's folder.
-        results: the results of all turns in this kernel, the newest last.
+        memory: the results, the thread and the recorded programs of the notebook.
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
-        shown_locks: the names and digests of the recorded programs as `%codeact locks` last showed them; only these can
-            be trusted.
     """
 
     def __init__(self, shell: InteractiveShell, options: Options, state: FrontendState | None = None) -> None:
@@ -132,15 +123,13 @@ class Frontend:
         self.choose = options.choose
         self.thread = LoopThread()
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
-        self.reuse = state.reuse if state else _find_recorded_programs()
-        self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.reuse)
+        self.memory = state.memory if state else NotebookMemory()
+        self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.memory.reuse)
+        self.session.threads[""] = self.memory.thread
         self.session.model = state.model if state else None
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
-        self.results: list[TurnResult] = state.results if state else []
-        self.session.threads.update(state.threads if state else {})
         self.shown_file: ProjectFile | None = None
-        self.shown_locks: list[tuple[str, str]] = []
         self._previous_tool_error: BaseException | None = None
         _register_result_formatters(shell)
 
@@ -152,15 +141,8 @@ class Frontend:
             grants=self.session.grants,
             record=self.record,
             shown_notices=self.shown_notices,
-            results=self.results,
-            threads=self.session.threads,
-            reuse=self.reuse,
+            memory=self.memory,
         )
-
-    @property
-    def earlier_prompts(self) -> Thread:
-        """The thread that the prompts of this notebook continue."""
-        return self.session.threads.setdefault("", Thread())
 
     @property
     def settings(self) -> Settings:
@@ -190,7 +172,7 @@ class Frontend:
         if not prompt.is_quiet:
             self._add_notices(prompt, output)
 
-        cell = _find_cell(self.shell)
+        cell = find_cell(self.shell)
         # Whoever records the model's answers wants the model to be asked.
         settings = replace(options.settings, reuse="never") if prompt.record else options.settings
 
@@ -223,36 +205,7 @@ class Frontend:
             return None
         finally:
             if output.transcript.result is not None:
-                self._keep_result(output.transcript.result)
-
-    def _keep_result(self, result: TurnResult) -> None:
-        """Bind a result to the names under which the notebook finds it. A failed turn takes no good result away."""
-        variables, has_failed = self.shell.user_ns, result.error is not None or result.stopped
-        self.results.append(result)
-        earlier = variables.get("_codeact")
-        is_first = not isinstance(earlier, TurnResult) or earlier.error is not None or earlier.stopped
-        if not has_failed or is_first:
-            variables["_codeact"] = result
-        value = result.value if result.program is not None else result.answer
-        if not has_failed and value is not None:
-            self.shell.displayhook.update_user_ns(value)  # `Out[n]` and `_`, without showing it again
-
-    def refresh_inputs(self, text: str, given: Sequence[Input], settings: Settings) -> list[Input]:
-        """Copy the variables that the thread hands on, as they are now, without showing their values to the model.
-
-        Args:
-            text: the prompt.
-            given: the variables that `--in` names, which are not copied again.
-        """
-        names = {variable.name for variable in given}
-        earlier = self.earlier_prompts.turns_before(text, _find_cell(self.shell))
-        inherited = [variable for variable in earlier[-1].inputs if variable.name not in names] if earlier else []
-        variables, inputs = cast("dict[str, object]", self.shell.user_ns), list[Input]()
-        for name in [variable.name for variable in inherited if variable.name in variables]:
-            # A value that can no longer be passed on stays as the thread has it.
-            with suppress(UserError):
-                inputs.append(load_input(InputRequest(name, schema_only=True), variables[name], settings.limits))
-        return inputs
+                self.memory.keep(output.transcript.result, self.shell)
 
     def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
@@ -349,13 +302,7 @@ class Frontend:
         """Return exactly what would be sent for a prompt, with invisible characters as their escapes."""
         tools = self.session.tools
         taken = [*tools, *outputs, *(variable.name for variable in inputs)]
-        follow_up = (
-            FollowUp()
-            if is_new
-            else self.earlier_prompts.follow_up(
-                settings.limits.thread_tokens, taken, ask=text, cell=_find_cell(self.shell)
-            )
-        )
+        follow_up = FollowUp() if is_new else self.memory.follow_up(text, settings, taken, self.shell)
         capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None)
         messages = prompts.write_first_messages(text, tools.specs().values(), capabilities.instructions, follow_up.text)
         capabilities.close()
@@ -405,22 +352,6 @@ class Frontend:
         if braced := [name for name in braced if name not in given and name not in self.session.tools]:
             names = ", ".join(f"{{{name}}}" for name in braced)
             yield f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values."
-
-
-def _find_recorded_programs() -> Reuse:
-    """Return the recorded programs beside the notebook: the kernel starts in its folder."""
-    trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
-    return Reuse(LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all)))
-
-
-def _find_cell(shell: InteractiveShell) -> str:
-    """Return the identity of the cell that is running; empty if the front end sends none."""
-    kernel: Any = getattr(shell, "kernel", None)
-    try:
-        cell = kernel.get_parent("shell")["metadata"].get("cellId", "")
-    except Exception:  # no kernel, or another version of it
-        return ""
-    return cell[:100] if isinstance(cell, str) else ""
 
 
 def _register_result_formatters(shell: InteractiveShell) -> None:

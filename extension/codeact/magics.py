@@ -214,7 +214,8 @@ class CodeAct(ConfigTraits):
             chosen = self.resolved(make_cell_layer(options))
             inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
             if not options.new:
-                inputs += self.frontend.refresh_inputs(text, inputs, chosen.settings)
+                given = [variable.name for variable in inputs]
+                inputs += self.frontend.memory.refresh_inputs(text, given, chosen.settings, self.shell)
             return PromptRequest(
                 text=text,
                 options=chosen,

@@ -182,6 +182,7 @@ WITHOUT_ALL = {
     "codeact_kernel/__main__.py",
     "codeact_kernel/bridge/__init__.py",
     "codeact_kernel/jupyter/__init__.py",
+    "codeact_kernel/memory/__init__.py",
     "codeact_kernel/model/__init__.py",
     "codeact_kernel/sandbox/__init__.py",
     "codeact_kernel/sandbox/precompile.py",
