@@ -14,6 +14,7 @@ from ..settings import Settings
 from ..text import collapse_whitespace, format_list
 from ..tools import Registry
 from ..tools.shapes import shape_of_value
+from .shape import find_shape
 from .thread import FollowUp
 
 __all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies", "list_changes"]
@@ -78,7 +79,7 @@ class Dependencies:
     Attributes:
         tools: the tools that they name.
         inputs: the schemas of the notebook's variables that they name.
-        results: the shapes of the earlier results that they name: `"previous"`, or the number of a prompt.
+        results: the shapes of the earlier results that they read: `"previous"`, or the number of a prompt.
         mounts: the folders and files that programs see, with their modes.
         domains: the hosts that programs may send requests to.
     """
@@ -96,10 +97,12 @@ def describe_dependencies(
     """Describe what these programs depend on, of what a prompt has now."""
     text = "\n".join(programs)
     words = set(re.findall(r"\w+", text))
-    shapes = follow_up.shapes
-    results = {number: shapes[int(number)] for number in _RESULT.findall(text) if int(number) in shapes}
+    earlier = follow_up.results
+    read = {number: earlier[int(number)] for number in _RESULT.findall(text) if int(number) in earlier}
     if "previous" in words and follow_up.previous is not None:
-        results["previous"] = shapes[follow_up.previous]
+        read["previous"] = earlier[follow_up.previous]
+    # Only keys that the programs name: they depend on no others, and these may change with the data.
+    results = {name: str(find_shape(value, text))[:_MAX_TEXT] for name, value in read.items()}
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
         inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},

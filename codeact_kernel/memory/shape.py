@@ -15,7 +15,7 @@ from ..tools.shapes import ANY, MAX_ROWS, TypeShape, merge, shape_of_value
 from ..tools.to_json import to_json
 from ..types import JSONValue, TurnResult
 
-__all__ = ["describe_value", "pick_value"]
+__all__ = ["describe_value", "find_shape", "pick_value"]
 
 _MAX_CHARACTERS = 600
 _LIMITS = Limits()
@@ -51,15 +51,20 @@ def describe_value(value: Frame | JSONValue, known: str) -> str:
     """
     if value is None:
         return ""
-    if isinstance(value, Frame):
-        sample: JSONValue = _to_rows(Frame({name: column[:MAX_ROWS] for name, column in value.columns.items()}, 0))
-        count = value.rows
-    else:
-        sample, count = value, len(value) if isinstance(value, list) else None
-    shape = _without_unknown_keys(shape_of_value(sample), lambda name: _is_known(name, known))
+    shape = find_shape(value, known, mark="...")
     text = str(shape)[:_MAX_CHARACTERS]
     unit = "row" if shape.item is not None and shape.item.fields else "item"
-    return text if count is None else f"{text}, {plural(count, unit)}"
+    if isinstance(value, Frame):
+        return f"{text}, {plural(value.rows, unit)}"
+    return f"{text}, {plural(len(value), unit)}" if isinstance(value, list) else text
+
+
+def find_shape(value: Frame | JSONValue, known: str, mark: str = "") -> TypeShape:
+    """Return the types of a value with those keys that are in a text as words. The `mark` stands for all others."""
+    sample = value
+    if isinstance(value, Frame):
+        sample = _to_rows(Frame({name: column[:MAX_ROWS] for name, column in value.columns.items()}, 0))
+    return _without_unknown_keys(shape_of_value(cast("JSONValue", sample)), lambda name: _is_known(name, known), mark)
 
 
 def _to_rows(value: Frame | JSONValue) -> JSONValue:
@@ -86,17 +91,17 @@ def _is_known(name: str, known: str) -> bool:
     return False
 
 
-def _without_unknown_keys(shape: TypeShape, is_known: Callable[[str], bool]) -> TypeShape:
+def _without_unknown_keys(shape: TypeShape, is_known: Callable[[str], bool], mark: str) -> TypeShape:
     def inner(part: TypeShape | None) -> TypeShape | None:
-        return None if part is None else _without_unknown_keys(part, is_known)
+        return None if part is None else _without_unknown_keys(part, is_known, mark)
 
     shape = replace(shape, item=inner(shape.item), entry=inner(shape.entry), text=None)
     if not shape.fields:
         return shape
-    fields = {name: _without_unknown_keys(part, is_known) for name, part in shape.fields.items()}
+    fields = {name: _without_unknown_keys(part, is_known, mark) for name, part in shape.fields.items()}
     shown = {name: part for name, part in fields.items() if is_known(name)}
     if not shown:
         return replace(shape, fields=None, optional=frozenset(), entry=reduce(merge, fields.values()))
-    if len(shown) < len(fields):
-        shown["..."] = ANY
+    if mark and len(shown) < len(fields):
+        shown[mark] = ANY
     return replace(shape, fields=shown)

@@ -383,7 +383,10 @@ CONFLICT = '{\n"codeact_lock": 1,\n<<<<<<< HEAD\n"ask": "a"\n=======\n"ask": "b"
         ("{}", "is not a recorded program"),
         ('{"codeact_lock": 2}', "was written by a newer version: update codeact-kernel"),
         ('{"codeact_lock": 1, "ask": "Revenue", "recorded": "x", "ask": "y"}', "is not a recorded program"),
-        ('{"codeact_lock": 1, "ask": "Revenue", "recorded": "x", "evil": 1}', "is not a recorded program (evil)"),
+        (
+            '{"codeact_lock": 1, "ask": "Revenue", "recorded": "2026-11-30T00:00:00+00:00", "evil": 1}',
+            "is not a recorded program (evil)",
+        ),
         ('{"codeact_lock": 1, "ask": "Revenue", "recorded": "x", "programs": "os"}', "(programs)"),
         (CONFLICT, "has an unresolved merge conflict: resolve it, or delete the file"),
         ("x" * (2 << 20), "is not a recorded program"),
@@ -442,3 +445,20 @@ async def test_two_kernels_in_one_folder_do_not_disturb_each_other(notebook):
 async def test_a_model_error_is_an_error_as_without_records(notebook):
     with pytest.raises(CodeActError):
         await notebook.run("Revenue")
+
+
+async def test_a_follow_up_depends_on_the_keys_that_it_reads_and_not_on_the_data(notebook):
+    def make(*orders: dict) -> tuple:
+        @tool
+        def get_orders(year: int) -> list[dict]:
+            """Orders of a year."""
+            return list(orders)
+
+        return (get_orders,)
+
+    answers = ("get_orders(2025)", "len([row['revenue'] for row in previous])")
+    await notebook.run("Orders", "How many?", answers=answers, tools=make({"revenue": 2.0}))
+    more = make({"revenue": 2.0, "note": "new"}, {"revenue": 3.0, "note": None})
+    assert (await notebook.run("Orders", "How many?", tools=more)).value == 2
+    await notebook.run("Orders", "How many?", answers=("0",), tools=make({"revenue": "much"}))
+    assert "the earlier result previous has another shape" in notebook.notices[-1]
