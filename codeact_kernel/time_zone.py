@@ -18,13 +18,20 @@ _NAME = re.compile(r"[A-Za-z0-9_+\-]{1,40}(?:/[A-Za-z0-9_+\-]{1,40}){0,3}")
 _YEAR = 365 * 86_400
 
 
-def local_zone() -> JSONObject:
+def local_zone(began: datetime | None = None) -> JSONObject:
     """Describe the local time zone by its name, if it has one, and its offsets.
+
+    Args:
+        began: a moment that programs take for now when they begin, with its distance from UTC. That distance counts at
+            all times, unless it is that of the local zone at that moment.
 
     Returns:
         `name` is a key of the IANA database or `None`; `offset` is the seconds east of UTC now; the rest has the values
-        of the module `time`.
+        of the module `time`. With `began`, `now` is that moment.
     """
+    if began is not None:
+        zone = local_zone() if began.astimezone().utcoffset() == began.utcoffset() else _fixed_zone(began)
+        return {**zone, "now": began.timestamp()}
     now = time.localtime()
     offset = now.tm_gmtoff
     return {
@@ -35,6 +42,13 @@ def local_zone() -> JSONObject:
         "daylight": time.daylight,
         "names": ["".join(filter(str.isprintable, name))[:40] for name in time.tzname],
     }
+
+
+def _fixed_zone(moment: datetime) -> JSONObject:
+    """Describe a zone that always has the distance from UTC that this moment has."""
+    offset, short = int(_seconds(moment)), moment.tzname()
+    zone: JSONObject = {"name": None if offset else "UTC", "offset": offset, "timezone": -offset, "altzone": -offset}
+    return {**zone, "daylight": 0, "names": [short, short]}
 
 
 @cache

@@ -176,12 +176,18 @@ CallOutcome: TypeAlias = CallResult | CallError
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CallRecord:
-    """One finished call with the program's arguments. `seconds` is the time of the tool itself."""
+    """One finished call with the program's arguments.
+
+    Attributes:
+        seconds: the time of the tool itself.
+        overtook: how many calls that were made before this one had no answer yet.
+    """
 
     call: ToolCall
     decision: Decision
     answer: CallOutcome
     seconds: float
+    overtook: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -313,6 +319,7 @@ class TurnResult:
             because a program builds on the variables of one that failed.
         answer: the words of the model if it wrote no program.
         calls: the finished tool calls, in the order in which they ended.
+        first_call: the index of the first call in `calls` that `programs` made.
         value: the value of the last expression as JSON, or its `repr` if it is not JSON.
         stdout, stderr: the bounded output of the program.
         usage, timings: tokens and seconds.
@@ -336,6 +343,7 @@ class TurnResult:
     programs: Sequence[str] = ()
     answer: str = ""
     calls: Sequence[CallRecord] = ()
+    first_call: int = 0
     value: JSONValue = None
     text: str | None = None
     stdout: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from pathlib import Path
 
 from ..capability import ACTING_NAMES, CHANGING_HANDLERS, READ_ONLY_HANDLERS
@@ -43,6 +44,7 @@ class CapabilitySet:
         outputs: names that the programs have to assign.
         earlier: the values of earlier turns that programs can read, by their numbers.
         previous: the number of the value that programs read as `previous`.
+        began: the moment at which the clock of programs begins; by default they have the real time.
 
     Raises:
         UserError: if a mount no longer exists, or two mounts have the same path.
@@ -64,6 +66,7 @@ class CapabilitySet:
         *,
         earlier: Mapping[int, Frame | JSONValue] | None = None,
         previous: int | None = None,
+        began: datetime | None = None,
     ) -> None:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataTransferred(name=name, done=done, total=total))
@@ -79,6 +82,7 @@ class CapabilitySet:
         self.tools: Mapping[str, BuiltinTool] = {}
         self.names = frozenset(Show.declaration.guest_names) | self._data.names
         self._emit = emit
+        self._began = began
         if settings.allowed_domains:
             network = Network(settings.allowed_domains, settings.limits.http)
             self._capabilities.append(network)
@@ -142,7 +146,7 @@ class CapabilitySet:
         for capability in self._capabilities:
             capability.start_run()
         configs = {capability.name: capability.guest_config for capability in self._capabilities}
-        return {"local_time": local_zone(), **configs}
+        return {"local_time": local_zone(self._began), **configs}
 
     def route_calls(
         self, answer: Callable[[ToolCall], Awaitable[CallOutcome]]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Annotated, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 
 from ..bridge.strict_json import loads
 from ..capabilities.data import Frame
@@ -20,14 +21,18 @@ from ..settings import Limits
 from ..tools.redaction import has_secret
 from ..tools.to_json import to_json
 from ..types import CallError, CallRecord, JSONObject, JSONValue, TurnResult
+from ..wire.jsonable import tag_floats, untag_floats
 from .dependencies import Dependencies, PromptKey
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_CALLS",
     "Lock",
     "LockedCall",
     "LockedValue",
     "create_lock",
+    "fingerprint",
+    "lock_value",
     "parse_lock",
     "value_to_compare",
     "write_lock",
@@ -40,7 +45,8 @@ _MAX_VALUE = 32 << 10
 """Bytes of JSON that are kept of one value. Of a larger value only its digest is kept."""
 _MAX_VALUES = 256 << 10
 """Bytes of JSON that are kept of all values of a turn."""
-_MAX_CALLS = 500
+MAX_CALLS = 500
+"""Calls of a turn that are recorded."""
 _DEPTH = 40
 _EXPANDED = 3
 """Levels of JSON that are written on lines of their own."""
@@ -48,6 +54,16 @@ _LIMITS = Limits()
 
 _Text = Annotated[str, Field(max_length=20_000)]
 _Name = Annotated[str, Field(max_length=200)]
+
+
+def _check_moment(text: str) -> str:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None or not 2000 <= moment.year < 2200:
+        raise ValueError("not a time with its distance from UTC")
+    return text
+
+
+_Moment = Annotated[_Name, AfterValidator(_check_moment)]
 
 
 class _Part(BaseModel):
@@ -62,10 +78,15 @@ class LockedValue(_Part):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
 
-    def is_same(self, value: object) -> bool:
-        """Return whether a value is the one that was recorded."""
-        text = _canonical(value)
-        return text == _canonical(self.json_value) if not self.digest else _digest(text) == self.digest
+    @property
+    def value(self) -> JSONValue:
+        """The value, if it is recorded."""
+        return cast("JSONValue", untag_floats(json.loads(json.dumps(self.json_value))))
+
+    @property
+    def fingerprint(self) -> str:
+        """A text that is the same for the same value, see `fingerprint`."""
+        return self.digest or fingerprint(self.json_value)
 
 
 class LockedError(_Part):
@@ -81,6 +102,7 @@ class LockedCall(_Part):
     Attributes:
         arguments: the arguments that the program passed.
         edited: the arguments with which the user replaced them.
+        overtook: how many calls that the program had made before were answered after this one.
         decision: who allowed what; see `Decision.choice`.
     """
 
@@ -89,6 +111,7 @@ class LockedCall(_Part):
     edited: LockedValue | None = None
     result: LockedValue | None = None
     error: LockedError | None = None
+    overtook: Annotated[int, Field(ge=0, le=MAX_CALLS)] = 0
     decision: _Name = ""
 
 
@@ -100,7 +123,7 @@ class Lock(_Part):
         depends: what the programs depend on.
         programs: the programs to run one after the other, as lines; none if the model answered in words.
         answer: the words of the model.
-        calls: the calls of the turn.
+        calls: the calls of the programs.
         value: the value of the last program, or what it assigned to its outputs, by name.
         model, tokens: the model that wrote the programs, and the tokens that it read and wrote.
         recorded: when the turn began, as an ISO time with its distance from UTC.
@@ -116,11 +139,11 @@ class Lock(_Part):
     depends: Dependencies = Dependencies()
     programs: Annotated[tuple[tuple[str, ...], ...], Field(max_length=20)] = ()
     answer: Annotated[str, Field(max_length=200_000)] = ""
-    calls: Annotated[tuple[LockedCall, ...], Field(max_length=_MAX_CALLS)] = ()
+    calls: Annotated[tuple[LockedCall, ...], Field(max_length=MAX_CALLS)] = ()
     value: LockedValue | None = None
     model: _Name = ""
     tokens: tuple[int, int] = (0, 0)
-    recorded: _Name
+    recorded: _Moment
     pinned: bool = False
     version: _Name = ""
 
@@ -138,6 +161,11 @@ class Lock(_Part):
     def day(self) -> str:
         """The day on which the turn was recorded, as `2026-11-30`."""
         return self.recorded[:10]
+
+    @property
+    def began(self) -> datetime:
+        """The moment at which the turn began."""
+        return datetime.fromisoformat(self.recorded)
 
     @property
     def digest(self) -> str:
@@ -165,13 +193,18 @@ def create_lock(key: PromptKey, depends: Dependencies, result: TurnResult, *, re
         depends=depends,
         programs=tuple(tuple(program.split("\n")) for program in result.programs),
         answer="" if result.programs else result.answer,
-        calls=tuple(_lock_call(record, budget) for record in result.calls[:_MAX_CALLS]),
+        calls=tuple(_lock_call(record, budget) for record in result.calls[result.first_call :][:MAX_CALLS]),
         value=budget.lock(value_to_compare(result)),
         model=result.model[:200],
         tokens=(result.usage.prompt_tokens, result.usage.completion_tokens),
         recorded=recorded,
         version=version,
     )
+
+
+def lock_value(value: object) -> LockedValue:
+    """Return a value as it is recorded: as a digest if it is too large or may hold a secret."""
+    return _Budget().lock(value)
 
 
 def value_to_compare(result: TurnResult) -> object:
@@ -195,7 +228,7 @@ class _Budget:
         size = len(text.encode(errors="replace"))
         if size <= min(_MAX_VALUE, self._left) and not has_secret(text):
             self._left -= size
-            return LockedValue(json=json.loads(text))
+            return LockedValue(json=json.loads(_to_json(value)))  # with the keys in their own order
         return LockedValue(digest=_digest(text))
 
 
@@ -211,15 +244,26 @@ def _lock_call(record: CallRecord, budget: _Budget) -> LockedCall:
         edited=None if record.decision.arguments is None else budget.lock(dict(record.decision.arguments)),
         result=result,
         error=LockedError(kind=answer.kind, message=answer.message[:20_000]) if isinstance(answer, CallError) else None,
+        overtook=min(record.overtook, MAX_CALLS),
         decision=record.decision.choice,
     )
 
 
+def fingerprint(value: object) -> str:
+    """Return a text that is the same for the same JSON value, in whichever order its keys are."""
+    return _digest(_canonical(value))
+
+
 def _canonical(value: object) -> str:
+    return _to_json(value, sort_keys=True)
+
+
+def _to_json(value: object, *, sort_keys: bool = False) -> str:
+    """Write a value as strict JSON, in which infinity and NaN have tags."""
     try:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+        return json.dumps(tag_floats(value), sort_keys=sort_keys, ensure_ascii=False)
     except (TypeError, ValueError):  # not JSON: two such values are never the same
-        return f"not JSON: {id(value)}"
+        return json.dumps(f"not JSON: {id(value)}")
 
 
 def _digest(text: str) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .replay import Replay
+
 __all__ = ["RecordedTurn"]
 
 
@@ -18,6 +20,7 @@ class RecordedTurn:
         model: the model that wrote them.
         note: a sentence for the user.
         is_final: whether the turn fails if a program fails, instead of asking the model to correct it.
+        replay: answers the calls from the record; with `None` the tools run.
     """
 
     programs: Sequence[str] = ()
@@ -25,3 +28,4 @@ class RecordedTurn:
     model: str = ""
     note: str = ""
     is_final: bool = False
+    replay: Replay | None = None

@@ -14,6 +14,7 @@ from ..approval import ApprovalRequest, requires_approval
 from ..bridge.strict_json import to_text
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
+from ..memory.replay import Replay
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
 from ..text import format_bytes
@@ -79,6 +80,7 @@ class Calls:
         self._emit = context.emit
         self._limits = context.limits
         self._on_main = context.on_main
+        self._replay = context.replay
         self._lines: Sequence[str] = ()
         self._sites: Sequence[Site] = ()
         self._untrusted = ""
@@ -86,6 +88,8 @@ class Calls:
         self._results_weight = 0
         self._invoked: Counter[str] = Counter()
         self._slots: dict[str, asyncio.Semaphore] = {}
+        self._open: list[tuple[int, int]] = []
+        """The calls without an answer, by their run and id, in the order in which they were made."""
 
     def start_run(self, run: int) -> RunClock:
         """Start the run with this number, and return its clock."""
@@ -155,6 +159,9 @@ class Calls:
             call = replace(call, arguments={})  # the record must not keep them either
         self._emit(CallRequested(run=self.run, call=call))
         run, started = self.run, 0.0
+        self._open.append((run, call.id))
+        if self._replay is not None:
+            return await self._repeat(self._replay, call)
         # The user may look at a file before approving a call, so no program may change files until the call has ended.
         change_hold = AsyncExitStack()
         decision = Decision(choice="reject", by="nobody", reason="not decided")
@@ -190,6 +197,19 @@ class Calls:
         self._record(run, call, decision, answer, started)
         return answer
 
+    async def _repeat(self, replay: Replay, call: ToolCall) -> CallOutcome:
+        """Answer a call from a record. No tool runs, and nobody is asked."""
+        run = self.run
+        try:
+            decision, answer = await replay.answer(call)
+        except asyncio.CancelledError:
+            never = CallError(kind="ToolFailed", message=f"{STOPPED}its answer never came")
+            self._record(run, call, Decision(choice="reject", by="nobody"), never, 0.0)
+            raise
+        self._emit(ApprovalDecided(run=run, call=call, decision=decision, waited=0.0))
+        self._record(run, call, decision, answer, 0.0)
+        return answer
+
     def _bind(self, call: ToolCall, direct: bool) -> BoundCall:
         if (builtin := self._capabilities.tools.get(call.name)) is not None and not direct:
             return builtin.bind(call.arguments, self._limits)
@@ -210,7 +230,9 @@ class Calls:
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
         seconds = time.monotonic() - started if started else 0.0
         answer = self._fit_record(answer)
-        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=seconds))
+        overtook = self._open.index((run, call.id))
+        del self._open[overtook]
+        self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=seconds, overtook=overtook))
         self._emit(CallFinished(run=run, call=call, answer=answer, seconds=seconds))
 
     def _fit_record(self, answer: CallOutcome) -> CallOutcome:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ..approval import ApprovalPolicy, Approver, Grants
 from ..capabilities.data import Input
 from ..capabilities.registry import CapabilitySet
 from ..events import Emit, Emitter
 from ..memory.recorded_turn import RecordedTurn
+from ..memory.replay import Replay
 from ..memory.thread import FollowUp
 from ..settings import Limits, Settings
 from ..tools import OnMain, Registry
@@ -77,6 +78,10 @@ class TurnContext:
             UserError: if a mount no longer exists, or two mounts have the same path.
         """
         number = uuid.uuid4().hex
+        replay = recorded.replay if recorded is not None else None
+        if replay is not None:  # it must change nothing, and its programs are known
+            mounts = tuple(replace(mount, mode="ro") for mount in settings.file_mounts)
+            settings = replace(settings, review=False, file_mounts=mounts)
         emit, follow_up = Emitter(number, emit), follow_up or FollowUp()
         return cls(
             number=number,
@@ -87,7 +92,13 @@ class TurnContext:
             notices=[*notices, *(notice for variable in inputs for notice in variable.notices)],
             tools=tools,
             capabilities=CapabilitySet(
-                settings, inputs, outputs, emit, earlier=follow_up.results, previous=follow_up.previous
+                settings,
+                inputs,
+                outputs,
+                emit,
+                earlier=follow_up.results,
+                previous=follow_up.previous,
+                began=replay.began if replay is not None else None,
             ),
             approvals=ApprovalPolicy(approver, grants, settings.limits),
             emit=emit,
@@ -98,3 +109,8 @@ class TurnContext:
     def limits(self) -> Limits:
         """The limits of `settings`."""
         return self.settings.limits
+
+    @property
+    def replay(self) -> Replay | None:
+        """What answers the calls, if the turn repeats a recorded one."""
+        return self.recorded.replay if self.recorded is not None else None

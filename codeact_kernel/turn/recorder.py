@@ -55,6 +55,7 @@ class TurnRecorder:
         self._emit = context.emit
         self._limits = context.limits
         self._continues = tuple(context.follow_up.asks)
+        self._keeps_files = context.replay is None
         self._isolation: Isolation | None = None
         self._is_stopped = False
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
@@ -193,7 +194,10 @@ class TurnRecorder:
         return not (seen or self._printed["stdout"] or self._printed["stderr"] or self.outcome.text)
 
     def save_files(self) -> None:
-        """Save the files of /output in the working folder, after the last program."""
+        """Save the files of /output in the working folder, after the last program, unless the turn only repeats one."""
+        if not self._keeps_files:
+            self._capabilities.close()
+            return
         try:
             self._files = self._capabilities.save()
         except UserError as error:
@@ -219,6 +223,7 @@ class TurnRecorder:
             programs=() if self._has_direct_calls or self._has_lost_effects() else tuple(self._programs),
             answer=self.answer,
             calls=tuple(self._calls.records),
+            first_call=self._first_record,
             value=outcome.value if outcome.is_json else outcome.text,
             text=outcome.text,
             stdout=self._printed["stdout"],

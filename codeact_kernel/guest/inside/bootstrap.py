@@ -129,13 +129,14 @@ class _NoInput:
         return False
 
 
-_seen = time.time()
+_wall_clock = time.time  # `local_time` replaces time.time if a recorded turn is repeated
+_seen = _wall_clock()
 _elapsed = 0.0
 
 
 def _clock() -> float:
     global _seen, _elapsed
-    now = time.time()
+    now = _wall_clock()
     _elapsed += max(0.0, now - _seen)  # if the host sets its clock back, this clock stands still for one reading
     _seen = now
     return _elapsed

@@ -1,6 +1,7 @@
 """Use the notebook's time zone as local time. The guest's own C library knows only UTC.
 
-Functions of `time` and methods of `datetime` are replaced, unless the notebook is in UTC.
+Functions of `time` and methods of `datetime` are replaced, unless the notebook is in UTC. If a recorded turn is
+repeated, the clock begins at the recorded time and goes on from there.
 """
 
 import datetime as dates
@@ -12,7 +13,7 @@ from typing import Any
 
 _config: dict[str, Any] = {}
 _zones: list[dates.tzinfo] = []
-_asctime, _strftime = time.asctime, time.strftime
+_asctime, _strftime, _gmtime = time.asctime, time.strftime, time.gmtime
 
 
 def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
@@ -20,7 +21,9 @@ def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
     if _config:
         return
     _config.update(config)
-    if config["name"] not in ("UTC", "Etc/UTC") and (config["name"] or config["offset"]):
+    if "now" in config:
+        _set_clock(config["now"])
+    if "now" in config or (config["name"] not in ("UTC", "Etc/UTC") and (config["name"] or config["offset"])):
         _install()
 
 
@@ -81,12 +84,16 @@ def strftime(form: str, parts: Any = None, /) -> str:
 
 _of_datetime: dict[str, Any] = gc.get_referents(dates.datetime.__dict__)[0]
 _of_date: dict[str, Any] = gc.get_referents(dates.date.__dict__)[0]
-_now, _fromtimestamp = _of_datetime["now"], _of_datetime["fromtimestamp"]
+_fromtimestamp = _of_datetime["fromtimestamp"]
 _astimezone, _timestamp = _of_datetime["astimezone"], _of_datetime["timestamp"]
 
 
 def now(cls: Any, tz: Any = None) -> Any:
-    return fromtimestamp(cls, time.time()) if tz is None else _now.__get__(None, cls)(tz)
+    return fromtimestamp(cls, time.time(), tz)
+
+
+def utcnow(cls: Any) -> Any:
+    return fromtimestamp(cls, time.time(), dates.UTC).replace(tzinfo=None)
 
 
 def fromtimestamp(cls: Any, timestamp: float, tz: Any = None) -> Any:
@@ -115,12 +122,37 @@ def date_fromtimestamp(cls: Any, timestamp: float, /) -> Any:
     return cls(*localtime(timestamp)[:3])
 
 
+def _set_clock(now: float) -> None:
+    """Let the clock begin at `now`. The monotonic clocks stay as they are."""
+    read, read_any = time.time, time.clock_gettime
+    shift = now - read()
+
+    def shifted() -> float:
+        return read() + shift
+
+    def shifted_ns() -> int:
+        return int(shifted() * 1e9)
+
+    def gmtime(seconds: float | None = None, /) -> time.struct_time:
+        return _gmtime(shifted() if seconds is None else seconds)
+
+    def clock_gettime(clock: int, /) -> float:
+        return shifted() if clock == time.CLOCK_REALTIME else read_any(clock)
+
+    def clock_gettime_ns(clock: int, /) -> int:
+        return int(clock_gettime(clock) * 1e9)
+
+    functions: dict[str, Any] = {"time": shifted, "time_ns": shifted_ns, "gmtime": gmtime}
+    functions |= {"clock_gettime": clock_gettime, "clock_gettime_ns": clock_gettime_ns}
+    for name, function in functions.items():
+        setattr(time, name, staticmethod(function))  # as an attribute of a class, it does not become a method
+    _of_datetime.update(utcnow=classmethod(utcnow))
+
+
 def _install() -> None:
     functions: tuple[Any, ...] = (localtime, mktime, asctime, ctime, strftime)
     for function in functions:
-        setattr(
-            time, function.__name__, staticmethod(function)
-        )  # as an attribute of a class, it does not become a method
+        setattr(time, function.__name__, staticmethod(function))  # likewise
     time.timezone, time.altzone, time.daylight = _config["timezone"], _config["altzone"], _config["daylight"]  # type: ignore[misc]
     time.tzname = tuple(_config["names"])  # type: ignore[misc]
     if "logging" in sys.modules:
