@@ -196,6 +196,8 @@ class Session:
             outputs=outputs,
             settings=settings,
             follow_up=follow_up,
+            thread=earlier,
+            cell=cell,
         )
 
     async def _client(

@@ -20,9 +20,9 @@ from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size,
 __all__ = ["OPTIONS", "PREFIX", "Option"]
 
 PREFIX = "CODEACT_"
-NOT_OPTIONS = frozenset({"CODEACT_CACHE", "CODEACT_TRUST_LOCKS"})
-"""Variables with our prefix that are not options: the folder of the cache, and whether recorded programs of any folder
-may run."""
+NOT_OPTIONS = frozenset({"CODEACT_CACHE", "CODEACT_TRUST_LOCKS", "CODEACT_LOCKED", "CODEACT_LOCKED_REPORT"})
+"""Variables with our prefix that are not options: the folder of the cache, whether recorded programs of any folder may
+run, and what `codeact-kernel run --locked` and `test` tell their kernels."""
 
 _DEFAULT: Final = Settings()
 _MAX_REASON = 1_000

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
+from typing import Literal, TypeAlias
 
 from ..capabilities.data import Input
 from ..errors import ModelError, UserError
@@ -17,15 +18,29 @@ from .dependencies import PromptKey, describe_dependencies, list_changes
 from .lock import Lock, create_lock
 from .lock_folder import LockFolder
 from .recorded_turn import RecordedTurn
-from .thread import FollowUp
+from .thread import FollowUp, Thread
 
-__all__ = ["Prompt", "Reuse", "StaleLock"]
+__all__ = ["Prompt", "Reuse", "StaleLock", "StaleState"]
 
 _MAX_CHANGES = 3
 
 
+StaleState: TypeAlias = Literal["stale", "not recorded", "not run"]
+
+
 class StaleLock(ModelError):
-    """The user wants recorded programs only, and there is none that fits the prompt."""
+    """The user wants recorded programs only, and there is none that fits the prompt.
+
+    Attributes:
+        state: whether the record no longer fits, does not exist, or needs the result of a prompt that has none.
+        reason: why, as a part of a sentence.
+    """
+
+    def __init__(self, reason: str, state: StaleState = "stale") -> None:
+        what = "has not run" if state == "not run" else "has no recorded program that fits"
+        super().__init__(f"This prompt {what}: {reason}.")
+        self.state: StaleState = state
+        self.reason = reason
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +50,8 @@ class Prompt:
     Attributes:
         inputs: the variables that the user gave, and those of earlier prompts.
         given: the names of the variables that the user gave.
+        thread: the prompts of the notebook so far.
+        cell: identifies the cell of the prompt.
     """
 
     ask: str
@@ -44,6 +61,8 @@ class Prompt:
     outputs: Sequence[str]
     settings: Settings
     follow_up: FollowUp
+    thread: Thread = field(default_factory=Thread)
+    cell: str = ""
 
     @property
     def key(self) -> PromptKey:
@@ -90,15 +109,9 @@ class Reuse:
         if lock is not None and mode == "auto" and key in self._answered and not lock.pinned:
             return None
         if lock is not None:
-            return RecordedTurn(
-                programs=lock.texts,
-                answer=lock.answer,
-                model=lock.model,
-                note=_describe_record(lock, is_final=mode == "always"),
-                is_final=mode == "always",
-            )
+            return self._start(lock, is_final=mode == "always")
         if mode == "always":
-            raise StaleLock(f"This prompt has no recorded program that fits: {reason or 'it was never recorded'}.")
+            raise StaleLock(reason) if reason else StaleLock("it was never recorded", "not recorded")
         if reason and not self.notices:
             self.notices.append(f"The model is asked, because the recorded program cannot be used: {reason}.")
         return None
@@ -137,6 +150,15 @@ class Reuse:
         lock = lock.model_copy(update={"pinned": is_pinned})
         self.folder.write(lock)
         return lock
+
+    def _start(self, lock: Lock, *, is_final: bool) -> RecordedTurn:
+        return RecordedTurn(
+            programs=lock.texts,
+            answer=lock.answer,
+            model=lock.model,
+            note=_describe_record(lock, is_final=is_final),
+            is_final=is_final,
+        )
 
     def _read(self, prompt: Prompt, key: PromptKey) -> tuple[Lock | None, str]:
         """Return the lock if it may be used and fits, and otherwise why it does not."""

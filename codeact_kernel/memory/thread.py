@@ -52,6 +52,7 @@ class EarlierTurn:
         cell: identifies the cell of the prompt; empty if the front end names no cells.
         inputs: the notebook's variables that its program used. The next prompt has them, too, without any of their
             values being shown to the model.
+        has_failed: whether the prompt failed and has no result, but the prompts after it follow it nevertheless.
     """
 
     number: int
@@ -62,6 +63,7 @@ class EarlierTurn:
     value: Frame | JSONValue = None
     cell: str = ""
     inputs: Sequence[Input] = ()
+    has_failed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,6 +76,8 @@ class FollowUp:
         results: the values that programs can read, by the numbers of their turns.
         shapes: the shapes of these values, in words.
         previous: the number of the value that programs read as `previous`, or `None`.
+        missing: the prompts that failed, by the names under which a program would read their values: the number of
+            the turn, or `"previous"`.
         inputs: the notebook's variables that the program of the last turn used.
     """
 
@@ -82,6 +86,7 @@ class FollowUp:
     results: Mapping[int, Frame | JSONValue] = field(default_factory=dict[int, "Frame | JSONValue"])
     shapes: Mapping[int, str] = field(default_factory=dict[int, str])
     previous: int | None = None
+    missing: Mapping[str, str] = field(default_factory=dict[str, str])
     inputs: Sequence[Input] = ()
 
 
@@ -125,12 +130,9 @@ class Thread:
         """
         if result.error is not None or result.stopped or not (result.program or result.answer):
             return
-        place = self._find_place(result.ask, cell)
-        self._count += place is None
-        number = self._latest = self._count if place is None else self.turns[place].number
         program = result.program or ""
         turn = EarlierTurn(
-            number=number,
+            number=0,
             ask=result.ask,
             program=result.program,
             answer=result.answer,
@@ -139,6 +141,24 @@ class Thread:
             cell=cell,
             inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
         )
+        self._put(turn)
+
+    def keep_place(self, ask: str, inputs: Sequence[Input], cell: str = "") -> None:
+        """Add a turn that failed. The prompts after it follow it as if it had a result.
+
+        Args:
+            inputs: the notebook's variables that its program uses.
+            cell: identifies the cell of the prompt.
+        """
+        handed_on = [replace(variable, schema_only=True) for variable in inputs]
+        self._put(EarlierTurn(number=0, ask=ask, program=None, cell=cell, inputs=handed_on, has_failed=True))
+
+    def _put(self, turn: EarlierTurn) -> None:
+        """Add a turn, or put it into the place of the turn that it runs again, and give it its number."""
+        place = self._find_place(turn.ask, turn.cell)
+        self._count += place is None
+        self._latest = self._count if place is None else self.turns[place].number
+        turn = replace(turn, number=self._latest)
         if place is None:
             self.turns = [*self.turns, turn][-_MAX_TURNS:]
         else:
@@ -185,8 +205,19 @@ class Thread:
             results={number: turn.value for number, turn in results.items()},
             shapes={number: turn.shape for number, turn in results.items()},
             previous=previous and previous.number,
+            missing=_find_missing(turns, previous),
             inputs=inputs,
         )
+
+
+def _find_missing(turns: Sequence[EarlierTurn], previous: EarlierTurn | None) -> Mapping[str, str]:
+    missing = {str(turn.number): turn.ask for turn in turns if turn.has_failed}
+    for turn in reversed(turns):
+        if turn.has_failed:
+            missing["previous"] = turn.ask
+        if turn.has_failed or turn is previous:
+            break
+    return missing
 
 
 def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[EarlierTurn]:

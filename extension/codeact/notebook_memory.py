@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from codeact_kernel.capabilities.data import Input, InputRequest, load_input
 from codeact_kernel.errors import UserError
 from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
+from codeact_kernel.memory.locked_reuse import LockedReuse, append_to
 from codeact_kernel.memory.reuse import Reuse
 from codeact_kernel.memory.thread import FollowUp, Thread
 from codeact_kernel.settings import Settings
@@ -37,10 +38,9 @@ class NotebookMemory:
     """
 
     def __init__(self) -> None:
-        trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
         self.results: list[TurnResult] = []
         self.thread = Thread()
-        self.reuse = Reuse(LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all)))
+        self.reuse = _find_recorded_programs()
         self.shown_locks: list[tuple[str, str]] = []
 
     def keep(self, result: TurnResult, shell: InteractiveShell) -> None:
@@ -77,6 +77,16 @@ class NotebookMemory:
     def follow_up(self, text: str, settings: Settings, taken: Collection[str], shell: InteractiveShell) -> FollowUp:
         """Return what a prompt takes along from the earlier prompts; see `Thread.follow_up`."""
         return self.thread.follow_up(settings.limits.thread_tokens, taken, ask=text, cell=find_cell(shell))
+
+
+def _find_recorded_programs() -> Reuse:
+    """Return the recorded programs beside the notebook: the kernel starts in its folder."""
+    trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
+    folder = LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all))
+    if mode := os.environ.get("CODEACT_LOCKED"):  # set by `codeact-kernel run --locked` and `test`
+        report = append_to(Path(os.environ.get("CODEACT_LOCKED_REPORT") or os.devnull))
+        return LockedReuse(folder, replays=mode == "test", report=report)
+    return Reuse(folder)
 
 
 def find_cell(shell: InteractiveShell) -> str:
