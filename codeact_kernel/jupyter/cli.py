@@ -45,7 +45,12 @@ def _parser() -> ArgumentParser:
     run.add_argument("--allow", metavar="TOOL,…", default="", help="tools that may run without asking")
     run.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
     run.add_argument("--output", type=Path, metavar="FILE", help="write the result as a notebook")
+    run.add_argument("--locked", action="store_true", help="never ask a model: a prompt without a fitting record fails")
     run.set_defaults(act=_run)
+
+    test = commands.add_parser("test", help="repeat the recorded prompts of a notebook, and show what differs")
+    test.add_argument("notebook", type=Path)
+    test.set_defaults(act=_test)
 
     demo = commands.add_parser("demo", help="run an example, with a recorded answer if no model is configured")
     demo.add_argument("--html", type=Path, metavar="FILE", help="write the result as an HTML page")
@@ -75,7 +80,19 @@ def _parser() -> ArgumentParser:
 def _run(arguments: Namespace) -> int:
     from .run_notebook import run
 
-    return run(arguments.notebook, allow=arguments.allow, html=arguments.html, output=arguments.output)
+    return run(
+        arguments.notebook,
+        allow=arguments.allow,
+        html=arguments.html,
+        output=arguments.output,
+        locked=arguments.locked,
+    )
+
+
+def _test(arguments: Namespace) -> int:
+    from .check_notebook import test
+
+    return test(arguments.notebook)
 
 
 def _demo(arguments: Namespace) -> int:

@@ -45,7 +45,16 @@ LATE = {
     ("codeact_kernel/__main__.py", "jupyter"): "likewise",
     **{
         ("codeact_kernel/jupyter/cli.py", name): "each command imports what it needs"
-        for name in ("run_notebook", "kernelspecs", "configuration", "doctor", "errors", "session", "settings")
+        for name in (
+            "run_notebook",
+            "check_notebook",
+            "kernelspecs",
+            "configuration",
+            "doctor",
+            "errors",
+            "session",
+            "settings",
+        )
     },
 }
 
