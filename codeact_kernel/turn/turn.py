@@ -13,7 +13,7 @@ import asyncio
 
 from ..errors import CodeActError, ModelError
 from ..events import Notice, RetryStarted, ReviewDecided, ReviewRequested, TurnFinished, TurnStarted
-from ..model.base import Message, ModelClient
+from ..model.base import Message, ModelClient, RemoteModelClient
 from ..sandbox.pool import Pool
 from ..types import CallError, RunOutcome, ToolCall, TurnResult
 from . import prompt
@@ -51,7 +51,8 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     recorder = TurnRecorder(ask, model, calls, context)
     checker = ProgramChecker(context)
     writer = ProgramWriter(context, model, checker, recorder)
-    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(context.tools)))
+    endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
+    emit(TurnStarted(ask=ask, model=model.name, note=model.note, tools=tuple(context.tools), endpoint=endpoint))
     for notice in [notice for value in context.inputs for notice in value.notices]:
         emit(Notice(text=notice))
     try:
