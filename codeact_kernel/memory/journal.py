@@ -1,0 +1,371 @@
+"""Write every turn of the user into a journal as it happens, each call before its tool runs.
+
+The journal is an SQLite file of the user, never in a project, into which several kernels write at once. Each row is
+committed on its own: it outlives a kernel that is killed, but the last rows can be lost if the machine loses power.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from datetime import date
+from pathlib import Path
+
+from ..errors import UserError
+from ..events import (
+    ApprovalDecided,
+    CallFinished,
+    CallRequested,
+    Emit,
+    Event,
+    ModelAnswered,
+    ProgramReady,
+    ReviewDecided,
+    TurnFinished,
+    TurnStarted,
+)
+from ..paths import data_folder, is_private
+from ..types import TurnResult
+from .presence import Presence, remove_ended
+from .result_json import cut_text, result_to_json, write_record
+
+__all__ = ["Journal", "connect", "own_journal", "presence_folder", "prune", "transaction"]
+
+VERSION = 1
+"""The version of the tables. A later version must be able to read the tables of an earlier one, or convert them."""
+_PATIENCE = 1.0
+"""Seconds that a turn waits for another kernel that is writing."""
+_DELETED_AT_ONCE = 200
+"""Turns that one transaction deletes, so that other kernels can write in between."""
+_ASK, _PROGRAM, _SHORT = 20_000, 100_000, 500
+"""Characters that are kept."""
+
+_TABLES = """
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, key TEXT NOT NULL, notebook TEXT NOT NULL, started REAL NOT NULL);
+CREATE TABLE turns (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    session INTEGER NOT NULL, cell INTEGER, folder TEXT NOT NULL, started REAL NOT NULL, day TEXT NOT NULL,
+    ask TEXT NOT NULL, model TEXT NOT NULL, endpoint TEXT NOT NULL, note TEXT NOT NULL,
+    program TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',
+    answers INTEGER NOT NULL DEFAULT 0, prompt_tokens INTEGER NOT NULL DEFAULT 0,
+    completion_tokens INTEGER NOT NULL DEFAULT 0, estimated INTEGER NOT NULL DEFAULT 0,
+    state TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX turns_by_time ON turns (started);
+CREATE INDEX turns_by_session ON turns (session);
+CREATE TABLE calls (
+    id INTEGER PRIMARY KEY, turn INTEGER NOT NULL, run INTEGER NOT NULL, call TEXT NOT NULL,
+    decision TEXT, answer TEXT, seconds REAL NOT NULL DEFAULT 0
+);
+CREATE INDEX calls_by_turn ON calls (turn);
+CREATE TABLE results (turn INTEGER PRIMARY KEY, json TEXT NOT NULL);
+"""
+# The words of the turns, without a copy of the texts: triggers keep the index up to date.
+_INDEX = """
+CREATE VIRTUAL TABLE words USING fts5 (ask, program, answer, content='turns', content_rowid='number');
+CREATE TRIGGER words_added AFTER INSERT ON turns BEGIN
+    INSERT INTO words (rowid, ask, program, answer) VALUES (new.number, new.ask, new.program, new.answer);
+END;
+CREATE TRIGGER words_removed AFTER DELETE ON turns BEGIN
+    INSERT INTO words (words, rowid, ask, program, answer)
+        VALUES ('delete', old.number, old.ask, old.program, old.answer);
+END;
+CREATE TRIGGER words_changed AFTER UPDATE OF program, answer ON turns BEGIN
+    INSERT INTO words (words, rowid, ask, program, answer)
+        VALUES ('delete', old.number, old.ask, old.program, old.answer);
+    INSERT INTO words (rowid, ask, program, answer) VALUES (new.number, new.ask, new.program, new.answer);
+END;
+"""
+
+
+def own_journal() -> Path:
+    """Return the file that holds the turns of the user."""
+    return data_folder() / "history.sqlite"
+
+
+def presence_folder(file: Path) -> Path:
+    """Return the folder in which the kernels that write into this journal announce themselves."""
+    return file.with_name(f"{file.stem}.running")
+
+
+def connect(file: Path) -> sqlite3.Connection:
+    """Open a journal, which is created if it does not exist.
+
+    Raises:
+        UserError: if it cannot be opened, others could have written to it, or a newer version wrote it.
+    """
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            os.close(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        if not is_private(file):
+            raise UserError(
+                f"The history {file} can be written by others, so it is not used: allow that only for yourself "
+                "(chmod 700 on the folder, 600 on the file), or move the file away."
+            )
+        connection = sqlite3.connect(file, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise UserError(_explain(file, error)) from None
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+        _create_tables(connection, file)
+    except sqlite3.Error as error:
+        connection.close()
+        raise UserError(_explain(file, error)) from None
+    except UserError:
+        connection.close()
+        raise
+    return connection
+
+
+def prune(file: Path, days: float) -> None:
+    """Delete the turns that are older than `days`, in small steps. What cannot be deleted now is deleted later."""
+    with suppress(UserError, sqlite3.Error):
+        connection = connect(file)
+        try:
+            connection.execute("PRAGMA secure_delete = ON")  # overwrite the texts
+            while _delete_some(connection, before=time.time() - days * 86_400):
+                pass
+        finally:
+            connection.close()
+    remove_ended(presence_folder(file))
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit everything in the block together, or nothing if it raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+class Journal:
+    """Writes the turns of one session into the journal. The file is opened at the first turn.
+
+    Args:
+        file: the journal.
+        notebook: the name of the notebook, if it is known.
+    """
+
+    def __init__(self, file: Path, notebook: str = "") -> None:
+        self.file = file
+        self.session = 0
+        """The number of the session in the journal; 0 before its first turn."""
+        self._notebook = notebook
+        self._connection: sqlite3.Connection | None = None
+        self._presence: Presence | None = None
+        self._lock = threading.Lock()
+
+    def record(self, *, days: float, cell: int | None, report: Callable[[str], None]) -> Emit:
+        """Return what writes the events of one turn. It never raises.
+
+        Args:
+            days: turns that are older are deleted, in the background, when the session begins to write.
+            cell: the number of the cell.
+            report: takes a sentence that says why the turn is not written.
+        """
+        return _TurnWriter(self, days, cell, report)
+
+    @contextmanager
+    def writing(self, days: float) -> Generator[sqlite3.Connection]:
+        """Give the connection to one thread at a time.
+
+        Raises:
+            UserError: if the journal cannot be opened.
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open(days)
+            yield self._connection
+
+    def close(self) -> None:
+        """Close the file. A later turn opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+            if self._presence is not None:
+                self._presence.close()
+            self._connection = self._presence = None
+
+    def _open(self, days: float) -> sqlite3.Connection:
+        connection, key = connect(self.file), uuid.uuid4().hex
+        try:
+            self._presence = Presence(presence_folder(self.file), key)
+            added = connection.execute(
+                "INSERT INTO sessions (key, notebook, started) VALUES (?, ?, ?)",
+                (key, cut_text(self._notebook, _SHORT), time.time()),
+            )
+        except (OSError, sqlite3.Error) as error:
+            connection.close()
+            raise UserError(_explain(self.file, error)) from None
+        self.session = added.lastrowid or 0
+        threading.Thread(target=prune, args=(self.file, days), name="codeact-history", daemon=True).start()
+        return connection
+
+
+class _TurnWriter:
+    """Writes the events of one turn."""
+
+    def __init__(self, journal: Journal, days: float, cell: int | None, report: Callable[[str], None]) -> None:
+        self._journal = journal
+        self._days = days
+        self._cell = cell
+        self._report = report
+        self._has_failed = False
+        self._turn = 0
+        self._calls: dict[tuple[int, int], int] = {}
+
+    def __call__(self, event: Event) -> None:
+        if self._has_failed or not isinstance(event, _WRITTEN):
+            return
+        try:
+            with self._journal.writing(self._days) as connection:
+                self._write(connection, event)
+        except Exception as error:  # whatever it is, the turn goes on
+            self._has_failed = True
+            self._report(str(error) if isinstance(error, UserError) else _explain(self._journal.file, error))
+
+    def _write(self, connection: sqlite3.Connection, event: Event) -> None:
+        match event:
+            case TurnStarted():
+                self._add_turn(connection, event)
+            case ModelAnswered(usage=usage):
+                connection.execute(
+                    "UPDATE turns SET answers = answers + 1, prompt_tokens = prompt_tokens + ?, "
+                    "completion_tokens = completion_tokens + ?, estimated = max(estimated, ?) WHERE number = ?",
+                    (usage.prompt_tokens, usage.completion_tokens, usage.estimated, self._turn),
+                )
+            case ProgramReady(program=program) | ReviewDecided(program=str(program)):
+                connection.execute(
+                    "UPDATE turns SET program = ? WHERE number = ?", (cut_text(program, _PROGRAM), self._turn)
+                )
+            case CallRequested(run=run, call=call):
+                added = connection.execute(
+                    "INSERT INTO calls (turn, run, call) VALUES (?, ?, ?)", (self._turn, run, write_record(call))
+                )
+                self._calls[run, call.id] = added.lastrowid or 0
+            case ApprovalDecided(run=run, call=call, decision=decision):
+                connection.execute(
+                    "UPDATE calls SET call = ?, decision = ? WHERE id = ?",
+                    (write_record(call), write_record(decision), self._calls[run, call.id]),
+                )
+            case CallFinished(run=run, call=call, answer=answer, took=took):
+                connection.execute(
+                    "UPDATE calls SET answer = ?, seconds = ? WHERE id = ?",
+                    (write_record(answer), took, self._calls[run, call.id]),
+                )
+            case TurnFinished(result=result):
+                with transaction(connection):
+                    self._end_turn(connection, result, event.at - result.timings.waiting)
+            case _:
+                pass
+
+    def _add_turn(self, connection: sqlite3.Connection, event: TurnStarted) -> None:
+        now = time.time()
+        row = {
+            "session": self._journal.session,
+            "cell": self._cell,
+            "folder": cut_text(_working_folder(), _SHORT),
+            "started": now,
+            "day": date.fromtimestamp(now).isoformat(),
+            "ask": cut_text(event.ask, _ASK),
+            "model": cut_text(event.model, _SHORT),
+            "endpoint": cut_text(event.endpoint, _SHORT),
+            "note": cut_text(event.note, _SHORT),
+        }
+        names, places = ", ".join(row), ", ".join("?" * len(row))
+        added = connection.execute(f"INSERT INTO turns ({names}) VALUES ({places})", tuple(row.values()))
+        self._turn = added.lastrowid or 0
+
+    def _end_turn(self, connection: sqlite3.Connection, result: TurnResult, seconds: float) -> None:
+        state = "stopped" if result.stopped else "failed" if result.error is not None else "done"
+        error = "" if result.error is None else str(result.error)
+        connection.execute(
+            "UPDATE turns SET state = ?, error = ?, answer = ?, seconds = ? WHERE number = ?",
+            (state, cut_text(error, _SHORT), cut_text(result.answer, _ASK), max(0.0, seconds), self._turn),
+        )
+        connection.execute("INSERT INTO results (turn, json) VALUES (?, ?)", (self._turn, result_to_json(result)))
+
+
+_WRITTEN = (
+    TurnStarted, ModelAnswered, ProgramReady, ReviewDecided, CallRequested, ApprovalDecided, CallFinished, TurnFinished
+)  # fmt: skip
+"""The events that the journal is made of."""
+
+
+def _create_tables(connection: sqlite3.Connection, file: Path) -> None:
+    """Create the tables of an empty file.
+
+    Raises:
+        UserError: if a newer version wrote the file.
+    """
+    if _version(connection) == VERSION:
+        return
+    with transaction(connection):
+        version = _version(connection)  # another kernel may have been faster
+        if version > VERSION:
+            raise UserError(
+                f"The history {file} was written by a newer version of codeact-kernel: update this one, or move the "
+                "file away to start a new history."
+            )
+        if version == 0:
+            for statement in _statements(_TABLES):
+                connection.execute(statement)
+            with suppress(sqlite3.OperationalError):  # this SQLite has no FTS5: all texts are searched
+                for statement in _statements(_INDEX):
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _statements(script: str) -> Generator[str]:
+    """Split a script, since `executescript` would end the transaction."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _delete_some(connection: sqlite3.Connection, before: float) -> bool:
+    """Delete some turns that started before this time, and return whether there were any."""
+    with transaction(connection):
+        rows = connection.execute(
+            "SELECT number FROM turns WHERE started < ? ORDER BY started LIMIT ?", (before, _DELETED_AT_ONCE)
+        ).fetchall()
+        for table, column in (("calls", "turn"), ("results", "turn"), ("turns", "number")):
+            connection.executemany(f"DELETE FROM {table} WHERE {column} = ?", rows)
+        if not rows:
+            connection.execute(
+                "DELETE FROM sessions WHERE started < ? AND id NOT IN (SELECT session FROM turns)", (before,)
+            )
+    return bool(rows)
+
+
+def _working_folder() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:  # it was removed
+        return ""
+
+
+def _explain(file: Path, error: Exception) -> str:
+    reason = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
+    return (
+        f"This turn is not in the history, because {file} cannot be used ({reason}): make it writable, move it away if "
+        "it is damaged, or switch the history off (%config CodeAct.history = False)."
+    )
