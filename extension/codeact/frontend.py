@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,8 @@ from codeact_kernel.capabilities.data import Input, load_input, parse_input_name
 from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
-from codeact_kernel.events import Emit
+from codeact_kernel.events import Emit, Event, Notice
+from codeact_kernel.memory.journal import Journal, own_journal
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
@@ -99,6 +101,7 @@ class Frontend:
     Attributes:
         resolved, choose: the methods of `options`.
         session: the engine's session; it lives on `thread`.
+        journal: writes the turns into the user's history.
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
         shown_notices: notices that are shown only once.
@@ -113,6 +116,7 @@ class Frontend:
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=state.grants if state else Grants(own_file()))
         self.session.model = state.model if state else None
+        self.journal = Journal(own_journal(), notebook=os.environ.get("JPY_SESSION_NAME", ""))
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
@@ -171,7 +175,7 @@ class Frontend:
                     model=model,
                     settings=options.settings,
                     approver=approver,
-                    emit=emit,
+                    emit=self._journaled(emit, options),
                     on_main=on_main,
                 )
 
@@ -183,6 +187,25 @@ class Frontend:
         finally:
             if output.transcript.result is not None:
                 self.shell.user_ns["_codeact"] = output.transcript.result
+
+    def _journaled(self, emit: Emit, options: Resolved) -> Emit:
+        """Return what writes an event into the history, unless the user switched that off, and then passes it on."""
+        if not options.values["history"]:
+            return emit
+
+        def report(sentence: str) -> None:
+            if sentence not in self.shown_notices:
+                self.shown_notices.add(sentence)
+                emit(Notice(text=sentence))
+
+        days, cell = options.values["history_days"], self.shell.execution_count
+        record = self.journal.record(days=days, cell=cell, report=report)
+
+        def write_and_emit(event: Event) -> None:
+            record(event)
+            emit(event)
+
+        return write_and_emit
 
     def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
@@ -288,13 +311,14 @@ class Frontend:
         self.thread.submit(start())
 
     def close(self) -> None:
-        """Kill the sandboxes and end the thread."""
+        """Kill the sandboxes, end the thread and close the history."""
         if not self.thread.is_started:
             return
         try:
             self.thread.submit(self.session.aclose()).result(timeout=5)
         finally:
             self.thread.close()
+            self.journal.close()
 
     def _add_notices(self, prompt: PromptRequest, output: CellOutput) -> None:
         """Show each notice about this prompt, unless the notebook has shown it before."""

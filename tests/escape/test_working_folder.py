@@ -85,7 +85,8 @@ print(http_get('{url}/hello').status)
 totals = [{'user': n, 'total': sum(row['total'] for row in orders(user_id=n))} for n in range(4)]
 [pay(amount=1.5), totals]
 """
-COMMANDS = ("status", "doctor", "tools", "config", "approvals", "prompt Hello.", "traceback", "help", "model x")
+COMMANDS = ("status", "doctor", "tools", "config", "approvals", "prompt Hello.", "traceback", "help",
+            "history", "history Go", "show 1", "usage", "model x")  # fmt: skip
 
 
 NOTEBOOK = """{"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [],
