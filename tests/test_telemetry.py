@@ -17,12 +17,12 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from codeact_kernel import telemetry
 from codeact_kernel.errors import ModelError
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.telemetry import traced
+from codeact_kernel.telemetry.provider import exporter_names
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.types import Usage
 
@@ -217,16 +217,15 @@ async def test_where_nothing_is_configured_nothing_is_traced(monkeypatch):
 @pytest.mark.parametrize(
     ("environ", "exporters"),
     [
-        ({}, ""), ({"OTEL_TRACES_EXPORTER": "console"}, "console"), ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, "otlp"),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"}, "otlp"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, "none"),
-        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"}, ""),
+        ({}, ()), ({"OTEL_TRACES_EXPORTER": "console, otlp"}, ("console", "otlp")),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318"}, ("otlp",)),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://c:4318"}, ("otlp",)),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_TRACES_EXPORTER": "none"}, ()),
+        ({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_SDK_DISABLED": "true"}, ()),
     ],
 )  # fmt: skip
 async def test_the_standard_variables_name_the_exporter(environ, exporters):
-    assert telemetry._exporter_names(environ) == exporters
-    if exporters in ("", "none"):
-        assert telemetry._provider_from_environment(exporters) is None
+    assert exporter_names(environ) == exporters
 
 
 SCRIPT = """

@@ -19,8 +19,8 @@ from pathlib import Path
 from ..errors import UserError
 from ..events import (
     ApprovalDecided,
+    ApprovalRequested,
     CallFinished,
-    CallRequested,
     Emit,
     Event,
     ModelAnswered,
@@ -30,7 +30,7 @@ from ..events import (
     TurnStarted,
 )
 from ..paths import data_folder, is_private
-from ..types import TurnResult
+from ..types import ToolCall, TurnResult
 from .presence import Presence, remove_ended
 from .result_json import cut_text, result_to_json, write_record
 
@@ -249,21 +249,13 @@ class _TurnWriter:
                 connection.execute(
                     "UPDATE turns SET program = ? WHERE number = ?", (cut_text(program, _PROGRAM), self._turn)
                 )
-            case CallRequested(run=run, call=call):
-                added = connection.execute(
-                    "INSERT INTO calls (turn, run, call) VALUES (?, ?, ?)", (self._turn, run, write_record(call))
-                )
-                self._calls[run, call.id] = added.lastrowid or 0
+            case ApprovalRequested(run=run, call=call):
+                self._write_call(connection, run, call)
             case ApprovalDecided(run=run, call=call, decision=decision):
-                connection.execute(
-                    "UPDATE calls SET call = ?, decision = ? WHERE id = ?",
-                    (write_record(call), write_record(decision), self._calls[run, call.id]),
-                )
+                self._write_call(connection, run, call, decision=write_record(decision))
             case CallFinished(run=run, call=call, answer=answer, took=took):
-                connection.execute(
-                    "UPDATE calls SET answer = ?, seconds = ? WHERE id = ?",
-                    (write_record(answer), took, self._calls[run, call.id]),
-                )
+                self._write_call(connection, run, call, answer=write_record(answer), seconds=took)
+                del self._calls[run, call.id]
             case TurnFinished(result=result):
                 with transaction(connection):
                     self._end_turn(connection, result, event.at - result.timings.waiting)
@@ -287,6 +279,17 @@ class _TurnWriter:
         added = connection.execute(f"INSERT INTO turns ({names}) VALUES ({places})", tuple(row.values()))
         self._turn = added.lastrowid or 0
 
+    def _write_call(self, connection: sqlite3.Connection, run: int, call: ToolCall, **facts: object) -> None:
+        """Add the call, or change its row: its tool runs only after its decision was written."""
+        if (row := self._calls.get((run, call.id))) is not None:
+            names = ", ".join(f"{name} = ?" for name in facts)
+            connection.execute(f"UPDATE calls SET {names} WHERE id = ?", (*facts.values(), row))
+            return
+        facts = {"turn": self._turn, "run": run, "call": write_record(call), **facts}
+        names, places = ", ".join(facts), ", ".join("?" * len(facts))
+        added = connection.execute(f"INSERT INTO calls ({names}) VALUES ({places})", tuple(facts.values()))
+        self._calls[run, call.id] = added.lastrowid or 0
+
     def _end_turn(self, connection: sqlite3.Connection, result: TurnResult, seconds: float) -> None:
         state = "stopped" if result.stopped else "failed" if result.error is not None else "done"
         error = "" if result.error is None else str(result.error)
@@ -298,7 +301,8 @@ class _TurnWriter:
 
 
 _WRITTEN = (
-    TurnStarted, ModelAnswered, ProgramReady, ReviewDecided, CallRequested, ApprovalDecided, CallFinished, TurnFinished
+    TurnStarted, ModelAnswered, ProgramReady, ReviewDecided, ApprovalRequested, ApprovalDecided, CallFinished,
+    TurnFinished,
 )  # fmt: skip
 """The events that the journal is made of."""
 

@@ -10,9 +10,11 @@ import base64
 import json
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from ..text import truncate
@@ -210,11 +212,19 @@ def without_secrets(message: str) -> str:
     return message
 
 
-def _known_secrets() -> list[str]:
+def _known_secrets() -> Sequence[str]:
     """Return the values of environment variables that are named like secrets, in all forms in which errors quote them.
 
     The longest come first, because a short value may be the beginning of another.
     """
+    # To read every variable takes longer than to redact a call, and the journal redacts every call.
+    unread: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+    return _find_secrets(frozenset(unread.items()))
+
+
+@lru_cache(maxsize=1)
+def _find_secrets(environment: frozenset[object]) -> Sequence[str]:
+    """Find the secrets in `os.environ`. `environment` changes whenever it does."""
     values = {value for name, value in os.environ.items() if NAMED_SECRETS.search(name)}
     values |= {found[0].rpartition(":")[2][:-1] for value in os.environ.values() if (found := IN_A_URL.search(value))}
     forms = {form for value in values if len(value) >= MIN_SECRET_CHARACTERS for form in _forms(value)}

@@ -20,6 +20,7 @@ from codeact_kernel.approval import AutoApprove
 from codeact_kernel.errors import ModelError, UserError
 from codeact_kernel.events import (
     ApprovalDecided,
+    ApprovalRequested,
     CallFinished,
     CallRequested,
     Emitter,
@@ -289,6 +290,7 @@ def test_of_a_call_without_an_end_only_what_was_allowed_can_have_run(written, fi
     call = ToolCall(id=1, name="send", arguments={"to": "a"})
     emit(TurnStarted(ask="Send it.", model="m", note="", tools=()))
     emit(CallRequested(run=1, call=call))
+    emit(ApprovalRequested(run=1, call=call))
     for choice in events[:1]:
         emit(ApprovalDecided(run=1, call=call, decision=Decision(choice=choice, by="person"), waited=0.0))
     for _ in events[1:]:

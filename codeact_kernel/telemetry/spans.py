@@ -1,27 +1,20 @@
-"""Trace turns with OpenTelemetry, if its SDK is installed and configured. Nothing is imported or sent otherwise.
-
-The spans follow the semantic conventions for generative AI: `invoke_agent` for the turn, below it `chat` for each
-request to the model and `run_program` for each run, below that `execute_tool` for each call. They hold no prompt,
-program, argument or result, unless the standard variable `OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT` asks for
-them.
-"""
+"""Make the spans of one turn from its events."""
 
 from __future__ import annotations
 
 import builtins
 import json
 import os
-import sys
 from collections.abc import Collection, Mapping
-from contextlib import suppress
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from .events import (
+from opentelemetry import context
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
+
+from ..events import (
     ApprovalDecided,
     CallFinished,
-    Emit,
     Event,
     ModelAnswered,
     ModelRequested,
@@ -30,14 +23,11 @@ from .events import (
     TurnFinished,
     TurnStarted,
 )
-from .text import truncate
-from .tools.redaction import without_secrets
-from .types import CallError, Decision, JSONValue, ToolCall, TurnResult, Usage
+from ..text import truncate
+from ..tools.redaction import without_secrets
+from ..types import CallError, Decision, JSONValue, ToolCall, TurnResult, Usage
 
-if TYPE_CHECKING:
-    from opentelemetry.trace import Span, Tracer, TracerProvider
-
-__all__ = ["traced"]
+__all__ = ["TurnSpans"]
 
 _CAPTURE = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
 _SHOWN = 10_000
@@ -48,32 +38,10 @@ _HOST_ERRORS = frozenset(
 )  # fmt: skip
 
 
-def traced(emit: Emit) -> Emit:
-    """Return what also makes spans of the events of one turn. They are below the span that is current now."""
-    try:
-        provider = _find_provider()
-        if provider is None:
-            return emit
-        from opentelemetry import trace
-
-        spans = _TurnSpans(trace.get_tracer("codeact_kernel", tracer_provider=provider))
-    except Exception:  # the tracing may be broken; the turn is not
-        return emit
-
-    def trace_and_emit(event: Event) -> None:
-        with suppress(Exception):  # as above
-            spans.take(event)
-        emit(event)
-
-    return trace_and_emit
-
-
-class _TurnSpans:
-    """Makes the spans of one turn from its events."""
+class TurnSpans:
+    """Makes the spans of one turn, below the span that is current when this object is made."""
 
     def __init__(self, tracer: Tracer) -> None:
-        from opentelemetry import context
-
         self._tracer = tracer
         self._outer = context.get_current()
         self._model: dict[str, Any] = {}
@@ -84,6 +52,7 @@ class _TurnSpans:
         self._calls: dict[tuple[int, int], Span] = {}
 
     def take(self, event: Event) -> None:
+        """Start or end the spans that the event is about."""
         match event:
             case TurnStarted():
                 self._start_turn(event)
@@ -152,8 +121,6 @@ class _TurnSpans:
     def _start(
         self, name: str, operation: str, facts: Mapping[str, Any], *, is_client: bool = False, below: Span | None = None
     ) -> Span:
-        from opentelemetry.trace import SpanKind, set_span_in_context
-
         parent = below or self._turn
         return self._tracer.start_span(
             name,
@@ -163,8 +130,6 @@ class _TurnSpans:
         )
 
     def _end(self, span: Span | None, error: str = "", facts: Mapping[str, Any] | None = None) -> None:
-        from opentelemetry.trace import Status, StatusCode
-
         if span is None:
             return
         span.set_attributes(facts or {})
@@ -205,43 +170,3 @@ def _name_error(kind: str) -> str:
     """Return the kind if it is one of Python's or ours. A program can name an exception after its data."""
     known = kind in _HOST_ERRORS or isinstance(getattr(builtins, kind, None), type)
     return kind if known else "_OTHER"
-
-
-def _find_provider() -> TracerProvider | None:
-    """Return what the user configured, in the process or by the standard variables; `None` if it is nothing."""
-    if "opentelemetry.trace" in sys.modules or "OTEL_PYTHON_TRACER_PROVIDER" in os.environ:
-        from opentelemetry import trace
-
-        provider = trace.get_tracer_provider()
-        if not isinstance(provider, trace.ProxyTracerProvider):  # which stands for none
-            return provider
-    return _provider_from_environment(_exporter_names(os.environ))
-
-
-def _exporter_names(environ: Mapping[str, str]) -> str:
-    if environ.get("OTEL_SDK_DISABLED", "").lower() == "true":
-        return ""
-    endpoint = environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
-    return environ.get("OTEL_TRACES_EXPORTER") or ("otlp" if endpoint else "")
-
-
-@cache
-def _provider_from_environment(exporters: str) -> TracerProvider | None:
-    """Make a provider of our own, since a library must not set the one of the process."""
-    names = [name for name in map(str.strip, exporters.split(",")) if name not in ("", "none")]
-    if not names:
-        return None
-    try:
-        from importlib.metadata import entry_points
-
-        from opentelemetry.sdk import resources, trace
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-        name = {} if os.environ.get("OTEL_SERVICE_NAME") else {"service.name": "codeact-kernel"}
-        provider = trace.TracerProvider(resource=resources.Resource.create(name))
-        for exporter in names:
-            for entry in entry_points(group="opentelemetry_traces_exporter", name=exporter):
-                provider.add_span_processor(BatchSpanProcessor(entry.load()()))
-        return provider
-    except ImportError:  # the SDK or the exporter is not installed
-        return None
