@@ -46,7 +46,7 @@ _ASK, _PROGRAM, _SHORT = 20_000, 100_000, 500
 """Characters that are kept."""
 
 _TABLES = """
-CREATE TABLE sessions (id INTEGER PRIMARY KEY, key TEXT NOT NULL, notebook TEXT NOT NULL, started REAL NOT NULL);
+CREATE TABLE sessions (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, notebook TEXT NOT NULL, started REAL NOT NULL);
 CREATE TABLE turns (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     session INTEGER NOT NULL, cell INTEGER, folder TEXT NOT NULL, started REAL NOT NULL, day TEXT NOT NULL,
@@ -162,6 +162,7 @@ class Journal:
         self.session = 0
         """The number of the session in the journal; 0 before its first turn."""
         self._notebook = notebook
+        self._key = uuid.uuid4().hex
         self._connection: sqlite3.Connection | None = None
         self._presence: Presence | None = None
         self._lock = threading.Lock()
@@ -198,19 +199,25 @@ class Journal:
             self._connection = self._presence = None
 
     def _open(self, days: float) -> sqlite3.Connection:
-        connection, key = connect(self.file), uuid.uuid4().hex
+        connection = connect(self.file)
         try:
-            self._presence = Presence(presence_folder(self.file), key)
-            added = connection.execute(
-                "INSERT INTO sessions (key, notebook, started) VALUES (?, ?, ?)",
-                (key, cut_text(self._notebook, _SHORT), time.time()),
-            )
+            self._presence = Presence(presence_folder(self.file), self._key)
+            self.session = self._find_or_add_session(connection)
         except (OSError, sqlite3.Error) as error:
             connection.close()
             raise UserError(_explain(self.file, error)) from None
-        self.session = added.lastrowid or 0
         threading.Thread(target=prune, args=(self.file, days), name="codeact-history", daemon=True).start()
         return connection
+
+    def _find_or_add_session(self, connection: sqlite3.Connection) -> int:
+        known = connection.execute("SELECT id FROM sessions WHERE key = ?", (self._key,)).fetchone()
+        if known is not None:  # the journal was closed in between, for example by %reload_ext
+            return int(known[0])
+        notebook = cut_text(self._notebook, _SHORT)
+        added = connection.execute(
+            "INSERT INTO sessions (key, notebook, started) VALUES (?, ?, ?)", (self._key, notebook, time.time())
+        )
+        return added.lastrowid or 0
 
 
 class _TurnWriter:

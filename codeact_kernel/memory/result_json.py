@@ -92,7 +92,7 @@ def read_record(kind: type[T], text: str) -> T:
     try:
         value = strict_json.loads(text.encode(), limit=_MAX_BYTES, depth=_MAX_DEPTH)
         return cast("T", _record_reader(kind)(value))
-    except (BridgeError, TypeError, ValueError, RecursionError) as error:
+    except (BridgeError, OverflowError, TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"this is not a {kind.__name__} ({error})") from None
 
 
@@ -203,6 +203,10 @@ def _exactly(*kinds: type) -> _Reader:
     return read
 
 
+def _read_float(value: Any) -> object:
+    return float(_exactly(float, int)(value))  # type: ignore[arg-type]  # an integer can be too large for a float
+
+
 def _one_of(*choices: str) -> _Reader:
     def read(value: Any) -> object:
         if not isinstance(value, str) or value not in choices:
@@ -242,7 +246,7 @@ _READERS: Mapping[str, _Reader] = {
     "str | None": _optional(_exactly(str)),
     "int": _exactly(int),
     "int | None": _optional(_exactly(int)),
-    "float": _exactly(float, int),
+    "float": _read_float,
     "bool": _exactly(bool),
     "tuple[str, ...]": _sequence(_exactly(str)),
     "JSONValue": _read_json,

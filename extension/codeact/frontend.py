@@ -86,6 +86,7 @@ class FrontendState:
 
     model: ModelClient | None
     grants: Grants
+    journal: Journal
     record: RecordedModel | None
     shown_notices: set[str]
 
@@ -116,7 +117,7 @@ class Frontend:
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
         self.session = Session(grants=state.grants if state else Grants(own_file()))
         self.session.model = state.model if state else None
-        self.journal = Journal(own_journal(), notebook=os.environ.get("JPY_SESSION_NAME", ""))
+        self.journal = state.journal if state else Journal(own_journal(), os.environ.get("JPY_SESSION_NAME", ""))
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
@@ -129,6 +130,7 @@ class Frontend:
         return FrontendState(
             model=self.session.model,
             grants=self.session.grants,
+            journal=self.journal,
             record=self.record,
             shown_notices=self.shown_notices,
         )

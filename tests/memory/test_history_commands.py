@@ -107,6 +107,13 @@ def test_usage_adds_up_cells_session_and_days_and_marks_estimates(nb):
     assert "estimated from the length of the texts" in lines[-1]
 
 
+def test_a_reloaded_extension_stays_in_its_session(nb):
+    nb.ask("1")
+    nb.do("%reload_ext codeact")
+    nb.ask("2")
+    assert nb.do("%codeact usage").stdout.splitlines()[3].split()[:3] == ["this", "session", "2"]
+
+
 def test_usage_knows_the_price_of_a_model_where_it_is_sold_and_says_where_it_does_not(nb, endpoint, file):
     program = FakeEndpoint.chunk("```python\nadd(a=1, b=2)\n```")
     endpoint.answers(FakeEndpoint.stream(program, FakeEndpoint.chunk(finish="stop"), FakeEndpoint.usage(100, 10)))

@@ -7,6 +7,7 @@ import json
 import math
 
 import pytest
+from hypothesis import given, strategies
 
 from codeact_kernel import types
 from codeact_kernel.capabilities.data import Frame
@@ -152,6 +153,38 @@ def test_a_field_of_another_type_or_name_is_refused(change):
 def test_a_damaged_text_is_refused(text):
     with pytest.raises(ValueError, match="this is not a TurnResult"):
         result_from_json(text)
+
+
+WHOLE = json.loads(result_to_json(dataclasses.replace(FULL, error=FAILURE)))
+VALUES = strategies.sampled_from(
+    [None, True, -1, 0, 10**400, 1.5, "", "x", "\u202e\x1b[31m<b>", [], [None], [[[]]], {}, {"a": None}, {"": []},
+     {"message": 1}, {"value": 1}, {"kind": "ToolFailed", "message": "x"}, {"kind": "table", "data": 5}]
+)  # fmt: skip
+
+
+def places(value: object) -> list[tuple[object, ...]]:
+    """The way to every part of a value."""
+    entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [(), *[(key, *way) for key, item in entries for way in places(item)]]
+
+
+@given(strategies.lists(strategies.tuples(strategies.sampled_from(places(WHOLE)[1:]), VALUES), min_size=1, max_size=3))
+def test_whatever_is_changed_in_a_kept_result_is_refused_or_has_a_card(changes):
+    changed = json.loads(json.dumps(WHOLE))
+    for way, value in changes:
+        part = changed
+        for key in way[:-1]:
+            if isinstance(part, dict | list) and (key in part if isinstance(part, dict) else key < len(part)):
+                part = part[key]
+        if isinstance(part, dict) or (isinstance(part, list) and isinstance(way[-1], int) and way[-1] < len(part)):
+            part[way[-1]] = value
+    try:
+        result = result_from_json(json.dumps({str(key): value for key, value in changed.items()}))
+    except ValueError as error:
+        assert str(error).startswith("this is not a TurnResult (")
+    else:
+        assert set(bundle(result)) == {"text/plain", "text/markdown", "text/html"}
+        assert result_from_json(result_to_json(result)) == result
 
 
 def test_a_field_that_an_earlier_version_did_not_write_has_its_default():
