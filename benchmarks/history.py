@@ -29,8 +29,9 @@ from codeact_kernel.events import (
     TurnFinished,
     TurnStarted,
 )
+from codeact_kernel.memory.database import connect, transaction
 from codeact_kernel.memory.history_queries import History
-from codeact_kernel.memory.journal import Journal, connect, transaction
+from codeact_kernel.memory.journal import Journal
 from codeact_kernel.types import CallRecord, CallResult, Decision, ToolCall, TurnResult, Usage
 
 ROUNDS = 21

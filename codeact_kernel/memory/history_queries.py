@@ -19,13 +19,13 @@ from ..types import (
     CallRecord,
     CallResult,
     Decision,
+    Isolation,
     ProgramFailure,
-    Timings,
     ToolCall,
     TurnResult,
     Usage,
 )
-from .journal import connect, presence_folder
+from .database import connect, presence_folder
 from .presence import is_running
 from .result_json import read_record, result_from_json
 
@@ -235,9 +235,7 @@ def _rebuild(connection: sqlite3.Connection, turn: PastTurn) -> TurnResult:
     elif row["state"]:
         error = ProgramFailure(kind="Damaged", message="the result of this turn cannot be read")
     else:
-        error = ProgramFailure(
-            kind="Unknown", message="the kernel ended before this turn did: how it ended is not known"
-        )
+        error = ProgramFailure(kind="Unknown", message="the kernel ended during this turn")
     return TurnResult(
         ask=row["ask"],
         program=row["program"] or None,
@@ -248,12 +246,20 @@ def _rebuild(connection: sqlite3.Connection, turn: PastTurn) -> TurnResult:
             completion_tokens=row["completion_tokens"],
             estimated=bool(row["estimated"]),
         ),
-        timings=Timings(),
         error=error,
+        stopped=turn.state == "unknown",
         model_turns=row["answers"],
         model=row["model"],
         note=row["note"],
+        isolation=_read_isolation(row["isolation"]),
     )
+
+
+def _read_isolation(text: str | None) -> Isolation | None:
+    try:
+        return None if text is None else read_record(Isolation, text)
+    except ValueError:
+        return None
 
 
 def _rebuild_call(row: Any, is_running: bool) -> CallRecord | None:
@@ -281,4 +287,4 @@ def _rebuild_answer(text: str | None, decision: Decision | None, is_running: boo
         return CallError(kind="ToolFailed", message="it has not ended yet")
     if decision is None or not decision.allowed:  # it is written that a call is allowed before its tool runs
         return CallError(kind="ToolFailed", message=f"{STOPPED}it had not begun")
-    return CallError(kind="ToolFailed", message=f"{STOPPED}unknown whether it ran: the kernel ended before it did")
+    return CallError(kind="ToolFailed", message=f"{STOPPED}unknown whether it ran: the kernel ended during the call")

@@ -21,7 +21,8 @@ from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
 from codeact_kernel.events import Emit, Event, Notice
-from codeact_kernel.memory.journal import Journal, own_journal
+from codeact_kernel.memory.database import own_journal
+from codeact_kernel.memory.journal import Journal
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel

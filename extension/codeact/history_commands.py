@@ -56,8 +56,9 @@ def show_turn(frontend: Frontend, argument: str) -> None:
     if history is None:
         return
     turn, result = history.find(int(number))
-    where = _where(turn)
-    print(f"Turn {turn.number}, asked on {_when(turn)}{f' in {where}' if where else ''}: {_describe_state(turn)}.")
+    name, cell = _name_notebook(turn), "" if turn.cell is None else f"cell {turn.cell}"
+    where = f" in {', '.join(filter(None, (name, cell)))}" if name or cell else ""
+    print(f"Turn {turn.number}, asked on {_when(turn)}{where}: {_describe_state(turn)}.")
     display(bundle(result), raw=True)
 
 
@@ -104,9 +105,12 @@ def _when(turn: PastTurn) -> str:
 
 
 def _where(turn: PastTurn) -> str:
-    name = one_line(turn.notebook.replace("\\", "/").rpartition("/")[2])
     cell = "" if turn.cell is None else f"[{turn.cell}]"
-    return f"{truncate(name, _NAME)} {cell}".strip()
+    return f"{_name_notebook(turn)} {cell}".strip()
+
+
+def _name_notebook(turn: PastTurn) -> str:
+    return truncate(one_line(turn.notebook.replace("\\", "/").rpartition("/")[2]), _NAME)
 
 
 def _describe_state(turn: PastTurn) -> str:

@@ -193,7 +193,7 @@ def test_no_import_of_our_code_finds_a_module_of_the_working_folder(opened, endp
     nb.do(PLANTS)
     use_everything(nb, endpoint, server)
     asked = set(nb.get("sorted(set(Plants.asked))"))
-    assert asked >= {"openai", "markdown_it", "anywidget", "pandas"}, sorted(asked)
+    assert asked >= {"openai", "markdown_it", "anywidget", "pandas", "genai_prices"}, sorted(asked)
     planted = nb.get("sorted(name for name in Plants.asked if name not in sys.modules)")
     assert planted, "the control: some of these modules are not installed, so only the folder has them"
     assert ran(folder) == [], f"of {sorted(asked)}"

@@ -75,7 +75,7 @@ def test_the_card_of_an_earlier_turn_is_shown_again_as_it_was(nb):
         kind: card[kind] for kind in ("text/plain", "text/html")
     }
     assert cell.stdout.startswith("Turn 1, asked on 20")
-    assert " in <b>sales.ipynb [" in cell.stdout
+    assert " in <b>sales.ipynb, cell " in cell.stdout
     assert cell.stdout.endswith("done, 1 call.\n")
 
 
@@ -149,7 +149,7 @@ def test_a_history_that_cannot_be_written_is_said_once_and_the_turns_run(nb, fil
     file.write_bytes(b"no database" * 1_000)
     file.chmod(0o600)
     first, second = nb.ask("add(a=1, b=2)"), nb.ask("add(a=1, b=3)")
-    assert first.text.count("This turn is not in the history, because") == 1
+    assert first.text.count("This turn is not in the history. The history ") == 1
     assert "is not in the history" not in second.text
     assert nb.get("_codeact.value") == 4
     (error,) = nb.run("%codeact history").errors
@@ -172,4 +172,6 @@ def test_a_kernel_that_was_killed_is_seen_by_the_next_one(nb, folder):
     assert nb.do("%codeact history").stdout.strip().endswith("Crash.  unknown how it ended, 1 call")
     cell = nb.do("%codeact show 1")
     assert "crash()" in cell.text
-    assert "unknown whether it ran: the kernel ended before it did" in cell.text
+    assert "unknown whether it ran: the kernel ended during the call" in cell.text
+    assert "nothing was run" not in cell.text
+    assert "stopped: Unknown: the kernel ended during this turn" in cell.text

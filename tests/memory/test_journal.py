@@ -27,9 +27,10 @@ from codeact_kernel.events import (
     TurnFinished,
     TurnStarted,
 )
-from codeact_kernel.memory import history_queries, journal
+from codeact_kernel.memory import database, history_queries
+from codeact_kernel.memory.database import connect
 from codeact_kernel.memory.history_queries import History
-from codeact_kernel.memory.journal import Journal, connect, prune
+from codeact_kernel.memory.journal import Journal, prune
 from codeact_kernel.memory.presence import Presence, is_running, remove_ended
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.render import bundle
@@ -232,8 +233,8 @@ def test_a_kernel_that_was_killed_leaves_a_readable_journal_that_says_what_is_no
     card = bundle(History(file).find(1)[1])["text/plain"]
     assert "send(to='a@shop.example')" in card
     assert "first() = 41" in card
-    assert "unknown whether it ran: the kernel ended before it did" in card
-    assert "the kernel ended before this turn did: how it ended is not known" in card
+    assert "unknown whether it ran: the kernel ended during the call" in card
+    assert "stopped: Unknown: the kernel ended during this turn" in card
     (used,) = History(file).used_by_days(7)
     assert used.usage.prompt_tokens > 0
 
@@ -378,7 +379,7 @@ def test_a_new_file_is_for_its_user_only(written, file):
 
 @pytest.mark.parametrize("problem", ["folder is a file", "damaged", "newer", "locked"])
 def test_a_journal_that_cannot_be_written_costs_a_sentence_per_turn_and_nothing_else(file, problem, monkeypatch):
-    monkeypatch.setattr(journal, "_PATIENCE", 0.01)
+    monkeypatch.setattr(database, "_PATIENCE", 0.01)
     expected = "cannot be used"
     if problem == "folder is a file":
         file.parent.touch()
@@ -391,7 +392,7 @@ def test_a_journal_that_cannot_be_written_costs_a_sentence_per_turn_and_nothing_
             connect(file).close()
     holder = sqlite3.connect(file, isolation_level=None) if problem in ("newer", "locked") else None
     if problem == "newer":
-        holder.execute(f"PRAGMA user_version = {journal.VERSION + 1}")
+        holder.execute(f"PRAGMA user_version = {database.VERSION + 1}")
         expected = "was written by a newer version of codeact-kernel: update this one"
     if problem == "locked":
         holder.execute("BEGIN EXCLUSIVE")
@@ -467,7 +468,7 @@ def test_the_first_turn_of_a_kernel_deletes_the_old_ones(file):
 @pytest.fixture(params=["index", "no index"])
 def history(file, written, request, monkeypatch) -> History:
     if request.param == "no index":
-        monkeypatch.setattr(journal, "_INDEX", "CREATE VIRTUAL TABLE words USING no_such_module (ask);")
+        monkeypatch.setattr(database, "_INDEX", "CREATE VIRTUAL TABLE words USING no_such_module (ask);")
     for text in (
         "Which orders are late?",
         "Sum the invoices of May, 50% off.",
