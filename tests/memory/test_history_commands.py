@@ -145,6 +145,17 @@ def test_it_can_be_switched_off_and_then_nothing_is_written(nb, file):
     assert len(nb.do("%codeact history").stdout.splitlines()) == 1
 
 
+def test_turns_that_are_older_than_the_user_wants_are_deleted_when_the_next_session_writes(nb, file):
+    nb.ask("1", prompt="An old one.")
+    with sqlite3.connect(file) as connection:
+        connection.execute("UPDATE turns SET started = started - 40 * 86400")
+    nb.do("%config CodeAct.history_days = 30\nget_ipython()._codeact.frontend.journal.close()")
+    nb.ask("2", prompt="A new one.")
+    nb.do("import threading\n[one.join() for one in threading.enumerate() if one.name == 'codeact-history'];")
+    (line,) = nb.do("%codeact history").stdout.splitlines()
+    assert "A new one." in line
+
+
 def test_a_history_that_cannot_be_written_is_said_once_and_the_turns_run(nb, file):
     file.write_bytes(b"no database" * 1_000)
     file.chmod(0o600)
