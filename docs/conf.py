@@ -37,6 +37,7 @@ for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_O
     if name != "CODEACT_CACHE":
         del os.environ[name]
 os.environ["OLLAMA_HOST"] = "http://127.0.0.1:9"  # nothing answers on this port
+os.environ["CODEACT_HISTORY"] = "off"  # these prompts are not the user's
 
 myst_heading_anchors = 3
 
