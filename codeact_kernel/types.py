@@ -344,7 +344,7 @@ class TurnResult:
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
     continues: Sequence[str] = ()
-    data: object = None
+    data: object = field(default=None, compare=False)
     shape: str = ""
     files: Sequence[OutputFile] = ()
     shown: Sequence[DisplayItem] = ()

@@ -29,6 +29,7 @@ from codeact_kernel.tools.redaction import without_secrets
 
 from .doctor import run_checks
 from .frontend import Frontend
+from .history_commands import list_turns, print_usage, show_turn
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -379,6 +380,9 @@ COMMANDS: Mapping[str, Command] = {
             _show_or_choose_mode,
             tuple(OPTIONS["kernel"].choices),
         ),
+        Command("history", "[TEXT]", "list your last turns, or those that contain TEXT", list_turns),
+        Command("show", "N", "show the card of an earlier turn", show_turn),
+        Command("usage", "", "add up tokens, seconds and money of the last cells, this session and days", print_usage),
         Command("reset", "", "start a fresh sandbox, and forget what is allowed for the session", _reset),
         Command("help", "", "show this text", _print_help),
     )

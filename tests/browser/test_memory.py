@@ -35,7 +35,12 @@ PROMPTS = ("> Revenue per category in 2025.", "> Now only Tech.", "> Plot the ca
 
 @LAB
 def test_prompts_follow_each_other_and_a_restarted_kernel_asks_no_model(front: Front):
-    cells = [SETUP.strip(), MODEL.strip(), *PROMPTS, "[len(model.asked), len(codeact.results[0].df), len(codeact.results)]"]
+    cells = [
+        SETUP.strip(),
+        MODEL.strip(),
+        *PROMPTS,
+        "[len(model.asked), len(codeact.results[0].df), len(codeact.results)]",
+    ]
     front.write(*cells, kernel="codeact")
     front.goto()
     for index in range(5):
