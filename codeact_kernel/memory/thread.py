@@ -19,12 +19,12 @@ from ..types import JSONValue, TurnResult
 __all__ = ["EarlierTurn", "FollowUp", "Thread"]
 
 _MAX_TURNS = 100
-_MAX_ASK = 100
+_MAX_ASK = 80
 """Characters of an earlier prompt, except the last one."""
 _MAX_LAST_ASK = 600
 _MAX_WORDS = 300
 """Characters of an answer in words."""
-_OLDER, _GROUP = 2, 4
+_OLDER, _GROUP = 1, 3
 """How many older prompts are always sent, and how many more until the oldest are left out together. Most prompts so
 begin like the prompt before, which endpoints cache."""
 _NAMES = frozenset({"previous", "results"})
