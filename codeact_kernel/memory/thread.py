@@ -199,7 +199,12 @@ def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[Earlier
 
 
 def _show_plot(turn: EarlierTurn) -> str:
-    """Show how to plot rows of names and numbers, with their own columns, because models copy examples."""
+    """Show how to plot names with numbers, with the columns that they have, because models copy examples."""
+    if turn.shape in ("dict[str, float]", "dict[str, int]"):
+        return (
+            "; to plot it: show([{'name': name, 'value': value} for name, value in previous.items()], "
+            "chart='bar', x='name', y='value')"
+        )
     if (found := _ROWS.fullmatch(turn.shape)) is None:
         return ""
     kinds = dict(_COLUMN.findall(found[1]))
