@@ -8,8 +8,8 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -54,7 +54,8 @@ def write_cell(kernel: KernelState, result: TurnResult) -> Kept:
     Raises:
         UserError: it needs something that only the sandbox has.
     """
-    return _with_notes(make_cell(_to_turn(result), _describe_notebook(kernel, result)), result)
+    with _refuse_deep_programs():
+        return _with_notes(make_cell(_to_turn(result), _describe_notebook(kernel, result)), result)
 
 
 def write_tool(kernel: KernelState, result: TurnResult, name: str, picks: Sequence[Pick] | None = None) -> Kept:
@@ -67,7 +68,17 @@ def write_tool(kernel: KernelState, result: TurnResult, name: str, picks: Sequen
     if name in kernel.session.tools and name in re.findall(r"\w+", result.program or ""):
         raise UserError(f"The program calls the tool {name} itself: choose another name.")
     value = None if result.value == result.text else result.value
-    return _with_notes(make_tool(_to_turn(result), _describe_notebook(kernel, result), name, value, picks), result)
+    with _refuse_deep_programs():
+        notebook = _describe_notebook(kernel, result)
+        return _with_notes(make_tool(_to_turn(result), notebook, name, value, picks), result)
+
+
+@contextmanager
+def _refuse_deep_programs() -> Generator[None]:
+    try:
+        yield
+    except RecursionError:
+        raise UserError("The program is nested too deeply to be kept: ask for a flatter one.") from None
 
 
 def write_copies(kernel: KernelState, result: TurnResult) -> dict[str, str]:

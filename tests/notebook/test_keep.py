@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shutil
+from html import unescape
 from pathlib import Path
 
 import nbformat
 import pytest
 
 from .conftest import Cell, Notebook
+from .page import Page
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RESET = {"02_your_tools.ipynb": "globals().get('ordered', {}).clear()"}
@@ -225,6 +227,39 @@ def test_a_failed_prompt_leaves_the_program_before_it_to_be_kept(tools):
     tools.ask("1 + 1", prompt="The good one.")
     tools.ask("1 / 0", options="--max-retries 0")
     assert 'The program of "The good one." is in the cell below.' in tools.run("%codeact to-cell").stdout
+
+
+def test_the_program_of_an_earlier_prompt_is_kept_after_it_was_chosen(tools):
+    tools.ask("'first'", prompt="The first one.")
+    tools.ask("'second'", prompt="The second one.")
+    tools.do("_codeact = codeact.results[-2]")
+    assert "'first'" in same_value(tools)
+
+
+def test_a_program_nested_as_deeply_as_a_program_may_be_gives_a_cell_or_a_sentence(tools):
+    for depth in (50, 90):
+        tools.ask(f"len({'[' * depth}{']' * depth})")
+        cell = tools.run("%codeact to-cell")
+        assert cell.status == "ok" or "nested too deeply" in cell.errors[0]
+
+
+def test_a_finished_card_has_the_texts_of_its_buttons(tmp_path):
+    page = Page(tmp_path)
+    try:
+        page.do("%load_ext codeact")
+        page.do(TOOLS)
+        page.script("```python\n[row['sold'] for row in sales()]\n```", "Nothing.")
+        texts = [
+            unescape(text)
+            for text in re.findall(
+                'data-codeact-copy="(.*?)"', page.run("%%codeact\nGo.", answers=[]).shown["text/html"], re.DOTALL
+            )
+        ]
+        assert texts[0] == kept(page)
+        assert "def go() -> list:" in texts[1]
+        assert "data-codeact-copy" not in page.run("%%codeact\nSay something.", answers=[]).shown["text/html"]
+    finally:
+        page.close()
 
 
 def test_a_program_that_needs_what_a_failed_one_left_is_not_kept(tools):
