@@ -311,6 +311,7 @@ class TurnResult:
         program: the last program, or `None` if the model answered in words.
         programs: the programs that give the result again, one after the other; empty if no program can, for example
             because a program builds on the variables of one that failed.
+        inputs: the notebook's variables that the program could read.
         answer: the words of the model if it wrote no program.
         calls: the finished tool calls, in the order in which they ended.
         value: the value of the last expression as JSON, or its `repr` if it is not JSON.
@@ -334,6 +335,7 @@ class TurnResult:
     ask: str
     program: str | None = None
     programs: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     answer: str = ""
     calls: Sequence[CallRecord] = ()
     value: JSONValue = None

@@ -55,6 +55,7 @@ class TurnRecorder:
         self._emit = context.emit
         self._limits = context.limits
         self._continues = tuple(context.follow_up.asks)
+        self._inputs = tuple(variable.name for variable in context.inputs)
         self._isolation: Isolation | None = None
         self._is_stopped = False
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
@@ -221,6 +222,7 @@ class TurnRecorder:
             ask=self._ask,
             program=self.program,
             programs=() if self._has_direct_calls or self._has_lost_effects() else tuple(self._programs),
+            inputs=self._inputs,
             answer=self.answer,
             calls=tuple(self._calls.records),
             value=outcome.value if outcome.is_json else outcome.text,

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -44,6 +45,7 @@ from codeact_kernel.types import ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
+from .kept_programs import write_copies
 from .loop_thread import LoopThread, TurnLauncher
 from .notebook_memory import NotebookMemory, find_cell
 from .turn_runner import TurnAbandoned
@@ -242,6 +244,7 @@ class Frontend:
             card=card,
             quiet=quiet,
             shown_notices=self.shown_notices,
+            write_copies=partial(write_copies, self),
         )
 
     def load_inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:

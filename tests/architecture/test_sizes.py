@@ -28,6 +28,7 @@ LATE = {
     ("extension/codeact/cell_output.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
+    ("extension/codeact/__init__.py", "kept_cells"): "only cells that were kept from a prompt use it",
     ("extension/codeact/__init__.py", "codeact_kernel"): "loading the extension is light: PEP 562",
     (
         "codeact_kernel/configuration/project_file.py",
