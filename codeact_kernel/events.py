@@ -36,6 +36,7 @@ __all__ = [
     "Emitter",
     "Event",
     "ItemDisplayed",
+    "ModelAnswered",
     "ModelRequested",
     "Notice",
     "OutputWritten",
@@ -64,8 +65,12 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnStarted(Event):
-    """The user sent a prompt. A `note` says that the answers are not from a live model, and must be shown. It
-    `continues` the thread with these earlier prompts.
+    """The user sent a prompt.
+
+    Attributes:
+        note: says that the answers are not from a live model, and must be shown; else empty.
+        continues: the earlier prompts of the thread that the model sees, the oldest first.
+        endpoint: the URL of the model, without credentials; empty if it is not behind one.
     """
 
     ask: str
@@ -73,6 +78,7 @@ class TurnStarted(Event):
     note: str
     tools: Sequence[str]
     continues: Sequence[str] = ()
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +93,22 @@ class ModelRequested(Event):
     """The model was asked; `number` counts from 1 within the turn."""
 
     number: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelAnswered(Event):
+    """The answer to the request with this number is over, or the request failed or was stopped.
+
+    Attributes:
+        usage: the tokens of this answer.
+        finish: why the answer ended, in the words of the endpoint; `None` if it did not say.
+        error: the type of the error if the request failed or was stopped; else empty.
+    """
+
+    number: int
+    usage: Usage
+    finish: str | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,6 +23,7 @@ from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.pool import Pool
 from .settings import Settings
+from .telemetry import traced
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
 from .turn import TurnContext, run_turn
 from .types import TurnResult
@@ -151,7 +152,7 @@ class Session:
             tools=self.tools,
             approver=approver,
             grants=self.grants,
-            emit=emit,
+            emit=emit if self.reuse is not None and self.reuse.replays else traced(emit),
             on_main=on_main,
             inputs=prompt.inputs,
             outputs=prompt.outputs,

@@ -317,6 +317,7 @@ class TurnResult:
         program: the last program, or `None` if the model answered in words.
         programs: the programs that give the result again, one after the other; empty if no program can, for example
             because a program builds on the variables of one that failed.
+        inputs: the notebook's variables that the program could read.
         answer: the words of the model if it wrote no program.
         calls: the finished tool calls, in the order in which they ended.
         first_call: the index of the first call in `calls` that `programs` made.
@@ -341,6 +342,7 @@ class TurnResult:
     ask: str
     program: str | None = None
     programs: Sequence[str] = ()
+    inputs: Sequence[str] = ()
     answer: str = ""
     calls: Sequence[CallRecord] = ()
     first_call: int = 0
@@ -352,7 +354,7 @@ class TurnResult:
     timings: Timings = field(default_factory=Timings)
     outputs: Mapping[str, object] = field(default_factory=dict[str, object])
     continues: Sequence[str] = ()
-    data: object = None
+    data: object = field(default=None, compare=False)
     shape: str = ""
     files: Sequence[OutputFile] = ()
     shown: Sequence[DisplayItem] = ()

@@ -38,6 +38,7 @@ for name in [name for name in os.environ if name.startswith(("OPENAI_", "AZURE_O
         del os.environ[name]
 os.environ["CODEACT_REUSE"] = "never"  # the examples answer from their own records
 os.environ["OLLAMA_HOST"] = "http://127.0.0.1:9"  # nothing answers on this port
+os.environ["CODEACT_HISTORY"] = "off"  # these prompts are not the user's
 
 myst_heading_anchors = 3
 

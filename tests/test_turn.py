@@ -19,6 +19,8 @@ from codeact_kernel.events import (
     CallFinished,
     CallRequested,
     Event,
+    ModelAnswered,
+    ModelRequested,
     Notice,
     OutputWritten,
     ProgramDelta,
@@ -879,3 +881,18 @@ async def test_the_calls_before_a_failure_are_reported_in_words_and_not_as_a_pro
     assert "- pay with amount 1 was denied: pay needs approval" in feedback
     assert '- add with a 1 and c "\\n" failed: ' in feedback
     assert "add(a=1" not in feedback
+
+
+async def test_each_request_to_the_model_says_what_it_cost_and_how_it_ended(session):
+    usage = Usage(prompt_tokens=100, completion_tokens=7)
+    model, events = ScriptedModel([program("1 / 0")], usage=usage), []
+    model.endpoint = "https://models.example/v1"
+    with pytest.raises(ModelError):
+        await session.ask("Do it.", model=model, emit=events.append)
+    assert next(event.endpoint for event in events if isinstance(event, TurnStarted)) == "https://models.example/v1"
+    kinds = [type(event) for event in events if isinstance(event, ModelRequested | ModelAnswered)]
+    assert kinds == [ModelRequested, ModelAnswered] * 2
+    answered, failed = [event for event in events if isinstance(event, ModelAnswered)]
+    assert (answered.number, answered.usage, answered.error) == (1, usage, "")
+    assert (failed.number, failed.usage, failed.error) == (2, Usage(), "ModelError")
+    assert events[-1].usage == usage

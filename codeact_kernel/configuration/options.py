@@ -260,6 +260,24 @@ OPTIONS: Final[dict[str, Option]] = {
             is_narrower=_is_equal,
             in_cell=False,
         ),
+        Option(
+            name="history",
+            help="keep every turn in your history, which %codeact history lists",
+            kind="true or false",
+            read=switch,
+            default=True,
+            is_narrower=_at_most,
+            in_cell=False,
+        ),
+        Option(
+            name="history_days",
+            help="days after which a turn is deleted from your history",
+            kind="a whole number from 1 to 36500",
+            read=whole(1, 36_500),
+            default=365,
+            is_narrower=_is_equal,  # there is one history for all projects: none may delete the turns of the others
+            in_cell=False,
+        ),
     )
 }
 """Every option by its name, in the order in which they are listed."""

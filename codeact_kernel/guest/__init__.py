@@ -1,4 +1,4 @@
-"""The code of the guest, which the host reads as text and bytes and never executes.
+"""The code of the guest, which the host reads as text and bytes. Only `in_cells` executes modules of it in the kernel.
 
 This module reads the standard-library pack that `pack.py` builds. The worker imports it, so it must stay light.
 """

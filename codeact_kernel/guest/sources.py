@@ -1,4 +1,4 @@
-"""Our own modules for the guest, as text. The host sends them in and never runs what is in `inside`.
+"""Our own modules for the guest, as text that the host sends in.
 
 A module has the same name in the guest as here, so that its imports read the same for people and tools. What is in
 `wire` belongs to both ends: it is code of the host that is also sent.

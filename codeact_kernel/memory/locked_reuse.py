@@ -73,6 +73,10 @@ class LockedReuse(Reuse):
         self._report = report
         self._replay: Replay | None = None
 
+    @property
+    def replays(self) -> bool:
+        return self._replays
+
     def find(self, prompt: Prompt) -> RecordedTurn | None:
         prompt = replace(prompt, settings=replace(prompt.settings, reuse="always"))
         try:

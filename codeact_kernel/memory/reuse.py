@@ -94,6 +94,11 @@ class Reuse:
     """The prompts whose lock files are not trusted or damaged, and must not be overwritten."""
     _has_reported: bool = False
 
+    @property
+    def replays(self) -> bool:
+        """Whether turns are only repeated in a test, so that nothing in them happens."""
+        return False
+
     def find(self, prompt: Prompt) -> RecordedTurn | None:
         """Return the recorded answer to a prompt, or `None` if the model has to be asked.
 

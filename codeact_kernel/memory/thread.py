@@ -19,12 +19,12 @@ from ..types import JSONValue, TurnResult
 __all__ = ["EarlierTurn", "FollowUp", "Thread"]
 
 _MAX_TURNS = 100
-_MAX_ASK = 100
+_MAX_ASK = 80
 """Characters of an earlier prompt, except the last one."""
 _MAX_LAST_ASK = 600
 _MAX_WORDS = 300
 """Characters of an answer in words."""
-_OLDER, _GROUP = 2, 4
+_OLDER, _GROUP = 1, 3
 """How many older prompts are always sent, and how many more until the oldest are left out together. Most prompts so
 begin like the prompt before, which endpoints cache."""
 _NAMES = frozenset({"previous", "results"})
@@ -230,7 +230,12 @@ def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[Earlier
 
 
 def _show_plot(turn: EarlierTurn) -> str:
-    """Show how to plot rows of names and numbers, with their own columns, because models copy examples."""
+    """Show how to plot names with numbers, with the columns that they have, because models copy examples."""
+    if turn.shape in ("dict[str, float]", "dict[str, int]"):
+        return (
+            "; to plot it: show([{'name': name, 'value': value} for name, value in previous.items()], "
+            "chart='bar', x='name', y='value')"
+        )
     if (found := _ROWS.fullmatch(turn.shape)) is None:
         return ""
     kinds = dict(_COLUMN.findall(found[1]))

@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 
 from ..errors import ModelError, UserError
 from ..types import JSONObject, Usage
-from .base import Delta, Message, ModelClient
+from .base import Delta, Message, ModelClient, RemoteModelClient
 from .scripted import stream_text
 from .usage import estimate
 
@@ -106,6 +106,8 @@ class RecordingModel:
     def __init__(self, inner: ModelClient, path: str | os.PathLike[str], asks: Collection[str] = ()) -> None:
         self.name = inner.name
         self.note = inner.note
+        if isinstance(inner, RemoteModelClient):
+            self.endpoint = inner.endpoint
         self._inner = inner
         self._path = Path(path)
         self._asks = {ask.strip() for ask in asks}

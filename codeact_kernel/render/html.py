@@ -5,6 +5,9 @@ All text from the model, the guest and tools passes `for_html`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import escape
+
 from ..text import plural, truncate_middle
 from ..types import STOPPED, CallError
 from . import blocks
@@ -32,7 +35,7 @@ _STATES = {"done": "green", "failed": "red", "denied": "red", "stopped": "orange
 def to_html(transcript: Transcript) -> str:
     """Write the whole turn as one HTML card."""
     style = f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden"
-    return _tag("div", style, _header(transcript), *map(_block, blocks.divide(transcript)))
+    return _tag("div", style, _header(transcript), *map(_block, blocks.divide(transcript)), _buttons(transcript.copies))
 
 
 def _block(block: blocks.Block) -> str:
@@ -71,6 +74,17 @@ def _header(transcript: Transcript) -> str:
         _tag("span", "", "<b>CodeAct</b> ", _tag("b", colour_style(colour), for_html(transcript.state))),
         _tag("span", "opacity:.75", plural(calls, "tool call") if calls else ""),
     )
+
+
+def _buttons(copies: Mapping[str, str]) -> str:
+    """Write buttons that copy a text. They show in a page in which `card.js` runs, and in no other page."""
+    if not copies:
+        return ""
+    buttons = (
+        _tag("button", "display:none;border:0;padding:0", attributes=f' data-codeact-copy="{text}" title="{label}"')
+        for label, text in ((escape(label), escape(text)) for label, text in copies.items())
+    )
+    return _tag("div", "padding:0 10px", *buttons)
 
 
 def _folded(attempt: Attempt, number: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..events import (
@@ -113,6 +113,7 @@ class Transcript:
         moving: which variable the program is reading, and how much of it has been read.
         continues: the earlier prompts that the model saw, the oldest first.
         waiting: how many calls wait for a decision.
+        copies: texts that the user can copy from the finished card, by the labels of their buttons.
     """
 
     phase: str = "writing program"
@@ -128,6 +129,7 @@ class Transcript:
     moving: str = ""
     continues: Sequence[str] = ()
     waiting: int = 0
+    copies: Mapping[str, str] = field(default_factory=dict[str, str])
     run: int = 0
     _writing: bool = False
     _answered: bool = False

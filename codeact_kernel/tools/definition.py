@@ -25,7 +25,7 @@ from .registry import MARK, default_registry
 from .schema import MAX_DOCSTRING_CHARACTERS, MAX_NAME_CHARACTERS, ToolSignature, read_signature
 from .spec import Tool, ToolSpec
 
-__all__ = ["as_tool", "offer"]
+__all__ = ["as_tool", "offer", "validate_name"]
 
 _CACHED = type(functools.lru_cache(str))
 
@@ -59,7 +59,7 @@ def as_tool(
     options = options or ToolOptions()
     is_async = inspect.iscoroutinefunction(function)
     _check_options(options, is_async)
-    name = _validate_name(getattr(function, "__name__", "") if name is None else name, reserved)
+    name = validate_name(getattr(function, "__name__", "") if name is None else name, reserved=reserved)
     text = (inspect.getdoc(function) or "" if description is None else description).strip()
     signature = read_signature(function, name=name, description=text)
     spec = ToolSpec(
@@ -114,7 +114,15 @@ def _check_options(options: ToolOptions, is_async: bool) -> None:
         )
 
 
-def _validate_name(name: object, reserved: bool) -> str:
+def validate_name(name: object, *, reserved: bool = False) -> str:
+    """Return the name if a tool can have it.
+
+    Args:
+        reserved: Allow a name that every program has.
+
+    Raises:
+        ToolDefinitionError: No tool can have the name.
+    """
     if not isinstance(name, str) or not (name.isascii() and name.isidentifier()) or len(name) > MAX_NAME_CHARACTERS:
         fault = f"is not an ASCII identifier of at most {MAX_NAME_CHARACTERS} characters"
     elif name.startswith("_"):

@@ -10,9 +10,11 @@ import base64
 import json
 import os
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, quote_plus
 
 from ..text import truncate
@@ -29,6 +31,8 @@ MAX_PARTIAL_CHARACTERS = 400
 MAX_TYPE_CHARACTERS = 200
 MIN_SECRET_CHARACTERS = 8
 MIN_FOLDER_CHARACTERS = 4
+_FOLDERS = frozenset({"PWD", "OLDPWD"})
+"""Variables that every shell sets, which only look like the names of secrets."""
 NAMED_SECRETS = re.compile(r"KEY|TOKEN|SECRET|PASS|.PWD|CREDENTIAL", re.IGNORECASE)
 IN_A_URL = re.compile(r"(?<=://)[^\s/'\"<>]*@")
 
@@ -215,12 +219,20 @@ def has_secret(text: str) -> bool:
     return without_secrets(text) != text or SECRETS.search(text) is not None
 
 
-def _known_secrets() -> list[str]:
+def _known_secrets() -> Sequence[str]:
     """Return the values of environment variables that are named like secrets, in all forms in which errors quote them.
 
     The longest come first, because a short value may be the beginning of another.
     """
-    values = {value for name, value in os.environ.items() if NAMED_SECRETS.search(name)}
+    # To read every variable takes longer than to redact a call, and the journal redacts every call.
+    unread: Mapping[Any, Any] = getattr(os.environ, "_data", os.environ)
+    return _find_secrets(frozenset(unread.items()))
+
+
+@lru_cache(maxsize=1)
+def _find_secrets(environment: frozenset[object]) -> Sequence[str]:
+    """Find the secrets in `os.environ`. `environment` changes whenever it does."""
+    values = {value for name, value in os.environ.items() if NAMED_SECRETS.search(name) and name not in _FOLDERS}
     values |= {found[0].rpartition(":")[2][:-1] for value in os.environ.values() if (found := IN_A_URL.search(value))}
     forms = {form for value in values if len(value) >= MIN_SECRET_CHARACTERS for form in _forms(value)}
     return sorted(forms, key=len, reverse=True)

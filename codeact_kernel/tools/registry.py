@@ -22,7 +22,7 @@ from .schema import ToolSignature
 from .shapes import ANY, TypeShape, merge, shape_of_value
 from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
-from .to_json import to_json
+from .to_json import is_plain, to_json
 
 __all__ = ["MARK", "Registry", "default_registry", "get_tool"]
 
@@ -59,6 +59,7 @@ class Registry:
         self._tools: dict[str, Tool] = {}
         self._seen: dict[str, TypeShape] = {}
         self._looks: dict[str, int] = {}
+        self._plain: dict[str, bool] = {}
         self.last_error: BaseException | None = None
 
     def add(self, function: Callable[..., object]) -> None:
@@ -87,6 +88,7 @@ class Registry:
         self._tools.clear()
         self._seen.clear()
         self._looks.clear()
+        self._plain.clear()
         self.last_error = None
 
     def __iter__(self) -> Iterator[str]:
@@ -113,6 +115,13 @@ class Registry:
     def specs(self) -> dict[str, ToolSpec]:
         """Return all tools by name, with stubs that include the shapes of results seen so far."""
         return {name: self._spec(tool) for name, tool in list(self._tools.items())}
+
+    def is_plain(self, name: str) -> bool:
+        """Return whether every call so far passed plain data to the function and got plain data from it.
+
+        Then a program can call the function itself, outside of the sandbox, with the same result.
+        """
+        return self._plain.get(name, False)
 
     def validate(self, name: str, arguments: Mapping[str, JSONValue], *, limits: Limits = DEFAULT_LIMITS) -> BoundCall:
         """Check a call before the user is asked about it.
@@ -186,14 +195,19 @@ class Registry:
         def run() -> object:
             with _as_tool_error(bound, limits), reporting(report):
                 value = tool.function(**arguments)
-            return value if inspect.isawaitable(value) else _convert_result(bound, value, limits, convert)
+            return value if inspect.isawaitable(value) else finish(value)
+
+        def finish(value: object) -> JSONValue | StoredResult:
+            result = _convert_result(bound, value, limits, convert)
+            self._remember_plainness(bound, arguments, value, is_stored=isinstance(result, StoredResult))
+            return result
 
         where = in_thread if tool.spec.thread_safe else on_main
         result = run() if tool.spec.is_async else await where(run)
         if inspect.isawaitable(result):
             with _as_tool_error(bound, limits, on_loop=True), reporting(report):
                 result = await await_tool(result)
-            result = _convert_result(bound, result, limits, convert)
+            result = finish(result)
         return cast("JSONValue | StoredResult", result)
 
     def _remember(self, tool: Tool, answer: JSONValue) -> None:
@@ -205,7 +219,16 @@ class Registry:
         if returns.is_vague or (returns.may_hold_json and looks <= MAX_RESULTS_EXAMINED):
             self._seen[name] = merge(self._seen.get(name, ANY), shape_of_value(answer))
 
+    def _remember_plainness(
+        self, bound: BoundCall, arguments: Mapping[str, object], value: object, *, is_stored: bool
+    ) -> None:
+        name = bound.tool.spec.name
+        if self._tools.get(name) is bound.tool and self._plain.get(name, True):
+            is_same = not is_stored and is_plain(value) and is_plain(arguments)
+            self._plain[name] = is_same and json.loads(bound.arguments) == arguments
+
     def _forget(self, name: str) -> None:
+        self._plain.pop(name, None)
         self._seen.pop(name, None)
         self._looks.pop(name, None)
 

@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 from ..errors import ProgramError
 from ..settings import Limits
@@ -41,9 +41,35 @@ from ..types import JSONValue
 from ..wire.jsonable import Copier, Unsendable, describe_type
 from .data_libraries import cells, is_a, plain
 
-__all__ = ["to_json"]
+__all__ = ["is_plain", "to_json"]
 
 as_text = json.JSONEncoder(ensure_ascii=False).encode
+
+
+_SCALARS = frozenset({type(None), bool, int, float, str})
+
+
+def is_plain(value: object) -> bool:
+    """Return whether the value is made of exactly the types of plain data, so that `to_json` would only copy it."""
+    todo, seen = [value], set[int]()
+    while todo:
+        part = todo.pop()
+        if id(part) in seen and type(part) in (dict, list):
+            continue
+        seen.add(id(part))
+        if type(part) is dict:
+            if {*map(type, cast("dict[object, object]", part))} - {str}:
+                return False
+            items = list(cast("dict[object, object]", part).values())
+        elif type(part) is not list:
+            if type(part) not in _SCALARS:
+                return False
+            continue
+        else:
+            items = cast("list[object]", part)
+        if {*map(type, items)} - _SCALARS:
+            todo += [item for item in items if type(item) not in _SCALARS]
+    return True
 
 
 def to_json(value: object, *, limits: Limits) -> JSONValue:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from ..errors import UserError
-from ..events import Notice, OutputWritten
+from ..events import ModelAnswered, Notice, OutputWritten
 from ..memory.shape import describe_value, pick_value
 from ..model.base import Delta, Message, ModelClient
 from ..model.usage import estimate
@@ -56,6 +56,7 @@ class TurnRecorder:
         self._limits = context.limits
         self._continues = tuple(context.follow_up.asks)
         self._keeps_files = context.replay is None
+        self._inputs = tuple(variable.name for variable in context.inputs)
         self._isolation: Isolation | None = None
         self._is_stopped = False
         self._printed: dict[Stream, str] = {"stdout": "", "stderr": ""}
@@ -134,7 +135,7 @@ class TurnRecorder:
 
     @contextmanager
     def counting(self, messages: Sequence[Message]) -> Generator[Callable[[Delta], None]]:
-        """Count the tokens of one answer, even if it is stopped or fails after the prompt was sent.
+        """Count the tokens of one answer, even if it is stopped or fails after the prompt was sent, and report its end.
 
         Args:
             messages: the request to the model.
@@ -143,22 +144,26 @@ class TurnRecorder:
             A function that takes each piece of the answer.
         """
         usage: Usage | None = None
+        finish: str | None = None
         texts: list[str] = []
-        begun, was_read = False, True
+        begun, was_read, error = False, True, ""
 
         def take(delta: Delta) -> None:
-            nonlocal usage, begun
-            usage, begun = delta.usage or usage, True
+            nonlocal usage, finish, begun
+            usage, finish, begun = delta.usage or usage, delta.finish or finish, True
             texts.append(delta.text)
 
         try:
             yield take
-        except Exception:
-            was_read = begun  # else the endpoint was not reached, or rejected the request
+        except BaseException as problem:
+            error = type(problem).__name__
+            if isinstance(problem, Exception):
+                was_read = begun  # else the endpoint was not reached, or rejected the request
             raise
         finally:
-            if was_read:
-                self.usage += usage or estimate(messages, "".join(texts))
+            tokens = (usage or estimate(messages, "".join(texts))) if was_read else Usage()
+            self.usage += tokens
+            self._emit(ModelAnswered(number=self.model_turns, usage=tokens, finish=finish, error=error))
 
     def start_run(self, isolation: Isolation) -> None:
         """Record that a program starts in a sandbox with this isolation."""
@@ -221,6 +226,7 @@ class TurnRecorder:
             ask=self._ask,
             program=self.program,
             programs=() if self._has_direct_calls or self._has_lost_effects() else tuple(self._programs),
+            inputs=self._inputs,
             answer=self.answer,
             calls=tuple(self._calls.records),
             first_call=self._first_record,

@@ -13,7 +13,7 @@ import asyncio
 
 from ..errors import CodeActError, ModelError
 from ..events import Notice, RetryStarted, ReviewDecided, ReviewRequested, TurnFinished, TurnStarted
-from ..model.base import Message, ModelClient
+from ..model.base import Message, ModelClient, RemoteModelClient
 from ..sandbox.pool import Pool
 from ..types import CallError, RunOutcome, ToolCall, TurnResult
 from . import prompt
@@ -51,6 +51,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     recorder = TurnRecorder(ask, model, calls, context)
     checker = ProgramChecker(context)
     writer = ProgramWriter(context, model, checker, recorder)
+    endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
     messages = prompt.write_first_messages(
         ask, context.tools.specs().values(), context.capabilities.instructions, context.follow_up.text
     )
@@ -61,6 +62,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
             note=recorder.note,
             tools=tuple(context.tools),
             continues=tuple(context.follow_up.asks),
+            endpoint=endpoint,
         )
     )
     for notice in context.notices:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ScriptedModel", "load_ipython_extension", "progress", "results", "tool", "unload_ipython_extension", "use"]
 
+_CELL_NAMES = frozenset({
+    "ToolDenied", "ToolError", "ToolFailed", "as_output", "as_program_sees", "call_tool", "call_tool_async", "show",
+})  # fmt: skip
+"""Names for cells that were kept from a prompt."""
 _ENGINE_NAMES = frozenset({"ScriptedModel", "progress", "tool"})
 
 
@@ -87,4 +91,8 @@ def __getattr__(name: str) -> object:
         import codeact_kernel
 
         return getattr(codeact_kernel, name)
+    if name in _CELL_NAMES:
+        from . import kept_cells
+
+        return getattr(kept_cells, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

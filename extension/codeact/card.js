@@ -603,7 +603,49 @@ function isTypingElsewhere(card) {
   return focused.matches("input, textarea, select, [contenteditable='true']");
 }
 
+// ---- the buttons of finished cards --------------------------------------------------------------------------------
+
+// A finished card is static HTML, in which nothing runs. Its buttons are hidden in a file and in an export; they show in
+// a page that has drawn a card, and stay there when that card is closed.
+const COPY = "data-codeact-copy";
+const COPY_STYLE = `
+  [${COPY}] { background: transparent !important; border: 1px solid rgba(128, 128, 128, 0.35) !important;
+    border-radius: 3px; color: inherit; cursor: pointer; display: inline-block !important; font: inherit; font-size: 12px;
+    margin: 0 6px 6px 0; padding: 3px 10px !important; }
+  [${COPY}]:focus-visible { outline: 2px solid #337ab7; outline-offset: 1px; }
+  [${COPY}]::before { content: attr(title); }
+  [${COPY}][aria-label]::before { content: attr(aria-label); }`;
+
+function enableCopyButtons() {
+  if (document.getElementById("codeact-copy")) return;
+  const style = createElement("style", "", COPY_STYLE);
+  style.id = "codeact-copy";
+  document.head.append(style);
+  document.addEventListener("click", async (event) => {
+    const button = event.target instanceof Element && event.target.closest(`button[${COPY}]`);
+    if (!button || !event.isTrusted) return;
+    const isCopied = await copyText(button.getAttribute(COPY));
+    button.setAttribute("aria-label", isCopied ? "Copied: paste it into a cell" : "This page may not copy");
+    setTimeout(() => button.removeAttribute("aria-label"), 4000);
+  });
+}
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text); // only pages of localhost and of https have a clipboard
+    return true;
+  } catch {
+    const area = createElement("textarea", "", text);
+    document.body.append(area);
+    area.select();
+    const isCopied = document.execCommand("copy");
+    area.remove();
+    return isCopied;
+  }
+}
+
 function render({ model, el }) {
+  enableCopyButtons();
   const send = (message) => model.send(message);
   const card = createElement("div", "ca");
   card.tabIndex = -1;

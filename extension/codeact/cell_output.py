@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
@@ -20,6 +20,7 @@ from IPython.display import display
 from codeact_kernel.events import Event, ItemDisplayed, ModelRequested, RetryStarted, RunFinished
 from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card, to_text
 from codeact_kernel.render.escaping import escape_controls
+from codeact_kernel.types import TurnResult
 
 from .approvers import CardApprover
 from .display_items import DisplayedItems
@@ -58,6 +59,7 @@ class CellOutput:
         captured: whether an Output widget takes the cell's outputs; it can show the card, but applies no updates.
         quiet: whether to show nothing.
         shown_notices: notices that this kernel has shown before and does not repeat.
+        write_copies: writes the texts that the user can copy from the finished card, by the labels of their buttons.
     """
 
     def __init__(
@@ -69,12 +71,14 @@ class CellOutput:
         captured: bool = False,
         quiet: bool = False,
         shown_notices: set[str] | None = None,
+        write_copies: Callable[[TurnResult], Mapping[str, str]] = lambda result: {},
     ) -> None:
         self.transcript = Transcript()
         self._loop = loop
         self._mode: Mode = "quiet" if quiet else "terminal" if append_only or captured else "static"
         self._wants_card = card and not quiet and not append_only
         self._shown_notices = set[str]() if shown_notices is None else shown_notices
+        self._write_copies = write_copies
         self._card: Card | None = None
         self._card_approver: CardApprover | None = None
         self._card_is_alive: asyncio.Future[bool] | None = None
@@ -163,6 +167,8 @@ class CellOutput:
         if card is not None:
             if self.transcript.ask:
                 self._draw_card(card)  # a page that was reloaded keeps this card
+            if self.transcript.result is not None:
+                self.transcript.copies = self._write_copies(self.transcript.result)
             captured = self._mode == "terminal"
             card.close(None if captured else bundle(self.transcript))
             if captured and self.transcript.result:

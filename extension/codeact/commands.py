@@ -29,6 +29,8 @@ from codeact_kernel.tools.redaction import without_secrets
 
 from .doctor import run_checks
 from .frontend import Frontend
+from .history_commands import list_turns, print_usage, show_turn
+from .keep_commands import keep_as_cell, keep_as_tool
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -355,6 +357,10 @@ COMMANDS: Mapping[str, Command] = {
         ),
         Command("pin", "", "keep the program of the last prompt, also when you run it again", _pin),
         Command("unpin", "", "ask the model again when you run the last prompt again", _unpin),
+        Command("to-cell", "", "put the last program into a cell of Python that gives the same value", keep_as_cell),
+        Command(
+            "to-tool", "NAME [LITERAL …]", "put the last program into a cell as a tool with parameters", keep_as_tool
+        ),
         Command("model", "[NAME]", "show the model in use, or choose another", _show_or_choose_model),
         Command("recorded", "FILE", "answer from a record where no model is configured", _use_record),
         Command("traceback", "", "show where the last tool that failed raised its error", _print_traceback),
@@ -379,6 +385,9 @@ COMMANDS: Mapping[str, Command] = {
             _show_or_choose_mode,
             tuple(OPTIONS["kernel"].choices),
         ),
+        Command("history", "[TEXT]", "list your last turns, or those that contain TEXT", list_turns),
+        Command("show", "N", "show the card of an earlier turn", show_turn),
+        Command("usage", "", "add up tokens, seconds and money of the last cells, this session and days", print_usage),
         Command("reset", "", "start a fresh sandbox, and forget what is allowed for the session", _reset),
         Command("help", "", "show this text", _print_help),
     )

@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -25,7 +27,9 @@ from codeact_kernel.capabilities.data import (
 from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
 from codeact_kernel.errors import ProgramError, UserError
-from codeact_kernel.events import Emit
+from codeact_kernel.events import Emit, Event, Notice
+from codeact_kernel.memory.database import own_journal
+from codeact_kernel.memory.journal import Journal
 from codeact_kernel.memory.thread import FollowUp
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
@@ -41,6 +45,7 @@ from codeact_kernel.types import ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
+from .kept_programs import write_copies
 from .loop_thread import LoopThread, TurnLauncher
 from .notebook_memory import NotebookMemory, find_cell
 from .turn_runner import TurnAbandoned
@@ -94,6 +99,7 @@ class FrontendState:
 
     model: ModelClient | None
     grants: Grants
+    journal: Journal
     record: RecordedModel | None
     shown_notices: set[str]
     memory: NotebookMemory
@@ -110,6 +116,7 @@ class Frontend:
     Attributes:
         resolved, choose: the methods of `options`.
         session: the engine's session; it lives on `thread`.
+        journal: writes the turns into the user's history.
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
         shown_notices: notices that are shown only once.
@@ -127,6 +134,7 @@ class Frontend:
         self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.memory.reuse)
         self.session.threads[""] = self.memory.thread
         self.session.model = state.model if state else None
+        self.journal = state.journal if state else Journal(own_journal(), os.environ.get("JPY_SESSION_NAME", ""))
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
@@ -139,6 +147,7 @@ class Frontend:
         return FrontendState(
             model=self.session.model,
             grants=self.session.grants,
+            journal=self.journal,
             record=self.record,
             shown_notices=self.shown_notices,
             memory=self.memory,
@@ -194,7 +203,7 @@ class Frontend:
                     approver=approver,
                     new=prompt.is_new,
                     cell=cell,
-                    emit=emit,
+                    emit=self._journaled(emit, options),
                     on_main=on_main,
                 )
 
@@ -207,6 +216,25 @@ class Frontend:
             if output.transcript.result is not None:
                 self.memory.keep(output.transcript.result, self.shell)
 
+    def _journaled(self, emit: Emit, options: Resolved) -> Emit:
+        """Return what also writes an event into the history, unless that is off, or the turn is only repeated."""
+        if not options.values["history"] or self.memory.reuse.replays:
+            return emit
+
+        def report(sentence: str) -> None:
+            if sentence not in self.shown_notices:
+                self.shown_notices.add(sentence)
+                emit(Notice(text=sentence))
+
+        days, cell = options.values["history_days"], self.shell.execution_count
+        record = self.journal.record(days=days, cell=cell, report=report)
+
+        def write_and_emit(event: Event) -> None:
+            record(event)
+            emit(event)
+
+        return write_and_emit
+
     def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
         """Make the output of the cell that is running."""
         return CellOutput(
@@ -216,6 +244,7 @@ class Frontend:
             card=card,
             quiet=quiet,
             shown_notices=self.shown_notices,
+            write_copies=partial(write_copies, self),
         )
 
     def load_inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
@@ -322,13 +351,14 @@ class Frontend:
         self.thread.submit(start())
 
     def close(self) -> None:
-        """Kill the sandboxes and end the thread."""
+        """Kill the sandboxes, end the thread and close the history."""
         if not self.thread.is_started:
             return
         try:
             self.thread.submit(self.session.aclose()).result(timeout=5)
         finally:
             self.thread.close()
+            self.journal.close()
 
     def _add_notices(self, prompt: PromptRequest, output: CellOutput) -> None:
         """Show each notice about this prompt, unless the notebook has shown it before."""

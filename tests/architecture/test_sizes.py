@@ -28,6 +28,7 @@ LATE = {
     ("extension/codeact/cell_output.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",
+    ("extension/codeact/__init__.py", "kept_cells"): "only cells that were kept from a prompt use it",
     ("extension/codeact/__init__.py", "codeact_kernel"): "loading the extension is light: PEP 562",
     (
         "codeact_kernel/configuration/project_file.py",
@@ -40,6 +41,10 @@ LATE = {
     ("codeact_kernel/tools/decorator.py", "definition"): "a kernel without a tool has no pydantic in it",
     ("extension/codeact/doctor.py", "card"): "widgets, as in the output of a cell",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
+    ("codeact_kernel/memory/presence.py", "fcntl"): "not on Windows",
+    ("codeact_kernel/memory/prices.py", "genai_prices"): "brings all prices along, and only %codeact usage wants them",
+    ("codeact_kernel/telemetry/__init__.py", "provider"): "loads OpenTelemetry, which few have configured",
+    ("codeact_kernel/telemetry/__init__.py", "spans"): "likewise",
     ("codeact_kernel/import_guard.py", "metadata"): "the kernel's start would pay for it",
     ("codeact_kernel/__main__.py", "kernel"): "nothing is imported before the guard is in place",
     ("codeact_kernel/__main__.py", "jupyter"): "likewise",

@@ -513,3 +513,30 @@ def mails(folder: str = "new") -> list[str]:
     front.shot("untrusted")
     front.click("Deny", 2)
     assert "denied by you" in front.done(2)
+
+
+@LAB
+def test_a_finished_card_has_buttons_that_copy_its_program_as_a_cell_and_as_a_tool(front: Front):
+    front.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    prepared(front, "keys = [look_up(key) for key in ('a', 'b')]\nkeys", "")
+    front.type(2, "%%codeact\nLook up 'a' and 'b' <now> & \"here\".")
+    front.run(2)
+    front.done(2)
+    button = front.cell(2).locator("button[data-codeact-copy]").first
+    expect(button).to_be_visible()
+    front.shot("copy-buttons")
+    button.click()
+    expect(front.cell(2).get_by_role("button", name="Copied: paste it into a cell")).to_be_visible()
+    front.cell(3).locator(".cm-content").first.click()
+    front.page.keyboard.press("Control+v")
+    front.run(3)
+    assert "['A', 'B']" in front.done(3)
+    front.cell(2).get_by_role("button", name="Copy as tool").click()
+    copied = front.page.evaluate("navigator.clipboard.readText()")
+    assert 'def look_up_a_and(text: str = "a", text_2: str = "b") -> list:' in copied
+    assert '<now> & "here".' in copied
+    front.save()
+    front.goto_again()
+    expect(front.cell(2).get_by_text("CodeAct").first).to_be_visible()
+    expect(front.cell(2).locator("button[data-codeact-copy]")).to_have_count(2)
+    expect(front.cell(2).locator("button[data-codeact-copy]").first).not_to_be_visible()

@@ -327,6 +327,8 @@ WIDER = {
     "allowed_domains": 'allowed_domains = ["b.example"]',
     "kernel": 'kernel = "auto"',
     "approval_ui": 'approval_ui = "stdin"',
+    "history": "history = true",
+    "history_days": "history_days = 3650",
 }
 # What looks narrower, and could cut a tool in the middle.
 TEARING = ("limits.tool_seconds = 0.05", "limits.model_seconds = 1", "limits.start_seconds = 1", "limits.cpu_seconds = 1",
@@ -348,12 +350,14 @@ NARROWER = {
     "allowed_domains": 'allowed_domains = ["a.example"]',
     "approval_ui": 'approval_ui = "auto"',
     "kernel": 'kernel = "marker"',
+    "history": "history = false",
+    "history_days": "history_days = 365",
 }
 # What the user has chosen, below the folder: something that can be widened.
 OWN = parse_layer(
     "your configuration",
     {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
-     "workspace_root": "/usr/share/doc", "allowed_domains": "a.example"},
+     "workspace_root": "/usr/share/doc", "allowed_domains": "a.example", "history": False},
 )  # fmt: skip
 
 
@@ -387,6 +391,13 @@ def test_a_folder_cannot_have_a_tool_stopped_in_the_middle(project, line):
     assert len(resolved.refused) == 1
     find(project).trust()
     assert not resolve([OWN, find(project).layer()]).refused
+
+
+def test_a_folder_can_keep_its_turns_out_of_the_history_but_delete_no_turns_of_other_folders(project):
+    (project / "codeact.toml").write_text("history = false\nhistory_days = 1")
+    resolved = resolve([find(project).layer()])
+    assert (resolved.values["history"], resolved.values["history_days"]) == (False, 365)
+    assert list(resolved.refused) == ["history_days = 1"]
 
 
 def test_a_folder_does_not_name_the_model_not_even_where_the_user_has_named_none(project):

@@ -85,7 +85,8 @@ print(http_get('{url}/hello').status)
 totals = [{'user': n, 'total': sum(row['total'] for row in orders(user_id=n))} for n in range(4)]
 [pay(amount=1.5), totals]
 """
-COMMANDS = ("status", "doctor", "tools", "config", "approvals", "prompt Hello.", "traceback", "help", "model x")
+COMMANDS = ("status", "doctor", "tools", "config", "approvals", "prompt Hello.", "traceback", "help",
+            "history", "history Go", "show 1", "usage", "model x")  # fmt: skip
 
 
 NOTEBOOK = """{"cells": [{"cell_type": "code", "execution_count": null, "id": "a", "metadata": {}, "outputs": [],
@@ -190,7 +191,7 @@ def test_no_import_of_our_code_finds_a_module_of_the_working_folder(opened, endp
     nb.do(PLANTS)
     use_everything(nb, endpoint, server)
     asked = set(nb.get("sorted(set(Plants.asked))"))
-    assert asked >= {"openai", "markdown_it", "anywidget", "pandas"}, sorted(asked)
+    assert asked >= {"openai", "markdown_it", "anywidget", "pandas", "genai_prices"}, sorted(asked)
     planted = nb.get("sorted(name for name in Plants.asked if name not in sys.modules)")
     assert planted, "the control: some of these modules are not installed, so only the folder has them"
     assert ran(folder) == [], f"of {sorted(asked)}"

@@ -159,6 +159,9 @@ def test_a_notebook_is_tested_without_model_network_and_tools(recorded, folder):
     assert (folder / "values.json").read_text() == (recorded / "first.json").read_text()
     assert {file: file.read_bytes() for file in before} == before
     assert not (folder / "codeact_output").exists()
+    history = Path("data", "codeact-kernel", "history.sqlite")
+    assert (recorded / history).exists()
+    assert not (folder / history).exists(), "calls that are only repeated are in the history"
 
 
 @pytest.mark.parametrize("command", [["run", "--locked", "--allow", "pay"], ["test"]])

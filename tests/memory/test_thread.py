@@ -18,6 +18,7 @@ from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.types import DisplayItem, ProgramFailure, TurnResult
 
+from ..test_prompt_budget import tokens
 from ..warm import WarmPool
 
 SECRET_ROWS = 5_000
@@ -244,10 +245,11 @@ def test_a_thread_takes_no_more_than_its_budget():
 
 def test_independent_prompts_pay_little_for_the_thread():
     thread, extra = Thread(), []
-    program = "rows = []\nfor user in get_users():\n    rows.append({'user': user['name'], 'total': 1})\nrows"
+    program = TOTALS.replace("region", "customer_name").strip() + "\n# Sorted by the name of the customer."
     for number in range(20):
-        extra.append(len(thread.follow_up(600).text) // 4)
-        thread.remember(turn(f"Question {number} about the sales of the year", program, [{"region": 1}]))
+        ask = f"What is the total amount of the orders from customers in country {number}?"
+        extra.append(tokens(thread.follow_up(600, ask=ask).text))
+        thread.remember(turn(ask, program, [{"region": "x", "revenue": 1.0}]))
     assert sorted(extra)[10] <= 250
 
 

@@ -200,3 +200,10 @@ def test_a_link_that_came_with_the_folder_is_not_written_through(tmp_path: Path)
             ask_model(recording, first())
             assert not (folder / "record.json").is_symlink()
     assert (tmp_path / "own").read_text() == "mine"
+
+
+def test_a_model_that_is_recorded_is_where_it_was(tmp_path):
+    here, there = ScriptedModel([]), ScriptedModel([])
+    there.endpoint = "https://models.example/v1"
+    assert RecordingModel(there, tmp_path / "record.json").endpoint == "https://models.example/v1"
+    assert not hasattr(RecordingModel(here, tmp_path / "record.json"), "endpoint")

@@ -122,18 +122,20 @@ class Notebook:
 
     # What a user does
 
-    def run(self, code: str, *, answers: list[str] | None = None) -> Cell:
-        """Run a cell; `answers` are typed when it asks. Without them nobody is there."""
+    def run(self, code: str, *, answers: list[str] | None = None, cell: str = "") -> Cell:
+        """Run a cell, which is a new one unless it is named; `answers` are typed when it asks. Without them nobody is
+        there.
+        """
         self.answers = list(answers or [])
-        return self.finished(self.send(code, allow_stdin=answers is not None))
+        return self.finished(self.send(code, allow_stdin=answers is not None, cell=cell))
 
-    def send(self, code: str, *, allow_stdin: bool = False) -> str:
+    def send(self, code: str, *, allow_stdin: bool = False, cell: str = "") -> str:
         """As a page does it, which names its cell."""
         content = {
             "code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": allow_stdin,
             "stop_on_error": True,
         }  # fmt: skip
-        message = self.client.session.msg("execute_request", content, metadata={"cellId": uuid.uuid4().hex})
+        message = self.client.session.msg("execute_request", content, metadata={"cellId": cell or uuid.uuid4().hex})
         self.client.shell_channel.send(message)
         return message["header"]["msg_id"]
 

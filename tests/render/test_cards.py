@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 
@@ -24,7 +25,7 @@ from codeact_kernel.events import (
     TurnFinished,
     TurnStarted,
 )
-from codeact_kernel.render import Transcript, blocks, bundle, to_card
+from codeact_kernel.render import Transcript, blocks, bundle, to_card, to_html
 from codeact_kernel.types import CallResult, OutputFile, Timings, ToolCall, Usage
 
 from .cards import ISOLATION, Reader, call, failed, failure, turn
@@ -243,3 +244,19 @@ def test_the_live_card_gets_the_blocks_of_the_saved_formats_around_its_programs(
     assert done["below"][1]["table"] == {"columns": ["a"], "rows": [["1"]], "left_out": "", "numeric": [True]}
     seen.apply(over(failure("ValueError", "no", "line 1", program="1")))
     assert [block["kind"] for block in to_card(seen)["below"]] == ["failure", "footer"]
+
+
+def test_the_texts_to_copy_are_attributes_of_hidden_buttons_and_nothing_else():
+    class Buttons(HTMLParser):
+        found: list[dict[str, str | None]] = []
+
+        def handle_starttag(self, tag, attrs):
+            if tag == "button":
+                self.found.append(dict(attrs))
+
+    text = "a = '\"><script>alert(1)</script>' & 1\n\nb"
+    buttons = Buttons()
+    buttons.feed(to_html(replace(Transcript.from_result(turn(1)), copies={"Copy": text})))
+    assert [button["data-codeact-copy"] for button in buttons.found] == [text]
+    assert buttons.found[0]["style"].startswith("display:none")
+    assert "<button" not in to_html(Transcript.from_result(turn(1)))

@@ -1,0 +1,31 @@
+"""Look up what tokens cost, in the list prices that the package `genai-prices` brings along. Nothing is sent."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from .history_queries import UsedTokens
+
+__all__ = ["price"]
+
+
+def price(used: UsedTokens) -> Decimal | None:
+    """Return the price in US dollars; `None` if it is not known, as for a model on the own machine.
+
+    The endpoint decides who sells the model: the same name can cost nothing elsewhere.
+    """
+    if not used.is_live or not used.answers:
+        return Decimal(0)
+    if not used.endpoint:
+        return None
+    from genai_prices import Usage, calc_price  # slow to import, because it brings all prices along
+
+    # The price of a token can depend on the length of its prompt, so the answers are not added up before.
+    average = Usage(
+        input_tokens=round(used.usage.prompt_tokens / used.answers),
+        output_tokens=round(used.usage.completion_tokens / used.answers),
+    )
+    try:
+        return calc_price(average, used.model, provider_api_url=used.endpoint).total_price * used.answers
+    except (LookupError, ValueError):  # neither the provider nor the model is in the list
+        return None
