@@ -40,7 +40,7 @@ __all__ = ["Execution", "Mode", "PromptCell", "Report", "execute", "is_prompt", 
 Mode: TypeAlias = Literal["live", "locked", "test"]
 """Whether the model answers prompts, or only their records do, without the tools in a test."""
 
-_PROMPT = re.compile(r"\s*(?:%%codeact\b([^\n]*)\n+|>(?: |\n|$))([^\n]*)")
+_PROMPT = re.compile(r"\s*(?:%%codeact\b[^\n]*\n+|>(?: |\n|$))([^\n]*)")
 _MAX_FOLDER_CHARACTERS = 70
 """Maximum length of the folder for temporary files: a socket's name can have about a hundred characters."""
 _MAX_REPORTS = 4 << 20
@@ -272,9 +272,10 @@ def _number(value: object) -> int:
 
 def _find_prompt(cell: Any) -> PromptCell | None:
     match = _PROMPT.match(cell.source) if cell.cell_type == "code" else None
-    if match is None or "--dry-run" in (match[1] or "").split() or "skip-execution" in cell.metadata.get("tags", []):
+    if match is None or "skip-execution" in cell.metadata.get("tags", []):
         return None
-    return PromptCell(_harmless(match[2]))
+    first_line = cell.source.strip().partition("\n")[0]
+    return None if "--dry-run" in first_line.split() else PromptCell(_harmless(match[1]))
 
 
 def _parse_report(line: bytes) -> Report | None:
