@@ -36,7 +36,7 @@ PROGRAMS = {
 }
 ASKING = (
     "README.md",
-    *(f"docs/{name}.md" for name in ("start", "database", "recipes", "data", "access", "showing", "batch_size")),
+    *(f"docs/{name}.md" for name in ("start", "database", "recipes", "data", "access", "showing", "together")),
 )
 """Pages whose prompts an endpoint answers; the other pages bring their own answers."""
 EXTERNAL = ("ollama", "llama-server", "vllm")  # foreign programs, which the pages only mention
