@@ -33,7 +33,7 @@ class WorkerLimits:
     """Calls for files and data in one run, each of one megabyte at most."""
     calls_in_flight: int = 32
     """Calls that wait for their results at the same time; the next call waits until one is finished."""
-    output_bytes: int = 1 * MIB
+    output_characters: int = 1 * MIB
     """Printed text that is kept of one turn, head and tail; in characters."""
 
 

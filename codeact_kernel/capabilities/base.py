@@ -21,13 +21,17 @@ class Capability(Protocol):
 
     Attributes:
         name: the name in its declaration.
+        names: the names that programs find in their namespace.
         guest_config: the argument of the guest half's `start_run`.
         instructions: whole lines that tell the model how to use the capability, or an empty text.
-        handlers: functions that answer the guest half, by their names without the capability's prefix.
+        handlers: functions that answer the guest half, by the names of the methods that it calls.
     """
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def names(self) -> frozenset[str]: ...
 
     @property
     def guest_config(self) -> JSONObject: ...

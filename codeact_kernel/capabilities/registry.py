@@ -80,14 +80,13 @@ class CapabilitySet:
         self._capabilities: list[Capability] = [self._data, self._files, self._show]
         self.shown: list[DisplayItem] = []
         self.tools: Mapping[str, BuiltinTool] = {}
-        self.names = frozenset(Show.declaration.guest_names) | self._data.names
         self._emit = emit
         self._began = began
         if settings.allowed_domains:
             network = Network(settings.allowed_domains, settings.limits.http)
             self._capabilities.append(network)
             self.tools = network.tools
-            self.names |= frozenset(Network.declaration.guest_names)
+        self.names = frozenset[str]().union(*(capability.names for capability in self._capabilities))
         self._handlers = {
             (capability.name, method): handler
             for capability in self._capabilities

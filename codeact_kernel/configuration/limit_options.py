@@ -17,7 +17,7 @@ ELSEWHERE: Mapping[str, str] = {
 }  # fmt: skip
 """The limits that have their own option, with the name of the option."""
 _MINIMUM: Mapping[str, int] = {
-    "frame_bytes": 64 << 10, "answer_bytes": 1 << 10, "value_bytes": 1 << 10, "output_bytes": 1 << 10,
+    "frame_bytes": 64 << 10, "answer_bytes": 1 << 10, "value_bytes": 1 << 10, "output_characters": 1 << 10,
     "error_characters": 40, "http.redirects": 0, "observations": 0, "direct_calls": 0,
     "thread_tokens": 0,
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """The lock file of one prompt: the programs that answered it, what they depend on, and what came of them.
 
-It is made for git: stable, readable, one thing a line. It comes with a folder, perhaps from a stranger, so reading is
-strict, and nothing in it runs before the user has trusted it (`lock_folder.py`).
+It is made for git: stable, readable, one entry per line. The file may come from someone else, so reading is strict, and
+nothing in it runs before the user has trusted it (`lock_folder.py`).
 """
 
 from __future__ import annotations

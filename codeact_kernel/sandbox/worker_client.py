@@ -232,7 +232,7 @@ class Worker:
                     run.calls[message.call] = task
             case Output(stream=stream, text=text) if run:
                 run.written += len(text)
-                if run.written > 2 * self._limits.output_bytes + 1_000:  # our own worker truncates long before
+                if run.written > 2 * self._limits.output_characters + 1_000:  # our own worker truncates long before
                     raise BridgeError("the worker flooded its output")
                 run.context.run(run.write, stream, text)
             case Finished(outcome=outcome):

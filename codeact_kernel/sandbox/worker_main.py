@@ -141,7 +141,7 @@ class GuestHost:
 
     def write(self, stream: Stream, text: str) -> None:
         # The first half of the limit is sent at once. Of the rest only the tail is kept, for the end of the run.
-        half = self._limits.output_bytes // 2
+        half = self._limits.output_characters // 2
         head, text = text[: half - self._printed], text[half - self._printed :]
         self._printed = min(half, self._printed + len(head))
         if head:

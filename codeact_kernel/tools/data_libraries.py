@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, cast
 
 from ..errors import ProgramError
 
-__all__ = ["cells", "indexed_columns", "is_a", "is_labelled", "name_column", "plain", "present", "says_something"]
+__all__ = ["cells", "indexed_columns", "is_a", "is_index_data", "is_labelled", "name_column", "plain", "present"]
 
 _ARROW = ("Table", "RecordBatch", "Array", "ChunkedArray")
 
@@ -78,7 +78,7 @@ def is_a(value: object, module: str, *names: str) -> TypeGuard[Any]:
     return any(isinstance(kind, type) and isinstance(value, kind) for kind in kinds)
 
 
-def says_something(index: Any) -> bool:
+def is_index_data(index: Any) -> bool:
     """Whether the index of a frame or series is data, and not only the numbers of the rows.
 
     Row numbers are a range, or the rest of a range after a filter: in order, and not much larger than the number of
@@ -105,7 +105,7 @@ def _are_given(labels: Any) -> bool:
 def is_labelled(series: Any) -> bool:
     """Whether the labels of a series are data; those of `value_counts()` always are."""
     is_count = series.name in ("count", "proportion") and not is_a(series.index, "pandas", "RangeIndex")
-    return is_count or says_something(series.index)
+    return is_count or is_index_data(series.index)
 
 
 def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
@@ -115,7 +115,7 @@ def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
         ProgramError: Two columns would have the same name.
     """
     columns = [(name_column(label), frame.iloc[:, at]) for at, label in enumerate(frame.columns)]
-    levels = _levels(frame.index) if says_something(frame.index) else []
+    levels = _levels(frame.index) if is_index_data(frame.index) else []
     named = dict(columns)
     for name, values in list(levels):
         if name in named and list(values) == list(named[name]):  # of `set_index(name, drop=False)`

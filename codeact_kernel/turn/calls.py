@@ -17,7 +17,7 @@ from ..json_size import take_beginning, weigh
 from ..memory.replay import Replay
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
-from ..text import format_bytes
+from ..text import format_bytes, plural
 from ..tools import BoundCall, ToolCallError, ToolSpec
 from ..types import (
     STOPPED,
@@ -253,7 +253,7 @@ class Calls:
         """
         max_calls = bound.tool.spec.max_invocations
         if max_calls is not None and self._invoked[call.name] >= max_calls:
-            raise ToolCallError(f"{call.name} may be called {max_calls} times in a turn, and was")
+            raise ToolCallError(f"{call.name} has reached its limit of {plural(max_calls, 'call')} in one turn")
         self._invoked[call.name] += 1
 
     async def _decide(self, call: ToolCall, bound: BoundCall, change_hold: AsyncExitStack) -> Decision:

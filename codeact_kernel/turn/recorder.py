@@ -174,7 +174,7 @@ class TurnRecorder:
     def write(self, stream: Stream, text: str) -> None:
         """Record text that the program printed."""
         self._printed_by_run = _bounded(self._printed_by_run + text, self._limits.shown_to_model * 2)
-        self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
+        self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_characters)
         self._emit(OutputWritten(stream=stream, text=text))
 
     def _has_lost_effects(self) -> bool:

@@ -18,7 +18,7 @@ from IPython.core.error import UsageError
 import codeact_kernel
 from codeact_kernel.configuration import OPTIONS, find_project_file, format_value, truncate_for_error
 from codeact_kernel.doctor import Finding, as_data, line, summary
-from codeact_kernel.errors import CodeActError, UserError
+from codeact_kernel.errors import CodeActError
 from codeact_kernel.model.base import describe_client
 from codeact_kernel.model.recorded import RecordedModel
 from codeact_kernel.render.escaping import escape_controls, escape_hidden
@@ -31,6 +31,7 @@ from .doctor import run_checks
 from .frontend import Frontend
 from .history_commands import list_turns, print_usage, show_turn
 from .keep_commands import keep_as_cell, keep_as_tool
+from .memory_commands import list_or_trust_locks, pin_program, show_or_change_thread, unpin_program
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -158,61 +159,6 @@ def _describe_change(specs: Mapping[str, ToolSpec], name: str, version: str) -> 
     if name not in specs:
         return " (not offered now)"
     return "" if specs[name].version == version else " (the tool has changed since, so it asks again)"
-
-
-def _show_or_change_thread(frontend: Frontend, argument: str) -> None:
-    thread, (verb, _, number) = frontend.memory.thread, argument.partition(" ")
-    match verb:
-        case "":
-            max_tokens = frontend.settings.limits.thread_tokens
-            text = thread.follow_up(max_tokens, list(frontend.session.tools)).text
-            print(escape_hidden(text.rstrip()) or "The next prompt takes nothing along from earlier prompts.")
-        case "clear":
-            thread.clear()
-            print("The next prompt starts afresh.")
-        case "drop" if number.strip().isdecimal():
-            if not thread.drop(int(number)):
-                raise UsageError(f"There is no prompt {number.strip()[:20]} in the thread: %codeact thread shows them.")
-            print(f"The next prompt takes nothing along from prompt {number.strip()}.")
-        case _:
-            raise UsageError(
-                "Use %codeact thread to see what the next prompt takes along, %codeact thread drop N to leave out one "
-                "prompt, and %codeact thread clear to start afresh."
-            )
-
-
-def _list_or_trust_locks(frontend: Frontend, argument: str) -> None:
-    if argument not in ("", "trust"):
-        raise UsageError("Use %codeact locks to list the recorded programs, and %codeact locks trust to let them run.")
-    folder = frontend.memory.reuse.folder
-    entries = list(folder.locks())
-    seen = [(name, str(lock) if isinstance(lock, UserError) else lock.digest) for name, lock in entries]
-    if argument == "trust" and frontend.memory.shown_locks != seen:
-        print("Nothing is trusted yet: these are the recorded programs now. To let them run, run the command again.")
-    elif argument == "trust":
-        folder.trusted.add(*[lock for _, lock in entries if not isinstance(lock, UserError)])
-    for name, lock in entries:
-        if isinstance(lock, UserError):
-            print(f"{escape_controls(name)}: {escape_controls(str(lock))}")
-            continue
-        state = "" if lock in folder.trusted else ", not trusted"
-        pinned = ", pinned" if lock.pinned else ""
-        print(f"{lock.day}  {truncate_middle(escape_controls(lock.ask), 100)}{pinned}{state}")
-        if state and argument == "":
-            print(escape_hidden("\n".join(f"    {line}" for text in lock.texts for line in text.splitlines())))
-    if not entries:
-        print(f"No programs are recorded in {escape_controls(str(folder.path))}.")
-    frontend.memory.shown_locks = seen
-
-
-def _pin(frontend: Frontend, argument: str) -> None:
-    lock = frontend.memory.reuse.pin(is_pinned=True)
-    print(f"Pinned: this prompt keeps its program of {lock.day} when you run it again. %codeact unpin ends that.")
-
-
-def _unpin(frontend: Frontend, argument: str) -> None:
-    frontend.memory.reuse.pin(is_pinned=False)
-    print("Not pinned any more: the model is asked when you run this prompt again.")
 
 
 def _forget_tool(frontend: Frontend, argument: str) -> None:
@@ -345,18 +291,18 @@ COMMANDS: Mapping[str, Command] = {
             "thread",
             "[drop N|clear]",
             "show what the next prompt takes along from earlier prompts, or leave out one or all",
-            _show_or_change_thread,
+            show_or_change_thread,
             ("drop", "clear"),
         ),
         Command(
             "locks",
             "[trust]",
             "list the programs that are recorded beside the notebook, or let those of others run",
-            _list_or_trust_locks,
+            list_or_trust_locks,
             ("trust",),
         ),
-        Command("pin", "", "keep the program of the last prompt, also when you run it again", _pin),
-        Command("unpin", "", "ask the model again when you run the last prompt again", _unpin),
+        Command("pin", "", "keep the program of the last prompt, also when you run it again", pin_program),
+        Command("unpin", "", "ask the model again when you run the last prompt again", unpin_program),
         Command("to-cell", "", "put the last program into a cell of Python that gives the same value", keep_as_cell),
         Command(
             "to-tool", "NAME [LITERAL …]", "put the last program into a cell as a tool with parameters", keep_as_tool

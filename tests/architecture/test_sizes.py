@@ -161,11 +161,15 @@ MODULES = {module_of(name): name for name in NAMES}
 
 
 def imports_of(name: str) -> Iterator[str]:
-    """Modules of ours that are imported when `name` is, and in the guest also later: not those for types alone."""
+    """Modules of ours that `name` imports: at its start, later, or for types alone.
+
+    Only the two packages that offer names of their modules (PEP 562) import them for types.
+    """
     module = module_of(name)
     package = module if name.endswith("__init__.py") else module.rpartition(".")[0]
-    late = (node for node in ast.walk(tree(name)) if isinstance(node, ast.Import | ast.ImportFrom))
-    for node in late if name.startswith(GUEST) else run_at_import(tree(name).body):
+    all_imports = (node for node in ast.walk(tree(name)) if isinstance(node, ast.Import | ast.ImportFrom))
+    offers_names = name in ("codeact_kernel/__init__.py", "extension/codeact/__init__.py")
+    for node in run_at_import(tree(name).body) if offers_names else all_imports:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in MODULES)
         else:

@@ -51,7 +51,7 @@ CASES: list[tuple[str, str, str, str]] = [
         tried("[open('/output/x', 'w').close() for _ in range(99)]"),
         "more than 5 steps",
     ),
-    ("output_bytes", "2000", "print('x' * 99_999)", "left out"),
+    ("output_characters", "2000", "print('x' * 99_999)", "left out"),
     ("error_characters", "60", tried("call_tool('echo', **{'x' * 200: 1})"), r"ToolFailed: .{1,60}'"),
     ("result_bytes", "5000000", tried("make(6_000_000)"), "ToolFailed"),
     ("turn_arguments_bytes", "1000", tried("[echo('x' * 600) for _ in range(4)]"), "of arguments in all"),

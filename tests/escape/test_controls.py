@@ -142,7 +142,7 @@ async def test_without_the_limit_of_calls_in_flight_more_are_open_at_once(kernel
 async def test_without_its_limit_there_is_as_much_output_as_was_printed(kernel):
     sizes = []
     for allowed in (10_000, 1_000_000):
-        turn = await kernel.turn("print('x' * 100_000)", **with_limits(kernel, output_bytes=allowed))
+        turn = await kernel.turn("print('x' * 100_000)", **with_limits(kernel, output_characters=allowed))
         sizes.append(turn.result.stdout.count("x"))
     assert sizes[0] <= 10_000
     assert sizes[1] == 100_000

@@ -210,7 +210,7 @@ async def test_no_program_takes_more_memory_or_the_kernel_with_it(kernel, one):
 )  # fmt: skip
 async def test_output_is_bounded_and_says_what_was_left_out(kernel, stream, program):
     many = 20_000 if EMULATED else 50_000
-    limits = with_limits(kernel, output_bytes=2_000)
+    limits = with_limits(kernel, output_characters=2_000)
     turn = await kernel.turn(f"{program.replace('MANY', str(many))}\nprint('the end')\nseen = 1", **limits)
     assert turn.result.value == 1, turn.seen[:1_000]
     said = getattr(turn.result, stream)
@@ -231,7 +231,7 @@ for _ in range(5_000):
     tools.dispatch("codeact", message)
 seen = 1
 """,
-        **with_limits(kernel, output_bytes=8_000),
+        **with_limits(kernel, output_characters=8_000),
     )
     assert turn.result.value == 1, turn.seen[:1_000]
     assert len(turn.result.stdout) < 9_000

@@ -21,7 +21,7 @@ from codeact_kernel.settings import Limits
 DEPTH = 8
 LIMITS = Limits(
     frame_bytes=6_000, depth=DEPTH, calls_per_run=4, host_calls_per_run=4, calls_in_flight=3,
-    arguments_bytes=1_500, value_bytes=1_500, output_bytes=2_000,
+    arguments_bytes=1_500, value_bytes=1_500, output_characters=2_000,
 )  # fmt: skip
 """So small that inputs of a few kilobytes come to each of them."""
 
@@ -90,7 +90,7 @@ def hostfunction_target(data: bytes) -> None:
             pipe.send(m.Finished(outcome))
         except BridgeError as error:  # the worker ends, which is what a guest gets for it
             assert "bytes of JSON, the limit is" in str(error)
-    assert pipe.printed <= 2 * LIMITS.output_bytes + 200
+    assert pipe.printed <= 2 * LIMITS.output_characters + 200
 
 
 def plain(value: object, depth: int) -> None:

@@ -181,7 +181,8 @@ def test_whatever_is_changed_in_a_kept_result_is_refused_or_has_a_card(changes):
     for way, value in changes:
         part = changed
         for key in way[:-1]:
-            if isinstance(part, dict | list) and (key in part if isinstance(part, dict) else key < len(part)):
+            is_there = key in part if isinstance(part, dict) else isinstance(part, list) and key in range(len(part))
+            if is_there:
                 part = part[key]
         if isinstance(part, dict) or (isinstance(part, list) and isinstance(way[-1], int) and way[-1] < len(part)):
             part[way[-1]] = value

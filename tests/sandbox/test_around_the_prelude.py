@@ -219,7 +219,7 @@ async def test_a_flood_of_raw_operations_is_bounded(programs):
     assert answer == f"refused: a message of over {LIMITS.frame_bytes:,} characters"
     assert LIMITS.frame_bytes - 7_000 < gathered <= LIMITS.frame_bytes
     assert added == 2
-    assert len(run.stdout) <= LIMITS.output_bytes + 100
+    assert len(run.stdout) <= LIMITS.output_characters + 100
 
 
 async def test_what_a_program_replaces_is_back_in_the_next_turn(programs):

@@ -72,7 +72,7 @@ async def test_a_hundred_megabytes_of_prints_keep_head_and_tail_and_say_what_is_
     assert run.value == 4
     assert run.stdout.startswith("HEAD\nxxx")
     assert run.stdout.endswith("xxx\nTAIL\n")
-    assert len(run.stdout) <= LIMITS.output_bytes + 100
+    assert len(run.stdout) <= LIMITS.output_characters + 100
     (left_out,) = re.findall(r"… ([\d,]+) characters left out …", run.stdout)
     assert int(left_out.replace(",", "")) + run.stdout.count("x") == pytest.approx(megabytes * 10**6, abs=100)
 
@@ -132,7 +132,7 @@ async def test_a_flood_of_short_lines_on_both_streams_is_bounded_and_keeps_both_
     assert run.stdout.startswith("out of line 0\nout of line 1\n")
     assert run.stdout.endswith("out of line 29999\n")
     assert run.stderr.endswith("err of line 29999\n")
-    assert len(run.stdout) + len(run.stderr) <= 1.5 * LIMITS.output_bytes + 200
+    assert len(run.stdout) + len(run.stderr) <= 1.5 * LIMITS.output_characters + 200
 
 
 # -- the value of the last expression ------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from ..model.conftest import FakeEndpoint
 __all__ = ["Bench", "children"]
 
 LIMITS = Limits(
-    run_seconds=3, tool_seconds=1, start_seconds=30, model_seconds=5, memory_bytes=64 << 20, output_bytes=50_000
+    run_seconds=3, tool_seconds=1, start_seconds=30, model_seconds=5, memory_bytes=64 << 20, output_characters=50_000
 )
 """A worker that is damaged says nothing, and a program that never ends does: what they cost is waited for here."""
 SETTINGS = Settings(backend="embedded", limits=LIMITS)

@@ -65,6 +65,7 @@ class Files:
 
     declaration = FILES
     name = FILES.name
+    names = frozenset(FILES.guest_names)
 
     def __init__(
         self,

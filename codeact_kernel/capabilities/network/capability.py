@@ -34,6 +34,7 @@ class Network:
 
     declaration = NETWORK
     name = NETWORK.name
+    names = frozenset(NETWORK.guest_names)
 
     def __init__(
         self,

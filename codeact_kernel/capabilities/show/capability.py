@@ -31,6 +31,7 @@ class Show:
 
     declaration = SHOW
     name = SHOW.name
+    names = frozenset(SHOW.guest_names)
     instructions = ""  # the rules of every prompt explain `show`
 
     def __init__(self, on_item: Callable[[DisplayItem], None], limits: ShowLimits) -> None:
