@@ -295,6 +295,42 @@ async def test_an_answer_in_words_is_recorded_as_well(notebook):
     assert (again.answer, notebook.asked) == (words, 0)
 
 
+async def test_an_answer_in_words_next_to_tools_is_repeated_without_asking_for_a_call(notebook):
+    words = "(words) The middle value."
+    await notebook.run("What is a median?", answers=(words, words))
+    again = await notebook.run("What is a median?")
+    assert (again.answer, notebook.asked) == (words, 0)
+
+
+async def test_a_recorded_program_that_asks_to_see_data_again_runs_once_and_the_model_goes_on(notebook):
+    program = "orders = get_orders(2025)\nlen(orders) if orders else observe('no orders')"
+    await notebook.run("How many?", answers=(program,))
+    calls = []
+
+    def no_orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        calls.append(year)
+        return []
+
+    no_orders.__name__ = "get_orders"
+    result = await notebook.run("How many?", answers=("0",), tools=(tool(no_orders),))
+    assert (result.value, len(calls), notebook.asked) == (0, 1, 1)
+    assert "The recorded program asked to see data, so the model is asked to go on." in notebook.notices
+
+
+async def test_with_always_a_recorded_program_that_asks_to_see_data_again_is_an_error(notebook):
+    await notebook.run("How many?", answers=("1 if get_orders(2025) else observe(0)",))
+
+    def no_orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return []
+
+    no_orders.__name__ = "get_orders"
+    result = await notebook.run("How many?", tools=(tool(no_orders),), settings=Settings(reuse="always"))
+    assert result.error is not None
+    assert "asked to see data" in str(result.error)
+
+
 async def test_a_program_that_builds_on_an_observation_is_recorded_with_it(notebook):
     look, use = "orders = get_orders(2025)\nobserve(orders[0])", "len(orders)"
     await notebook.run("How many?", answers=(look, use))
