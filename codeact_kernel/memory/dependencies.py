@@ -10,6 +10,7 @@ from itertools import chain
 
 from ..capabilities.data import Input
 from ..capabilities.data.tables import InputTable
+from ..preflight import reads_earlier_names
 from ..settings import Settings
 from ..text import collapse_whitespace, format_list
 from ..tools import Registry
@@ -20,6 +21,10 @@ __all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies",
 
 _MAX_TEXT = 2_000
 _RESULT = re.compile(r"\bresults\s*\[\s*(\d{1,9})\s*\]")
+_COUNT = re.compile(r", [\d,]+ (?:rows?|items?)\Z")
+"""The number of rows, which is data."""
+_RESULTS = re.compile(r"\bresults\b(?!\s*\[\s*\d{1,9}\s*\])")
+"""Reads results whose numbers the text does not show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +101,10 @@ def describe_dependencies(
     """Describe what these programs depend on, of what a prompt has now."""
     text = "\n".join(programs)
     words = set(re.findall(r"\w+", text))
-    shapes = follow_up.shapes
-    results = {number: shapes[int(number)] for number in _RESULT.findall(text) if int(number) in shapes}
-    if "previous" in words and follow_up.previous is not None:
+    shapes = {number: _COUNT.sub("", shape) for number, shape in follow_up.shapes.items()}
+    numbers = _find_numbers(text, shapes) if "results" in words and reads_earlier_names(text, ["results = 0"]) else []
+    results = {str(number): shapes[number] for number in numbers if number in shapes}
+    if "previous" in words and follow_up.previous is not None and reads_earlier_names(text, ["previous = 0"]):
         results["previous"] = shapes[follow_up.previous]
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
@@ -124,22 +130,38 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
     ]
 
 
+def _find_numbers(text: str, shapes: Mapping[int, str]) -> Sequence[int]:
+    """Return the numbers of the earlier results that a program reads: all of them, if its text does not show which."""
+    return list(shapes) if _RESULTS.search(text) else [int(number) for number in _RESULT.findall(text)]
+
+
 def _describe_tool(tools: Registry, name: str) -> ToolContract:
     signature = tools.signature(name)
     return ToolContract(
-        parameters={parameter.name: parameter.full_text[:_MAX_TEXT] for parameter in signature.parameters},
-        returns=str(signature.returns)[:_MAX_TEXT],
-        description="\n".join([signature.description, *signature.notes])[:_MAX_TEXT],
+        parameters={parameter.name: _bounded(parameter.full_text) for parameter in signature.parameters},
+        returns=_bounded(str(signature.returns)),
+        description=_bounded("\n".join([signature.description, *signature.notes])),
     )
 
 
 def _describe_input(variable: Input) -> str:
     value = variable.value
     if isinstance(value, InputTable):
-        return f"table of {', '.join(f'{column.name}: {column.kind}' for column in value.columns)}"[:_MAX_TEXT]
-    if isinstance(value, None | bool | int | float | str | list | dict):
-        return str(shape_of_value(value))[:_MAX_TEXT]
+        return _bounded(f"table of {', '.join(f'{column.name}: {column.kind}' for column in value.columns)}")
+    if isinstance(value, list | dict):  # keys can be data, which a lock must not hold
+        return f"{type(value).__name__} of the shape {_digest(str(shape_of_value(value)))}"
+    if isinstance(value, None | bool | int | float | str):
+        return type(value).__name__
     return f"column of {value.kind}"
+
+
+def _bounded(text: str) -> str:
+    """Cut a long text, so that it still differs from every other."""
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}… {_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def _describe_mounts(settings: Settings) -> Iterator[str]:

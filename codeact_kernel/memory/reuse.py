@@ -74,6 +74,8 @@ class Reuse:
     _untouched: set[PromptKey] = field(default_factory=set[PromptKey])
     """The prompts whose lock files are not trusted or damaged, and must not be overwritten."""
     _has_reported: bool = False
+    _late: list[str] = field(default_factory=list[str])
+    """Notices about the last turn, which the next one shows."""
 
     def find(self, prompt: Prompt) -> RecordedTurn | None:
         """Return the recorded answer to a prompt, or `None` if the model has to be asked.
@@ -81,7 +83,8 @@ class Reuse:
         Raises:
             StaleLock: if the settings allow recorded programs only, and none fits.
         """
-        self.notices.clear()
+        self.notices[:], self._late = self._late, []
+        late = len(self.notices)
         mode, key = prompt.settings.reuse, prompt.key
         self.last_key = key
         if mode == "never":
@@ -99,7 +102,7 @@ class Reuse:
             )
         if mode == "always":
             raise StaleLock(f"This prompt has no recorded program that fits: {reason or 'it was never recorded'}.")
-        if reason and not self.notices:
+        if reason and len(self.notices) == late:
             self.notices.append(f"The model is asked, because the recorded program cannot be used: {reason}.")
         return None
 
@@ -115,15 +118,15 @@ class Reuse:
         if not result.programs and (result.program is not None or not result.answer or result.calls):
             return
         depends = describe_dependencies(result.programs, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up)
-        lock = create_lock(
-            key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
-        )
         try:
+            lock = create_lock(
+                key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
+            )
             before = self.folder.read(key)
             if before is None or not before.is_same_turn(lock):
                 self.folder.write(lock)
         except UserError as error:
-            self._report_once(str(error))
+            self._report_once(str(error), self._late)
 
     def pin(self, *, is_pinned: bool) -> Lock:
         """Use the recorded programs of the last prompt also when the user runs it again, or end that.
@@ -164,10 +167,10 @@ class Reuse:
             return None, format_list(changes, _MAX_CHANGES)
         return lock, ""
 
-    def _report_once(self, text: str) -> None:
+    def _report_once(self, text: str, notices: list[str] | None = None) -> None:
         if not self._has_reported:
             self._has_reported = True
-            self.notices.append(text)
+            (self.notices if notices is None else notices).append(text)
 
 
 def _describe_record(lock: Lock, *, is_final: bool) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from ..capabilities.data import input_instructions
 from ..errors import UserError
 from ..events import ModelAnswered, Notice, OutputWritten
 from ..memory.shape import describe_value, pick_value
 from ..model.base import Delta, Message, ModelClient
 from ..model.usage import estimate
 from ..preflight import reads_earlier_names
+from ..tools import join_stubs
 from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
 from .context import TurnContext
@@ -64,6 +67,9 @@ class TurnRecorder:
         self._earlier_programs: list[str] = []
         self._first_record = self._records_before_run = 0
         self._has_direct_calls = False
+        schemas = input_instructions([replace(variable, schema_only=True) for variable in context.inputs])
+        self._known = "\n".join([ask, context.follow_up.text, join_stubs(context.tools.specs().values()), schemas])
+        self._live_names = {"previous", "results", "input", *(variable.name for variable in context.inputs)}
 
     def start_model_turn(self) -> int:
         """Count a request to the model, and return its number."""
@@ -119,7 +125,8 @@ class TurnRecorder:
         """Record the outcome of a program."""
         self.outcome, self.error = outcome, outcome.failure
         if not reads_earlier_names(program, self._earlier_programs):
-            self._programs, self._first_record = [program], self._records_before_run
+            may_hold_data = self.attempts > 1 and not self._reads_anything(program)
+            self._programs, self._first_record = [] if may_hold_data else [program], self._records_before_run
         elif self._programs:
             self._programs.append(program)
         if outcome.failure is not None:
@@ -175,6 +182,13 @@ class TurnRecorder:
         self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
         self._emit(OutputWritten(stream=stream, text=text))
 
+    def _reads_anything(self, program: str) -> bool:
+        """Whether the last run used the notebook's data or a tool. Otherwise what it gave may be data that the model
+        saw in an earlier run, written into the program.
+        """
+        has_called = len(self._calls.records) > self._records_before_run
+        return has_called or not self._live_names.isdisjoint(re.findall(r"\w+", program))
+
     def _has_lost_effects(self) -> bool:
         """Whether a program that failed has changed something that the programs after it did not change again."""
         records, start = self._calls.records, self._first_record
@@ -210,12 +224,8 @@ class TurnRecorder:
         waiting += self.review_time.seconds
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 
-    def result(self, messages: Sequence[Message]) -> TurnResult:
-        """Return the result as it stands.
-
-        Args:
-            messages: everything that the model has read, and its earlier answers.
-        """
+    def result(self) -> TurnResult:
+        """Return the result as it stands."""
         outcome = self.outcome
         result = TurnResult(
             ask=self._ask,
@@ -241,8 +251,9 @@ class TurnRecorder:
             continues=self._continues,
             isolation=self._isolation,
         )
-        known = "\n".join([*(message.content for message in messages), self.program or ""])
         data = pick_value(result)
+        # Not what the model saw of the data: a recorded program gives the same shape, and no model has seen its data.
+        known = "\n".join([self._known, *self._programs, self.program or ""])
         return replace(result, data=data, shape=describe_value(data, known))
 
 

@@ -79,7 +79,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
         raise
     finally:
         recorder.save_files()
-        result = recorder.result(messages)
+        result = recorder.result()
         emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
     return result
 

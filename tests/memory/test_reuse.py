@@ -19,7 +19,7 @@ from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
 from codeact_kernel.memory.reuse import Reuse, StaleLock
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.settings import Settings
-from codeact_kernel.tools import Registry, tool
+from codeact_kernel.tools import Registry, ToolCallError, tool
 from codeact_kernel.types import TurnResult
 
 from ..warm import WarmPool
@@ -478,3 +478,101 @@ async def test_two_kernels_in_one_folder_do_not_disturb_each_other(notebook):
 async def test_a_model_error_is_an_error_as_without_records(notebook):
     with pytest.raises(CodeActError):
         await notebook.run("Revenue")
+
+
+@tool(read_only=True)
+def get_total(customer: str) -> float:
+    """Revenue of a customer."""
+    return 5.0
+
+
+@tool
+def send(text: str) -> str:
+    """Send a mail."""
+    return "sent"
+
+
+async def test_a_program_that_may_hold_what_the_model_saw_is_not_recorded(notebook):
+    await notebook.run("Total", answers=("observe(get_total(customer='A'))", "5.0"), tools=(get_total,))
+    assert notebook.files == []
+
+
+async def test_a_program_that_looks_again_is_recorded(notebook):
+    answers = ("observe(get_total(customer='A'))", "get_total(customer='A') + 1")
+    await notebook.run("Total", answers=answers, tools=(get_total,))
+    assert notebook.lock["programs"] == [[answers[1]]]
+
+
+async def test_a_program_is_not_recorded_if_a_failed_one_before_it_had_the_same_effect_more_often(notebook):
+    await notebook.run("Thrice", answers=("send(text='a')\nsend(text='a')\n1/0", "send(text='a')"), tools=(send,))
+    assert notebook.files == []
+
+
+@pytest.mark.parametrize("program", ["[float('nan'), float('inf')]", "[send(text='x') for _ in range(3)]"])
+async def test_a_lock_can_always_be_read_again(notebook, program):
+    failures = "n = 0\nfor i in range(400):\n    try:\n        fail(n=i)\n    except Exception:\n        n += 1\n"
+
+    @tool
+    def fail(n: int) -> int:
+        """Fail."""
+        raise ToolCallError("e" * 30_000)
+
+    await notebook.run("Go", answers=(failures + program,), tools=(send, fail))
+    await notebook.run("Go", tools=(send, fail))
+    assert (notebook.asked, notebook.notices) == (0, [])
+
+
+@pytest.mark.parametrize("ask", ["Hello \ud800", "word " * 50_000])
+async def test_a_prompt_that_no_file_can_hold_is_answered_and_not_recorded(notebook, ask):
+    result = await notebook.run(ask, "Again", answers=("1", "2"))
+    assert result.value == 2
+    assert any("is not recorded" in notice for notice in notebook.notices)
+
+
+async def test_a_prompt_or_program_with_a_secret_is_not_recorded(notebook, monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", "s3cr3t-value-xyz")
+    await notebook.run("Log in with s3cr3t-value-xyz", answers=("1",))
+    await notebook.run("Log in", answers=("key = 's3cr3t-value-xyz'\n1",))
+    assert notebook.files == []
+
+
+async def test_a_lock_holds_no_keys_of_the_dicts_of_the_notebook(notebook):
+    await notebook.run("Sum", answers=("sum(scores.values())",), inputs={"scores": {"Anna": 1}})
+    assert "Anna" not in notebook.files[0].read_text()
+    await notebook.run("Sum", answers=("0",), inputs={"scores": {"Anna": 1, "Ben": 2}})
+    assert any("the variable scores has another schema" in notice for notice in notebook.notices)
+
+
+@pytest.mark.parametrize("read", ["results.get(1)", "list(results.values())[-1]", "results[max(results)]"])
+async def test_a_program_that_reads_results_in_any_way_depends_on_them(notebook, read):
+    await notebook.run("First", "Second", answers=("[1, 2]", f"len({read})"))
+    result = await notebook.run("Second", answers=("0",))
+    assert (notebook.asked, result.attempts) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["results", "previous"])
+async def test_a_program_with_a_variable_of_its_own_does_not_depend_on_earlier_results(notebook, name):
+    await notebook.run("First", "Second", answers=("[1, 2]", f"{name} = [3]\nlen({name})"))
+    assert (await notebook.run("Second")).value == 1
+
+
+async def test_the_number_of_rows_before_a_follow_up_is_data(notebook):
+    rows = [{"region": "Europe", "revenue": 2.0}]
+
+    def orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return rows
+
+    orders.__name__ = "get_orders"
+    answers = ("[{'revenue': row['revenue']} for row in get_orders(2025)]", "len(previous)")
+    await notebook.run("Orders", "How many?", answers=answers, tools=(tool(orders),))
+    rows.append(rows[0])
+    assert (await notebook.run("Orders", "How many?", tools=(tool(orders),))).value == 2
+
+
+async def test_keys_that_only_a_recorded_program_saw_stay_unknown_to_the_model(notebook):
+    table = pandas.DataFrame({"name": ["x"], "revenue": [1.0]})
+    await notebook.run("Sum", answers=("{row['name']: row['revenue'] for row in df}",), inputs={"df": table})
+    other = pandas.DataFrame({"name": ["Patient Zero"], "revenue": [1.0]})
+    result = await notebook.run("Sum", inputs={"df": other})
+    assert (result.value, result.shape) == ({"Patient Zero": 1.0}, "dict[str, float]")
