@@ -31,8 +31,8 @@ from .result_json import read_record, result_from_json
 
 __all__ = ["History", "PastTurn", "UsedTokens"]
 
-_MAX_WORDS = 20
-"""Words of a search."""
+_MAX_WORDS, _MAX_WORD = 20, 200
+"""Words of a search, and characters of each."""
 _NEWEST = "SELECT max(number) FROM turns WHERE session = turn.session"
 _TURN = f"""
 SELECT turn.number, turn.started, turn.cell, turn.folder, turn.ask, turn.model, turn.state,
@@ -112,9 +112,9 @@ class History:
         The ask, the program and the answer of a turn are searched for the beginnings of words, and if no turn has them,
         for the words at any place.
         """
-        words = replace_unprintable(text).split()[:_MAX_WORDS]
+        words = [word[:_MAX_WORD] for word in replace_unprintable(text).split()[:_MAX_WORDS]]
         with self._reading() as connection:
-            if _has_index(connection):
+            if words and _has_index(connection):
                 query = " ".join('"' + word.replace('"', '""') + '"*' for word in words)
                 found = "WHERE turn.number IN (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?)"
                 if turns := self._turns(connection, f"{found} ORDER BY turn.number DESC", [query, limit]):

@@ -213,13 +213,14 @@ class CodeAct(ConfigTraits):
         try:
             chosen = self.resolved(make_cell_layer(options))
             inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
+            outputs = self.frontend.parse_outputs(options.outputs or [])
             if not options.new:
-                given = [variable.name for variable in inputs]
+                given = [*outputs, *(variable.name for variable in inputs)]
                 inputs += self.frontend.memory.refresh_inputs(text, given, chosen.settings, self.shell)
             return PromptRequest(
                 text=text,
                 options=chosen,
-                outputs=self.frontend.parse_outputs(options.outputs or []),
+                outputs=outputs,
                 inputs=inputs,
                 is_new=options.new,
                 record=Path(options.record) if options.record else None,

@@ -63,8 +63,10 @@ class NotebookMemory:
 
         Args:
             text: the prompt.
-            given: the variables that `--in` names, which are not copied again.
+            given: the names in `--in` and `--out`, which are not copied: a program assigns the latter anew.
         """
+        if settings.limits.thread_tokens <= 0:  # the prompt takes nothing along
+            return []
         variables, inputs = cast("dict[str, object]", shell.user_ns), list[Input]()
         earlier = self.thread.turns_before(text, find_cell(shell))
         for name in [variable.name for variable in earlier[-1].inputs] if earlier else []:
