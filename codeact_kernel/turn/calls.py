@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections import Counter
@@ -11,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from ..approval import ApprovalRequest, requires_approval
-from ..bridge.strict_json import to_text
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
 from ..preflight import Site
@@ -124,7 +124,7 @@ class Calls:
     def effects(self, records: Sequence[CallRecord]) -> Counter[tuple[str, str]]:
         """Count the calls among `records` that may have changed something, by their names and arguments."""
         return Counter(
-            (record.call.name, to_text(dict(_used_arguments(record))))
+            (record.call.name, json.dumps(dict(_used_arguments(record)), sort_keys=True))  # NaN is an argument, too
             for record in records
             if isinstance(record.answer, CallResult)
             and ((spec := self._tools.get(record.call.name)) is None or not spec.read_only)

@@ -576,3 +576,16 @@ async def test_keys_that_only_a_recorded_program_saw_stay_unknown_to_the_model(n
     other = pandas.DataFrame({"name": ["Patient Zero"], "revenue": [1.0]})
     result = await notebook.run("Sum", inputs={"df": other})
     assert (result.value, result.shape) == ({"Patient Zero": 1.0}, "dict[str, float]")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+async def test_a_call_with_a_number_that_json_lacks_ends_well_and_is_recorded(notebook, number):
+    @tool
+    def save(level: float) -> str:
+        """Save a level."""
+        return "saved"
+
+    result = await notebook.run("Save", answers=(f"save(level=float('{number}'))",), tools=(save,))
+    assert result.value == "saved"
+    assert (await notebook.run("Save", tools=(save,))).value == "saved"
+    assert notebook.asked == 0
