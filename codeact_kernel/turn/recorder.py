@@ -11,7 +11,7 @@ from ..capabilities.data import input_instructions
 from ..errors import UserError
 from ..events import ModelAnswered, Notice, OutputWritten
 from ..memory.shape import describe_value, pick_value
-from ..model.base import Delta, Message, ModelClient
+from ..model.base import Delta, Message, ModelClient, RemoteModelClient
 from ..model.usage import estimate
 from ..preflight import reads_earlier_names
 from ..tools import join_stubs
@@ -168,7 +168,19 @@ class TurnRecorder:
         finally:
             tokens = (usage or estimate(messages, "".join(texts))) if was_read else Usage()
             self.usage += tokens
-            self._emit(ModelAnswered(number=self.model_turns, usage=tokens, finish=finish, error=error))
+            model = self._model
+            endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
+            self._emit(
+                ModelAnswered(
+                    number=self.model_turns,
+                    usage=tokens,
+                    finish=finish,
+                    error=error,
+                    model=model.name,
+                    note=model.note,
+                    endpoint=endpoint,
+                )
+            )
 
     def start_run(self, isolation: Isolation) -> None:
         """Record that a program starts in a sandbox with this isolation."""
