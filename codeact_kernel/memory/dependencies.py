@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -96,22 +96,31 @@ class Dependencies:
 
 
 def describe_dependencies(
-    programs: Sequence[str], tools: Registry, inputs: Sequence[Input], settings: Settings, follow_up: FollowUp
+    programs: Sequence[str],
+    called: Collection[str],
+    tools: Registry,
+    inputs: Sequence[Input],
+    settings: Settings,
+    follow_up: FollowUp,
 ) -> Dependencies:
-    """Describe what these programs depend on, of what a prompt has now."""
+    """Describe what these programs depend on, of what a prompt has now.
+
+    Args:
+        called: the tools that they called; a program can call a tool without naming it.
+    """
     text = "\n".join(programs)
-    words = set(re.findall(r"\w+", text))
+    words = {*re.findall(r"\w+", text), *called}
     shapes = {number: _COUNT.sub("", shape) for number, shape in follow_up.shapes.items()}
-    numbers = _find_numbers(text, shapes) if "results" in words and reads_earlier_names(text, ["results = 0"]) else []
-    results = {str(number): shapes[number] for number in numbers if number in shapes}
-    if "previous" in words and follow_up.previous is not None and reads_earlier_names(text, ["previous = 0"]):
+    results = {str(number): shapes[number] for number in _find_numbers(text, shapes) if number in shapes}
+    if follow_up.previous is not None and _reads(text, "previous"):
         results["previous"] = shapes[follow_up.previous]
+    has_network = "http" in text or "http_request" in called
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
         inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},
         results=dict(sorted(results.items())),
         mounts=tuple(sorted(_describe_mounts(settings))) if "input" in words else (),
-        domains=tuple(sorted(map(str, settings.allowed_domains))) if "http" in text else (),
+        domains=tuple(sorted(map(str, settings.allowed_domains))) if has_network else (),
     )
 
 
@@ -132,7 +141,14 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
 
 def _find_numbers(text: str, shapes: Mapping[int, str]) -> Sequence[int]:
     """Return the numbers of the earlier results that a program reads: all of them, if its text does not show which."""
+    if not _reads(text, "results"):
+        return []
     return list(shapes) if _RESULTS.search(text) else [int(number) for number in _RESULT.findall(text)]
+
+
+def _reads(text: str, name: str) -> bool:
+    """Return whether a program reads this name without having bound it itself."""
+    return name in text and reads_earlier_names(text, [f"{name} = 0"])
 
 
 def _describe_tool(tools: Registry, name: str) -> ToolContract:

@@ -53,7 +53,8 @@ class Prompt:
 
     def changes_since(self, lock: Lock) -> list[str]:
         """Say what has changed since the programs of a lock were recorded."""
-        now = describe_dependencies(lock.texts, self.tools, self.inputs, self.settings, self.follow_up)
+        called = [call.tool for call in lock.calls]
+        now = describe_dependencies(lock.texts, called, self.tools, self.inputs, self.settings, self.follow_up)
         return list_changes(lock.depends, now)
 
 
@@ -117,13 +118,16 @@ class Reuse:
             return
         if not result.programs and (result.program is not None or not result.answer or result.calls):
             return
-        depends = describe_dependencies(result.programs, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up)
+        called = [record.call.name for record in result.calls]
+        depends = describe_dependencies(
+            result.programs, called, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up
+        )
         try:
             lock = create_lock(
                 key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
             )
             before = self.folder.read(key)
-            if before is None or not before.is_same_turn(lock):
+            if before is None or not (before.pinned or before.is_same_turn(lock)):
                 self.folder.write(lock)
         except UserError as error:
             self._report_once(str(error), self._late)
@@ -157,7 +161,8 @@ class Reuse:
         if lock is None:
             return None, _explain_other_place(elsewhere, key)
         if lock not in self.folder.trusted:
-            self._untouched.add(key)
+            if lock.key == key:
+                self._untouched.add(key)
             self._report_once(
                 "This folder has recorded programs that were not recorded by you: %codeact locks lists them, "
                 "%codeact locks trust lets them run."

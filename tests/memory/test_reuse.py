@@ -274,6 +274,26 @@ async def test_a_pinned_program_is_kept_also_when_the_cell_is_run_again(notebook
         assert (await session.ask("Revenue", model=model)).value == 1
 
 
+async def test_a_pinned_program_is_kept_when_it_fails_once(notebook):
+    lists = [[{"revenue": 2.0}], [], [{"revenue": 3.0}]]
+
+    def orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return lists.pop(0)
+
+    orders.__name__ = "get_orders"
+    tools = (tool(read_only=True)(orders),)
+    await notebook.run("First", answers=("get_orders(2025)[0]['revenue']",), tools=tools)
+    reuse = Reuse(
+        LockFolder(notebook.folder, notebook.trusted), last_key=parse_lock(notebook.files[0].read_bytes()).key
+    )
+    reuse.pin(is_pinned=True)
+    lists.insert(1, [])
+    result = await notebook.run("First", answers=("len(get_orders(2025))",), tools=tools)
+    assert (result.value, notebook.asked) == (0, 1)
+    assert ((await notebook.run("First", tools=tools)).value, notebook.asked) == (3.0, 0)
+
+
 async def test_approvals_are_asked_as_always(notebook):
     calls = []
 
@@ -589,3 +609,18 @@ async def test_a_call_with_a_number_that_json_lacks_ends_well_and_is_recorded(no
     assert result.value == "saved"
     assert (await notebook.run("Save", tools=(save,))).value == "saved"
     assert notebook.asked == 0
+
+
+@pytest.mark.parametrize("program", ["call_tool('se' + 'nd', text='x')", "globals()['se' + 'nd'](text='x')"])
+async def test_a_tool_that_a_program_calls_without_its_name_is_a_dependency_too(notebook, program):
+    await notebook.run("Send", answers=(program,), tools=(send,))
+    result = await notebook.run("Send", answers=("0",), tools=())
+    assert (result.value, result.attempts) == (0, 1)
+    assert any("send is not offered" in notice for notice in notebook.notices)
+
+
+async def test_a_lock_of_somebody_else_for_another_place_does_not_keep_a_prompt_from_being_recorded(notebook):
+    await notebook.run("First", "Second", answers=("1", "2"))
+    notebook.trusted = TrustedLocks(notebook.folder / "of another user" / "trusted")
+    await notebook.run("Second", answers=("3",))
+    assert ((await notebook.run("Second")).value, notebook.asked) == (3, 0)
