@@ -440,6 +440,26 @@ def test_a_damaged_result_is_replaced_by_what_else_was_written(written, file):
 # What is kept
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "turns SET started = 'x', cell = 'y', ask = x'00ff', program = 3, answer = 1.5, isolation = '{}', state = x'01'",
+        "turns SET started = 1e300, model = 5, endpoint = x'01', seconds = 'z', prompt_tokens = 'many', answers = 0.5",
+        "sessions SET notebook = 7, key = x'01'",
+    ],
+)
+def test_values_of_another_type_cost_no_more_than_themselves(written, file, change):
+    add_turn(written, "Late orders.")
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM results")
+        connection.execute(f"UPDATE {change}")
+    history = History(file)
+    (turn,) = history.latest(5)
+    assert time.localtime(turn.started)
+    assert history.find(turn.number)[1].error is not None
+    assert len(history.used_by_turns(written.session, 5)) == 1
+
+
 def test_texts_are_bounded_and_without_secrets(written, file, monkeypatch):
     monkeypatch.setenv("SHOP_TOKEN", "t0k3n-abcdefgh")
     emit = Emitter("t", written.record(days=FOREVER, cell=1, report=pytest.fail))
