@@ -15,7 +15,7 @@ from ..model.base import Delta, Message, ModelClient, RemoteModelClient
 from ..model.usage import estimate
 from ..preflight import reads_earlier_names
 from ..tools import join_stubs
-from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
+from ..types import CallResult, Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
 from .context import TurnContext
 from .stopwatch import Stopwatch
@@ -67,9 +67,13 @@ class TurnRecorder:
         self._earlier_programs: list[str] = []
         self._first_record = self._records_before_run = 0
         self._has_direct_calls = False
+        self._had_changes = False
+        self._seen = set[str]()
         schemas = input_instructions([replace(variable, schema_only=True) for variable in context.inputs])
         self._known = "\n".join([ask, context.follow_up.text, join_stubs(context.tools.specs().values()), schemas])
-        self._live_names = {"previous", "results", "input", *(variable.name for variable in context.inputs)}
+        self._live_names = {"input", *(variable.name for variable in context.inputs)}
+        if context.follow_up.results:
+            self._live_names |= {"previous", "results"}
 
     def start_model_turn(self) -> int:
         """Count a request to the model, and return its number."""
@@ -125,10 +129,11 @@ class TurnRecorder:
         """Record the outcome of a program."""
         self.outcome, self.error = outcome, outcome.failure
         if not reads_earlier_names(program, self._earlier_programs):
-            may_hold_data = self.attempts > 1 and not self._reads_anything(program)
-            self._programs, self._first_record = [] if may_hold_data else [program], self._records_before_run
+            can_be_repeated = not self._had_changes and self._seen <= self._read_by(program)
+            self._programs, self._first_record = [program] if can_be_repeated else [], self._records_before_run
         elif self._programs:
             self._programs.append(program)
+        self._seen |= self._read_by(program)
         if outcome.failure is not None:
             self._programs = []
         self._earlier_programs = [] if outcome.state_lost else [*self._earlier_programs, program]
@@ -187,6 +192,7 @@ class TurnRecorder:
         self._isolation = isolation
         self._printed_by_run = ""
         self._records_before_run = len(self._calls.records)
+        self._had_changes = self._capabilities.has_changes
 
     def write(self, stream: Stream, text: str) -> None:
         """Record text that the program printed."""
@@ -194,12 +200,15 @@ class TurnRecorder:
         self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_bytes)
         self._emit(OutputWritten(stream=stream, text=text))
 
-    def _reads_anything(self, program: str) -> bool:
-        """Whether the last run used the notebook's data or a tool. Otherwise what it gave may be data that the model
-        saw in an earlier run, written into the program.
+    def _read_by(self, program: str) -> set[str]:
+        """Return the tools and variables that the last run read.
+
+        The model may have seen what a program read, and may have written it into the program after it. Only if that one
+        reads the same again, it can be repeated on other data.
         """
-        has_called = len(self._calls.records) > self._records_before_run
-        return has_called or not self._live_names.isdisjoint(re.findall(r"\w+", program))
+        records = self._calls.records[self._records_before_run :]
+        called = {record.call.name for record in records if isinstance(record.answer, CallResult)}
+        return called | (self._live_names & set(re.findall(r"\w+", program)))
 
     def _has_lost_effects(self) -> bool:
         """Whether a program that failed has changed something that the programs after it did not change again."""

@@ -109,6 +109,7 @@ class Frontend:
     Args:
         shell: IPython.
         options: the magics, which know what is chosen.
+        folder: the folder of the notebook.
         state: the state of the frontend before `%reload_ext`.
 
     Attributes:
@@ -122,13 +123,15 @@ class Frontend:
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
     """
 
-    def __init__(self, shell: InteractiveShell, options: Options, state: FrontendState | None = None) -> None:
+    def __init__(
+        self, shell: InteractiveShell, options: Options, folder: Path, state: FrontendState | None = None
+    ) -> None:
         self.shell = shell
         self.resolved = options.resolved
         self.choose = options.choose
         self.thread = LoopThread()
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
-        self.memory = state.memory if state else NotebookMemory()
+        self.memory = state.memory if state else NotebookMemory(folder)
         self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.memory.reuse)
         self.session.threads[""] = self.memory.thread
         self.session.model = state.model if state else None

@@ -103,6 +103,7 @@ class CodeAct(ConfigTraits):
         self._frontend: Frontend | None = None
         self._opening = threading.RLock()  # a background thread opens the frontend too, to warm up a sandbox
         self._is_closed = False
+        self._folder = Path.cwd()  # the notebook can go elsewhere later
         self._frontend_state = state.frontend if state is not None else None
         for name, value in state.notebook_values.items() if state is not None else ():
             self.choose(name, value)
@@ -120,7 +121,7 @@ class CodeAct(ConfigTraits):
             if self._frontend is None:
                 from .frontend import Frontend  # takes longer to import than the kernel takes to start
 
-                self._frontend = Frontend(self.shell, self, self._frontend_state)
+                self._frontend = Frontend(self.shell, self, self._folder, self._frontend_state)
                 atexit.register(self._frontend.close)
             return self._frontend
 

@@ -28,19 +28,22 @@ __all__ = ["NotebookMemory", "find_cell"]
 class NotebookMemory:
     """The memory of one notebook. It survives `%reload_ext`.
 
+    Args:
+        folder: the folder of the notebook, in which the kernel started.
+
     Attributes:
         results: the results of all prompts in this kernel, the newest last.
         thread: the thread that the prompts of the notebook continue.
-        reuse: the recorded programs of the notebook's folder, in which the kernel starts.
+        reuse: the recorded programs of the notebook's folder.
         shown_locks: the names and digests of the recorded programs as `%codeact locks` last showed them; only these
             can be trusted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
         self.results: list[TurnResult] = []
         self.thread = Thread()
-        self.reuse = Reuse(LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all)))
+        self.reuse = Reuse(LockFolder(folder, TrustedLocks.of_user(trusts_all=trusts_all)))
         self.shown_locks: list[tuple[str, str]] = []
 
     def keep(self, result: TurnResult, shell: InteractiveShell) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
@@ -624,3 +625,31 @@ async def test_a_lock_of_somebody_else_for_another_place_does_not_keep_a_prompt_
     notebook.trusted = TrustedLocks(notebook.folder / "of another user" / "trusted")
     await notebook.run("Second", answers=("3",))
     assert ((await notebook.run("Second")).value, notebook.asked) == (3, 0)
+
+
+@pytest.mark.parametrize("look", ["observe(get_total(customer='A'))", "print(get_total(customer='A'))\n1 / 0"])
+async def test_an_action_with_a_value_that_the_model_saw_is_not_repeated(notebook, look):
+    await notebook.run("Send the total", answers=(look, "send(text='5.0')"), tools=(get_total, send))
+    assert notebook.files == []
+
+
+async def test_a_program_is_not_recorded_if_a_failed_one_before_it_wrote_files(notebook):
+    (notebook.folder / "shared").mkdir()
+    settings = Settings(file_mounts=[f"{notebook.folder / 'shared'}:/input/shared:rw"])
+    write = "open('/input/shared/{}', 'w').write('x')\n{}"
+    await notebook.run("Write", answers=(write.format("a", "1 / 0"), write.format("b", "2")), settings=settings)
+    assert notebook.files == []
+
+
+async def test_threads_of_one_process_can_record_at_the_same_time(notebook):
+    await notebook.run("Revenue", answers=(SUM,))
+    lock = parse_lock(notebook.files[0].read_bytes())
+
+    def write() -> None:
+        for _ in range(50):
+            LockFolder(notebook.folder, TrustedLocks()).write(lock)
+
+    with ThreadPoolExecutor(4) as threads:
+        for writing in [threads.submit(write) for _ in range(4)]:
+            writing.result()
+    assert len(list(notebook.files[0].parent.iterdir())) == 1

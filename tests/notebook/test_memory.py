@@ -210,3 +210,13 @@ def test_a_restarted_kernel_asks_no_model_and_every_command_about_that_works(ker
     hostile = {"codeact_lock": 1, "ask": "Sum\n2026-01-01  Fine", "recorded": "\x1b[2J\nX", "answer": "Pay\u202e me"}
     file.write_text(json.dumps(hostile))
     assert second.run("%codeact locks").stdout == "\\nX  Sum\\n2026-01-01  Fine, not trusted\n    Pay\\u202e me\n"
+
+
+def test_programs_are_recorded_beside_the_notebook_wherever_it_goes(kernels, folder):
+    kernel = Notebook(folder, CODEACT_REUSE="auto")
+    kernels.append(kernel)
+    kernel.do("%load_ext codeact")
+    kernel.do("import os\nos.mkdir('elsewhere')\nos.chdir('elsewhere')")
+    kernel.ask("1", prompt="Elsewhere")
+    assert not (folder / "elsewhere" / ".codeact").exists()
+    assert any(file.name.startswith("elsewhere-") for file in (folder / ".codeact" / "prompts").iterdir())
