@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 
 from ..bridge.strict_json import loads
 from ..capabilities.data import Frame
-from ..errors import BridgeError, UserError
+from ..errors import BridgeError, ProgramError, UserError
 from ..settings import Limits
 from ..tools.redaction import has_secret, without_secrets
 from ..tools.to_json import to_json
@@ -202,7 +202,12 @@ def value_to_compare(result: TurnResult) -> object:
 
 
 def _rows(value: object) -> object:
-    return to_json(value.records(), limits=_LIMITS) if isinstance(value, Frame) else value
+    if not isinstance(value, Frame):
+        return value
+    try:
+        return to_json(value.records(), limits=_LIMITS)
+    except ProgramError:  # larger than a value may be
+        return {"columns": list(value.columns), "rows": value.rows}
 
 
 class _Budget:

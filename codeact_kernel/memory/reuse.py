@@ -118,19 +118,29 @@ class Reuse:
             return
         if not result.programs and (result.program is not None or not result.answer or result.calls):
             return
-        called = [record.call.name for record in result.calls]
-        depends = describe_dependencies(
-            result.programs, called, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up
-        )
         try:
-            lock = create_lock(
-                key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
-            )
+            lock = self._create_lock(prompt, result, started)
             before = self.folder.read(key)
             if before is None or not (before.pinned or before.is_same_turn(lock)):
                 self.folder.write(lock)
         except UserError as error:
             self._report_once(str(error), self._late)
+        except Exception as error:  # whatever it is, the user gets the result
+            self._report_once(f"The program of a prompt is not recorded ({type(error).__name__}).", self._late)
+
+    @staticmethod
+    def _create_lock(prompt: Prompt, result: TurnResult, started: datetime) -> Lock:
+        called = [record.call.name for record in result.calls]
+        depends = describe_dependencies(
+            result.programs, called, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up
+        )
+        return create_lock(
+            prompt.key,
+            depends,
+            result,
+            recorded=started.isoformat(timespec="seconds"),
+            version=version("codeact-kernel"),
+        )
 
     def pin(self, *, is_pinned: bool) -> Lock:
         """Use the recorded programs of the last prompt also when the user runs it again, or end that.

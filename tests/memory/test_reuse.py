@@ -653,3 +653,11 @@ async def test_threads_of_one_process_can_record_at_the_same_time(notebook):
         for writing in [threads.submit(write) for _ in range(4)]:
             writing.result()
     assert len(list(notebook.files[0].parent.iterdir())) == 1
+
+
+async def test_a_table_that_is_larger_than_a_value_may_be_is_handed_over_and_recorded(notebook):
+    program = "table = [{'number': number, 'text': str(number)} for number in range(300_000)]"
+    result = await notebook.run("Make a table", answers=(program,), outputs=("table",))
+    assert result.outputs["table"].rows == 300_000
+    assert (await notebook.run("Make a table", outputs=("table",))).outputs["table"].rows == 300_000
+    assert notebook.asked == 0
