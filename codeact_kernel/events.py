@@ -103,12 +103,16 @@ class ModelAnswered(Event):
         usage: the tokens of this answer.
         finish: why the answer ended, in the words of the endpoint; `None` if it did not say.
         error: the type of the error if the request failed or was stopped; else empty.
+        model, note, endpoint: who answered, as in `TurnStarted`: another one, if a recorded program came first.
     """
 
     number: int
     usage: Usage
     finish: str | None = None
     error: str = ""
+    model: str = ""
+    note: str = ""
+    endpoint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

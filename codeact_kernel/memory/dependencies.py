@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 from ..capabilities.data import Input
 from ..capabilities.data.tables import InputTable
+from ..preflight import reads_earlier_names
 from ..settings import Settings
 from ..text import collapse_whitespace, format_list
 from ..tools import Registry
@@ -21,6 +22,8 @@ __all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies",
 
 _MAX_TEXT = 2_000
 _RESULT = re.compile(r"\bresults\s*\[\s*(\d{1,9})\s*\]")
+_RESULTS = re.compile(r"\bresults\b(?!\s*\[\s*\d{1,9}\s*\])")
+"""Reads results whose numbers the text does not show."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,23 +95,33 @@ class Dependencies:
 
 
 def describe_dependencies(
-    programs: Sequence[str], tools: Registry, inputs: Sequence[Input], settings: Settings, follow_up: FollowUp
+    programs: Sequence[str],
+    called: Collection[str],
+    tools: Registry,
+    inputs: Sequence[Input],
+    settings: Settings,
+    follow_up: FollowUp,
 ) -> Dependencies:
-    """Describe what these programs depend on, of what a prompt has now."""
+    """Describe what these programs depend on, of what a prompt has now.
+
+    Args:
+        called: the tools that they called; a program can call a tool without naming it.
+    """
     text = "\n".join(programs)
-    words = set(re.findall(r"\w+", text))
+    words = {*re.findall(r"\w+", text), *called}
     earlier = follow_up.results
-    read = {number: earlier[int(number)] for number in _RESULT.findall(text) if int(number) in earlier}
-    if "previous" in words and follow_up.previous is not None:
+    read = {str(number): earlier[number] for number in _find_numbers(text, earlier) if number in earlier}
+    if follow_up.previous is not None and _reads(text, "previous"):
         read["previous"] = earlier[follow_up.previous]
     # Only keys that the programs name: they depend on no others, and these may change with the data.
-    results = {name: str(find_shape(value, text))[:_MAX_TEXT] for name, value in read.items()}
+    results = {name: _bounded(str(find_shape(value, text))) for name, value in read.items()}
+    has_network = "http" in text or "http_request" in called
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
         inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},
         results=dict(sorted(results.items())),
         mounts=tuple(sorted(_describe_mounts(settings))) if "input" in words else (),
-        domains=tuple(sorted(map(str, settings.allowed_domains))) if "http" in text else (),
+        domains=tuple(sorted(map(str, settings.allowed_domains))) if has_network else (),
     )
 
 
@@ -127,22 +140,45 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
     ]
 
 
+def _find_numbers(text: str, results: Collection[int]) -> Sequence[int]:
+    """Return the numbers of the earlier results that a program reads: all of them, if its text does not show which."""
+    if not _reads(text, "results"):
+        return []
+    return list(results) if _RESULTS.search(text) else [int(number) for number in _RESULT.findall(text)]
+
+
+def _reads(text: str, name: str) -> bool:
+    """Return whether a program reads this name without having bound it itself."""
+    return name in text and reads_earlier_names(text, [f"{name} = 0"])
+
+
 def _describe_tool(tools: Registry, name: str) -> ToolContract:
     signature = tools.signature(name)
     return ToolContract(
-        parameters={parameter.name: parameter.full_text[:_MAX_TEXT] for parameter in signature.parameters},
-        returns=str(signature.returns)[:_MAX_TEXT],
-        description="\n".join([signature.description, *signature.notes])[:_MAX_TEXT],
+        parameters={parameter.name: _bounded(parameter.full_text) for parameter in signature.parameters},
+        returns=_bounded(str(signature.returns)),
+        description=_bounded("\n".join([signature.description, *signature.notes])),
     )
 
 
 def _describe_input(variable: Input) -> str:
     value = variable.value
     if isinstance(value, InputTable):
-        return f"table of {', '.join(f'{column.name}: {column.kind}' for column in value.columns)}"[:_MAX_TEXT]
-    if isinstance(value, None | bool | int | float | str | list | dict):
-        return str(shape_of_value(value))[:_MAX_TEXT]
+        return _bounded(f"table of {', '.join(f'{column.name}: {column.kind}' for column in value.columns)}")
+    if isinstance(value, list | dict):  # keys can be data, which a lock must not hold
+        return f"{type(value).__name__} of the shape {_digest(str(shape_of_value(value)))}"
+    if isinstance(value, None | bool | int | float | str):
+        return type(value).__name__
     return f"column of {value.kind}"
+
+
+def _bounded(text: str) -> str:
+    """Cut a long text, so that it still differs from every other."""
+    return text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]}… {_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16]
 
 
 def _describe_mounts(settings: Settings) -> Iterator[str]:

@@ -31,8 +31,10 @@ from .result_json import read_record, result_from_json
 
 __all__ = ["History", "PastTurn", "UsedTokens"]
 
-_MAX_WORDS = 20
-"""Words of a search."""
+_MAX_WORDS, _MAX_WORD = 20, 200
+"""Words of a search, and characters of each."""
+_MAX_TIME = 1e11
+"""Seconds since 1970 that are still a date: in the year 5138."""
 _NEWEST = "SELECT max(number) FROM turns WHERE session = turn.session"
 _TURN = f"""
 SELECT turn.number, turn.started, turn.cell, turn.folder, turn.ask, turn.model, turn.state,
@@ -112,9 +114,9 @@ class History:
         The ask, the program and the answer of a turn are searched for the beginnings of words, and if no turn has them,
         for the words at any place.
         """
-        words = replace_unprintable(text).split()[:_MAX_WORDS]
+        words = [word[:_MAX_WORD] for word in replace_unprintable(text).split()[:_MAX_WORDS]]
         with self._reading() as connection:
-            if _has_index(connection):
+            if words and _has_index(connection):
                 query = " ".join('"' + word.replace('"', '""') + '"*' for word in words)
                 found = "WHERE turn.number IN (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?)"
                 if turns := self._turns(connection, f"{found} ORDER BY turn.number DESC", [query, limit]):
@@ -167,17 +169,17 @@ class History:
             return [
                 UsedTokens(
                     group=str(row["name"]),
-                    model=row["model"],
-                    endpoint=row["endpoint"],
+                    model=_text(row["model"]),
+                    endpoint=_text(row["endpoint"]),
                     is_live=bool(row["is_live"]),
-                    turns=row["turns"],
-                    answers=row["answers"],
+                    turns=_int(row["turns"]),
+                    answers=_int(row["answers"]),
                     usage=Usage(
-                        prompt_tokens=row["prompt"],
-                        completion_tokens=row["completion"],
+                        prompt_tokens=_int(row["prompt"]),
+                        completion_tokens=_int(row["completion"]),
                         estimated=bool(row["estimated"]),
                     ),
-                    seconds=row["seconds"],
+                    seconds=_number(row["seconds"]),
                 )
                 for row in rows
             ]
@@ -185,15 +187,15 @@ class History:
     def _turns(self, connection: sqlite3.Connection, condition: str, values: Sequence[object]) -> list[PastTurn]:
         return [
             PastTurn(
-                number=row["number"],
-                started=row["started"],
-                cell=row["cell"],
-                notebook=row["notebook"],
-                folder=row["folder"],
-                ask=row["ask"],
-                model=row["model"],
-                state=row["state"] or self._describe_open(row["key"], bool(row["is_newest"])),
-                calls=row["calls"],
+                number=_int(row["number"]),
+                started=_number(row["started"]),
+                cell=None if row["cell"] is None else _int(row["cell"]),
+                notebook=_text(row["notebook"]),
+                folder=_text(row["folder"]),
+                ask=_text(row["ask"]),
+                model=_text(row["model"]),
+                state=_text(row["state"]) or self._describe_open(_text(row["key"]), bool(row["is_newest"])),
+                calls=_int(row["calls"]),
             )
             for row in connection.execute(f"{_TURN} {condition}", values).fetchall()
         ]
@@ -217,6 +219,21 @@ class History:
             connection.close()
 
 
+# SQLite keeps values of any type in a column, for example in a damaged file.
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) and 0 <= value < _MAX_TIME else 0.0
+
+
 def _has_index(connection: sqlite3.Connection) -> bool:
     return connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'words'").fetchone() is not None
 
@@ -237,20 +254,20 @@ def _rebuild(connection: sqlite3.Connection, turn: PastTurn) -> TurnResult:
     else:
         error = ProgramFailure(kind="Unknown", message="the kernel ended during this turn")
     return TurnResult(
-        ask=row["ask"],
-        program=row["program"] or None,
-        answer=row["answer"],
+        ask=_text(row["ask"]),
+        program=_text(row["program"]) or None,
+        answer=_text(row["answer"]),
         calls=tuple(record for call in calls if (record := _rebuild_call(call, is_running)) is not None),
         usage=Usage(
-            prompt_tokens=row["prompt_tokens"],
-            completion_tokens=row["completion_tokens"],
+            prompt_tokens=_int(row["prompt_tokens"]),
+            completion_tokens=_int(row["completion_tokens"]),
             estimated=bool(row["estimated"]),
         ),
         error=error,
         stopped=turn.state == "unknown",
-        model_turns=row["answers"],
-        model=row["model"],
-        note=row["note"],
+        model_turns=_int(row["answers"]),
+        model=_text(row["model"]),
+        note=_text(row["note"]),
         isolation=_read_isolation(row["isolation"]),
     )
 

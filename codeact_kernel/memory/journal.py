@@ -154,6 +154,11 @@ class _TurnWriter:
             case TurnStarted():
                 self._add_turn(connection, event)
             case ModelAnswered(usage=usage):
+                if event.model:  # after a recorded program that failed, it is not the one with which the turn began
+                    who = [cut_text(text, _SHORT) for text in (event.model, event.note, event.endpoint)]
+                    connection.execute(
+                        "UPDATE turns SET model = ?, note = ?, endpoint = ? WHERE number = ?", (*who, self._turn)
+                    )
                 connection.execute(
                     "UPDATE turns SET answers = answers + 1, prompt_tokens = prompt_tokens + ?, "
                     "completion_tokens = completion_tokens + ?, estimated = max(estimated, ?) WHERE number = ?",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated, Literal, cast
 
@@ -16,9 +17,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Ty
 
 from ..bridge.strict_json import loads
 from ..capabilities.data import Frame
-from ..errors import BridgeError, UserError
+from ..errors import BridgeError, ProgramError, UserError
 from ..settings import Limits
-from ..tools.redaction import has_secret
+from ..tools.redaction import has_secret, without_secrets
 from ..tools.to_json import to_json
 from ..types import CallError, CallRecord, JSONObject, JSONValue, TurnResult
 from ..wire.jsonable import tag_floats, untag_floats
@@ -47,7 +48,11 @@ _MAX_VALUES = 256 << 10
 """Bytes of JSON that are kept of all values of a turn."""
 MAX_CALLS = 500
 """Calls of a turn that are recorded."""
+_MAX_MESSAGE = 2_000
+"""Characters that are kept of the error of a call, as long as there is room."""
 _DEPTH = 40
+_AROUND = 5
+"""Levels of JSON around a value."""
 _EXPANDED = 3
 """Levels of JSON that are written on lines of their own."""
 _LIMITS = Limits()
@@ -182,7 +187,23 @@ _ADAPTER = TypeAdapter(Lock)
 
 
 def create_lock(key: PromptKey, depends: Dependencies, result: TurnResult, *, recorded: str, version: str) -> Lock:
-    """Make the lock of a turn that ended well."""
+    """Make the lock of a turn that ended well.
+
+    Raises:
+        UserError: if a file cannot hold it, or its prompt or programs hold a secret.
+    """
+    try:
+        lock = _create_lock(key, depends, result, recorded=recorded, version=version)
+        data = write_lock(lock)
+        parse_lock(data)
+    except (UserError, ValueError):  # a text is too long, or has a lone surrogate
+        raise UserError("The program of this prompt is not recorded: it or the prompt is too large.") from None
+    if (text := data.decode()) != without_secrets(text):
+        raise UserError("The program of this prompt is not recorded: it or the prompt has a secret in it.")
+    return lock
+
+
+def _create_lock(key: PromptKey, depends: Dependencies, result: TurnResult, *, recorded: str, version: str) -> Lock:
     budget = _Budget()
     return Lock(
         codeact_lock=1,
@@ -214,7 +235,12 @@ def value_to_compare(result: TurnResult) -> object:
 
 
 def _rows(value: object) -> object:
-    return to_json(value.records(), limits=_LIMITS) if isinstance(value, Frame) else value
+    if not isinstance(value, Frame):
+        return value
+    try:
+        return to_json(value.records(), limits=_LIMITS)
+    except ProgramError:  # larger than a value may be
+        return {"columns": list(value.columns), "rows": value.rows}
 
 
 class _Budget:
@@ -225,11 +251,20 @@ class _Budget:
 
     def lock(self, value: object) -> LockedValue:
         text = _canonical(value)
-        size = len(text.encode(errors="replace"))
-        if size <= min(_MAX_VALUE, self._left) and not has_secret(text):
-            self._left -= size
-            return LockedValue(json=json.loads(_to_json(value)))  # with the keys in their own order
+        data = text.encode(errors="replace")
+        if len(data) <= min(_MAX_VALUE, self._left) and not has_secret(text):
+            with suppress(BridgeError):  # nested too deeply, for example
+                ordered = _to_json(value).encode(errors="replace")  # with the keys in their own order
+                kept = LockedValue(json=loads(ordered, limit=2 * _MAX_VALUE, depth=_DEPTH - _AROUND))
+                self._left -= len(data)
+                return kept
         return LockedValue(digest=_digest(text))
+
+    def cut(self, text: str) -> str:
+        """Return as much of the text as there is room for."""
+        text = text.encode(errors="replace").decode()[: min(_MAX_MESSAGE, self._left)]
+        self._left = max(0, self._left - len(text.encode()))
+        return text
 
 
 def _lock_call(record: CallRecord, budget: _Budget) -> LockedCall:
@@ -243,7 +278,9 @@ def _lock_call(record: CallRecord, budget: _Budget) -> LockedCall:
         arguments=budget.lock(dict(record.call.arguments)),
         edited=None if record.decision.arguments is None else budget.lock(dict(record.decision.arguments)),
         result=result,
-        error=LockedError(kind=answer.kind, message=answer.message[:20_000]) if isinstance(answer, CallError) else None,
+        error=LockedError(kind=answer.kind, message=budget.cut(answer.message))
+        if isinstance(answer, CallError)
+        else None,
         overtook=min(record.overtook, MAX_CALLS),
         decision=record.decision.choice,
     )

@@ -12,6 +12,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from uuid import uuid4
 
 from ..errors import UserError
 from ..paths import data_folder, is_private
@@ -132,15 +133,13 @@ class LockFolder:
             UserError: if the folder cannot be written.
         """
         file = self._file(lock.key)
-        temporary = file.with_name(f".{file.name}.{os.getpid()}")
+        temporary = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
         try:
             for folder in (self.path.parent, self.path):
                 folder.mkdir(exist_ok=True)
                 if stat.S_ISLNK(os.lstat(folder).st_mode):
                     raise UserError(f"{folder} is a link, so no program is recorded there: make it a folder.")
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-            with suppress(FileNotFoundError):
-                temporary.unlink()
             with os.fdopen(os.open(temporary, flags, 0o666), "wb") as out:
                 out.write(write_lock(lock))
             os.replace(temporary, file)
@@ -149,6 +148,9 @@ class LockFolder:
                 f"Programs are not recorded, because {truncate(str(self.path), 300)} cannot be written "
                 f"({error.strerror})."
             ) from None
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
         self.trusted.add(lock)
 
     def _file(self, key: PromptKey) -> Path:

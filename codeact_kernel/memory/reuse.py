@@ -72,7 +72,8 @@ class Prompt:
 
     def changes_since(self, lock: Lock) -> list[str]:
         """Say what has changed since the programs of a lock were recorded."""
-        now = describe_dependencies(lock.texts, self.tools, self.inputs, self.settings, self.follow_up)
+        called = [call.tool for call in lock.calls]
+        now = describe_dependencies(lock.texts, called, self.tools, self.inputs, self.settings, self.follow_up)
         return list_changes(lock.depends, now)
 
 
@@ -93,6 +94,8 @@ class Reuse:
     _untouched: set[PromptKey] = field(default_factory=set[PromptKey])
     """The prompts whose lock files are not trusted or damaged, and must not be overwritten."""
     _has_reported: bool = False
+    _late: list[str] = field(default_factory=list[str])
+    """Notices about the last turn, which the next one shows."""
 
     @property
     def replays(self) -> bool:
@@ -105,7 +108,8 @@ class Reuse:
         Raises:
             StaleLock: if the settings allow recorded programs only, and none fits.
         """
-        self.notices.clear()
+        self.notices[:], self._late = self._late, []
+        late = len(self.notices)
         mode, key = prompt.settings.reuse, prompt.key
         self.last_key = key
         if mode == "never":
@@ -117,7 +121,7 @@ class Reuse:
             return self._start(lock, is_final=mode == "always")
         if mode == "always":
             raise StaleLock(reason) if reason else StaleLock("it was never recorded", "not recorded")
-        if reason and not self.notices:
+        if reason and len(self.notices) == late:
             self.notices.append(f"The model is asked, because the recorded program cannot be used: {reason}.")
         return None
 
@@ -132,16 +136,29 @@ class Reuse:
             return
         if not result.programs and (result.program is not None or not result.answer or result.calls):
             return
-        depends = describe_dependencies(result.programs, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up)
-        lock = create_lock(
-            key, depends, result, recorded=started.isoformat(timespec="seconds"), version=version("codeact-kernel")
-        )
         try:
+            lock = self._create_lock(prompt, result, started)
             before = self.folder.read(key)
-            if before is None or not before.is_same_turn(lock):
+            if before is None or not (before.pinned or before.is_same_turn(lock)):
                 self.folder.write(lock)
         except UserError as error:
-            self._report_once(str(error))
+            self._report_once(str(error), self._late)
+        except Exception as error:  # whatever it is, the user gets the result
+            self._report_once(f"The program of a prompt is not recorded ({type(error).__name__}).", self._late)
+
+    @staticmethod
+    def _create_lock(prompt: Prompt, result: TurnResult, started: datetime) -> Lock:
+        called = [record.call.name for record in result.calls]
+        depends = describe_dependencies(
+            result.programs, called, prompt.tools, prompt.inputs, prompt.settings, prompt.follow_up
+        )
+        return create_lock(
+            prompt.key,
+            depends,
+            result,
+            recorded=started.isoformat(timespec="seconds"),
+            version=version("codeact-kernel"),
+        )
 
     def pin(self, *, is_pinned: bool) -> Lock:
         """Use the recorded programs of the last prompt also when the user runs it again, or end that.
@@ -181,7 +198,8 @@ class Reuse:
         if lock is None:
             return None, _explain_other_place(elsewhere, key)
         if lock not in self.folder.trusted:
-            self._untouched.add(key)
+            if lock.key == key:
+                self._untouched.add(key)
             self._report_once(
                 "This folder has recorded programs that were not recorded by you: %codeact locks lists them, "
                 "%codeact locks trust lets them run."
@@ -191,10 +209,10 @@ class Reuse:
             return None, format_list(changes, _MAX_CHANGES)
         return lock, ""
 
-    def _report_once(self, text: str) -> None:
+    def _report_once(self, text: str, notices: list[str] | None = None) -> None:
         if not self._has_reported:
             self._has_reported = True
-            self.notices.append(text)
+            (self.notices if notices is None else notices).append(text)
 
 
 def _describe_record(lock: Lock, *, is_final: bool) -> str:

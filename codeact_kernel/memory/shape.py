@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import islice
 from typing import cast
 
 from ..capabilities.data import Frame
 from ..errors import ProgramError
 from ..settings import Limits
 from ..text import plural
-from ..tools.shapes import ANY, MAX_ROWS, TypeShape, merge, shape_of_value
+from ..tools.shapes import ANY, MAX_NAMES_KEPT, MAX_ROWS, TypeShape, merge, shape_of_value
 from ..tools.to_json import to_json
 from ..types import JSONValue, TurnResult
 
@@ -61,10 +62,21 @@ def describe_value(value: Frame | JSONValue, known: str) -> str:
 
 def find_shape(value: Frame | JSONValue, known: str, mark: str = "") -> TypeShape:
     """Return the types of a value with those keys that are in a text as words. The `mark` stands for all others."""
-    sample = value
     if isinstance(value, Frame):
         sample = _to_rows(Frame({name: column[:MAX_ROWS] for name, column in value.columns.items()}, 0))
-    return _without_unknown_keys(shape_of_value(cast("JSONValue", sample)), lambda name: _is_known(name, known), mark)
+    else:
+        sample = _beginning(value)
+    return _without_unknown_keys(shape_of_value(sample), lambda name: _is_known(name, known), mark)
+
+
+def _beginning(value: JSONValue, levels: int = 5) -> JSONValue:
+    """Return as much of a value as its shape is made of. A large value would take seconds."""
+    if isinstance(value, list):
+        return [_beginning(item, levels - 1) for item in value[:MAX_ROWS]] if levels else []
+    if isinstance(value, dict):
+        first = islice(value.items(), MAX_NAMES_KEPT + 1)
+        return {name: _beginning(item, levels - 1) for name, item in first} if levels else {}
+    return value
 
 
 def _to_rows(value: Frame | JSONValue) -> JSONValue:

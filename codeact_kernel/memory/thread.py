@@ -137,7 +137,7 @@ class Thread:
             program=result.program,
             answer=result.answer,
             shape=result.shape,
-            value=cast("Frame | JSONValue", result.data),
+            value=_copy(cast("Frame | JSONValue", result.data)),
             cell=cell,
             inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
         )
@@ -218,6 +218,15 @@ def _find_missing(turns: Sequence[EarlierTurn], previous: EarlierTurn | None) ->
         if turn.has_failed or turn is previous:
             break
     return missing
+
+
+def _copy(value: Frame | JSONValue) -> Frame | JSONValue:
+    """Copy the lists and objects in a value, which the user can change under another name, such as `Out[n]`."""
+    if isinstance(value, list):
+        return [cast("JSONValue", _copy(item)) for item in value]
+    if isinstance(value, dict):
+        return {name: cast("JSONValue", _copy(item)) for name, item in value.items()}
+    return value
 
 
 def _choose_older(older: Sequence[EarlierTurn], budget: int) -> Sequence[EarlierTurn]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from ..types import JSONObject
-from .base import Delta, Message, ModelClient
+from .base import Delta, Message, ModelClient, RemoteModelClient
 
 __all__ = ["DeferredModel"]
 
@@ -28,6 +28,10 @@ class DeferredModel:
     @property
     def note(self) -> str:
         return "" if self._model is None else self._model.note
+
+    @property
+    def endpoint(self) -> str:
+        return self._model.endpoint if isinstance(self._model, RemoteModelClient) else ""
 
     async def stream(
         self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()

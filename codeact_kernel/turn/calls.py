@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import time
 from collections import Counter
@@ -11,7 +12,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass, replace
 
 from ..approval import ApprovalRequest, requires_approval
-from ..bridge.strict_json import to_text
 from ..events import ApprovalDecided, ApprovalRequested, CallFinished, CallProgressed, CallRequested
 from ..json_size import take_beginning, weigh
 from ..memory.replay import Replay
@@ -125,14 +125,14 @@ class Calls:
         specs = (self._tools.get(record.call.name) for record in self.records)
         return any(spec is None or not spec.read_only for spec in specs)
 
-    def effects(self, records: Sequence[CallRecord]) -> set[tuple[str, str]]:
-        """Return the calls among `records` that may have changed something, as names and arguments."""
-        return {
-            (record.call.name, to_text(dict(record.call.arguments)))
+    def effects(self, records: Sequence[CallRecord]) -> Counter[tuple[str, str]]:
+        """Count the calls among `records` that may have changed something, by their names and arguments."""
+        return Counter(
+            (record.call.name, json.dumps(dict(_used_arguments(record)), sort_keys=True))  # NaN is an argument, too
             for record in records
             if isinstance(record.answer, CallResult)
             and ((spec := self._tools.get(record.call.name)) is None or not spec.read_only)
-        }
+        )
 
     def is_final(self, failure: ProgramFailure) -> bool:
         """Return whether the program failed with the error of a call that no other program can avoid.
@@ -330,3 +330,8 @@ class Calls:
             if bound.tool.spec.source == "untrusted":  # an exception may contain an outsider's words, too
                 call_as_run = call if decision.arguments is None else replace(call, arguments=decision.arguments)
                 self._untrusted = self._untrusted or describe_call(call_as_run)
+
+
+def _used_arguments(record: CallRecord) -> Mapping[str, JSONValue]:
+    """Return the arguments of a finished call, as the user may have changed them."""
+    return record.call.arguments if record.decision.arguments is None else record.decision.arguments

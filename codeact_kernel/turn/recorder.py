@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from ..capabilities.data import input_instructions
 from ..errors import UserError
 from ..events import ModelAnswered, Notice, OutputWritten
 from ..memory.shape import describe_value, pick_value
-from ..model.base import Delta, Message, ModelClient
+from ..model.base import Delta, Message, ModelClient, RemoteModelClient
 from ..model.usage import estimate
 from ..preflight import reads_earlier_names
-from ..types import Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
+from ..tools import join_stubs
+from ..types import CallResult, Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
 from .context import TurnContext
 from .stopwatch import Stopwatch
@@ -66,6 +69,13 @@ class TurnRecorder:
         self._earlier_programs: list[str] = []
         self._first_record = self._records_before_run = 0
         self._has_direct_calls = False
+        self._had_changes = False
+        self._seen = set[str]()
+        schemas = input_instructions([replace(variable, schema_only=True) for variable in context.inputs])
+        self._known = "\n".join([ask, context.follow_up.text, join_stubs(context.tools.specs().values()), schemas])
+        self._live_names = {"input", *(variable.name for variable in context.inputs)}
+        if context.follow_up.results:
+            self._live_names |= {"previous", "results"}
 
     def start_model_turn(self) -> int:
         """Count a request to the model, and return its number."""
@@ -121,9 +131,11 @@ class TurnRecorder:
         """Record the outcome of a program."""
         self.outcome, self.error = outcome, outcome.failure
         if not reads_earlier_names(program, self._earlier_programs):
-            self._programs, self._first_record = [program], self._records_before_run
+            can_be_repeated = not self._had_changes and self._seen <= self._read_by(program)
+            self._programs, self._first_record = [program] if can_be_repeated else [], self._records_before_run
         elif self._programs:
             self._programs.append(program)
+        self._seen |= self._read_by(program)
         if outcome.failure is not None:
             self._programs = []
         self._earlier_programs = [] if outcome.state_lost else [*self._earlier_programs, program]
@@ -163,19 +175,42 @@ class TurnRecorder:
         finally:
             tokens = (usage or estimate(messages, "".join(texts))) if was_read else Usage()
             self.usage += tokens
-            self._emit(ModelAnswered(number=self.model_turns, usage=tokens, finish=finish, error=error))
+            model = self._model
+            endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
+            self._emit(
+                ModelAnswered(
+                    number=self.model_turns,
+                    usage=tokens,
+                    finish=finish,
+                    error=error,
+                    model=model.name,
+                    note=model.note,
+                    endpoint=endpoint,
+                )
+            )
 
     def start_run(self, isolation: Isolation) -> None:
         """Record that a program starts in a sandbox with this isolation."""
         self._isolation = isolation
         self._printed_by_run = ""
         self._records_before_run = len(self._calls.records)
+        self._had_changes = self._capabilities.has_changes
 
     def write(self, stream: Stream, text: str) -> None:
         """Record text that the program printed."""
         self._printed_by_run = _bounded(self._printed_by_run + text, self._limits.shown_to_model * 2)
         self._printed[stream] = _bounded(self._printed[stream] + text, self._limits.output_characters)
         self._emit(OutputWritten(stream=stream, text=text))
+
+    def _read_by(self, program: str) -> set[str]:
+        """Return the tools and variables that the last run read.
+
+        The model may have seen what a program read, and may have written it into the program after it. Only if that one
+        reads the same again, it can be repeated on other data.
+        """
+        records = self._calls.records[self._records_before_run :]
+        called = {record.call.name for record in records if isinstance(record.answer, CallResult)}
+        return called | (self._live_names & set(re.findall(r"\w+", program)))
 
     def _has_lost_effects(self) -> bool:
         """Whether a program that failed has changed something that the programs after it did not change again."""
@@ -215,12 +250,8 @@ class TurnRecorder:
         waiting += self.review_time.seconds
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 
-    def result(self, messages: Sequence[Message]) -> TurnResult:
-        """Return the result as it stands.
-
-        Args:
-            messages: everything that the model has read, and its earlier answers.
-        """
+    def result(self) -> TurnResult:
+        """Return the result as it stands."""
         outcome = self.outcome
         result = TurnResult(
             ask=self._ask,
@@ -248,8 +279,9 @@ class TurnRecorder:
             continues=self._continues,
             isolation=self._isolation,
         )
-        known = "\n".join([*(message.content for message in messages), self.program or ""])
         data = pick_value(result)
+        # Not what the model saw of the data: a recorded program gives the same shape, and no model has seen its data.
+        known = "\n".join([self._known, *self._programs, self.program or ""])
         return replace(result, data=data, shape=describe_value(data, known))
 
 

@@ -79,7 +79,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
         raise
     finally:
         recorder.save_files()
-        result = recorder.result(messages)
+        result = recorder.result()
         emit(TurnFinished(result=result, usage=result.usage, timings=result.timings))
     return result
 
@@ -101,7 +101,7 @@ class TurnLoop:
             async with self.runner.eager_run(keep_state=is_recorded or not self.budget.is_last_program) as eager:
                 match await self.ask_model(messages, eager):
                     case Words(text):
-                        shown, feedback = text[:_WORDS_SHOWN], self.ask_for_call()
+                        shown, feedback = text[:_WORDS_SHOWN], None if is_recorded else self.ask_for_call()
                     case Unusable(problem):
                         shown, feedback = "(an answer that could not be used)", prompt.report_unusable(problem)
                     case Program(text):
@@ -227,11 +227,16 @@ class TurnLoop:
 
     def may_continue(self, feedback: Feedback) -> bool:
         """Return whether the turn goes on after an answer from a record, whose failure costs the model no retry."""
-        if feedback.charges in ("observation", "question"):
+        has_observed = feedback.charges == "observation"
+        if has_observed and self.writer.has_recorded_program:
             return True
-        may_ask = self.writer.leave_record()
+        may_ask = self.writer.leave_record(
+            "The recorded program asked to see data, so the model is asked to go on." if has_observed else ""
+        )
         if may_ask:
             self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
+        elif has_observed:
+            self.recorder.record_error("NoAnswer", "the recorded program asked to see data and gave no answer")
         return may_ask
 
     def may_retry(self, feedback: Feedback) -> bool:

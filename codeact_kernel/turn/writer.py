@@ -63,13 +63,23 @@ class ProgramWriter:
         """Whether the next answer comes from a record."""
         return self._recorded is not None
 
-    def leave_record(self) -> bool:
-        """Ask the model from now on, because a recorded program failed. Return whether that is allowed."""
+    @property
+    def has_recorded_program(self) -> bool:
+        """Whether the record has a program that has not been used yet."""
+        return self._recorded is not None and self._used_programs < len(self._recorded.programs)
+
+    def leave_record(self, why: str = "") -> bool:
+        """Ask the model from now on, by default because a recorded program failed. Return whether that is allowed.
+
+        Args:
+            why: a sentence for the user.
+        """
         if self._recorded is None or self._recorded.is_final:
             return False
         self._recorded = None
         self.recorder.leave_record()
-        self.context.emit(Notice(text="The recorded program failed, so the model is asked to correct it."))
+        why = why or "The recorded program failed, so the model is asked to correct it."
+        self.context.emit(Notice(text=why))
         return True
 
     async def write(self, messages: Sequence[Message], eager: EagerRun | None) -> Answer:
@@ -105,7 +115,7 @@ class ProgramWriter:
         if not recorded.programs:
             self.recorder.record_words(recorded.answer)
             return Words(recorded.answer)
-        program = recorded.programs[min(self._used_programs, len(recorded.programs) - 1)]
+        program = recorded.programs[self._used_programs]
         self._used_programs += 1
         self.recorder.record_program(program, is_direct=False)
         self.context.emit(ProgramReady(program=program, attempt=self.recorder.attempts))

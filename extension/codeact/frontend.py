@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Protocol, cast
 
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
@@ -34,7 +34,6 @@ from codeact_kernel.memory.thread import FollowUp
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
-from codeact_kernel.render import bundle
 from codeact_kernel.render.escaping import escape_hidden, one_line
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
@@ -48,6 +47,7 @@ from .cell_output import CellOutput
 from .kept_programs import write_copies
 from .loop_thread import LoopThread, TurnLauncher
 from .notebook_memory import NotebookMemory, find_cell
+from .result_formatters import register_result_formatters
 from .turn_runner import TurnAbandoned
 
 if TYPE_CHECKING:
@@ -111,6 +111,7 @@ class Frontend:
     Args:
         shell: IPython.
         options: the magics, which know what is chosen.
+        folder: the folder of the notebook.
         state: the state of the frontend before `%reload_ext`.
 
     Attributes:
@@ -124,13 +125,15 @@ class Frontend:
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
     """
 
-    def __init__(self, shell: InteractiveShell, options: Options, state: FrontendState | None = None) -> None:
+    def __init__(
+        self, shell: InteractiveShell, options: Options, folder: Path, state: FrontendState | None = None
+    ) -> None:
         self.shell = shell
         self.resolved = options.resolved
         self.choose = options.choose
         self.thread = LoopThread()
         self.turns = TurnLauncher(self.thread, getattr(shell, "kernel", None))
-        self.memory = state.memory if state else NotebookMemory()
+        self.memory = state.memory if state else NotebookMemory(folder)
         self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.memory.reuse)
         self.session.threads[""] = self.memory.thread
         self.session.model = state.model if state else None
@@ -139,7 +142,7 @@ class Frontend:
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
         self._previous_tool_error: BaseException | None = None
-        _register_result_formatters(shell)
+        register_result_formatters(shell)
 
     @property
     def state(self) -> FrontendState:
@@ -382,19 +385,3 @@ class Frontend:
         if braced := [name for name in braced if name not in given and name not in self.session.tools]:
             names = ", ".join(f"{{{name}}}" for name in braced)
             yield f"In the prompt {names} is sent as it is written: --in {','.join(braced)} gives the values."
-
-
-def _register_result_formatters(shell: InteractiveShell) -> None:
-    formatters: Any = cast("Any", shell.display_formatter).formatters
-
-    def text(result: TurnResult, printer: Any, cycle: bool) -> None:
-        printer.text(bundle(result)["text/plain"])
-
-    def html(result: TurnResult) -> str:
-        return bundle(result)["text/html"]
-
-    def markdown(result: TurnResult) -> str:
-        return bundle(result)["text/markdown"]
-
-    for mime, function in (("text/plain", text), ("text/html", html), ("text/markdown", markdown)):
-        formatters[mime].for_type(TurnResult, function)

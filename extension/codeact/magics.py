@@ -103,6 +103,7 @@ class CodeAct(ConfigTraits):
         self._frontend: Frontend | None = None
         self._opening = threading.RLock()  # a background thread opens the frontend too, to warm up a sandbox
         self._is_closed = False
+        self._folder = Path.cwd()  # the notebook can go elsewhere later
         self._frontend_state = state.frontend if state is not None else None
         for name, value in state.notebook_values.items() if state is not None else ():
             self.choose(name, value)
@@ -120,7 +121,7 @@ class CodeAct(ConfigTraits):
             if self._frontend is None:
                 from .frontend import Frontend  # takes longer to import than the kernel takes to start
 
-                self._frontend = Frontend(self.shell, self, self._frontend_state)
+                self._frontend = Frontend(self.shell, self, self._folder, self._frontend_state)
                 atexit.register(self._frontend.close)
             return self._frontend
 
@@ -213,13 +214,14 @@ class CodeAct(ConfigTraits):
         try:
             chosen = self.resolved(make_cell_layer(options))
             inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
+            outputs = self.frontend.parse_outputs(options.outputs or [])
             if not options.new:
-                given = [variable.name for variable in inputs]
+                given = [*outputs, *(variable.name for variable in inputs)]
                 inputs += self.frontend.memory.refresh_inputs(text, given, chosen.settings, self.shell)
             return PromptRequest(
                 text=text,
                 options=chosen,
-                outputs=self.frontend.parse_outputs(options.outputs or []),
+                outputs=outputs,
                 inputs=inputs,
                 is_new=options.new,
                 record=Path(options.record) if options.record else None,

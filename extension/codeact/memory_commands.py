@@ -5,7 +5,7 @@ from __future__ import annotations
 from IPython.core.error import UsageError
 
 from codeact_kernel.errors import UserError
-from codeact_kernel.render.escaping import escape_controls, escape_hidden
+from codeact_kernel.render.escaping import escape_controls, escape_hidden, one_line
 from codeact_kernel.text import truncate_middle
 
 from .frontend import Frontend
@@ -24,7 +24,7 @@ def show_or_change_thread(frontend: Frontend, argument: str) -> None:
         case "clear":
             thread.clear()
             print("The next prompt starts afresh.")
-        case "drop" if number.strip().isdecimal():
+        case "drop" if number.strip().isdecimal() and len(number) < 20:
             if not thread.drop(int(number)):
                 raise UsageError(f"There is no prompt {number.strip()[:20]} in the thread: %codeact thread shows them.")
             print(f"The next prompt takes nothing along from prompt {number.strip()}.")
@@ -48,13 +48,14 @@ def list_or_trust_locks(frontend: Frontend, argument: str) -> None:
         folder.trusted.add(*[lock for _, lock in entries if not isinstance(lock, UserError)])
     for name, lock in entries:
         if isinstance(lock, UserError):
-            print(f"{escape_controls(name)}: {escape_controls(str(lock))}")
+            print(f"{one_line(name)}: {one_line(str(lock))}")
             continue
         state = "" if lock in folder.trusted else ", not trusted"
         pinned = ", pinned" if lock.pinned else ""
-        print(f"{lock.day}  {truncate_middle(escape_controls(lock.ask), 100)}{pinned}{state}")
+        print(f"{one_line(lock.day)}  {truncate_middle(one_line(lock.ask), 100)}{pinned}{state}")
         if state and argument == "":
-            print(escape_hidden("\n".join(f"    {line}" for text in lock.texts for line in text.splitlines())))
+            texts = lock.texts or (lock.answer,)
+            print(escape_hidden("\n".join(f"    {line}" for text in texts for line in text.splitlines())))
     if not entries:
         print(f"No programs are recorded in {escape_controls(str(folder.path))}.")
     frontend.memory.shown_locks = seen

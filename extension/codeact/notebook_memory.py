@@ -29,18 +29,21 @@ __all__ = ["NotebookMemory", "find_cell"]
 class NotebookMemory:
     """The memory of one notebook. It survives `%reload_ext`.
 
+    Args:
+        folder: the folder of the notebook, in which the kernel started.
+
     Attributes:
         results: the results of all prompts in this kernel, the newest last.
         thread: the thread that the prompts of the notebook continue.
-        reuse: the recorded programs of the notebook's folder, in which the kernel starts.
+        reuse: the recorded programs of the notebook's folder.
         shown_locks: the names and digests of the recorded programs as `%codeact locks` last showed them; only these
             can be trusted.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
         self.results: list[TurnResult] = []
         self.thread = Thread()
-        self.reuse = _find_recorded_programs()
+        self.reuse = _find_recorded_programs(folder)
         self.shown_locks: list[tuple[str, str]] = []
 
     def keep(self, result: TurnResult, shell: InteractiveShell) -> None:
@@ -63,8 +66,10 @@ class NotebookMemory:
 
         Args:
             text: the prompt.
-            given: the variables that `--in` names, which are not copied again.
+            given: the names in `--in` and `--out`, which are not copied: a program assigns the latter anew.
         """
+        if settings.limits.thread_tokens <= 0:  # the prompt takes nothing along
+            return []
         variables, inputs = cast("dict[str, object]", shell.user_ns), list[Input]()
         earlier = self.thread.turns_before(text, find_cell(shell))
         for name in [variable.name for variable in earlier[-1].inputs] if earlier else []:
@@ -79,10 +84,10 @@ class NotebookMemory:
         return self.thread.follow_up(settings.limits.thread_tokens, taken, ask=text, cell=find_cell(shell))
 
 
-def _find_recorded_programs() -> Reuse:
-    """Return the recorded programs beside the notebook: the kernel starts in its folder."""
+def _find_recorded_programs(beside: Path) -> Reuse:
+    """Return the recorded programs beside a notebook."""
     trusts_all = os.environ.get("CODEACT_TRUST_LOCKS") == "1"
-    folder = LockFolder(Path.cwd(), TrustedLocks.of_user(trusts_all=trusts_all))
+    folder = LockFolder(beside, TrustedLocks.of_user(trusts_all=trusts_all))
     if mode := os.environ.get("CODEACT_LOCKED"):  # set by `codeact-kernel run --locked` and `test`
         report = append_to(Path(os.environ.get("CODEACT_LOCKED_REPORT") or os.devnull))
         return LockedReuse(folder, replays=mode == "test", report=report)

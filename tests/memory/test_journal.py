@@ -31,7 +31,9 @@ from codeact_kernel.memory import database, history_queries
 from codeact_kernel.memory.database import connect
 from codeact_kernel.memory.history_queries import History
 from codeact_kernel.memory.journal import Journal, prune
+from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
 from codeact_kernel.memory.presence import Presence, is_running, remove_ended
+from codeact_kernel.memory.reuse import Reuse
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.render import bundle
 from codeact_kernel.session import Session
@@ -122,6 +124,29 @@ def add_turn(written: Journal, text: str, *, end: bool = True, program: str = "1
     emit(TurnStarted(ask=text, model="m", note="", tools=(), **options))
     if end:
         emit(TurnFinished(result=TurnResult(ask=text), usage=Usage(), timings=TurnResult(ask="").timings))
+
+
+@on_one_loop
+async def test_a_model_that_corrects_a_recorded_program_is_the_one_that_costs(warm, written, file, tmp_path):
+    class Remote(ScriptedModel):
+        note, endpoint = "", "https://models.example"
+
+    async def choose():
+        return Remote([program("2")])
+
+    lists = [[1], []]
+
+    @tool(read_only=True)
+    def load() -> list:
+        """Numbers."""
+        return lists.pop(0)
+
+    for model in (ScriptedModel([program("load()[0]")]), choose):
+        reuse = Reuse(LockFolder(tmp_path, TrustedLocks(tmp_path / "own" / "trusted")))
+        async with warm.session([load], reuse=reuse) as session:
+            await session.ask("Load.", model=model, emit=written.record(days=FOREVER, cell=1, report=pytest.fail))
+    (used,) = History(file).used_by_turns(written.session, 1)
+    assert (used.is_live, used.endpoint, used.answers) == (True, "https://models.example", 1)
 
 
 @on_one_loop
@@ -413,6 +438,26 @@ def test_a_damaged_result_is_replaced_by_what_else_was_written(written, file):
 
 
 # What is kept
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "turns SET started = 'x', cell = 'y', ask = x'00ff', program = 3, answer = 1.5, isolation = '{}', state = x'01'",
+        "turns SET started = 1e300, model = 5, endpoint = x'01', seconds = 'z', prompt_tokens = 'many', answers = 0.5",
+        "sessions SET notebook = 7, key = x'01'",
+    ],
+)
+def test_values_of_another_type_cost_no_more_than_themselves(written, file, change):
+    add_turn(written, "Late orders.")
+    with sqlite3.connect(file) as connection:
+        connection.execute("DELETE FROM results")
+        connection.execute(f"UPDATE {change}")
+    history = History(file)
+    (turn,) = history.latest(5)
+    assert time.localtime(turn.started)
+    assert history.find(turn.number)[1].error is not None
+    assert len(history.used_by_turns(written.session, 5)) == 1
 
 
 def test_texts_are_bounded_and_without_secrets(written, file, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pandas
@@ -19,7 +20,7 @@ from codeact_kernel.memory.lock_folder import LockFolder, TrustedLocks
 from codeact_kernel.memory.reuse import Reuse, StaleLock
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.settings import Settings
-from codeact_kernel.tools import Registry, tool
+from codeact_kernel.tools import Registry, ToolCallError, tool
 from codeact_kernel.types import TurnResult
 
 from ..warm import WarmPool
@@ -274,6 +275,26 @@ async def test_a_pinned_program_is_kept_also_when_the_cell_is_run_again(notebook
         assert (await session.ask("Revenue", model=model)).value == 1
 
 
+async def test_a_pinned_program_is_kept_when_it_fails_once(notebook):
+    lists = [[{"revenue": 2.0}], [], [{"revenue": 3.0}]]
+
+    def orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return lists.pop(0)
+
+    orders.__name__ = "get_orders"
+    tools = (tool(read_only=True)(orders),)
+    await notebook.run("First", answers=("get_orders(2025)[0]['revenue']",), tools=tools)
+    reuse = Reuse(
+        LockFolder(notebook.folder, notebook.trusted), last_key=parse_lock(notebook.files[0].read_bytes()).key
+    )
+    reuse.pin(is_pinned=True)
+    lists.insert(1, [])
+    result = await notebook.run("First", answers=("len(get_orders(2025))",), tools=tools)
+    assert (result.value, notebook.asked) == (0, 1)
+    assert ((await notebook.run("First", tools=tools)).value, notebook.asked) == (3.0, 0)
+
+
 async def test_approvals_are_asked_as_always(notebook):
     calls = []
 
@@ -293,6 +314,42 @@ async def test_an_answer_in_words_is_recorded_as_well(notebook):
     await notebook.run("What is a median?", answers=(words,), tools=())
     again = await notebook.run("What is a median?", tools=())
     assert (again.answer, notebook.asked) == (words, 0)
+
+
+async def test_an_answer_in_words_next_to_tools_is_repeated_without_asking_for_a_call(notebook):
+    words = "(words) The middle value."
+    await notebook.run("What is a median?", answers=(words, words))
+    again = await notebook.run("What is a median?")
+    assert (again.answer, notebook.asked) == (words, 0)
+
+
+async def test_a_recorded_program_that_asks_to_see_data_again_runs_once_and_the_model_goes_on(notebook):
+    program = "orders = get_orders(2025)\nlen(orders) if orders else observe('no orders')"
+    await notebook.run("How many?", answers=(program,))
+    calls = []
+
+    def no_orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        calls.append(year)
+        return []
+
+    no_orders.__name__ = "get_orders"
+    result = await notebook.run("How many?", answers=("0",), tools=(tool(no_orders),))
+    assert (result.value, len(calls), notebook.asked) == (0, 1, 1)
+    assert "The recorded program asked to see data, so the model is asked to go on." in notebook.notices
+
+
+async def test_with_always_a_recorded_program_that_asks_to_see_data_again_is_an_error(notebook):
+    await notebook.run("How many?", answers=("1 if get_orders(2025) else observe(0)",))
+
+    def no_orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return []
+
+    no_orders.__name__ = "get_orders"
+    result = await notebook.run("How many?", tools=(tool(no_orders),), settings=Settings(reuse="always"))
+    assert result.error is not None
+    assert "asked to see data" in str(result.error)
 
 
 async def test_a_program_that_builds_on_an_observation_is_recorded_with_it(notebook):
@@ -462,3 +519,165 @@ async def test_a_follow_up_depends_on_the_keys_that_it_reads_and_not_on_the_data
     assert (await notebook.run("Orders", "How many?", tools=more)).value == 2
     await notebook.run("Orders", "How many?", answers=("0",), tools=make({"revenue": "much"}))
     assert "the earlier result previous has another shape" in notebook.notices[-1]
+
+
+@tool(read_only=True)
+def get_total(customer: str) -> float:
+    """Revenue of a customer."""
+    return 5.0
+
+
+@tool
+def send(text: str) -> str:
+    """Send a mail."""
+    return "sent"
+
+
+async def test_a_program_that_may_hold_what_the_model_saw_is_not_recorded(notebook):
+    await notebook.run("Total", answers=("observe(get_total(customer='A'))", "5.0"), tools=(get_total,))
+    assert notebook.files == []
+
+
+async def test_a_program_that_looks_again_is_recorded(notebook):
+    answers = ("observe(get_total(customer='A'))", "get_total(customer='A') + 1")
+    await notebook.run("Total", answers=answers, tools=(get_total,))
+    assert notebook.lock["programs"] == [[answers[1]]]
+
+
+async def test_a_program_is_not_recorded_if_a_failed_one_before_it_had_the_same_effect_more_often(notebook):
+    await notebook.run("Thrice", answers=("send(text='a')\nsend(text='a')\n1/0", "send(text='a')"), tools=(send,))
+    assert notebook.files == []
+
+
+@pytest.mark.parametrize("program", ["[float('nan'), float('inf')]", "[send(text='x') for _ in range(3)]"])
+async def test_a_lock_can_always_be_read_again(notebook, program):
+    failures = "n = 0\nfor i in range(400):\n    try:\n        fail(n=i)\n    except Exception:\n        n += 1\n"
+
+    @tool
+    def fail(n: int) -> int:
+        """Fail."""
+        raise ToolCallError("e" * 30_000)
+
+    await notebook.run("Go", answers=(failures + program,), tools=(send, fail))
+    await notebook.run("Go", tools=(send, fail))
+    assert (notebook.asked, notebook.notices) == (0, [])
+
+
+@pytest.mark.parametrize("ask", ["Hello \ud800", "word " * 50_000])
+async def test_a_prompt_that_no_file_can_hold_is_answered_and_not_recorded(notebook, ask):
+    result = await notebook.run(ask, "Again", answers=("1", "2"))
+    assert result.value == 2
+    assert any("is not recorded" in notice for notice in notebook.notices)
+
+
+async def test_a_prompt_or_program_with_a_secret_is_not_recorded(notebook, monkeypatch):
+    monkeypatch.setenv("SHOP_API_KEY", "s3cr3t-value-xyz")
+    await notebook.run("Log in with s3cr3t-value-xyz", answers=("1",))
+    await notebook.run("Log in", answers=("key = 's3cr3t-value-xyz'\n1",))
+    assert notebook.files == []
+
+
+async def test_a_lock_holds_no_keys_of_the_dicts_of_the_notebook(notebook):
+    await notebook.run("Sum", answers=("sum(scores.values())",), inputs={"scores": {"Anna": 1}})
+    assert "Anna" not in notebook.files[0].read_text()
+    await notebook.run("Sum", answers=("0",), inputs={"scores": {"Anna": 1, "Ben": 2}})
+    assert any("the variable scores has another schema" in notice for notice in notebook.notices)
+
+
+@pytest.mark.parametrize("read", ["results.get(1)", "list(results.values())[-1]", "results[max(results)]"])
+async def test_a_program_that_reads_results_in_any_way_depends_on_them(notebook, read):
+    await notebook.run("First", "Second", answers=("[1, 2]", f"len({read})"))
+    result = await notebook.run("Second", answers=("0",))
+    assert (notebook.asked, result.attempts) == (1, 1)
+
+
+@pytest.mark.parametrize("name", ["results", "previous"])
+async def test_a_program_with_a_variable_of_its_own_does_not_depend_on_earlier_results(notebook, name):
+    await notebook.run("First", "Second", answers=("[1, 2]", f"{name} = [3]\nlen({name})"))
+    assert (await notebook.run("Second")).value == 1
+
+
+async def test_the_number_of_rows_before_a_follow_up_is_data(notebook):
+    rows = [{"region": "Europe", "revenue": 2.0}]
+
+    def orders(year: int) -> list[dict]:
+        """Orders of a year."""
+        return rows
+
+    orders.__name__ = "get_orders"
+    answers = ("[{'revenue': row['revenue']} for row in get_orders(2025)]", "len(previous)")
+    await notebook.run("Orders", "How many?", answers=answers, tools=(tool(orders),))
+    rows.append(rows[0])
+    assert (await notebook.run("Orders", "How many?", tools=(tool(orders),))).value == 2
+
+
+async def test_keys_that_only_a_recorded_program_saw_stay_unknown_to_the_model(notebook):
+    table = pandas.DataFrame({"name": ["x"], "revenue": [1.0]})
+    await notebook.run("Sum", answers=("{row['name']: row['revenue'] for row in df}",), inputs={"df": table})
+    other = pandas.DataFrame({"name": ["Patient Zero"], "revenue": [1.0]})
+    result = await notebook.run("Sum", inputs={"df": other})
+    assert (result.value, result.shape) == ({"Patient Zero": 1.0}, "dict[str, float]")
+
+
+@pytest.mark.parametrize("number", ["nan", "inf"])
+async def test_a_call_with_a_number_that_json_lacks_ends_well_and_is_recorded(notebook, number):
+    @tool
+    def save(level: float) -> str:
+        """Save a level."""
+        return "saved"
+
+    result = await notebook.run("Save", answers=(f"save(level=float('{number}'))",), tools=(save,))
+    assert result.value == "saved"
+    assert (await notebook.run("Save", tools=(save,))).value == "saved"
+    assert notebook.asked == 0
+
+
+@pytest.mark.parametrize("program", ["call_tool('se' + 'nd', text='x')", "globals()['se' + 'nd'](text='x')"])
+async def test_a_tool_that_a_program_calls_without_its_name_is_a_dependency_too(notebook, program):
+    await notebook.run("Send", answers=(program,), tools=(send,))
+    result = await notebook.run("Send", answers=("0",), tools=())
+    assert (result.value, result.attempts) == (0, 1)
+    assert any("send is not offered" in notice for notice in notebook.notices)
+
+
+async def test_a_lock_of_somebody_else_for_another_place_does_not_keep_a_prompt_from_being_recorded(notebook):
+    await notebook.run("First", "Second", answers=("1", "2"))
+    notebook.trusted = TrustedLocks(notebook.folder / "of another user" / "trusted")
+    await notebook.run("Second", answers=("3",))
+    assert ((await notebook.run("Second")).value, notebook.asked) == (3, 0)
+
+
+@pytest.mark.parametrize("look", ["observe(get_total(customer='A'))", "print(get_total(customer='A'))\n1 / 0"])
+async def test_an_action_with_a_value_that_the_model_saw_is_not_repeated(notebook, look):
+    await notebook.run("Send the total", answers=(look, "send(text='5.0')"), tools=(get_total, send))
+    assert notebook.files == []
+
+
+async def test_a_program_is_not_recorded_if_a_failed_one_before_it_wrote_files(notebook):
+    (notebook.folder / "shared").mkdir()
+    settings = Settings(file_mounts=[f"{notebook.folder / 'shared'}:/input/shared:rw"])
+    write = "open('/input/shared/{}', 'w').write('x')\n{}"
+    await notebook.run("Write", answers=(write.format("a", "1 / 0"), write.format("b", "2")), settings=settings)
+    assert notebook.files == []
+
+
+async def test_threads_of_one_process_can_record_at_the_same_time(notebook):
+    await notebook.run("Revenue", answers=(SUM,))
+    lock = parse_lock(notebook.files[0].read_bytes())
+
+    def write() -> None:
+        for _ in range(50):
+            LockFolder(notebook.folder, TrustedLocks()).write(lock)
+
+    with ThreadPoolExecutor(4) as threads:
+        for writing in [threads.submit(write) for _ in range(4)]:
+            writing.result()
+    assert len(list(notebook.files[0].parent.iterdir())) == 1
+
+
+async def test_a_table_that_is_larger_than_a_value_may_be_is_handed_over_and_recorded(notebook):
+    program = "table = [{'number': number, 'text': str(number)} for number in range(300_000)]"
+    result = await notebook.run("Make a table", answers=(program,), outputs=("table",))
+    assert result.outputs["table"].rows == 300_000
+    assert (await notebook.run("Make a table", outputs=("table",))).outputs["table"].rows == 300_000
+    assert notebook.asked == 0

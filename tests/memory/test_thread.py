@@ -16,6 +16,7 @@ from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
+from codeact_kernel.tools.shapes import ANY
 from codeact_kernel.types import DisplayItem, ProgramFailure, TurnResult
 
 from ..test_prompt_budget import tokens
@@ -296,6 +297,14 @@ def test_a_program_cannot_close_the_fence_around_it():
 )
 def test_a_shape_has_only_keys_that_the_model_knows(value, shape):
     assert describe_value(value, "Revenue per region: region, revenue") == shape
+
+
+def test_of_a_large_value_only_the_beginning_is_described(monkeypatch):
+    described = []
+    monkeypatch.setattr("codeact_kernel.memory.shape.shape_of_value", lambda value: described.append(value) or ANY)
+    describe_value({str(number): [number] * 1_000 for number in range(1_000)}, "")
+    (value,) = described
+    assert (len(value), {len(item) for item in value.values()}) == (65, {20})
 
 
 def test_a_table_that_was_shown_in_part_is_no_result():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,6 +108,35 @@ def test_a_follow_up_has_a_variable_as_it_is_now(fresh):
     assert fresh.get("_codeact.value") == 30
 
 
+def test_a_variable_of_the_thread_does_not_take_the_place_of_an_output_with_its_name(fresh):
+    fresh.do("import pandas\ndf = pandas.DataFrame({'a': [1, 2]})")
+    fresh.ask("df", options="--in df")
+    fresh.ask("[{'a': 2 * row['a']} for row in previous]", options="--out df", prompt="Double.")
+    assert fresh.get("df.to_dict('list')") == {"a": [2, 4]}
+
+
+def test_a_value_that_the_user_changes_is_still_what_the_prompt_gave(fresh):
+    fresh.ask("[1, 2, 3]")
+    fresh.do("Out[max(Out)].append(99)")
+    fresh.ask("sum(previous)", prompt="Add them up.")
+    assert fresh.get("_codeact.value") == 6
+
+
+@pytest.mark.parametrize(
+    "command", ["thread drop " + "9" * 5_000, "thread drop ²", "show " + "9" * 40, "history " + "%" * 60_000]
+)
+def test_odd_arguments_are_answered_in_a_sentence(fresh, command):
+    cell = fresh.run(f"%codeact {command}")
+    assert cell.status == "ok" or cell.reply["ename"] in ("UsageError", "UserError")
+    assert "damaged" not in cell.everything
+
+
+def test_a_new_prompt_has_no_variable_of_the_thread_if_it_takes_nothing_along(fresh):
+    fresh.do("import pandas\ndf = pandas.DataFrame({'salary': [1, 2]})")
+    fresh.ask("df", options="--in df")
+    assert "salary" not in fresh.run("%%codeact --dry-run --limits thread_tokens=0\nMore").stdout
+
+
 def test_reloading_the_extension_keeps_the_results_and_the_thread(fresh):
     fresh.ask("[1, 2, 3]")
     count = fresh.get("len(codeact.results)")
@@ -177,3 +207,21 @@ def test_a_restarted_kernel_asks_no_model_and_every_command_about_that_works(ker
     assert "not trusted" not in second.run("%codeact locks").stdout
     file.write_text("<<<<<<< HEAD\n")
     assert "has an unresolved merge conflict" in second.run("%codeact locks").stdout
+    hostile = {
+        "codeact_lock": 1,
+        "ask": "Sum\n2026-01-01  Fine",
+        "recorded": "2026-01-01T00:00:00+00:00",
+        "answer": "Pay\u202e me",
+    }
+    file.write_text(json.dumps(hostile))
+    assert second.run("%codeact locks").stdout == "2026-01-01  Sum\\n2026-01-01  Fine, not trusted\n    Pay\\u202e me\n"
+
+
+def test_programs_are_recorded_beside_the_notebook_wherever_it_goes(kernels, folder):
+    kernel = Notebook(folder, CODEACT_REUSE="auto")
+    kernels.append(kernel)
+    kernel.do("%load_ext codeact")
+    kernel.do("import os\nos.mkdir('elsewhere')\nos.chdir('elsewhere')")
+    kernel.ask("1", prompt="Elsewhere")
+    assert not (folder / "elsewhere" / ".codeact").exists()
+    assert any(file.name.startswith("elsewhere-") for file in (folder / ".codeact" / "prompts").iterdir())

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from .capability import Data
 from .inputs import Input, InputRequest, load_input, parse_input_names, validate_name
+from .instructions import input_instructions
 from .outputs import Frame, to_dataframe
 
-__all__ = ["Data", "Frame", "Input", "InputRequest", "load_input", "parse_input_names", "to_dataframe", "validate_name"]
+__all__ = [
+    "Data",
+    "Frame",
+    "Input",
+    "InputRequest",
+    "input_instructions",
+    "load_input",
+    "parse_input_names",
+    "to_dataframe",
+    "validate_name",
+]
