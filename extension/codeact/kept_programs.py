@@ -171,9 +171,10 @@ def _find_results(kernel: KernelState, result: TurnResult) -> tuple[dict[int, st
     same = [place for place, turn in enumerate(turns) if (turn.ask, turn.program) == (result.ask, result.program)]
     followed = result.continues[-1] if result.continues else None
     earlier = sorted(turns[: same[-1]] if same else [], key=lambda turn: turn.ask == followed)
-    places = {id(item.data): f"codeact.results[{place}]" for place, item in enumerate(kernel.memory.results)}
-    kept = [turn for turn in earlier if turn.shape and id(turn.value) in places]
-    return {turn.number: places[id(turn.value)] for turn in kept}, kept[-1].number if kept else None
+    # The newest result of the same program: the thread has only a copy of its value.
+    places = {(item.ask, item.program): f"codeact.results[{place}]" for place, item in enumerate(kernel.memory.results)}
+    kept = [turn for turn in earlier if turn.shape and (turn.ask, turn.program) in places]
+    return {turn.number: places[turn.ask, turn.program] for turn in kept}, kept[-1].number if kept else None
 
 
 def _find_tools(variables: Mapping[str, Any]) -> Iterator[tuple[str, Tool]]:
