@@ -15,7 +15,7 @@ from ..settings import Settings
 from ..text import collapse_whitespace, format_list
 from ..tools import Registry
 from ..tools.shapes import shape_of_value
-from .shape import find_shape
+from .shape import describe_structure
 from .thread import FollowUp
 
 __all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies", "list_changes"]
@@ -113,8 +113,7 @@ def describe_dependencies(
     read = {str(number): earlier[number] for number in _find_numbers(text, earlier) if number in earlier}
     if follow_up.previous is not None and _reads(text, "previous"):
         read["previous"] = earlier[follow_up.previous]
-    # Only keys that the programs name: they depend on no others, and these may change with the data.
-    results = {name: _bounded(str(find_shape(value, text))) for name, value in read.items()}
+    results = {name: _bounded(describe_structure(value, text)) for name, value in read.items()}
     has_network = "http" in text or "http_request" in called
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
@@ -131,13 +130,26 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
     Args:
         new: what the same programs depend on now.
     """
+    results = _without_empty(old.results, new.results)
     return [
         *chain.from_iterable(_compare_tools(name, tool, new.tools.get(name)) for name, tool in old.tools.items()),
         *_compare_texts(old.inputs, new.inputs, "the variable {}", "has another schema"),
-        *_compare_texts(old.results, new.results, "the earlier result {}", "has another shape"),
+        *_compare_texts(
+            _without_empty(old.results, new.results), new.results, "the earlier result {}", "has another shape"
+        ),
         *_compare_sets(old.mounts, new.mounts, "mounted"),
         *_compare_sets(old.domains, new.domains, "allowed"),
     ]
+
+
+def _without_empty(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out the results that were or are an empty list, whose rows have no keys that could differ."""
+
+    def is_empty(name: str, text: str) -> bool:
+        other = new.get(name, "")
+        return text.startswith("list") and other.startswith("list") and "list" in (text, other)
+
+    return {name: text for name, text in old.items() if not is_empty(name, text)}
 
 
 def _find_numbers(text: str, results: Collection[int]) -> Sequence[int]:

@@ -16,7 +16,7 @@ from ..tools.shapes import ANY, MAX_NAMES_KEPT, MAX_ROWS, TypeShape, merge, shap
 from ..tools.to_json import to_json
 from ..types import JSONValue, TurnResult
 
-__all__ = ["describe_value", "find_shape", "pick_value"]
+__all__ = ["describe_structure", "describe_value", "pick_value"]
 
 _MAX_CHARACTERS = 600
 _LIMITS = Limits()
@@ -67,6 +67,23 @@ def find_shape(value: Frame | JSONValue, known: str, mark: str = "") -> TypeShap
     else:
         sample = _beginning(value)
     return _without_unknown_keys(shape_of_value(sample), lambda name: _is_known(name, known), mark)
+
+
+def describe_structure(value: Frame | JSONValue, program: str) -> str:
+    """Describe what a program can rely on in a value: the keys that it names, and whether they are numbers or text.
+
+    What differs with the data is left out: whole numbers and others, missing values, the number of rows.
+    """
+    return str(_without_details(find_shape(value, program)))
+
+
+def _without_details(shape: TypeShape) -> TypeShape:
+    def inner(part: TypeShape | None) -> TypeShape | None:
+        return None if part is None else _without_details(part)
+
+    kinds = dict.fromkeys("number" if kind in ("int", "float") else kind for kind in shape.kinds if kind != "None")
+    fields = None if shape.fields is None else {name: _without_details(part) for name, part in shape.fields.items()}
+    return TypeShape(tuple(kinds), inner(shape.item), fields, entry=inner(shape.entry))
 
 
 def _beginning(value: JSONValue, levels: int = 5) -> JSONValue:

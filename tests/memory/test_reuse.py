@@ -681,3 +681,27 @@ async def test_a_table_that_is_larger_than_a_value_may_be_is_handed_over_and_rec
     assert result.outputs["table"].rows == 300_000
     assert (await notebook.run("Make a table", outputs=("table",))).outputs["table"].rows == 300_000
     assert notebook.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([{"revenue": 2}], [{"revenue": 2.5}, {"revenue": None}]),
+        ([{"revenue": 2.0}], []),
+        ([], [{"revenue": 2.0}]),
+        ([{"revenue": 1}], [{"revenue": 1, "note": "new"}]),
+    ],
+)
+async def test_other_data_before_a_follow_up_does_not_make_it_stale(notebook, before, after):
+    def make(rows: list) -> tuple:
+        @tool(name="get_rows")
+        def rows_of() -> list[dict]:
+            """Rows."""
+            return rows
+
+        return (rows_of,)
+
+    answers = ("get_rows()", "len([row['revenue'] for row in previous])")
+    await notebook.run("Rows", "How many?", answers=answers, tools=make(before))
+    assert (await notebook.run("Rows", "How many?", tools=make(after))).value == len(after)
+    assert notebook.asked == 0
