@@ -134,9 +134,7 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
     return [
         *chain.from_iterable(_compare_tools(name, tool, new.tools.get(name)) for name, tool in old.tools.items()),
         *_compare_texts(old.inputs, new.inputs, "the variable {}", "has another schema"),
-        *_compare_texts(
-            _without_empty(old.results, new.results), new.results, "the earlier result {}", "has another shape"
-        ),
+        *_compare_texts(results, new.results, "the earlier result {}", "has another shape"),
         *_compare_sets(old.mounts, new.mounts, "mounted"),
         *_compare_sets(old.domains, new.domains, "allowed"),
     ]
