@@ -37,8 +37,10 @@ class StaleLock(ModelError):
     """
 
     def __init__(self, reason: str, state: StaleState = "stale") -> None:
-        what = "has not run" if state == "not run" else "has no recorded program that fits"
-        super().__init__(f"This prompt {what}: {reason}.")
+        if state == "not run":
+            super().__init__(f"This prompt has not run: {reason}.")
+        else:
+            super().__init__(f"This prompt has no recorded program that fits: {reason}.")
         self.state: StaleState = state
         self.reason = reason
 

@@ -100,6 +100,7 @@ ELSEWHERE = {
     "show.title_characters": "show/test_capability.py",
     "http.kept_bytes": "network/test_tool.py",
     "http.seconds": "network/test_fetch.py",
+    "thread_tokens": "memory/test_thread.py",
 }
 """Caps whose test needs more than a program, below tests/."""
 HERE = {
