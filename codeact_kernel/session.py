@@ -193,7 +193,7 @@ class Session:
             ask=ask,
             tools=self.tools,
             inputs=[*inputs, *follow_up.inputs],
-            given=given,
+            given=[variable.name for variable in inputs if not variable.is_handed_on],
             outputs=outputs,
             settings=settings,
             follow_up=follow_up,

@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import ast
 
+from ..capability import CALL_NAMES
 from ..preflight.program_facts import ProgramFacts
 
-__all__ = ["changes_foreign_data", "find_awaited", "find_imports", "find_numbers", "find_reaching_names"]
+__all__ = [
+    "calls_computed_names",
+    "changes_foreign_data",
+    "find_awaited",
+    "find_imports",
+    "find_numbers",
+    "find_reaching_names",
+]
 
 _WAITING = frozenset({
     "as_completed", "create_task", "ensure_future", "gather", "run", "run_until_complete", "shield", "wait", "wait_for",
@@ -17,23 +25,58 @@ _CHANGING = frozenset({
 _MAKERS = frozenset({"Counter", "OrderedDict", "defaultdict", "deque", "dict", "list", "set", "sorted"})
 
 _REACHING_MODULES = frozenset({
-    "asyncio.subprocess", "builtins", "code", "ctypes", "ftplib", "gc", "glob", "http", "imaplib", "importlib",
-    "inspect", "io", "multiprocessing", "os", "pathlib", "pickle", "poplib", "runpy", "shelve", "shutil", "signal",
-    "smtplib", "socket", "sqlite3", "subprocess", "sys", "tempfile", "urllib", "webbrowser", "zipfile",
+    "asyncio.subprocess", "builtins", "bz2", "code", "codecs", "ctypes", "fileinput", "ftplib", "gc", "glob", "gzip",
+    "http", "imaplib", "importlib", "inspect", "io", "linecache", "logging", "lzma", "mmap", "multiprocessing", "os",
+    "pathlib", "pickle", "poplib", "pydoc", "runpy", "selectors", "shelve", "shutil", "signal", "smtplib", "socket",
+    "socketserver", "sqlite3", "ssl", "subprocess", "sys", "tarfile", "telnetlib", "tempfile", "timeit", "urllib",
+    "webbrowser", "zipfile",
 })  # fmt: skip
 """Modules with which code reaches files, processes and hosts, or other code."""
-_REACHING_BUILTINS = frozenset({"__import__", "compile", "eval", "exec", "globals", "open", "vars"})
+_REACHING_BUILTINS = frozenset(
+    {
+        "__import__",
+        "breakpoint",
+        "compile",
+        "delattr",
+        "eval",
+        "exec",
+        "getattr",
+        "globals",
+        "locals",
+        "open",
+        "setattr",
+        "vars",
+    }
+)
+
+
+_REACHING_ATTRIBUTES = frozenset({
+    "create_subprocess_exec", "create_subprocess_shell", "f_globals", "gi_frame", "open_connection",
+    "open_unix_connection", "start_server", "start_unix_server",
+})  # fmt: skip
+"""Attributes with which code reaches the same without such a module, for example those of `asyncio`."""
 
 
 def find_reaching_names(facts: ProgramFacts) -> list[str]:
     """Return the names with which the program could reach more than its tools and its data, outside of the sandbox."""
     modules = [imported.module for imported in facts.imports]
     used = {use.name for use in facts.uses if use.name not in facts.bound} & _REACHING_BUILTINS
-    hidden = {
-        use.name for use in facts.attributes if use.name.startswith("__") or use.name in ("f_globals", "gi_frame")
-    }
+    hidden = {use.name for use in facts.attributes if use.name.startswith("__") or use.name in _REACHING_ATTRIBUTES}
     reached = {module for module in modules if not _REACHING_MODULES.isdisjoint({module, module.partition(".")[0]})}
     return sorted(used | hidden | reached)
+
+
+def calls_computed_names(tree: ast.Module) -> bool:
+    """Return whether the program calls a tool by a name that is not written out, with `call_tool(name)`."""
+    written = [
+        node.func
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant)
+    ]
+    return any(
+        isinstance(node, ast.Name) and node.id in CALL_NAMES and not any(node is function for function in written)
+        for node in ast.walk(tree)
+    )
 
 
 def find_numbers(tree: ast.Module) -> list[int]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from ..capability import CALL_NAMES, ERROR_NAMES, GUEST_NAMES, NETWORK
 from ..errors import UserError
 from ..text import format_list
-from .analysis import changes_foreign_data, find_awaited, find_imports, find_numbers
+from .analysis import calls_computed_names, changes_foreign_data, find_awaited, find_imports, find_numbers
 from .edits import EditedProgram, free_name
 
 __all__ = ["Notebook", "NotebookTool", "bind_names"]
@@ -121,6 +121,8 @@ class _Binder:
         notebook, bound = self._notebook, self._names.module.bound
         tools = [name for name in self._names.used if name in notebook.tools and name not in bound]
         quoted = [use.name for use in self._names.uses if use.quoted and use.name in notebook.tools]
+        if calls_computed_names(self._program.tree):  # it could call any tool
+            quoted = list(notebook.tools)
         self._refuse_unknown(bound)
         results = self._bind_results(bound)
         needs_copies = changes_foreign_data(self._program.tree) or not ERROR_NAMES.isdisjoint(self._names.used)

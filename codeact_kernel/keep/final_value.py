@@ -28,7 +28,7 @@ def has_plain_end(program: EditedProgram) -> bool:
     last = program.tree.body[-1]
     if not isinstance(last, ast.Expr) or _find_changed_container(last) is not None:
         return False
-    is_quiet = program.text[program.end(last) :].lstrip().startswith(";")  # which IPython takes for: do not show it
+    is_quiet = program.text[program.end(last) :].lstrip().startswith(";")  # IPython hides the value
     return not (is_quiet or _is_coroutine(last.value, program.tree) or _is_lazy(last.value, program.tree))
 
 

@@ -13,6 +13,7 @@ from ..render.escaping import escape_strictly
 from ..text import format_list
 from ..tools.redaction import without_secrets
 from ..types import JSONValue
+from .analysis import find_reaching_names
 from .bindings import Bindings, Notebook, bind_names
 from .cell import Kept, TurnProgram, describe_results, prepare, warn_of_reach
 from .edits import EditedProgram, free_name, is_same_tree, parse
@@ -55,7 +56,7 @@ def make_tool(
         f"from codeact import {imports}",
         "",
         "",
-        _decorator(bindings),
+        _decorator(bindings, reaches_more=bool(find_reaching_names(program.names))),
         head,
         f"    {_docstring(without_secrets(turn.ask))}",
         _indent(body),
@@ -116,12 +117,12 @@ def _awaits(tree: ast.Module, end: Sequence[str]) -> bool:
     return False
 
 
-def _decorator(bindings: Bindings) -> str:
+def _decorator(bindings: Bindings, *, reaches_more: bool) -> str:
     """Return `@tool` with the options that the tools of the program make necessary, or allow."""
     options: list[str] = []
     if any(tool.asks for tool in bindings.tools):
         options.append('approval_mode="always_require"')
-    if bindings.tools and all(tool.read_only for tool in bindings.tools):
+    if bindings.tools and not reaches_more and all(tool.read_only for tool in bindings.tools):
         options.append("read_only=True")
     if not all(tool.is_trusted for tool in bindings.tools):
         options.append('source="untrusted"')

@@ -83,6 +83,8 @@ class Dependencies:
         tools: the tools that they name.
         inputs: the schemas of the notebook's variables that they name.
         results: the shapes of the earlier results that they read: `"previous"`, or the number of a prompt.
+        sources: the prompts that gave these results.
+        before: a digest of the program before, which the model saw; empty if there was none.
         mounts: the folders and files that programs see, with their modes.
         domains: the hosts that programs may send requests to.
     """
@@ -90,6 +92,8 @@ class Dependencies:
     tools: Mapping[str, ToolContract] = field(default_factory=dict[str, ToolContract])
     inputs: Mapping[str, str] = field(default_factory=dict[str, str])
     results: Mapping[str, str] = field(default_factory=dict[str, str])
+    sources: Mapping[str, str] = field(default_factory=dict[str, str])
+    before: str = ""
     mounts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
 
@@ -109,16 +113,22 @@ def describe_dependencies(
     """
     text = "\n".join(programs)
     words = {*re.findall(r"\w+", text), *called}
+    if not programs:  # the model answered in words, and may have used anything that it saw
+        words.update([*tools, *(variable.name for variable in inputs)])
     earlier = follow_up.results
-    read = {str(number): earlier[number] for number in _find_numbers(text, earlier) if number in earlier}
+    read = {str(number): number for number in _find_numbers(text, earlier) if number in earlier}
     if follow_up.previous is not None and _reads(text, "previous"):
-        read["previous"] = earlier[follow_up.previous]
-    results = {name: _bounded(describe_structure(value, text)) for name, value in read.items()}
+        read["previous"] = follow_up.previous
+    results = {name: _bounded(describe_structure(earlier[number], text)) for name, number in read.items()}
     has_network = "http" in text or "http_request" in called
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
         inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},
         results=dict(sorted(results.items())),
+        sources={name: _bounded(follow_up.sources[number]) for name, number in sorted(read.items())},
+        before=hashlib.sha256(follow_up.last_program.encode(errors="replace")).hexdigest()[:8]
+        if follow_up.last_program
+        else "",
         mounts=tuple(sorted(_describe_mounts(settings))) if "input" in words else (),
         domains=tuple(sorted(map(str, settings.allowed_domains))) if has_network else (),
     )
@@ -134,6 +144,12 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
     return [
         *chain.from_iterable(_compare_tools(name, tool, new.tools.get(name)) for name, tool in old.tools.items()),
         *_compare_texts(old.inputs, new.inputs, "the variable {}", "has another schema"),
+        *(
+            f"the earlier result {name} is that of another prompt"
+            for name, source in old.sources.items()
+            if new.sources.get(name, source) != source
+        ),
+        *(["the program before has changed"] if old.before and new.before and old.before != new.before else []),
         *_compare_texts(results, new.results, "the earlier result {}", "has another shape"),
         *_compare_sets(old.mounts, new.mounts, "mounted"),
         *_compare_sets(old.domains, new.domains, "allowed"),

@@ -23,7 +23,8 @@ class Replay:
     """The recorded calls of one turn, each of which is used once.
 
     The answers come in the recorded order: a call waits for the calls that are open and were answered before it, and
-    for those that overtook it. A program that makes the same calls so sees the same order, and never waits in vain.
+    for those that overtook it. A program that makes the same calls therefore sees the same order and never waits
+    without need.
 
     Args:
         lock: the record.

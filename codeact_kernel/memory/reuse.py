@@ -95,13 +95,13 @@ class Reuse:
     """The prompts that this kernel has answered: if the user runs one again, they want another answer."""
     _untouched: set[PromptKey] = field(default_factory=set[PromptKey])
     """The prompts whose lock files are not trusted or damaged, and must not be overwritten."""
-    _has_reported: bool = False
+    _reported: set[str] = field(default_factory=set[str])
     _late: list[str] = field(default_factory=list[str])
     """Notices about the last turn, which the next one shows."""
 
     @property
     def replays(self) -> bool:
-        """Whether turns are only repeated in a test, so that nothing in them happens."""
+        """Whether turns are only replayed in a test, without any effect."""
         return False
 
     def find(self, prompt: Prompt) -> RecordedTurn | None:
@@ -136,7 +136,9 @@ class Reuse:
         self._answered.add(key)
         if is_recorded or prompt.settings.reuse == "never" or key in self._untouched:
             return
-        if not result.programs and (result.program is not None or not result.answer or result.calls):
+        # Words can hold what the model saw of the variables, which may have other values the next time.
+        saw_values = any(not variable.schema_only for variable in prompt.inputs)
+        if not result.programs and (result.program is not None or not result.answer or result.calls or saw_values):
             return
         try:
             lock = self._create_lock(prompt, result, started)
@@ -212,8 +214,8 @@ class Reuse:
         return lock, ""
 
     def _report_once(self, text: str, notices: list[str] | None = None) -> None:
-        if not self._has_reported:
-            self._has_reported = True
+        if text not in self._reported:
+            self._reported.add(text)
             (self.notices if notices is None else notices).append(text)
 
 
@@ -245,8 +247,8 @@ def _explain_other_place(locks: Sequence[Lock], key: PromptKey) -> str:
         now = f"it follows {_quote(key.follows)}" if key.follows else "it is the first"
         return f"{before}, and now {now}"
     if lock.inputs != key.inputs:
-        return f"it was recorded with --in {','.join(lock.inputs) or '(nothing)'}"
-    return f"it was recorded with --out {','.join(lock.outputs) or '(nothing)'}"
+        return f"it was recorded with --in {format_list(lock.inputs, _MAX_CHANGES) or '(nothing)'}"
+    return f"it was recorded with --out {format_list(lock.outputs, _MAX_CHANGES) or '(nothing)'}"
 
 
 def _quote(ask: str) -> str:

@@ -75,6 +75,8 @@ class FollowUp:
         asks: the prompts that are included, the oldest first.
         results: the values that programs can read, by the numbers of their turns.
         shapes: the shapes of these values, in words.
+        sources: the prompts that gave these values.
+        last_program: the program that the model sees; empty if the last turn has none.
         previous: the number of the value that programs read as `previous`, or `None`.
         missing: the prompts that failed, by the names under which a program would read their values: the number of
             the turn, or `"previous"`.
@@ -85,6 +87,8 @@ class FollowUp:
     asks: Sequence[str] = ()
     results: Mapping[int, Frame | JSONValue] = field(default_factory=dict[int, "Frame | JSONValue"])
     shapes: Mapping[int, str] = field(default_factory=dict[int, str])
+    sources: Mapping[int, str] = field(default_factory=dict[int, str])
+    last_program: str = ""
     previous: int | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     inputs: Sequence[Input] = ()
@@ -139,7 +143,7 @@ class Thread:
             shape=result.shape,
             value=_copy(cast("Frame | JSONValue", result.data)),
             cell=cell,
-            inputs=[replace(variable, schema_only=True) for variable in inputs if variable.name in program],
+            inputs=[_hand_on(variable) for variable in inputs if variable.name in program],
         )
         self._put(turn)
 
@@ -150,7 +154,7 @@ class Thread:
             inputs: the notebook's variables that its program uses.
             cell: identifies the cell of the prompt.
         """
-        handed_on = [replace(variable, schema_only=True) for variable in inputs]
+        handed_on = [_hand_on(variable) for variable in inputs]
         self._put(EarlierTurn(number=0, ask=ask, program=None, cell=cell, inputs=handed_on, has_failed=True))
 
     def _put(self, turn: EarlierTurn) -> None:
@@ -204,6 +208,8 @@ class Thread:
             asks=[turn.ask for turn in [*older, last]],
             results={number: turn.value for number, turn in results.items()},
             shapes={number: turn.shape for number, turn in results.items()},
+            sources={number: collapse_whitespace(turn.ask) for number, turn in results.items()},
+            last_program=last.program or "",
             previous=previous and previous.number,
             missing=_find_missing(turns, previous),
             inputs=inputs,
@@ -218,6 +224,11 @@ def _find_missing(turns: Sequence[EarlierTurn], previous: EarlierTurn | None) ->
         if turn.has_failed or turn is previous:
             break
     return missing
+
+
+def _hand_on(variable: Input) -> Input:
+    """Return a variable for the next prompt, without its values for the model."""
+    return replace(variable, schema_only=True, is_handed_on=True)
 
 
 def _copy(value: Frame | JSONValue) -> Frame | JSONValue:

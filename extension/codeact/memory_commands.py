@@ -53,7 +53,7 @@ def list_or_trust_locks(frontend: Frontend, argument: str) -> None:
         state = "" if lock in folder.trusted else ", not trusted"
         pinned = ", pinned" if lock.pinned else ""
         print(f"{one_line(lock.day)}  {truncate_middle(one_line(lock.ask), 100)}{pinned}{state}")
-        if state and argument == "":
+        if state:
             texts = lock.texts or (lock.answer,)
             print(escape_hidden("\n".join(f"    {line}" for text in texts for line in text.splitlines())))
     if not entries:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -47,7 +48,7 @@ class NotebookMemory:
         self.shown_locks: list[tuple[str, str]] = []
 
     def keep(self, result: TurnResult, shell: InteractiveShell) -> None:
-        """Bind a result to the names under which the notebook finds it. A failed turn takes no good result away."""
+        """Bind a result to the names of the notebook. A failed turn does not replace a good result."""
         variables: dict[str, object] = shell.user_ns
         has_failed = result.error is not None or result.stopped
         self.results.append(result)
@@ -76,7 +77,8 @@ class NotebookMemory:
             if name in variables and name not in given:
                 # A value that can no longer be passed on stays as the thread has it.
                 with suppress(UserError):
-                    inputs.append(load_input(InputRequest(name, schema_only=True), variables[name], settings.limits))
+                    request = InputRequest(name, schema_only=True)
+                    inputs.append(replace(load_input(request, variables[name], settings.limits), is_handed_on=True))
         return inputs
 
     def follow_up(self, text: str, settings: Settings, taken: Collection[str], shell: InteractiveShell) -> FollowUp:

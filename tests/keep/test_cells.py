@@ -249,6 +249,14 @@ def test_a_tool_has_the_options_that_its_tools_make_necessary():
     assert "@tool\n" in new_tool("1")
 
 
+def test_a_tool_that_calls_by_a_computed_name_has_the_options_of_all_tools():
+    assert '@tool(approval_mode="always_require", source="untrusted")\n' in new_tool("call_tool('se' + 'nd')")
+
+
+def test_a_tool_that_reaches_more_than_its_tools_does_not_promise_to_change_nothing():
+    assert "read_only" not in new_tool("import shutil\norders()")
+
+
 def test_the_texts_of_a_program_keep_their_lines_in_a_tool():
     program = 'text = """a\n  b\n"""\nif text:\n    text = f"""\n{text}\n"""\nother = ("x"\n  "y")\ntext + other'
     namespace: dict[str, object] = {}

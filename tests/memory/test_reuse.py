@@ -705,3 +705,35 @@ async def test_other_data_before_a_follow_up_does_not_make_it_stale(notebook, be
     await notebook.run("Rows", "How many?", answers=answers, tools=make(before))
     assert (await notebook.run("Rows", "How many?", tools=make(after))).value == len(after)
     assert notebook.asked == 0
+
+
+async def test_an_answer_in_words_depends_on_all_tools_and_is_not_recorded_if_the_model_saw_values(notebook):
+    words = "(words) It returns the orders of a year."
+    await notebook.run("What does get_orders do?", answers=(words, words))
+
+    @tool(name="get_orders")
+    def changed(year: int, top: int = 5) -> list[dict]:
+        """Orders of a year."""
+        return []
+
+    await notebook.run("What does get_orders do?", answers=(words, words), tools=(changed,))
+    assert notebook.asked > 0
+    table = pandas.DataFrame({"a": [1]})
+    before = len(notebook.files)
+    await notebook.run("Describe df", answers=(words,), tools=(), inputs={"df": table})
+    assert len(notebook.files) == before
+    await notebook.run("Describe df", answers=(words,), tools=(), inputs={"df:schema": table})
+    assert len(notebook.files) == before + 1
+
+
+async def test_a_program_does_not_read_the_result_of_another_prompt_than_before(notebook):
+    await notebook.run("Of Asia", "Of Europe", "The first", answers=("[1]", "[2]", "results[1]"))
+    await notebook.run("Of Europe", "Of Asia", "Of Europe", "The first", answers=("[2]", "[1]", "[2]", "results[1]"))
+    assert any("the earlier result 1 is that of another prompt" in notice for notice in notebook.notices)
+
+
+async def test_a_follow_up_does_not_run_after_another_program_than_the_one_that_the_model_saw(notebook):
+    await notebook.run("Revenue", "Same for Asia", answers=(SUM, "3.0"))
+    await notebook.run("Revenue", "Revenue", "Same for Asia", answers=("6 * 7", "42.0"))
+    assert any("the program before has changed" in notice for notice in notebook.notices)
+    assert notebook.asked == 2

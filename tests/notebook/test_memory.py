@@ -217,6 +217,17 @@ def test_a_restarted_kernel_asks_no_model_and_every_command_about_that_works(ker
     assert second.run("%codeact locks").stdout == "2026-01-01  Sum\\n2026-01-01  Fine, not trusted\n    Pay\\u202e me\n"
 
 
+def test_a_variable_that_an_earlier_prompt_brought_along_is_no_part_of_a_lock(kernels, tmp_path):
+    kernel = start(kernels, tmp_path)
+    kernel.do("import pandas\ndf = pandas.DataFrame({'a': [1, 2]})")
+    kernel.ask("sum(df['a'])", options="--in df", prompt="Sum")
+    kernel.ask("max(df['a'])", prompt="And the largest?")
+    (file,) = (tmp_path / ".codeact" / "prompts").glob("and-*")
+    lock = json.loads(file.read_text())
+    assert "inputs" not in lock
+    assert list(lock["depends"]["inputs"]) == ["df"]
+
+
 def test_programs_are_recorded_beside_the_notebook_wherever_it_goes(kernels, folder):
     kernel = Notebook(folder, CODEACT_REUSE="auto")
     kernels.append(kernel)

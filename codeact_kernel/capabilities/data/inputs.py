@@ -41,12 +41,14 @@ class Input:
     Attributes:
         schema_only: whether to hide its values from the model.
         notices: sentences for the user about columns that were left out.
+        is_handed_on: whether an earlier prompt brought it along, and not this one.
     """
 
     name: str
     value: InputTable | Column | JSONValue
     schema_only: bool = False
     notices: Sequence[str] = ()
+    is_handed_on: bool = False
 
 
 def parse_input_names(texts: Sequence[str]) -> list[InputRequest]:
