@@ -19,7 +19,7 @@ from codeact_kernel.types import ApprovalChoice, Decision
 from ..sandbox.conftest import HOSTILE
 from .conftest import Kernel, unlisted
 
-__all__ = ["RAW", "TRIED", "User", "offering", "with_a_worker_that", "worker_that"]
+__all__ = ["CALLS", "RAW", "TRIED", "User", "offering", "with_a_worker_that", "worker_that"]
 
 RAW = """
 import json
@@ -37,12 +37,15 @@ def send(message):
 def raw(operation):
     text = operation if isinstance(operation, str) else json.dumps(operation)
     return send({"at": 0, "last": text})
-
+"""
+CALLS = """
 def call(name, arguments, line=1, batch_size=1, **more):
     return raw({"op": "call_tool", "name": name, "arguments": arguments, "line": line, "batch_size": batch_size, **more})
 def call_host(capability, method, arguments):
     return raw({"op": "call_host", "capability": capability, "method": method, "arguments": arguments})
 """
+"""Makes calls by `raw`."""
+RAW += CALLS
 """Goes around the prelude: the one function that the host has for a guest."""
 TRIED = """
 def tried(make):

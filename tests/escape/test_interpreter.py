@@ -6,7 +6,7 @@ import pytest
 
 from ..sandbox.test_around_the_prelude import RAW
 from .attempts import Attempt, attempt, cases, tried
-from .hosts import RAW as CALLS
+from .hosts import CALLS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -504,7 +504,8 @@ RAW_IMPORTS = [
     Attempt(
         id="A6.reserved_names",
         tries="calls tools and handlers with the names of Python's own attributes",
-        program=CALLS
+        program=RAW
+        + CALLS
         + """
 seen = [
     *(call(name, {}, wait=True) for name in ("__init__", "__class__")),
@@ -609,7 +610,8 @@ seen = [
         Attempt(
             id=f"A6.{service}",
             tries=f"calls the handler {service} with arguments of every wrong shape",
-            program=CALLS
+            program=RAW
+            + CALLS
             + f"""
 wrong = [None, True, -1, 2**63 - 1, 1.5, "", "/etc/passwd", "../" * 9, "x" * 5_000, [], [[]], {{}}, {{"__class__": "x"}}]
 fields = {fields!r}
