@@ -155,8 +155,8 @@ def test_tools_that_wait_behind_the_one_that_is_stopped_do_not_begin(nb):
 @pytest.mark.parametrize("how", ["interrupt", "time"])
 def test_a_tool_that_is_stopped_can_clean_up_in_peace(nb, how):
     nb.do(
-        SETUP + "cleaned = []\n@tool\ndef careful() -> None:\n    'Careful.'\n    print('in the tool', flush=True)\n"
-        "    try:\n        time.sleep(60)\n    finally:\n        time.sleep(1)\n        cleaned.append(True)\n"
+        SETUP + "cleaned = []\n@tool\ndef careful() -> None:\n    'Careful.'\n    try:\n"
+        "        print('in the tool', flush=True)\n        time.sleep(60)\n    finally:\n        time.sleep(1)\n        cleaned.append(True)\n"
     )
     nb.script("```python\ncareful()\n```")
     limit = " --limits tool_seconds=0.5" if how == "time" else ""
