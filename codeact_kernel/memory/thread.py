@@ -35,7 +35,6 @@ prompt n gave){}. Otherwise ignore the earlier prompts.
 """
 _HOW_WITHOUT_VALUES = "If the task goes on from there, change that program. Otherwise ignore the earlier prompts.\n"
 _ROWS = re.compile(r"list of \{([^{}]*)\}, [\d,]+ rows?")
-_COLUMN = re.compile(r"(\w+): (\w+)")
 _LEFT_OUT = "\n# … {:,} characters left out …\n"
 
 
@@ -258,7 +257,8 @@ def _show_plot(turn: EarlierTurn) -> str:
         )
     if (found := _ROWS.fullmatch(turn.shape)) is None:
         return ""
-    kinds = dict(_COLUMN.findall(found[1]))
+    columns = (column.partition(": ") for column in found[1].split(", "))
+    kinds = {name: kind for name, _, kind in columns if name.isidentifier()}
     x = next((name for name, kind in kinds.items() if kind == "str"), "")
     y = next((name for name, kind in kinds.items() if kind in ("int", "float")), "")
     return f"; to plot it: show(previous, chart='bar', x='{x}', y='{y}')" if x and y else ""
