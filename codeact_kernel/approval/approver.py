@@ -38,7 +38,7 @@ class AutoApprove:
 
 
 class DenyAll:
-    """Denies everything, because there is no user to ask, and says how to allow the tool beforehand."""
+    """Denies every call that needs approval, for runs without a user, and says how to allow the tool beforehand."""
 
     async def decide(self, request: ApprovalRequest, /) -> Decision:
         name = request.call.name
