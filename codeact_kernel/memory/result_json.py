@@ -58,7 +58,7 @@ _OTHER_ITEMS = 100
 """Items that are kept of any other list, and entries of an object."""
 _SECRET_CHARS = 4_000
 """Characters after a cut that are searched for secrets too: the beginning of a secret is not recognized."""
-_MAX_BYTES, _MAX_DEPTH = 64 << 20, 200
+_MAX_BYTES, _MAX_DEPTH, _MAX_INT = 64 << 20, 200, 1 << 53
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
@@ -153,7 +153,7 @@ def _write_record(record: Any) -> JSONValue:
     names = [field.name for field in fields(record) if f"{kind}.{field.name}" not in _LEFT_OUT]
     content = {name: _write(getattr(record, name), f"{kind}.{name}") for name in names}
     if isinstance(record, StoredResult):
-        content["guest_ref"] = {}  # it describes memory that is gone
+        content["guest_ref"] = {}  # it describes memory that is gone; a reader does not believe another one
     if isinstance(record, CallResult) and isinstance(content["value"], str) and not isinstance(record.value, str):
         content["is_cut"] = True
     return content
@@ -193,6 +193,8 @@ def _record_reader(kind: type[Any]) -> _Reader:
         if not isinstance(value, dict) or not value.keys() <= known.keys():  # type: ignore[reportUnknownMemberType]
             raise ValueError(f"not the fields of a {kind.__name__}")
         content = cast("dict[str, Any]", value)
+        if kind is StoredResult:
+            content["guest_ref"] = {}
         # A field that a later version adds has a default, and is missing in what an earlier version wrote.
         return kind(**{name: _READERS[cast("str", known[name].type)](item) for name, item in content.items()})
 
@@ -206,6 +208,13 @@ def _exactly(*kinds: type) -> _Reader:
         return value
 
     return read
+
+
+def _read_int(value: Any) -> object:
+    """Read a count, a size or a line number: no sum of them is too large for a float."""
+    if type(value) is not int or abs(value) > _MAX_INT:
+        raise ValueError("a whole number expected")
+    return value
 
 
 def _read_float(value: Any) -> object:
@@ -249,8 +258,8 @@ def _read_outcome(value: Any) -> object:
 _READERS: Mapping[str, _Reader] = {
     "str": _exactly(str),
     "str | None": _optional(_exactly(str)),
-    "int": _exactly(int),
-    "int | None": _optional(_exactly(int)),
+    "int": _read_int,
+    "int | None": _optional(_read_int),
     "float": _read_float,
     "bool": _exactly(bool),
     "tuple[str, ...]": _sequence(_exactly(str)),

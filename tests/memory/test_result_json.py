@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import math
 
 import pytest
-from hypothesis import given, strategies
 
 from codeact_kernel import types
 from codeact_kernel.capabilities.data import Frame
@@ -163,9 +163,9 @@ def test_a_damaged_text_is_refused(text):
 
 
 WHOLE = json.loads(result_to_json(dataclasses.replace(FULL, error=FAILURE)))
-VALUES = strategies.sampled_from(
-    [None, True, -1, 0, 10**400, 1.5, "", "x", "\u202e\x1b[31m<b>", [], [None], [[[]]], {}, {"a": None}, {"": []},
-     {"message": 1}, {"value": 1}, {"kind": "ToolFailed", "message": "x"}, {"kind": "table", "data": 5}]
+VALUES = (
+    None, True, -1, 0, 2**53, 10**400, 1.5, -1e308, "", "x", "\u202e\x1b[31m<b>", [], [None], [[[]]], {}, {"a": None},
+    {"": []}, {"message": 1}, {"value": 1}, {"kind": "ToolFailed", "message": "x"}, {"kind": "table", "data": 5},
 )  # fmt: skip
 
 
@@ -175,24 +175,20 @@ def places(value: object) -> list[tuple[object, ...]]:
     return [(), *[(key, *way) for key, item in entries for way in places(item)]]
 
 
-@given(strategies.lists(strategies.tuples(strategies.sampled_from(places(WHOLE)[1:]), VALUES), min_size=1, max_size=3))
-def test_whatever_is_changed_in_a_kept_result_is_refused_or_has_a_card(changes):
-    changed = json.loads(json.dumps(WHOLE))
-    for way, value in changes:
+def test_whatever_is_changed_in_a_kept_result_is_refused_or_has_a_card():
+    for way, value in itertools.product(places(WHOLE)[1:], VALUES):
+        changed = json.loads(json.dumps(WHOLE))
         part = changed
         for key in way[:-1]:
-            is_there = key in part if isinstance(part, dict) else isinstance(part, list) and key in range(len(part))
-            if is_there:
-                part = part[key]
-        if isinstance(part, dict) or (isinstance(part, list) and isinstance(way[-1], int) and way[-1] < len(part)):
-            part[way[-1]] = value
-    try:
-        result = result_from_json(json.dumps({str(key): value for key, value in changed.items()}))
-    except ValueError as error:
-        assert str(error).startswith("this is not a TurnResult (")
-    else:
-        assert set(bundle(result)) == {"text/plain", "text/markdown", "text/html"}
-        assert result_from_json(result_to_json(result)) == result
+            part = part[key]
+        part[way[-1]] = value
+        try:
+            result = result_from_json(json.dumps(changed))
+        except ValueError as error:
+            assert str(error).startswith("this is not a TurnResult (")
+        else:
+            assert set(bundle(result)) == {"text/plain", "text/markdown", "text/html"}, (way, value)
+            assert result_from_json(result_to_json(result)) == result, (way, value)
 
 
 def test_a_field_that_an_earlier_version_did_not_write_has_its_default():
