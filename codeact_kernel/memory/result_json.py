@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import Field, fields, is_dataclass
+from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from ..bridge import strict_json
@@ -193,10 +193,9 @@ def _record_reader(kind: type[Any]) -> _Reader:
         if not isinstance(value, dict) or not value.keys() <= known.keys():  # type: ignore[reportUnknownMemberType]
             raise ValueError(f"not the fields of a {kind.__name__}")
         content = cast("dict[str, Any]", value)
-        if kind is StoredResult:
-            content["guest_ref"] = {}
         # A field that a later version adds has a default, and is missing in what an earlier version wrote.
-        return kind(**{name: _READERS[cast("str", known[name].type)](item) for name, item in content.items()})
+        record: object = kind(**{name: _READERS[cast("str", known[name].type)](item) for name, item in content.items()})
+        return replace(record, guest_ref={}) if isinstance(record, StoredResult) else record
 
     return read
 
