@@ -59,9 +59,9 @@ class CapabilityDeclaration:
 
 DATA = CapabilityDeclaration(
     name="data",
-    read_only=("column", "result", "text"),
-    eager=("column", "result", "text"),
-    changing=("put",),
+    read_only=("buffer", "column", "frame", "result", "text"),
+    eager=("buffer", "column", "frame", "result", "text"),
+    changing=("put", "put_frame"),
 )
 FILES = CapabilityDeclaration(
     name="files",

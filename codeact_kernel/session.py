@@ -14,6 +14,7 @@ from .capabilities.data import Input, load_input, parse_input_names, validate_na
 from .configuration import from_environment
 from .errors import UserError
 from .events import Emit
+from .guest.kinds import STANDARD, GuestKind
 from .memory.recorded_turn import RecordedTurn
 from .memory.reuse import Prompt, Reuse
 from .memory.thread import Thread
@@ -21,6 +22,7 @@ from .model.base import ModelClient
 from .model.deferred import DeferredModel
 from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
+from .sandbox.guest_selector import GuestSelector
 from .sandbox.pool import Pool
 from .settings import Settings
 from .telemetry import traced
@@ -74,6 +76,7 @@ class Session:
         self.threads: dict[str, Thread] = {}
         self._clients: dict[int, ModelClient] = {}
         self._selectors: dict[str, BackendSelector] = {}
+        self._guests = GuestSelector()
         self._pool: Pool | None = None
         self._retired: list[Pool] = []
 
@@ -131,13 +134,13 @@ class Session:
         if new:
             earlier.clear()
         prompt = self._prepare(ask, inputs, outputs, settings, earlier, cell)
-        pool = self.pool(settings)
+        pool, why_standard = await self.pool(settings)
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
             started = datetime.now().astimezone()
             recorded = self.reuse.find(prompt) if self.reuse is not None else None
             client = await self._client(model, settings, recorded)
-            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main)
+            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main, pool.guest, why_standard)
             result = await run_turn(ask, context, client, pool)
             earlier.remember(result, prompt.inputs, cell)
             if self.reuse is not None:
@@ -145,8 +148,16 @@ class Session:
             return result
 
     def _context(
-        self, prompt: Prompt, recorded: RecordedTurn | None, approver: Approver, emit: Emit, on_main: OnMain
+        self,
+        prompt: Prompt,
+        recorded: RecordedTurn | None,
+        approver: Approver,
+        emit: Emit,
+        on_main: OnMain,
+        guest: GuestKind,
+        why_standard: str,
     ) -> TurnContext:
+        notices = [*(self.reuse.notices if self.reuse is not None else ()), why_standard]
         return TurnContext.create(
             settings=prompt.settings,
             tools=self.tools,
@@ -158,7 +169,8 @@ class Session:
             outputs=prompt.outputs,
             follow_up=prompt.follow_up,
             recorded=recorded,
-            notices=tuple(self.reuse.notices) if self.reuse is not None else (),
+            notices=tuple(filter(None, notices)),
+            guest=guest,
         )
 
     def _prepare(
@@ -229,24 +241,33 @@ class Session:
             self._clients[key] = await choose_model(settings, os.environ)
         return self._clients[key]
 
-    def pool(self, settings: Settings) -> Pool:
+    async def pool(self, settings: Settings) -> tuple[Pool, str]:
         """Return the pool of sandboxes for these settings. Any other pool is closed as soon as no turn uses it.
 
-        Needs a running event loop.
+        Returns:
+            The pool, and a sentence about its guest for the user, or an empty text.
 
         Raises:
-            UserError: if the backend is not available.
+            UserError: if the backend or the guest is not available.
+            SandboxError: if this machine has too little memory or disk to compile the guest.
         """
-        pool, limits = self._pool, settings.limits.for_worker()
+        limits = settings.limits.for_worker()
         selector = self._selectors.get(settings.backend) or BackendSelector(settings.backend)
         self._selectors[settings.backend] = selector
-        if pool is not None and (pool.selector, pool.limits) == (selector, limits):
-            return pool
-        self._pool = new = Pool(selector, limits)
+        selection = await self._guests.select(settings.guest, selector, limits)
+        pool, wanted = self._pool, (selector, limits, selection.guest)
+        if pool is not None and (pool.selector, pool.limits, pool.guest) == wanted:
+            return pool, selection.why_standard
+        self._pool = new = Pool(*wanted)
         if pool is not None:
             pool.retire()
             self._retired = [retired for retired in [*self._retired, pool] if not retired.closed]
-        return new
+        return new, selection.why_standard
+
+    @property
+    def guest(self) -> GuestKind:
+        """The kind of guest of the last prompt, or of the sandbox that waits for the first one."""
+        return STANDARD if self._pool is None else self._pool.guest
 
     async def reset(self) -> None:
         """Close the sandboxes and forget the chosen model and backend. The next prompt chooses again."""
@@ -256,6 +277,7 @@ class Session:
 
     async def aclose(self) -> None:
         """Close all sandboxes."""
+        await self._guests.aclose()
         pools, self._pool, self._retired = [self._pool, *self._retired], None, []
         for pool in pools:
             if pool is not None:

@@ -24,6 +24,8 @@ class Settings:
     Attributes:
         model: the model's name at the endpoint; `None` lets the client choose.
         backend: the name of the backend that isolates the guest; `auto` is a micro-VM if one starts.
+        guest: the kind of guest: `standard`, `science`, which has pandas, or `auto` for science where it is installed,
+            compiled, and possible with the backend.
         max_retries: how many times the model may fix a failed program.
         allow: the names of tools that require approval but run without it.
         review: whether the user sees each program before it runs.
@@ -40,6 +42,7 @@ class Settings:
 
     model: str | None = None
     backend: str = "auto"
+    guest: str = "auto"
     max_retries: int = 2
     allow: frozenset[str] = frozenset()
     review: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, TypeAlias, cast
@@ -17,7 +17,6 @@ __all__ = [
     "CallResult",
     "Decision",
     "DisplayItem",
-    "Handler",
     "HostCall",
     "Isolation",
     "JSONObject",
@@ -37,8 +36,6 @@ __all__ = [
 JSONValue: TypeAlias = "None | bool | int | float | str | list[JSONValue] | dict[str, JSONValue]"
 JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
-Handler: TypeAlias = "Callable[[JSONObject], Awaitable[JSONValue]]"
-"""Answers a request of a program. Raises ProgramError with a text for the program."""
 ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
 ApprovalChoice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
 _ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
@@ -51,6 +48,7 @@ class Isolation:
     Attributes:
         backend: the name of the backend, for example `"embedded"`.
         boundary: the boundary in words for the user.
+        guest: the kind of guest inside it, `"standard"` or `"science"`.
         layers: the layers of lockdown that are in force around the worker process.
         missing: the layers that this host does not support.
     """
@@ -59,9 +57,15 @@ class Isolation:
     boundary: str
     layers: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    guest: str = "standard"
+
+    @property
+    def title(self) -> str:
+        """The boundary, and the guest unless it is the standard one."""
+        return self.boundary if self.guest == "standard" else f"{self.boundary}, {self.guest} guest"
 
     def __str__(self) -> str:
-        text = self.boundary
+        text = self.title
         if self.layers:
             text += f" ({', '.join(self.layers)})"
         if self.missing:
@@ -97,12 +101,14 @@ class HostCall:
         capability: the name in the capability's declaration, for example `"files"`.
         method: the name of its handler, for example `"read"`.
         arguments: JSON values. They are hostile data.
+        data: bytes that belong to the arguments, as hostile as these.
     """
 
     id: int
     capability: str
     method: str
     arguments: JSONObject
+    data: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,11 +157,13 @@ class CallResult:
         value: the result, or only its beginning if `stored` or `is_cut` is set.
         stored: the stored result, if it was too large to be sent whole. The program fetches its parts.
         is_cut: whether the program got more than is recorded, because the results of the turn took too much memory.
+        data: bytes that belong to the value; only a handler of a capability returns them.
     """
 
     value: JSONValue
     stored: StoredResult | None = None
     is_cut: bool = False
+    data: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,9 +15,12 @@ from collections.abc import Generator, Iterable
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import settings
+
+from codeact_kernel.sandbox.guest_selector import GuestSelector
 
 from . import tiers
 
@@ -41,6 +44,21 @@ running_fast_test = ""
 """The id of the running test if it is in the fast tier."""
 
 
+SCIENCE_REQUIRED = "TEST_CODEACT_SCIENCE"
+"""If this variable is set, a missing science guest is a failure and no reason to skip."""
+
+# What runs must not depend on what is installed or compiled here: tests name the science guest where they want it.
+os.environ["CODEACT_GUEST"] = "standard"
+
+
+@cache
+def why_no_science() -> str:
+    """Compile the science guest if that was not done yet, and return why that failed; empty when it is ready."""
+    command = [sys.executable, "-P", "-m", "codeact_kernel", "guest", "install", "science"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return (done.stderr or done.stdout).strip() if done.returncode else ""
+
+
 @cache
 def why_no_micro_vm() -> str:
     """Start a micro-VM, and return why it failed; empty when it started."""
@@ -56,6 +74,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "hyperlight: runs programs in a real micro-VM")
+    config.addinivalue_line("markers", "science: runs programs in the science guest")
     config.addinivalue_line("markers", "attempt(id, tries): counts in the table of attempts")
     config.addinivalue_line("markers", "full: runs with --full only, or when its file is named")
     config.addinivalue_line("markers", "smoke: runs on every change, in a group that else runs with --full only")
@@ -129,6 +148,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if os.environ.get(REQUIRED):
             pytest.fail(why, pytrace=False)
         pytest.skip(why)
+    if item.get_closest_marker("science") and (why := why_no_science()):
+        if os.environ.get(SCIENCE_REQUIRED):
+            pytest.fail(why, pytrace=False)
+        pytest.skip(why)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def standard_guest() -> Generator[None]:
+    """Let `auto` mean the standard guest, for the same reason as above."""
+    select = GuestSelector.select
+
+    async def select_standard(self: GuestSelector, wanted: str, *rest: Any) -> Any:
+        return await select(self, "standard" if wanted == "auto" else wanted, *rest)
+
+    with mock.patch.object(GuestSelector, "select", select_standard):
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

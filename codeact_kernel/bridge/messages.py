@@ -25,6 +25,7 @@ __all__ = [
     "Output",
     "Ready",
     "Run",
+    "data_of",
     "decode",
     "encode",
 ]
@@ -78,22 +79,27 @@ class CallTool:
 @dataclass(frozen=True, slots=True)
 class CallHost:
     """Worker: the guest half of a capability calls a handler of the host half. `"program"` stands for the program that
-    is still being written.
+    is still being written. `data` holds bytes that belong to the arguments.
     """
 
     call: int
     capability: str
     method: str
     arguments: JSONObject
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class CallReturned:
-    """Host: the result of a call. If it was `stored` in the kernel, `value` is the guest's reference to it."""
+    """Host: the result of a call. If it was `stored` in the kernel, `value` is the guest's reference to it.
+
+    `data` holds bytes that belong to the value.
+    """
 
     call: int
     value: JSONValue
     stored: bool = False
+    data: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +148,12 @@ _OUTCOME = {"failure": _Any, "value": _Any, "text": _Any, "is_json": bool, "obse
 _FAILURE = {"kind": str, "message": str, "traceback": str, "line": _Any}
 
 
+_WITH_DATA = (CallHost, CallReturned)
+"""The messages that bytes can belong to. The bytes are not part of the JSON."""
+
+
 def encode(message: Message) -> JSONObject:
-    """Return the JSON object that `decode` converts back to an equal message."""
+    """Return the JSON object that `decode` converts back to an equal message, together with `data_of(message)`."""
     kind = type(message)
     if isinstance(message, Finished):
         content = {"outcome": _outcome_to_json(message.outcome), "state_lost": message.outcome.state_lost}
@@ -152,11 +162,16 @@ def encode(message: Message) -> JSONObject:
     return {"says": kind.__name__, **content}
 
 
-def decode(value: JSONValue) -> Message:
-    """Convert a JSON value to a message.
+def data_of(message: Message) -> bytes:
+    """Return the bytes that belong to the message."""
+    return message.data if isinstance(message, _WITH_DATA) else b""
+
+
+def decode(value: JSONValue, data: bytes = b"") -> Message:
+    """Convert a JSON value to a message, to which `data` belongs.
 
     Raises:
-        BridgeError: if the value is not exactly one of the eight messages.
+        BridgeError: if the value is not exactly one of the eight messages, or no bytes can belong to it.
     """
     if not isinstance(value, dict):
         raise BridgeError("a frame that is not a JSON object")
@@ -166,6 +181,10 @@ def decode(value: JSONValue) -> Message:
     if kind is None:
         raise BridgeError("a frame of an unknown kind")
     _check(content, _FIELDS[kind], kind.__name__)
+    if data:
+        if kind not in _WITH_DATA:
+            raise BridgeError(f"{kind.__name__}: bytes belong to it")
+        return replace(decode(value), data=data)  # type: ignore[call-arg]  # both kinds have the field
     if kind is Finished:
         return Finished(replace(outcome_from_json(content["outcome"]), state_lost=content["state_lost"] is True))
     if kind is Ready and not (_is_names(content["layers"]) and _is_names(content["missing"])):

@@ -8,8 +8,9 @@
     RUNNING    worker: Finished, only with no call open     PREPARING
 
 The ids of calls are 1, 2, 3, ... within a run. An answer names an open call and closes it. A frame consists of four
-bytes of length and one JSON value. The connection ends with the pipe, without a message. Both ends use this code, and
-each passes its `Speaker`. After a `BridgeError` the connection cannot be used: discard the worker, never resync.
+bytes of length, one JSON value, and after a zero byte the bytes that belong to the message, if there are any. The
+connection ends with the pipe, without a message. Both ends use this code, and each passes its `Speaker`. After a
+`BridgeError` the connection cannot be used: discard the worker, never resync.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .strict_json import dumps, loads
 __all__ = ["Connection", "Speaker", "State"]
 
 _LENGTH = struct.Struct(">I")
+_SEPARATOR = b"\0"
 
 
 class Speaker(enum.Enum):
@@ -87,6 +89,9 @@ class Connection:
                 change then.
         """
         frame = dumps(m.encode(message), limit=self._limits.frame_bytes)
+        if data := m.data_of(message):
+            frame = _SEPARATOR.join((frame, data))
+            self._check_length(len(frame))
         self._advance(self._me, message)
         return _LENGTH.pack(len(frame)) + frame
 
@@ -100,18 +105,22 @@ class Connection:
         buffer += data
         while len(buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(buffer)
-            if length > self._limits.frame_bytes:  # refused before its data is collected
-                raise BridgeError(f"a frame of {length:,} bytes, the limit is {self._limits.frame_bytes:,}")
+            self._check_length(length)  # before its data is collected
             end = _LENGTH.size + length
             if len(buffer) < end:
                 return
             frame = bytes(buffer[_LENGTH.size : end])
             del buffer[:end]
+            text, _, data = frame.partition(_SEPARATOR)  # JSON contains no zero byte
             # Messages wrap a value in one or two levels of their own.
-            value = loads(frame, limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
-            message = m.decode(value)
+            value = loads(text, limit=self._limits.frame_bytes, depth=self._limits.depth + 4)
+            message = m.decode(value, data)
             self._advance(self._other, message)
             yield message
+
+    def _check_length(self, length: int) -> None:
+        if length > self._limits.frame_bytes:
+            raise BridgeError(f"a frame of {length:,} bytes, the limit is {self._limits.frame_bytes:,}")
 
     def _advance(self, speaker: Speaker, message: m.Message) -> None:
         after = _TABLE[self.state].get((speaker, type(message)))

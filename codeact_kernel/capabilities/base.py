@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol, TypeAlias
 
 from ..settings import Limits
 from ..tools import BoundCall, ToolSpec
-from ..types import Handler, JSONObject, JSONValue
+from ..types import JSONObject, JSONValue
 
-__all__ = ["BuiltinTool", "Capability"]
+__all__ = ["BuiltinTool", "BytesHandler", "Capability", "Handler"]
+
+Handler: TypeAlias = Callable[[JSONObject], Awaitable[JSONValue]]
+"""Answers a request of a program. Raises ProgramError with a text for the program."""
+BytesHandler: TypeAlias = Callable[[JSONObject, bytes], Awaitable[bytes]]
+"""Answers a request that bytes belong to, with bytes. Raises as a `Handler` does."""
 
 
 class Capability(Protocol):

@@ -7,9 +7,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from pathlib import Path
 
-from ..capability import ACTING_NAMES, CHANGING_HANDLERS, READ_ONLY_HANDLERS
+from ..capability import ACTING_NAMES, CHANGING_HANDLERS, DATA, READ_ONLY_HANDLERS
 from ..errors import ProgramError
 from ..events import DataTransferred, Emit, ItemDisplayed, Notice
+from ..guest.kinds import STANDARD, GuestKind
 from ..settings import Limits, Settings
 from ..time_zone import local_zone
 from ..types import (
@@ -45,6 +46,7 @@ class CapabilitySet:
         earlier: the values of earlier turns that programs can read, by their numbers.
         previous: the number of the value that programs read as `previous`.
         began: the moment at which the clock of programs begins; by default they have the real time.
+        guest: the kind of guest that runs the programs.
 
     Raises:
         UserError: if a mount no longer exists, or two mounts have the same path.
@@ -67,6 +69,7 @@ class CapabilitySet:
         earlier: Mapping[int, Frame | JSONValue] | None = None,
         previous: int | None = None,
         began: datetime | None = None,
+        guest: GuestKind = STANDARD,
     ) -> None:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataTransferred(name=name, done=done, total=total))
@@ -74,7 +77,7 @@ class CapabilitySet:
         def notify(text: str) -> None:
             emit(Notice(text=text))
 
-        self._data = Data(inputs, outputs, settings.limits, progress, notify, earlier, previous)
+        self._data = Data(inputs, outputs, settings.limits, progress, notify, earlier, previous, guest)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
         self._capabilities: list[Capability] = [self._data, self._files, self._show]
@@ -92,6 +95,7 @@ class CapabilitySet:
             for capability in self._capabilities
             for method, handler in capability.handlers.items()
         }
+        self._byte_handlers = {(DATA.name, method): handler for method, handler in self._data.byte_handlers.items()}
         self.limits = settings.limits
         self.has_changes = False
 
@@ -163,11 +167,14 @@ class CapabilitySet:
         The clock of the run goes on meanwhile, so that a program cannot escape its limit by reading files.
         """
         name = (call.capability, call.method)
-        handler = self._handlers.get(name)
-        if handler is None:
+        handler, byte_handler = self._handlers.get(name), self._byte_handlers.get(name)
+        if handler is None and byte_handler is None:
             return CallError(kind="ToolFailed", message="the capability or its handler does not exist")
         self.has_changes = self.has_changes or name in CHANGING_HANDLERS
         try:
+            if handler is None:
+                assert byte_handler is not None
+                return CallResult(value=None, data=await byte_handler(call.arguments, call.data))
             return CallResult(value=await handler(call.arguments))
         except ProgramError as error:
             return CallError(kind="ToolFailed", message=str(error))

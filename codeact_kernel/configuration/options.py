@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
+from ..guest.kinds import GUEST_NAMES, STANDARD
 from ..sandbox.backends import BACKEND_NAMES, BACKENDS
 from ..settings import Settings, parse_memory
 from .limit_options import is_narrower, parse_limits
@@ -166,6 +167,15 @@ OPTIONS: Final[dict[str, Option]] = {
             choices=BACKEND_NAMES,
             default=_DEFAULT.backend,
             is_narrower=lambda new, old: new in (old, BACKENDS[0].name),
+        ),
+        Option(
+            name="guest",
+            help="the Python of programs; science has pandas, and auto takes it where it is installed and possible",
+            kind=f"a guest: choose {', '.join(GUEST_NAMES[:-1])} or {GUEST_NAMES[-1]}",
+            read=one_of(*GUEST_NAMES),
+            choices=GUEST_NAMES,
+            default=_DEFAULT.guest,
+            is_narrower=lambda new, old: new in (old, STANDARD.name),
         ),
         Option(
             name="allow",

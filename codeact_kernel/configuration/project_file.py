@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -161,6 +162,7 @@ class _TooCostly(ValueError):
     """A file is not parsed. The text gives the reason, and follows the name of the file."""
 
 
+@lru_cache(maxsize=8)  # the files of other tools are looked at before every prompt, and hardly change
 def _is_about_us(name: str, text: bytes) -> bool:
     if name != "pyproject.toml":
         return True

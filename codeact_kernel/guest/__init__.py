@@ -68,6 +68,11 @@ class Pack:
             " or install codeact-kernel again."
         )
 
+    @classmethod
+    def empty(cls) -> Pack:
+        """Return a pack without modules, for a guest that has its own library of another version."""
+        return cls(zipfile.ZipFile(io.BytesIO(), "w"))
+
     def module(self, name: str) -> Module | None:
         """Return the module with the full name `name`, or `None` if the pack does not have it."""
         path = self._paths.get(name)

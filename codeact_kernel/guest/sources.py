@@ -6,16 +6,47 @@ A module has the same name in the guest as here, so that its imports read the sa
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-__all__ = ["OwnModule", "bootstrap_source", "own_module", "read_all"]
+__all__ = ["Connection", "OwnModule", "bootstrap_source", "own_module", "read_all"]
 
 _ROOT = Path(__file__).parents[2]
 _SENT = ("codeact_kernel.guest.inside", "codeact_kernel.wire")
 _EMPTY = ("codeact_kernel", "codeact_kernel.guest")
 """Packages that only hold others in the guest: here they hold the host's code."""
+
+
+class Connection(enum.Enum):
+    """How a guest sends a message to its host function: code that stands in front of the bootstrap.
+
+    Operations of any length go to the host in one message if `WHOLE` is set; see `sandbox/chunking.py`. A guest that
+    `HAS_LIBRARY` needs no modules from the pack.
+    """
+
+    MICRO_VM = """
+from wit_world.imports import tools
+WHOLE, HAS_LIBRARY = False, False
+attached = []
+def send(text):
+    return tools.dispatch("codeact", text)
+"""
+    COMPONENT = MICRO_VM.replace("WHOLE, HAS_LIBRARY = False", "WHOLE, HAS_LIBRARY = True")
+    REACTOR = """
+import _host
+WHOLE, HAS_LIBRARY = True, True
+attached = []
+def send(text):
+    message = text.encode()
+    if attached:
+        message += b"\\0" + attached.pop()
+    answer, _, data = _host.call(message).partition(b"\\0")
+    if data:
+        attached.append(data)
+    return answer.decode()
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +69,10 @@ def read_all() -> None:
     _modules()
 
 
-def bootstrap_source(*, whole: bool) -> str:
-    """Return the program that runs first in every guest.
-
-    Args:
-        whole: Operations of any length go to the host in one message; see `sandbox/chunking.py`.
-    """
+def bootstrap_source(connection: Connection) -> str:
+    """Return the program that runs first in every guest with this connection."""
     source = _modules()["codeact_kernel.guest.inside.bootstrap"].source
-    return f"WHOLE = {whole}\nexec(compile({source!r}, '<codeact bootstrap>', 'exec'))"
+    return f"{connection.value}\nexec(compile({source!r}, '<codeact bootstrap>', 'exec'))"
 
 
 def own_module(name: str) -> OwnModule | None:

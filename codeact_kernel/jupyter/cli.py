@@ -60,6 +60,11 @@ def _parser() -> ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="print JSON")
     doctor.set_defaults(act=_doctor)
 
+    guest = commands.add_parser("guest", help="list the Pythons of the sandbox, or compile the one with pandas")
+    guest.add_argument("action", nargs="?", choices=["list", "install", "remove"], default="list")
+    guest.add_argument("name", nargs="?", choices=["science"], default="science")
+    guest.set_defaults(act=_guest)
+
     install = commands.add_parser("install", help="add the kernel to Jupyter (pip install does this already)")
     place = install.add_mutually_exclusive_group()
     place.add_argument("--user", action="store_true", help="for this user (default)")
@@ -130,6 +135,13 @@ def _doctor(arguments: Namespace) -> int:
     findings = asyncio.run(run_checks())
     print(json.dumps(as_data(findings, __version__), indent=1) if arguments.json else summary(findings))
     return int(any(finding.state == "problem" for finding in findings))
+
+
+def _guest(arguments: Namespace) -> int:
+    from . import guest_command
+
+    acts = {"install": guest_command.install, "remove": guest_command.remove, "list": guest_command.list_guests}
+    return acts[arguments.action]()
 
 
 def _install(arguments: Namespace) -> int:

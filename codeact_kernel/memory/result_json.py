@@ -51,8 +51,8 @@ _MAX_CHARS: Mapping[str, int] = {
 }
 _OTHER_CHARS = 2_000
 """Characters that are kept of any other text or value, such as an argument of a call."""
-_LEFT_OUT = frozenset({"TurnResult.data"})
-"""What would be kept twice: the value, or an output."""
+_LEFT_OUT = frozenset({"TurnResult.data", "CallResult.data"})
+"""What would be kept twice: the value, or an output; and what no tool returns."""
 _MAX_ITEMS: Mapping[str, int] = {"TurnResult.calls": 1_000}
 _OTHER_ITEMS = 100
 """Items that are kept of any other list, and entries of an object."""

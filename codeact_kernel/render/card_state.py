@@ -52,7 +52,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
         "head": {
             "state": transcript.state,
             "is_over": is_over,
-            "boundary": transcript.isolation.boundary if transcript.isolation is not None else "",
+            "boundary": transcript.isolation.title if transcript.isolation is not None else "",
         },
         "programs": programs,
         "runs": runs,

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..errors import SandboxError, UserError
+from ..guest.kinds import STANDARD, GuestKind
 from ..limits import WorkerLimits
 from .backends import AUTO, BACKENDS, Backend, find_backend
-from .worker_client import Worker, compile_guest
+from .guest_compiler import compile_guest
+from .worker_client import Worker
 
 __all__ = ["BackendSelector"]
 
@@ -41,31 +43,42 @@ class BackendSelector:
             self._backend = find_backend(wanted)
             _require_available(self._backend)
         self.in_doubt = self._backend is not None and self._backend.may_refuse
+        self._proof: tuple[Worker, WorkerLimits] | None = None
         self._selection = asyncio.Lock()  # turns that start together must not select different backends
 
     @property
     def name(self) -> str | None:
         return self._backend and self._backend.name
 
-    async def start(self, limits: WorkerLimits, notify: Callable[[str], None]) -> Worker:
-        """Start a worker and wait until it is ready.
+    async def select(self, limits: WorkerLimits) -> Backend:
+        """Return the backend. If `auto` has selected none yet, start each one until one starts."""
+        async with self._selection:
+            if self._backend is None:
+                self._backend, self._proof = await self._select(limits)
+        return self._backend
+
+    async def start(self, limits: WorkerLimits, notify: Callable[[str], None], guest: GuestKind = STANDARD) -> Worker:
+        """Start a worker with the given kind of guest, and wait until it is ready.
 
         Args:
             notify: called with a sentence before something that takes long.
 
         Raises:
             SandboxError: if the worker did not start.
+            UserError: if the backend does not have the guest.
         """
-        async with self._selection:
-            if self._backend is None:
-                self._backend, worker = await self._select(limits)
-                if worker is not None:
-                    return worker
-        backend = self._backend
+        selected = await self.select(limits)
+        proof, self._proof = self._proof, None
+        if proof is not None:
+            worker, its_limits = proof
+            if worker.usable and its_limits == limits and selected.guest is guest:
+                return worker
+            await worker.kill()
+        backend = find_backend(selected.name, guest)
         if backend.compiler:
             await compile_guest(backend, notify)
         if not backend.may_refuse:
-            return await Worker.start(backend.name, limits)
+            return await Worker.start(backend.name, limits, guest)
         try:
             worker = await Worker.start(backend.name, limits)
         except SandboxError as error:
@@ -77,8 +90,8 @@ class BackendSelector:
         self.in_doubt = False
         return worker
 
-    async def _select(self, limits: WorkerLimits) -> tuple[Backend, Worker | None]:
-        """Return the strongest backend that starts, and the worker that proved it if that has the given limits."""
+    async def _select(self, limits: WorkerLimits) -> tuple[Backend, tuple[Worker, WorkerLimits] | None]:
+        """Return the strongest backend that starts, and the worker that proved it with its limits."""
         # A host that cannot give the unusual memory of one cell may well have enough for the next cell.
         usual = replace(limits, memory_bytes=min(limits.memory_bytes, WorkerLimits().memory_bytes))
         reasons: list[str] = []
@@ -89,10 +102,7 @@ class BackendSelector:
             except (UserError, SandboxError) as error:
                 reasons.append(str(error))
                 continue
-            if usual == limits:
-                return backend, worker
-            await worker.kill()
-            return backend, None
+            return backend, (worker, usual)
         self.passed_over = " ".join(reasons)
         return BACKENDS[-1], None
 

@@ -6,7 +6,8 @@
                                       send one of `batch_size` calls: returns its id, or with `wait` its answer as
                                       `wait` does
     call_host(capability, method, arguments)
-                                      call a handler of a capability, and return the answer as `wait` does
+                                      call a handler of a capability, and return the answer as `wait` does; bytes may
+                                      belong to the call and to its answer
     wait(calls, seconds)              get answers: [[id, true, value] or [id, false, [kind, message]], ...], or
                                       [id, null, reference] for a value that stays in the kernel
     sleep(seconds)                    wait
@@ -54,6 +55,7 @@ class HostFunction:
         self._job: RunRequest | None = None
         self._number = 0
         self._size = 0  # of the current operation
+        self._data = self._answer_data = b""  # what belongs to it, and to its answer
         self._chunking = Chunking(self._read, self._serve, limits.frame_bytes)
         self._operations: Mapping[str, Callable[[JSONObject], JSONValue]] = {
             "job": self._get_job,
@@ -87,6 +89,14 @@ class HostFunction:
         """Answer an operation that came in one message of `size` bytes."""
         self._size = size
         return self._chunking.whole(operation)
+
+    def whole_with_data(self, operation: JSONObject, size: int, data: bytes) -> tuple[str, bytes]:
+        """Answer an operation that `data` belongs to. Return the bytes that belong to the answer as well."""
+        self._data, self._answer_data = data, b""
+        try:
+            return self.whole(operation, size), self._answer_data
+        finally:
+            self._data = self._answer_data = b""
 
     def _read(self, text: str) -> JSONObject:
         self._size = len(text)
@@ -132,7 +142,7 @@ class HostFunction:
 
     def _call_host(self, operation: JSONObject) -> JSONValue:
         capability, method = (_get_text(operation, name)[:MAX_NAME_LENGTH] for name in ("capability", "method"))
-        call = self._host.call_host(capability, method, self._get_arguments(operation))
+        call = self._host.call_host(capability, method, self._get_arguments(operation), self._data)
         return self._wait_answers({call}, None)
 
     def _get_arguments(self, operation: JSONObject) -> JSONObject:
@@ -161,6 +171,7 @@ class HostFunction:
                 answers.append([call, None, answer.stored.guest_ref])
             else:
                 answers.append([call, True, answer.value])
+                self._answer_data = answer.data
         return answers
 
     def _sleep(self, operation: JSONObject) -> JSONValue:

@@ -24,6 +24,10 @@ class Dispatch(Protocol):
         """Handle an operation in one message of `size` bytes that was decoded strictly."""
         ...
 
+    def whole_with_data(self, operation: JSONObject, size: int, data: bytes) -> tuple[str, bytes]:
+        """Handle an operation that `data` belongs to. Return the answer, and the bytes that belong to it."""
+        ...
+
 
 class RunRequest(Protocol):
     """The program that a guest runs, with what it can use."""
@@ -45,8 +49,8 @@ class Host(Protocol):
         """Send a call of a tool and return its id. While too many calls are in flight, wait first."""
         ...
 
-    def call_host(self, capability: str, method: str, arguments: JSONObject) -> int:
-        """Send a call of a capability's handler in the same way."""
+    def call_host(self, capability: str, method: str, arguments: JSONObject, data: bytes) -> int:
+        """Send a call of a capability's handler in the same way, with the bytes that belong to it."""
         ...
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:

@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from ..bridge.messages import Run
 from ..errors import SandboxError
+from ..guest.kinds import STANDARD, GuestKind
 from ..limits import WorkerLimits
 from ..types import Isolation, JSONObject, RunOutcome
 from .backend_selector import BackendSelector
@@ -91,19 +92,21 @@ class Sandbox:
 
 
 class Pool:
-    """The workers of one backend with one set of limits.
+    """The workers of one backend with one kind of guest and one set of limits.
 
     Args:
         selector: selects the backend; a name makes a selector for this pool alone.
         limits: the limits of the workers.
+        guest: the kind of guest in them.
 
     Attributes:
         preparing: a sentence about what takes long at the moment, such as the compilation of the guest, or empty.
     """
 
-    def __init__(self, selector: BackendSelector | str, limits: WorkerLimits) -> None:
+    def __init__(self, selector: BackendSelector | str, limits: WorkerLimits, guest: GuestKind = STANDARD) -> None:
         self.selector = BackendSelector(selector) if isinstance(selector, str) else selector
         self.limits = limits
+        self.guest = guest
         self.startup_notice = ""
         self._closed = False
         self._retired: asyncio.Task[None] | None = None
@@ -224,7 +227,7 @@ class Pool:
 
     async def _start(self) -> Worker:
         try:
-            worker = await self.selector.start(self.limits, self._set_preparing)
+            worker = await self.selector.start(self.limits, self._set_preparing, self.guest)
         finally:
             self.startup_notice = ""
         if self._closed:  # in the meantime

@@ -15,6 +15,7 @@ from typing import NoReturn, TypeAlias
 from ..bridge.messages import CallHost, CallRaised, CallReturned, CallTool, Finished, Message, Output, Ready, Run
 from ..bridge.protocol import Connection, Speaker
 from ..errors import BridgeError, SandboxError
+from ..guest.kinds import STANDARD, GuestKind
 from ..limits import WorkerLimits
 from ..text import collapse_whitespace
 from ..types import (
@@ -22,53 +23,23 @@ from ..types import (
     CallOutcome,
     HostCall,
     Isolation,
-    JSONValue,
     ProgramFailure,
     RunOutcome,
     Stream,
     ToolCall,
 )
 from ..wire.jsonable import tag_floats, untag_floats
-from .backends import Backend, find_backend, guest_cache
-from .child_process import Child, isolated_popen_kwargs, python_command
+from .backends import find_backend
+from .child_process import Child, python_command
 from .run_clock import RunClock
 from .start_advice import explain_start
 from .worker_main import GAVE_UP
 
-__all__ = ["AnswerCall", "RunClock", "Worker", "Write", "compile_guest"]
+__all__ = ["AnswerCall", "RunClock", "Worker", "Write"]
 
 AnswerCall: TypeAlias = Callable[[ToolCall | HostCall], Awaitable[CallOutcome]]
 """Decides about a tool call and runs it, or runs the handler of a host call. It raises nothing but a cancellation."""
 Write: TypeAlias = Callable[[Stream, str], None]
-
-
-async def compile_guest(backend: Backend, notify: Callable[[str], None]) -> None:
-    """Compile the guest for this machine, unless that is already done. It takes about ten seconds of CPU time.
-
-    Args:
-        backend: a backend that has a compiler.
-        notify: called with a sentence before the compilation.
-
-    Raises:
-        SandboxError: if the guest could not be compiled.
-    """
-    assert backend.compiler is not None
-    target = backend.guest_file()
-    if guest_cache.trusted(target):
-        return
-    notify("Compiling the sandbox for this machine: once, about ten seconds…")
-    process = await asyncio.create_subprocess_exec(
-        *python_command(backend.compiler, str(target)), **isolated_popen_kwargs()
-    )
-    try:
-        _, errors = await process.communicate()
-    except asyncio.CancelledError:
-        process.kill()
-        raise
-    if process.returncode or not guest_cache.trusted(target):
-        detail = errors.decode(errors="replace").strip().splitlines()[-1:]
-        reason = ". ".join(filter(None, [collapse_whitespace(" ".join(detail)), explain_start()]))
-        raise SandboxError(f"The sandbox could not be compiled into {target.parent}: {reason}")
 
 
 def _start_task(work: Coroutine[None, None, None], context: Context) -> asyncio.Task[None]:
@@ -103,9 +74,10 @@ class Worker:
 
     _process: Child
 
-    def __init__(self, backend: str, limits: WorkerLimits) -> None:
+    def __init__(self, backend: str, limits: WorkerLimits, guest: GuestKind) -> None:
         loop = asyncio.get_running_loop()
-        self.isolation = Isolation(backend=backend, boundary=find_backend(backend).boundary)
+        boundary = find_backend(backend, guest).boundary
+        self.isolation = Isolation(backend=backend, boundary=boundary, guest=guest.name)
         self.busy_seconds = 0.0
         self._usable = True
         self._limits = limits
@@ -123,7 +95,7 @@ class Worker:
         return self._usable and not self._over and self._process.returncode is None
 
     @classmethod
-    async def start(cls, backend: str, limits: WorkerLimits) -> Worker:
+    async def start(cls, backend: str, limits: WorkerLimits, guest: GuestKind = STANDARD) -> Worker:
         """Start a worker and wait until it can run a program.
 
         Raises:
@@ -131,12 +103,13 @@ class Worker:
         """
         configuration = {
             "backend": backend,
-            "guest": str(find_backend(backend).guest_file()),
+            "kind": guest.name,
+            "guest": str(find_backend(backend, guest).guest_file()),
             "limits": {limit.name: getattr(limits, limit.name) for limit in fields(WorkerLimits)},
             "parent": os.getpid(),
         }
         command = python_command("codeact_kernel.sandbox.worker_main", json.dumps(configuration))
-        worker = await cls.from_command(command, backend, limits)
+        worker = await cls.from_command(command, backend, limits, guest)
         try:
             async with asyncio.timeout(limits.start_seconds):
                 await worker.wait_ready()
@@ -149,9 +122,11 @@ class Worker:
         return worker
 
     @classmethod
-    async def from_command(cls, command: tuple[str, ...], backend: str, limits: WorkerLimits) -> Worker:
+    async def from_command(
+        cls, command: tuple[str, ...], backend: str, limits: WorkerLimits, guest: GuestKind = STANDARD
+    ) -> Worker:
         """Start a process that speaks the protocol. It may not be ready yet."""
-        worker = cls(backend, limits)
+        worker = cls(backend, limits, guest)
         worker._process = await Child.start(command, worker._on_data, worker._end)
         return worker
 
@@ -250,7 +225,11 @@ class Worker:
         if isinstance(message, CallHost):
             # A handler gets JSON as it is: only the arguments of tools have tags for infinity and NaN.
             return HostCall(
-                id=message.call, capability=message.capability, method=message.method, arguments=message.arguments
+                id=message.call,
+                capability=message.capability,
+                method=message.method,
+                arguments=message.arguments,
+                data=message.data,
             )
         return ToolCall(
             id=message.call,
@@ -271,16 +250,17 @@ class Worker:
                     self._send(CallRaised(call.id, kind, text))
                 case _:
                     stored = result.stored
-                    self._send_result(call.id, stored.guest_ref if stored else result.value, stored is not None)
+                    value = stored.guest_ref if stored else result.value
+                    self._send_result(CallReturned(call.id, value, stored is not None, result.data))
         except BridgeError as error:  # the value is too large for a frame, which the program can handle
             self._send(CallRaised(call.id, "ToolFailed", f"the result cannot be sent to the program: {error}"))
         run.calls.pop(call.id, None)
 
-    def _send_result(self, call: int, value: JSONValue, is_stored: bool) -> None:
+    def _send_result(self, result: CallReturned) -> None:
         try:
-            self._send(CallReturned(call, value, is_stored))
+            self._send(result)
         except BridgeError:  # it holds infinity or NaN, or is too large, which then raises again
-            self._send(CallReturned(call, tag_floats(value), is_stored))
+            self._send(replace(result, value=tag_floats(result.value)))
 
     def _send(self, message: Message) -> None:
         self._process.write(self._connection.send(message))

@@ -20,6 +20,7 @@ from ..bridge.messages import CallHost, CallRaised, CallReturned, CallTool, Fini
 from ..bridge.protocol import Connection, Speaker
 from ..errors import CodeActError, SandboxError
 from ..guest import Pack
+from ..guest.kinds import STANDARD, find_guest
 from ..guest.sources import read_all
 from ..limits import WorkerLimits
 from ..text import collapse_whitespace
@@ -59,6 +60,8 @@ class Configuration(TypedDict):
     """The configuration of a worker."""
 
     backend: str
+    kind: str
+    """The name of the guest's kind."""
     guest: str
     """The path of the guest's file."""
     limits: dict[str, float]
@@ -124,9 +127,9 @@ class GuestHost:
         self._pipe.send(CallTool(call, name, arguments, line, batch_size))
         return call
 
-    def call_host(self, capability: str, method: str, arguments: JSONObject) -> int:
+    def call_host(self, capability: str, method: str, arguments: JSONObject, data: bytes) -> int:
         call = self._open_call()
-        self._pipe.send(CallHost(call, capability, method, arguments))
+        self._pipe.send(CallHost(call, capability, method, arguments, data))
         return call
 
     def wait_answers(self, calls: Collection[int], seconds: float | None) -> list[tuple[int, CallOutcome]]:
@@ -173,13 +176,13 @@ class GuestHost:
     def _receive(self, seconds: float | None) -> bool:
         message = self._pipe.receive(seconds)
         match message:
-            case CallReturned(call=call, value=value, stored=is_stored):
+            case CallReturned(call=call, value=value, stored=is_stored, data=data):
                 stored = (
                     StoredResult(guest_ref=value, preview=None, length=0)
                     if is_stored and isinstance(value, dict)
                     else None
                 )
-                self._answers[call] = CallResult(value=None if stored else value, stored=stored)
+                self._answers[call] = CallResult(value=None if stored else value, stored=stored, data=data)
             case CallRaised(call=call, kind=kind, message=text):
                 denied = kind == "ToolDenied"
                 self._answers[call] = CallError(kind="ToolDenied" if denied else "ToolFailed", message=text)
@@ -241,8 +244,8 @@ def main() -> None:
     try:
         pipe = BridgePipe(limits)
         host = GuestHost(pipe, limits)
-        function = HostFunction(host, Pack.open(), limits)
-        backend = find_backend(configuration["backend"])
+        backend = find_backend(configuration["backend"], find_guest(configuration["kind"]))
+        function = HostFunction(host, Pack.open() if backend.guest is STANDARD else Pack.empty(), limits)
         create_guest = backend.load()
         read_all()
         lockdown.prepare(files=[configuration["guest"], *backend.devices()])

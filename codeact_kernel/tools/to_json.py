@@ -38,8 +38,8 @@ from typing import Any, cast
 from ..errors import ProgramError
 from ..settings import Limits
 from ..types import JSONValue
+from ..wire.data_libraries import cells, is_a, plain
 from ..wire.jsonable import Copier, Unsendable, describe_type
-from .data_libraries import cells, is_a, plain
 
 __all__ = ["is_plain", "to_json"]
 

@@ -10,6 +10,7 @@ from ..approval import ApprovalPolicy, Approver, Grants
 from ..capabilities.data import Input
 from ..capabilities.registry import CapabilitySet
 from ..events import Emit, Emitter
+from ..guest.kinds import STANDARD, GuestKind
 from ..memory.recorded_turn import RecordedTurn
 from ..memory.replay import Replay
 from ..memory.thread import FollowUp
@@ -33,6 +34,7 @@ class TurnContext:
         approvals: decides about calls, and about programs if the user reviews them.
         emit: takes the events of this turn.
         on_main: runs a synchronous tool on the thread for such tools, in a notebook the main thread of the kernel.
+        guest: the kind of guest that runs the programs.
     """
 
     number: str
@@ -46,6 +48,7 @@ class TurnContext:
     approvals: ApprovalPolicy
     emit: Emit
     on_main: OnMain
+    guest: GuestKind = STANDARD
 
     @classmethod
     def create(
@@ -62,6 +65,7 @@ class TurnContext:
         follow_up: FollowUp | None = None,
         recorded: RecordedTurn | None = None,
         notices: Sequence[str] = (),
+        guest: GuestKind = STANDARD,
     ) -> TurnContext:
         """Prepare a turn.
 
@@ -73,6 +77,7 @@ class TurnContext:
             follow_up: what the prompt takes along from earlier turns; by default nothing.
             recorded: a recorded answer with which the turn starts instead of asking the model.
             notices: sentences for the user with which the turn starts.
+            guest: the kind of guest that runs the programs.
 
         Raises:
             UserError: if a mount no longer exists, or two mounts have the same path.
@@ -89,7 +94,7 @@ class TurnContext:
             inputs=inputs,
             follow_up=follow_up,
             recorded=recorded,
-            notices=[*notices, *(notice for variable in inputs for notice in variable.notices)],
+            notices=[*notices, *_notices_of(inputs, guest)],
             tools=tools,
             capabilities=CapabilitySet(
                 settings,
@@ -99,10 +104,12 @@ class TurnContext:
                 earlier=follow_up.results,
                 previous=follow_up.previous,
                 began=replay.began if replay is not None else None,
+                guest=guest,
             ),
             approvals=ApprovalPolicy(approver, grants, settings.limits),
             emit=emit,
             on_main=on_main,
+            guest=guest,
         )
 
     @property
@@ -114,3 +121,9 @@ class TurnContext:
     def replay(self) -> Replay | None:
         """What answers the calls, if the turn repeats a recorded one."""
         return self.recorded.replay if self.recorded is not None else None
+
+
+def _notices_of(inputs: Sequence[Input], guest: GuestKind) -> list[str]:
+    """Return the sentences about columns that are left out. A guest with pandas gets them, so nothing is said there."""
+    told = [variable for variable in inputs if not (guest.has_pandas and variable.source is not None)]
+    return [notice for variable in told for notice in variable.notices]

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 
 from .. import preflight
 from ..events import Notice
-from ..guest import modules
 from ..model.answer_parser import Extracted
 from ..text import format_list
 from ..tools import Registry, ToolSpec
@@ -64,7 +63,7 @@ class ProgramChecker:
         if written.program is None:
             return written
         cleaned = preflight.without_needless_imports(
-            written.program, self.callable_tools(), modules(), self.context.capabilities.names
+            written.program, self.callable_tools(), self.context.guest.modules(), self.context.capabilities.names
         )
         if not cleaned.names:
             return written
@@ -102,7 +101,7 @@ class ProgramChecker:
     def is_valid_prefix(self, beginning: str) -> bool:
         """Return whether preflight accepts the beginning of a program."""
         tools, names = self.callable_tools(), self.context.capabilities.names
-        if preflight.without_needless_imports(beginning, tools, modules(), names).names:
+        if preflight.without_needless_imports(beginning, tools, self.context.guest.modules(), names).names:
             return False  # the program that runs later will not have these imports
         return not self._report(beginning).problems
 
@@ -119,7 +118,7 @@ class ProgramChecker:
         return preflight.check(
             program,
             self.callable_tools(),
-            modules(),
+            self.context.guest.modules(),
             self._defined | self.context.capabilities.names,
             direct=self.direct_tools(),
             program_bytes=self.context.limits.program_bytes,

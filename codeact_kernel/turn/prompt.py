@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from ..guest.kinds import SCIENCE, STANDARD, GuestKind
 from ..model.base import Message
 from ..text import collapse_whitespace, truncate_middle
 from ..tools import ToolSpec, join_stubs
@@ -32,14 +33,23 @@ __all__ = [
 
 _LEFT_OUT = "\n… {:,} characters left out …\n"
 
+_LIBRARIES = {
+    STANDARD: "Standard library only: no numpy, pandas, matplotlib, threads, input().",
+    SCIENCE: "numpy, pandas, scipy, sklearn, statsmodels, matplotlib are there; no polars, pyarrow, requests, threads, input().",
+}
+_CHARTS = {
+    STANDARD: "To draw a chart: show(rows, chart='bar', x='city', y='temp'), or line, area, point, pie, hist. Also show(text or png_bytes).",
+    SCIENCE: "To draw a chart: df.plot or matplotlib; the figures are shown. Also show(rows, chart='bar', x='city', y='temp') and show(text).",
+}
+
 _RULES = """\
 Solve the task with ONE short Python program: one ```python block, nothing else.
 - Call the tools; never define or import them or reuse their names. Never make up data or keys.
 - End with an expression: its value is the answer. Round money to 2 digits.
-- Standard library only: no numpy, pandas, matplotlib, threads, input().
+- {libraries}
 - Failed calls raise ToolFailed, denied ones ToolDenied.
 - To see data first, end with observe(value).
-- To draw a chart: show(rows, chart='bar', x='city', y='temp'), or line, area, point, pie, hist. Also show(text or png_bytes).
+- {charts}
 - Files go to /output/NAME.
 - Questions that need no program: answer in words.
 """
@@ -69,7 +79,7 @@ rows
 
 
 def write_first_messages(
-    ask: str, tools: Iterable[ToolSpec], instructions: str = "", earlier: str = ""
+    ask: str, tools: Iterable[ToolSpec], instructions: str = "", earlier: str = "", guest: GuestKind = STANDARD
 ) -> list[Message]:
     """Return the messages that open a turn. The user's message ends with `ask`, word for word.
 
@@ -78,12 +88,14 @@ def write_first_messages(
     Args:
         instructions: how to use the capabilities.
         earlier: what the prompt takes along from earlier turns.
+        guest: the kind of guest that runs the program.
     """
     offered = list(tools)
     stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
     own = join_stubs(spec for spec in offered if spec.direct)
     parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", earlier, instructions, f"Task:\n{ask}"]
-    return [Message("system", _RULES + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
+    rules = _RULES.format(libraries=_LIBRARIES[guest], charts=_CHARTS[guest])
+    return [Message("system", rules + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
 
 
 def describe_functions(tools: Iterable[ToolSpec]) -> list[JSONObject]:

@@ -66,12 +66,13 @@ class Command:
 def _print_status(frontend: Frontend, argument: str) -> None:
     settings = frontend.settings
     try:
-        boundary = frontend.thread.submit(_describe_boundary(frontend, settings)).result()
+        boundary, guest = frontend.thread.submit(_describe_sandbox(frontend, settings)).result()
     except CodeActError as error:  # the rest of the status is still useful
-        boundary = f"none: {escape_controls(str(error))}"
+        boundary, guest = f"none: {escape_controls(str(error))}", settings.guest
     model = frontend.thread.submit(_describe_model(frontend, settings)).result()
     allowed = sorted({name for name, _ in frontend.session.grants.session} | settings.allow)
     print(f"boundary  {boundary}")
+    print(f"guest     {guest}")
     print(f"model     {model}")
     if frontend.record is not None:
         print(f"record    answers of {escape_controls(frontend.record.name)}, used where no model is configured")
@@ -84,12 +85,14 @@ def _print_status(frontend: Frontend, argument: str) -> None:
     print(f"network   {domains or 'off: --allow-domain allows a host'}")
 
 
-async def _describe_boundary(frontend: Frontend, settings: Settings) -> str:
-    """Start a sandbox, and describe what isolates the programs in it."""
-    pool = frontend.session.pool(settings)
+async def _describe_sandbox(frontend: Frontend, settings: Settings) -> tuple[str, str]:
+    """Start a sandbox. Describe what isolates the programs in it, and its guest."""
+    pool, why_standard = await frontend.session.pool(settings)
     async with pool.checkout() as sandbox:
         boundary = str(await sandbox.open())
-    return boundary + (f"\n          not a micro-VM: {why}" if (why := pool.selector.passed_over) else "")
+    passed_over = f"\n          not a micro-VM: {why}" if (why := pool.selector.passed_over) else ""
+    guest = f"{pool.guest.name} ({pool.guest.label})" if pool.guest.label else pool.guest.name
+    return boundary + passed_over, guest + (f"\n          {why_standard}" if why_standard else "")
 
 
 async def _describe_model(frontend: Frontend, settings: Settings) -> str:
@@ -209,12 +212,24 @@ def _print_traceback(frontend: Frontend, argument: str) -> None:
 
 
 def _show_or_choose_backend(frontend: Frontend, argument: str) -> None:
-    backend = OPTIONS["backend"].value(argument, "%codeact backend") if argument else frontend.settings.backend
-    settings = dataclasses.replace(frontend.settings, backend=backend)
-    boundary = frontend.thread.submit(_describe_boundary(frontend, settings)).result()
-    if argument:  # only now, so that a backend that does not start is not chosen
-        frontend.choose("backend", argument)
-    print(f"{settings.backend:10}{boundary}")
+    boundary, _ = _choose_sandbox(frontend, "backend", argument)
+    print(f"{frontend.settings.backend:10}{boundary}")
+
+
+def _show_or_choose_guest(frontend: Frontend, argument: str) -> None:
+    _, guest = _choose_sandbox(frontend, "guest", argument)
+    print(f"{frontend.settings.guest:10}{guest}")
+
+
+def _choose_sandbox(frontend: Frontend, option: str, argument: str) -> tuple[str, str]:
+    """Start a sandbox with the argument as the value of the option, if there is one. Return what it is."""
+    settings = frontend.settings
+    if argument:
+        settings = dataclasses.replace(settings, **{option: OPTIONS[option].value(argument, f"%codeact {option}")})
+    found = frontend.thread.submit(_describe_sandbox(frontend, settings)).result()
+    if argument:  # only now, so that a sandbox that does not start is not chosen
+        frontend.choose(option, argument)
+    return found
 
 
 def _show_or_trust_config(frontend: Frontend, argument: str) -> None:
@@ -316,6 +331,13 @@ COMMANDS: Mapping[str, Command] = {
             "show what isolates programs, or choose another backend",
             _show_or_choose_backend,
             tuple(OPTIONS["backend"].choices),
+        ),
+        Command(
+            "guest",
+            "[NAME]",
+            "show which Python runs programs, or choose another guest",
+            _show_or_choose_guest,
+            tuple(OPTIONS["guest"].choices),
         ),
         Command(
             "config",

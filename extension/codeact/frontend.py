@@ -335,8 +335,11 @@ class Frontend:
         tools = self.session.tools
         taken = [*tools, *outputs, *(variable.name for variable in inputs)]
         follow_up = FollowUp() if is_new else self.memory.follow_up(text, settings, taken, self.shell)
-        capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None)
-        messages = prompts.write_first_messages(text, tools.specs().values(), capabilities.instructions, follow_up.text)
+        guest = self.session.guest
+        capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None, guest=guest)
+        messages = prompts.write_first_messages(
+            text, tools.specs().values(), capabilities.instructions, follow_up.text, guest
+        )
         capabilities.close()
         return "\n\n".join(f"--- {message.role} ---\n{escape_hidden(message.content)}" for message in messages)
 
@@ -349,7 +352,8 @@ class Frontend:
         settings = self.settings
 
         async def start() -> None:
-            self.session.pool(settings).warm()
+            pool, _ = await self.session.pool(settings)
+            pool.warm()
 
         self.thread.submit(start())
 

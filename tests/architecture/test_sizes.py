@@ -21,6 +21,9 @@ GUEST = "codeact_kernel/guest/inside/"
 LATE = {
     ("codeact_kernel/model/openai_client.py", "openai"): "takes a second, and not every session asks a model",
     ("codeact_kernel/sandbox/backends/embedded.py", "embedded_guest"): "loads wasmtime, which belongs in the worker",
+    ("codeact_kernel/sandbox/backends/embedded.py", "science_guest"): "likewise",
+    ("codeact_kernel/wire/zones.py", "zoneinfo"): "a guest gets this module too, and there it takes long",
+    ("codeact_kernel/jupyter/cli.py", "guest_command"): "each command has its own imports",
     ("codeact_kernel/sandbox/backends/hyperlight.py", "hyperlight_guest"): "loads the hypervisor's library, likewise",
     ("codeact_kernel/render/markdown_html.py", "markdown_it"): "most turns show no Markdown",
     ("codeact_kernel/capabilities/show/png_worker.py", "resource"): "not on Windows",

@@ -100,8 +100,8 @@ def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
 
 
 def test_every_option_can_be_given_in_the_environment():
-    given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "allow": "a",
-             "review": "on", "wait": "on", "reuse": "never", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
+    given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "guest": "science",
+             "allow": "a", "review": "on", "wait": "on", "reuse": "never", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
              "limits": "calls_per_run=5, show.items=2", "history": "off", "history_days": "30",
              "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
              "allowed_domains": "a.example,GET|HEAD https://b.example:8443"}  # fmt: skip

@@ -40,6 +40,19 @@ SELDOM = 6 if EMULATED else 1
 """Of so many attempts one is followed by another prompt; in between the next attempt is that. A prompt takes seconds there."""
 
 
+SCIENCE_BARRIERS = {
+    "A1.ctypes": "refused: OSError: ctypes is unavailable",
+    "A1.mmap": "refused: OSError: mmap is unavailable",
+    "A1.multiprocessing": "refused: AttributeError: module 'os' has no attribute 'pipe'",
+    "A2.builtins": "refused: AttributeError: type object 'BuiltinImporter' has no attribute 'load_module'",
+    "A2.loader": "refused: OSError",
+    "A3.gc": "RuntimeError: dictionary changed size during iteration",
+    "A7.fault": "module 'faulthandler' has no attribute '_read_null'",
+    "B1.descriptors": r"^\[True\]",  # the folder of its own library, in memory
+}
+"""What the science guest says to some attempts, where the standard guest says something else."""
+
+
 @dataclass
 class Port:
     """A port on loopback that nobody may reach."""
@@ -144,8 +157,11 @@ class Kernel:
 
     async def holds(self, one: Attempt, **options: Any) -> Turn:
         """All four, of one attempt."""
+        if self.settings.guest == "science" and "wit_world" in one.program:
+            pytest.skip("The science guest is no component, so it has none of these interfaces.")
         turn = await self.turn(one.program, **options)
-        assert re.search(one.reached, turn.seen), f"it did not come to the barrier: {turn.seen[:2_000]}"
+        reached = SCIENCE_BARRIERS.get(one.id, one.reached) if self.settings.guest == "science" else one.reached
+        assert re.search(reached, turn.seen), f"it did not come to the barrier: {turn.seen[:2_000]}"
         await self.stands(turn)
         return turn
 
@@ -206,9 +222,18 @@ def unlisted(function: Callable[..., Any], mode: str = "never_require", **option
     return function
 
 
+def listen_apart() -> socket.socket:
+    """Listen on a port that the system gives to nobody: an open page of another test may look for its server for long."""
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", secrets.choice(range(20_000, 30_000))))
+        except OSError:
+            continue
+
+
 @pytest.fixture(scope="session")
 def port() -> Generator[Port]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
+    with listen_apart() as server:
         found = Port(server.getsockname()[1])
 
         def count() -> None:
@@ -234,7 +259,9 @@ async def kernel(
     names = ("CANARY", "OPENAI_API_KEY")
     before = {name: os.environ.get(name) for name in names}
     os.environ.update(dict.fromkeys(names, token))
-    settings = Settings(backend=request.param, max_retries=0, limits=LIMITS)
+    guest = "science" if request.param == "science" else "standard"
+    backend = "embedded" if guest == "science" else request.param
+    settings = Settings(backend=backend, guest=guest, max_retries=0, limits=LIMITS)
     ran: list[tuple[str, object]] = []
     async with Session(tools=offered(lambda name, value: ran.append((name, value)))) as session:
         yield Kernel(session, settings, folder, port, token, ran)

@@ -16,14 +16,16 @@ from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import ApprovalChoice, Decision
 
-from ..sandbox.conftest import HOSTILE
+from ..sandbox.conftest import CONNECT, HOSTILE
 from .conftest import Kernel, unlisted
 
 __all__ = ["CALLS", "RAW", "TRIED", "User", "offering", "with_a_worker_that", "worker_that"]
 
-RAW = """
+RAW = (
+    CONNECT
+    + """
 import json
-from wit_world.imports import tools as imported
+imported = tools
 
 def send(message):
     try:
@@ -38,6 +40,7 @@ def raw(operation):
     text = operation if isinstance(operation, str) else json.dumps(operation)
     return send({"at": 0, "last": text})
 """
+)
 CALLS = """
 def call(name, arguments, line=1, batch_size=1, **more):
     return raw({"op": "call_tool", "name": name, "arguments": arguments, "line": line, "batch_size": batch_size, **more})

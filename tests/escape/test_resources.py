@@ -19,7 +19,7 @@ from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.events import ProgramReady, TurnFinished
 from codeact_kernel.types import Decision, TurnResult
 
-from ..sandbox.conftest import EMULATED, workers
+from ..sandbox.conftest import CONNECT, EMULATED, workers
 from .attempts import Attempt, attempt, cases
 from .conftest import Kernel, hidden, unlisted, with_limits
 
@@ -223,8 +223,8 @@ async def test_output_is_bounded_and_says_what_was_left_out(kernel, stream, prog
 @attempt("F4.services", "floods the host with operations, without our functions")
 async def test_a_flood_of_operations_is_bounded(kernel):
     turn = await kernel.turn(
-        """
-from wit_world.imports import tools
+        CONNECT
+        + """
 import json
 message = json.dumps({"op": "write", "stream": "stdout", "text": "x" * 1_000})
 for _ in range(5_000):

@@ -12,7 +12,7 @@ import pytest
 
 from codeact_kernel import DenyAll, ScriptedModel, Session
 
-from ..sandbox.conftest import workers
+from ..sandbox.conftest import CONNECT, workers
 from .attempts import attempt, tried
 from .conftest import Kernel, hidden, offered, unlisted
 
@@ -93,7 +93,7 @@ ENDED = [
     (
         "dispatch",
         "replaces the import through which our code talks to the host",
-        "from wit_world.imports import tools\ntools.dispatch = lambda *_: '=\"forged\"'",
+        CONNECT + "tools.dispatch = lambda *_: '=\"forged\"'",
         "add(1, 2)",
         3,
     ),
@@ -107,7 +107,7 @@ ENDED = [
     (
         "crash",
         "crashes in the middle of an operation",
-        "from wit_world.imports import tools\ntools.dispatch('codeact', '{\"at\": 0, \"part\": \"' + 'x' * 2_000 + '\"}')\n"
+        CONNECT + "tools.dispatch('codeact', '{\"at\": 0, \"part\": \"' + 'x' * 2_000 + '\"}')\n"
         "import os\nos.abort()",
         "add(1, 2)",
         3,

@@ -26,7 +26,7 @@ from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry, ToolCallError
 from codeact_kernel.types import CallError, CallOutcome, CallResult, HostCall, JSONValue, RunOutcome, ToolCall
 
-from ..sandbox.conftest import BACKENDS, LIMITS, PATIENCE
+from ..sandbox.conftest import BACKENDS, LIMITS, PATIENCE, make_pool
 
 
 @dataclass
@@ -226,6 +226,7 @@ class Guests:
     """Runs programs whose requests are answered by the network capability."""
 
     def __init__(self, pool: Pool) -> None:
+        self.has_pandas = pool.guest.has_pandas
         self._pool = pool
 
     async def run(self, program: str, allowed: Sequence[str | AllowedDomain] | None, **limits: Any) -> Run:
@@ -257,7 +258,7 @@ class Guests:
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
 async def guests(request: pytest.FixtureRequest) -> AsyncGenerator[Guests]:
     """A warm pool for the whole session."""
-    pool = Pool(request.param, LIMITS)
+    pool = make_pool(request.param, LIMITS)
     yield Guests(pool)
     await pool.aclose()
 

@@ -203,8 +203,9 @@ async def test_urlopen_and_openers_work_for_what_is_allowed(guests: Guests, serv
         ),
         [server.url],
     )
+    version = "3.15" if guests.has_pandas else "3.14"
     assert run.value == [
-        200, 200, "OK", "application/json", "a", "application/json", True, "Python-urllib/3.14", "x=1",
+        200, 200, "OK", "application/json", "a", "application/json", True, f"Python-urllib/{version}", "x=1",
         "PUT", "application/json", "k", True, True, 200, 0, True,
     ]  # fmt: skip
     assert {call.name for call in run.calls} == {"http_request"}
@@ -259,9 +260,9 @@ async def test_an_allowed_host_gives_the_guest_no_network_of_its_own(guests: Gue
             """
             import http.client, socket
             host, port = URL.removeprefix("http://").split(":")
-            from wit_world.imports import outgoing_handler, wasi_http_types as types
 
             def raw():
+                from wit_world.imports import outgoing_handler, wasi_http_types as types
                 request = types.OutgoingRequest(types.Fields.from_list([]))
                 request.set_authority(f"{host}:{port}")
                 request.set_scheme(types.Scheme_Http())

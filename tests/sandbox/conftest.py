@@ -17,13 +17,18 @@ import pytest_asyncio
 
 from codeact_kernel.bridge.messages import Run as Job
 from codeact_kernel.capabilities.registry import CapabilitySet, prefetch_config
+from codeact_kernel.guest.kinds import SCIENCE
 from codeact_kernel.sandbox.pool import Pool, Sandbox
 from codeact_kernel.sandbox.worker_client import RunClock, Worker
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import CallError, CallOutcome, CallResult, JSONValue, RunOutcome, StoredResult, ToolCall
 
-BACKENDS = ["embedded", pytest.param("hyperlight", marks=pytest.mark.hyperlight)]
-"""Every backend keeps the same contract: `test_contract.py` runs once for each of these."""
+BACKENDS = [
+    "embedded",
+    pytest.param("hyperlight", marks=pytest.mark.hyperlight),
+    pytest.param("science", marks=pytest.mark.science),
+]
+"""Every backend and guest keeps the same contract: `test_contract.py` runs once for each of these."""
 EMULATED = bool(os.environ.get("TEST_CODEACT_EMULATED"))
 """This is a machine that is emulated in software: 15 to 25 times slower, so tests move less and wait longer."""
 LIMITS = Limits(calls_per_run=1_000, memory_bytes=128 << 20)
@@ -56,6 +61,21 @@ def stay():
         pass
 """
 """What a script needs to speak the protocol from the worker's side, and to break it."""
+
+
+CONNECT = """
+try:
+    from wit_world.imports import tools
+except ImportError:  # the science guest
+    import types, _host
+    tools = types.SimpleNamespace(dispatch=lambda name, text: _host.call(text.encode()).decode())
+"""
+"""Gives a program the one function that a guest can call, as `tools.dispatch`."""
+
+
+def make_pool(name: str, limits: Limits) -> Pool:
+    """Make a pool of a backend with the standard guest, or with the name `science` of the science guest."""
+    return Pool("embedded", limits, SCIENCE) if name == "science" else Pool(name, limits)
 
 
 class Denied(Exception):
@@ -187,6 +207,7 @@ class Programs:
     def __init__(self, pool: Pool) -> None:
         self.pool = pool
         self.in_micro_vm = pool.selector.wanted == "hyperlight"
+        self.has_pandas = pool.guest.has_pandas
 
     @asynccontextmanager
     async def turn(self) -> AsyncGenerator[Turn]:
@@ -234,7 +255,7 @@ def workers() -> list[psutil.Process]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session", params=BACKENDS)
 async def programs(request: pytest.FixtureRequest) -> AsyncGenerator[Programs]:
     """A warm pool for the whole session. Each test is its own turn, so it has a guest of its own."""
-    pool = Pool(request.param, LIMITS)
+    pool = make_pool(request.param, LIMITS)
     yield Programs(pool)
     await pool.aclose()
 

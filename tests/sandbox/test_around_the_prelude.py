@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from .conftest import LIMITS, answers, program
+from .conftest import CONNECT, LIMITS, answers, program
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-RAW = """
+RAW = f"""
 import json
-from wit_world.imports import tools
-
+{CONNECT}
 def send(message, name="codeact"):
     try:
         answer = tools.dispatch(name, message if isinstance(message, str) else json.dumps(message))
     except Exception as error:
-        return f"refused: {getattr(error, 'value', error)}"
+        return f"refused: {{getattr(error, 'value', error)}}"
     if answer[0] == '"':
         answer = json.loads(answer)
     return "refused: " + answer[1:] if answer[0] == "!" else answer
@@ -24,11 +23,11 @@ def send(message, name="codeact"):
 def raw(operation):
     text, at = operation if isinstance(operation, str) else json.dumps(operation), 0
     while len(text) - at > 4_000:
-        refused = send({"at": at, "part": text[at:at + 4_000]})
+        refused = send({{"at": at, "part": text[at:at + 4_000]}})
         if refused != "=":
             return refused
         at += 4_000
-    answer = send({"at": at, "last": text[at:]})
+    answer = send({{"at": at, "last": text[at:]}})
     return answer if answer[0] == "r" else answer[1:]
 """
 
@@ -239,7 +238,7 @@ async def test_what_a_program_replaces_is_back_in_the_next_turn(programs):
         builtins.print = builtins.dict = builtins.Exception = forged
         """)
     )
-    assert run.outcome.failure is None or run.outcome.failure.kind == "Crashed"
+    assert run.outcome.failure is None or run.outcome.failure.kind in ("Crashed", "TypeError")
     await answers(programs)
 
 

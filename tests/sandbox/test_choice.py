@@ -115,6 +115,7 @@ class FakeWorker:
 
     started: list[tuple[str, int]]
     fails: Callable[[str, int], bool]
+    usable = True
 
     @classmethod
     async def start(cls, backend: str, limits: Limits):

@@ -13,7 +13,8 @@ import pytest
 from codeact_kernel import paths
 from codeact_kernel.errors import SandboxError
 from codeact_kernel.sandbox.backends import find_backend, guest_cache
-from codeact_kernel.sandbox.worker_client import Worker, compile_guest
+from codeact_kernel.sandbox.guest_compiler import compile_guest
+from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
 
 from .conftest import run_in

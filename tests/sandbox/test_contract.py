@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from codeact_kernel.capabilities.registry import CapabilitySet
-from codeact_kernel.guest import modules
 from codeact_kernel.settings import Settings
 from codeact_kernel.types import JSONValue
 
 from .conftest import EMULATED, LIMITS, Run, answers, program
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+NO_COMPONENT = "The science guest is no component, so it has none of these interfaces."
 
 
 # -- output and calls ----------------------------------------------------------------------------------------------------
@@ -399,7 +400,10 @@ async def test_an_exception_whose_text_raises_is_still_one_failure(programs):
         ("import select\nselect.poll()", "AttributeError: module 'select' has no attribute 'poll'"),
         ("http_get('http://127.0.0.1/')", "NameError: name 'http_get' is not defined"),
         ("http_post('http://127.0.0.1/', '')", "NameError: name 'http_post' is not defined"),
-        ("open('/output/x', 'w')", "FileNotFoundError"),
+        (
+            "open('/nowhere/x')",
+            ("FileNotFoundError", "OSError"),
+        ),  # there is no `files` here, and one guest asks it first
     ],
 )
 async def test_whatever_a_program_raises_is_one_clear_failure_and_the_next_turn_works(programs, text, error):
@@ -426,6 +430,8 @@ async def test_an_exit_without_a_code_is_no_failure(programs, text):
     ],
 )
 async def test_a_program_that_crashes_its_guest_is_told_so_and_the_next_turn_works(programs, text):
+    if programs.has_pandas and "wit_world" in text:
+        pytest.skip(NO_COMPONENT)
     run = await programs.run("print('before', flush=True)\n" + text)
     assert run.outcome.failure.kind in ("Crashed", "RecursionError", "SystemError")
     assert "wasm" not in run.error
@@ -928,6 +934,8 @@ async def test_more_calls_than_a_run_may_make_fail_in_the_program_and_reach_no_t
 
 
 async def test_sockets_names_and_http_are_refused_and_a_listener_on_loopback_sees_nothing(programs):
+    if programs.has_pandas:
+        pytest.skip(NO_COMPONENT)
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         text = f"tcp, udp = {tcp.getsockname()[1]}, {udp.getsockname()[1]}\n" + program("""
@@ -1026,7 +1034,8 @@ async def test_a_program_has_no_processes(programs):
         said = []
         for attempt in (
             lambda: os.system("true"), lambda: os.fork(), lambda: os.execv("/bin/true", ["true"]), lambda: os.kill(1, 0),
-            lambda: subprocess.run(["true"]), lambda: __import__("ctypes"), lambda: __import__("multiprocessing"),
+            lambda: subprocess.run(["true"]), lambda: __import__("ctypes").CDLL(None),
+            lambda: __import__("multiprocessing").Process(target=print).start(),
         ):
             try:
                 said.append(repr(attempt()))
@@ -1071,7 +1080,7 @@ async def test_the_modules_that_programs_use_most_work_together(programs):
 
 
 async def test_every_module_that_we_promise_is_imported_by_the_real_prelude(programs):
-    names = modules()
+    names = programs.pool.guest.modules()
     top = [name for name in names if "." not in name]
     assert len(top) >= 150
     failed: dict[str, object] = {}
@@ -1096,15 +1105,15 @@ async def test_every_module_that_we_promise_is_imported_by_the_real_prelude(prog
 
 
 async def test_a_module_that_is_not_there_is_an_import_error_with_its_name(programs):
-    run = await programs.run("import numpy")
-    assert run.error == "ModuleNotFoundError: No module named 'numpy'"
+    run = await programs.run("import polars")
+    assert run.error == "ModuleNotFoundError: No module named 'polars'"
 
 
 async def test_a_failure_inside_the_library_shows_the_source_of_the_library(programs):
     run = await programs.run("import statistics\nstatistics.mean([])")
     assert run.error.startswith("StatisticsError: ")
     assert "statistics.py" in run.traceback
-    assert "raise StatisticsError" in run.traceback
+    assert ("raise StatisticsError" in run.traceback) is not programs.has_pandas  # that library has no source text
     assert run.outcome.failure.line == 2
 
 
@@ -1137,8 +1146,8 @@ async def test_recursion_without_end_is_an_error_that_can_be_caught_also_in_c_co
 
 
 async def test_memoised_recursion_reaches_as_deep_as_plain_recursion(programs):
-    if programs.in_micro_vm:
-        pytest.skip("the stack of a micro-VM cannot be enlarged")
+    if programs.in_micro_vm or programs.has_pandas:
+        pytest.skip("the stack cannot be enlarged")
     run = await programs.run("import functools\n@functools.cache\ndef f(n):\n    return n and 1 + f(n - 1)\nf(800)")
     assert run.value == 800
 

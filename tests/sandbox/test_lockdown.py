@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from codeact_kernel.guest.kinds import SCIENCE, STANDARD
 from codeact_kernel.sandbox import seccomp
 from codeact_kernel.sandbox.worker_client import Worker
 from codeact_kernel.settings import Limits
@@ -185,7 +186,8 @@ def test_the_layers_in_force_and_those_that_are_missing_are_named():
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_a_real_worker_is_locked_down_when_it_is_ready(locked, backend):
     before = {process.pid for process in workers()}
-    worker = await Worker.start(backend, Limits(cpu_seconds=77))
+    name, guest = ("embedded", SCIENCE) if backend == "science" else (backend, STANDARD)
+    worker = await Worker.start(name, Limits(cpu_seconds=77), guest)
     try:
         (pid,) = {process.pid for process in workers()} - before
         if copies := psutil.Process(pid).children():  # the worker itself runs no program then

@@ -421,7 +421,7 @@ async def test_noise_on_stderr_without_end_does_not_hold_a_worker_up(hostile: Ho
 
 
 def test_a_worker_with_a_broken_configuration_says_why_and_ends():
-    configuration = {"backend": "nothing", "guest": "", "limits": {}, "parent": os.getpid()}
+    configuration = {"backend": "nothing", "kind": "standard", "guest": "", "limits": {}, "parent": os.getpid()}
     done = subprocess.run(
         [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker_main", json.dumps(configuration)],
         capture_output=True,
@@ -443,7 +443,13 @@ async def test_a_worker_that_gives_up_is_quoted_and_one_that_just_ends_is_not_ta
 
 
 def test_a_worker_whose_parent_is_gone_already_ends_at_once():
-    configuration = {"backend": "embedded", "guest": "", "limits": {}, "parent": 1 if os.getpid() != 1 else 2}
+    configuration = {
+        "backend": "embedded",
+        "kind": "standard",
+        "guest": "",
+        "limits": {},
+        "parent": 1 if os.getpid() != 1 else 2,
+    }
     done = subprocess.run(
         [sys.executable, "-P", "-m", "codeact_kernel.sandbox.worker_main", json.dumps(configuration)],
         stdin=subprocess.DEVNULL,

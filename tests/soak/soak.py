@@ -145,7 +145,7 @@ async def _good(bench: Bench, report: Report, after: str) -> None:
 @contextmanager
 def _interposed(bench: Bench) -> Iterator[None]:
     """What `bench.interposed` names stands before the next worker."""
-    command = worker_client.python
+    command = worker_client.python_command
 
     def python(module: str, *arguments: str) -> tuple[str, ...]:
         made = command(module, *arguments)
@@ -153,7 +153,7 @@ def _interposed(bench: Bench) -> Iterator[None]:
             return (sys.executable, *bench.interposed.pop(0), *made)
         return made
 
-    with patch.object(worker_client, "python", python):
+    with patch.object(worker_client, "python_command", python):
         yield
 
 

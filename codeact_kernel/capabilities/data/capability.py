@@ -11,16 +11,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 
 from ...capability import DATA
 from ...errors import ProgramError
+from ...guest.kinds import STANDARD, GuestKind
 from ...json_size import take_beginning, weigh
 from ...settings import Limits
 from ...text import format_bytes
-from ...tools.data_libraries import cells
 from ...tools.to_json import to_json
-from ...types import Handler, JSONObject, JSONValue, StoredResult
+from ...types import JSONObject, JSONValue, StoredResult
+from ...wire.data_libraries import cells
+from ..base import BytesHandler, Handler
 from .columns import Column
+from .exact import ExactFrame, FrameReceiver, FrameStore, exact_form
 from .inputs import Input, left_out
 from .instructions import input_instructions, output_instructions
 from .outputs import Frame, OutputReceiver
@@ -48,6 +52,7 @@ class Data:
         notify: takes a sentence about each column of a tool's result that was left out.
         earlier: the values of earlier turns, by their numbers. Programs read them as `results[n]`.
         previous: the number of the value that programs also read as `previous`.
+        guest: the kind of guest: one with pandas gets DataFrames.
 
     Attributes:
         received: the values that the last program assigned to the outputs.
@@ -66,6 +71,7 @@ class Data:
         notify: Callable[[str], None] = lambda text: None,
         earlier: Mapping[int, Frame | JSONValue] | None = None,
         previous: int | None = None,
+        guest: GuestKind = STANDARD,
     ) -> None:
         self.handlers: Mapping[str, Handler] = {
             "column": self._column,
@@ -74,7 +80,12 @@ class Data:
             "put": self._put,
             "part": self._part,
             "done": self._done,
+            "frame": self._describe_frame,
+            "put_frame": self._put_frame,
         }
+        self.byte_handlers: Mapping[str, BytesHandler] = {"buffer": self._send_buffer, "frame_part": self._take_buffer}
+        self._guest = guest
+        self._frames = FrameStore(self._notify_frame_left_out, self._report_progress)
         self._limits = limits
         self._progress = progress
         self._notify = notify
@@ -82,7 +93,7 @@ class Data:
         self._size = 0
         self._reported_at = 0.0
         self._sent_counts: Counter[str] = Counter()
-        self._inputs: JSONObject = {variable.name: self._store(variable.name, variable.value) for variable in inputs}
+        self._inputs: JSONObject = {variable.name: self._store_input(variable) for variable in inputs}
         self._outputs = tuple(outputs)
         self._earlier = earlier or {}
         self._earlier_refs: dict[int, JSONObject] = {}
@@ -90,14 +101,18 @@ class Data:
         self.names: frozenset[str] = frozenset(self._inputs)
         if self._earlier:
             self.names |= {"results", "previous"} if previous else {"results"}
-        self._receivers: dict[str, OutputReceiver] = {}
+        self._receivers: dict[str, OutputReceiver | FrameReceiver] = {}
         self._sizes: dict[str, int] = {}
-        self.instructions = input_instructions(inputs) + output_instructions(outputs)
+        self.instructions = input_instructions(inputs, guest) + output_instructions(outputs)
         self.received: dict[str, Frame | JSONValue] = {}
 
     @property
     def guest_config(self) -> JSONObject:
-        config: JSONObject = {"inputs": self._inputs, "outputs": list(self._outputs)}
+        config: JSONObject = {
+            "inputs": self._inputs,
+            "outputs": list(self._outputs),
+            "exact": self._guest.has_pandas and find_spec("pandas") is not None,
+        }
         if self._earlier:
             config |= {"results": list(self._earlier), "previous": self._previous}
         return config
@@ -161,6 +176,11 @@ class Data:
         guest_ref["kind"] = {"table": "rows", "column": "list"}.get(str(guest_ref["kind"]), guest_ref["kind"])
         return StoredResult(guest_ref=guest_ref, preview=sample, length=length)
 
+    def _store_input(self, variable: Input) -> JSONObject:
+        if self._guest.has_pandas and (exact := exact_form(variable.source)) is not None:
+            return self._frames.add(variable.name, exact)
+        return self._store(variable.name, variable.value)
+
     def _store(self, name: str, value: InputTable | Column | JSONValue) -> JSONObject:
         index = len(self._stored)
         if isinstance(value, InputTable):
@@ -197,6 +217,8 @@ class Data:
 
     def _store_earlier(self, value: Frame | JSONValue) -> JSONObject:
         if isinstance(value, Frame):
+            if self._guest.has_pandas and find_spec("pandas") is not None:
+                return self._frames.add("", value.exact if isinstance(value, ExactFrame) else value.to_dataframe())
             return self._store("", from_columns(value.columns, value.rows))
         table = from_rows(value) if isinstance(value, list) and value else None
         if not isinstance(table, InputTable):
@@ -212,19 +234,48 @@ class Data:
         return stored[start : start + _MAX_TEXT_PIECE]
 
     async def _put(self, arguments: JSONObject) -> JSONValue:
+        name, left = self._start_output(arguments)
+        self._receivers[name] = OutputReceiver(name, arguments, left)
+        return None
+
+    async def _put_frame(self, arguments: JSONObject) -> JSONValue:
+        name, left = self._start_output(arguments)
+        self._receivers[name] = receiver = FrameReceiver(name, arguments, left)
+        self._sizes[name] = receiver.size
+        return None
+
+    def _start_output(self, arguments: JSONObject) -> tuple[str, int]:
+        """Return the name of an output that begins, and the bytes that it may have."""
         name = arguments.get("name")
         if not isinstance(name, str) or name not in self._outputs:
             raise ProgramError("that name is not an output of this program")
         self.received.pop(name, None)
         others = sum(self._sizes[key] for key in self._sizes if key != name)
-        self._receivers[name] = OutputReceiver(name, arguments, self._limits.outputs_bytes - others)
-        return None
+        return name, self._limits.outputs_bytes - others
 
     async def _part(self, arguments: JSONObject) -> JSONValue:
         receiver = self._receiver(arguments)
+        if not isinstance(receiver, OutputReceiver):
+            raise ProgramError("that output comes in buffers")
         receiver.take(arguments)
         self._sizes[receiver.name] = receiver.size
         return None
+
+    async def _take_buffer(self, arguments: JSONObject, data: bytes) -> bytes:
+        receiver = self._receiver(arguments)
+        if not isinstance(receiver, FrameReceiver):
+            raise ProgramError("that output comes in pieces of columns")
+        receiver.take(arguments, data)
+        return b""
+
+    async def _describe_frame(self, arguments: JSONObject) -> JSONValue:
+        return await self._frames.describe(arguments)
+
+    async def _send_buffer(self, arguments: JSONObject, data: bytes) -> bytes:
+        return await self._frames.send(arguments, data)
+
+    def _notify_frame_left_out(self, name: str, column: str, value: object) -> None:
+        self._notify(left_out(f"--in {name}" if name else "A tool's result", column, value))
 
     async def _done(self, arguments: JSONObject) -> JSONValue:
         receiver = self._receiver(arguments)
@@ -232,7 +283,7 @@ class Data:
         self.received[receiver.name] = await asyncio.to_thread(receiver.assemble)
         return None
 
-    def _receiver(self, arguments: JSONObject) -> OutputReceiver:
+    def _receiver(self, arguments: JSONObject) -> OutputReceiver | FrameReceiver:
         name = arguments.get("name")
         receiver = self._receivers.get(name) if isinstance(name, str) else None
         if receiver is None:

@@ -12,9 +12,9 @@ from ...capability import ERROR_NAMES, GUEST_NAMES, RESERVED_NAMES
 from ...errors import ProgramError, UserError
 from ...settings import Limits
 from ...text import collapse_whitespace
-from ...tools.data_libraries import is_a
 from ...tools.to_json import to_json
 from ...types import JSONValue
+from ...wire.data_libraries import is_a
 from .columns import Column
 from .tables import InputTable, column_of, sendable_columns, table_of
 
@@ -42,6 +42,7 @@ class Input:
         schema_only: whether to hide its values from the model.
         notices: sentences for the user about columns that were left out.
         is_handed_on: whether an earlier prompt brought it along, and not this one.
+        source: the variable itself, if it is a table or an array: a guest with pandas gets it exactly.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Input:
     schema_only: bool = False
     notices: Sequence[str] = ()
     is_handed_on: bool = False
+    source: object = None
 
 
 def parse_input_names(texts: Sequence[str]) -> list[InputRequest]:
@@ -109,11 +111,12 @@ def load_input(request: InputRequest, value: object, limits: Limits) -> Input:
         data = table if table is not None else column_of(value)
         if data is None:
             json_value = to_json(value, limits=replace(limits, answer_bytes=limits.value_in_bytes))
-            return Input(request.name, json_value, request.schema_only)
+            source = value if is_a(value, "numpy", "ndarray") else None
+            return Input(request.name, json_value, request.schema_only, source=source)
         if isinstance(data, InputTable):  # errors must show before the turn starts
             data, refused = sendable_columns(data, _MAX_CHECKED)
             notices = [left_out(f"--in {request.name}", name, value) for name in refused]
-            return Input(request.name, data, request.schema_only, notices)
+            return Input(request.name, data, request.schema_only, notices, source=value)
         data.piece(0, _MAX_CHECKED)
     except UserError as error:
         raise UserError(f"--in {request.name}: {error}") from None
@@ -123,4 +126,4 @@ def load_input(request: InputRequest, value: object, limits: Limits) -> Input:
     except Exception as error:  # from the library of the value
         what = f"{type(error).__name__}: {collapse_whitespace(str(error))[:200]}"
         raise UserError(f"--in {request.name}: the {type(value).__name__} cannot be read ({what}).") from None
-    return Input(request.name, data, request.schema_only)
+    return Input(request.name, data, request.schema_only, source=value)

@@ -132,6 +132,8 @@ def to_dataframe(value: object) -> object:
     """Return the value for the notebook: a table as a DataFrame if pandas is installed, else as a list of dicts."""
     if not isinstance(value, Frame):
         return value
+    if hasattr(value, "exact"):  # it came from a guest with pandas: also a Series or an array
+        return cast("Any", value).exact
     try:
         return value.to_dataframe()
     except ImportError:

@@ -13,8 +13,9 @@ from typing import Any, cast
 
 from ...errors import ProgramError
 from ...settings import Limits
-from ...tools.data_libraries import indexed_columns, is_a, is_labelled, present
 from ...tools.to_json import to_json
+from ...wire.data_libraries import indexed_columns, is_a, is_labelled, present
+from ...wire.jsonable import Unsendable
 from .columns import Column, Kind, NumericColumn, ObjectColumn, kind_of, zone_of
 
 __all__ = [
@@ -80,7 +81,7 @@ def result_of(value: object) -> InputTable | None:
         ProgramError: if two columns would have the same name.
     """
     if is_a(value, "pandas", "DataFrame"):
-        named = indexed_columns(value)
+        named = _named_columns(value)
     elif is_a(value, "polars", "DataFrame"):
         named = [(name, value.get_column(name)) for name in value.columns]
     elif is_a(value, "pyarrow", "RecordBatch", "Table"):
@@ -195,7 +196,14 @@ def _table(named: Iterable[tuple[object, Any]], make: Callable[[str, Any], Colum
 
 
 def _from_pandas(frame: Any) -> InputTable:
-    return _table(indexed_columns(frame), _pandas_column)
+    return _table(_named_columns(frame), _pandas_column)
+
+
+def _named_columns(frame: Any) -> list[tuple[str, Any]]:
+    try:
+        return indexed_columns(frame)
+    except Unsendable as error:
+        raise ProgramError(str(error)) from None
 
 
 def _pandas_column(name: str, series: Any) -> Column:

@@ -21,7 +21,8 @@ from ...capability import FILES
 from ...errors import ProgramError, UserError
 from ...import_guard import allow_writes_to
 from ...settings import Limits
-from ...types import Handler, JSONObject, JSONValue, OutputFile
+from ...types import JSONObject, JSONValue, OutputFile
+from ..base import Handler
 from .change_hold import ChangeHold
 from .filesystem import MODES, Entry, FileSystem, OpenFile, Parts, os_error, parts_of
 from .host_folder import HostFile, HostFolder

@@ -10,7 +10,8 @@ from ...access import AllowedDomain
 from ...capability import NETWORK
 from ...errors import ProgramError
 from ...limits import HttpLimits
-from ...types import Handler, JSONObject, JSONValue
+from ...types import JSONObject, JSONValue
+from ..base import Handler
 from .fetch import Fetcher, Resolve, resolve
 from .http_tool import HttpTool
 from .policy import describe_domains

@@ -12,7 +12,8 @@ from ...errors import ProgramError
 from ...json_size import weigh
 from ...limits import ShowLimits
 from ...text import format_bytes
-from ...types import DisplayItem, Handler, JSONObject, JSONValue, ShownKind
+from ...types import DisplayItem, JSONObject, JSONValue, ShownKind
+from ..base import Handler
 from .validation import max_item_bytes, validate_item
 
 __all__ = ["Show"]

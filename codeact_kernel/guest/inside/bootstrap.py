@@ -14,14 +14,17 @@ import marshal
 import select
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType
 from typing import Any, NoReturn, cast
 
-from wit_world.imports import tools
-
+# The host sets these in front of this source: see `Connection` in guest/sources.py.
 WHOLE = bool(globals()["WHOLE"])
-"""Whether the host function takes messages of any length. The host sets it in front of this source."""
+HAS_LIBRARY = bool(globals()["HAS_LIBRARY"])
+LIBRARY = sys.path[0].rpartition("/")[0] if HAS_LIBRARY else ""
+"""The folder of the guest's own library, which no host has; empty if the guest has none."""
+send: Callable[[str], str] = globals()["send"]
+attached: list[bytes] = globals()["attached"]
 # A guest-to-host message of a micro-VM holds 16 KiB, and a longer message aborts the guest. The message is quoted once
 # more on its way, so an ASCII character takes at most two bytes and any other at most four: pieces stay below 8 KiB.
 _ASCII_PIECE, _PIECE = 4_000, 2_000
@@ -49,6 +52,16 @@ def host(op: str, **fields: Any) -> Any:
     finally:
         if collecting:
             gc.enable()
+
+
+def exchange(op: str, data: bytes = b"", **fields: Any) -> tuple[Any, bytes]:
+    """Send an operation that bytes belong to, and return its answer with the bytes that belong to that.
+
+    Only for a guest whose connection carries bytes.
+    """
+    attached[:] = [data] if data else []
+    answer = host(op, **fields)
+    return answer, attached.pop() if attached else b""
 
 
 def _ask(operation: dict[str, Any]) -> Any:
@@ -89,7 +102,7 @@ def _in_pieces(text: str) -> str:
 
 def _dispatch(message: str) -> str:
     try:
-        answer = tools.dispatch("codeact", message)
+        answer = send(message)
     except Exception as error:
         raise RuntimeError(str(getattr(error, "value", error))) from None
     if answer[0] == '"':  # a micro-VM quotes what the host function returned
@@ -171,8 +184,11 @@ _FOLLOWED = {
     "threading": ".stdlib.threads",
     "traceback": ".stdlib.tracebacks",
     "urllib.request": ".stdlib.urllib_request",
-    "zoneinfo": ".stdlib.zone_data",
 }
+if HAS_LIBRARY:
+    _FOLLOWED |= {"matplotlib.pyplot": ".show.figures", "socket": ".stdlib.sockets"}
+else:
+    _FOLLOWED["zoneinfo"] = ".stdlib.zone_data"
 
 
 class PackImporter:
@@ -199,8 +215,6 @@ class PackImporter:
         assert spec is not None
         fields, spec.loader_state = spec.loader_state, None
         exec(_code(fields), module.__dict__)
-        if spec.name in _FOLLOWED:
-            importlib.import_module(_FOLLOWED[spec.name], _PACKAGE)
 
     @staticmethod
     def get_source(name: str) -> str | None:
@@ -217,8 +231,44 @@ def _code(fields: dict[str, Any]) -> CodeType:
     return compile(fields["source"], fields["file"], "exec", dont_inherit=True)
 
 
-sys.path.clear()  # the guest has no folders to search
+class Follower:
+    """Load a replacement after its module. It is first in `sys.meta_path`, and finds modules by the other finders."""
+
+    @classmethod
+    def find_spec(
+        cls, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name not in _FOLLOWED:
+            return None
+        following = _FOLLOWED.pop(name)
+        finders = [finder for finder in sys.meta_path if finder is not cls]
+        spec = next((found for finder in finders if (found := finder.find_spec(name, path, target))), None)
+        if spec is not None:
+            spec.loader = cast("Any", FollowedLoader(spec.loader, following))
+        return spec
+
+
+class FollowedLoader:
+    """A loader that loads a replacement after its module."""
+
+    def __init__(self, loader: Any, following: str) -> None:
+        self._loader = loader
+        self._following = following
+
+    def exec_module(self, module: ModuleType) -> None:
+        self._loader.exec_module(module)
+        importlib.import_module(self._following, _PACKAGE)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+
+if not HAS_LIBRARY:
+    sys.path.clear()  # the guest has no folders to search
+sys.meta_path.insert(0, Follower)  # type: ignore[arg-type]
 sys.meta_path.append(PackImporter)  # type: ignore[arg-type]
 _module = ModuleType(f"{_PACKAGE}.bootstrap")
-_module.__dict__.update(host=host, sleep_hooks=sleep_hooks)
+_module.__dict__.update(HAS_LIBRARY=HAS_LIBRARY, LIBRARY=LIBRARY, exchange=exchange, host=host, sleep_hooks=sleep_hooks)
 sys.modules[_module.__name__] = _module
+for _name in [name for name in _FOLLOWED if name in sys.modules]:  # it was loaded before this ran
+    importlib.import_module(_FOLLOWED.pop(_name), _PACKAGE)

@@ -109,7 +109,7 @@ def take_value(namespace: dict[str, Any], *, allow_assigned: bool) -> Any:
     value, assigned, changed = (namespace.pop(name, None) for name in VALUE_NAMES)
     if assigned is None and value is None and isinstance(changed, _CONTAINERS):
         assigned = changed
-    if value is None and allow_assigned and not callable(assigned) and not hasattr(assigned, "write"):
+    if value is None and allow_assigned and not callable(assigned) and not hasattr(type(assigned), "write"):
         value = assigned
     return None if isinstance(value, _NOT_VALUES) else value
 

@@ -155,6 +155,8 @@ def run() -> None:
     sys.stderr = sys.__stderr__ = _stderr
     sys.modules["__main__"] = _main
     random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()  # all runs are copies of one guest
     _observed.clear()
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)
@@ -208,6 +210,10 @@ def _run_pieces(source: str, filename: str, namespace: dict[str, Any], allow_ass
     for finish in (*on_program_end, _flush_wrapped):
         finish()
     value = final_value.take_value(namespace, allow_assigned=allow_assigned)
+    if "matplotlib.pyplot" in sys.modules:
+        from .show.figures import without_artists
+
+        value = without_artists(value)
     value = final_value.read_lazy(_await_value(value))
     value = final_value.read_lazy(_await_value(value))  # an iterator may have returned coroutines
     if value is not None:

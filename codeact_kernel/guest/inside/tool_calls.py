@@ -9,13 +9,15 @@ from typing import Any, Protocol, cast
 
 from codeact_kernel.wire.jsonable import Copier, Unsendable, tag_float
 
-from .bootstrap import host
+from .bootstrap import exchange, host
 
 PROGRAM = "<program"
 MAX_KEYS = 20
 """Maximum number of a dict's keys that an error lists."""
 _MAX_ROWS = 20_000
 """Maximum number of rows of a table that is passed as a value or an argument."""
+_MAX_CELLS = 200_000
+"""Maximum number of values of a DataFrame or an array that is passed in the same way."""
 
 
 _parameters: dict[str, list[str]] = {}
@@ -212,6 +214,20 @@ def call_host(capability: str, method: str, /, **arguments: Any) -> Any:
     return _return_or_raise(answer)
 
 
+def exchange_bytes(capability: str, method: str, data: bytes = b"", /, **arguments: Any) -> bytes:
+    """Call a handler as `call_host` does, with bytes that belong to the arguments. Return the bytes of its answer.
+
+    Raises:
+        ToolFailed: the host rejected the call; the text is the reason.
+    """
+    for hook in on_host_call:
+        hook(capability, method)
+    answers, attached = exchange("call_host", data, capability=capability, method=method, arguments=arguments)
+    ((_, answer),) = _read_answers(answers)
+    _return_or_raise(answer)
+    return attached
+
+
 def wait(calls: Collection[int], seconds: float | None) -> Iterable[tuple[int, Any]]:
     """Wait at most `seconds` for answers to these calls. Yields ids with values, or with exceptions to raise."""
     return _read_answers(host("wait", calls=list(calls), seconds=seconds))
@@ -315,6 +331,12 @@ class _GuestCopier(Copier):
         is_on_host = kind in ("table", "column") or (kind == "rows" and not cast("Any", value).is_whole)
         if is_on_host and isinstance(value, Sequence) and len(value) > _MAX_ROWS:
             raise Unsendable(f"{len(value):,} rows or values are too many: pass a part, or aggregate them")
+        if "numpy" in sys.modules:  # a value of these libraries only exists where they are loaded
+            from codeact_kernel.wire.data_libraries import cells, plain
+
+            if cells(value) > _MAX_CELLS:
+                raise Unsendable(f"{cells(value):,} values are too many: take a part, or aggregate them")
+            return plain(value)
         return value
 
 

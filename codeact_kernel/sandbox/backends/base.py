@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
+from ...guest.kinds import STANDARD, GuestKind
 from ...limits import WorkerLimits
 from ..interfaces import Dispatch, IsolatedGuest
 
@@ -23,16 +24,20 @@ class Backend(ABC):
     Attributes:
         name: the name in settings.
         boundary: the isolation boundary, in words for the user.
+        guest: the kind of guest that it runs.
         packages: the modules that the backend needs, each with the package that installs it.
         compiler: the module that compiles the guest on this machine, when it is run with the path of the file to
             write; `None` if the guest is shipped as machine code.
+        compile_notice: what the user reads before a program has to wait for that.
         may_refuse: whether a host where nothing is missing may still refuse to start the backend.
     """
 
     name: ClassVar[str]
     boundary: ClassVar[str]
+    guest: ClassVar[GuestKind] = STANDARD
     packages: ClassVar[Mapping[str, str]]
     compiler: ClassVar[str | None] = None
+    compile_notice: ClassVar[str] = ""
     may_refuse: ClassVar[bool] = False
 
     def why_unavailable(self) -> str:

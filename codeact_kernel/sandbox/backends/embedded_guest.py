@@ -11,22 +11,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from wasmtime import Config, Engine, Store, Trap, WasiConfig, WasmtimeError
+from wasmtime import Store, Trap, WasiConfig, WasmtimeError
 from wasmtime import component as wasm
 
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, SandboxError
-from ...guest.sources import bootstrap_source
+from ...guest.sources import Connection, bootstrap_source
 from ...limits import WorkerLimits
-from ...types import ProgramFailure, RunOutcome
+from ...types import RunOutcome
 from ..interfaces import Dispatch
 from . import guest_cache, guest_files
-from .fast_host_functions import add_string_function, ffi
+from .fast_host_functions import add_string_function
 from .wasi_http_denied import add_denied_http
 from .wasi_random import add_system_random
-
-if sys.platform != "win32":
-    import resource
+from .wasm_engine import create_engine, explain_trap, grow_stack
 
 __all__ = ["EmbeddedGuest", "compile_guest"]
 
@@ -38,32 +36,6 @@ from codeact_kernel.guest.inside.files import file_objects, os_functions
 import traceback, datetime, statistics, csv, decimal, textwrap, hashlib
 """
 _RUN = "runner.run()"
-_SMALL_STACK, _LARGE_STACK, _HOST_STACK = 1 << 20, 96 << 20, 16 << 20
-"""Bytes of stack for a guest where the stack cannot grow, for a guest where it can, and for the host. Linux leaves 128
-MiB free below the first stack of a process, whatever the limit of the stack is."""
-
-
-def create_engine(stack: int = _SMALL_STACK) -> Engine:
-    """Create the engine that compiles and runs guests. Options that change the code are also in `guest_cache`."""
-    config = Config()
-    ffi.wasmtime_config_async_stack_size_set(config.ptr(), stack + (1 << 20))  # unused, but it has to be the larger one
-    config.max_wasm_stack = stack  # so that deep input and recursion end with an exception, and do not trap
-    return Engine(config)
-
-
-def _grow_stack() -> int:
-    """Let this thread's stack grow where possible, and return how many bytes of it the guest may use.
-
-    The guest's Python counts its recursion to raise a RecursionError in time. In its C code each step takes more stack
-    here than Python counts, so with a small stack the guest would trap first.
-    """
-    if sys.platform != "linux":
-        return _SMALL_STACK
-    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    size = _LARGE_STACK + _HOST_STACK if hard == resource.RLIM_INFINITY else min(_LARGE_STACK + _HOST_STACK, hard)
-    if soft != resource.RLIM_INFINITY and soft < size:
-        resource.setrlimit(resource.RLIMIT_STACK, (size, hard))
-    return max(_SMALL_STACK, size - _HOST_STACK)
 
 
 def compile_guest(target: Path) -> None:
@@ -84,7 +56,7 @@ class EmbeddedGuest:
             raise SandboxError("The compiled guest can be written by others, so it is not loaded.")
         self._function = function
         self._limits = limits
-        self._engine = create_engine(_grow_stack())
+        self._engine = create_engine(grow_stack())
         self._component = wasm.Component.deserialize_file(self._engine, str(file))
         self._linker = wasm.Linker(self._engine)
         self._linker.add_wasip2()
@@ -110,7 +82,7 @@ class EmbeddedGuest:
             if self._fault is not None:  # an error of the host, not of the guest
                 raise self._fault from None
             self._close()
-            return RunOutcome(failure=_crash_failure(str(error)), state_lost=True)
+            return RunOutcome(failure=explain_trap(str(error)), state_lost=True)
         return None
 
     def reset(self) -> None:
@@ -124,7 +96,7 @@ class EmbeddedGuest:
         entry = self._linker.instantiate(store, self._component).get_func(store, self._entry)
         assert entry is not None
         self._store, self._execute = store, lambda code: entry(store, code)
-        for code in (bootstrap_source(whole=True), _BOOT):
+        for code in (bootstrap_source(Connection.COMPONENT), _BOOT):
             done = self._execute(code)
             if getattr(done, "exit-code"):
                 raise SandboxError(f"The guest did not start: {done.stderr[-500:]}")
@@ -147,13 +119,6 @@ class EmbeddedGuest:
 
     def _on_error(self, error: Exception) -> None:
         self._fault = error
-
-
-def _crash_failure(text: str) -> ProgramFailure:
-    # The library gives the kind of a trap only in its text. Only this function reads it.
-    if "stack" in text and "exhausted" in text:
-        return ProgramFailure(kind="RecursionError", message="the program recursed until its stack was used up")
-    return ProgramFailure(kind="Crashed", message="the program crashed its sandbox; its variables are gone")
 
 
 if __name__ == "__main__":

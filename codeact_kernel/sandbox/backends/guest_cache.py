@@ -1,4 +1,4 @@
-"""Keep the compiled guest: machine code that is compiled once on this machine for this user.
+"""Keep compiled guests: machine code that is compiled once on this machine for this user.
 
 Anybody who can write the file can run code as the user. So the file is in a folder of mode 0700 that belongs to the
 user, it is written under another name and then renamed, and its name depends on everything that it was compiled from.
@@ -16,24 +16,32 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ...paths import cache_folder, is_private
-from . import guest_files
+from . import guest_files, science_wheel
 
-__all__ = ["make_folder", "path", "store", "trusted"]
+__all__ = ["make_folder", "path", "science_path", "store", "trusted"]
 
 _KEPT = 4
-"""Compiled guests that are kept, of 36 MB each, as several environments and machines can share the folder."""
+"""Compiled guests of one kind that are kept, as several environments and machines can share the folder."""
 OPTIONS = "stack=1MiB"
-"""The options of `embedded.create_engine` that change the machine code."""
+"""The options of `wasm_engine.create_engine` that change the machine code."""
 
 
 @cache
 def path() -> Path:
-    """Return the path of this machine's compiled guest, which may not exist yet."""
+    """Return the path of the standard guest that is compiled for this machine, which may not exist yet."""
     with guest_files.component().open("rb") as file:
-        guest = hashlib.file_digest(file, "sha256").hexdigest()
+        return _path("guest", hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def science_path() -> Path:
+    """Return the path of the compiled science guest, in the same way."""
+    return _path("science", science_wheel.MODULE_SHA256)  # `science_wheel.verify` has compared it before it is compiled
+
+
+def _path(kind: str, guest: str) -> Path:
     parts = (version("wasmtime"), guest, OPTIONS, sys.platform, platform.machine(), _processor())
     key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-    return cache_folder() / f"guest-{key}.cwasm"
+    return cache_folder() / f"{kind}-{key}.cwasm"
 
 
 def _processor() -> str:
@@ -64,7 +72,7 @@ def make_folder(folder: Path) -> None:
 
 
 def store(data: bytes, target: Path) -> None:
-    """Write the compiled guest under another name, then rename it. Remove the oldest compiled guests."""
+    """Write a compiled guest under another name, then rename it. Remove the oldest ones of its kind."""
     make_folder(target.parent)
     temporary = target.with_name(f"{target.name}.{os.getpid()}")
     temporary.unlink(missing_ok=True)  # a crashed process with this id may have left it; a link is not followed
@@ -72,5 +80,6 @@ def store(data: bytes, target: Path) -> None:
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
     os.replace(temporary, target)
-    for other in sorted(target.parent.glob("guest-*.cwasm"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
+    kind = target.name.partition("-")[0]
+    for other in sorted(target.parent.glob(f"{kind}-*.cwasm"), key=lambda file: file.stat().st_mtime)[:-_KEPT]:
         other.unlink(missing_ok=True)

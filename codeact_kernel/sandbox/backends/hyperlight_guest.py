@@ -12,7 +12,7 @@ from importlib import import_module
 from hyperlight_sandbox import Sandbox
 
 from ...errors import SandboxError
-from ...guest.sources import bootstrap_source
+from ...guest.sources import Connection, bootstrap_source
 from ...limits import WorkerLimits
 from ...types import ProgramFailure, RunOutcome
 from ..interfaces import Dispatch
@@ -98,7 +98,7 @@ class HyperlightGuest:
             self._sandbox.run("None")  # creates the micro-VM
         except RuntimeError as error:
             raise SandboxError(f"the hypervisor refuses to run a micro-VM: {_last_cause(str(error))}") from None
-        for code in (bootstrap_source(whole=False), _BOOT):
+        for code in (bootstrap_source(Connection.MICRO_VM), _BOOT):
             done = self._sandbox.run(code)
             if done.exit_code:
                 raise SandboxError(f"the guest did not start: {done.stderr[-500:]}")

@@ -9,7 +9,11 @@ from .table import Table
 
 
 def from_ref(ref: dict[str, Any]) -> Any:
-    """Return the value for a reference: a table, a column, rows, or the whole value."""
+    """Return the value for a reference: a table, a column, rows, or the whole value; or a DataFrame or array."""
+    if ref["kind"] == "frame":
+        from .frames import fetch
+
+        return fetch(ref)
     if ref["kind"] == "table":
         names, rows = ref["columns"], ref["rows"]
         return Table({name: Column(ref["id"], number, rows) for number, name in enumerate(names)}, rows)

@@ -1,6 +1,7 @@
 """Bind the notebook's values as variables, and send values back to the notebook."""
 
 import binascii
+import sys
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -48,13 +49,19 @@ def start_run(config: Mapping[str, Any], namespace: dict[str, Any]) -> Callable[
     """
     global _bound
     if config["inputs"] and not _bound:
-        for name, value in config["inputs"].items():
-            namespace[name] = read_reference(value)
+        for name, ref in config["inputs"].items():
+            if ref["kind"] == "frame":
+                _bind_when_named(name, lambda ref=ref: read_reference(ref), namespace)
+            else:
+                namespace[name] = read_reference(ref)
     if config.get("results") and not _bound:
         _bind_results(config, namespace)
     _bound = True  # a program that continues another one finds the variables as that one left them
     outputs = config["outputs"]
-    return (lambda value, has_observed: None if has_observed else _send(outputs, value, namespace)) if outputs else None
+    if not outputs:
+        return None
+    exact = config["exact"]
+    return lambda value, has_observed: None if has_observed else _send(outputs, value, namespace, exact)
 
 
 def _bind_results(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
@@ -65,13 +72,18 @@ def _bind_results(config: Mapping[str, Any], namespace: dict[str, Any]) -> None:
     if previous is None or "previous" in taken:
         return
 
-    def bind_previous(source: str) -> None:
-        # Only a program that mentions it pays for sending it.
-        if "previous" in source:
-            namespace["previous"] = results[previous]
-            source_hooks.remove(bind_previous)
+    _bind_when_named("previous", lambda: results[previous], namespace)
 
-    source_hooks.append(bind_previous)
+
+def _bind_when_named(name: str, read: Callable[[], Any], namespace: dict[str, Any]) -> None:
+    """Bind a variable when a program names it: only such a program pays for fetching the value."""
+
+    def bind(source: str) -> None:
+        if name in source:
+            namespace[name] = read()
+            source_hooks.remove(bind)
+
+    source_hooks.append(bind)
 
 
 def read_reference(ref: Any) -> Any:
@@ -84,7 +96,7 @@ def read_reference(ref: Any) -> Any:
 read_ref[:] = [read_reference]
 
 
-def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> None:
+def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any], exact: bool) -> None:
     values = dict(namespace)
     if len(outputs) == 1 and value is not None:
         values.setdefault(outputs[0], value)
@@ -92,10 +104,15 @@ def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any]) -> N
     if missing:
         raise NameError(f"the program has to assign {', '.join(missing)}: the user asked for these variables")
     for name in outputs:
-        _put(name, values[name])
+        _put(name, values[name], exact)
 
 
-def _put(name: str, value: Any) -> None:
+def _put(name: str, value: Any, exact: bool) -> None:
+    if exact and "numpy" in sys.modules:
+        from . import frames
+
+        if frames.is_frame(value):
+            return frames.put(name, value)
     columns = _to_columns(value)
     if not columns:
         return _put_text(name, value)
@@ -121,7 +138,12 @@ def _put_text(name: str, value: Any) -> None:
 
 
 def _to_columns(value: Any) -> dict[Any, Sequence[Any]] | None:
-    """Return the columns of a Table or a list of dicts, or `None` for other values."""
+    """Return the columns of a table or a list of dicts, or `None` for other values."""
+    if "pandas" in sys.modules:
+        from codeact_kernel.wire.data_libraries import indexed_columns, is_a, present
+
+        if is_a(value, "pandas", "DataFrame"):
+            return {name: present(values) for name, values in indexed_columns(value)}
     if get_kind(value) == "rows" and not value.is_whole:
         value = value.table()
     if get_kind(value) == "table":

@@ -1,6 +1,7 @@
 """Detect what kind of value to show, and send it to the host in pieces."""
 
 import json
+import sys
 from typing import Any
 
 from ..tool_calls import call_host, flush_hooks, to_jsonable, to_key_text
@@ -14,6 +15,12 @@ _CHART_KEYS = {"mark", "layer", "hconcat", "vconcat", "concat", "facet", "spec",
 
 def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, kind: str | None) -> None:
     """Show `value`; `function.show` documents the arguments."""
+    if "numpy" in sys.modules:
+        from .frames import adapt
+
+        value = adapt(value)
+        if isinstance(value, dict) and "data" in value:
+            value = {**value, "data": adapt(value["data"])}
     if kind is not None and kind not in _KINDS:
         raise ValueError(f"show(kind={kind!r}): kind must be one of {', '.join(_KINDS)}")
     if chart is not None:

@@ -1,5 +1,6 @@
 """Turn values of numpy, pandas, polars and pyarrow into plain Python, one level deep.
 
+The host imports this module and a guest with pandas gets its source, so tools and programs can pass the same values.
 The libraries are looked up in `sys.modules` and never imported: their values only exist if they are imported.
 """
 
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, TypeGuard, cast
 
-from ..errors import ProgramError
+from .jsonable import Unsendable
 
 __all__ = ["cells", "indexed_columns", "is_a", "is_index_data", "is_labelled", "name_column", "plain", "present"]
 
@@ -42,7 +43,7 @@ def plain(value: object) -> object:
     """Return a value of one of these libraries by the rule of `to_json`; return any other value unchanged.
 
     Raises:
-        ProgramError: Two columns or labels would become one key.
+        Unsendable: Two columns or labels would become one key.
     """
     if _is_numpy(value):
         return _plain_numpy(value)
@@ -112,7 +113,7 @@ def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
     """Return the columns of a pandas DataFrame with their names, after those of an index with data.
 
     Raises:
-        ProgramError: Two columns would have the same name.
+        Unsendable: Two columns would have the same name.
     """
     columns = [(name_column(label), frame.iloc[:, at]) for at, label in enumerate(frame.columns)]
     levels = _levels(frame.index) if is_index_data(frame.index) else []
@@ -121,11 +122,11 @@ def indexed_columns(frame: Any) -> list[tuple[str, Any]]:
         if name in named and list(values) == list(named[name]):  # of `set_index(name, drop=False)`
             levels = [level for level in levels if level[0] != name]
         elif name in named:
-            raise ProgramError(f"the index and a column are both named {name[:60]!r}: rename one of them.")
+            raise Unsendable(f"the index and a column are both named {name[:60]!r}: rename one of them.")
     names = [name for name, _ in [*levels, *columns]]
     if twice := next((name for name in names if names.count(name) > 1), None) if len(set(names)) < len(names) else None:
         where = "levels of the index" if any(name == twice for name, _ in levels) else "columns of the DataFrame"
-        raise ProgramError(f"two {where} have one name, {twice[:60]!r}: rename one of them.")
+        raise Unsendable(f"two {where} have one name, {twice[:60]!r}: rename one of them.")
     return [*levels, *columns]
 
 
@@ -198,7 +199,7 @@ def _plain_arrow(value: Any) -> object:
 def _rows(columns: Sequence[tuple[str, Any]]) -> list[object]:
     names = [name for name, _ in columns]
     if len(set(names)) < len(names):
-        raise ProgramError("two columns of the table have one name: rename one of them.")
+        raise Unsendable("two columns of the table have one name: rename one of them.")
     listed = [present(values) for _, values in columns]
     return [dict(zip(names, row, strict=True)) for row in zip(*listed, strict=True)]
 
@@ -217,5 +218,5 @@ def _labelled(series: Any) -> object:
     if series.index.nlevels > 1:
         return _rows(indexed_columns(series.to_frame("value" if series.name is None else series.name)))
     if not series.index.is_unique:
-        raise ProgramError("a label of the Series occurs twice: return series.reset_index() or series.tolist().")
+        raise Unsendable("a label of the Series occurs twice: return series.reset_index() or series.tolist().")
     return dict(zip(present(series.index), present(series), strict=True))
