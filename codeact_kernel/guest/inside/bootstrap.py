@@ -186,7 +186,7 @@ _FOLLOWED = {
     "urllib.request": ".stdlib.urllib_request",
 }
 if HAS_LIBRARY:
-    _FOLLOWED |= {"matplotlib.pyplot": ".show.figures", "socket": ".stdlib.sockets"}
+    _FOLLOWED.update({"matplotlib.pyplot": ".show.figures", "socket": ".stdlib.sockets"})
 else:
     _FOLLOWED["zoneinfo"] = ".stdlib.zone_data"
 
