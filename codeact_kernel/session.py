@@ -135,6 +135,8 @@ class Session:
             earlier.clear()
         prompt = self._prepare(ask, inputs, outputs, settings, earlier, cell)
         pool, why_standard = await self.pool(settings)
+        # The guest that was selected, so that `auto` is not among the things that a program depends on.
+        prompt = replace(prompt, settings=replace(settings, guest=pool.guest.name))
         with pool.in_use():
             await pool.ensure_started()  # otherwise the sandbox starts while the model is writing
             started = datetime.now().astimezone()

@@ -4,8 +4,9 @@
 - *default* (`scripts/test`): all tests that are not in the full tier.
 - *full* (`scripts/test --full`): everything.
 
-A test is in the full tier if it is marked `full`, or if it belongs to a group from which only the tests marked `smoke`
-run on every change: tests that drive a page, and tests in a micro-VM that are not about its boundary.
+A test is in the full tier if it is marked `full` or `science` (`scripts/test --science` runs the latter alone), or if it
+belongs to a group from which only the tests marked `smoke` run on every change: tests that drive a page, and tests in a
+micro-VM that are not about its boundary.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ __all__ = ["is_fast", "is_full", "rank"]
 
 FAST = (
     "access", "approval", "benchmarks", "bridge", "configuration", "fuzz", "guest", "keep", "model", "network", "render",
-    "show", "tools", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py", "jupyter/test_specs.py",
+    "show", "tools", "wire", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py", "jupyter/test_specs.py",
     "memory/test_prices.py", "memory/test_result_json.py", "sandbox/test_readable.py", "sandbox/test_seccomp.py",
     "test_docs.py", "test_preflight.py", "test_prompts.py", "test_prompt_budget.py", "test_tiers.py",
 )  # fmt: skip
@@ -48,13 +49,13 @@ def is_below(file: PurePosixPath, names: Iterable[str]) -> bool:
 def is_fast(file: PurePosixPath, marks: Iterable[str]) -> bool:
     """Tell whether a test starts no process."""
     is_listed = is_below(file, FAST) and not is_below(file, NOT_FAST)
-    return is_listed and not {"process", "hyperlight", "full"} & {*marks}
+    return is_listed and not {"process", "hyperlight", "science", "full"} & {*marks}
 
 
 def is_full(file: PurePosixPath, marks: Iterable[str]) -> bool:
     """Tell whether a test runs only when everything runs."""
     marks = {*marks}
-    if "full" in marks:
+    if {"full", "science"} & marks:
         return True
     only_smoke_tests = is_below(file, [PAGES]) or ("hyperlight" in marks and not is_below(file, BOUNDARY))
     return only_smoke_tests and "smoke" not in marks

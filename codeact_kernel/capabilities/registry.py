@@ -13,6 +13,7 @@ from ..events import DataTransferred, Emit, ItemDisplayed, Notice
 from ..guest.kinds import STANDARD, GuestKind
 from ..settings import Limits, Settings
 from ..time_zone import local_zone
+from ..tools import Convert, ToolSpec
 from ..types import (
     CallError,
     CallOutcome,
@@ -96,6 +97,7 @@ class CapabilitySet:
             for method, handler in capability.handlers.items()
         }
         self._byte_handlers = {(DATA.name, method): handler for method, handler in self._data.byte_handlers.items()}
+        self._guest = guest
         self.limits = settings.limits
         self.has_changes = False
 
@@ -137,6 +139,10 @@ class CapabilitySet:
             ProgramError: if the result cannot be sent.
         """
         return self._data.result(value, limits)
+
+    def converter(self, tool: ToolSpec) -> Convert:
+        """Return `result`, or the function that takes its place for a tool whose DataFrames arrive as such."""
+        return self._data.frame_result if self._guest.has_pandas and tool.frame_stub else self.result
 
     def start_run(self, *, is_retry: bool = False) -> JSONObject:
         """Prepare for a run, and return the configuration of the guest halves, by their names.

@@ -21,6 +21,8 @@ from .thread import FollowUp
 __all__ = ["Dependencies", "PromptKey", "ToolContract", "describe_dependencies", "list_changes"]
 
 _MAX_TEXT = 2_000
+_LIBRARIES = frozenset({"matplotlib", "numpy", "pandas", "scipy", "seaborn", "sklearn", "statsmodels"})
+"""What only the science guest has."""
 _RESULT = re.compile(r"\bresults\s*\[\s*(\d{1,9})\s*\]")
 _RESULTS = re.compile(r"\bresults\b(?!\s*\[\s*\d{1,9}\s*\])")
 """Reads results whose numbers the text does not show."""
@@ -87,6 +89,7 @@ class Dependencies:
         before: a digest of the program before, which the model saw; empty if there was none.
         mounts: the folders and files that programs see, with their modes.
         domains: the hosts that programs may send requests to.
+        guest: the kind of guest, if the programs use something that differs between guests; else empty.
     """
 
     tools: Mapping[str, ToolContract] = field(default_factory=dict[str, ToolContract])
@@ -96,6 +99,7 @@ class Dependencies:
     before: str = ""
     mounts: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
+    guest: str = ""
 
 
 def describe_dependencies(
@@ -121,6 +125,10 @@ def describe_dependencies(
         read["previous"] = follow_up.previous
     results = {name: _bounded(describe_structure(earlier[number], text)) for name, number in read.items()}
     has_network = "http" in text or "http_request" in called
+    has_tables = any(tools.specs()[name].frame_stub for name in tools if name in words)
+    has_tables = (
+        has_tables or bool(read) or any(variable.source is not None for variable in inputs if variable.name in words)
+    )
     return Dependencies(
         tools={name: _describe_tool(tools, name) for name in sorted(tools) if name in words},
         inputs={variable.name: _describe_input(variable) for variable in inputs if variable.name in words},
@@ -131,6 +139,7 @@ def describe_dependencies(
         else "",
         mounts=tuple(sorted(_describe_mounts(settings))) if "input" in words else (),
         domains=tuple(sorted(map(str, settings.allowed_domains))) if has_network else (),
+        guest=settings.guest if has_tables or not _LIBRARIES.isdisjoint(words) else "",
     )
 
 
@@ -153,6 +162,7 @@ def list_changes(old: Dependencies, new: Dependencies) -> list[str]:
         *_compare_texts(results, new.results, "the earlier result {}", "has another shape"),
         *_compare_sets(old.mounts, new.mounts, "mounted"),
         *_compare_sets(old.domains, new.domains, "allowed"),
+        *([f"it was recorded for the {old.guest} guest"] if old.guest and new.guest and old.guest != new.guest else []),
     ]
 
 

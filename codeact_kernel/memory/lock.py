@@ -56,6 +56,8 @@ _AROUND = 5
 _EXPANDED = 3
 """Levels of JSON that are written on lines of their own."""
 _LIMITS = Limits()
+_MAX_CELLS = 200_000
+"""Values of a table that is compared cell by cell."""
 
 _Text = Annotated[str, Field(max_length=20_000)]
 _Name = Annotated[str, Field(max_length=200)]
@@ -237,10 +239,13 @@ def value_to_compare(result: TurnResult) -> object:
 def _rows(value: object) -> object:
     if not isinstance(value, Frame):
         return value
+    size: JSONObject = {"columns": list[JSONValue](value.names), "rows": value.rows}
+    if value.rows * len(value.names) > _MAX_CELLS:
+        return size
     try:
         return to_json(value.records(), limits=_LIMITS)
     except ProgramError:  # larger than a value may be
-        return {"columns": list(value.columns), "rows": value.rows}
+        return size
 
 
 class _Budget:

@@ -66,6 +66,7 @@ def as_tool(
         name=name,
         description=signature.description,
         stub=signature.stub(),
+        frame_stub=signature.stub(as_frame=True) if signature.returns_frame else "",
         schema=signature.schema,
         parameters=tuple(parameter.name for parameter in signature.parameters),
         required=tuple(parameter.name for parameter in signature.parameters if parameter.is_required),

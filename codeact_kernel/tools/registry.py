@@ -234,7 +234,10 @@ class Registry:
 
     def _spec(self, tool: Tool) -> ToolSpec:
         shape = self._seen.get(tool.spec.name)
-        return tool.spec if shape is None else replace(tool.spec, stub=tool.signature.stub(shape))
+        if shape is None:
+            return tool.spec
+        frame_stub = tool.signature.stub(shape, as_frame=True) if tool.spec.frame_stub else ""
+        return replace(tool.spec, stub=tool.signature.stub(shape), frame_stub=frame_stub)
 
     def _list_names(self) -> str:
         if not self._tools:

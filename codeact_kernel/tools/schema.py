@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from pydantic.json_schema import GenerateJsonSchema
 
 from ..errors import ProgramError, ToolDefinitionError
+from ..text import format_list
 from ..types import JSONObject, JSONValue
 from ..wire.jsonable import Copier
 from .field_defaults import Factory, default_of
@@ -25,7 +26,7 @@ from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
 from .redaction import clean_beginning
-from .shapes import ANY, TypeShape, add_json, mask_data_keys, shape_of_hint
+from .shapes import ANY, MAX_NAMES_SHOWN, TypeShape, add_json, is_dataframe, mask_data_keys, shape_of_hint, show_name
 from .unknown_keys import find_unknown_keys, suggest
 
 __all__ = ["Parameter", "ToolSignature", "read_signature"]
@@ -101,6 +102,7 @@ class ToolSignature:
         model: The pydantic model behind `bind`; its fields are named by the positions in `parameters`.
         notes: Lines about parameters, and about fields inside them and inside the result.
         left_out: The number of characters of the docstring that the model does not see.
+        returns_frame: Whether the return annotation is the DataFrame of pandas.
     """
 
     name: str
@@ -111,6 +113,7 @@ class ToolSignature:
     schema: JSONObject
     notes: tuple[str, ...] = ()
     left_out: int = 0
+    returns_frame: bool = False
 
     def bind(self, arguments: str, *, may_rewrite: bool = True) -> dict[str, object]:
         """Make the keyword arguments for the function from the JSON text of an object.
@@ -156,16 +159,20 @@ class ToolSignature:
     def __str__(self) -> str:
         return self._signature(map(str, self.parameters), self.returns.annotation)
 
-    def stub(self, seen: TypeShape = ANY) -> str:
+    def stub(self, seen: TypeShape = ANY, *, as_frame: bool = False) -> str:
         """Write the tool for the prompt: `name(key: int) -> {what: str}  # The description.`, with notes below it.
 
         Args:
             seen: The shape of the results so far.
+            as_frame: Whether the program gets the DataFrame itself, and not its rows.
         """
-        returns = mask_data_keys(seen) if self.returns.is_vague else add_json(self.returns, mask_data_keys(seen))
-        line = self._signature(
-            (parameter.full_text for parameter in self.parameters), str(returns) or self.returns.annotation
-        )
+        shape = mask_data_keys(seen) if self.returns.is_vague else add_json(self.returns, mask_data_keys(seen))
+        returns = str(shape) or self.returns.annotation
+        if as_frame:  # the types in the shape are those of JSON
+            fields = shape.item.fields if shape.item is not None else None
+            names = format_list([show_name(name) for name in fields or ()], MAX_NAMES_SHOWN)
+            returns = f"pandas.DataFrame with {names}" if names else "pandas.DataFrame"
+        line = self._signature((parameter.full_text for parameter in self.parameters), returns)
         text = make_printable(self.description)
         summary, *lines = [part.rstrip() for part in text.splitlines() if part.strip()] or [""]
         lines += self.notes
@@ -204,10 +211,10 @@ def read_signature(function: Callable[..., object], *, name: str, description: s
         describe(schema, place.split("."), text)
     try:
         hint = _resolved(signature.return_annotation, scope)
-        returns = shape_of_hint(hint)
+        returns, returns_frame = shape_of_hint(hint), is_dataframe(hint)
         notes.read(hint, RESULT, argument=False)
     except Exception:  # only the shape in the stub needs the hint, so a hint that cannot be resolved is ignored
-        returns = ANY
+        returns, returns_frame = ANY, False
     schema.pop("title", None)
     return ToolSignature(
         name=name,
@@ -218,6 +225,7 @@ def read_signature(function: Callable[..., object], *, name: str, description: s
         schema=schema,
         notes=tuple(notes.lines()),
         left_out=max(0, len(description) - MAX_DOCSTRING_CHARACTERS),
+        returns_frame=returns_frame,
     )
 
 

@@ -29,7 +29,17 @@ from ..types import JSONValue
 from .literals import write_choices, write_flags
 from .model_keys import key_of
 
-__all__ = ["ANY", "TypeShape", "add_json", "mask_data_keys", "merge", "shape_of_hint", "shape_of_value", "show_name"]
+__all__ = [
+    "ANY",
+    "TypeShape",
+    "add_json",
+    "is_dataframe",
+    "mask_data_keys",
+    "merge",
+    "shape_of_hint",
+    "shape_of_value",
+    "show_name",
+]
 
 NESTING = 5
 """Maximum levels of a shape, where recursive types end."""
@@ -311,6 +321,11 @@ def _parts_of_union(args: Sequence[object], inner: Callable[[object], TypeShape]
     if choices:
         parts.insert(0 if typing.get_origin(args[0]) is Literal else len(parts), TypeShape(write_choices(choices)))
     return parts
+
+
+def is_dataframe(hint: object) -> bool:
+    """Return whether a hint is the DataFrame of pandas."""
+    return isinstance(hint, type) and hint.__module__.partition(".")[0] == "pandas" and hint.__name__ == "DataFrame"
 
 
 def _foreign(kind: type[Any]) -> TypeShape | None:

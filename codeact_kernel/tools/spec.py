@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import operator
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..errors import ProgramError
@@ -41,6 +41,7 @@ class ToolSpec(ToolOptions):
 
     Attributes:
         stub: The signature and the notes that the model sees.
+        frame_stub: The same for a program that gets DataFrames as such; empty if the tool returns none.
         schema: The JSON schema of the arguments.
         parameters, required: The names, in the order of the signature.
         version: Changes with the tool's source, schema or options. Approvals are bound to it.
@@ -54,6 +55,11 @@ class ToolSpec(ToolOptions):
     required: tuple[str, ...]
     is_async: bool
     version: str
+    frame_stub: str = ""
+
+    def with_frames(self) -> ToolSpec:
+        """Return the spec for a program that gets DataFrames as such."""
+        return replace(self, stub=self.frame_stub) if self.frame_stub else self
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

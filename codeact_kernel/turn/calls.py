@@ -316,7 +316,7 @@ class Calls:
         try:
             with self.tools_time.running(), self.clock.paused():
                 async with asyncio.timeout(self._limits.tool_seconds):
-                    convert = None if bound.tool.spec.direct else self._capabilities.result
+                    convert = None if bound.tool.spec.direct else self._capabilities.converter(bound.tool.spec)
                     value = await self._tools.call(
                         bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
                     )

@@ -15,7 +15,7 @@ from ..memory.recorded_turn import RecordedTurn
 from ..memory.replay import Replay
 from ..memory.thread import FollowUp
 from ..settings import Limits, Settings
-from ..tools import OnMain, Registry
+from ..tools import OnMain, Registry, ToolSpec
 
 __all__ = ["TurnContext"]
 
@@ -116,6 +116,11 @@ class TurnContext:
     def limits(self) -> Limits:
         """The limits of `settings`."""
         return self.settings.limits
+
+    def specs(self) -> dict[str, ToolSpec]:
+        """Return the tools by name, as the guest of this turn gets their results."""
+        specs = self.tools.specs()
+        return {name: spec.with_frames() for name, spec in specs.items()} if self.guest.has_pandas else dict(specs)
 
     @property
     def replay(self) -> Replay | None:

@@ -48,11 +48,11 @@ class ProgramChecker:
 
     def callable_tools(self) -> dict[str, ToolSpec]:
         """Return the tools that a program can call, by name."""
-        return {name: spec for name, spec in self.context.tools.specs().items() if not spec.direct}
+        return {name: spec for name, spec in self.context.specs().items() if not spec.direct}
 
     def direct_tools(self) -> dict[str, ToolSpec]:
         """Return the tools that the model calls itself, by name."""
-        return {name: spec for name, spec in self.context.tools.specs().items() if spec.direct}
+        return {name: spec for name, spec in self.context.specs().items() if spec.direct}
 
     def direct_call(self, program: str) -> DirectCall | None:
         """Return the call if the program is nothing but one call of a direct tool, else `None`."""
@@ -111,7 +111,7 @@ class ProgramChecker:
 
     def specs_named(self) -> list[ToolSpec]:
         """Return the specs of the tools that the program names, with the return types that calls have shown."""
-        specs = self.context.tools.specs()
+        specs = self.context.specs()
         return [specs[name] for name in self.named if name in specs]
 
     def _report(self, program: str) -> preflight.Report:

@@ -72,7 +72,7 @@ class TurnRecorder:
         self._had_changes = False
         self._seen = set[str]()
         schemas = input_instructions([replace(variable, schema_only=True) for variable in context.inputs])
-        self._known = "\n".join([ask, context.follow_up.text, join_stubs(context.tools.specs().values()), schemas])
+        self._known = "\n".join([ask, context.follow_up.text, join_stubs(context.specs().values()), schemas])
         self._live_names = {"input", *(variable.name for variable in context.inputs)}
         if context.follow_up.results:
             self._live_names |= {"previous", "results"}

@@ -53,7 +53,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     writer = ProgramWriter(context, model, checker, recorder)
     endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
     messages = prompt.write_first_messages(
-        ask, context.tools.specs().values(), context.capabilities.instructions, context.follow_up.text, context.guest
+        ask, context.specs().values(), context.capabilities.instructions, context.follow_up.text, context.guest
     )
     emit(
         TurnStarted(

@@ -336,10 +336,9 @@ class Frontend:
         taken = [*tools, *outputs, *(variable.name for variable in inputs)]
         follow_up = FollowUp() if is_new else self.memory.follow_up(text, settings, taken, self.shell)
         guest = self.session.guest
+        specs = [spec.with_frames() if guest.has_pandas else spec for spec in tools.specs().values()]
         capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None, guest=guest)
-        messages = prompts.write_first_messages(
-            text, tools.specs().values(), capabilities.instructions, follow_up.text, guest
-        )
+        messages = prompts.write_first_messages(text, specs, capabilities.instructions, follow_up.text, guest)
         capabilities.close()
         return "\n\n".join(f"--- {message.role} ---\n{escape_hidden(message.content)}" for message in messages)
 

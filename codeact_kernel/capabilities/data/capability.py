@@ -21,7 +21,7 @@ from ...settings import Limits
 from ...text import format_bytes
 from ...tools.to_json import to_json
 from ...types import JSONObject, JSONValue, StoredResult
-from ...wire.data_libraries import cells
+from ...wire.data_libraries import cells, is_a
 from ..base import BytesHandler, Handler
 from .columns import Column
 from .exact import ExactFrame, FrameReceiver, FrameStore, exact_form
@@ -38,6 +38,8 @@ Progress = Callable[[str, int, int], None]
 _MAX_TEXT_PIECE = 1 << 19
 _PROGRESS_SECONDS = 0.5
 """The shortest time between two reports of progress."""
+_PREVIEW_ROWS = 3
+"""Rows of a stored result that are recorded."""
 _MAX_CHECKED = 1_000
 """Values of each column of a large result that are encoded once before the program gets it."""
 
@@ -142,6 +144,18 @@ class Data:
             return result
         return self._store_result(from_rows(result) if isinstance(result, list) else result, weigh(result))
 
+    def frame_result(self, value: object, limits: Limits) -> JSONValue | StoredResult:
+        """Store a tool's DataFrame, and return a reference to it; return anything else as `result` does.
+
+        Raises:
+            ProgramError: as `result`.
+        """
+        if not is_a(value, "pandas", "DataFrame"):
+            return self.result(value, limits)
+        self._count_stored(memory_of(value))
+        ref = self._frames.add("", _copied(value))
+        return StoredResult(guest_ref=ref, preview=to_json(value.head(_PREVIEW_ROWS), limits=limits), length=len(value))
+
     def _to_json(self, value: object, limits: Limits) -> JSONValue:
         try:
             return to_json(value, limits=limits)
@@ -161,20 +175,23 @@ class Data:
             self._notify(left_out("A tool's result", name, table))
 
     def _store_result(self, value: InputTable | Column | JSONValue, size: int) -> StoredResult:
-        self._size += size
-        if self._size > self._limits.result_bytes:
-            max_size = format_bytes(self._limits.result_bytes)
-            raise ProgramError(f"the results of one turn may have {max_size} in all: ask for less")
+        self._count_stored(size)
         if isinstance(value, InputTable):
-            sample, length = to_json(value.sample(3), limits=self._limits), value.rows
+            sample, length = to_json(value.sample(_PREVIEW_ROWS), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
             sample, length = take_beginning(value), len(value) if isinstance(value, list | dict | str) else 1
         else:
-            sample, length = to_json(value.values(0, 3), limits=self._limits), value.length
+            sample, length = to_json(value.values(0, _PREVIEW_ROWS), limits=self._limits), value.length
         guest_ref = self._store("", value)
         # The program gets a list, as it would from a smaller result.
         guest_ref["kind"] = {"table": "rows", "column": "list"}.get(str(guest_ref["kind"]), guest_ref["kind"])
         return StoredResult(guest_ref=guest_ref, preview=sample, length=length)
+
+    def _count_stored(self, size: int) -> None:
+        self._size += size
+        if self._size > self._limits.result_bytes:
+            max_size = format_bytes(self._limits.result_bytes)
+            raise ProgramError(f"the results of one turn may have {max_size} in all: ask for less")
 
     def _store_input(self, variable: Input) -> JSONObject:
         if self._guest.has_pandas and (exact := exact_form(variable.source)) is not None:

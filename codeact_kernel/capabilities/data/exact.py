@@ -43,6 +43,13 @@ class ExactFrame(Frame):
         return {name: present(values) for name, values in indexed_columns(self.to_dataframe())}
 
     @property
+    def names(self) -> list[str]:
+        return [name for name, _ in indexed_columns(self.to_dataframe().head(0))]
+
+    def head(self, count: int) -> Frame:
+        return ExactFrame(self.to_dataframe().head(count))
+
+    @property
     def rows(self) -> int:  # type: ignore[override]
         return len(self.exact)
 

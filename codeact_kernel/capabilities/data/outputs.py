@@ -43,6 +43,16 @@ class Frame:
     columns: dict[str, Sequence[Any]]
     rows: int
 
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+        return list(self.columns)
+
+    def head(self, count: int) -> Frame:
+        """Return the first rows."""
+        rows = min(count, self.rows)
+        return Frame({name: values[:rows] for name, values in self.columns.items()}, rows)
+
     def records(self) -> list[dict[str, Any]]:
         """Return the rows as dicts."""
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*self.columns.values(), strict=True)]
