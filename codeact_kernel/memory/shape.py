@@ -62,10 +62,7 @@ def describe_value(value: Frame | JSONValue, known: str) -> str:
 
 def find_shape(value: Frame | JSONValue, known: str, mark: str = "") -> TypeShape:
     """Return the types of a value with those keys that are in a text as words. The `mark` stands for all others."""
-    if isinstance(value, Frame):
-        sample = _to_rows(value.head(MAX_ROWS))
-    else:
-        sample = _beginning(value)
+    sample = _to_rows(value.head(MAX_ROWS)) if isinstance(value, Frame) else _beginning(value)
     return _without_unknown_keys(shape_of_value(sample), lambda name: _is_known(name, known), mark)
 
 
