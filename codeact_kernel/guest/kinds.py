@@ -25,6 +25,7 @@ class GuestKind:
         modules: returns the sorted public names of modules that a program can import.
         has_pandas: whether programs have numpy and pandas, and so get tables as DataFrames.
         library_bytes: memory that the guest's own library takes, beside the memory of a program.
+        aliases: names of libraries that programs have without an import.
     """
 
     name: str
@@ -32,6 +33,7 @@ class GuestKind:
     modules: Callable[[], tuple[str, ...]]
     has_pandas: bool = False
     library_bytes: int = 0
+    aliases: frozenset[str] = frozenset()
 
 
 @cache
@@ -42,7 +44,14 @@ def _science_modules() -> tuple[str, ...]:
 
 STANDARD: Final = GuestKind("standard", "", modules)
 """CPython with its standard library, in every backend."""
-SCIENCE: Final = GuestKind("science", "pandas", _science_modules, has_pandas=True, library_bytes=128 << 20)
+SCIENCE: Final = GuestKind(
+    "science",
+    "pandas",
+    _science_modules,
+    has_pandas=True,
+    library_bytes=128 << 20,
+    aliases=frozenset({"np", "pd", "plt"}),
+)
 """CPython with numpy, pandas, scipy, scikit-learn, statsmodels and matplotlib, as WebAssembly only."""
 GUESTS: Final = (STANDARD, SCIENCE)
 AUTO: Final = "auto"

@@ -44,6 +44,7 @@ CHARTS = frozenset({
     "pyecharts", "pygal", "pylab", "pyplot", "seaborn",
 })
 # fmt: on
+TABLES = frozenset({"cudf", "dask", "duckdb", "ibis", "modin", "polars", "pyarrow", "pyspark", "vaex"})
 CHART_NAMES = frozenset({"alt", "plt", "px", "sns"})
 SHOW = "To draw a chart, call `show(rows, chart='bar', x=..., y=...)`, which needs no import."
 SHOW_ALL = "To show text, a table or a picture, call `show(value)`, which needs no import."
@@ -117,8 +118,11 @@ def _wrong_imports(
         else:
             near = None if top in WITHOUT_SUBSTITUTE else _near(statement.module, library.listed, 0.8)
             remedy = f"Did you mean {quote(near)}?" if near else "Use plain Python and the tools instead."
+            has_pandas = "pandas" in library.listed
             if top in CHARTS:
-                remedy = SHOW
+                remedy = "Use matplotlib, whose figures are shown." if has_pandas else SHOW
+            elif top in TABLES and has_pandas:
+                remedy = "Use pandas, which is there."
             elif top == "IPython":
                 remedy = SHOW_ALL
             elif top in CLIENTS and "http_get" in known:

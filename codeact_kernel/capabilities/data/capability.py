@@ -100,7 +100,7 @@ class Data:
         self._earlier = earlier or {}
         self._earlier_refs: dict[int, JSONObject] = {}
         self._previous = previous
-        self.names: frozenset[str] = frozenset(self._inputs)
+        self.names: frozenset[str] = frozenset(self._inputs) | guest.aliases
         if self._earlier:
             self.names |= {"results", "previous"} if previous else {"results"}
         self._receivers: dict[str, OutputReceiver | FrameReceiver] = {}

@@ -40,6 +40,8 @@ _FLUSH_EVERY = 0.05
 _MAX_STRIDE = 4
 _MAX_TEXT = 20_000
 _MAX_OBSERVED = 8_000
+_ALIASES = {"np": "numpy", "pd": "pandas", "plt": "matplotlib.pyplot"}
+"""Names that programs use without importing them, where the libraries are there."""
 _MAX_OBSERVED_IN_ALL = 64_000
 
 
@@ -157,6 +159,9 @@ def run() -> None:
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()  # all runs are copies of one guest
+    for alias, name in _ALIASES.items():
+        if name in sys.modules:
+            _main.__dict__.setdefault(alias, sys.modules[name])
     _observed.clear()
     namespace = _main.__dict__
     namespace.update(call_tool=call_tool, call_tool_async=call_tool_async, observe=observe)

@@ -21,14 +21,15 @@ def show_figures(*_: Any, **__: Any) -> None:
         figure = _plt.figure(number)
         if id(figure) not in shown and figure.get_axes():
             show(to_png(figure), title=describe(figure))
+            shown.add(id(figure))
         _plt.close(figure)
-    shown.clear()
 
 
 def without_artists(value: Any) -> Any:
     """Return the value of a program, or `None` if it is what a plotting function returned. A lone figure is shown."""
-    if isinstance(value, Figure) and value.get_axes() and not _plt.fignum_exists(getattr(value, "number", -1)):
+    if isinstance(value, Figure) and value.get_axes() and id(value) not in shown:
         show(to_png(value), title=describe(value))
+    shown.clear()
     return None if is_artist(value) else value
 
 
