@@ -37,8 +37,13 @@ def bare_environment(folder: Path) -> dict[str, str]:
         if not name.startswith(("OPENAI_", "AZURE_", "JUPYTER_", "IPYTHON")) and not name.startswith("CODEACT_")
     }
     # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
-    # Tests share folders, and each wants the answers of its own script.
-    fixed = {"OLLAMA_HOST": "http://127.0.0.1:9", "CODEACT_BACKEND": "embedded", "CODEACT_REUSE": "never"}
+    # The guest that needs no compilation of a minute. Tests share folders, and each wants the answers of its own script.
+    fixed = {
+        "OLLAMA_HOST": "http://127.0.0.1:9",
+        "CODEACT_BACKEND": "embedded",
+        "CODEACT_GUEST": "standard",
+        "CODEACT_REUSE": "never",
+    }
     return (
         environment
         | fixed

@@ -11,6 +11,8 @@ import os
 import platform
 import re
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +20,10 @@ from pathlib import Path
 from ...paths import cache_folder, is_private
 from . import guest_files, science_wheel
 
-__all__ = ["make_folder", "path", "science_path", "store", "trusted"]
+if sys.platform != "win32":
+    import fcntl
+
+__all__ = ["locked", "make_folder", "path", "science_path", "store", "trusted"]
 
 _KEPT = 4
 """Compiled guests of one kind that are kept, as several environments and machines can share the folder."""
@@ -69,6 +74,20 @@ def make_folder(folder: Path) -> None:
     if folder.is_symlink():  # anybody can put one into a folder for temporary files
         raise NotADirectoryError(f"{folder} is a link: remove it")
     folder.chmod(0o700)
+
+
+@contextmanager
+def locked(target: Path) -> Generator[None]:
+    """Wait until no other process is in this block for the same file. On Windows, do not wait."""
+    if sys.platform == "win32":
+        yield
+        return
+    descriptor = os.open(target.with_suffix(".lock"), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def store(data: bytes, target: Path) -> None:

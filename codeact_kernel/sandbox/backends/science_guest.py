@@ -51,17 +51,20 @@ _SEPARATOR = b"\0"
 
 
 def compile_guest(target: Path) -> None:
-    """Compile the guest into `target`.
+    """Compile the guest into `target`, one process of this user after the other: the work takes gigabytes.
 
     Raises:
         UserError: if the package is not the one that we know.
         SandboxError: if the module asks for functions that it should not need.
     """
     guest_cache.make_folder(target.parent)  # if this fails, it should fail before the long work
-    science_wheel.verify()
-    module = Module(create_engine(), science_wheel.module_file().read_bytes())
-    _check(module)
-    guest_cache.store(bytes(module.serialize()), target)
+    with guest_cache.locked(target):
+        if guest_cache.trusted(target):  # another process has compiled it meanwhile
+            return
+        science_wheel.verify()
+        module = Module(create_engine(), science_wheel.module_file().read_bytes())
+        _check(module)
+        guest_cache.store(bytes(module.serialize()), target)
 
 
 def _check(module: Module) -> None:
