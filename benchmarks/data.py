@@ -89,7 +89,7 @@ class Bench:
     async def turn(self, program: str, frame: pd.DataFrame, *, back: bool = False) -> float:
         """Seconds of a turn; with `back` until the DataFrame is there."""
         model = ScriptedModel([program])
-        await self.session.pool(self.settings).ensure_started()
+        await (await self.session.pool(self.settings))[0].ensure_started()
         start = time.perf_counter()
         result = await self.session.ask(
             "Go.", inputs={"t": frame}, outputs=["out"] if back else [], model=model, settings=self.settings
@@ -126,7 +126,7 @@ class Bench:
         """MB that kernel and worker hold before, at most while the table goes in and comes back, and after."""
         frame = frame_of(kind, rows)
         await self.turn(NOTHING, frame)
-        await self.session.pool(self.settings).ensure_started()
+        await (await self.session.pool(self.settings))[0].ensure_started()
         before = resident()
         found: dict[str, Any] = {"kind": kind, "rows": rows, "before": before}
         for what, back in (("fetched", False), ("back", True)):

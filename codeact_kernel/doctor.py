@@ -14,12 +14,13 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal, TypeAlias
 
-from .errors import CodeActError
+from .errors import CodeActError, UserError
+from .guest.kinds import SCIENCE
 from .model.base import Message, ModelClient, describe_client
 from .model.scripted import ScriptedModel
 from .paths import cache_folder
 from .render.escaping import one_line
-from .sandbox.backends import AUTO, BACKENDS, Backend, guest_cache
+from .sandbox.backends import AUTO, BACKENDS, SCIENCE_BACKEND, Backend, guest_cache, science_wheel
 from .sandbox.start_advice import explain_start
 from .session import Session
 from .settings import Settings
@@ -69,6 +70,7 @@ async def examine(
         "Python": _python,
         "ipykernel": _ipykernel,
         **{f"backend {backend.name}": partial(_backend, backend, settings, working) for backend in BACKENDS},
+        "guest science": partial(_science, settings),
         "lockdown": partial(_lockdown, working),
         "model": partial(_model, settings, model),
         "compile cache": _cache,
@@ -109,7 +111,8 @@ async def _backend(backend: Backend, settings: Settings, working: list[Isolation
     async with Session(tools=(), model=ScriptedModel(["```python\n6 * 7\n```"] * 2)) as probe:
         try:
             results = [
-                await probe.ask("?", settings=replace(settings, backend=backend.name, review=False)) for _ in range(2)
+                await probe.ask("?", settings=replace(settings, backend=backend.name, guest="standard", review=False))
+                for _ in range(2)
             ]
         except CodeActError as error:
             state: State = "problem" if is_wanted or (is_last and not working) else "warning"
@@ -130,6 +133,22 @@ async def _backend(backend: Backend, settings: Settings, working: list[Isolation
         "ok",
         f"{isolation.boundary}: first program after {started:.2f} s, the next after {1000 * warm:.0f} ms; {used}",
     )
+
+
+def _science(settings: Settings) -> Finding:
+    about, is_wanted = f"guest {SCIENCE.name}", settings.guest == SCIENCE.name
+    if missing := SCIENCE_BACKEND.why_unavailable():
+        if science_wheel.is_installed() or is_wanted:
+            return Finding(about, "problem" if is_wanted else "warning", missing, f"Run {science_wheel.INSTALL}.")
+        return Finding(about, "ok", "not installed: programs have no pandas")
+    try:
+        science_wheel.verify()
+    except UserError as error:
+        return Finding(about, "problem", str(error), f"Run {science_wheel.INSTALL} --force-reinstall.")
+    if guest_cache.trusted(SCIENCE_BACKEND.guest_file()):
+        return Finding(about, "ok", f"{science_wheel.PACKAGE} {science_wheel.VERSION}, compiled")
+    found = f"{science_wheel.PACKAGE} {science_wheel.VERSION}, not compiled yet"
+    return Finding(about, "warning", found, "Run codeact-kernel guest install science, or ask: a prompt starts it.")
 
 
 def _lockdown(working: Sequence[Isolation]) -> Finding:

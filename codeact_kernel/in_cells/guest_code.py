@@ -33,7 +33,8 @@ class GuestCode:
             del sys.modules[name]  # those of another host
         package, bootstrap = ModuleType(_PACKAGE), ModuleType(f"{_PACKAGE}.bootstrap")
         package.__path__ = [str(Path(guest.__file__).parent / "inside")]
-        vars(bootstrap).update(host=host, sleep_hooks=[])
+        # A cell passes no bytes to a host and has no library of its own: these are never used.
+        vars(bootstrap).update(host=host, sleep_hooks=[], exchange=None, HAS_LIBRARY=False, LIBRARY="")
         sys.modules.update({_PACKAGE: package, bootstrap.__name__: bootstrap})
         before = {name: getattr(builtins, name) for name in ERROR_NAMES if hasattr(builtins, name)}
         self.calls: Any = self.module("tool_calls")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from codeact_kernel.capabilities.data import Frame
 from codeact_kernel.errors import UserError
+from codeact_kernel.guest.kinds import SCIENCE
 from codeact_kernel.keep import Kept, Notebook, NotebookTool, TurnProgram, make_cell, make_tool
 from codeact_kernel.keep.edits import free_name
 from codeact_kernel.keep.literals import Pick
@@ -54,6 +55,7 @@ def write_cell(kernel: KernelState, result: TurnResult) -> Kept:
     Raises:
         UserError: it needs something that only the sandbox has.
     """
+    _refuse_science(result)
     with _refuse_deep_programs():
         return _with_notes(make_cell(_to_turn(result), _describe_notebook(kernel, result)), result)
 
@@ -65,12 +67,22 @@ def write_tool(kernel: KernelState, result: TurnResult, name: str, picks: Sequen
         UserError: as for `write_cell`, or a program cannot call a tool of this name.
     """
     validate_name(name)
+    _refuse_science(result)
     if name in kernel.session.tools and name in re.findall(r"\w+", result.program or ""):
         raise UserError(f"The program calls the tool {name} itself: choose another name.")
     value = None if result.value == result.text else result.value
     with _refuse_deep_programs():
         notebook = _describe_notebook(kernel, result)
         return _with_notes(make_tool(_to_turn(result), notebook, name, value, picks), result)
+
+
+def _refuse_science(result: TurnResult) -> None:
+    # A kept program finds the functions and tables of the standard guest. One that uses pandas needs none of them.
+    if result.isolation is not None and result.isolation.guest == SCIENCE.name:
+        raise UserError(
+            "The program ran in the science guest, so it is not rewritten: copy it from the card. Where pandas is "
+            "installed it runs in the notebook as it is, and its tools are your functions."
+        )
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from codeact_kernel.access import AllowedDomain
 from codeact_kernel.access.mounts import FileMount
 from codeact_kernel.bridge import strict_json
 from codeact_kernel.capabilities.data import Data, Frame, to_dataframe
+from codeact_kernel.capabilities.data.exact import FrameReceiver
 from codeact_kernel.capabilities.data.outputs import OutputReceiver
 from codeact_kernel.capabilities.files import Files
 from codeact_kernel.capabilities.network.policy import (
@@ -65,6 +66,34 @@ def received_target(data: bytes) -> None:
     else:
         strict_json.dumps(made, limit=6 * _MOST)
         assert to_dataframe(made) is made
+
+
+def frame_target(data: bytes) -> None:
+    """A line of JSON that describes a DataFrame, then its buffers: a value of numpy or pandas is made, or it is refused.
+
+    Each buffer follows its length in two bytes.
+    """
+    line, _, rest = data.partition(b"\n")
+    for header in _objects(line):
+        buffers: list[bytes] = []
+        while len(rest) >= 2:
+            size = int.from_bytes(rest[:2], "little")
+            buffers.append(rest[2 : 2 + size])
+            rest = rest[2 + size :]
+        try:
+            receiver = FrameReceiver("out", {"description": header, "sizes": [*map(len, buffers)]}, _MOST)
+            for number, buffer in enumerate(buffers):
+                receiver.take({"buffer": number}, buffer)
+            made = receiver.assemble()
+        except ProgramError:
+            return
+        assert receiver.size == sum(map(len, buffers)) <= _MOST
+        kind = type(made.exact)
+        assert (kind.__module__.partition(".")[0], kind.__name__) in (
+            ("pandas", "DataFrame"), ("pandas", "Series"), ("numpy", "ndarray")
+        )  # fmt: skip
+        if kind.__name__ == "DataFrame":
+            assert all(len(made.exact.iloc[:, at]) == len(made.exact.index) for at in range(made.exact.shape[1]))
 
 
 def data_target(data: bytes) -> None:

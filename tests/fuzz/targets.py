@@ -23,6 +23,7 @@ TARGETS: Mapping[str, Callable[[bytes], None]] = {
     "prose": shown.prose_target,
     "show": shown.show_target,
     "received": capabilities.received_target,
+    "frame": capabilities.frame_target,
     "data": capabilities.data_target,
     "files": capabilities.files_target,
     "url": capabilities.url_target,

