@@ -1,6 +1,6 @@
 """Write docs/results/escapes.json and the table of docs/escapes.md from what `scripts/escapes` found.
 
-python scripts/escapes_page.py [FOLDER with here.jsonl, hyperlight.jsonl and page.json]
+python scripts/escapes_page.py [FOLDER with here.jsonl, science.jsonl, hyperlight.jsonl and page.json]
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ AREAS = {
 MARKUP = frozenset("&|<>*_[]`~$\\")
 PLACES = {
     "embedded": "WebAssembly",
+    "science": "WebAssembly with pandas",
     "hyperlight": "micro-VM",
     "kernel": "kernel",
     "page": "page",
@@ -40,7 +41,7 @@ def collect(folder: Path) -> list[dict[str, Any]]:
     """Return the attempts of the last runs, each with its result in each place."""
     lines = [
         json.loads(line)
-        for name in ("here.jsonl", "hyperlight.jsonl")
+        for name in ("here.jsonl", "science.jsonl", "hyperlight.jsonl")
         if (folder / name).exists()
         for line in (folder / name).read_text(encoding="utf-8").splitlines()
     ]
