@@ -30,7 +30,8 @@ def modules_page() -> str:
 
 The guest is CPython 3.14 for WASI. Its own modules and the packed standard library are **{len(tops)}** top-level
 modules; each was imported in the real guest when the pack was built. Nothing else can be imported: the guest has no
-pip, no numpy and no pandas. (`scripts/generated_pages.py` writes this page.)
+pip, no numpy and no pandas, unless it is [the science guest](science.md). (`scripts/generated_pages.py` writes this
+page.)
 
 |{" |" * COLUMNS}
 |{" --- |" * COLUMNS}

@@ -20,8 +20,10 @@ from codeact_kernel.settings import Limits
 from codeact_kernel.types import CallError, CallOutcome, HostCall, ToolCall
 
 TARGET = Path(__file__).parents[1] / "codeact_kernel" / "guest" / "science_modules.txt"
-# They open windows, start processes, or are the tests of a package.
-LEFT_OUT = frozenset({"antigravity", "idlelib", "pip", "test", "tests", "testing", "conftest", "this", "turtledemo"})
+# They open windows, start processes, are the tests of a package, or belong to the runner that is not used.
+LEFT_OUT = frozenset(
+    {"antigravity", "host", "idlelib", "pip", "test", "tests", "testing", "conftest", "this", "turtledemo"}
+)
 TRIAL = """
 import importlib, io, sys
 found = []

@@ -44,7 +44,7 @@ def install() -> int:
 
 def remove() -> int:
     """Remove the compiled science guest."""
-    removed = list(SCIENCE_BACKEND.guest_file().parent.glob(f"{SCIENCE.name}-*.cwasm"))
+    removed = list(SCIENCE_BACKEND.guest_file().parent.glob(f"{SCIENCE.name}-*"))
     for file in removed:
         file.unlink(missing_ok=True)
     print(f"Removed {', '.join(map(str, removed))}." if removed else "No science guest was compiled.")

