@@ -6,15 +6,13 @@ Everything here comes from the guest, so every field is checked before it is use
 from __future__ import annotations
 
 import binascii
-import re
 import sys
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 from importlib import import_module
 from typing import Any, cast
-from zoneinfo import ZoneInfo
 
 from ...bridge.strict_json import loads
 from ...errors import BridgeError, ProgramError
@@ -22,11 +20,11 @@ from ...json_size import weigh
 from ...text import format_bytes
 from ...types import JSONObject, JSONValue
 from ...wire.jsonable import untag_floats
+from ...wire.zones import find_zone
 from .columns import NO_TIME
 
 __all__ = ["Frame", "OutputReceiver", "to_dataframe"]
 
-_FIXED = re.compile(r"UTC([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 _MAX_COLUMNS, _MAX_NAME, _MAX_ROWS, _MAX_DEPTH, _MAX_ZONE = 2_000, 1_000, 10_000_000, 32, 60
 
 
@@ -198,12 +196,9 @@ def _times(numbers: Sequence[int], utc: bool, zone: JSONValue) -> list[datetime 
 
 def _find_zone(name: str) -> tzinfo:
     """Return the zone with a name or a fixed distance from UTC. An unknown name gives UTC."""
-    if fixed := _FIXED.fullmatch(name):
-        sign, hours, minutes = fixed.groups()
-        return timezone(int(f"{sign}1") * timedelta(hours=int(hours), minutes=int(minutes)))
     try:
-        return ZoneInfo(name[:_MAX_ZONE])
-    except (KeyError, ValueError, OSError):  # not found, or not a valid name
+        return find_zone(name[:_MAX_ZONE])
+    except ValueError:
         return UTC
 
 
