@@ -49,7 +49,7 @@ async def test_the_model_is_told_what_a_variable_is(science: Science):
     frame = pd.DataFrame({"v": [1.5]}, index=pd.Index(["x"], name="key"))
     await science.ask("1", inputs={"df": frame, "n": np.zeros((2, 3)), "s:schema": pd.Series([9], name="secret")})
     told = science.model.asked[0][-1].content
-    assert "df: pandas DataFrame of 1 rows. Columns: key: str, v: float\n  Its index, not a column: key\n" in told
+    assert "df: pandas DataFrame of 1 rows. Columns: v: float\n  Its index, not a column: key\n" in told
     assert "Begin with them, for example: df.describe()" in told
     assert "n: numpy array of shape (2, 3), float64" in told
     assert "s: pandas Series of 1 rows" in told and "9" not in told

@@ -24,7 +24,7 @@ from ...types import JSONObject, JSONValue, StoredResult
 from ...wire.data_libraries import cells, is_a
 from ..base import BytesHandler, Handler
 from .columns import Column
-from .exact import ExactFrame, FrameReceiver, FrameStore, exact_form
+from .exact import ExactFrame, FrameReceiver, FrameStore, has_exact_form
 from .inputs import Input, left_out
 from .instructions import input_instructions, output_instructions
 from .outputs import Frame, OutputReceiver
@@ -194,8 +194,8 @@ class Data:
             raise ProgramError(f"the results of one turn may have {max_size} in all: ask for less")
 
     def _store_input(self, variable: Input) -> JSONObject:
-        if self._guest.has_pandas and (exact := exact_form(variable.source)) is not None:
-            return self._frames.add(variable.name, exact)
+        if self._guest.has_pandas and has_exact_form(variable.source):
+            return self._frames.add(variable.name, variable.source)
         return self._store(variable.name, variable.value)
 
     def _store(self, name: str, value: InputTable | Column | JSONValue) -> JSONObject:

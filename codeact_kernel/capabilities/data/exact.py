@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, cast
 
 from ...errors import ProgramError
@@ -19,7 +20,7 @@ from ...wire.frame_reader import read_frame
 from ...wire.frame_writer import Buffer, is_frame, write_frame
 from .outputs import Frame
 
-__all__ = ["ExactFrame", "FrameReceiver", "FrameStore", "exact_form"]
+__all__ = ["ExactFrame", "FrameReceiver", "FrameStore", "has_exact_form"]
 
 _PIECE = 4 << 20
 """Bytes of one piece of a buffer."""
@@ -62,19 +63,22 @@ class ExactFrame(Frame):
         return pandas.DataFrame(self.exact if self.exact.ndim < 3 else list(self.exact))
 
 
-def exact_form(value: Any) -> Any:
-    """Return the value as a guest with pandas gets it exactly, or `None` if it gets it in another way.
+def has_exact_form(value: Any) -> bool:
+    """Return whether a guest with pandas gets the value exactly.
 
-    Frames of polars and pyarrow become DataFrames, if pandas is installed.
+    Frames of polars and pyarrow become DataFrames, if the libraries that convert them are installed.
     """
+    if is_a(value, "polars", "DataFrame", "LazyFrame", "Series"):
+        return find_spec("pandas") is not None and find_spec("pyarrow") is not None
+    if is_a(value, "pyarrow", "Table", "RecordBatch", "ChunkedArray"):
+        return find_spec("pandas") is not None
+    return is_frame(value)
+
+
+def _to_exact_form(value: Any) -> Any:
     if is_a(value, "polars", "LazyFrame"):
         value = value.collect()
-    if is_a(value, "polars", "DataFrame", "Series") or is_a(value, "pyarrow", "Table", "RecordBatch", "ChunkedArray"):
-        try:
-            value = value.to_pandas()
-        except ImportError:
-            return None
-    return value if is_frame(value) else None
+    return value if is_frame(value) else value.to_pandas()
 
 
 @dataclass(slots=True)
@@ -127,7 +131,7 @@ class FrameStore:
             refused: list[str] = []
             try:
                 stored.written = await asyncio.to_thread(
-                    write_frame, stored.value, lambda column, reason: refused.append(column)
+                    lambda: write_frame(_to_exact_form(stored.value), lambda column, reason: refused.append(column))
                 )
             except TypeError as error:
                 raise ProgramError(f"{stored.name or 'the result'} cannot be sent: {error}") from None

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import cast
+from typing import Any, cast
 
 from ...guest.kinds import STANDARD, GuestKind
 from ...settings import Limits
 from ...text import format_list, truncate
 from ...tools.to_json import to_json
 from ...types import JSONValue
-from ...wire.data_libraries import is_a, is_index_data
+from ...wire.data_libraries import is_a, is_index_data, name_column
 from .columns import Column, Kind
 from .inputs import Input
 from .tables import InputTable
@@ -62,7 +62,7 @@ def _examples(table: Input) -> str:
 
 def _example(frame: Input) -> str:
     """Show that a program begins with the DataFrame itself, with the user's own column names."""
-    columns = cast("InputTable", frame.value).columns
+    columns = _without_index(cast("InputTable", frame.value).columns, frame.source)
     name, number = _quoted_name(columns, ("text",)), _quoted_name(columns, ("float", "int"))
     if name is None or number is None:
         return f"Begin with them, for example: {frame.name}.describe()\n"
@@ -104,6 +104,7 @@ def _describe_exact(variable: Input) -> str:
     is_series = is_a(source, "pandas", "Series") or not isinstance(value, InputTable)
     rows = value.rows if isinstance(value, InputTable) else cast("Column", value).length
     columns = value.columns if isinstance(value, InputTable) else [cast("Column", value)]
+    columns = _without_index(columns, source)
     listed = format_list([f"{_key(column.name)}: {_type(column)}" for column in columns], _MAX_COLUMNS)
     lines = [f"{name}: pandas {'Series' if is_series else 'DataFrame'} of {rows:,} rows. Columns: {listed}"]
     if is_a(source, "pandas", "DataFrame", "Series") and is_index_data(source.index):
@@ -113,6 +114,14 @@ def _describe_exact(variable: Input) -> str:
         sample = value.sample(_MAX_ROWS) if isinstance(value, InputTable) else []
         lines += [f"  {'The first rows:' if not at else '':16}{_line(row)}" for at, row in enumerate(sample)]
     return "\n".join(lines) + "\n"
+
+
+def _without_index(columns: Sequence[Column], source: Any) -> Sequence[Column]:
+    """Return the columns of a DataFrame without those that are its index."""
+    if not is_a(source, "pandas", "DataFrame"):
+        return columns
+    names = {name_column(label) for label in source.columns}
+    return [column for column in columns if column.name in names]
 
 
 def _type(column: Column) -> str:
