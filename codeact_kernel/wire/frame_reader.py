@@ -6,21 +6,21 @@ What is read is hostile: every number and name in it is checked, and nothing in 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, cast
 
-from .frame_writer import CLOSED, KINDS, MASKED, SEPARATORS, UNITS, Buffer
+from .frame_writer import CLOSED, FREQ, KINDS, MASKED, SEPARATORS, UNITS, Buffer
 from .objects import from_tagged
 from .zones import find_zone
 
 __all__ = ["read_frame"]
 
 Described = dict[str, Any]
-_FREQ = re.compile(r"[A-Za-z0-9-]{1,40}")
-_TEXT_MISSING = {"str": float("nan"), "string": None, "object": None}
-"""What stands for a missing text, by the type of the column."""
+_TEXT_TYPES = ("str", "string", "object")
+_MISSING = ("", None, float("nan"))
+"""What stands for a missing text in a column of objects, by the number in the mask."""
 
 
 def read_frame(described: object, buffers: Sequence[Buffer]) -> Any:
@@ -92,7 +92,8 @@ class _Reader:
         values = self.array(content["values"])
         index: Any = self._pandas.Index(values, name=_only(names), dtype=values.dtype)
         if content["freq"] is not None and hasattr(index, "freq") and index.freq is None:
-            index.freq = _freq(content["freq"])
+            with suppress(ValueError):  # another version of pandas may not find it in these values
+                index.freq = _freq(content["freq"])
         return index
 
     def array(self, described: object) -> Any:
@@ -137,15 +138,24 @@ class _Reader:
         return kind(values, self._mask(content["mask"]))
 
     def _text(self, content: Described) -> Any:
-        dtype, separator = _one_of(content["dtype"], _TEXT_MISSING), _one_of(content["separator"], SEPARATORS)
-        texts: list[Any] = str(self._buffer(content["at"]), "utf-8").split(separator)
+        dtype, text = _one_of(content["dtype"], _TEXT_TYPES), str(self._buffer(content["at"]), "utf-8")
+        texts: list[Any]
+        if content["lengths"] is None:
+            texts = text.split(_one_of(content["separator"], SEPARATORS))
+        else:
+            lengths = self._numbers(content["lengths"], "<i8")
+            if lengths.size and (int(lengths.min()) < 0 or int(lengths.max()) > len(text)):
+                raise ValueError("a length that is not possible")
+            ends = lengths.cumsum().tolist()
+            texts = [text[start:end] for start, end in zip([0, *ends], ends, strict=False)]
         if _count(content["count"]) == 0:
             texts = []
         if len(texts) != content["count"]:
             raise ValueError("not as many texts as values")
         if content["mask"] is not None:
-            missing = _TEXT_MISSING[dtype]
-            texts = [missing if gap else text for text, gap in zip(texts, self._mask(content["mask"]), strict=True)]
+            gaps = self._numbers(content["mask"], "|u1").tolist()
+            missing = _MISSING if dtype == "object" else (_MISSING[2],) * 3 if dtype == "str" else (None,) * 3
+            texts = [missing[min(gap, 2)] if gap else text for text, gap in zip(texts, gaps, strict=True)]
         return self._as_texts(texts, dtype)
 
     def _as_texts(self, texts: Sequence[Any], dtype: str) -> Any:
@@ -233,7 +243,7 @@ def _one_of(value: object, choices: Any) -> str:
 
 
 def _freq(value: object) -> str:
-    if not isinstance(value, str) or not _FREQ.fullmatch(value):
+    if not isinstance(value, str) or not FREQ.fullmatch(value):
         raise ValueError("a frequency that is not known")
     return value
 

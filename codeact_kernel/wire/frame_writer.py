@@ -5,7 +5,8 @@ columns, the index, categories, time zones and labels. The description is plain 
 
     {"as": "numpy", "dtype", "at"}                       the values themselves, little-endian
     {"as": "masked", "dtype", "at", "mask"}              `Int64`, `boolean` and so on, and where values are missing
-    {"as": "text", "dtype", "separator", "at", "mask"}   texts, joined by a character that is in none of them
+    {"as": "text", "dtype", "separator", "at", "mask"}   texts, joined by a character that is in none of them; or with
+                                                         "lengths" in characters, if each such character is in one
     {"as": "repeated", "codes", "values"}                texts, of which most occur often
     {"as": "category", "codes", "values", "ordered"}
     {"as": "zoned", "unit", "zone", "at"}                times since 1970 in UTC, and the zone that shows them
@@ -20,14 +21,15 @@ columns, the index, categories, time zones and labels. The description is plain 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from .objects import to_tagged
 from .zones import name_zone
 
-__all__ = ["CLOSED", "KINDS", "MASKED", "SEPARATORS", "TEXT_TYPES", "UNITS", "Buffer", "is_frame", "write_frame"]
+__all__ = ["CLOSED", "FREQ", "GAPS", "KINDS", "MASKED", "SEPARATORS", "UNITS", "Buffer", "is_frame", "write_frame"]
 
 Buffer = bytes | bytearray | memoryview
 Described = dict[str, Any]
@@ -39,10 +41,17 @@ MASKED = frozenset(
 )
 SEPARATORS = "\0\x1e\x1f\x1d\x1c"
 UNITS = ("s", "ms", "us", "ns")
+FREQ = re.compile(r"[A-Za-z0-9-]{1,40}")
+GAPS: Mapping[type, int] = {type(None): 1, float: 2}
+"""What the mask of texts holds for a missing text."""
 CLOSED = ("left", "right", "both", "neither")
 _SAMPLE = 10_000
 """Texts that decide whether a column repeats its texts."""
-TEXT_TYPES = ("str", "string", "object")
+
+
+def _has_only_gaps(items: Sequence[Any], kinds: set[type]) -> bool:
+    """Return whether all floats among these items are NaN, which stands for a missing text."""
+    return float not in kinds or all(item != item for item in items if type(item) is float)
 
 
 def is_frame(value: object) -> bool:
@@ -113,7 +122,8 @@ class _Writer:
             codes = [self.array(codes) for codes in index.codes]
             return {"as": "multi", "levels": levels, "codes": codes, "names": names}
         freq = getattr(index, "freqstr", None)
-        return {"as": "index", "values": self.array(index.array), "freq": freq, "names": names}
+        named = freq is not None and FREQ.fullmatch(freq) is not None  # some have only a description
+        return {"as": "index", "values": self.array(index.array), "freq": freq if named else None, "names": names}
 
     def array(self, values: Any) -> Described:
         """Describe the values of a column, a level or an array of numpy."""
@@ -164,8 +174,7 @@ class _Writer:
         numpy, pandas = cast("Any", sys.modules["numpy"]), cast("Any", sys.modules.get("pandas"))
         items = values.tolist()
         kinds = set(map(type, items))
-        is_text = kinds <= {str, type(None)} if dtype == "object" else True
-        if not is_text or (not kinds and dtype == "object"):
+        if dtype == "object" and not (kinds and kinds <= {str, type(None), float} and _has_only_gaps(items, kinds)):
             return self._objects(items)
         if str in kinds and len(items) > 1 and len(set(items[:_SAMPLE])) * 4 < len(items[:_SAMPLE]):
             codes, unique = pandas.factorize(values, use_na_sentinel=True)
@@ -174,21 +183,25 @@ class _Writer:
                 return {"as": "repeated", "codes": self.array(codes.astype("int32")), "values": described}
         mask = None
         if kinds != {str}:
-            missing = numpy.asarray([not isinstance(item, str) for item in items])
-            mask = self.keep(missing)
+            mask = self.keep(
+                numpy.asarray([0 if type(item) is str else GAPS.get(type(item), 1) for item in items], dtype="uint8")
+            )
             items = [item if isinstance(item, str) else "" for item in items]
         # Counting is fast, and finds a separator that is in one of the texts.
         joined = ((mark, mark.join(items)) for mark in SEPARATORS)
-        separator, text = next(((m, text) for m, text in joined if text.count(m) == max(0, len(items) - 1)), ("", ""))
+        wanted = max(0, len(items) - 1)
+        separator, text = next(((mark, text) for mark, text in joined if text.count(mark) == wanted), ("", ""))
+        lengths = None
         if not separator:
-            return self._objects(values.tolist())
+            text, lengths = "".join(items), self.keep(numpy.asarray(list(map(len, items)), dtype="int64"))
         try:
             data = text.encode()
         except UnicodeEncodeError:
             raise TypeError("a text has half of a surrogate pair, which cannot be sent") from None
         self.buffers.append(data)
         at = len(self.buffers) - 1
-        return {"as": "text", "dtype": dtype, "separator": separator, "at": at, "mask": mask, "count": len(items)}
+        described = {"as": "text", "dtype": dtype, "at": at, "mask": mask, "count": len(items)}
+        return {**described, "separator": separator, "lengths": lengths}
 
     def _objects(self, items: Sequence[Any]) -> Described:
         tagged = [to_tagged(item) for item in items]

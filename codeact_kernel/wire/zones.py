@@ -22,7 +22,7 @@ def name_zone(zone: tzinfo) -> str | None:
     if name.startswith("pytz.FixedOffset("):
         minutes = int(name[len("pytz.FixedOffset(") : -1])
         return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
-    return name if "/" in name else None
+    return name if "/" in name or hasattr(known, "key") or hasattr(known, "zone") else None
 
 
 def find_zone(name: str) -> tzinfo:

@@ -83,4 +83,110 @@ def make_frames() -> Iterator[tuple[str, pd.DataFrame]]:
     )
 
 
-FRAMES = dict(make_frames())
+def make_rare_frames() -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield DataFrames that few people have, each with one difficulty."""
+    yield "bins as categories", pd.DataFrame({"c": pd.cut([1, 5, 9, np.nan], [0, 3, 6, 10])})
+    yield "quantiles as categories", pd.DataFrame({"c": pd.qcut(range(8), 4)})
+    yield "times as categories", pd.DataFrame({"c": pd.Categorical(pd.to_datetime(["2020", "2021", "2020"]))})
+    yield (
+        "zoned times as categories",
+        pd.DataFrame({"c": pd.Categorical(pd.to_datetime(["2020", "2021", "2020"]).tz_localize("Asia/Tokyo"))}),
+    )
+    yield "no categories", pd.DataFrame({"c": pd.Categorical([])})
+    yield "categories that are all missing", pd.DataFrame({"c": pd.Categorical([None, None])})
+    yield "truth values as categories", pd.DataFrame({"c": pd.Categorical([True, False])})
+    yield "texts with None and NaN", pd.DataFrame({"c": pd.Series(["a", np.nan, None, "b"], dtype=object)})
+    yield "objects that are all missing", pd.DataFrame({"c": pd.Series([np.nan, None], dtype=object)})
+    yield "texts and floats", pd.DataFrame({"c": pd.Series(["a", 1.5], dtype=object)})
+    yield "truth values with gaps as objects", pd.DataFrame({"c": pd.Series([True, None], dtype=object)})
+    yield "NA and NaT as objects", pd.DataFrame({"c": pd.Series([pd.NA, "a", pd.NaT], dtype=object)})
+    yield (
+        "times of pandas as objects",
+        pd.DataFrame(
+            {
+                "c": pd.Series(
+                    [pd.Timestamp("2020"), pd.Timestamp("2020", tz="UTC"), pd.Timedelta("1h"), pd.Period("2020", "M")],
+                    dtype=object,
+                )
+            }
+        ),
+    )
+    yield (
+        "scalars of numpy as objects",
+        pd.DataFrame({"c": pd.Series([np.int64(3), np.float32(1.5), np.bool_(True)], dtype=object)}),
+    )
+    yield (
+        "seconds and milliseconds",
+        pd.DataFrame(
+            {
+                "c": pd.date_range("2020", periods=3).astype("M8[s]"),
+                "d": pd.to_timedelta([1, 2, 3], unit="s").astype("m8[ms]"),
+            }
+        ),
+    )
+    yield "small floats", pd.DataFrame({"c": np.array([1, 2], dtype="f2"), "d": np.array([1, 2], dtype="c8")})
+    yield "labels with a name", pd.DataFrame([[1, 2]], columns=pd.Index(["a", "b"], name="cols"))
+    yield "labels of several types", pd.DataFrame([[1, 2, 3, 4]], columns=["a", 1, None, ("x", 2)])
+    yield "labels that are truth values", pd.DataFrame([[1, 2]], columns=[True, False])
+    yield "labels that are categories", pd.DataFrame([[1, 2]], columns=pd.CategoricalIndex(["a", "b"]))
+    yield "labels that are intervals", pd.DataFrame([[1, 2]], columns=pd.interval_range(0, 2))
+    yield (
+        "levels with zoned times",
+        pd.DataFrame(
+            {"a": range(4)},
+            index=pd.MultiIndex.from_product([pd.date_range("2020", periods=2, tz="Europe/Paris"), ["x", "y"]]),
+        ),
+    )
+    yield (
+        "levels that are not used",
+        pd.DataFrame({"a": range(4)}, index=pd.MultiIndex.from_product([["p", "q"], ["x", "y"]])).iloc[:2],
+    )
+    yield "levels with gaps", pd.DataFrame({"a": range(2)}, index=pd.MultiIndex.from_tuples([("a", None), ("b", 1)]))
+    yield "weeks as index", pd.DataFrame({"a": range(3)}, index=pd.date_range("2020", periods=3, freq="W-WED"))
+    yield "business days as index", pd.DataFrame({"a": range(3)}, index=pd.bdate_range("2020", periods=3))
+    yield "days backwards as index", pd.DataFrame({"a": range(3)}, index=pd.date_range("2020", periods=3, freq="-1D"))
+    yield "every second hour as index", pd.DataFrame({"a": range(3)}, index=pd.date_range("2020", periods=3, freq="2h"))
+    yield "durations as index", pd.DataFrame({"a": range(3)}, index=pd.timedelta_range("1h", periods=3, freq="90min"))
+    yield (
+        "hours over the end of summer time",
+        pd.DataFrame({"a": range(6)}, index=pd.date_range("2020-10-25", periods=6, freq="h", tz="Europe/Berlin")),
+    )
+    yield (
+        "intervals of times",
+        pd.DataFrame(
+            {"a": pd.arrays.IntervalArray.from_breaks(pd.to_datetime(["2020", "2021", "2022"]), closed="both")}
+        ),
+    )
+    yield (
+        "a zone behind UTC",
+        pd.DataFrame({"a": pd.date_range("2020", periods=2, tz=datetime.timezone(datetime.timedelta(minutes=-90)))}),
+    )
+    yield (
+        "zones without a slash",
+        pd.DataFrame(
+            {"a": pd.date_range("2020", periods=2, tz="EST5EDT"), "b": pd.date_range("2020", periods=2, tz="GMT")}
+        ),
+    )
+    yield "rows backwards", pd.DataFrame({"a": range(5)})[::-1]
+    yield "columns in Fortran order", pd.DataFrame(np.asfortranarray(np.arange(12.0).reshape(3, 4)))
+    yield "an index of type string", pd.DataFrame({"a": [1]}, index=pd.Index(["x"], dtype="string"))
+    yield "an index of type Int64", pd.DataFrame({"a": [1, 2]}, index=pd.Index([1, 2], dtype="Int64"))
+    yield "decimals", pd.DataFrame({"a": [decimal.Decimal("NaN"), decimal.Decimal("1e-30")]})
+    yield (
+        "sparse floats and truth values",
+        pd.DataFrame(
+            {"a": pd.arrays.SparseArray([np.nan, 1.0, np.nan]), "b": pd.arrays.SparseArray([True, False, False])}
+        ),
+    )
+    yield (
+        "columns without values",
+        pd.DataFrame(
+            {"a": pd.Series([], dtype="str"), "b": pd.Series([], dtype=object), "c": pd.Series([], dtype="Int64")}
+        ),
+    )
+    yield "one empty text", pd.DataFrame({"a": [""]})
+    yield "texts with every separator", pd.DataFrame({"a": ["\0\x1e\x1f\x1d\x1c", "x"]})
+    yield "repeated texts with every separator", pd.DataFrame({"a": (["\0\x1e\x1f\x1d\x1c"] * 5 + ["y"]) * 100})
+
+
+FRAMES = dict(make_frames()) | dict(make_rare_frames())
