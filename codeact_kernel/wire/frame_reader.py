@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from .frame_writer import CLOSED, FREQ, KINDS, MASKED, SEPARATORS, UNITS, Buffer
 from .objects import from_tagged
-from .zones import find_zone
+from .zones import pandas_zone
 
 __all__ = ["read_frame"]
 
@@ -184,7 +184,10 @@ class _Reader:
         unit = _one_of(content["unit"], UNITS)
         times = self._numbers(content["at"], "<i8").view(f"M8[{unit}]")
         return (
-            self._pandas.DatetimeIndex(times).tz_localize("UTC").tz_convert(find_zone(_text(content["zone"], 60))).array
+            self._pandas.DatetimeIndex(times)
+            .tz_localize("UTC")
+            .tz_convert(pandas_zone(_text(content["zone"], 60)))
+            .array
         )
 
     def _period(self, content: Described) -> Any:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, cast
 
-from .zones import find_zone, name_zone
+from .zones import find_zone, name_zone, pandas_zone
 
 __all__ = ["from_tagged", "to_tagged"]
 
@@ -148,7 +148,7 @@ def _pandas() -> Any:
 def _read_timestamp(content: Any) -> Any:
     number, zone = content
     moment = _pandas().Timestamp(_number(number))
-    return moment if zone is None else moment.tz_localize("UTC").tz_convert(find_zone(_text(zone)))
+    return moment if zone is None else moment.tz_localize("UTC").tz_convert(pandas_zone(_text(zone)))
 
 
 def _read_duration(content: Any) -> Any:

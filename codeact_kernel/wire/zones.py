@@ -6,7 +6,7 @@ import re
 from datetime import UTC, timedelta, timezone, tzinfo
 from typing import Any, cast
 
-__all__ = ["find_zone", "name_zone"]
+__all__ = ["find_zone", "name_zone", "pandas_zone"]
 
 _FIXED = re.compile(r"UTC([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 
@@ -23,6 +23,16 @@ def name_zone(zone: tzinfo) -> str | None:
         minutes = int(name[len("pytz.FixedOffset(") : -1])
         return f"UTC{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
     return name if "/" in name or hasattr(known, "key") or hasattr(known, "zone") else None
+
+
+def pandas_zone(name: str) -> str | tzinfo:
+    """Return what pandas takes for a zone that `name_zone` named. It makes its own objects from names.
+
+    Raises:
+        ValueError: if there is no such zone.
+    """
+    zone = find_zone(name)
+    return zone if _FIXED.fullmatch(name) else name
 
 
 def find_zone(name: str) -> tzinfo:
