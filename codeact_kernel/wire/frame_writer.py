@@ -24,6 +24,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, cast
 
 from .objects import to_tagged
@@ -45,6 +46,8 @@ FREQ = re.compile(r"[A-Za-z0-9-]{1,40}")
 GAPS: Mapping[type, int] = {type(None): 1, float: 2}
 """What the mask of texts holds for a missing text."""
 CLOSED = ("left", "right", "both", "neither")
+_MAX_ARROW_BYTES = 1 << 30
+"""Texts that pyarrow joins in one step; its offsets have 32 bits."""
 _SAMPLE = 10_000
 """Texts that decide whether a column repeats its texts."""
 
@@ -52,6 +55,16 @@ _SAMPLE = 10_000
 def _has_only_gaps(items: Sequence[Any], kinds: set[type]) -> bool:
     """Return whether all floats among these items are NaN, which stands for a missing text."""
     return float not in kinds or all(item != item for item in items if type(item) is float)
+
+
+def _gap_number(item: Any) -> int:
+    return 0 if isinstance(item, str) else GAPS.get(cast("type[Any]", type(item)), 1)
+
+
+def _has_repeats(items: Sequence[Any]) -> bool:
+    """Return whether a column with these first values probably repeats a few texts."""
+    sample = items[:_SAMPLE]
+    return len(sample) > 1 and len(set(sample)) * 4 < len(sample)
 
 
 def is_frame(value: object) -> bool:
@@ -154,7 +167,8 @@ class _Writer:
             plain = values.to_numpy(dtype=dtype.numpy_dtype, na_value=dtype.numpy_dtype.type(0))
             return {"as": "masked", "dtype": name, "at": self.keep(plain), "mask": self.keep(mask)}
         if isinstance(dtype, pandas.StringDtype):
-            return self._texts(values.astype(object), "str" if name == "str" else "string")
+            kind = "str" if name == "str" else "string"
+            return self._arrow_texts(values, kind) or self._texts(values.astype(object), kind)
         if hasattr(pandas, "ArrowDtype") and isinstance(dtype, pandas.ArrowDtype):
             return self.array(pandas.Series(values).convert_dtypes(dtype_backend="numpy_nullable").array)
         raise TypeError(f"values of type {name[:60]} cannot be sent: convert them first")
@@ -176,16 +190,14 @@ class _Writer:
         kinds = set(map(type, items))
         if dtype == "object" and not (kinds and kinds <= {str, type(None), float} and _has_only_gaps(items, kinds)):
             return self._objects(items)
-        if str in kinds and len(items) > 1 and len(set(items[:_SAMPLE])) * 4 < len(items[:_SAMPLE]):
+        if (dtype != "object" or float not in kinds) and _has_repeats(items):
             codes, unique = pandas.factorize(values, use_na_sentinel=True)
             if 4 * len(unique) < len(items):
                 described = self._texts(numpy.asarray(unique, dtype=object), dtype)
                 return {"as": "repeated", "codes": self.array(codes.astype("int32")), "values": described}
         mask = None
         if kinds != {str}:
-            mask = self.keep(
-                numpy.asarray([0 if type(item) is str else GAPS.get(type(item), 1) for item in items], dtype="uint8")
-            )
+            mask = self.keep(numpy.asarray([_gap_number(item) for item in items], dtype="uint8"))
             items = [item if isinstance(item, str) else "" for item in items]
         # Counting is fast, and finds a separator that is in one of the texts.
         joined = ((mark, mark.join(items)) for mark in SEPARATORS)
@@ -202,6 +214,27 @@ class _Writer:
         at = len(self.buffers) - 1
         described = {"as": "text", "dtype": dtype, "at": at, "mask": mask, "count": len(items)}
         return {**described, "separator": separator, "lengths": lengths}
+
+    def _arrow_texts(self, values: Any, dtype: str) -> Described | None:
+        """Describe texts that pyarrow holds without making an object of each; `None` if that is not possible."""
+        if values.dtype.storage != "pyarrow" or not len(values) or values.nbytes > _MAX_ARROW_BYTES:
+            return None
+        pyarrow, compute = cast("Any", import_module("pyarrow")), cast("Any", import_module("pyarrow.compute"))
+        made = pyarrow.array(values, type=pyarrow.string())
+        array = made.combine_chunks() if hasattr(made, "combine_chunks") else made
+        if _has_repeats(array.slice(0, _SAMPLE).to_pylist()):
+            return None
+        mask = self.keep(array.is_null().to_numpy(zero_copy_only=False).astype("uint8")) if array.null_count else None
+        lists = pyarrow.ListArray.from_arrays([0, len(array)], array.fill_null(""))
+        separator = SEPARATORS[0]
+        data: bytes = compute.binary_join(lists, separator)[0].as_buffer().to_pybytes()
+        if data.count(separator.encode()) != len(array) - 1:
+            if mask is not None:
+                self.buffers.pop()
+            return None
+        self.buffers.append(data)
+        described = {"as": "text", "dtype": dtype, "at": len(self.buffers) - 1, "mask": mask, "count": len(array)}
+        return {**described, "separator": separator, "lengths": None}
 
     def _objects(self, items: Sequence[Any]) -> Described:
         tagged = [to_tagged(item) for item in items]
