@@ -56,6 +56,15 @@ async def test_the_model_is_told_what_a_variable_is(science: Science):
     assert "numpy, pandas, scipy, sklearn, statsmodels, matplotlib are there" in science.model.asked[0][0].content
 
 
+async def test_a_variable_without_an_exact_form_is_described_as_what_it_is(science: Science):
+    named = pd.Series([1], index=pd.Index(["x"], name="a\nb"))
+    await science.ask("1", inputs={"i": pd.Index([1, 2]), "rows": [{"a": 1}], "s": named})
+    told = science.model.asked[0][-1].content
+    assert "i: list of 2 values (int), first [1, 2]" in told
+    assert 'rows: [{"a": 1}]' in told
+    assert 'Its index, not a column: "a\\nb"' in told
+
+
 async def test_a_series_and_an_array_come_back_as_such(science: Science):
     result = await science.ask(
         "a = df.groupby('k').v.sum()\nb = df.v.to_numpy() * 2", inputs={"df": pd.DataFrame({"k": [1, 1], "v": [1, 2]})},

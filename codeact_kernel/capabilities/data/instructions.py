@@ -13,6 +13,7 @@ from ...tools.to_json import to_json
 from ...types import JSONValue
 from ...wire.data_libraries import is_a, is_index_data, name_column
 from .columns import Column, Kind
+from .exact import has_exact_form
 from .inputs import Input
 from .tables import InputTable
 
@@ -97,7 +98,7 @@ def _describe(variable: Input) -> str:
 def _describe_exact(variable: Input) -> str:
     """Describe a variable as a guest with pandas gets it."""
     name, source, value = variable.name, variable.source, variable.value
-    if source is None:
+    if not has_exact_form(source):
         return _describe(variable)
     if is_a(source, "numpy", "ndarray"):
         return f"{name}: numpy array of shape {source.shape}, {source.dtype}\n"
@@ -108,7 +109,7 @@ def _describe_exact(variable: Input) -> str:
     listed = format_list([f"{_key(column.name)}: {_type(column)}" for column in columns], _MAX_COLUMNS)
     lines = [f"{name}: pandas {'Series' if is_series else 'DataFrame'} of {rows:,} rows. Columns: {listed}"]
     if is_a(source, "pandas", "DataFrame", "Series") and is_index_data(source.index):
-        levels = [truncate(str(level), _MAX_NAME) if level is not None else "(no name)" for level in source.index.names]
+        levels = [_key(str(level)) if level is not None else "(no name)" for level in source.index.names]
         lines.append(f"  Its index, not a column: {', '.join(levels)}")
     if not variable.schema_only:
         sample = value.sample(_MAX_ROWS) if isinstance(value, InputTable) else []
