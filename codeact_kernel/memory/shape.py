@@ -8,7 +8,7 @@ from functools import reduce
 from itertools import islice
 from typing import cast
 
-from ..capabilities.data import Frame
+from ..capabilities.data import ExactFrame, Frame
 from ..errors import ProgramError
 from ..settings import Limits
 from ..text import plural
@@ -55,6 +55,8 @@ def describe_value(value: Frame | JSONValue, known: str) -> str:
     shape = find_shape(value, known, mark="...")
     text = str(shape)[:_MAX_CHARACTERS]
     unit = "row" if shape.item is not None and shape.item.fields else "item"
+    if isinstance(value, ExactFrame):
+        return value.describe(text.removeprefix("list of "))
     if isinstance(value, Frame):
         return f"{text}, {plural(value.rows, unit)}"
     return f"{text}, {plural(len(value), unit)}" if isinstance(value, list) else text

@@ -146,5 +146,15 @@ async def test_the_table_that_a_program_handed_over_is_a_frame_in_the_next_promp
     frame = pd.DataFrame({"k": pd.Categorical(["x", "y"]), "v": [1, 2]})
     await science.ask("out = df", inputs={"df": frame}, outputs=["out"])
     program = "```python\n[type(previous).__name__, str(previous.k.dtype)]\n```"
-    result = await science.session.ask("And now?", model=ScriptedModel([program]), settings=SETTINGS)
+    model = ScriptedModel([program, "```python\n1\n```"])
+    result = await science.session.ask("And now?", model=model, settings=SETTINGS)
     assert result.value == ["DataFrame", "category"]
+    assert "pandas DataFrame of {k: str, v: int}, 2 rows" in model.asked[0][-1].content
+
+
+async def test_rows_that_were_the_value_of_a_program_stay_rows_in_the_next_prompt(science: Science):
+    await science.ask("df", inputs={"df": pd.DataFrame({"k": ["x", "y"], "v": [1, 2]})})
+    model = ScriptedModel(["```python\n[isinstance(previous[0], dict), int(pd.DataFrame(previous).v.sum())]\n```"])
+    result = await science.session.ask("And now?", model=model, settings=SETTINGS)
+    assert result.value == [True, 3]
+    assert "list of {k: str, v: int}, 2 rows" in model.asked[0][-1].content

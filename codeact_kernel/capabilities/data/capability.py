@@ -234,8 +234,8 @@ class Data:
 
     def _store_earlier(self, value: Frame | JSONValue) -> JSONObject:
         if isinstance(value, Frame):
-            if self._guest.has_pandas and find_spec("pandas") is not None:
-                return self._frames.add("", value.exact if isinstance(value, ExactFrame) else value.to_dataframe())
+            if self._guest.has_pandas and isinstance(value, ExactFrame):
+                return self._frames.add("", value.exact)
             return self._store("", from_columns(value.columns, value.rows))
         table = from_rows(value) if isinstance(value, list) and value else None
         if not isinstance(table, InputTable):

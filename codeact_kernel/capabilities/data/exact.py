@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from ...errors import ProgramError
-from ...text import format_bytes
+from ...text import format_bytes, plural
 from ...types import JSONObject, JSONValue
 from ...wire.data_libraries import indexed_columns, is_a, present
 from ...wire.frame_reader import read_frame
@@ -53,6 +53,14 @@ class ExactFrame(Frame):
     @property
     def rows(self) -> int:  # type: ignore[override]
         return len(self.exact)
+
+    def describe(self, row: str) -> str:
+        """Describe the value in a line, a DataFrame with the text for one of its rows."""
+        if is_a(self.exact, "pandas", "DataFrame"):
+            return f"pandas DataFrame of {row}, {plural(self.rows, 'row')}"
+        if is_a(self.exact, "pandas", "Series"):
+            return f"pandas Series, {plural(self.rows, 'value')}"
+        return f"numpy array of shape {self.exact.shape}"
 
     def to_dataframe(self) -> Any:
         if is_a(self.exact, "pandas", "DataFrame"):
