@@ -13,7 +13,17 @@ from codeact_kernel.jupyter.cli import main
 
 from ..notebook.conftest import bare_environment
 
-ABOUT = {"Python", "ipykernel", "backend hyperlight", "backend embedded", "lockdown", "model", "compile cache", "disk"}
+ABOUT = {
+    "Python",
+    "ipykernel",
+    "backend hyperlight",
+    "backend embedded",
+    "guest science",
+    "lockdown",
+    "model",
+    "compile cache",
+    "disk",
+}
 
 
 def command(folder, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

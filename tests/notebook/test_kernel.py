@@ -396,7 +396,7 @@ def test_the_doctor_looks_at_the_kernel_and_the_front_end(own):
     found = json.loads(own.do("%codeact doctor --json").stdout)
     about = {one["about"]: one for one in found["findings"]}
     assert set(about) == {"configuration", "kernel", "front end", "Python", "ipykernel", "backend hyperlight",
-                          "backend embedded", "lockdown", "model", "compile cache", "disk"}  # fmt: skip
+                          "backend embedded", "guest science", "lockdown", "model", "compile cache", "disk"}  # fmt: skip
     assert about["backend embedded"]["state"] == "ok"
     assert "codeact " in about["kernel"]["found"]
     assert about["front end"]["state"] == "warning"
