@@ -21,6 +21,8 @@ Described = dict[str, Any]
 _TEXT_TYPES = ("str", "string", "object")
 _MISSING = ("", None, float("nan"))
 """What stands for a missing text in a column of objects, by the number in the mask."""
+_MAX_EMPTY_ROWS = 10_000_000
+"""Rows of a DataFrame without columns: no buffer has their size, and listing them takes memory of the notebook."""
 
 
 def read_frame(described: object, buffers: Sequence[Buffer]) -> Any:
@@ -63,14 +65,16 @@ class _Reader:
         index = self.index(described["index"])
         if described["kind"] == "series":
             name = from_tagged(described["name"])
-            values = self._sized(described["values"], len(index))
+            values = self._read_column(described["values"], len(index))
             return self._pandas.Series(values, index=index, dtype=values.dtype, name=name, copy=False)
         if described["kind"] != "frame":
             raise ValueError("neither a table nor an array")
         labels = self.index(described["labels"])
-        columns = [self._sized(column, len(index)) for column in _list(described["columns"])]
+        columns = [self._read_column(column, len(index)) for column in _list(described["columns"])]
         if len(labels) != len(columns):
             raise ValueError("not one label for each column")
+        if not columns and len(index) > _MAX_EMPTY_ROWS:
+            raise ValueError(f"it has no columns, and more than {_MAX_EMPTY_ROWS:,} rows")
         # Without its type, a column of objects that are texts would become a column of texts.
         series = {
             at: self._pandas.Series(values, index, dtype=values.dtype, copy=False) for at, values in enumerate(columns)
@@ -100,7 +104,7 @@ class _Reader:
         content = _dict(described)
         return self._readers[content["as"]](content)
 
-    def _sized(self, described: object, count: int) -> Any:
+    def _read_column(self, described: object, count: int) -> Any:
         values = self.array(described)
         if len(values) != count:
             raise ValueError("a column with another number of values than rows")

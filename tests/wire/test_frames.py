@@ -124,3 +124,11 @@ def test_whatever_is_changed_in_a_description_or_a_buffer_is_refused_or_read(nam
 def read_or_refuse(described: object, buffers: list[bytes]) -> None:
     with suppress(ValueError):
         read_frame(described, buffers)
+
+
+def test_rows_that_no_buffer_has_are_bounded():
+    described, buffers = write_frame(pd.DataFrame(index=range(3)))
+    assert len(read_frame(described, buffers)) == 3
+    described["index"]["stop"] = 1 << 50
+    with pytest.raises(ValueError, match="no columns, and more than 10,000,000 rows"):
+        read_frame(described, buffers)
