@@ -168,8 +168,8 @@ def test_nothing_is_left_of_the_environment(locked):
 def test_a_system_without_a_signal_at_its_parents_end_watches_for_it():
     script = (
         "import os, subprocess, sys\n"
-        "watching = 'import os\\nfrom codeact_kernel.sandbox import lockdown\\n"
-        "print(os.getpid(), flush=True)\\nlockdown.watch(os.getppid())'\n"
+        "watching = 'import os\\nfrom codeact_kernel.sandbox import lockdown\\nparent = os.getppid()\\n"
+        "print(os.getpid(), flush=True)\\nlockdown.watch(parent)'\n"
         "child = subprocess.Popen([sys.executable, '-P', '-c', watching], stdout=subprocess.PIPE)\n"
         "print(int(child.stdout.readline()))"
     )
