@@ -25,10 +25,18 @@ __all__ = [
 
 
 class CodeActError(Exception):
-    """Base class of all errors. `str(error)` is one sentence that says what to do next."""
+    """Base class of all errors. `str(error)` is one sentence that says what to do next.
+
+    Attributes:
+        is_shown: whether the user has read the sentence on the card. Then a notebook does not repeat it.
+    """
+
+    is_shown = False
 
     def _render_traceback_(self) -> list[str]:
         # IPython calls this method: it shows the sentence instead of a traceback through our code.
+        if self.is_shown:
+            return ["The prompt has no result: see above."]
         kind = next(kind for kind in type(self).__mro__ if kind.__module__ == __name__)  # the public class
         return [f"{kind.__name__}: {self}"]
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias
 
-from .errors import UserError
+from .dataframe import make_dataframe
 
 __all__ = [
     "ApprovalChoice",
@@ -15,6 +14,7 @@ __all__ = [
     "CallOutcome",
     "CallRecord",
     "CallResult",
+    "CardStyle",
     "Decision",
     "DisplayItem",
     "HostCall",
@@ -38,6 +38,8 @@ JSONObject: TypeAlias = "dict[str, JSONValue]"
 Stream: TypeAlias = Literal["stdout", "stderr"]
 ShownKind: TypeAlias = Literal["table", "text", "markdown", "chart", "image", "json"]
 ApprovalChoice: TypeAlias = Literal["allow_once", "allow_cell", "allow_session", "allow_always", "reject"]
+CardStyle: TypeAlias = Literal["answer", "full", "program"]
+"""What is open below the answer of a finished card: nothing, everything, or the last program."""
 _ALLOWING = ("allow_once", "allow_cell", "allow_session", "allow_always")
 
 
@@ -82,6 +84,7 @@ class ToolCall:
         line: the line of the program that calls, if known.
         batch_size: how many calls the program makes in parallel, this call included, as the guest reports it.
         version: the version of the tool that was validated and will run. Stored approvals are valid for it only.
+        is_read_only: whether the tool says that it changes nothing. The host sets it.
     """
 
     id: int
@@ -90,6 +93,7 @@ class ToolCall:
     line: int | None = None
     batch_size: int = 1
     version: str = ""
+    is_read_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -325,6 +329,7 @@ class TurnResult:
         program: the last program, or `None` if the model answered in words.
         programs: the programs that give the result again, one after the other; empty if no program can, for example
             because a program builds on the variables of one that failed.
+        tools: the tools that were described to the model.
         inputs: the notebook's variables that the program could read.
         answer: the words of the model if it wrote no program.
         calls: the finished tool calls, in the order in which they ended.
@@ -350,6 +355,7 @@ class TurnResult:
     ask: str
     program: str | None = None
     programs: Sequence[str] = ()
+    tools: Sequence[str] = ()
     inputs: Sequence[str] = ()
     answer: str = ""
     calls: Sequence[CallRecord] = ()
@@ -381,20 +387,4 @@ class TurnResult:
         Raises:
             UserError: if pandas is not installed, or there is no table.
         """
-        try:
-            pandas: Any = import_module("pandas")
-        except ImportError:
-            raise UserError("A DataFrame needs pandas: pip install pandas, or use the plain value.") from None
-        data: Any = self.data
-        if isinstance(data, list):
-            rows = cast("list[Any]", data)
-            is_flat = not any(isinstance(row, list | dict) for row in rows)
-            return pandas.DataFrame({"value": rows} if is_flat else rows)
-        if isinstance(data, dict):
-            pairs = cast("dict[str, Any]", data)
-            lengths = {len(cast("list[Any]", value)) if isinstance(value, list) else -1 for value in pairs.values()}
-            is_table = len(lengths) == 1 and -1 not in lengths
-            return pandas.DataFrame(pairs if is_table else {"key": list(pairs), "value": list(pairs.values())})
-        if hasattr(data, "to_dataframe"):
-            return data.to_dataframe()
-        raise UserError("This result is not a table: its plain value is in .value.")
+        return make_dataframe(self.data)

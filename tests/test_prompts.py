@@ -21,6 +21,8 @@ SWITCHES = ("--review", "--dry-run", "--quiet")
     ("cell", "options", "text"),
     [
         ("> Which user spent most?", "", "Which user spent most?"),
+        (">Which user spent most?", "", "Which user spent most?"),
+        (">--review Go.", "--review", "Go."),
         ("> Which user\nspent most?\n", "", "Which user\nspent most?"),
         ("> Which user\n> spent most?", "", "Which user\nspent most?"),
         ("> Which user\n>\n> spent most?", "", "Which user\n\nspent most?"),
@@ -103,7 +105,7 @@ def test_a_prompt_that_begins_with_an_option_is_told_from_any_other(text, flag):
 
 
 @pytest.mark.parametrize(
-    "cell", ["", "x > 1", ">>> x", ">= 3", ">x", "# > no", "'> no'", "%%time\n> no", "print('> x')\n> x"]
+    "cell", ["", "x > 1", ">>> x", ">= 3", ">>x", "# > no", "'> no'", "%%time\n> no", "print('> x')\n> x"]
 )
 def test_any_other_cell_is_none(cell):
     assert parse(cell, SWITCHES) is None
@@ -120,6 +122,11 @@ def test_any_other_cell_is_none(cell):
         "Compare Alice and Bob. Who spent more?",
         "Über welche Bestellungen wurde geklagt?",
         "List all users.\nThen add their totals.\n",
+        "how much did we earn in 2025?",
+        "How much did we earn in 2025?",
+        "who spent more, Alice or Bob?",
+        "what's the total of 3.5 and 4?",
+        "so what about the year before that?",
     ],
 )
 def test_with_auto_a_sentence_is_a_prompt(cell):
@@ -133,6 +140,8 @@ def test_with_auto_a_sentence_is_a_prompt(cell):
         "Delete all files", "Import os.", "From os import path.", "Foo and Bar and x.", "Foo and Bar and 1.", "True is not False.",
         "Foo\nbar\nbaz.", "df.head()?", "Which?", "Print the_list now.", "X = 1 or 2.", "Total - Tax, Net.", "Note: add them up.",
         "# Add them all up.", " Add them all up.", "'Add them all up.'", "Add (all of) them up.", "Os.path is not here.",
+        "for x in items?", "return total or subtotal?", "a in b?", "match all the things?", "import numpy as np?", "x is not y?",
+        "list all the users.", "Foo in 2025.", "Total i 2024.", "one of 12?3", "df.head().tail()?", "print total sales of 2025",
         "None of them is left.", "What is df.head?", "!Ls the files here.", "%Time the whole thing.",
     ],
 )  # fmt: skip

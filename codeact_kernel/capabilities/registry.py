@@ -138,7 +138,7 @@ class CapabilitySet:
         Raises:
             ProgramError: if the result cannot be sent.
         """
-        return self._data.result(value, limits)
+        return self._data.result(self._show.replace_figures(value), limits)
 
     def converter(self, tool: ToolSpec) -> Convert:
         """Return `result`, or the function that takes its place for a tool whose DataFrames arrive as such."""

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from ..access import allowed_domains, file_mounts
 from ..errors import UserError
 from ..guest.kinds import GUEST_NAMES, STANDARD
 from ..sandbox.backends import BACKEND_NAMES, BACKENDS
 from ..settings import Settings, parse_memory
+from ..types import CardStyle
 from .limit_options import is_narrower, parse_limits
 from .messages import truncate_for_error
 from .parsers import Read, names, one_of, root, seconds, seconds_or_never, size, switch, text, whole
@@ -109,6 +110,7 @@ def _is_equal(new: Any, old: Any) -> bool:
     return bool(new == old)
 
 
+_CARD_STYLES: Final[tuple[str, ...]] = get_args(CardStyle)
 _REUSE_MODES = ("auto", "never", "always")
 _APPROVAL_UIS = ("auto", "stdin")
 _KERNEL_MODES = ("python", "marker", "auto")
@@ -240,6 +242,15 @@ OPTIONS: Final[dict[str, Option]] = {
             choices=_REUSE_MODES,
             default=_DEFAULT.reuse,
             is_narrower=lambda new, old: new in ("always", old),  # it never asks the model
+        ),
+        Option(
+            name="card",
+            help="what is open below the answer of a finished cell: nothing (answer), the program, or all (full)",
+            kind=f"one of {', '.join(_CARD_STYLES)}",
+            read=one_of(*_CARD_STYLES),
+            choices=_CARD_STYLES,
+            default="answer",
+            is_narrower=lambda new, old: new in ("full", old),  # it hides nothing
         ),
         Option(
             name="approval_timeout",

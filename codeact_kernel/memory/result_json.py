@@ -12,7 +12,8 @@ from dataclasses import Field, fields, is_dataclass, replace
 from typing import Any, TypeAlias, TypeVar, cast, get_args
 
 from ..bridge import strict_json
-from ..errors import BridgeError
+from ..capabilities.show import revalidate_item
+from ..errors import BridgeError, ProgramError
 from ..tools.redaction import without_secrets
 from ..types import (
     ApprovalChoice,
@@ -195,9 +196,19 @@ def _record_reader(kind: type[Any]) -> _Reader:
         content = cast("dict[str, Any]", value)
         # A field that a later version adds has a default, and is missing in what an earlier version wrote.
         record: object = kind(**{name: _READERS[cast("str", known[name].type)](item) for name, item in content.items()})
+        if isinstance(record, DisplayItem):
+            return _read_item(record)
         return replace(record, guest_ref={}) if isinstance(record, StoredResult) else record
 
     return read
+
+
+def _read_item(item: DisplayItem) -> DisplayItem:
+    """Return an item that the card can show. A large item was not kept whole: a sentence takes its place."""
+    try:
+        return revalidate_item(item)
+    except ProgramError:
+        return DisplayItem(kind="text", title=item.title, data=f"(The {item.kind} is not in the history.)")
 
 
 def _exactly(*kinds: type) -> _Reader:

@@ -27,15 +27,24 @@ class ToolFacts(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A problem of a program, with a message for the model that names the line if there is one."""
+    """A problem of a program.
+
+    Attributes:
+        line: the line of the program, if there is one.
+        message: for the model; it names the line and says how to write the program instead.
+        fault: for the user, without that advice; empty if the message has none.
+    """
 
     line: int | None
     message: str
+    fault: str = ""
 
     @classmethod
     def at(cls, line: int, fault: str, remedy: str) -> Problem:
         """Make a problem from two sentences: the fault of a line (without a full stop), and the remedy (with one)."""
-        return cls(line, truncate(replace_unprintable(f"Line {line} {fault}. {remedy}"), MAX_MESSAGE_CHARACTERS))
+        sentence = replace_unprintable(f"Line {line} {fault}.")
+        message = f"{sentence} {replace_unprintable(remedy)}"
+        return cls(line, truncate(message, MAX_MESSAGE_CHARACTERS), truncate(sentence, MAX_MESSAGE_CHARACTERS))
 
 
 @dataclass(frozen=True, slots=True)

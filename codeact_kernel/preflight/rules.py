@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import cast
 
@@ -48,6 +49,7 @@ TABLES = frozenset({"cudf", "dask", "duckdb", "ibis", "modin", "polars", "pyarro
 CHART_NAMES = frozenset({"alt", "plt", "px", "sns"})
 SHOW = "To draw a chart, call `show(rows, chart='bar', x=..., y=...)`, which needs no import."
 SHOW_ALL = "To show text, a table or a picture, call `show(value)`, which needs no import."
+_NETWORK_IS_OFF = "The network is off, no host is allowed: the user allows one with --allow-domain or allowed_domains."
 CLIENTS = frozenset({"aiohttp", "httpx", "requests", "urllib3"})
 
 
@@ -282,7 +284,10 @@ def _undefined_names(
         if use.in_branch and not _is_meant_for_tool(use.name, tools, owners):
             continue
         if remedy or use.name in called:
-            yield Problem.at(use.line, f"uses {quote(use.name)}, which is not defined", remedy or _listing(tools))
+            fault = f"uses {quote(use.name)}, which is not defined"
+            problem = Problem.at(use.line, fault, remedy or _listing(tools))
+            # Only the user can do something about that.
+            yield replace(problem, fault="") if remedy is _NETWORK_IS_OFF else problem
 
 
 def _is_meant_for_tool(name: str, tools: Mapping[str, ToolFacts], owners: Mapping[str, str]) -> bool:
@@ -291,7 +296,7 @@ def _is_meant_for_tool(name: str, tools: Mapping[str, ToolFacts], owners: Mappin
 
 def _remedy(name: str, tools: Mapping[str, ToolFacts], library: _Library, owners: Mapping[str, str]) -> str:
     if name in NETWORK.guest_names:
-        return "The network is off, no host is allowed: the user allows one with --allow-domain or allowed_domains."
+        return _NETWORK_IS_OFF
     if name == "display":
         return "Print the value, or make it the last line."
     if name in owners:

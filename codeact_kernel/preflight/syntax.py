@@ -64,7 +64,7 @@ def describe(error: SyntaxError, program: str) -> Problem:
     text = lines[error.lineno - 1].strip() if error.lineno <= len(lines) else ""
     reason = truncate(replace_unprintable(error.msg), 200)
     message = f"Line {error.lineno}, column {error.offset or 1}: {reason}: {quote(text)}."
-    return Problem(error.lineno, message + _hint(text))
+    return Problem(error.lineno, message + _hint(text), message)
 
 
 def _hint(text: str) -> str:

@@ -6,15 +6,17 @@ the blocks above and below the programs by their kind, so a new block needs no c
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import cast
 
 from ..text import truncate_middle
-from ..types import CallError, JSONObject, JSONValue
+from ..types import CallError, JSONObject, JSONValue, TurnResult
 from . import blocks
+from .calls import call_result, call_text, describe_decision
 from .code import tokenize
+from .elements import write_json
 from .escaping import escape_controls, escape_hidden
-from .shared import call_result, call_text, describe_decision
+from .html import draw_block, time_key
+from .summary import describe_seconds
 from .transcript import Attempt, CallRow, Transcript
 
 __all__ = ["to_card"]
@@ -28,37 +30,55 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
     """Return the parts of the card.
 
     Returns:
-        `head` holds the state and the boundary; `programs` the lines of each program as `[kind, text]` and the reason
-        for the next program; `runs` the calls and output of each program; `above` and `below` the blocks before and
-        after the programs.
+        `head` holds the state, and at the end the summary and the seconds that the page adds to the saved form;
+        `programs` the lines of each program as `[kind, text]` and the reason for the next program; `runs` the calls and
+        output of each program; `above` and `below` the elements before and after the programs (see `elements`).
     """
     programs: list[JSONValue] = []
     runs: list[JSONValue] = []
     above: list[JSONValue] = []
     below: list[JSONValue] = []
-    is_over = transcript.result is not None
+    result = transcript.result
+    summary = ""
+    lines: list[JSONValue] = []
     for block in blocks.divide(transcript):
         match block:
-            case blocks.Program(attempt):
-                programs.append(_program(attempt))
-                runs.append(_run(attempt, _MAX_FINISHED if block.is_last else 5))
-            case blocks.NoValue():
-                pass  # the head shows the state
-            case blocks.Footer() if not is_over:
-                pass  # until the end, the head shows all that the footer does
+            case blocks.Program():
+                _add_program(block, programs, runs)
+            case blocks.Details():
+                for program in block.programs:
+                    _add_program(program, programs, runs)
+                summary, lines = block.summary, cast("list[JSONValue]", list(block.lines))
             case _:
-                (below if programs else above).append({"kind": block.kind, **asdict(block)})
+                after = below if programs and result is None else above
+                after += map(write_json, draw_block(block))
+    head: JSONObject = {
+        "state": transcript.state,
+        "is_over": result is not None,
+        "summary": summary,
+        "lines": lines,
+        "times": _times(transcript.key, result),
+    }
     return {
-        "head": {
-            "state": transcript.state,
-            "is_over": is_over,
-            "boundary": transcript.isolation.title if transcript.isolation is not None else "",
-        },
+        "head": head,
         "programs": programs,
         "runs": runs,
         "above": above,
         "below": below,
     }
+
+
+def _times(key: str, result: TurnResult | None) -> JSONObject:
+    """Return the texts with seconds that the page shows in the saved form, by the name of their place."""
+    if result is None:
+        return {}
+    total, parts = describe_seconds(result)
+    return {time_key(key, "total"): f" · {total}", time_key(key, "parts"): f"time: {parts}"}
+
+
+def _add_program(block: blocks.Program, programs: list[JSONValue], runs: list[JSONValue]) -> None:
+    programs.append(_program(block.attempt))
+    runs.append(_run(block.attempt, _MAX_FINISHED if block.is_last else 5) | {"failed_line": block.failed_line})
 
 
 def _program(attempt: Attempt) -> JSONObject:

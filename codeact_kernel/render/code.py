@@ -1,4 +1,4 @@
-"""Colour a program: as tokens of a few kinds, and as HTML."""
+"""Split a program into tokens of a few kinds, which have a colour each."""
 
 # pyright: reportUnknownVariableType=false, reportMissingTypeStubs=false, reportUnknownMemberType=false
 # Pygments has no types.
@@ -11,10 +11,7 @@ from typing import Any, TypeAlias
 from pygments.lexers import get_lexer_by_name
 from pygments.token import Token as T
 
-from .colours import colour_style
-from .escaping import for_html
-
-__all__ = ["Line", "highlight", "tokenize"]
+__all__ = ["Line", "tokenize"]
 
 Line: TypeAlias = "list[list[str]]"
 """One line of a program, as pairs of kind and text."""
@@ -36,11 +33,6 @@ _KINDS = (
 )
 
 
-def highlight(program: str) -> str:
-    """Return `program` as HTML with inline colours, for a `<pre>` element."""
-    return "\n".join("".join(_span(kind, text) for kind, text in line) for line in tokenize(program))
-
-
 @lru_cache(maxsize=16)
 def tokenize(program: str) -> list[Line]:
     """Split `program` into lines, each a list of `[kind, text]`. The kind of plain text is empty."""
@@ -55,7 +47,3 @@ def tokenize(program: str) -> list[Line]:
             if part:
                 lines[-1].append([kind, part])
     return lines
-
-
-def _span(kind: str, text: str) -> str:
-    return f'<span style="{colour_style(kind)}">{for_html(text)}</span>' if kind else for_html(text)

@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import unicodedata
-from collections.abc import Mapping
-
-from ..text import truncate_middle
-from ..types import JSONValue
 
 __all__ = [
-    "arguments_text",
     "escape_controls",
     "escape_hidden",
     "escape_strictly",
@@ -20,7 +14,6 @@ __all__ = [
     "for_markdown",
     "has_hidden",
     "one_line",
-    "value_text",
 ]
 
 # An OSC code must end on its line, so that an unclosed code does not swallow the text that follows.
@@ -77,21 +70,6 @@ def for_html(text: str) -> str:
 def for_markdown(text: str) -> str:
     """Escape `text` for one line of Markdown, so that nothing is markup, a link or an image."""
     return _MARKDOWN.sub(r"\\\1", escape_controls(text)).replace("<", "&lt;").replace("\n", " ")
-
-
-def value_text(value: JSONValue, max_chars: int = 200) -> str:
-    """Write a JSON value on one line."""
-    # After the first cut only escapes can make the text longer.
-    return truncate_middle(
-        escape_controls(truncate_middle(json.dumps(value, ensure_ascii=False), max_chars)), 4 * max_chars + 100
-    )
-
-
-def arguments_text(arguments: Mapping[str, JSONValue], max_chars: int = 200) -> str:
-    """Write the arguments of a call as in a program."""
-    each = max(20, max_chars // max(1, len(arguments)))  # so that each argument says how much of it is left out
-    pairs = (f"{truncate_middle(one_line(name), each)}={value_text(value, each)}" for name, value in arguments.items())
-    return truncate_middle(", ".join(pairs), 10 * max_chars)
 
 
 def _escape_character(character: str) -> str:

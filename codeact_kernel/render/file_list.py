@@ -9,9 +9,10 @@ from urllib.parse import quote
 
 from ..text import format_bytes
 from ..types import OutputFile
-from .escaping import escape_controls, for_html, for_markdown, one_line
+from .elements import Element, element
+from .escaping import escape_controls, for_markdown, one_line
 
-__all__ = ["FileRow", "files_html", "files_markdown", "files_text", "list_files"]
+__all__ = ["FileRow", "draw_files", "files_markdown", "files_text", "list_files"]
 
 _MAX_FILES = 50
 _PRE = "white-space:pre-wrap;word-break:break-word;margin:2px 0 6px;max-height:12em;overflow:auto;font-size:12px"
@@ -49,9 +50,9 @@ def list_files(files: Sequence[OutputFile]) -> tuple[list[FileRow], str]:
     return rows, f"… {len(files) - _MAX_FILES:,} more files" if len(files) > _MAX_FILES else ""
 
 
-def files_html(rows: Sequence[FileRow], left_out: str) -> str:
-    """Write one line for each file, with a link if the file is below the working folder."""
-    return "".join(map(_html, rows)) + (f"<div>{left_out}</div>" if left_out else "")
+def draw_files(rows: Sequence[FileRow], left_out: str) -> list[Element]:
+    """Draw one line for each file, with a link if the file is below the working folder."""
+    return [*map(_draw_file, rows), *([element("div", "", left_out)] if left_out else [])]
 
 
 def files_markdown(rows: Sequence[FileRow], left_out: str) -> str:
@@ -67,13 +68,14 @@ def files_text(rows: Sequence[FileRow], left_out: str) -> Iterator[str]:
         yield left_out
 
 
-def _html(row: FileRow) -> str:
-    name = for_html(row.name)
-    link = f'<a href="{row.href}" target="_blank" rel="noopener">{name}</a>' if row.href else f"<b>{name}</b>"
-    line = f'{link} <span style="opacity:.75;font-size:12px">{for_html(row.details)}</span>'
+def _draw_file(row: FileRow) -> Element:
+    name = element("b", "", row.name)
+    if row.href:
+        name = element("a", "", row.name, href=row.href, target="_blank", rel="noopener")
+    line = (name, element("span", "opacity:.8;font-size:12px", f" {row.details}"))
     if not row.preview:
-        return f"<div>{line}</div>"
-    return f'<details><summary>{line}</summary><pre style="{_PRE}">{for_html(row.preview)}</pre></details>'
+        return element("div", "", *line)
+    return element("details", "", element("summary", "", *line), element("pre", _PRE, row.preview))
 
 
 def _link_markdown(row: FileRow) -> str:

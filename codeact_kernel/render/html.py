@@ -1,172 +1,174 @@
-"""Write a turn as HTML, which a notebook shows and saves. It has inline styles only, no script and no remote resource.
+"""Draw a turn as one card of elements, which a notebook shows and saves as HTML, and which the live card draws too.
 
-All text from the model, the guest and tools passes `for_html`.
+It has inline styles only, no script and no remote resource. All text from the model, the guest and tools is text in the
+tree of elements, which its writers escape.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from html import escape
+from collections.abc import Sequence
 
 from ..text import plural, truncate_middle
-from ..types import STOPPED, CallError
+from ..types import CallError, CardStyle
 from . import blocks
-from .code import highlight
+from .calls import call_result, call_text, choose_calls, count_calls, describe_decision
+from .code import tokenize
 from .colours import VARIABLES, colour_style
-from .escaping import escape_hidden, for_html
-from .file_list import files_html
-from .shared import TextTable, call_result, call_text, describe_decision
+from .elements import Element, Node, element, write_html
+from .escaping import escape_controls, escape_hidden
+from .file_list import draw_files
 from .transcript import Attempt, CallRow, Transcript
+from .value_elements import DIM, LINE, MONO, PRE, SCROLL, draw_table, draw_tree
 
-__all__ = ["table_html", "to_html"]
+__all__ = ["draw_block", "time_key", "to_html"]
 
-_MAX_CALLS = 200
-_FOLD = 120
-"""A longer result of a call is folded away behind its beginning."""
-_LINE = "1px solid rgba(128,128,128,.35)"
-_MONO = "font-family:var(--jp-code-font-family,ui-monospace,Menlo,Consolas,monospace);font-size:12px"
-_SCROLL = "max-height:30em;overflow:auto"
-_DIM = "opacity:.75;font-size:12px"
-_WRAP = "white-space:pre-wrap;overflow-wrap:anywhere"  # so that no part of a program is out of sight
-_CODE = f"background:rgba(128,128,128,.08);padding:8px 10px;margin:0;line-height:1.45;{_WRAP};{_SCROLL};{_MONO}"
-_STATES = {"done": "green", "failed": "red", "denied": "red", "stopped": "orange", "waiting for you": "orange"}
+_MAX_LINE = 110
+"""A longer call is folded behind its beginning."""
+_ROW = "padding:4px 10px"
+_CODE = f"{MONO};background:rgba(128,128,128,.08);margin:4px 0;padding:6px 10px 6px 4em;line-height:1.45;{SCROLL}"
+_LINE_OF_CODE = "white-space:pre-wrap;overflow-wrap:anywhere"
+_FAILED_LINE = f"{_LINE_OF_CODE};background:rgba(208,69,76,.18);border-left:3px solid;padding-left:4px"
+_FOLD = "cursor:pointer"
+_BOTTOM = f"border-top:{LINE};display:flex;flex-wrap:wrap;align-items:flex-start;gap:0 10px;padding:3px 10px"
+_HIDDEN = "display:none;border:0;padding:0"
 
 
-def to_html(transcript: Transcript) -> str:
+def to_html(transcript: Transcript, style: CardStyle = "answer") -> str:
     """Write the whole turn as one HTML card."""
-    style = f"{VARIABLES};border:{_LINE};border-radius:6px;max-width:100%;overflow:hidden"
-    return _tag("div", style, _header(transcript), *map(_block, blocks.divide(transcript)), _buttons(transcript.copies))
+    box = f"{VARIABLES};border:{LINE};border-radius:6px;max-width:100%;overflow:hidden"
+    head = [] if transcript.result is not None else [_draw_state(transcript.state)]
+    answer, rest = list[Node](), list[Node]()
+    for block in blocks.divide(transcript):
+        (rest if isinstance(block, blocks.Details) else answer).extend(draw_block(block, style, transcript.key))
+    bottom = element("div", _BOTTOM, *rest, *_draw_buttons(transcript)) if rest else ""
+    whole = [*head, element("div", "", *answer, data_codeact="answer"), bottom]
+    return write_html(element("div", box, *whole, data_codeact="card"))
 
 
-def _block(block: blocks.Block) -> str:
+def draw_block(block: blocks.Block, style: CardStyle = "answer", key: str = "") -> Sequence[Element]:
+    """Draw one block. `key` names the turn for the page, which adds the seconds to the summary."""
     match block:
         case blocks.Note(text):
-            return _tag("div", "padding:4px 10px;font-size:12px;font-style:italic", for_html(text))
-        case blocks.Program(attempt, number):
-            return _attempt(attempt) if block.is_last else _folded(attempt, number)
+            return [element("div", f"{_ROW};font-size:12px;font-style:italic", text)]
+        case blocks.Program():
+            return [_draw_program(block), *_draw_output(block.attempt)]
         case blocks.Words(text):
-            return _tag("div", "white-space:pre-wrap;padding:6px 10px", for_html(text))
-        case blocks.Failure(_, message, traceback):
-            return _failure(message, traceback)
+            return [element("div", f"{_ROW};white-space:pre-wrap;overflow-wrap:anywhere", text)]
+        case blocks.Output(text) | blocks.Value(text):
+            return [element("pre", f"{PRE};{SCROLL}", text)]
+        case blocks.Failure():
+            return _draw_failure(block)
+        case blocks.Shown():
+            return [block.draw()]
         case blocks.Table(table):
-            return table_html(table)
-        case blocks.Value(text):
-            return _pre(text)
+            return [element("div", _ROW, draw_table(table))]
+        case blocks.Tree(value):
+            return [draw_tree(value)]
         case blocks.NoValue():
-            return ""
+            return []
         case blocks.Files(rows, left_out):
-            return _tag("div", "padding:4px 10px", files_html(rows, left_out))
-        case blocks.Footer(_, text):
-            return _tag("div", f"{_DIM};padding:4px 10px;border-top:{_LINE}", for_html(text))
+            return [element("div", _ROW, *draw_files(rows, left_out))]
+        case blocks.Details():
+            return [_draw_details(block, style, key)]
 
 
-def _tag(name: str, style: str, *content: str, attributes: str = "") -> str:
-    """Write one element. `content` is HTML, in which foreign text has passed `for_html`."""
-    return f'<{name} style="{style}"{attributes}>{"".join(content)}</{name}>'
+def time_key(key: str, part: str) -> str:
+    """Return the name of the place where the page shows seconds."""
+    return f"{key}-{part}"
 
 
-def _header(transcript: Transcript) -> str:
-    colour = _STATES.get(transcript.state, "blue")
-    calls = sum(len(attempt.calls) for attempt in transcript.attempts)
-    return _tag(
-        "div",
-        f"display:flex;justify-content:space-between;gap:12px;padding:4px 10px;border-bottom:{_LINE};font-size:12px",
-        _tag("span", "", "<b>CodeAct</b> ", _tag("b", colour_style(colour), for_html(transcript.state))),
-        _tag("span", "opacity:.75", plural(calls, "tool call") if calls else ""),
+def _draw_state(state: str) -> Element:
+    return element(
+        "div", f"{_ROW};border-bottom:{LINE};font-size:12px", element("b", "", "CodeAct "), escape_controls(state)
     )
 
 
-def _buttons(copies: Mapping[str, str]) -> str:
-    """Write buttons that copy a text. They show in a page in which `card.js` runs, and in no other page."""
-    if not copies:
-        return ""
-    buttons = (
-        _tag("button", "display:none;border:0;padding:0", attributes=f' data-codeact-copy="{text}" title="{label}"')
-        for label, text in ((escape(label), escape(text)) for label, text in copies.items())
-    )
-    return _tag("div", "padding:0 10px", *buttons)
+def _draw_failure(block: blocks.Failure) -> list[Element]:
+    """Draw what was done already, the sentence, the line of the program, and the tracebacks behind one line each."""
+    colour = colour_style("orange" if block.state == "stopped" else "red")
+    styles = {block.message: f";{colour};font-weight:600", block.done: ";font-weight:600" if block.has_effects else ""}
+    parts = [
+        element("div", f"{_ROW};overflow-wrap:anywhere{styles[sentence]}", sentence) for sentence in block.sentences
+    ]
+    if block.source:
+        parts.append(element("ol", _CODE, element("li", _FAILED_LINE, block.source), start=str(block.line)))
+    for title, text in (
+        ("Traceback of your function", block.tool_error),
+        ("Traceback of the program", block.traceback),
+    ):
+        if text:
+            summary = element("summary", f"{DIM};{_FOLD}", title)
+            parts.append(element("details", _ROW, summary, element("pre", f"{PRE};padding:0;{SCROLL}", text)))
+    return parts
 
 
-def _folded(attempt: Attempt, number: int) -> str:
-    why = for_html(truncate_middle(attempt.reason, 300))
-    summary = _tag("summary", f"{_DIM};cursor:pointer", f"program {number}, then another: {why}")
-    return _tag("details", "padding:2px 10px", summary, _attempt(attempt))
+def _draw_details(block: blocks.Details, style: CardStyle, key: str) -> Element:
+    time = [element("span", "", data_codeact_time=time_key(key, "total"))] if key else []
+    summary = element("summary", f"{DIM};{_FOLD}", block.summary, *time)
+    programs = [
+        _draw_program(program) if program.is_last else _fold_program(program, style) for program in block.programs
+    ]
+    lines = [element("div", DIM, line) for line in block.lines]
+    seconds = [element("div", DIM, data_codeact_time=time_key(key, "parts"))] if key else []
+    opened = {} if style == "answer" else {"open": ""}
+    return element("details", f"padding:2px 10px 4px;border-top:{LINE}", summary, *programs, *lines, *seconds, **opened)
 
 
-def _attempt(attempt: Attempt) -> str:
-    html = _tag("pre", _CODE, highlight(escape_hidden(attempt.program).strip("\n")))
-    if attempt.calls:
-        html += _calls(attempt.calls)
-    if attempt.output:
-        html += _pre(attempt.output.rstrip("\n"))
-    return html
+def _fold_program(program: blocks.Program, style: CardStyle) -> Element:
+    why = truncate_middle(escape_controls(program.attempt.reason), 300)
+    summary = element("summary", f"{DIM};{_FOLD}", f"program {program.number}, then asked again: {why}")
+    opened = {"open": ""} if style == "full" else {}
+    return element("details", "", summary, _draw_program(program), *_draw_output(program.attempt), **opened)
 
 
-def _calls(calls: list[CallRow]) -> str:
-    rows = [_call(row) for row in calls[:_MAX_CALLS]]
-    if len(calls) > _MAX_CALLS:
-        rows.append(f"<tr>{_tag('td', 'text-align:left', f'… {len(calls) - _MAX_CALLS:,} more calls')}</tr>")
-    raised = [row.answer for row in calls if isinstance(row.answer, CallError)]
-    stopped = sum(answer.message.startswith(STOPPED) for answer in raised)
-    failed = len(raised) - stopped
-    words = plural(len(calls), "tool call") + (f", {failed} failed or denied" if failed else "")
-    words += f", {stopped} stopped" if stopped else ""
-    return _tag(
-        "details",
-        "padding:2px 10px",
-        _tag("summary", f"{_DIM};cursor:pointer", words),
-        _tag("table", f"border-collapse:collapse;width:100%;margin:2px 0;{_MONO}", *rows),
-        attributes=" open" if len(calls) <= 8 or raised else "",
-    )
+def _draw_output(attempt: Attempt) -> list[Element]:
+    output = attempt.output.rstrip("\n")
+    return [element("pre", f"{PRE};{SCROLL}", output)] if output else []
 
 
-def _call(row: CallRow) -> str:
-    cell = "text-align:left;padding:1px 8px 1px 0;vertical-align:top;word-break:break-word"
-    wrong = f";{colour_style('red')}" if isinstance(row.answer, CallError) else ""
-    duration = f"{row.seconds * 1e3:,.0f} ms" if row.answer is not None else ""
-    cells = (
-        _tag("td", cell, for_html(call_text(row))),
-        _tag("td", cell + wrong, _foldable(truncate_middle(call_result(row), 300))),
-        _tag("td", f"{cell};opacity:.75", for_html(words)) if (words := describe_decision(row)) else "<td></td>",
-        _tag("td", f"{cell};text-align:right;white-space:nowrap", duration),
-    )
-    return f"<tr>{''.join(cells)}</tr>"
+def _draw_program(program: blocks.Program) -> Element:
+    attempt, failed_line = program.attempt, program.failed_line
+    lines = [
+        element("li", _FAILED_LINE if number == failed_line else _LINE_OF_CODE, *_draw_code(line))
+        for number, line in enumerate(tokenize(escape_hidden(attempt.program).strip("\n")), 1)
+    ]
+    code = element("ol", _CODE, *lines, data_codeact="program")
+    return element("div", "", code, *([_draw_calls(attempt.calls)] if attempt.calls else []))
 
 
-def _foldable(text: str) -> str:
-    """Fold a long text away behind its beginning."""
-    if len(text) <= _FOLD:
-        return for_html(text)
-    summary = _tag("summary", "cursor:pointer", for_html(f"{text[: _FOLD - 20]}…"))
-    return _tag("details", "", summary, for_html(text))
+def _draw_code(line: Sequence[Sequence[str]]) -> list[Node]:
+    return [element("span", colour_style(kind), text) if kind else text for kind, text in line]
 
 
-def _failure(message: str, traceback: str) -> str:
-    line = _tag("div", f"padding:4px 10px;{colour_style('red')};font-weight:bold", for_html(message))
-    return line + (_pre(traceback) if traceback else "")
+def _draw_calls(calls: Sequence[CallRow]) -> Element:
+    kept, left_out = choose_calls(calls)
+    head = [element("div", DIM, count_calls(calls))] if len(calls) > 1 else []
+    more = [element("div", DIM, f"… {plural(left_out, 'more call')}")] if left_out else []
+    return element("div", f"{MONO};margin:4px 0", *head, *map(_draw_call, kept), *more)
 
 
-def table_html(table: TextTable, box_style: str = "") -> str:
-    """Write a table. `box_style` is added to the style of the box around it."""
-    cell = "padding:3px 10px;white-space:pre-wrap"
-    sides = ["right" if numeric else "left" for numeric in table.numeric]
-
-    def row(kind: str, cells: list[str], cell_style: str = "") -> str:
-        pairs = zip(cells, sides, strict=True)
-        elements = (_tag(kind, f"{cell};text-align:{side}{cell_style}", for_html(text)) for text, side in pairs)
-        return f"<tr>{''.join(elements)}</tr>"
-
-    head = f"<thead>{row('th', table.columns, f';border-bottom:{_LINE}')}</thead>"
-    body = f"<tbody>{''.join(row('td', cells) for cells in table.rows)}</tbody>"
-    left_out = _tag("div", _DIM, table.left_out) if table.left_out else ""
-    return _tag(
-        "div",
-        f"padding:6px 10px;overflow:auto{box_style}",
-        _tag("table", "border-collapse:collapse", head, body),
-        left_out,
-    )
+def _draw_call(row: CallRow) -> Element:
+    text, result = call_text(row), truncate_middle(call_result(row), 300)
+    colour = colour_style("red") if isinstance(row.answer, CallError) else ""
+    words = [element("span", DIM, f"  {words}")] if (words := describe_decision(row)) else []
+    if len(text) + len(result) <= _MAX_LINE:
+        shown = element("span", colour, result) if colour else result
+        return element("div", "overflow-wrap:anywhere", f"{text} → ", shown, *words)
+    line = f"{text} → {result}"
+    summary = element("summary", _FOLD, f"{line[: _MAX_LINE - 10]}…", *words)
+    return element("details", "overflow-wrap:anywhere", summary, element("div", f"padding-left:1.2em;{colour}", line))
 
 
-def _pre(text: str) -> str:
-    style = f"white-space:pre-wrap;word-break:break-word;margin:0;padding:6px 10px;background:none;{_SCROLL}"
-    return _tag("pre", f"{style};{_MONO}", for_html(text))
+def _draw_buttons(transcript: Transcript) -> list[Element]:
+    """Draw buttons that copy a text. They show in a page in which `card.js` runs, and in no other page."""
+    if transcript.result is None or not transcript.key:
+        return []
+    parts = {"answer": "Copy answer"} | ({"program": "Copy program"} if transcript.result.program else {})
+    buttons = [
+        *(
+            element("button", _HIDDEN, data_codeact_copy="", data_codeact_of=part, title=label)
+            for part, label in parts.items()
+        ),
+        *(element("button", _HIDDEN, data_codeact_copy=text, title=label) for label, text in transcript.copies.items()),
+    ]
+    return [element("div", "", *buttons)]

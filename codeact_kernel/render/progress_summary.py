@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..types import JSONObject
-from .shared import call_text
+from .calls import call_text
 from .transcript import Transcript
 
 __all__ = ["summarise_progress"]

@@ -2,71 +2,82 @@
 
 from __future__ import annotations
 
-from ..text import truncate_middle
+from ..text import plural, truncate_middle
+from ..types import CardStyle
 from . import blocks
+from .calls import call_result, call_text, choose_calls, describe_decision
 from .escaping import escape_controls, escape_hidden, one_line
 from .file_list import files_text
-from .shared import TextTable, call_result, call_text, describe_decision
-from .transcript import Attempt, Transcript
+from .shown_items import item_text
+from .summary import describe_seconds
+from .tables import table_lines
+from .transcript import Attempt, CallRow, Transcript
 
-__all__ = ["table_lines", "to_text"]
-
-_MAX_CALLS = 20
-_MAX_WIDTH = 60
-
-
-def to_text(transcript: Transcript) -> str:
-    """Write the whole turn as text."""
-    return "\n".join(line for block in blocks.divide(transcript) for line in _lines(block)).strip("\n")
+__all__ = ["call_line", "to_text"]
 
 
-def _lines(block: blocks.Block) -> list[str]:
+def to_text(transcript: Transcript, style: CardStyle = "answer", *, seconds: bool = False) -> str:
+    """Write the whole turn as text. With the style `"answer"`, a finished turn has no programs and calls.
+
+    Args:
+        seconds: whether to add the seconds of the turn, because the text is not kept in a file.
+    """
+    text = "\n".join(line for block in blocks.divide(transcript) for line in _lines(block, style)).strip("\n")
+    if not seconds or transcript.result is None:
+        return text
+    return f"{text}\n[{' · '.join(describe_seconds(transcript.result))}]"
+
+
+def _lines(block: blocks.Block, style: CardStyle) -> list[str]:
     match block:
         case blocks.Note(text):
             return [f"({text})"]
         case blocks.Program(attempt, number, count):
-            return _attempt(attempt, number if count > 1 else 0)
-        case blocks.Words(text):
+            return _attempt(attempt, number if count > 1 else 0, with_output=True)
+        case blocks.Words(text) | blocks.Output(text):
             return [text]
-        case blocks.Failure(state, message):
-            return [f"{state}: {message}"]
+        case blocks.Failure():
+            return [" ".join(block.sentences)]
+        case blocks.Shown(item):
+            return [*([one_line(item.title)] if item.title and item.kind != "chart" else []), item_text(item), ""]
         case blocks.Table(table):
             return ["", *table_lines(table), ""]
-        case blocks.Value(text):
+        case blocks.Tree(_, text) | blocks.Value(text):
             return ["", text, ""]
         case blocks.NoValue(state):
             return [f"[{state}]" if state else ""]
         case blocks.Files(rows, left_out):
             return [*files_text(rows, left_out)]
-        case blocks.Footer(_, text):
-            return [f"[{text}]"]
+        case blocks.Details(summary, programs, lines):
+            whole = {"full": programs, "program": programs[-1:], "answer": programs[:0]}[style]
+            return [
+                f"[{summary}]",
+                *(line for program in whole for line in _program(program)),
+                *(lines if style == "full" else []),
+            ]
 
 
-def table_lines(table: TextTable) -> list[str]:
-    """Write a table in columns of text."""
-    cells = [[one_line(cell) for cell in row] for row in (table.columns, *table.rows)]
-    widths = [min(_MAX_WIDTH, max(len(row[column]) for row in cells)) for column in range(len(table.columns))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if numeric else cell.ljust(width)
-            for cell, width, numeric in zip(row, widths, table.numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return [*lines, table.left_out] if table.left_out else lines
+def call_line(row: CallRow, seconds: bool = False) -> str:
+    """Write a call on one line, with its time where the text is not kept."""
+    words = describe_decision(row)
+    time = f"  {row.seconds * 1e3:,.0f} ms" if seconds and row.answer is not None else ""
+    return f"→ {call_text(row)} = {call_result(row)}{time}{f'  ({words})' if words else ''}"
 
 
-def _attempt(attempt: Attempt, number: int) -> list[str]:
+def _program(program: blocks.Program) -> list[str]:
+    number = program.number if program.count > 1 else 0
+    return _attempt(program.attempt, number, with_output=not program.is_last)
+
+
+def _attempt(attempt: Attempt, number: int, *, with_output: bool) -> list[str]:
     lines = [f"program {number}:"] if number else []
     lines += [f"    {line}" for line in escape_hidden(attempt.program).rstrip().split("\n")]
-    shown = attempt.calls[:_MAX_CALLS]
-    for row in shown:
-        suffix = f"  ({words})" if (words := describe_decision(row)) else ""
-        lines.append(f"→ {call_text(row)} = {call_result(row)}  {row.seconds * 1e3:.0f} ms{suffix}")
-    if len(attempt.calls) > len(shown):
-        lines.append(f"→ … {len(attempt.calls) - len(shown):,} more calls")
-    if attempt.output:
+    kept, left_out = choose_calls(attempt.calls)
+    lines += map(call_line, kept)
+    if left_out:
+        lines.append(f"→ … {plural(left_out, 'more call')}")
+    if attempt.output and with_output:
         lines.append(escape_controls(attempt.output).rstrip("\n"))
     if attempt.reason:
-        lines.append(f"retried because: {truncate_middle(escape_controls(attempt.reason), 500)}")
+        lines.append(f"asked again: {truncate_middle(escape_controls(attempt.reason), 500)}")
     return lines

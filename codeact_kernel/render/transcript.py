@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from ..events import (
     ApprovalDecided,
@@ -13,6 +14,7 @@ from ..events import (
     CallRequested,
     DataTransferred,
     Event,
+    ItemDisplayed,
     ModelRequested,
     Notice,
     OutputWritten,
@@ -28,7 +30,8 @@ from ..events import (
     TurnFinished,
     TurnStarted,
 )
-from ..types import CallOutcome, Decision, Isolation, ToolCall, TurnResult
+from ..types import CallOutcome, Decision, DisplayItem, Isolation, ToolCall, TurnResult
+from .shown_items import Gallery
 
 __all__ = ["Attempt", "Batch", "CallRow", "Transcript"]
 
@@ -108,15 +111,21 @@ class Transcript:
     """The state of a turn, from which the formats are written.
 
     Attributes:
-        phase: "writing program", "running", "done", "failed", "denied" or "stopped".
+        phase: "starting", "asking the model" (until its first token), "writing" or "writing program", "starting the
+            sandbox", "running", and at the end "done", "failed", "denied" or "stopped".
         review: the program that the user reviews now, and why their edited program cannot run.
         moving: which variable the program is reading, and how much of it has been read.
         continues: the earlier prompts that the model saw, the oldest first.
         waiting: how many calls wait for a decision.
+        tools: the tools that were described to the model.
+        items: what the programs showed, without that of programs that failed and were followed by another.
+        pictures: PNGs of charts in base64, by the index of the item.
+        tool_error: the traceback of the tool that made the turn fail; empty if none did.
+        gallery: draws the items.
         copies: texts that the user can copy from the finished card, by the labels of their buttons.
     """
 
-    phase: str = "writing program"
+    phase: str = "starting"
     ask: str = ""
     model: str = ""
     note: str = ""
@@ -129,10 +138,17 @@ class Transcript:
     moving: str = ""
     continues: Sequence[str] = ()
     waiting: int = 0
+    tools: Sequence[str] = ()
+    items: list[DisplayItem] = field(default_factory=list[DisplayItem])
+    pictures: dict[int, str] = field(default_factory=dict[int, str])
+    gallery: Gallery = field(default_factory=Gallery)
+    tool_error: str = ""
     copies: Mapping[str, str] = field(default_factory=dict[str, str])
     run: int = 0
     _writing: bool = False
     _answered: bool = False
+    _kept_items: int = 0
+    _has_failed: bool = False
 
     @classmethod
     def from_result(cls, result: TurnResult) -> Transcript:
@@ -148,25 +164,32 @@ class Transcript:
             attempts=[attempt] if result.program is not None else [],
             isolation=result.isolation,
             continues=result.continues,
+            tools=result.tools,
+            items=list(result.shown),
             result=result,
         )
 
     def apply(self, event: Event) -> None:
         """Update the state from one event."""
         match event:
-            case TurnStarted(ask=ask, model=model, note=note, continues=continues):
-                self.ask, self.model, self.note, self.continues = ask, model, note, continues
+            case TurnStarted(ask=ask, model=model, note=note, continues=continues, tools=tools):
+                self.ask, self.model, self.note, self.continues, self.tools = ask, model, note, continues, tools
             case Notice(text=text):
                 self.notices.append(text)
             case ModelRequested():
                 self._begin_answer()
             case TextDelta(text=text):
+                self._leave_phase("asking the model", "writing")
                 self.prose = _bounded(self.prose + text)
             case ProgramDelta(text=text):
+                self._leave_phase("asking the model", "writing program")
+                self._leave_phase("writing", "writing program")
                 self._current().program += text
             case ProgramReady(program=program):
                 self._current().program = program
                 self._writing, self._answered = False, True
+                if self.phase != "running":  # a program can start before all of it is written
+                    self.phase = "starting the sandbox"
             case ProgramWithdrawn():
                 self._withdraw()
             case ReviewRequested(program=program, problem=problem):
@@ -180,11 +203,33 @@ class Transcript:
                 self.phase, self.run, self.isolation = "running", run, isolation
             case DataTransferred(name=name, done=done, total=total):
                 self.moving = f"{name}: {done:,} of {total:,} values read"
-            case RunFinished():
-                self.moving = ""
+            case RunFinished(outcome=outcome):
+                self.moving, self._has_failed = "", outcome.failure is not None
+                if not self._has_failed:
+                    self._kept_items = len(self.items)
+            case ItemDisplayed(item=item):
+                self.items.append(item)
             case OutputWritten(text=text):
                 attempt = self.attempts[-1]
                 attempt.output = _bounded(attempt.output + text)
+            case CallRequested() | ApprovalRequested() | ApprovalDecided() | CallProgressed() | CallFinished():
+                self._apply_to_call(event)
+            case RetryStarted(reason=reason):
+                if self._has_failed:  # the next program will show its items again
+                    self._drop_items()
+                if self._answered:
+                    self.attempts[-1].reason = reason
+                else:
+                    self.notices.append(f"Asked again: {reason}")
+            case TurnFinished(result=result):
+                self.result, self.phase, self.review, self.waiting = result, _name_phase(result), None, 0
+            case _:
+                pass
+
+    def _apply_to_call(
+        self, event: CallRequested | ApprovalRequested | ApprovalDecided | CallProgressed | CallFinished
+    ) -> None:
+        match event:
             case CallRequested(call=call):
                 self.attempts[-1].add_call(call)
             case ApprovalRequested(call=call):
@@ -202,15 +247,6 @@ class Transcript:
                 self.waiting -= row.is_waiting
                 row.answer, row.seconds = answer, seconds
                 self.attempts[-1].batches[row.batch].over += 1
-            case RetryStarted(reason=reason):
-                if self._answered:
-                    self.attempts[-1].reason = reason
-                else:
-                    self.notices.append(f"Asked again: {reason}")
-            case TurnFinished(result=result):
-                self.result, self.phase, self.review, self.waiting = result, _name_phase(result), None, 0
-            case _:
-                pass
 
     @property
     def state(self) -> str:
@@ -218,6 +254,15 @@ class Transcript:
         if self.waiting or self.review:
             return "waiting for you"
         return f"{self.phase}, {self.moving}" if self.moving and self.result is None else self.phase
+
+    @property
+    def key(self) -> str:
+        """A name of the finished turn that is the same if the same turn runs again; empty while it runs."""
+        if self.result is None:
+            return ""
+        programs = [attempt.program for attempt in self.attempts]
+        text = "\0".join([self.ask, self.model, self.result.answer, *programs])
+        return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
     @property
     def notes(self) -> list[str]:
@@ -236,8 +281,16 @@ class Transcript:
         return run == self.run and bool(self.attempts) and call in self.attempts[-1].rows
 
     def _begin_answer(self) -> None:
-        self.phase, self.prose = "writing program", ""
+        self.phase, self.prose = "asking the model", ""
         self._writing = self._answered = False
+
+    def _leave_phase(self, phase: str, next_phase: str) -> None:
+        if self.phase == phase:
+            self.phase = next_phase
+
+    def _drop_items(self) -> None:
+        del self.items[self._kept_items :]
+        self.pictures = {index: picture for index, picture in self.pictures.items() if index < self._kept_items}
 
     def _withdraw(self) -> None:
         if self._writing:

@@ -122,16 +122,14 @@ class Calls:
     @property
     def has_acted(self) -> bool:
         """Whether a call was made that may have changed something."""
-        specs = (self._tools.get(record.call.name) for record in self.records)
-        return any(spec is None or not spec.read_only for spec in specs)
+        return any(not record.call.is_read_only for record in self.records)
 
     def effects(self, records: Sequence[CallRecord]) -> Counter[tuple[str, str]]:
         """Count the calls among `records` that may have changed something, by their names and arguments."""
         return Counter(
             (record.call.name, json.dumps(dict(_used_arguments(record)), sort_keys=True))  # NaN is an argument, too
             for record in records
-            if isinstance(record.answer, CallResult)
-            and ((spec := self._tools.get(record.call.name)) is None or not spec.read_only)
+            if isinstance(record.answer, CallResult) and not record.call.is_read_only
         )
 
     def is_final(self, failure: ProgramFailure) -> bool:
@@ -157,6 +155,8 @@ class Calls:
         self._arguments_weight += weigh(dict(call.arguments))
         if is_over_limit := self._arguments_weight > self._limits.turn_arguments_bytes:
             call = replace(call, arguments={})  # the record must not keep them either
+        spec = self._tools.get(call.name)
+        call = replace(call, is_read_only=spec is not None and spec.read_only)
         self._emit(CallRequested(run=self.run, call=call))
         run, started = self.run, 0.0
         self._open.append((run, call.id))

@@ -85,7 +85,7 @@ class ProgramChecker:
     def remember(self, program: str, feedback: Feedback) -> None:
         """Remember whether the program failed, so that it does not run again in vain."""
         if feedback.charges == "retry":
-            self._failed[preflight.fingerprint(program)] = feedback.reason
+            self._failed[preflight.fingerprint(program)] = feedback.problem or feedback.reason
         elif feedback.charges in ("observation", "direct_call"):  # the same program may succeed now
             self._failed.clear()
 
@@ -96,7 +96,10 @@ class ProgramChecker:
         report = self._report(program)
         self.named, self.sites = report.tools_named, report.sites
         problems = [problem.message for problem in report.problems]
-        return prompt.report_rejection(problems, line=report.problems[0].line) if problems else None
+        if not problems:
+            return None
+        first = report.problems[0]
+        return prompt.report_rejection(problems, line=first.line, fault=first.fault)
 
     def is_valid_prefix(self, beginning: str) -> bool:
         """Return whether preflight accepts the beginning of a program."""

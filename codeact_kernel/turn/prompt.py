@@ -126,12 +126,14 @@ class Feedback:
         reason: a short form for the user.
         charges: the part of the turn's budget that it uses up.
         line: the line of the program that the reason is about.
+        problem: the reason with advice on how to write the program instead; empty if there is none.
     """
 
     message: Message
     reason: str
     charges: Charge
     line: int | None = None
+    problem: str = ""
 
 
 def report_unusable(problem: str) -> Feedback:
@@ -167,11 +169,15 @@ def report_repeated(reason: str, *, again: bool, max_characters: int) -> Feedbac
     )
 
 
-def report_rejection(problems: Sequence[str], line: int | None = None) -> Feedback:
-    """Report why the program was not run."""
+def report_rejection(problems: Sequence[str], line: int | None = None, fault: str = "") -> Feedback:
+    """Report why the program was not run.
+
+    Args:
+        fault: the first problem in words for the user, if they differ.
+    """
     lines = "\n".join(f"- {problem}" for problem in problems)
     text = f"The program was not run, because of this:\n{lines}\nWrite the whole program again, with that corrected."
-    return Feedback(Message("user", text), problems[0], "retry", line)
+    return Feedback(Message("user", text), fault or problems[0], "retry", line, problems[0])
 
 
 def report_failure(

@@ -59,6 +59,7 @@ class TurnRecorder:
         self._limits = context.limits
         self._continues = tuple(context.follow_up.asks)
         self._keeps_files = context.replay is None
+        self._tools = tuple(context.tools)
         self._inputs = tuple(variable.name for variable in context.inputs)
         self._isolation: Isolation | None = None
         self._is_stopped = False
@@ -257,6 +258,7 @@ class TurnRecorder:
             ask=self._ask,
             program=self.program,
             programs=() if self._has_direct_calls or self._has_lost_effects() else tuple(self._programs),
+            tools=self._tools,
             inputs=self._inputs,
             answer=self.answer,
             calls=tuple(self._calls.records),

@@ -179,7 +179,7 @@ class TurnLoop:
             self.recorder.record_edit(program)
             if (fault := self.check(program)) is None:
                 return program, None
-            problem = fault.reason
+            problem = fault.problem or fault.reason
 
     async def run_program(self, program: str, eager: EagerRun | None) -> Feedback | None:
         """Run the program. Return the feedback for the model, or `None` if the program gave the result."""

@@ -14,9 +14,10 @@ from codeact_kernel.approval.grants import canonical
 from codeact_kernel.bridge.strict_json import loads
 from codeact_kernel.errors import BridgeError
 from codeact_kernel.render import CallRow
-from codeact_kernel.render.escaping import arguments_text, escape_controls, has_hidden
+from codeact_kernel.render.calls import call_text
+from codeact_kernel.render.escaping import escape_controls, has_hidden
 from codeact_kernel.render.lookalikes import find_lookalikes
-from codeact_kernel.render.shared import call_text
+from codeact_kernel.render.values import arguments_text
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import JSONObject, JSONValue
 
@@ -116,6 +117,8 @@ def _choices(name: str, schema: JSONObject) -> list[JSONValue]:
 def _text(kind: str, value: JSONValue) -> str:
     if kind in ("text", "choice") and isinstance(value, str):
         return value
+    if kind == "bool":
+        return str(value)
     # ASCII, so that no character can be hidden, or reorder the text around it.
     text = json.dumps(value, ensure_ascii=True)
     return text if kind != "json" or len(text) <= 80 else json.dumps(value, ensure_ascii=True, indent=1)
@@ -124,14 +127,16 @@ def _text(kind: str, value: JSONValue) -> str:
 def _value(kind: str, text: str) -> JSONValue:
     if kind in ("text", "choice"):
         return text
+    if kind == "bool":
+        if text.strip().lower() not in ("true", "false"):
+            raise ValueError("this has to be True or False.")
+        return text.strip().lower() == "true"
     try:
         value = loads(text.strip().encode(), limit=_LIMITS.arguments_bytes, depth=_LIMITS.depth)
     except (BridgeError, ValueError) as error:
         valid_json = f"JSON ({str(error).removeprefix('not JSON: ')})"
-        expected = {"number": "a number, for example 12.5", "bool": "true or false"}.get(kind, valid_json)
+        expected = "a number, for example 12.5" if kind == "number" else valid_json
         raise ValueError(f"this has to be {expected}.") from None
     if kind == "number" and (isinstance(value, bool) or not isinstance(value, (int, float))):
         raise ValueError("this has to be a number, for example 12.5.")
-    if kind == "bool" and not isinstance(value, bool):
-        raise ValueError("this has to be true or false.")
     return value

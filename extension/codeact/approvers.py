@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, cast
 from codeact_kernel.approval import ApprovalRequest, Approver, DenyAll, ReviewDecision
 from codeact_kernel.approval.request import digest_of
 from codeact_kernel.render.escaping import (
-    arguments_text,
     escape_controls,
     escape_hidden,
     escape_strictly,
@@ -20,6 +19,7 @@ from codeact_kernel.render.escaping import (
     one_line,
 )
 from codeact_kernel.render.lookalikes import find_lookalikes
+from codeact_kernel.render.values import arguments_text
 from codeact_kernel.types import ApprovalChoice, Decision, JSONObject
 
 from .approval_form import make_form, read_edits

@@ -25,16 +25,18 @@ from codeact_kernel.types import JSONValue
 
 from .shell_channel import ShellChannelFilter
 
-__all__ = ["Card"]
+__all__ = ["SCRIPTS", "Card"]
 
 _HERE = Path(__file__).parent
+SCRIPTS = ("elements", "seen", "program", "approval", "finished", "card")
+"""The files of the card's script, in the order in which they are joined."""
 _HELLO = 3.0
 """Seconds to wait for the first message of a page that shows the card. Pages need less than 0.1 s."""
 
 
 class _Widget(anywidget.AnyWidget):
-    # The two files are joined, because a front end gets the module as text and cannot import another file.
-    _esm = "\n".join((_HERE / name).read_text(encoding="utf-8") for name in ("seen.js", "card.js"))
+    # The files are joined, because a front end gets the module as text and cannot import another file.
+    _esm = "\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in SCRIPTS)
     _css = (_HERE / "card.css").read_text(encoding="utf-8")
     slow_stop = traitlets.Bool().tag(sync=True)
     clock = traitlets.Float().tag(sync=True)
@@ -100,17 +102,18 @@ class Card:
             return self._hello.is_set()
         return True
 
-    def close(self, static: Mapping[str, str] | None) -> Any:
+    def close(self, static: Mapping[str, str] | None, metadata: Mapping[str, Any]) -> Any:
         """Replace the card with the static form.
 
         Args:
             static: the static form, or `None` if the output cannot be updated, so that the card just disappears.
+            metadata: the metadata of the output.
 
         Returns:
             The handle of the output, or `None` if the card was never shown.
         """
         if self._handle is not None and static is not None:
-            self._handle.update(dict(static), raw=True)
+            self._handle.update(dict(static), raw=True, metadata=dict(metadata))
         if self._views < 2:  # a page that was reloaded misses the update, so it keeps the card
             self._widget.close()
         return self._handle

@@ -91,7 +91,7 @@ class CellHooks:
         if cell[:1] == ">":
             prompt = prompt_cells.parse(cell, self._switches, self._flags)
             modes = ("marker", "auto")
-        elif cell[:1].isupper() and prompt_cells.is_prose(cell):
+        elif cell[:1].isalpha() and prompt_cells.is_prose(cell):
             prompt, modes = prompt_cells.PromptCell("", cell.strip()), ("auto",)
         else:
             return lines
@@ -124,7 +124,7 @@ class CellHooks:
         return "" if marker == ">" and self.mode == "python" else marker
 
     def _print_hint(self, cell: str) -> None:
-        mode, is_marked = self.mode, cell.startswith("> ")
+        mode, is_marked = self.mode, prompt_cells.is_marked(cell)
         if mode == "python" and is_marked and not self.own_kernel:
             print(prompt_cells.HINT_ELSEWHERE, file=sys.stderr)
         elif mode != "python" and not is_marked and not (mode == "auto" and prompt_cells.is_prose(cell)):

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from IPython.display import display
 
-from codeact_kernel.events import Event, ItemDisplayed, ModelRequested, RetryStarted, RunFinished
-from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card, to_text
-from codeact_kernel.render.escaping import escape_controls
-from codeact_kernel.types import TurnResult
+from codeact_kernel.events import Event, ItemDisplayed
+from codeact_kernel.render import Transcript, bundle, measure, summarise_progress, to_card, to_text
+from codeact_kernel.render.shown_items import item_bundle
+from codeact_kernel.types import CardStyle, TurnResult
 
 from .approvers import CardApprover
-from .display_items import DisplayedItems
+from .chart_pictures import ChartPictures
+from .live_lines import LiveLines
 from .shell_channel import MainThreadWaiter, ShellChannelFilter
 
 if TYPE_CHECKING:
@@ -58,7 +59,9 @@ class CellOutput:
         card: whether to show the live card, if the page can.
         captured: whether an Output widget takes the cell's outputs; it can show the card, but applies no updates.
         quiet: whether to show nothing.
+        style: what is open below the answer when the turn is over.
         shown_notices: notices that this kernel has shown before and does not repeat.
+        write_tool_error: writes the traceback of the tool that made the turn fail; empty if none did.
         write_copies: writes the texts that the user can copy from the finished card, by the labels of their buttons.
     """
 
@@ -70,8 +73,10 @@ class CellOutput:
         card: bool,
         captured: bool = False,
         quiet: bool = False,
+        style: CardStyle = "answer",
         shown_notices: set[str] | None = None,
         write_copies: Callable[[TurnResult], Mapping[str, str]] = lambda result: {},
+        write_tool_error: Callable[[TurnResult], str] = lambda result: "",
     ) -> None:
         self.transcript = Transcript()
         self._loop = loop
@@ -79,15 +84,16 @@ class CellOutput:
         self._wants_card = card and not quiet and not append_only
         self._shown_notices = set[str]() if shown_notices is None else shown_notices
         self._write_copies = write_copies
+        self._write_tool_error = write_tool_error
         self._card: Card | None = None
         self._card_approver: CardApprover | None = None
         self._card_is_alive: asyncio.Future[bool] | None = None
         self._handle: Any = None
         self._drawn: dict[str, str] = {}
         self._is_ending = False
-        self._items = DisplayedItems(
-            redraws=self._mode == "static", pictures=not card, should_stop=lambda: self._is_ending
-        )
+        self._style: CardStyle = style
+        self._pictures = ChartPictures(lambda: self._is_ending)
+        self._lines = LiveLines() if append_only and not quiet else None
         self._next_redraw = 0.0
         self._drawn_tools: set[str] = set()
         self._started = time.monotonic()
@@ -113,33 +119,20 @@ class CellOutput:
         self._card.on_message = approver.receive
 
     def show(self, event: Event) -> None:
-        """Add an event to the transcript. Items that a program shows are displayed at once; `redraw` draws the rest."""
+        """Add an event to the transcript. `redraw` draws it."""
+        if isinstance(event, ItemDisplayed) and self._is_ending:
+            self._skipped_items += 1
+            return
         self.transcript.apply(event)
-        match event:
-            case ModelRequested() if self._mode == "terminal" and self._card is None:
-                print(f"Asking {escape_controls(self.transcript.model)}…", flush=True)
-            case ItemDisplayed() if self._is_ending:
-                self._skipped_items += 1
-            case ItemDisplayed(item=item) if self._mode != "quiet":
-                self._draw_first()
-                self._items.show(item)
-            case RunFinished(outcome=outcome):
-                self._items.end_run(failed=outcome.failure is not None)
-            case RetryStarted():
-                self._items.start_retry()
-            case _:
-                pass
+        if isinstance(event, ItemDisplayed) and self._mode != "quiet" and self._lines is None:
+            self._pictures.add(event.item)
+        if self._lines is not None:
+            self._lines.show(event, self.transcript)
 
     def end(self) -> None:
         """Display no more items, because the turn is being stopped. Called in any thread, and by a signal handler."""
         self._is_ending = True
-
-    def _draw_first(self) -> None:
-        """Draw the card before the first item, so that the item is below it."""
-        if self._card is not None and not self._card.is_shown:
-            self._draw_card(self._card)
-        elif self._card is None and self._mode == "static" and self._handle is None:
-            self._draw_static()
+        self.transcript.gallery.is_stopped = True
 
     def redraw(self) -> None:
         """Bring the cell up to date, at most ten times a second.
@@ -152,6 +145,7 @@ class CellOutput:
         if tools <= self._drawn_tools and time.monotonic() < self._next_redraw:
             return
         self._drawn_tools |= tools
+        self._pictures.collect(self.transcript)
         self._next_redraw = time.monotonic() + _TICK
         if self._card is not None:
             self._draw_card(self._card)
@@ -161,20 +155,35 @@ class CellOutput:
     def close(self) -> None:
         """Replace the card with the static form of the whole turn."""
         card, self._card = self._card, None
+        if self._lines is not None:
+            self.transcript.notices.clear()  # they were printed when they came
+        self._pictures.finish()
+        self._pictures.collect(self.transcript)
         if self._skipped_items:
             items = "1 item" if self._skipped_items == 1 else f"{self._skipped_items} items"
             self.transcript.notices.append(f"Stopped before {items} could be shown: see codeact.results[-1].shown.")
+        if self.transcript.result is not None and self.transcript.result.error is not None:
+            self.transcript.tool_error = self._write_tool_error(self.transcript.result)
         if card is not None:
             if self.transcript.ask:
                 self._draw_card(card)  # a page that was reloaded keeps this card
             if self.transcript.result is not None:
                 self.transcript.copies = self._write_copies(self.transcript.result)
             captured = self._mode == "terminal"
-            card.close(None if captured else bundle(self.transcript))
+            card.close(None if captured else self._static_form(), self._metadata())
             if captured and self.transcript.result:
                 self._draw_static()
         elif self.transcript.ask and (self._mode == "static" or (self._mode == "terminal" and self.transcript.result)):
             self._draw_static()
+        if self._mode == "static":
+            self._display_charts_without_picture()
+
+    def _display_charts_without_picture(self) -> None:
+        """Leave charts to the page where they cannot be drawn here, for example without vl-convert."""
+        for index, item in enumerate(self.transcript.items if self.transcript.result is not None else ()):
+            if item.kind == "chart" and index not in self.transcript.pictures:
+                data, metadata = item_bundle(item)
+                display(data, metadata=metadata, raw=True)
 
     # Called by the turn, on the loop
 
@@ -192,11 +201,11 @@ class CellOutput:
         """Draw the turn as it is now, before a question with `input()`, so that the user has seen the program."""
         if self._card is not None:  # which no page shows, or the card would ask
             card, self._card = self._card, None
-            handle = card.close(bundle(self.transcript))
+            handle = card.close(self._static_form(), self._metadata())
             self._handle = handle if self._mode == "static" else None
         if self._mode == "static":
             self._draw_static()
-        else:
+        elif self._lines is None:
             print(to_text(self.transcript))
 
     def _draw_card(self, card: Card) -> None:
@@ -223,21 +232,30 @@ class CellOutput:
         """
         self.transcript.notices.append(_SAVED)
         try:
-            return bundle(self.transcript)
+            return self._static_form()
         finally:
             self.transcript.notices.pop()
 
+    def _static_form(self) -> dict[str, str]:
+        form = bundle(self.transcript, self._style)
+        if self._lines is not None:  # a terminal keeps nothing, so its text may have the seconds
+            form["text/plain"] = to_text(self.transcript, self._style, seconds=True)
+        return form
+
+    def _metadata(self) -> dict[str, Any]:
+        return {"codeact": measure(self.transcript)} if self.transcript.result is not None else {}
+
     def _draw_static(self) -> None:
-        form = bundle(self.transcript)
+        form = self._static_form()
         if form == self._drawn:
             return
         self._drawn = form
         # Transient data is not saved in the file; `codeact-kernel run` reads the summary from there.
         summary = {"codeact": summarise_progress(self.transcript)}
         if self._handle is None:
-            self._handle = display(form, raw=True, display_id=True, transient=summary)
+            self._handle = display(form, raw=True, display_id=True, metadata=self._metadata(), transient=summary)
         else:
-            self._handle.update(form, raw=True, transient=summary)
+            self._handle.update(form, raw=True, metadata=self._metadata(), transient=summary)
 
 
 async def _return_false() -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +24,13 @@ from codeact_kernel.render.escaping import escape_controls, escape_hidden
 from codeact_kernel.settings import Settings
 from codeact_kernel.text import plural, truncate_middle
 from codeact_kernel.tools import ToolSpec
-from codeact_kernel.tools.redaction import without_secrets
 
 from .doctor import run_checks
 from .frontend import Frontend
 from .history_commands import list_turns, print_usage, show_turn
 from .keep_commands import keep_as_cell, keep_as_tool
 from .memory_commands import list_or_trust_locks, pin_program, show_or_change_thread, unpin_program
+from .tool_errors import write_tool_error
 
 __all__ = ["COMMANDS", "Command"]
 
@@ -41,7 +40,6 @@ _MODES = {
     "auto": "so is a cell of plain prose: three words or more, the first with a capital letter in the first column,\n"
     "          the last with . ? or ! after its last letter; only spaces, commas, dashes and . ? ! between them.",
 }
-_PACKAGE_FOLDER = str(Path(codeact_kernel.__file__).parent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +201,7 @@ def _print_traceback(frontend: Frontend, argument: str) -> None:
     if error is None:
         print("No tool has raised an error yet.")
         return
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_PACKAGE_FOLDER)
-    ]
-    print("Traceback (most recent call last):")
-    text = "".join([*traceback.format_list(frames), *traceback.format_exception_only(error)])
-    print(escape_controls(without_secrets(text)), end="")  # the output is saved in the notebook's file
+    print(write_tool_error(error), end="")  # the output is saved in the notebook's file
 
 
 def _show_or_choose_backend(frontend: Frontend, argument: str) -> None:

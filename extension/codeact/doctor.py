@@ -123,4 +123,4 @@ class _CardProbe:
     def close(self) -> None:
         """Remove the card."""
         if self._card is not None:
-            self._card.close({"text/plain": ""})
+            self._card.close({"text/plain": ""}, {})

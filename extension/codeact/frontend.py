@@ -10,23 +10,16 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, NoReturn, Protocol, cast
 
 from codeact_kernel.approval import Grants
 from codeact_kernel.approval.grants import own_file
-from codeact_kernel.capabilities.data import (
-    Input,
-    load_input,
-    parse_input_names,
-    to_dataframe,
-    validate_name,
-)
+from codeact_kernel.capabilities.data import Input
 from codeact_kernel.capabilities.registry import CapabilitySet
 from codeact_kernel.configuration import Layer, ProjectFile, Resolved
-from codeact_kernel.errors import ProgramError, UserError
+from codeact_kernel.errors import CodeActError, ProgramError
 from codeact_kernel.events import Emit, Event, Notice
 from codeact_kernel.memory.database import own_journal
 from codeact_kernel.memory.journal import Journal
@@ -35,12 +28,13 @@ from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
 from codeact_kernel.model.recorded import RecordedModel, RecordingModel
 from codeact_kernel.render.escaping import escape_hidden, one_line
+from codeact_kernel.render.failures import describe_failure
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 from codeact_kernel.tools.event_loops import standing_still
 from codeact_kernel.turn import prompt as prompts
-from codeact_kernel.types import ProgramFailure, TurnResult
+from codeact_kernel.types import CardStyle, ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
 from .cell_output import CellOutput
@@ -48,7 +42,9 @@ from .kept_programs import write_copies
 from .loop_thread import LoopThread, TurnLauncher
 from .notebook_memory import NotebookMemory, find_cell
 from .result_formatters import register_result_formatters
+from .tool_errors import write_tool_error
 from .turn_runner import TurnAbandoned
+from .variables import NotebookVariables
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -117,6 +113,7 @@ class Frontend:
     Attributes:
         resolved, choose: the methods of `options`.
         session: the engine's session; it lives on `thread`.
+        variables: the variables of the notebook that prompts read and assign.
         journal: writes the turns into the user's history.
         turns: runs turns for the cells.
         record: answers prompts where no model is configured.
@@ -136,13 +133,14 @@ class Frontend:
         self.memory = state.memory if state else NotebookMemory(folder)
         self.session = Session(grants=state.grants if state else Grants(own_file()), reuse=self.memory.reuse)
         self.session.threads[""] = self.memory.thread
+        self.variables = NotebookVariables(shell, self.session.tools)
         self.session.model = state.model if state else None
         self.journal = state.journal if state else Journal(own_journal(), os.environ.get("JPY_SESSION_NAME", ""))
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
         self._previous_tool_error: BaseException | None = None
-        register_result_formatters(shell)
+        register_result_formatters(shell, lambda: self.card_style)
 
     @property
     def state(self) -> FrontendState:
@@ -165,6 +163,15 @@ class Frontend:
         """
         return self.resolved().settings
 
+    @property
+    def card_style(self) -> CardStyle:
+        """What is open below the answer of a finished card.
+
+        Raises:
+            UserError: if an option has an invalid name or value anywhere.
+        """
+        return cast("CardStyle", self.resolved().values["card"])
+
     def ask(self, prompt: PromptRequest) -> TurnResult | None:
         """Run a turn, show it, and keep its result. A turn that was stopped has a result as well.
 
@@ -178,7 +185,9 @@ class Frontend:
         options = prompt.options
         user_present = has_user(self.shell)
         output = self._open_output(
-            card=user_present and options.values["approval_ui"] != "stdin", quiet=prompt.is_quiet
+            card=user_present and options.values["approval_ui"] != "stdin",
+            quiet=prompt.is_quiet,
+            style=options.values["card"],
         )
         kernel_loop = asyncio._get_running_loop()  # it runs nothing until this cell ends
         if not prompt.is_quiet:
@@ -215,6 +224,9 @@ class Frontend:
             return self.turns.run(turn, output)
         except TurnAbandoned:
             return None
+        except CodeActError as error:
+            error.is_shown = output.transcript.result is not None and user_present and not prompt.is_quiet
+            raise
         finally:
             if output.transcript.result is not None:
                 self.memory.keep(output.transcript.result, self.shell)
@@ -238,7 +250,7 @@ class Frontend:
 
         return write_and_emit
 
-    def _open_output(self, *, card: bool, quiet: bool) -> CellOutput:
+    def _open_output(self, *, card: bool, quiet: bool, style: CardStyle) -> CellOutput:
         """Make the output of the cell that is running."""
         return CellOutput(
             self.thread.loop,
@@ -246,68 +258,33 @@ class Frontend:
             captured=is_captured(self.shell),
             card=card,
             quiet=quiet,
+            style=style,
             shown_notices=self.shown_notices,
             write_copies=partial(write_copies, self),
+            write_tool_error=self._write_tool_error,
         )
 
-    def load_inputs(self, given: Sequence[str], settings: Settings) -> list[Input]:
-        """Copy the notebook's variables that `--in` names.
+    def fail(self, result: TurnResult, *, is_quiet: bool) -> NoReturn:
+        """End the cell with an error, so that the cells behind it do not run.
+
+        The card has said why, unless there is no card, or nobody who reads it: then the error says it.
 
         Raises:
-            UserError: if a variable does not exist, or if its value cannot be sent to the sandbox.
+            ProgramError: always.
         """
-        variables, inputs = cast("dict[str, object]", self.shell.user_ns), list[Input]()
-        for request in parse_input_names(given):
-            if request.name not in variables:
-                near = get_close_matches(request.name, [name for name in variables if name[:1] != "_"], n=1)
-                advice = f"did you mean {near[0]}?" if near else "run the cell that creates it."
-                raise UserError(f"--in {request.name}: this variable does not exist: {advice}")
-            self._require_no_tool(request.name, "--in")
-            inputs.append(load_input(request, variables[request.name], settings.limits))
-        return inputs
-
-    def parse_outputs(self, given: Sequence[str]) -> list[str]:
-        """Split the names that `--out` gives at their commas.
-
-        Raises:
-            UserError: if a name cannot be the name of a variable in a program.
-        """
-        names = dict.fromkeys(name.strip() for text in given for name in text.split(",") if name.strip())
-        for name in names:
-            self._require_no_tool(validate_name(name, "--out"), "--out")
-        return list(names)
-
-    def _require_no_tool(self, name: str, option: str) -> None:
-        if name in self.session.tools:
-            raise UserError(f"{option} {name}: this is the name of a tool. Give the variable another name.")
-
-    def bind_outputs(self, result: TurnResult, outputs: Sequence[str]) -> None:
-        """Assign the program's outputs to variables of the notebook: either every output, or none.
-
-        Raises:
-            ProgramError: if an output is missing, because the model answered without a program.
-        """
-        if missing := [name for name in outputs if name not in result.outputs]:
-            raise ProgramError(
-                f"No value for {', '.join(missing)}: the model answered without a program. Your variables are "
-                "unchanged; ask for something to compute."
-            )
-        self.shell.user_ns.update({name: to_dataframe(result.outputs[name]) for name in outputs})
-
-    def describe_failure(self, error: ProgramFailure) -> str:
-        """Say in a sentence why a turn failed."""
-        if error.kind == "Rejected":
-            return f"The program did not run: {one_line(error.message)}"
-        reason = one_line(str(error))[:300]
-        return (
-            f"The program failed for good ({reason}). See codeact.results[-1] for the whole result, and %codeact "
-            "traceback for a tool's own error."
-        )
+        assert result.error is not None
+        error = ProgramError(describe_failure(result))
+        error.is_shown = not is_quiet and has_user(self.shell)
+        raise error from self.find_cause(result.error)
 
     def find_cause(self, error: ProgramFailure) -> BaseException | None:
         """Return the error that a tool raised in the last turn, if it made the turn fail, so that `%debug` opens it."""
         raised = self.session.tools.last_error
         return raised if error.kind == "ToolFailed" and raised is not self._previous_tool_error else None
+
+    def _write_tool_error(self, result: TurnResult) -> str:
+        error = self.find_cause(result.error) if result.error is not None else None
+        return "" if error is None or isinstance(error, CodeActError) else write_tool_error(error)
 
     async def model(self, settings: Settings) -> ModelClient:
         """Choose the model for a prompt: the configured model, else the record.

@@ -14,11 +14,12 @@ from IPython.display import display
 
 from codeact_kernel.memory.history_queries import History, PastTurn, UsedTokens
 from codeact_kernel.memory.prices import price
-from codeact_kernel.render import bundle
+from codeact_kernel.render import Transcript, bundle
 from codeact_kernel.render.escaping import escape_controls, one_line
 from codeact_kernel.text import plural, truncate
 from codeact_kernel.types import Usage
 
+from .chart_pictures import draw_all
 from .frontend import Frontend
 
 __all__ = ["list_turns", "print_usage", "show_turn"]
@@ -61,7 +62,7 @@ def show_turn(frontend: Frontend, argument: str) -> None:
     name, cell = _name_notebook(turn), "" if turn.cell is None else f"cell {turn.cell}"
     where = f" in {', '.join(filter(None, (name, cell)))}" if name or cell else ""
     print(f"Turn {turn.number}, asked on {_when(turn)}{where}: {_describe_state(turn)}.")
-    display(bundle(result), raw=True)
+    display(bundle(draw_all(Transcript.from_result(result)), frontend.card_style), raw=True)
 
 
 def print_usage(frontend: Frontend, argument: str) -> None:

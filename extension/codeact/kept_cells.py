@@ -3,7 +3,7 @@
 In these cells a program runs outside of the sandbox, and finds there what it found inside.
 """
 
-# pyright: reportUnknownMemberType=false
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
 # IPython has next to no types.
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Coroutine
 from concurrent.futures import Future
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from IPython.core.getipython import get_ipython
+from IPython.display import display
 
+from codeact_kernel.capabilities.show import render_chart
 from codeact_kernel.in_cells import CellHost, CellNames
-from codeact_kernel.types import DisplayItem
+from codeact_kernel.render.elements import write_html
+from codeact_kernel.render.shown_items import draw_item, item_bundle, item_text
+from codeact_kernel.types import DisplayItem, JSONObject
 
-from .approvers import is_captured
-from .display_items import DisplayedItems
 from .magics import get_extension
 
 __all__ = [
@@ -44,8 +46,12 @@ def _submit(coroutine: Coroutine[Any, Any, Any]) -> Future[Any]:
 
 
 def _display(item: DisplayItem) -> None:
-    shell: Any = get_ipython()
-    DisplayedItems(redraws=False, pictures=is_captured(shell)).show(item)
+    picture = render_chart(cast("JSONObject", item.data)) if item.kind == "chart" else ""
+    if item.kind == "chart" and not picture:
+        data, metadata = item_bundle(item)
+    else:
+        data, metadata = {"text/plain": item_text(item), "text/html": write_html(draw_item(item, picture))}, {}
+    display(data, metadata=metadata, raw=True)
 
 
 def as_program_sees(value: Any) -> Any:

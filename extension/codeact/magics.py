@@ -34,7 +34,7 @@ from codeact_kernel.configuration import (
     require_known,
     resolve,
 )
-from codeact_kernel.errors import ProgramError, UserError
+from codeact_kernel.errors import UserError
 
 from .cell_hooks import CellHooks
 from .completion import Completion
@@ -196,8 +196,8 @@ class CodeAct(ConfigTraits):
         if result is None:
             return
         if result.error is not None:
-            raise ProgramError(self.frontend.describe_failure(result.error)) from self.frontend.find_cause(result.error)
-        self.frontend.bind_outputs(result, prompt.outputs)
+            self.frontend.fail(result, is_quiet=prompt.is_quiet)
+        self.frontend.variables.bind_outputs(result, prompt.outputs)
 
     def _read_prompt(self, options: Namespace, text: str) -> PromptRequest:
         if not text:
@@ -213,8 +213,8 @@ class CodeAct(ConfigTraits):
 
         try:
             chosen = self.resolved(make_cell_layer(options))
-            inputs = self.frontend.load_inputs(options.inputs or [], chosen.settings)
-            outputs = self.frontend.parse_outputs(options.outputs or [])
+            inputs = self.frontend.variables.load_inputs(options.inputs or [], chosen.settings)
+            outputs = self.frontend.variables.parse_outputs(options.outputs or [])
             if not options.new:
                 given = [*outputs, *(variable.name for variable in inputs)]
                 inputs += self.frontend.memory.refresh_inputs(text, given, chosen.settings, self.shell)

@@ -1,6 +1,6 @@
 """Recognize and parse cells that are prompts without `%%codeact`. This module works on text and needs no shell.
 
-In the CodeAct kernel a cell whose first line begins with `> ` is a prompt, since no Python code begins like that. Every
+In the CodeAct kernel a cell whose first line begins with `>` is a prompt, since no Python code begins like that. Every
 other cell is Python. With `%codeact kernel auto`, plain prose is a prompt as well: see `is_prose`.
 """
 
@@ -20,6 +20,7 @@ __all__ = [
     "find_late_prompt",
     "find_option",
     "is_like_prose",
+    "is_marked",
     "is_prose",
     "parse",
 ]
@@ -29,7 +30,7 @@ HINT_FIRST = "{} has to be the first thing in its cell: move the lines before it
 HINT_ELSEWHERE = "To ask the model here, begin the cell with %%codeact; %codeact kernel marker makes > work too."
 
 _WORD = r"(?:\d+[.,]\d+|[^\W_]+(?:['’-][^\W_]+)*)"
-_PROSE = re.compile(rf"{_WORD}(?:(?:[,.?!]\s+|\s+(?:[–—-]\s+)?){_WORD})*(?<=[^\W\d_])[.?!]+")
+_PROSE = re.compile(rf"{_WORD}(?:(?:[,.?!]\s+|\s+(?:[–—-]\s+)?){_WORD})*(?:(?<=[^\W\d_])[.!]+|[?]+[!]*)")
 _OPTION = re.compile(r"\s*(--[A-Za-z][\w-]*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?(?=\s|$)")
 _VALUE = re.compile(r"\s+(\"[^\"]*\"|'[^']*'|\S+)")
 _CONTINUATION = re.compile(r"(?<=,)\s+(?!--)\S+|\s+,\s*(?!--)\S*")
@@ -44,6 +45,11 @@ class PromptCell:
 
     options: str
     text: str
+
+
+def is_marked(cell: str) -> bool:
+    """Tell whether a cell begins with the marker `>`. A doctest begins with `>>>`, and no Python code with `>`."""
+    return cell.startswith(">") and not cell.startswith((">>", ">="))
 
 
 def parse(cell: str, switches: Collection[str], flags: Collection[str] = ()) -> PromptCell | None:
@@ -64,13 +70,11 @@ def parse(cell: str, switches: Collection[str], flags: Collection[str] = ()) -> 
         The prompt, or `None` if the cell does not begin with the marker.
     """
     cell = cell.replace("\r\n", "\n")
-    if not cell.startswith(("> ", ">\n")) and cell.strip() != ">":
+    if not is_marked(cell):
         return None
     lines = cell.rstrip().split("\n")
     is_quotation = all(line.startswith("> ") or line.strip() in (">", "") for line in lines)
-    lines = [
-        re.sub(r"^>(?: |$)", "", line) if is_quotation or number == 0 else line for number, line in enumerate(lines)
-    ]
+    lines = [re.sub(r"^> ?", "", line) if is_quotation or number == 0 else line for number, line in enumerate(lines)]
     first, *others = [line[:-1].rstrip() if line.endswith("\\") else line for line in lines[:-1]] + lines[-1:]
     end = _end_of_options(first, switches)
     options = first[:end].strip()
@@ -112,7 +116,7 @@ def find_late_prompt(cell: str) -> str:
         is_late = number > 0 or text != line
         if is_late and (text + " ").startswith("%%codeact "):
             return "%%codeact"
-        if is_late and only_comments and text.startswith("> "):
+        if is_late and only_comments and is_marked(text):
             return ">"
         only_comments = only_comments and text[:1] in ("", "#")
     return ""
@@ -128,11 +132,12 @@ def is_like_prose(cell: str) -> bool:
 def is_prose(cell: str) -> bool:
     """Tell whether a cell is a prompt with `%codeact kernel auto`. Every condition must hold:
 
-    1. it begins with a capital letter, in the first column, and ends with a letter and `.`, `?` or `!`;
+    1. it begins with a letter in the first column, and ends with `?`; if it begins with a capital letter, it can also
+       end with a letter and `.` or `!`;
     2. it has at least three words of letters and digits (`user's`, `well-known` and `3.5` are words), and between them
        only spaces, `, . ? !` and dashes: no operator, bracket, quotation mark, colon, comment, attribute or magic;
     3. without the end mark it does not compile, neither as it stands nor with a small first letter, and its first word
-       is not `True`, `False` or `None`.
+       is not a keyword of Python.
 
     No line of Python code with one wrong, missing or additional character passes: the end mark would have to be the
     mistake, and condition 3 then rejects the rest as Python. (A comment without its # is prose.) A cell that fails the
@@ -140,7 +145,10 @@ def is_prose(cell: str) -> bool:
     """
     text = cell.strip("\n").rstrip()
     words = text.split()
-    if len(words) < 3 or not text[0].isupper() or not _PROSE.fullmatch(text) or keyword.iskeyword(words[0]):
+    is_begun = text[:1].isalpha() and (text[0].isupper() or text.rstrip("!").endswith("?"))
+    if len(words) < 3 or not is_begun or not _PROSE.fullmatch(text):
+        return False
+    if keyword.iskeyword(words[0]) or (not text[0].isupper() and words[0] in keyword.softkwlist):
         return False
     bare = text.rstrip(".?!")
     return not any(_compiles(code) for code in (text, bare, bare[0].lower() + bare[1:]))

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
-from codeact_kernel.render import bundle
-from codeact_kernel.types import TurnResult
+from codeact_kernel.render import Transcript, to_html, to_markdown, to_text
+from codeact_kernel.render.shown_items import Bundle, item_bundle
+from codeact_kernel.types import CardStyle, DisplayItem, TurnResult
+
+from .chart_pictures import draw_all
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -16,18 +20,27 @@ if TYPE_CHECKING:
 __all__ = ["register_result_formatters"]
 
 
-def register_result_formatters(shell: InteractiveShell) -> None:
-    """Register the text, HTML and Markdown of a result."""
+def register_result_formatters(shell: InteractiveShell, style: Callable[[], CardStyle]) -> None:
+    """Register the text, HTML and Markdown of a result, and the media types of an item that a program showed.
+
+    Args:
+        style: returns what is open below the answer.
+    """
     formatters: Any = cast("Any", shell.display_formatter).formatters
 
     def text(result: TurnResult, printer: Any, cycle: bool) -> None:
-        printer.text(bundle(result)["text/plain"])
+        printer.text(to_text(Transcript.from_result(result), style()))
 
     def html(result: TurnResult) -> str:
-        return bundle(result)["text/html"]
+        return to_html(draw_all(Transcript.from_result(result)), style())
 
     def markdown(result: TurnResult) -> str:
-        return bundle(result)["text/markdown"]
+        return to_markdown(Transcript.from_result(result), style())
+
+    def item_media(item: DisplayItem, include: Any = None, exclude: Any = None) -> Bundle:
+        return item_bundle(item)
 
     for mime, function in (("text/plain", text), ("text/html", html), ("text/markdown", markdown)):
         formatters[mime].for_type(TurnResult, function)
+    mimebundle: Any = cast("Any", shell.display_formatter).mimebundle_formatter
+    mimebundle.for_type(DisplayItem, item_media)

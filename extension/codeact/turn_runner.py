@@ -41,7 +41,7 @@ class TurnInterrupted(KeyboardInterrupt):
     """The user stopped the cell. Like an interrupt of a plain cell, this aborts the cells that are queued behind it."""
 
     def _render_traceback_(self) -> list[str]:
-        return ["Stopped. The kernel and its variables are as they were."]
+        return ["Interrupted."]
 
 
 class TurnAbandoned(Exception):

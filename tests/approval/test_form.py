@@ -8,8 +8,9 @@ from codeact.approval_form import make_form, read_edits
 from codeact_kernel.approval import ApprovalRequest
 from codeact_kernel.errors import ProgramError
 from codeact_kernel.render import CallRow
-from codeact_kernel.render.escaping import arguments_text, escape_hidden, escape_strictly
-from codeact_kernel.render.shared import call_text
+from codeact_kernel.render.calls import call_text
+from codeact_kernel.render.escaping import escape_hidden, escape_strictly
+from codeact_kernel.render.values import arguments_text
 from codeact_kernel.types import ToolCall
 
 SCHEMA = {"properties": {"mode": {"enum": ["fast", "slow"]}, "level": {"enum": [1, 2]}}}
@@ -32,7 +33,7 @@ def field(value, name="a"):
 @pytest.mark.parametrize(
     ("value", "kind", "text"),
     [
-        ("plain", "text", "plain"), ("two\nlines\t", "text", "two\nlines\t"), (True, "bool", "true"), (3, "number", "3"),
+        ("plain", "text", "plain"), ("two\nlines\t", "text", "two\nlines\t"), (True, "bool", "True"), (3, "number", "3"),
         (2**63 - 1, "number", "9223372036854775807"), (-0.5, "number", "-0.5"), (None, "json", "null"),
         ([1, "é"], "json", '[1, "\\u00e9"]'), ("right\u202eleft", "json", '"right\\u202eleft"'),
         ("zero\u200bwidth", "json", '"zero\\u200bwidth"'), ("a\rb", "json", '"a\\rb"'), ("\x1b[31m", "json", '"\\u001b[31m"'),

@@ -25,7 +25,7 @@ LATE = {
     ("codeact_kernel/wire/zones.py", "zoneinfo"): "a guest gets this module too, and there it takes long",
     ("codeact_kernel/jupyter/cli.py", "guest_command"): "each command has its own imports",
     ("codeact_kernel/sandbox/backends/hyperlight.py", "hyperlight_guest"): "loads the hypervisor's library, likewise",
-    ("codeact_kernel/render/markdown_html.py", "markdown_it"): "most turns show no Markdown",
+    ("codeact_kernel/render/markdown_elements.py", "markdown_it"): "most turns show no Markdown",
     ("codeact_kernel/capabilities/show/png_worker.py", "resource"): "not on Windows",
     ("codeact_kernel/capabilities/show/png_worker.py", "vl_convert"): "an extra, and only after the limits are set",
     ("extension/codeact/cell_output.py", "card"): "widgets take a while to import, and not every session asks",

@@ -13,7 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from codeact.card import SCRIPTS
 from packaging.requirements import Requirement
+
+import codeact_kernel
 
 ROOT = Path(__file__).parents[2]
 
@@ -47,7 +50,9 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else(wheel):
 def test_the_kernel_is_laid_where_jupyter_looks_for_kernels_with_its_logos(wheel):
     spec = "share/jupyter/kernels/codeact/"
     files = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/" in name}
-    assert set(files) == {spec + name for name in ("kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg")}
+    assert {name for name in files if name.startswith("share/jupyter/kernels/")} == {
+        spec + name for name in ("kernel.json", "logo-32x32.png", "logo-64x64.png", "logo-svg.svg")
+    }
     kernel = json.loads(wheel.read(files[spec + "kernel.json"]))
     assert kernel["argv"][:4] == ["python", "-P", "-m", "codeact_kernel"]
     assert kernel["display_name"] == "CodeAct (Python 3)"
@@ -55,6 +60,20 @@ def test_the_kernel_is_laid_where_jupyter_looks_for_kernels_with_its_logos(wheel
         png = wheel.read(files[f"{spec}logo-{size}x{size}.png"])
         assert png[:8] == b"\x89PNG\r\n\x1a\n"
         assert struct.unpack(">II", png[16:24]) == (size, size)
+
+
+def test_the_extension_of_jupyterlab_is_laid_where_it_looks_for_prebuilt_ones(wheel):
+    place = "share/jupyter/labextensions/codeact-kernel/"
+    files = {name.partition(".data/data/")[2]: name for name in wheel.namelist() if ".data/data/" + place in name}
+    package = json.loads(wheel.read(files[f"{place}package.json"]))
+    assert package["version"] == codeact_kernel.__version__
+    assert package["name"] == "codeact-kernel"
+    assert set(files) == {
+        place + name for name in ("package.json", "install.json", package["jupyterlab"]["_build"]["load"])
+    }
+    script = wheel.read(files[place + package["jupyterlab"]["_build"]["load"]]).decode()
+    assert f'_JUPYTERLAB["{package["name"]}"]' in script
+    assert not any(word in script for word in ("http:", "https:", "import ", "innerHTML", "eval("))
 
 
 def test_every_module_of_the_tree_is_in_the_wheel(wheel):
@@ -99,7 +118,7 @@ def test_the_command_is_there(wheel):
 
 
 def test_the_card_comes_along_as_it_is_and_loads_nothing_from_elsewhere(wheel):
-    for file in ("card.js", "card.css"):
+    for file in (*(f"{name}.js" for name in SCRIPTS), "card.css"):
         text = wheel.read(f"codeact/{file}").decode()
         assert text == (ROOT / "extension" / "codeact" / file).read_text(encoding="utf-8")
         assert not any(word in text for word in ("http:", "https:", "import ", "@import", "url(", "innerHTML", "eval("))

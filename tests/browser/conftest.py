@@ -106,12 +106,16 @@ class Server:
         environment = bare_environment(folder) | {
             f"JUPYTER_{name}_DIR": str(folder / place) for name, place in places.items()
         }
+        del environment["CODEACT_CARD"]  # a user sees the default
         kernel = folder / "data" / "kernels" / "ours"
         kernel.mkdir(parents=True)
         argv = [sys.executable, "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         kernel.joinpath("kernel.json").write_text(
             json.dumps({"argv": argv, "display_name": "ours", "language": "python"})
         )
+        extensions = folder / "data" / "labextensions"
+        extensions.mkdir()
+        extensions.joinpath("codeact-kernel").symlink_to(ROOT / "labextension")  # an installed wheel puts it there
         settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
         settings.mkdir(parents=True)
         settings.joinpath("notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
@@ -257,6 +261,17 @@ class Front:
 
     def text(self, index: int = 1) -> str:
         return "\n".join(self.cell(index).locator(".jp-OutputArea").all_inner_texts())
+
+    def whole(self, index: int, seconds: float = PATIENCE) -> str:
+        """The text of the cell's outputs once it has run, with everything open that is folded away."""
+        self.done(index, seconds)
+        self.unfold(index)
+        return self.text(index)
+
+    def unfold(self, index: int) -> None:
+        self.cell(index).locator(".jp-OutputArea details").evaluate_all(
+            "nodes => nodes.forEach(n => { n.open = true; })"
+        )
 
     def menu(self, menu: str, entry: str) -> None:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()

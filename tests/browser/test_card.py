@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
@@ -48,12 +49,17 @@ def test_a_call_is_allowed_with_a_click_while_the_cell_runs(front: Front):
     expect(card.locator(".ca-row .ca-form")).to_contain_text("Drop a table, for good.")
     expect(card.locator(".ca-row .ca-form")).not_to_contain_text("Not to be undone")
     expect(card.locator(".ca-calling")).to_have_text("gone = drop(table='old', rows=3)")
-    expect(card.locator(".ca-head")).to_contain_text("WebAssembly")
     front.shot("waiting")
     front.click("Allow once", 2)
     text = front.done(2)
     assert "dropped old" in text
-    assert "allowed by you" in text
+    assert "allowed by you" not in text
+    assert re.search(r"1 program · 3 calls · about \d+ tokens · WebAssembly", text)
+    seconds = "node => getComputedStyle(node, '::before').content"
+    places = front.cell(2).locator("[data-codeact-time]")
+    assert re.fullmatch(r'" · \d+\.\d s"', places.nth(0).evaluate(seconds))
+    assert re.match(r'"time: model \d', places.nth(1).evaluate(seconds))
+    assert "allowed by you" in front.whole(2)
     front.shot("done")
     assert front.get("dropped") == "[['old', 3, False]]"
 
@@ -69,12 +75,12 @@ def test_an_argument_is_edited_and_what_runs_is_the_edited_call(front: Front):
     front.click("Allow once", 2)
     expect(card.get_by_role("alert").first).to_contain_text("rows")  # the tool's own types say no
     card.get_by_label("rows", exact=True).fill("7")
-    card.get_by_label("force").select_option("true")
+    card.get_by_label("force").select_option("True")
     card.get_by_label("table").fill("older")
     front.click("Allow once", 2)
-    text = front.done(2)
+    text = front.whole(2)
     assert "with arguments changed" in text
-    assert 'drop(force=true, rows=7, table="older")' in text or 'drop(table="older", rows=7, force=true)' in text
+    assert 'drop(force=True, rows=7, table="older")' in text or 'drop(table="older", rows=7, force=True)' in text
     front.shot("edited")
     assert front.get("dropped, codeact.results[-1].calls[0].call.arguments['table']") == "[['older', 7, True]] old"
 
@@ -83,7 +89,7 @@ def test_a_denial_with_a_reason_reaches_the_program_which_goes_on(front: Front):
     asked(front, CAUGHT)
     front.card(2).get_by_label("reason to deny", exact=True).fill("only after the backup")
     front.click("Deny", 2)
-    text = front.done(2)
+    text = front.whole(2)
     assert "denied: only after the backup" in text
     assert "denied by you" in text
     front.shot("denied-and-handled")
@@ -98,15 +104,16 @@ def test_a_denial_that_the_program_does_not_expect_ends_the_cell_as_denied(front
     front.state("waiting for you", 2)
     front.click("Deny", 2)
     text = front.done(2)
-    assert "CodeAct denied" in text.replace("\n", " ")
-    assert "the user denied drop" in text
+    assert text.count("denied drop") == 1
+    assert "You denied drop. Run the cell again to be asked again." in text
+    assert "The prompt has no result: see above." in text
     front.shot("denied")
 
 
 def test_allowed_for_the_session_is_not_asked_again(front: Front):
     asked(front, "[drop(table='a'), drop(table='b')]", ASK)
     front.click("Allow for this session", 2)
-    text = front.done(2)
+    text = front.whole(2)
     assert "allowed by you for this session" in text
     assert "allowed for this session" in text
     front.run(1)
@@ -169,8 +176,8 @@ def test_the_stop_button_stops(front: Front, what):
     front.shot(f"stop-{what}")
     front.click("Stop", 2)
     text = front.done(2, 10)
-    assert "Stopped. The kernel and its variables are as they were." in text
-    assert "stopped" in text
+    assert re.search(r"Stopped\.\s+(Already done: look_up × 1|No call with effects was made)\.", text)
+    assert "Interrupted." in text
     assert "Traceback" not in text
     front.shot(f"stopped-{what}")
     assert front.get("codeact.results[-1].stopped, look_up('alive')") == "True ALIVE"
@@ -450,6 +457,13 @@ def test_what_is_saved_is_static_small_and_readable_without_a_kernel(front: Fron
     front.goto_again()
     expect(front.cell(2)).to_contain_text("dropped old")
     assert front.card(2).count() == 0
+    expect(front.cell(2)).to_contain_text("WebAssembly")
+    assert (
+        front.cell(2)
+        .locator("[data-codeact-time]")
+        .first.evaluate("node => getComputedStyle(node, '::before').content")
+        == "none"
+    )
 
 
 @LAB
@@ -512,31 +526,148 @@ def mails(folder: str = "new") -> list[str]:
     )
     front.shot("untrusted")
     front.click("Deny", 2)
-    assert "denied by you" in front.done(2)
+    assert "denied by you" in front.whole(2)
 
 
 @LAB
-def test_a_finished_card_has_buttons_that_copy_its_program_as_a_cell_and_as_a_tool(front: Front):
+def test_a_finished_card_has_buttons_that_copy_its_answer_and_its_program(front: Front):
     front.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     prepared(front, "keys = [look_up(key) for key in ('a', 'b')]\nkeys", "")
     front.type(2, "%%codeact\nLook up 'a' and 'b' <now> & \"here\".")
     front.run(2)
     front.done(2)
-    button = front.cell(2).locator("button[data-codeact-copy]").first
-    expect(button).to_be_visible()
+
+    def copied(name: str) -> str:
+        front.cell(2).get_by_role("button", name=name, exact=True).click()
+        return str(front.page.evaluate("navigator.clipboard.readText()"))
+
     front.shot("copy-buttons")
-    button.click()
+    assert copied("Copy as cell")
     expect(front.cell(2).get_by_role("button", name="Copied: paste it into a cell")).to_be_visible()
     front.cell(3).locator(".cm-content").first.click()
     front.page.keyboard.press("Control+v")
     front.run(3)
     assert "['A', 'B']" in front.done(3)
-    front.cell(2).get_by_role("button", name="Copy as tool").click()
-    copied = front.page.evaluate("navigator.clipboard.readText()")
-    assert 'def look_up_a_and(text: str = "a", text_2: str = "b") -> list:' in copied
-    assert '<now> & "here".' in copied
+    tool = copied("Copy as tool")
+    assert 'def look_up_a_and(text: str = "a", text_2: str = "b") -> list:' in tool
+    assert '<now> & "here".' in tool
+    assert copied("Copy program") == "keys = [look_up(key) for key in ('a', 'b')]\nkeys"
+    assert copied("Copy answer").endswith('["A", "B"]')
     front.save()
     front.goto_again()
-    expect(front.cell(2).get_by_text("CodeAct").first).to_be_visible()
-    expect(front.cell(2).locator("button[data-codeact-copy]")).to_have_count(2)
+    expect(front.cell(2).get_by_text("WebAssembly").first).to_be_visible()
+    expect(front.cell(2).locator("button[data-codeact-copy]")).to_have_count(4)
     expect(front.cell(2).locator("button[data-codeact-copy]").first).not_to_be_visible()
+
+
+@LAB
+def test_a_cell_that_gives_the_same_again_does_not_change_in_its_file(front: Front):
+    prepared(front, "show([{'n': n} for n in range(3)], chart='bar', x='n', y='n')\n[look_up(key) for key in 'ab']")
+    saved = []
+    for _ in range(2):
+        front.run(1)
+        front.done(1)
+        front.run(2)
+        front.done(2)
+        saved.append(front.saved_cell(2))
+    for outputs in saved:
+        (output,) = outputs
+        assert output["metadata"].pop("codeact")["seconds"].keys() == {"model", "sandbox", "tools", "waiting"}
+    assert saved[0] == saved[1]
+
+
+@LAB
+@pytest.mark.smoke
+def test_a_chart_is_in_the_card_while_it_runs_and_when_it_is_done_and_in_the_file(front: Front):
+    show = "show([{'n': n} for n in range(3)], chart='bar', x='n', y='n', title='Bars')"
+    asked(front, f"{show}\nimport time\ntime.sleep(2)\ndrop(table='old')")
+    expect(front.card(2).get_by_role("img", name="Chart: Bars")).to_be_visible(timeout=20_000)
+    front.click("Allow once", 2)
+    front.done(2)
+    expect(front.cell(2).get_by_role("img", name="Chart: Bars")).to_be_visible()
+    front.shot("chart")
+    assert len(front.saved_cell(2)) == 1
+    front.goto_again()
+    expect(front.cell(2).get_by_role("img", name="Chart: Bars")).to_be_visible()
+
+
+@LAB
+def test_the_question_has_the_focus_after_shift_enter_too(front: Front):
+    prepared(front, "drop(table='old')")
+    front.cell(2).locator(".cm-content").first.click()
+    front.page.keyboard.press("Shift+Enter")  # which puts the cursor into the next cell
+    expect(front.card(2).locator(".ca-row .ca-form")).to_be_focused(timeout=20_000)
+    front.click("Deny", 2)
+    front.done(2)
+
+
+@LAB
+def test_the_reason_comes_before_deny_and_enter_in_it_denies(front: Front):
+    asked(front, CAUGHT)
+    reason = front.card(2).get_by_label("reason to deny", exact=True)
+    reason.fill("not today")
+    front.page.keyboard.press("Tab")
+    expect(front.card(2).get_by_role("button", name="Deny", exact=True)).to_be_focused()
+    time.sleep(0.8)  # a form takes no decision in the first half second
+    reason.press("Enter")
+    assert "denied: not today" in front.done(2)
+    assert front.get("dropped") == "[]"
+
+
+@LAB
+def test_a_screen_reader_hears_what_each_part_of_a_card_is(front: Front):
+    asked(front, "keys = [look_up(key) for key in 'ab']\ndrop(table='old', rows=3)")
+    expect(front.card(2)).to_match_aria_snapshot("""
+      - group "CodeAct":
+        - status: waiting for you
+        - button "Stop"
+        - group:
+          - list "program":
+            - listitem: keys = [look_up(key) for key in 'ab']
+            - listitem: drop(table='old', rows=3)
+          - text: 3 tool calls
+          - list:
+            - listitem
+            - listitem
+            - listitem:
+              - group
+              - group "Allow the call of drop?":
+                - text: Allow drop?
+                - textbox "table"
+                - textbox "rows"
+                - button "Allow once"
+                - button "Allow for this cell"
+                - button "Allow for this session"
+                - button "Allow with exactly these arguments, always"
+                - textbox "reason to deny"
+                - button "Deny"
+    """)
+    front.click("Allow once", 2)
+    front.done(2)
+    expect(front.cell(2).locator(".jp-OutputArea")).to_match_aria_snapshot("""
+      - text: dropped old
+      - group: /1 program · 3 calls · about \\d+ tokens · WebAssembly/
+      - button "Copy answer"
+      - button "Copy program"
+    """)
+
+
+@LAB
+@pytest.mark.smoke
+def test_a_prompt_looks_like_prose_and_code_like_code(front: Front):
+    front.write(
+        "%%codeact --in df\nRevenue for each region in 2025, and not for the year.",
+        "x = [n for n in range(3)]",
+        "> for and in",
+    )
+    front.goto()
+    for index in (0, 2):
+        expect(front.cell(index)).to_have_class(re.compile("codeact-prompt"))
+        expect(front.cell(index).locator(".cm-line span[class]")).to_have_count(0)
+    expect(front.cell(1).locator(".cm-line span[class]").first).to_be_visible()
+    front.type(1, "> now for prose")
+    expect(front.cell(1)).to_have_class(re.compile("codeact-prompt"))
+    front.type(1, "for n in x: pass")
+    expect(front.cell(1)).not_to_have_class(re.compile("codeact-prompt"))
+    expect(front.cell(1).locator(".cm-line span[class]").first).to_be_visible()
+    front.shot("prose")

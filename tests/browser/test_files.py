@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE, Front
+from .conftest import Front
 
 WRITE = """
 import csv
@@ -39,7 +39,8 @@ def test_data_goes_in_and_out_in_the_page(front: Front):
     program = "totals = [{'k': k, 'n': part['n'].sum()} for k, part in df.group_by('k').items()]\nshow(totals, chart='bar', x='k', y='n')\ntotals"
     front.ask(program, options="--in df --out totals", index=2)
     text = front.done(2)
-    assert "--out totals: 2 rows × 2 columns" in text
-    expect(front.cell(2).locator(".vega-embed canvas")).to_have_count(1, timeout=1_000 * PATIENCE)
+    expect(front.cell(2).get_by_role("img", name="Chart")).to_be_visible()
+    assert "--out totals" not in text
+    assert "--out totals: 2 rows × 2 columns" in front.whole(2)
     front.shot("data")
     assert front.get("totals.n.tolist()") == "[249500, 250000]"

@@ -70,7 +70,7 @@ def test_a_notebook_with_prompts_is_python_but_for_the_prompts(front: Front):
     front.card(3).scroll_into_view_if_needed()
     front.shot("approval")
     front.click("Allow once", 3)
-    assert "allowed by you" in front.done(3)
+    assert "allowed by you" in front.whole(3)
     front.run(4)
     assert "'Alice gets 10 %'" in front.done(4)
     assert not front.foreign

@@ -101,7 +101,7 @@ def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
 
 def test_every_option_can_be_given_in_the_environment():
     given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "guest": "science",
-             "allow": "a", "review": "on", "wait": "on", "reuse": "never", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
+             "allow": "a", "review": "on", "wait": "on", "reuse": "never", "card": "full", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
              "limits": "calls_per_run=5, show.items=2", "history": "off", "history_days": "30",
              "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
              "allowed_domains": "a.example,GET|HEAD https://b.example:8443"}  # fmt: skip
@@ -110,7 +110,7 @@ def test_every_option_can_be_given_in_the_environment():
     assert all(values[name] != option.default for name, option in OPTIONS.items())
     for name, value in values.items():  # and each reaches the engine, but for those that only the notebook knows
         changed = resolve([parse_layer("x", {name: value})]).settings != Settings()
-        assert changed is (name not in ("approval_ui", "kernel", "history", "history_days")), name
+        assert changed is (name not in ("approval_ui", "card", "kernel", "history", "history_days")), name
 
 
 def test_caps_are_chosen_by_name_and_the_last_place_that_names_one_decides():

@@ -122,7 +122,7 @@ class Kernel:
             emit=events.append,
         )
         visible = replace(result, program=None)
-        shown = "".join(bundle(visible).values())
+        shown = "".join(bundle(visible, "full").values())
         return Turn(result, f"{visible!r}{shown}{list(model.asked[1:])}{events[3:]!r}")
 
     def contained(self, *, ran: list[tuple[str, object]] | None = None) -> None:
@@ -269,6 +269,13 @@ async def kernel(
         os.environ.pop(name)
         if value is not None:
             os.environ[name] = value
+
+
+@pytest.fixture(autouse=True)
+def others(request: pytest.FixtureRequest) -> None:
+    """Processes that run before an attempt, such as the browser of other tests, are none that it started."""
+    if "kernel" in request.fixturenames:
+        request.getfixturevalue("kernel").before = {*psutil.Process().children(recursive=True)}
 
 
 @pytest.fixture(autouse=True)

@@ -471,7 +471,7 @@ async def test_an_edit_of_the_order_is_what_runs(kernel):
     with offering(kernel, steps, mode="always_require"):
         turn = await kernel.turn("seen = steps(plan={'backup': 2, 'drop': 1})", approver=user)
     assert got == [["drop", "backup"]], turn.seen
-    assert "with arguments changed (from plan=" in bundle(turn.result)["text/plain"]
+    assert "with arguments changed (from plan=" in bundle(turn.result, "full")["text/plain"]
 
 
 @attempt(

@@ -72,7 +72,7 @@ async def obeyed(
     )
     assert model.obeyed, f"the order did not reach the model: {model.asked}"
     visible = replace(result, program=None)
-    return Turn(result, f"{visible!r}{''.join(bundle(visible).values())}")
+    return Turn(result, f"{visible!r}{''.join(bundle(visible, 'full').values())}")
 
 
 async def asks(kernel: Kernel, model: Obedient, **options: Any) -> Turn:

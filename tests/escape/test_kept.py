@@ -44,7 +44,7 @@ async def test_the_results_of_a_turn_are_recorded_whole_only_up_to_a_weight(kern
     recorded = [call.answer for call in turn.result.calls]
     assert [answer.is_cut for answer in recorded] == [False] * 3 + [True] * 3
     assert [len(answer.value) for answer in recorded] == [150_000] * 3 + [3] * 3
-    assert "the rest is not recorded" in bundle(turn.result)["text/plain"]
+    assert "the rest is not recorded" in bundle(turn.result, "full")["text/plain"]
     kernel.contained()
     await kernel.answers()
 

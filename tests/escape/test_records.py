@@ -43,7 +43,7 @@ async def replayed(kernel: Kernel, path: Path, user: User, ask: str = ASK) -> tu
     """A turn whose model is the record, and what is shown of it."""
     settings = replace(kernel.settings, max_retries=0)
     result = await kernel.session.ask(ask, model=RecordedModel.load(path), settings=settings, approver=user)
-    return result, "".join(bundle(result).values())
+    return result, "".join(bundle(result, "full").values())
 
 
 def refused(path: Path) -> str:

@@ -13,8 +13,9 @@ from codeact_kernel.capabilities.show import Show
 from codeact_kernel.errors import BridgeError, ProgramError
 from codeact_kernel.limits import ShowLimits
 from codeact_kernel.render import Transcript, bundle, summarise_progress, to_card
-from codeact_kernel.render.display_items import shown_bundle, title_bundle
-from codeact_kernel.render.markdown_html import markdown_to_html
+from codeact_kernel.render.elements import element, write_html, write_json
+from codeact_kernel.render.markdown_elements import read_markdown
+from codeact_kernel.render.shown_items import draw_item, item_bundle, item_text
 from codeact_kernel.settings import Limits
 from codeact_kernel.types import (
     CallError,
@@ -32,7 +33,7 @@ from codeact_kernel.types import (
     TurnResult,
 )
 
-from ..render.cards import Reader
+from ..render.cards import ELEMENTS, Reader
 from ..render.test_hostile import FORBIDDEN, outside_of_fences
 
 _LINK = re.compile(r"(?!//)[A-Za-z0-9_.~/%-]*")
@@ -52,10 +53,8 @@ class Page(Reader):
     def handle_starttag(self, tag, attrs):
         attributes = dict(attrs)
         if tag == "a":
-            assert set(attributes) == {"href", "target", "rel"}
             assert _LINK.fullmatch(attributes["href"] or ""), attributes
-            self.open.append(tag)
-        elif tag in _PROSE:
+        if tag in _PROSE - ELEMENTS:
             assert set(attributes) <= {"style", "start"}
             assert (attributes.get("start") or "1").isdecimal()
             if tag not in _EMPTY:
@@ -84,9 +83,9 @@ def card_target(data: bytes) -> None:
 
 def prose_target(data: bytes) -> None:
     """Markdown of a program becomes marks of text and no more."""
-    html = markdown_to_html(_text(data))
-    assert html is None or len(html) <= 2_000_000
-    _page(html or "")
+    html = write_html(element("div", "", *(read_markdown(_text(data)) or [])))
+    assert len(html) <= 3_000_000
+    _page(html)
 
 
 def show_target(data: bytes) -> None:
@@ -104,21 +103,21 @@ def show_target(data: bytes) -> None:
         assert not items
         return
     (item,) = items
-    for made, metadata in filter(None, [shown_bundle(item), title_bundle(item)]):
-        assert set(made) <= _MEDIA
-        json.dumps([made, metadata], allow_nan=False).encode()
-        for said in _texts(made):
-            assert not FORBIDDEN.search(said), said
-        if "text/html" in made:
-            _page(made["text/html"])
-        if item.kind == "chart":
-            loading = _LOADING & set(_names(made["application/vnd.vegalite.v5+json"]))
-            assert not loading, loading
-        assert "__proto__" not in set(_keys(made))
+    drawn = draw_item(item)
+    _page(write_html(drawn))
+    made, metadata = item_bundle(item)
+    assert set(made) <= _MEDIA
+    json.dumps([made, metadata], allow_nan=False).encode()
+    for said in _texts([made, write_json(drawn), item_text(item)]):
+        assert not FORBIDDEN.search(said), said
+    if item.kind == "chart":
+        loading = _LOADING & set(_names(made["application/vnd.vegalite.v5+json"]))
+        assert not loading, loading
+    assert "__proto__" not in set(_keys(made))
 
 
 def _drawn(what: Transcript | TurnResult, seen: Transcript) -> None:
-    forms = bundle(what)
+    forms = bundle(what, "full")
     for text in forms.values():
         assert not FORBIDDEN.search(text)
         text.encode()
@@ -183,6 +182,7 @@ def _events(part: Iterator[str], result: TurnResult) -> Iterator[e.Event]:
     yield e.ApprovalDecided(run=1, call=call, decision=result.calls[0].decision, waited=0.1)
     if len(call.name) % 3:
         yield e.CallFinished(run=1, call=call, answer=result.calls[1].answer, seconds=0.1)
+    yield e.ItemDisplayed(item=DisplayItem(kind="text", title=next(part), data=next(part)))
     yield e.RetryStarted(attempt=2, reason=next(part))
     yield e.Notice(text=next(part))
 

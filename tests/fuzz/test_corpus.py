@@ -15,7 +15,7 @@ from codeact_kernel.capabilities.files import mount_table
 from codeact_kernel.capabilities.network import policy
 from codeact_kernel.capabilities.show import validation
 from codeact_kernel.model import draft
-from codeact_kernel.render import card_state, html, markdown_html
+from codeact_kernel.render import card_state, elements
 from codeact_kernel.sandbox import chunking, host_function
 from codeact_kernel.tools import registry
 
@@ -65,9 +65,9 @@ PLANTED: list[tuple[str, str, Any, str, Callable[..., Any]]] = [
         lambda self, at, text, last: self._parts.append(text),
     ),
     ("hostfunction", "sleep for ever", host_function, "_clamp_seconds", lambda number: number),
-    ("card", "markup in a page", html, "for_html", str),
+    ("card", "markup in a page", elements, "for_html", str),
     ("card", "codes on a card", card_state, "escape_controls", str),
-    ("prose", "markup in prose", markdown_html, "for_html", str),
+    ("prose", "markup in prose", elements, "for_html", str),
     ("show", "any chart", validation, "validate_chart", lambda spec, limits: spec),
     ("show", "any base64", validation, "image_size", lambda data: ("image/svg+xml", 1, 1)),
     (

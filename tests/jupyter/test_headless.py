@@ -237,6 +237,6 @@ def test_the_demo_runs_an_example_that_is_right(tmp_path):
     done = run(tmp_path, "demo", "--html", "demo.html")
     assert done.returncode == 0, done.stderr
     assert "Recorded answer of" in done.stdout
-    assert [line.split() for line in done.stdout.splitlines() if "Diana" in line][-1] == ["4", "Diana", "104.4"]
+    assert [line.split() for line in done.stdout.splitlines() if "Diana" in line][-1] == ["4", "Diana", "104.40"]
     assert (tmp_path / "demo.html").stat().st_size > 10_000
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".ipynb"] == []

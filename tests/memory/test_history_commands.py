@@ -185,4 +185,4 @@ def test_a_kernel_that_was_killed_is_seen_by_the_next_one(nb, folder):
     assert "crash()" in cell.text
     assert "unknown whether it ran: the kernel ended during the call" in cell.text
     assert "nothing was run" not in cell.text
-    assert "stopped: Unknown: the kernel ended during this turn" in cell.text
+    assert "Unknown: the kernel ended during this turn" in cell.text

@@ -255,11 +255,11 @@ def test_a_kernel_that_was_killed_leaves_a_readable_journal_that_says_what_is_no
         kernel.stdout.close()
     (turn,) = History(file).latest(10)
     assert (turn.ask, turn.cell, turn.state, turn.calls) == ("Send it.", 7, "unknown", 2)
-    card = bundle(History(file).find(1)[1])["text/plain"]
+    card = bundle(History(file).find(1)[1], "full")["text/plain"]
     assert "send(to='a@shop.example')" in card
     assert "first() = 41" in card
     assert "unknown whether it ran: the kernel ended during the call" in card
-    assert "stopped: Unknown: the kernel ended during this turn" in card
+    assert "Unknown: the kernel ended during this turn" in card
     (used,) = History(file).used_by_days(7)
     assert used.usage.prompt_tokens > 0
 

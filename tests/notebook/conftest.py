@@ -38,11 +38,13 @@ def bare_environment(folder: Path) -> dict[str, str]:
     }
     # The discard port: nothing listens there, so no Ollama of this machine is found. The backend that every machine has.
     # The guest that needs no compilation of a minute. Tests share folders, and each wants the answers of its own script.
+    # They read in the text of a cell what its program called.
     fixed = {
         "OLLAMA_HOST": "http://127.0.0.1:9",
         "CODEACT_BACKEND": "embedded",
         "CODEACT_GUEST": "standard",
         "CODEACT_REUSE": "never",
+        "CODEACT_CARD": "full",
     }
     return (
         environment

@@ -71,9 +71,8 @@ def test_anything_else_is_the_reason_that_the_program_is_told(gated):
 
 def test_a_denial_that_is_not_caught_ends_the_program_with_a_sentence(gated):
     cell = gated.ask("drop(table='old')", options="--max-retries 0", answers=["n"])
-    (error,) = cell.errors
-    assert "ToolDenied" in error
-    assert "\n" not in error
+    assert cell.errors == ["The prompt has no result: see above."]
+    assert "You denied drop. Run the cell again to be asked again." in cell.text
     assert gated.get("dropped") == []
 
 
@@ -165,7 +164,7 @@ def test_where_nobody_is_the_call_is_denied_with_how_to_allow_it(gated):
     cell = gated.ask("drop(table='old')", options="--max-retries 0")
     assert cell.questions == []
     (error,) = cell.errors
-    assert "ToolDenied" in error
+    assert "Denied: drop needs approval and nobody is here to give it" in error
     assert "--allow drop" in error
     assert "CODEACT_ALLOW=drop" in error
     assert gated.get("dropped, codeact.results[-1].calls[0].decision.by") == ([], "nobody")
@@ -226,7 +225,7 @@ def test_a_question_that_nobody_answers_in_time_is_a_no(gated):
     sent = gated.send("%%codeact --approval-timeout 0.3 --max-retries 0\nGo.", allow_stdin=True)
     cell = gated.finished(sent)  # the question was open, and was taken back
     assert len(cell.questions) == 1
-    assert "nobody decided within 0.3 s" in cell.errors[0]
+    assert "nobody decided within 0.3 s" in cell.text
     assert gated.get("dropped") == []
     assert "UsageError" in gated.run("%%codeact --approval-timeout 0\nGo.").errors[0]
 
@@ -240,7 +239,7 @@ def test_what_is_typed_into_a_question_that_was_taken_back_answers_no_other(gate
     gated.client.input("y")
     cell = gated.finished(sent)
     assert len(cell.questions) == 1
-    assert "was left open" in cell.errors[0]
+    assert "was left open" in cell.text
     assert gated.get("dropped") == []
 
 
@@ -257,8 +256,7 @@ def test_a_program_is_shown_and_runs_only_after_a_yes(gated):
 def test_a_program_that_is_rejected_does_not_run_and_the_cell_says_so(gated):
     cell = gated.ask("drop(table='a')", options=f"{REVIEW} --allow drop", answers=["n"])
     assert cell.status == "error"
-    assert "did not let the program run" in cell.errors[0]
-    assert "denied" in cell.text
+    assert "The program did not run: the user did not let the program run." in cell.text
     assert gated.get("dropped, codeact.results[-1].model_turns") == ([], 1)
 
 

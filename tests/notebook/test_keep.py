@@ -252,12 +252,14 @@ def test_a_finished_card_has_the_texts_of_its_buttons(tmp_path):
         texts = [
             unescape(text)
             for text in re.findall(
-                'data-codeact-copy="(.*?)"', page.run("%%codeact\nGo.", answers=[]).shown["text/html"], re.DOTALL
+                'data-codeact-copy="([^"]+)" title="Copy as',
+                page.run("%%codeact\nGo.", answers=[]).shown["text/html"],
+                re.DOTALL,
             )
         ]
         assert texts[0] == kept(page)
         assert "def go() -> list:" in texts[1]
-        assert "data-codeact-copy" not in page.run("%%codeact\nSay something.", answers=[]).shown["text/html"]
+        assert "Copy as" not in page.run("%%codeact\nSay something.", answers=[]).shown["text/html"]
     finally:
         page.close()
 
@@ -293,8 +295,8 @@ def test_where_there_is_nothing_to_keep_one_sentence_says_why(nb, answer, why):
 def test_the_shown_items_are_shown_again(tools):
     tools.ask("show([{'a': 1}, {'a': 2}], chart='bar', x='a', y='a')\nshow('**hello**')")
     cell = tools.run(kept(tools))
-    assert any("application/vnd.vegalite.v5+json" in data["data"] for data in cell.of("display_data"))
-    assert "hello" in cell.everything
+    assert any('alt="Chart"' in data["data"].get("text/html", "") for data in cell.of("display_data"))
+    assert "<strong>hello</strong>" in cell.everything
 
 
 def test_a_tools_error_in_a_cell_is_the_one_of_the_program(tools):

@@ -188,7 +188,7 @@ def test_an_unknown_mode_is_a_sentence(own):
         ("for x in y:", "incomplete"),
         ("x = (", "incomplete"),
         ("x >", "invalid"),
-        (">x", "invalid"),
+        (">x", "complete"),
         ("%%codeact", "incomplete"),
     ],
 )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from .conftest import EXTENSION
@@ -42,16 +44,23 @@ def test_a_cell_shows_program_calls_output_table_and_where_it_ran(happy):
     assert cell.status == "ok"
     lines = cell.text.splitlines()
     assert '    print("adding")' in lines
-    assert any(line.startswith("→ get_orders(user_id=1) = [3, 4]") and line.endswith(" ms") for line in lines)
+    assert "→ get_orders(user_id=1) = [3, 4]" in lines
     assert "adding" in lines
     table = [line.split() for line in lines[lines.index("user  total") :][:3]]
     assert table == [["user", "total"], ["1", "7"], ["2", "50"]]
-    footer = lines[-1]
-    assert "WebAssembly in a locked-down process" in footer
-    assert "scripted: 1 model turn" in footer
-    assert "tokens about" in footer
-    for what in ("model ", "sandbox ", "tools "):
-        assert what in footer
+    assert re.fullmatch(
+        r"\[1 program · 2 calls · about [\d,]+ tokens · WebAssembly\]", lines[lines.index("user  total") + 4]
+    )
+    model, sent, ran = [line for line in lines if line.startswith(("scripted: ", "sent to the model: ", "ran in: "))]
+    assert re.fullmatch(r"scripted: 1 model turn, about \d+ tokens in, about \d+ out", model)
+    assert (
+        sent
+        == "sent to the model: your prompt, the descriptions of get_orders (%codeact prompt shows it word for word)"
+    )
+    assert ran.startswith("ran in: WebAssembly in a locked-down process")
+    (metadata,) = [content["metadata"]["codeact"] for content in cell.of("update_display_data")[-1:]]
+    assert metadata["seconds"].keys() == {"model", "sandbox", "tools", "waiting"}
+    assert len(metadata["calls"][0]) == 2
 
 
 def test_the_cell_says_that_the_answers_are_scripted(happy):
@@ -435,7 +444,7 @@ def test_a_repair_sees_the_traceback_and_the_calls_and_keeps_the_variables(nb):
     ):
         assert part in message
     assert "still there" in message
-    assert "retried because: ZeroDivisionError" in cell.text
+    assert "asked again: ZeroDivisionError" in cell.text
 
 
 def test_what_preflight_refuses_is_mended_before_anything_has_happened(nb):

@@ -69,7 +69,7 @@ def test_an_interrupt_kills_the_micro_vm_and_not_the_kernel(vm):
     vm.interrupt()
     cell = vm.finished(sent)
     assert cell.status == "error"
-    assert "Stopped. The kernel and its variables are as they were." in "\n".join(cell.errors)
+    assert "Interrupted." in "\n".join(cell.errors)
     assert "42" in vm.ask("6 * 7").text
 
 

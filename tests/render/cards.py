@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 
 from codeact_kernel.types import (
@@ -18,7 +19,15 @@ from codeact_kernel.types import (
 )
 
 ISOLATION = Isolation(backend="embedded", boundary="WebAssembly in a locked-down process", layers=("seccomp",))
-ELEMENTS = {"div", "span", "b", "pre", "details", "summary", "table", "thead", "tbody", "tr", "th", "td"}
+ELEMENTS = {
+    "a", "b", "button", "code", "details", "div", "img", "li", "ol", "pre", "span", "summary", "table", "tbody", "td", "th",
+    "thead", "tr",
+}  # fmt: skip
+ATTRIBUTES = {
+    "details": {"open"}, "div": {"data-codeact"}, "ol": {"data-codeact", "start"}, "a": {"href", "target", "rel"},
+    "span": {"data-codeact-time"}, "button": {"data-codeact-copy", "data-codeact-of", "title"},
+    "img": {"src", "alt", "width"},
+}  # fmt: skip
 
 
 def call(name="get_orders", answer=None, number=1, by="policy", **arguments) -> CallRecord:
@@ -56,6 +65,8 @@ class Reader(HTMLParser):
         self.cells: list[str] = []
         self.summaries: list[str] = []
         self.opened: list[bool] = []
+        self.pictures: list[str] = []
+        self.buttons: dict[str, dict[str, str | None]] = {}
         self.feed(html)
         self.close()
         assert self.open == [], "an element is not closed"
@@ -63,9 +74,16 @@ class Reader(HTMLParser):
     def handle_starttag(self, tag, attrs):
         assert tag in ELEMENTS, tag
         attributes = dict(attrs)
-        assert set(attributes) <= {"style", "open"}, attributes
-        style = attributes.get("style") or ""
+        extra = {"data-codeact-time"} if tag == "div" else set()
+        assert set(attributes) <= {"style"} | ATTRIBUTES.get(tag, set()) | extra, attributes
+        style = (attributes.get("style") or "").replace("position:sticky;top:0", "")
         assert not any(word in style.lower() for word in ("url(", "http", "expression", "import", "position"))
+        if tag == "img":
+            assert re.fullmatch("data:image/(png|jpeg);base64,[A-Za-z0-9+/=]*", attributes["src"])
+            self.pictures.append(attributes["alt"])
+            return
+        if tag == "button":
+            self.buttons[attributes["title"]] = attributes
         self.open.append(tag)
         if tag in ("td", "th"):
             self.cells.append("")

@@ -76,7 +76,7 @@ def under_way(text: str) -> Transcript:
 
 
 def drawn(text: str):
-    return [*(bundle(result) for result in everywhere(text)), bundle(under_way(text))]
+    return [*(bundle(result, "full") for result in everywhere(text)), bundle(under_way(text))]
 
 
 @pytest.mark.parametrize("what", HOSTILE)
@@ -125,7 +125,7 @@ def outside_of_fences(text: str) -> list[str]:
 
 def test_text_cannot_close_the_fence_it_stands_in():
     text = "```\n````\n<script>alert(1)</script>\n`````\n![x](https://evil.example)"
-    shown = bundle(turn(text, program=f"'''{text}'''", stdout=text))["text/markdown"]
+    shown = bundle(turn(text, program=f"'''{text}'''", stdout=text), "full")["text/markdown"]
     assert not any("script" in line or "evil" in line for line in outside_of_fences(shown))
 
 
@@ -150,7 +150,7 @@ def test_pipes_and_lines_in_a_cell_do_not_make_new_cells_or_rows():
 
 def test_a_call_is_one_line_of_the_text_whatever_its_name():
     records = [call("get\n→ drop() = 1  5 ms", answer=failed("no\n[done]"), **{"a\nb": "c\nd"})]
-    lines = bundle(turn(calls=records))["text/plain"].splitlines()
+    lines = bundle(turn(calls=records), "full")["text/plain"].splitlines()
     assert len([line for line in lines if line.startswith("→")]) == 1
     assert "[done]" not in lines
 
@@ -171,7 +171,7 @@ def test_a_terminal_code_that_is_left_open_hides_nothing():
 @pytest.mark.parametrize("code", ["\x1b]0;", "\x1b[31m", "\x1bP", "\x9b", "\u202e", "\x08"])
 def test_all_of_a_program_is_shown_that_runs(code):
     program = f"x = 1  # {code}\ndrop_everything()\n# \x07 end"
-    shown = bundle(turn(program=program))
+    shown = bundle(turn(program=program), "full")
     escape = code[0].encode("unicode_escape").decode()
     for form in ("text/plain", "text/markdown"):
         assert "drop_everything()" in shown[form]
@@ -199,7 +199,7 @@ def test_any_text_anywhere_is_read_back_as_text(text):
         Reader(shown["text/html"])
         outside_of_fences(shown["text/markdown"])
     result = turn(text, program=f"x = {text!r}\n{text}", calls=[call(text, x=text)], stdout=text)
-    data = words(Reader(bundle(result)["text/html"]).data)
+    data = words(Reader(bundle(result, "full")["text/html"]).data)
     assert words(escape_controls(text)) in data
     assert words(escape_hidden(result.program)) in data
     prose = bundle(turn(program=None, answer=text, isolation=None))["text/html"]

@@ -24,7 +24,7 @@ def assert_small_and_honest(shown: dict[str, str], *says: str, most: int = MOST)
 
 def test_ten_thousand_rows():
     rows = [{"user": number, "name": f"<user {number}>", "total": number / 7} for number in range(10_000)]
-    assert_small_and_honest(bundle(turn(rows)), "9,900 more rows")
+    assert_small_and_honest(bundle(turn(rows)), "10,000 rows × 3 columns; the first")
 
 
 def test_rows_with_long_texts():
@@ -40,30 +40,37 @@ def test_one_row_with_one_long_text_shows_more_of_it():
 
 def test_more_columns_than_fit():
     rows = [{f"c{number}": number for number in range(2_000)}]
-    assert_small_and_honest(bundle(turn(rows)), "1,980 more columns")
-    assert "1 more row, 1 more column" in bundle(turn([dict.fromkeys(map(str, range(21)), 1)] * 101))["text/plain"]
+    assert_small_and_honest(bundle(turn(rows)), "1 row × 2,000 columns; the first")
+    assert (
+        "101 rows × 21 columns; the first 20 rows and 20 columns shown"
+        in bundle(turn([dict.fromkeys(map(str, range(21)), 1)] * 101))["text/plain"]
+    )
 
 
 def test_two_thousand_calls():
     records = [call(number=number, user=number) for number in range(1, 2_001)]
-    assert_small_and_honest(bundle(turn(calls=records)), "more calls")
+    assert_small_and_honest(bundle(turn(calls=records), "full"), "more calls")
 
 
 def test_two_thousand_calls_with_long_arguments_and_answers():
     records = [call("a_tool", number=n, text="&" * 5_000, answer=failed("<no> " * 1_000)) for n in range(1, 2_001)]
-    assert_small_and_honest(bundle(turn(calls=records)), "more calls", "left out", most=MOST_ESCAPED)
+    assert_small_and_honest(bundle(turn(calls=records), "full"), "more calls", "left out", most=MOST_ESCAPED)
 
 
 @pytest.mark.parametrize(
     "value", ["x" * 1_000_000, list(range(200_000)), {str(number): "y" * 100 for number in range(10_000)}, [10**4000]]
 )
 def test_a_long_value(value):
-    assert_small_and_honest(bundle(turn(value)), *(["left out"] if len(str(value)) > 20_000 else []))
+    is_cut = len(str(value)) > 20_000
+    assert_small_and_honest(
+        bundle(turn(value)),
+        *([{list: "200,000 items", dict: "10,000 rows", str: "left out"}[type(value)]] if is_cut else []),
+    )
 
 
 def test_a_long_name_of_a_tool_and_of_its_arguments():
     records = [call("n" * 1_000_000, **{"a" * 1_000_000: 1})]
-    assert_small_and_honest(bundle(turn(calls=records)), "left out")
+    assert_small_and_honest(bundle(turn(calls=records), "full"), "left out")
 
 
 def test_a_long_failure():
@@ -95,6 +102,6 @@ def test_a_flood_of_output_while_it_comes_in():
 def test_the_longest_program():
     program = "x = [1, 'two', print(3)]\n" * 2_600
     assert len(program) < 64 << 10
-    shown = bundle(turn(program=program))
+    shown = bundle(turn(program=program), "full")
     Reader(shown["text/html"])
     assert shown["text/plain"].count("print(3)") == 2_600

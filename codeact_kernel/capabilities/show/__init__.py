@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from .capability import Show
 from .render_png import render_chart
+from .validation import revalidate_item
 
-__all__ = ["Show", "render_chart"]
+__all__ = ["Show", "render_chart", "revalidate_item"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import get_args
+from typing import cast, get_args
 
 from ...capability import SHOW
 from ...errors import ProgramError
@@ -14,6 +15,7 @@ from ...limits import ShowLimits
 from ...text import format_bytes
 from ...types import DisplayItem, JSONObject, JSONValue, ShownKind
 from ..base import Handler
+from .figures import replace_figures
 from .validation import max_item_bytes, validate_item
 
 __all__ = ["Show"]
@@ -45,6 +47,7 @@ class Show:
         self._items = 0
         self._bytes = 0
         self._weight = 0
+        self._lock = threading.Lock()  # figures of tools come from their threads
 
     def start_run(self) -> None:
         """Discard the unfinished item of the previous run. The items that it showed still count."""
@@ -53,14 +56,19 @@ class Show:
     async def _item(self, arguments: JSONObject) -> JSONValue:
         """Take a piece of an item. Show the item with the last piece."""
         kind, title, text, last = (arguments.get(name) for name in ("kind", "title", "text", "last"))
+        alternative = arguments.get("alternative", "")
         try:
-            if kind not in _KINDS or not (isinstance(title, str) and isinstance(text, str) and isinstance(last, bool)):
+            if (
+                kind not in _KINDS
+                or not (isinstance(title, str) and isinstance(text, str) and isinstance(alternative, str))
+                or not isinstance(last, bool)
+            ):
                 raise ProgramError(f"an item must be one of {', '.join(_KINDS)}, with a title and text")
             self._parts.append(text)
             self._size += len(text)
-            self._check_limits(kind, title, self._size)
+            self._check_limits(kind, title or alternative, self._size)
             if last:
-                self._show(kind, title, "".join(self._parts))
+                self._show(kind, title, "".join(self._parts), alternative)
         except ProgramError:
             self.start_run()
             raise
@@ -70,19 +78,48 @@ class Show:
 
     def show_image(self, title: str, data: bytes) -> None:
         """Show an image file of the program, if it is valid and within the limits."""
-        text = base64.b64encode(data).decode()
         with suppress(ProgramError):
-            self._check_limits("image", title, len(text))
-            self._show("image", title, text)
+            self._show_picture(title, data)
 
-    def _show(self, kind: ShownKind, title: str, text: str) -> None:
-        item = DisplayItem(kind=kind, title=title, data=validate_item(kind, text, self._limits))
-        self._weight += weigh(item.data)
-        if self._weight > _MEMORY_FACTOR * self._limits.turn_bytes:
-            raise ProgramError("the items of this turn take too much memory: show less")
-        self._items += 1
-        self._bytes += len(text)
+    def replace_figures(self, value: object) -> object:
+        """Show the figures in a tool's result, and return it with a text for the program in the place of each.
+
+        Can be called in any thread.
+
+        Raises:
+            ProgramError: if a figure cannot be shown.
+        """
+
+        def show_picture(data: bytes, alternative: str) -> str:
+            item = self._show_picture("", data, alternative[: self._limits.title_characters])
+            size = cast("dict[str, JSONValue]", item.data)
+            return f"<figure {size['width']} × {size['height']} pixels, shown to the user>"
+
+        def show_chart(text: str) -> str:
+            self._check_limits("chart", "", len(text))
+            self._show("chart", "", text)
+            return "<figure chart, shown to the user>"
+
+        return replace_figures(value, show_picture, show_chart)
+
+    def _show_picture(self, title: str, data: bytes, alternative: str = "") -> DisplayItem:
+        text = base64.b64encode(data).decode()
+        self._check_limits("image", title, len(text))
+        return self._show("image", title, text, alternative)
+
+    def _show(self, kind: ShownKind, title: str, text: str, alternative: str = "") -> DisplayItem:
+        data = validate_item(kind, text, self._limits)
+        if alternative and isinstance(data, dict) and kind == "image":
+            data = {**data, "alternative": alternative}
+        item = DisplayItem(kind=kind, title=title, data=data)
+        with self._lock:
+            self._weight += weigh(item.data)
+            if self._weight > _MEMORY_FACTOR * self._limits.turn_bytes:
+                raise ProgramError("the items of this turn take too much memory: show less")
+            self._items += 1
+            self._bytes += len(text)
         self._on_item(item)
+        return item
 
     def _check_limits(self, kind: ShownKind, title: str, size: int) -> None:
         """Check the limits before decoding an item.

@@ -27,6 +27,18 @@ _SECONDS = 20.0
 """A chart takes less than one second, and 90 MB."""
 _TICK = 0.1
 _ENVIRONMENT = ("TZ", "SYSTEMROOT")
+_TEXT, _RULE = "#7a7a7a", "#80808055"
+"""This grey has a contrast of 4.3 to 1 both on white and on the darkest page of JupyterLab. A file has one picture, and
+the theme of the page that shows it is not known, so no other colour of a text is better on both."""
+_THEME: JSONObject = {
+    "axis": {"labelColor": _TEXT, "titleColor": _TEXT, "gridColor": _RULE, "domainColor": _TEXT, "tickColor": _TEXT},
+    "header": {"labelColor": _TEXT, "titleColor": _TEXT},
+    "legend": {"labelColor": _TEXT, "titleColor": _TEXT},
+    "style": {"group-subtitle": {"fill": _TEXT}, "guide-label": {"fill": _TEXT}, "guide-title": {"fill": _TEXT}},
+    "text": {"color": _TEXT},
+    "title": {"color": _TEXT, "subtitleColor": _TEXT},
+    "view": {"stroke": "transparent"},
+}
 # Neither of the two modules may import the other.
 _PROGRAM = """
 from codeact_kernel.sandbox.lockdown import confine_renderer
@@ -47,12 +59,17 @@ def render_chart(
     if find_spec("vl_convert") is None:
         return ""
     try:
-        png = _draw(json.dumps(chart).encode(), limits.image_bytes + 1, should_stop)
+        png = _draw(json.dumps(_with_theme(chart)).encode(), limits.image_bytes + 1, should_stop)
         mime, width, height = image_size(png)
     except (OSError, ProgramError):
         return ""
     is_within_limits = len(png) <= limits.image_bytes and 0 < width * height <= limits.image_pixels
     return base64.b64encode(png).decode() if is_within_limits and mime == "image/png" else ""
+
+
+def _with_theme(chart: JSONObject) -> JSONObject:
+    """Return the chart without a background, and with axes and texts that can be read on a light and on a dark page."""
+    return {"background": "transparent", "config": _THEME, **chart}
 
 
 def _draw(chart: bytes, max_bytes: int, should_stop: Callable[[], bool] = lambda: False) -> bytes:

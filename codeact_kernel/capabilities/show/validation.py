@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import binascii
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import cast
 
 from ...bridge import strict_json
 from ...errors import BridgeError, ProgramError
 from ...limits import ShowLimits
 from ...text import format_bytes
-from ...types import JSONObject, JSONValue, ShownKind
+from ...types import DisplayItem, JSONObject, JSONValue, ShownKind
 from .charts import validate_chart
 from .image_headers import image_size
 
-__all__ = ["max_item_bytes", "validate_item"]
+__all__ = ["max_item_bytes", "revalidate_item", "validate_item"]
 
 
 def max_item_bytes(kind: ShownKind, limits: ShowLimits) -> int:
@@ -57,6 +59,26 @@ def validate_item(kind: ShownKind, text: str, limits: ShowLimits) -> JSONValue:
             if "__proto__" in _keys(value):  # JavaScript gives it a special meaning
                 raise ProgramError("the key __proto__ cannot be shown: use another name")
             return value
+
+
+def revalidate_item(item: DisplayItem) -> DisplayItem:
+    """Return an item that was kept in a file, which anybody may have changed, if it is valid.
+
+    Raises:
+        ProgramError: if it is not valid, or only a part of it was kept.
+    """
+    data, limits = item.data, ShowLimits()
+    match item.kind, data:
+        case "text" | "markdown", str():
+            return replace(item, data=validate_item(item.kind, data, limits))
+        case "image", {"base64": str(text), **others}:
+            image = _image(text, limits)
+            alternative = others.get("alternative")
+            return replace(item, data=image | ({"alternative": alternative} if isinstance(alternative, str) else {}))
+        case ("table" | "chart", dict()) | ("json", _):
+            return replace(item, data=validate_item(item.kind, json.dumps(data), limits))
+        case _:
+            raise ProgramError(f"this is not a {item.kind}")
 
 
 def _decode(text: str, limits: ShowLimits) -> JSONValue:

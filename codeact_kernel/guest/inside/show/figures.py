@@ -6,30 +6,33 @@ import matplotlib.pyplot as pyplot
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
+from codeact_kernel.wire.pictures import draw_figure
+
 from ..tool_calls import on_program_end
+from .drawn import drawn
 from .function import show
-from .pictures import describe, save_figure, shown, to_png
 
 _MAX_PARTS = 20
 """Parts of a container that are looked at."""
 _plt: Any = pyplot
+_save_figure = Figure.savefig
 
 
 def show_figures(*_: Any, **__: Any) -> None:
     """Show all open figures, and close them. It stands for `pyplot.show`, and runs at the end of each program."""
     for number in _plt.get_fignums():
         figure = _plt.figure(number)
-        if id(figure) not in shown and figure.get_axes():
-            show(to_png(figure), title=describe(figure))
-            shown.add(id(figure))
+        if id(figure) not in drawn and figure.get_axes():
+            show(draw_figure(figure))
+            drawn.add(id(figure))
         _plt.close(figure)
 
 
 def without_artists(value: Any) -> Any:
     """Return the value of a program, or `None` if it is what a plotting function returned. A lone figure is shown."""
-    if isinstance(value, Figure) and value.get_axes() and id(value) not in shown:
-        show(to_png(value), title=describe(value))
-    shown.clear()
+    if isinstance(value, Figure) and value.get_axes() and id(value) not in drawn:
+        show(draw_figure(value))
+    drawn.clear()
     return None if is_artist(value) else value
 
 
@@ -46,9 +49,9 @@ def is_artist(value: Any, depth: int = 3) -> bool:
 
 
 def _savefig(figure: Any, fname: Any, *args: Any, **options: Any) -> Any:
-    result = save_figure(figure, fname, *args, **options)
+    result = _save_figure(figure, fname, *args, **options)
     if not hasattr(fname, "write"):
-        shown.add(id(figure))  # the file is shown
+        drawn.add(id(figure))  # the file is shown
     return result
 
 

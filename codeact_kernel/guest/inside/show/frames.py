@@ -41,10 +41,12 @@ def adapt(value: Any) -> Any:
         series = value if is_labelled(value) else value.reset_index(drop=True)
         return FrameTable(series.to_frame("value" if series.name is None else series.name))
     if "matplotlib.pyplot" in sys.modules:
-        from .pictures import shown, to_png
+        from codeact_kernel.wire.pictures import draw_figure
+
+        from .drawn import drawn
 
         figure = getattr(value, "figure", value)
         if is_a(figure, "matplotlib.figure", "Figure"):
-            shown.add(id(figure))
-            return to_png(figure)
+            drawn.add(id(figure))
+            return draw_figure(figure)
     return plain(value) if type(value).__module__.partition(".")[0] in ("numpy", "pandas") else value

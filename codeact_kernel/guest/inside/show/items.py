@@ -33,8 +33,11 @@ def send(value: Any, chart: Any, x: Any, y: Any, color: Any, title: str | None, 
         flush()  # earlier printed text must appear first
     text = _encode(kind, value)
     pieces = [text[start : start + _PIECE] for start in range(0, len(text), _PIECE)] or [""]
+    words = getattr(value, "alternative", "") if kind == "image" else ""
+    alternative = {"alternative": words} if words else {}
     for piece in pieces:
-        call_host("show", "item", kind=kind, title=str(title or ""), text=piece, last=piece is pieces[-1])
+        is_last = piece is pieces[-1]
+        call_host("show", "item", kind=kind, title=str(title or ""), text=piece, last=is_last, **alternative)
 
 
 def _detect_kind(value: Any) -> str:

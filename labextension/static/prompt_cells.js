@@ -1,0 +1,71 @@
+// Makes prompt cells look like prose, not like Python, in JupyterLab and Notebook 7. Nothing else depends on it.
+//
+// A prebuilt extension of JupyterLab is a container of modules (webpack's module federation). This one is written by
+// hand, because it is one small module without dependencies, so nobody needs Node to build it.
+
+(() => {
+  const PROMPT = /^(?:\s*%%codeact(?:\s|$)|>(?![>=]))/; // as in extension/codeact/prompt_cells.py
+  const PROSE = "text/plain";
+  const STYLE = `
+    .codeact-prompt .cm-content { font-family: var(--jp-content-font-family); }
+    .codeact-prompt .cm-line { line-height: 1.5; }`;
+
+  // Watches one cell of a notebook, from its source and from the type that the notebook gives to code.
+  function watchCell(notebook, cell) {
+    const { model } = cell;
+    if (model?.type !== "code") return;
+    const draw = () => {
+      const isPrompt = PROMPT.test(model.sharedModel.getSource());
+      const type = isPrompt ? PROSE : notebook.codeMimetype;
+      cell.toggleClass("codeact-prompt", isPrompt);
+      if (type && model.mimeType !== type && (isPrompt || model.mimeType === PROSE)) model.mimeType = type;
+      if (cell.codeactWraps !== isPrompt && cell.editor) {
+        cell.codeactWraps = isPrompt;
+        if (isPrompt) cell.editor.setOption("lineWrap", true);
+        else cell.editor.setOption("lineWrap", notebook.editorConfig?.code?.lineWrap ?? false);
+      }
+    };
+    model.contentChanged.connect(draw);
+    model.mimeTypeChanged.connect(draw);
+    cell.ready?.then(draw, () => {});
+    draw();
+  }
+
+  function watchNotebook(notebook) {
+    const watched = new WeakSet();
+    const watchAll = () => {
+      for (const cell of notebook.widgets) {
+        if (watched.has(cell)) continue;
+        watched.add(cell);
+        watchCell(notebook, cell);
+      }
+    };
+    notebook.modelContentChanged.connect(watchAll);
+    notebook.modelChanged.connect(watchAll);
+    notebook.activeCellChanged.connect(watchAll);
+    watchAll();
+  }
+
+  const plugin = {
+    id: "codeact-kernel:prompts",
+    description: "Shows prompt cells as prose.",
+    autoStart: true,
+    activate(app) {
+      const style = document.createElement("style");
+      style.textContent = STYLE;
+      document.head.append(style);
+      app.docRegistry.addWidgetExtension("Notebook", {
+        createNew: (panel) => {
+          watchNotebook(panel.content);
+          return undefined;
+        },
+      });
+    },
+  };
+
+  window._JUPYTERLAB = window._JUPYTERLAB || {};
+  window._JUPYTERLAB["codeact-kernel"] = {
+    init: () => {},
+    get: async () => () => ({ __esModule: true, default: plugin }),
+  };
+})();
