@@ -81,9 +81,9 @@ _DECISIONS = {
 def choose_calls(rows: Sequence[CallRow]) -> tuple[list[CallRow], int]:
     """Return the calls that a file keeps, in order, and how many it leaves out.
 
-    Calls that failed, or that you decided about, come before the others.
+    Calls that the user decided about come before calls that failed, and these before the others.
     """
-    ranked = sorted(rows, key=lambda row: not (isinstance(row.answer, CallError) or _was_decided(row)))
+    ranked = sorted(rows, key=lambda row: (not _was_decided(row), not isinstance(row.answer, CallError)))
     kept = {id(row) for row in ranked[:_MAX_CALLS]}
     return [row for row in rows if id(row) in kept], max(0, len(rows) - _MAX_CALLS)
 

@@ -104,6 +104,7 @@ function render({ model, el }) {
       card.dataset.state = phase.split(",")[0];
       if (data.is_over && !isOver) {
         isOver = head.hidden = true;
+        state.textContent = phase;
         behind.open = false;
         showTimes(data.times);
       }

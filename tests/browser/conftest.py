@@ -265,6 +265,7 @@ class Front:
     def whole(self, index: int, seconds: float = PATIENCE) -> str:
         """The text of the cell's outputs once it has run, with everything open that is folded away."""
         self.done(index, seconds)
+        expect(self.card(index)).to_have_count(0)  # the finished card has taken its place
         self.unfold(index)
         return self.text(index)
 

@@ -134,7 +134,7 @@ def test_two_users_of_a_hub_each_decide_about_the_calls_of_their_own_cell(browse
         front.goto()
         front.run(0)
         front.done(0)
-        front.ask(f"drop(table={front.name!r})")
+        front.ask(f"drop(table={front.name!r})", options="--max-retries 0")
     for front in fronts:
         front.state("waiting for you")
     ann, bob = fronts
