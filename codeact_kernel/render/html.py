@@ -111,7 +111,7 @@ def _draw_details(block: blocks.Details, style: CardStyle, key: str) -> Element:
     lines = [element("div", DIM, line) for line in block.lines]
     seconds = [element("div", DIM, data_codeact_time=time_key(key, "parts"))] if key else []
     opened = {} if style == "answer" else {"open": ""}
-    return element("details", f"padding:2px 10px 4px;border-top:{LINE}", summary, *programs, *lines, *seconds, **opened)
+    return element("details", "flex:1 1 60%;min-width:0", summary, *programs, *lines, *seconds, **opened)
 
 
 def _fold_program(program: blocks.Program, style: CardStyle) -> Element:

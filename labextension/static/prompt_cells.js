@@ -6,6 +6,7 @@
 (() => {
   const PROMPT = /^(?:\s*%%codeact(?:\s|$)|>(?![>=]))/; // as in extension/codeact/prompt_cells.py
   const PROSE = "text/plain";
+  const OTHER_PROSE = "text/x-codeact-prompt"; // no language has this type
   const STYLE = `
     .codeact-prompt .cm-content { font-family: var(--jp-content-font-family); }
     .codeact-prompt .cm-line { line-height: 1.5; }`;
@@ -14,21 +15,49 @@
   function watchCell(notebook, cell) {
     const { model } = cell;
     if (model?.type !== "code") return;
+    // An editor loads each language by itself, and the one that is there last stays. So look again a few times whether
+    // Python came after all, when it was loaded later than it was replaced.
+    const settle = (looks) => {
+      setTimeout(() => {
+        if (cell.isDisposed || model.mimeType !== PROSE) return;
+        if (cell.node.querySelector(".cm-line span[class]")) {
+          isSettling = true;
+          model.mimeType = OTHER_PROSE;
+          model.mimeType = PROSE;
+          isSettling = false;
+        }
+        if (looks > 1) settle(looks - 1);
+      }, 300);
+    };
+    let isSettling = false;
     const draw = () => {
       const isPrompt = PROMPT.test(model.sharedModel.getSource());
       const type = isPrompt ? PROSE : notebook.codeMimetype;
       cell.toggleClass("codeact-prompt", isPrompt);
-      if (type && model.mimeType !== type && (isPrompt || model.mimeType === PROSE)) model.mimeType = type;
+      if (type && model.mimeType !== type && (isPrompt || model.mimeType === PROSE)) {
+        model.mimeType = type;
+        if (isPrompt) settle(10);
+      }
       if (cell.codeactWraps !== isPrompt && cell.editor) {
         cell.codeactWraps = isPrompt;
         if (isPrompt) cell.editor.setOption("lineWrap", true);
         else cell.editor.setOption("lineWrap", notebook.editorConfig?.code?.lineWrap ?? false);
       }
     };
-    model.contentChanged.connect(draw);
-    model.mimeTypeChanged.connect(draw);
-    cell.ready?.then(draw, () => {});
-    draw();
+    // The signals come in the middle of an update of the editor, in which no other update may begin.
+    let isScheduled = false;
+    const schedule = () => {
+      if (isScheduled || isSettling) return;
+      isScheduled = true;
+      queueMicrotask(() => {
+        isScheduled = false;
+        if (!cell.isDisposed) draw();
+      });
+    };
+    model.contentChanged.connect(schedule);
+    model.mimeTypeChanged.connect(schedule);
+    cell.ready?.then(schedule, () => {});
+    schedule();
   }
 
   function watchNotebook(notebook) {

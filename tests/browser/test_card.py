@@ -671,3 +671,4 @@ def test_a_prompt_looks_like_prose_and_code_like_code(front: Front):
     expect(front.cell(1)).not_to_have_class(re.compile("codeact-prompt"))
     expect(front.cell(1).locator(".cm-line span[class]").first).to_be_visible()
     front.shot("prose")
+    assert [error for error in front.errors if "EditorView" in error] == []
