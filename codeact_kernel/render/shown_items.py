@@ -43,7 +43,8 @@ class Gallery:
     """Draws the items of one turn, each once, although the card is drawn often."""
 
     def __init__(self) -> None:
-        self._drawn: dict[tuple[int, str], Element] = {}
+        # With the items, because the id of an item that is gone may be that of another one.
+        self._drawn: dict[tuple[int, str], tuple[DisplayItem, Element]] = {}
         self._seconds = 0.0
         self.is_stopped = False  # set in any thread: what is not drawn yet is only shown as text
 
@@ -53,9 +54,9 @@ class Gallery:
         if key not in self._drawn:
             before = time.thread_time()
             is_quick = self._seconds < _SECONDS and not self.is_stopped
-            self._drawn[key] = draw_item(item, picture) if is_quick else _draw_beginning(item)
+            self._drawn[key] = item, draw_item(item, picture) if is_quick else _draw_beginning(item)
             self._seconds += time.thread_time() - before
-        return self._drawn[key]
+        return self._drawn[key][1]
 
 
 def draw_item(item: DisplayItem, picture: str = "") -> Element:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import cast
 
 from codeact_kernel.capabilities.show import render_chart
@@ -20,7 +19,7 @@ _TICK = 0.05
 
 
 class ChartPictures:
-    """Draws the charts of one turn. Used on the main thread.
+    """Draws the charts of one turn, one after the other. Used on the main thread.
 
     Args:
         should_stop: tells whether the turn is being stopped; called from another thread.
@@ -28,38 +27,37 @@ class ChartPictures:
 
     def __init__(self, should_stop: Callable[[], bool]) -> None:
         self._should_stop = should_stop
-        self._waiting: deque[DisplayItem] = deque()
-        self._drawn: dict[int, str] = {}
+        self._charts: list[tuple[DisplayItem, Future[str]]] = []
         self._deadline = 0.0
-        self._thread: threading.Thread | None = None
+        self._pool: ThreadPoolExecutor | None = None
 
     def add(self, item: DisplayItem) -> None:
         """Start to draw an item, if it is a chart."""
         if item.kind != "chart":
             return
-        self._waiting.append(item)
-        if self._thread is None:
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="codeact charts")
             self._deadline = time.monotonic() + _SECONDS
-            self._thread = threading.Thread(target=self._draw, name="codeact charts", daemon=True)
-            self._thread.start()
+        self._charts.append((item, self._pool.submit(self._draw, item)))
 
     def collect(self, transcript: Transcript) -> None:
         """Add the pictures that are drawn by now to the transcript."""
-        for index, item in enumerate(transcript.items):
-            if picture := self._drawn.get(id(item)):
-                transcript.pictures[index] = picture
+        places = {id(item): index for index, item in enumerate(transcript.items)}
+        for item, drawn in self._charts:
+            if id(item) in places and drawn.done() and not drawn.cancelled() and (picture := drawn.result()):
+                transcript.pictures[places[id(item)]] = picture
 
     def finish(self) -> None:
         """Wait until the charts are drawn, the time is over, or the turn is being stopped."""
-        while self._thread is not None and self._thread.is_alive() and not self._is_over():
-            self._thread.join(_TICK)
+        if self._pool is None:
+            return
+        futures = [drawn for _, drawn in self._charts]
+        while not self._is_over() and wait(futures, timeout=_TICK).not_done:
+            pass
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _draw(self) -> None:
-        while self._waiting and not self._is_over():
-            item = self._waiting[0]
-            self._drawn[id(item)] = render_chart(cast("JSONObject", item.data), should_stop=self._is_over)
-            self._waiting.popleft()
-        self._thread = None
+    def _draw(self, item: DisplayItem) -> str:
+        return "" if self._is_over() else render_chart(cast("JSONObject", item.data), should_stop=self._is_over)
 
     def _is_over(self) -> bool:
         return self._should_stop() or time.monotonic() > self._deadline
