@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
 
 from codeact_kernel.sandbox.backends import guest_cache
 
-from .conftest import Notebook
+from .conftest import Notebook, bare_environment
 from .page import Page
 
 CALL = "get_ipython().run_cell_magic('codeact', {options!r}, 'Go.')"
@@ -329,3 +331,35 @@ def test_in_a_widgets_callback_the_answer_is_shown_and_nobody_is_asked(nb):
         assert expected in shown(cell)
         assert not cell.of("update_display_data")
     assert nb.get("sent") == []
+
+
+TERMINAL = """
+%load_ext codeact
+from codeact import ScriptedModel, tool
+import codeact
+@tool
+def look_up(key: str) -> str:
+    "Look something up."
+    return key.upper()
+
+codeact.use(ScriptedModel(["```python\\nnot_there\\n```", "```python\\nprint('hello')\\n[look_up(key) for key in 'ab']\\n```"]))
+get_ipython().run_cell_magic("codeact", "", "Look up.")
+"""
+
+
+def test_a_terminal_prints_a_line_for_each_step_and_then_the_answer(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", "--no-confirm-exit"],
+        input=TERMINAL,
+        env=bare_environment(tmp_path) | {"CODEACT_CARD": "answer", "TERM": "dumb"}, cwd=tmp_path,
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    steps = [
+        "Asking scripted…", "    not_there", "Running…", "Asked again: NameError", "Asking scripted…",
+        "    [look_up(key) for key in 'ab']", '→ look_up(key="a") = "A"', "hello", '["A", "B"]',
+        "[2 programs · 2 calls · about", " s · model ",
+    ]  # fmt: skip
+    place = 0
+    for step in steps:
+        assert step in done.stdout[place:], (step, done.stdout[place:], done.stderr)
+        place = done.stdout.index(step, place) + len(step)
