@@ -38,6 +38,7 @@ _WORDS = {
     "UserError": "{}",
 }
 """How the message of a kind becomes a sentence. The kinds of Python's exceptions are shown with their names."""
+_NOT_ALLOWED = ("the user did not let the program run", "you did not let it run")
 _COMPLETE = frozenset({"ModelError", "SandboxError", "UserError", "NoAnswer"})
 """The messages of these kinds say what to do next."""
 
@@ -53,7 +54,7 @@ def describe_failure(result: TurnResult) -> str:
         return "Stopped."
     if failure.kind == "ToolDenied":
         return _describe_denial(result, failure)
-    words = truncate_middle(escape_controls(failure.message), 2_000)
+    words = truncate_middle(escape_controls(failure.message), 2_000).replace(*_NOT_ALLOWED)
     kind = truncate_middle(escape_controls(failure.kind), 200)
     text = _WORDS.get(failure.kind, f"{kind}: {{}}" if words else f"{kind}{{}}").replace("{}", words)
     line = f" (line {failure.line} of the program)" if failure.line and failure.kind != "Refused" else ""

@@ -256,7 +256,7 @@ def test_a_program_is_shown_and_runs_only_after_a_yes(gated):
 def test_a_program_that_is_rejected_does_not_run_and_the_cell_says_so(gated):
     cell = gated.ask("drop(table='a')", options=f"{REVIEW} --allow drop", answers=["n"])
     assert cell.status == "error"
-    assert "The program did not run: the user did not let the program run." in cell.text
+    assert "The program did not run: you did not let it run." in cell.text
     assert gated.get("dropped, codeact.results[-1].model_turns") == ([], 1)
 
 
