@@ -1,4 +1,4 @@
-"""Draw a chart as a PNG with vl-convert, if that is installed, for documents that cannot draw charts themselves.
+"""Draw a chart as a PNG with vl-convert, for the card and for every document that contains it.
 
 vl-convert runs JavaScript, so each chart is drawn in a child process with limited memory and time and an almost empty
 environment, which cannot load anything (see `png_worker`).
