@@ -19,7 +19,7 @@ __all__ = ["arguments_text", "format_number", "is_scalar", "rounded_text", "valu
 
 _MAX_VALUE, _MAX_ONE_LINE = 20_000, 100
 _SIGNIFICANT, _MIN_DECIMALS = 6, 2
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|true|false|null|-?Infinity|NaN')
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|true|false|null|-?Infinity|NaN')
 _SPELLINGS = {
     "true": "True",
     "false": "False",

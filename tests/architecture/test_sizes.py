@@ -27,7 +27,10 @@ LATE = {
     ("codeact_kernel/sandbox/backends/hyperlight.py", "hyperlight_guest"): "loads the hypervisor's library, likewise",
     ("codeact_kernel/render/markdown_elements.py", "markdown_it"): "most turns show no Markdown",
     ("codeact_kernel/capabilities/show/png_worker.py", "resource"): "not on Windows",
-    ("codeact_kernel/capabilities/show/png_worker.py", "vl_convert"): "not everywhere, and only after the limits are set",
+    (
+        "codeact_kernel/capabilities/show/png_worker.py",
+        "vl_convert",
+    ): "not everywhere, and only after the limits are set",
     ("extension/codeact/cell_output.py", "card"): "widgets take a while to import, and not every session asks",
     ("extension/codeact/__init__.py", "magics"): "IPython is there only when somebody loads the extension",
     ("extension/codeact/__init__.py", "getipython"): "likewise",

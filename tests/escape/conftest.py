@@ -11,7 +11,6 @@ import dataclasses
 import os
 import re
 import secrets
-import socket
 import sys
 import textwrap
 import threading
@@ -32,6 +31,7 @@ from codeact_kernel.settings import Limits
 from codeact_kernel.tools import Registry
 from codeact_kernel.types import TurnResult
 
+from ..ports import listen_apart
 from ..sandbox.conftest import BACKENDS, EMULATED
 from .attempts import Attempt
 
@@ -220,15 +220,6 @@ def unlisted(function: Callable[..., Any], mode: str = "never_require", **option
     tool(approval_mode=mode, **options)(function)  # type: ignore[call-overload]
     default_registry.remove(options.get("name") or function.__name__)
     return function
-
-
-def listen_apart() -> socket.socket:
-    """Listen on a port that the system gives to nobody: an open page of another test may look for its server for long."""
-    while True:
-        try:
-            return socket.create_server(("127.0.0.1", secrets.choice(range(20_000, 30_000))))
-        except OSError:
-            continue
 
 
 @pytest.fixture(scope="session")

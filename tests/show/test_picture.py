@@ -39,6 +39,7 @@ from codeact_kernel.sandbox import seccomp
 from codeact_kernel.types import DisplayItem
 
 from ..notebook.conftest import bare_environment
+from ..ports import listen_apart
 from ..sandbox import test_seccomp as filters
 
 MODULE = importlib.import_module(
@@ -209,7 +210,9 @@ class Server(http.server.ThreadingHTTPServer):
     """Has what anybody asks for, and remembers who came."""
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
+        with listen_apart() as free:
+            address = free.getsockname()
+        super().__init__(address, Handler)
         self.connections = 0
         self.asked: list[str] = []
 
