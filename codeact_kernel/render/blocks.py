@@ -104,7 +104,7 @@ class Failure:
 
     @property
     def sentences(self) -> list[str]:
-        """What was done and why it failed, the more important first; a stop is no surprise for who stopped it."""
+        """What was done and why it failed. What was done comes first, except after a stop, which the user asked for."""
         sentences = (
             [self.message, self.done] if self.state == "stopped" or not self.has_effects else [self.done, self.message]
         )

@@ -267,7 +267,7 @@ class Frontend:
     def fail(self, result: TurnResult, *, is_quiet: bool) -> NoReturn:
         """End the cell with an error, so that the cells behind it do not run.
 
-        The card has said why, unless there is no card, or nobody who reads it: then the error says it.
+        The error repeats the reason only if no card shows it, or if nobody is there to read the card.
 
         Raises:
             ProgramError: always.

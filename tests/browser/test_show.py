@@ -62,7 +62,7 @@ SHOW_ITEMS = "from IPython.display import display\nfor item in codeact.results[-
 
 
 def drawn(front: Front, count: int, index: int = 1) -> None:
-    """Wait for so many pictures of charts in the card."""
+    """Wait until the card has this number of pictures of charts."""
     expect(front.cell(index).locator("img[alt^='Chart']")).to_have_count(count, timeout=1_000 * PATIENCE)
 
 
