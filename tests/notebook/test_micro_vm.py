@@ -43,7 +43,7 @@ def test_the_example_with_eight_users_and_five_tools_gets_the_right_totals(vm):
     vm.script(answer["text"])
     cell = vm.do(ask)
     assert "Hyperlight micro-VM" in cell.text.splitlines()[-1]
-    table = cell.shown["text/html"].rpartition("</details>")[2]
+    table = cell.shown["text/html"].partition("<details")[0]
     assert table.index("Diana") < table.index("George")
     (said,) = vm.do(check).of("execute_result")
     assert "42 tool calls in 1 model turn(s); all totals are right" in said["data"]["text/plain"]
@@ -57,7 +57,7 @@ def test_cell_after_cell_has_fresh_memory(vm):
 
 def test_a_program_in_an_endless_loop_is_stopped_and_the_next_cell_works(vm):
     cell = vm.ask("while True: pass", options="--timeout 2 --max-retries 0")
-    assert "TimedOut: the program was stopped after 2 s" in cell.text
+    assert "the program was stopped after 2 s" in cell.text
     assert "42" in vm.ask("6 * 7").text
 
 
