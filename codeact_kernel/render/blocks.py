@@ -248,7 +248,7 @@ def _find_end(transcript: Transcript) -> End:
 
 
 def _find_line(transcript: Transcript, line: int | None) -> str:
-    """Return the text of a line of the last program; empty if there is no such line."""
+    """Return the text of a line of the last program, or an empty text if the program is shorter."""
     lines = escape_hidden(transcript.attempts[-1].program).strip("\n").split("\n") if transcript.attempts else []
     return truncate(lines[line - 1], _MAX_LINE) if line and line <= len(lines) else ""
 

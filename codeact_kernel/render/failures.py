@@ -80,7 +80,7 @@ def describe_done(result: TurnResult, rows: Iterable[CallRow]) -> str:
 
 
 def traceback_text(failure: ProgramFailure) -> str:
-    """Write the traceback of the guest; empty if there is none."""
+    """Write the traceback of the guest, which can be empty."""
     return truncate_middle(escape_controls(failure.traceback), 20_000)
 
 

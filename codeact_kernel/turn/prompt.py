@@ -126,7 +126,7 @@ class Feedback:
         reason: a short form for the user.
         charges: the part of the turn's budget that it uses up.
         line: the line of the program that the reason is about.
-        problem: the reason with advice on how to write the program instead; empty if there is none.
+        problem: the reason with advice on how to write the program instead, for the model; empty without such advice.
     """
 
     message: Message
