@@ -6,6 +6,7 @@ What is read is hostile: every number and name in it is checked, and nothing in 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -19,6 +20,8 @@ __all__ = ["read_frame"]
 
 Described = dict[str, Any]
 _TEXT_TYPES = ("str", "string", "object")
+_DTYPE = re.compile(r"[<|][a-zA-Z]\d{1,2}(?:\[[a-z]{1,2}\])?")
+"""What `dtype.str` is for the types that are written: `<i8`, `|b1`, `<M8[ns]`."""
 _MISSING = ("", None, float("nan"))
 """What stands for a missing text in a column of objects, by the number in the mask."""
 _MAX_EMPTY_ROWS = 10_000_000
@@ -122,7 +125,9 @@ class _Reader:
         return self._numbers(at, "|u1") != 0
 
     def _plain(self, content: Described) -> Any:
-        dtype = self._numpy.dtype(_text(content["dtype"], 20))
+        if not _DTYPE.fullmatch(name := _text(content["dtype"], 20)):  # numpy parses other names as Python literals
+            raise ValueError("a type of numbers that is not known")
+        dtype = self._numpy.dtype(name)
         is_time = dtype.kind in "mM"
         if dtype.kind not in KINDS or (is_time and self._numpy.datetime_data(dtype) not in [(u, 1) for u in UNITS]):
             raise ValueError("a type of numbers that is not known")
