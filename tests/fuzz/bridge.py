@@ -142,7 +142,7 @@ def _talk(me: Speaker, data: bytes) -> None:
         assert (messages, error) == _heard(cut, [heard[at : at + step] for at in range(0, len(heard), step)])
         for message in messages:
             state = _NEXT[state, other, type(message)]
-            assert same(m.decode(m.encode(message)), message)
+            assert same(m.decode(m.encode(message), m.data_of(message)), message)
         if error:
             return
         assert whole.state is cut.state is state
