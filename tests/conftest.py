@@ -87,11 +87,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Mark the fast tier, leave out the full one, and put the files with the longest tests first."""
     items.sort(key=lambda item: tiers.rank(test_file(item)))
     left_out: list[pytest.Item] = []
+    is_science_run = bool(os.environ.get(SCIENCE_REQUIRED))
     for item in items:
         marks = [mark.name for mark in item.iter_markers()]
         if tiers.is_fast(test_file(item), marks):
             item.add_marker("fast")
-        if tiers.is_full(test_file(item), marks) and not is_wanted(item, config):
+        if tiers.is_full(test_file(item), marks, is_science_run=is_science_run) and not is_wanted(item, config):
             left_out.append(item)
     if left_out:
         config.hook.pytest_deselected(items=left_out)

@@ -37,10 +37,24 @@ def test_a_test_that_is_marked_so_can():
         ("sandbox/test_contract.py", ["hyperlight"], False),
         ("files/test_programs.py", ["hyperlight"], True),
         ("files/test_programs.py", ["hyperlight", "smoke"], False),
+        ("science/test_frames.py", ["science"], True),
     ],
 )
 def test_pages_and_micro_vms_run_their_smoke_tests_on_every_change_and_the_rest_in_full(file, marks, is_full):
     assert tiers.is_full(PurePosixPath(file), marks) is is_full
+
+
+@pytest.mark.parametrize(
+    ("file", "marks", "is_full"),
+    [
+        ("science/test_frames.py", ["science"], False),
+        ("science/test_frames.py", ["science", "full"], True),
+        ("escape/test_files.py", ["science"], True),
+        ("escape/test_files.py", ["science", "smoke"], False),
+    ],
+)
+def test_the_run_of_the_science_guest_tests_the_guest_and_a_part_of_all_else(file, marks, is_full):
+    assert tiers.is_full(PurePosixPath(file), marks, is_science_run=True) is is_full
 
 
 @pytest.mark.parametrize("names", [tiers.FAST, tiers.NOT_FAST, tiers.FIRST, [tiers.PAGES], tiers.BOUNDARY])

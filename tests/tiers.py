@@ -4,9 +4,9 @@
 - *default* (`scripts/test`): all tests that are not in the full tier.
 - *full* (`scripts/test --full`): everything.
 
-A test is in the full tier if it is marked `full` or `science` (`scripts/test --science` runs the latter alone), or if it
-belongs to a group from which only the tests marked `smoke` run on every change: tests that drive a page, and tests in a
-micro-VM that are not about its boundary.
+A test is in the full tier if it is marked `full`, or if it belongs to a group from which only the tests marked `smoke`
+run on every change: tests that drive a page, and tests in a micro-VM or in the science guest that are not about that
+boundary or guest. Outside of their own run, `scripts/test --science`, all tests in the science guest are in the full tier.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ FIRST = ("browser", "notebook", "jupyter", "escape", "show", "soak")
 PAGES = "browser"
 BOUNDARY = (
     "sandbox/test_contract.py", "sandbox/test_around_the_prelude.py", "sandbox/test_hyperlight.py",
-    "escape/test_interpreter.py",
+    "escape/test_interpreter.py", "science", "browser/test_science.py",
 )  # fmt: skip
-"""Files about the boundary itself: in a micro-VM their tests all run on every change."""
+"""Files about a boundary or a guest itself: in a micro-VM or the science guest their tests all run on every change."""
 
 
 def is_below(file: PurePosixPath, names: Iterable[str]) -> bool:
@@ -52,12 +52,14 @@ def is_fast(file: PurePosixPath, marks: Iterable[str]) -> bool:
     return is_listed and not {"process", "hyperlight", "science", "full"} & {*marks}
 
 
-def is_full(file: PurePosixPath, marks: Iterable[str]) -> bool:
+def is_full(file: PurePosixPath, marks: Iterable[str], *, is_science_run: bool = False) -> bool:
     """Tell whether a test runs only when everything runs."""
     marks = {*marks}
-    if {"full", "science"} & marks:
+    if "full" in marks or ("science" in marks and not is_science_run):
         return True
-    only_smoke_tests = is_below(file, [PAGES]) or ("hyperlight" in marks and not is_below(file, BOUNDARY))
+    if is_below(file, BOUNDARY):
+        return False
+    only_smoke_tests = is_below(file, [PAGES]) or bool({"hyperlight", "science"} & marks)
     return only_smoke_tests and "smoke" not in marks
 
 
