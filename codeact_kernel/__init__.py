@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .model.scripted import ScriptedModel
     from .session import Session
     from .settings import Limits, Settings
-    from .tools import Registry, tool
+    from .tools import Registry, tool, tool_from_schema
     from .tools.progress import progress
     from .types import Decision, DisplayItem, OutputFile, ToolCall, TurnResult
 
@@ -57,6 +57,7 @@ __all__ = [
     "from_environment",
     "progress",
     "tool",
+    "tool_from_schema",
 ]
 __version__ = "0.1.0"
 
@@ -70,7 +71,7 @@ _HOMES = {
     "model.scripted": ("ScriptedModel",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
-    "tools": ("Registry", "tool"),
+    "tools": ("Registry", "tool", "tool_from_schema"),
     "tools.progress": ("progress",),
     "types": ("Decision", "DisplayItem", "OutputFile", "ToolCall", "TurnResult"),
 }

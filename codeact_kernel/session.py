@@ -289,7 +289,5 @@ class Session:
 def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
     registry = Registry()
     for function in tools:
-        if not hasattr(function, MARK):
-            as_tool(function)
-        registry.add(function)
+        registry.add_tool(getattr(function, MARK, None) or as_tool(function))
     return registry

@@ -85,6 +85,7 @@ class ToolCall:
         batch_size: how many calls the program makes in parallel, this call included, as the guest reports it.
         version: the version of the tool that was validated and will run. Stored approvals are valid for it only.
         is_read_only: whether the tool says that it changes nothing. The host sets it.
+        own_name: the name that the user knows, if programs use another one. The host sets it.
     """
 
     id: int
@@ -94,6 +95,12 @@ class ToolCall:
     batch_size: int = 1
     version: str = ""
     is_read_only: bool = False
+    own_name: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name that the user knows."""
+        return self.own_name or self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -23,7 +23,7 @@ _MAX_TOOLS = 8
 def call_text(row: CallRow) -> str:
     """Write a call on one line as in a program, with the arguments that the tool got."""
     if not row.text or (row.decision is not None and row.decision.arguments is not None):
-        row.text = f"{truncate_middle(one_line(row.call.name), 100)}({arguments_text(_effective_arguments(row))})"
+        row.text = f"{truncate_middle(one_line(row.call.title), 100)}({arguments_text(_effective_arguments(row))})"
     return row.text
 
 
@@ -100,7 +100,7 @@ def count_calls(rows: Sequence[CallRow]) -> str:
 def describe_effects(rows: Iterable[CallRow]) -> str:
     """List the tools whose calls were done and may have changed something: `send_email × 2, pay × 1`."""
     done = Counter(
-        truncate_middle(one_line(row.call.name), 100)
+        truncate_middle(one_line(row.call.title), 100)
         for row in rows
         if isinstance(row.answer, CallResult) and not row.call.is_read_only
     )

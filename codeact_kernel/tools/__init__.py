@@ -14,6 +14,7 @@ from .options import ApprovalMode, ToolOptions
 
 if TYPE_CHECKING:
     from .definition import as_tool
+    from .from_schema import tool_from_schema
     from .registry import MARK, Registry, default_registry
     from .shared_notes import join_stubs
     from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
@@ -33,10 +34,12 @@ __all__ = [
     "default_registry",
     "join_stubs",
     "tool",
+    "tool_from_schema",
 ]
 
 _HOMES = {
     "definition": ("as_tool",),
+    "from_schema": ("tool_from_schema",),
     "registry": ("MARK", "Registry", "default_registry"),
     "shared_notes": ("join_stubs",),
     "spec": ("BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"),

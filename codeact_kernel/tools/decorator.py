@@ -6,8 +6,8 @@ first function is offered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar, overload
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar, cast, overload
 
 from .options import ApprovalMode, Source, ToolOptions
 
@@ -23,6 +23,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    schema: Mapping[str, Any] | None = None,
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
@@ -37,6 +38,7 @@ def tool(
     *,
     name: str | None = None,
     description: str | None = None,
+    schema: Mapping[str, Any] | None = None,
     approval_mode: ApprovalMode = "never_require",
     max_invocations: int | None = None,
     direct: bool = False,
@@ -51,9 +53,13 @@ def tool(
     before. The model sees only its signature and its docstring; the type hints decide which arguments are accepted.
     Defining a tool with the same name again replaces the old one.
 
+    A method (`tool(shop.find)`), a partial or another object that can be called is offered too, and a function that
+    calls it is returned. Programs cannot change the values that a partial has set.
+
     Args:
         name: The name that the model uses; by default the function's own name.
         description: The text that the model reads; by default the docstring.
+        schema: The JSON schema of the arguments, for a function with `**kwargs`; by default the type hints say it.
         approval_mode: With `"always_require"`, you are asked before each call.
         max_invocations: The maximum number of calls in one turn; `None` leaves only the limits of the run.
         direct: The model calls the tool itself, one call at a time, and programs cannot call it. For single actions
@@ -62,8 +68,7 @@ def tool(
             parallel.
         thread_safe: A function without `async` may run in threads, several calls at a time. Without this option, its
             calls run one after another; in a notebook, on the kernel's main thread.
-        max_concurrency: The maximum number of calls that run at the same time; `None` leaves only the limits of the
-            run.
+        max_concurrency: The maximum number of calls at the same time; `None` leaves only the limits of the run.
         source: Use `"untrusted"` if outsiders can write the text that the tool returns, as in emails, web pages and
             tickets. After such a result, you are asked before every later call of the turn, whatever you allowed
             before, except for calls of `read_only` tools.
@@ -84,7 +89,6 @@ def tool(
     def mark(function: Callable[..., object]) -> Callable[..., object]:
         from .definition import offer  # only a notebook with a tool pays for pydantic
 
-        offer(function, name, description, options)
-        return function
+        return cast("Callable[..., object]", offer(function, name, description, schema, options))
 
     return mark if function is None else mark(function)

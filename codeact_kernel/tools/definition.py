@@ -2,68 +2,110 @@
 
 from __future__ import annotations
 
-import builtins
 import functools
 import hashlib
 import inspect
 import json
-import keyword
 import types
 import typing
 import uuid
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic.fields import FieldInfo
 
-from ..capability import RESERVED_NAMES
 from ..errors import ToolDefinitionError
+from .callables import find_callee
+from .described import describe_signature
+from .function_signature import read_signature
+from .names import validate_name
 from .options import ToolOptions
 from .registry import MARK, default_registry
-from .schema import MAX_DOCSTRING_CHARACTERS, MAX_NAME_CHARACTERS, ToolSignature, read_signature
+from .schema import MAX_DOCSTRING_CHARACTERS, ToolSignature
 from .spec import Tool, ToolSpec
 
-__all__ = ["as_tool", "offer", "validate_name"]
+__all__ = ["as_tool", "hash_definition", "hash_facts", "make_tool", "offer"]
 
 _CACHED = type(functools.lru_cache(str))
 
 
-def offer(function: Callable[..., object], name: str | None, description: str | None, options: ToolOptions) -> None:
-    """Mark `function` and add it to the default registry; see `tool` for the arguments and errors."""
-    tool = as_tool(function, name, description, options)
+def offer(target: object, name: str | None, description: str | None, schema: object, options: ToolOptions) -> object:
+    """Mark `target` and add it to the default registry; see `tool` for the arguments, the result and errors."""
+    if isinstance(target, classmethod):
+        return _ClassMethodTool(target, name, description, schema, options)
+    tool = as_tool(target, name, description, options, schema=schema)
     previous = default_registry.get(tool.spec.name)
-    default_registry.add(function)
+    default_registry.add_tool(tool)
     if previous is None or previous.version != tool.spec.version:  # the same cell, run again, gives no new warnings
         _warn_of_gaps(tool.signature)
+    return cast("object", target) if isinstance(target, staticmethod) else tool.function
+
+
+class _ClassMethodTool(classmethod):  # type: ignore[type-arg]  # it is not subscriptable before Python 3.14
+    """A class method that is offered as soon as its class exists."""
+
+    def __init__(self, method: Any, *arguments: Any) -> None:
+        super().__init__(method.__func__)  # pyright: ignore[reportUnknownMemberType]
+        self._arguments = arguments
+
+    def __set_name__(self, owner: type[Any], name: str) -> None:
+        offer(getattr(owner, name), *self._arguments)
 
 
 def as_tool(
-    function: Callable[..., object],
+    target: object,
     name: str | None = None,
     description: str | None = None,
     options: ToolOptions | None = None,
     *,
+    schema: object = None,
     reserved: bool = False,
 ) -> Tool:
-    """Mark a function without adding it to a registry.
+    """Make a tool of a function without adding it to a registry.
 
     Args:
+        target: A function, a method, a partial, or another object that can be called.
+        schema: The JSON schema of the arguments; by default the type hints describe them.
         reserved: Allow a name that every program has, because the function implements it.
 
     Raises:
-        ToolDefinitionError: The function cannot be offered; the message says what to change.
+        ToolDefinitionError: It cannot be offered; the message says what to change.
     """
-    _check_function(function)
+    callee = find_callee(target)
     options = options or ToolOptions()
-    is_async = inspect.iscoroutinefunction(function)
+    name = validate_name(callee.name if name is None else name, reserved=reserved)
+    text = (callee.text if description is None else description).strip()
+    if schema is None:
+        signature = read_signature(callee.function, name=name, description=text, left_out=callee.left_out)
+    else:
+        signature = describe_signature(schema, name=name, description=text)
+    version = hash_definition(callee.function, signature, options)
+    return make_tool(callee.function, signature, options, version=version, is_async=callee.is_async)
+
+
+def make_tool(
+    function: Callable[..., object],
+    signature: ToolSignature,
+    options: ToolOptions,
+    *,
+    version: str,
+    is_async: bool,
+    own_name: str = "",
+    origin: str = "",
+) -> Tool:
+    """Make a tool from its parts, and mark the function.
+
+    Args:
+        own_name: The name that the user knows, if it is not the one in programs.
+        origin: Where a tool from outside is from; empty for a function of the user.
+    """
     _check_options(options, is_async)
-    name = validate_name(getattr(function, "__name__", "") if name is None else name, reserved=reserved)
-    text = (inspect.getdoc(function) or "" if description is None else description).strip()
-    signature = read_signature(function, name=name, description=text)
     spec = ToolSpec(
-        name=name,
+        name=signature.name,
+        own_name=own_name or signature.name,
+        origin=origin,
         description=signature.description,
         stub=signature.stub(),
         frame_stub=signature.stub(as_frame=True) if signature.returns_frame else "",
@@ -71,7 +113,8 @@ def as_tool(
         parameters=tuple(parameter.name for parameter in signature.parameters),
         required=tuple(parameter.name for parameter in signature.parameters if parameter.is_required),
         is_async=is_async,
-        version=_hash_definition(function, signature, options),
+        version=version,
+        own_names={item.name: item.own_name for item in signature.parameters if item.name != item.own_name},
         **asdict(options),
     )
     tool = Tool(function=function, signature=signature, spec=spec)
@@ -79,22 +122,9 @@ def as_tool(
     return tool
 
 
-def _check_function(function: object) -> None:
-    name = getattr(function, "__name__", type(function).__name__)
-    if isinstance(function, type):
-        raise ToolDefinitionError(f"{name} is a class: put @tool on a function that makes and returns an instance.")
-    if name == "<lambda>":
-        raise ToolDefinitionError("A lambda has no name, hints or docstring: write the tool with `def`.")
-    is_plain = inspect.isfunction(function) or (callable(function) and hasattr(function, "__wrapped__"))  # lru_cache
-    if not is_plain or type(function) in (types.MethodType, staticmethod, classmethod):
-        raise ToolDefinitionError(f"@tool needs a function, not a {type(function).__name__}: write one with `def`.")
-    owner = getattr(function, "__qualname__", name).rpartition(".")[0]
-    if owner and not owner.endswith("<locals>"):
-        raise ToolDefinitionError(
-            f"{name} is a method of {owner}: write a function that calls it, and put @tool on that function."
-        )
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
-        raise ToolDefinitionError(f"{name} is a generator: return a list instead of using `yield`.")
+def hash_facts(*facts: object) -> str:
+    """Return the version of a tool that these facts define. All of them are JSON."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:12]
 
 
 def _check_options(options: ToolOptions, is_async: bool) -> None:
@@ -113,29 +143,6 @@ def _check_options(options: ToolOptions, is_async: bool) -> None:
         raise ToolDefinitionError(
             "thread_safe is for functions without `async`: calls of an async tool may overlap anyway."
         )
-
-
-def validate_name(name: object, *, reserved: bool = False) -> str:
-    """Return the name if a tool can have it.
-
-    Args:
-        reserved: Allow a name that every program has.
-
-    Raises:
-        ToolDefinitionError: No tool can have the name.
-    """
-    if not isinstance(name, str) or not (name.isascii() and name.isidentifier()) or len(name) > MAX_NAME_CHARACTERS:
-        fault = f"is not an ASCII identifier of at most {MAX_NAME_CHARACTERS} characters"
-    elif name.startswith("_"):
-        fault = "starts with an underscore"
-    elif keyword.iskeyword(name) or hasattr(builtins, name):
-        fault = "means something else in Python"
-    elif name in RESERVED_NAMES and not reserved:
-        fault = "is the name of a function that every program has"
-    else:
-        return name
-    shown = str(name)[:MAX_NAME_CHARACTERS]
-    raise ToolDefinitionError(f"The tool name {shown!r} {fault}: use another, @tool(name=...).")
 
 
 def _warn_of_gaps(signature: ToolSignature) -> None:
@@ -162,7 +169,8 @@ def _count_own_frames() -> int:
     return count
 
 
-def _hash_definition(function: Callable[..., object], signature: ToolSignature, options: ToolOptions) -> str:
+def hash_definition(function: Callable[..., object], signature: ToolSignature, options: ToolOptions) -> str:
+    """Return the version of a tool that this function is."""
     try:
         source = inspect.getsource(function)
     except (OSError, TypeError):
@@ -170,7 +178,7 @@ def _hash_definition(function: Callable[..., object], signature: ToolSignature, 
     facts = [signature.name, signature.description, source, signature.schema, asdict(options)]
     if not _is_defined_by_source(function):
         facts.append(uuid.uuid4().hex)
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+    return hash_facts(*facts)
 
 
 def _is_defined_by_source(function: Callable[..., object]) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypedDict
 
-__all__ = ["ApprovalMode", "Source", "ToolOptions"]
+__all__ = ["ApprovalMode", "OptionKeywords", "Source", "ToolOptions"]
 
 ApprovalMode: TypeAlias = Literal["never_require", "always_require"]
 Source: TypeAlias = Literal["trusted", "untrusted"]
@@ -22,3 +22,15 @@ class ToolOptions:
     thread_safe: bool = False
     max_concurrency: int | None = None
     source: Source = "trusted"
+
+
+class OptionKeywords(TypedDict, total=False):
+    """The options as keyword arguments."""
+
+    approval_mode: ApprovalMode
+    max_invocations: int | None
+    direct: bool
+    read_only: bool
+    thread_safe: bool
+    max_concurrency: int | None
+    source: Source

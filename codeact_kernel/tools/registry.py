@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import json
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import cast
@@ -68,11 +68,30 @@ class Registry:
         Raises:
             ToolDefinitionError: The function is not marked.
         """
-        tool = get_tool(function)
+        self.add_tool(get_tool(function))
+
+    def add_tool(self, tool: Tool) -> None:
+        """Offer a tool. It takes the place of a tool with the same name."""
         before = self._tools.get(tool.spec.name)
         if before is not None and before.spec.version != tool.spec.version:
             self._forget(tool.spec.name)
         self._tools[tool.spec.name] = tool
+
+    def replace_origin(self, origin: str, tools: Iterable[Tool]) -> None:
+        """Offer exactly these tools from one server or description, and no other tool from there.
+
+        The tools have names that `names_taken(origin)` does not contain.
+        """
+        kept = {tool.spec.name: tool for tool in tools}
+        for name, spec in self.specs().items():
+            if spec.origin == origin and name not in kept:
+                self.remove(name)
+        for tool in kept.values():
+            self.add_tool(tool)
+
+    def names_taken(self, origin: str) -> set[str]:
+        """Return the names that no tool from there may have, because another tool has them."""
+        return {name for name, tool in list(self._tools.items()) if tool.spec.origin != origin}
 
     def remove(self, name: str) -> None:
         """Stop offering the tool `name`.
@@ -134,7 +153,8 @@ class Registry:
             message = f"There is no tool {name[:64]!r}. {self._list_names()}"
             raise ToolCallError(truncate(message, limits.error_characters, "..."))
         _check_unchanged(tool)
-        bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, arguments, limits))
+        own_arguments = tool.spec.own_arguments(arguments)
+        bound = BoundCall(tool=tool, arguments=_canonical(tool.spec.name, own_arguments, limits))
         _bind(bound, limits)
         return bound
 
@@ -146,7 +166,8 @@ class Registry:
         Raises:
             ToolCallError: The tool does not accept them.
         """
-        changed = replace(bound, arguments=_canonical(bound.tool.spec.name, arguments, limits))
+        own_arguments = bound.tool.spec.own_arguments(arguments)
+        changed = replace(bound, arguments=_canonical(bound.tool.spec.name, own_arguments, limits))
         _bind(changed, limits)
         return changed
 

@@ -1,4 +1,4 @@
-"""Read a function's hints and docstring: the arguments it accepts, checked on the host, and its text for the model."""
+"""The arguments that a tool accepts, checked on the host, and its text for the model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..errors import ProgramError, ToolDefinitionError
 from ..text import format_list
 from ..types import JSONObject, JSONValue
 from ..wire.jsonable import Copier
-from .field_defaults import Factory, default_of
+from .field_defaults import Factory
 from .from_json import rewrite_times, take_back_results
 from .json_schema import describe, names_at, values_at
 from .notes import RESULT, Notes, make_printable, shorten
@@ -29,10 +29,8 @@ from .redaction import clean_beginning
 from .shapes import ANY, MAX_NAMES_SHOWN, TypeShape, add_json, is_dataframe, mask_data_keys, shape_of_hint, show_name
 from .unknown_keys import find_unknown_keys, suggest
 
-__all__ = ["Parameter", "ToolSignature", "read_signature"]
+__all__ = ["MAX_DOCSTRING_CHARACTERS", "Parameter", "ToolSignature", "build_signature"]
 
-MAX_NAME_CHARACTERS = 64
-"""Of the name of a tool, and of the name of a parameter."""
 MAX_DOCSTRING_CHARACTERS = 2_000
 MAX_EXPECTED_CHARACTERS = 200
 MAX_DEFAULT_CHARACTERS = 40
@@ -51,19 +49,27 @@ class Parameter:
     """One parameter of a tool.
 
     Attributes:
+        name: The name in programs.
+        own_name: The name by which the function takes it, if that is not a Python name.
         hint: The resolved type hint, including a `Field(...)` in place of the default.
         default: `inspect.Parameter.empty` if there is none; `...` if `factory` makes it.
         factory: Makes the default from the earlier arguments, by their positions.
         is_from_field: The default comes from a `Field(...)`, so the function itself does not know it.
+        omits_none: `None` leaves the argument out.
     """
 
     name: str
+    own_name: str = ""
     hint: object
     default: object = inspect.Parameter.empty
     keyword_only: bool = False
     description: str = ""
     factory: Factory | None = None
     is_from_field: bool = False
+    omits_none: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "own_name", self.own_name or self.name)
 
     @property
     def is_required(self) -> bool:
@@ -116,7 +122,7 @@ class ToolSignature:
     returns_frame: bool = False
 
     def bind(self, arguments: str, *, may_rewrite: bool = True) -> dict[str, object]:
-        """Make the keyword arguments for the function from the JSON text of an object.
+        """Make the keyword arguments for the function from the JSON text of an object, both by the own names.
 
         Only types that JSON lacks are converted: dates, durations, Decimal, Enum, tuples and sets. An `int` for a
         `float` parameter stays an `int`.
@@ -133,7 +139,8 @@ class ToolSignature:
         # The stub shows the default, so a program may pass it, even if it does not match the type hint.
         given = cast("dict[str, JSONValue]", json.loads(arguments))
         rejected = given.keys() & {error["loc"][0] for error in errors if error["loc"]}
-        same = {p.name: p.default for p in self.parameters if p.name in rejected and _is_same(given[p.name], p.default)}
+        doubtful = [p for p in self.parameters if p.own_name in rejected]
+        same = {p.own_name: p.default for p in doubtful if _is_same(given[p.own_name], p.default)}
         if same:
             return self.bind(json.dumps({name: given[name] for name in given if name not in same})) | same
         raise self._rejection(cast("Sequence[Mapping[str, Any]]", errors))
@@ -141,19 +148,22 @@ class ToolSignature:
     def _validate(self, arguments: str) -> dict[str, object]:
         checked = self.model.model_validate_json(arguments, strict=True)
         given = checked.model_fields_set
-        values = {p.name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
+        values = {p.own_name: getattr(checked, _field(i)) for i, p in enumerate(self.parameters)}
         if "$defs" in self.schema:  # only then can there be models, which ignore unknown keys
             parts = cast("dict[str, JSONValue]", json.loads(arguments))
             keys = (key for name in parts for key in find_unknown_keys(parts[name], values[name], (name,)))
             if unknown := list(islice(keys, MAX_COMPLAINTS)):
                 errors = [{"loc": place, "type": "extra_forbidden", "names": names} for place, names in unknown]
                 raise self._rejection(errors)
-        return {p.name: values[p.name] for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field}
+        passed = [p for i, p in enumerate(self.parameters) if _field(i) in given or p.is_from_field]
+        omitted = [p for p in passed if p.omits_none and values[p.own_name] is None]
+        return {p.own_name: values[p.own_name] for p in passed if p not in omitted}
 
     def _rejection(self, errors: Sequence[Mapping[str, Any]]) -> ProgramError:
         # A factory that reads earlier arguments fails whenever one of those fails.
         causes = [error for error in errors if error["type"] != "default_factory_not_called"] or errors
-        complaints = "; ".join(_complaint(error, self.schema) for error in causes[:MAX_COMPLAINTS])
+        spelled = {p.own_name: p.name for p in self.parameters}
+        complaints = "; ".join(_complaint(error, self.schema, spelled) for error in causes[:MAX_COMPLAINTS])
         return ProgramError(f"{self.name}: {complaints}. Its signature: {self}")
 
     def __str__(self) -> str:
@@ -186,16 +196,17 @@ class ToolSignature:
         return f"{self.name}({', '.join(parts)})" + (f" -> {returns}" if returns else "")
 
 
-def read_signature(function: Callable[..., object], *, name: str, description: str) -> ToolSignature:
-    """Read the signature and the hints of `function`.
+def build_signature(
+    name: str, description: str, parameters: Sequence[Parameter], returns: Callable[[], object]
+) -> ToolSignature:
+    """Build the signature of a tool.
+
+    Args:
+        returns: Resolves the type hint of the result. If it raises, nothing is known about the result.
 
     Raises:
-        ToolDefinitionError: It has parameters that a program cannot pass by name as JSON.
+        ToolDefinitionError: A program cannot pass the type of a parameter as JSON.
     """
-    signature = _signature(function, name)
-    scope: Mapping[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-    names = tuple(signature.parameters)
-    parameters = tuple(_parameter(name, parameter, scope, names) for parameter in signature.parameters.values())
     fields = {_field(i): _model_field(parameter) for i, parameter in enumerate(parameters)}
     try:
         model = create_model(name, __config__=ConfigDict(extra="forbid"), **cast(Any, fields))
@@ -207,20 +218,22 @@ def read_signature(function: Callable[..., object], *, name: str, description: s
     notes = Notes()
     for parameter in parameters:
         notes.read(parameter.hint, parameter.name, argument=True)
+    own_names = {parameter.name: parameter.own_name for parameter in parameters}
     for place, text in notes.descriptions.items():
-        describe(schema, place.split("."), text)
+        first, *rest = place.split(".")
+        describe(schema, [own_names.get(first, first), *rest], text)
     try:
-        hint = _resolved(signature.return_annotation, scope)
-        returns, returns_frame = shape_of_hint(hint), is_dataframe(hint)
+        hint = returns()
+        shape, returns_frame = shape_of_hint(hint), is_dataframe(hint)
         notes.read(hint, RESULT, argument=False)
     except Exception:  # only the shape in the stub needs the hint, so a hint that cannot be resolved is ignored
-        returns, returns_frame = ANY, False
+        shape, returns_frame = ANY, False
     schema.pop("title", None)
     return ToolSignature(
         name=name,
         description=shorten(description, MAX_DOCSTRING_CHARACTERS),
-        parameters=parameters,
-        returns=returns,
+        parameters=tuple(parameters),
+        returns=shape,
         model=model,
         schema=schema,
         notes=tuple(notes.lines()),
@@ -237,72 +250,6 @@ class _Schema(GenerateJsonSchema):
         return False
 
 
-def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):
-        raise ToolDefinitionError(
-            f"The parameters of {name} cannot be read: write a function with `def` that calls it, "
-            "and put @tool on that function."
-        ) from None
-    except NameError as error:  # hints that are evaluated only now, from Python 3.14 on
-        raise ToolDefinitionError(f"{name}: {error} in its type hints: define or import it before the tool.") from None
-    return signature
-
-
-def _parameter(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object], names: Sequence[str]) -> Parameter:
-    if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-        raise ToolDefinitionError(
-            f"{tool}({parameter}): a program passes every argument by name: "
-            "write ordinary parameters (no *args, no **kwargs, no '/')."
-        )
-    if (length := len(parameter.name)) > MAX_NAME_CHARACTERS:
-        raise ToolDefinitionError(
-            f"{tool}: the name of parameter {parameter.name[:MAX_NAME_CHARACTERS]!r}... has {length:,} characters: "
-            f"use at most {MAX_NAME_CHARACTERS}."
-        )
-    try:
-        hint = _resolved(parameter.annotation, scope)
-    except Exception as error:  # evaluating an annotation can raise anything
-        raise ToolDefinitionError(
-            f"{tool}: the type of parameter {parameter.name!r}, {parameter.annotation!r}, cannot be resolved "
-            f"({error}): define or import it before the tool, outside of functions."
-        ) from None
-    if isinstance(parameter.default, FieldInfo):
-        hint = Annotated[Any if hint is parameter.empty else hint, parameter.default]
-    default, factory = default_of(parameter.default, hint, names)
-    return Parameter(
-        name=parameter.name,
-        hint=hint,
-        default=default,
-        keyword_only=parameter.kind is parameter.KEYWORD_ONLY,
-        description=_description_of(hint),
-        factory=factory,
-        is_from_field=default is not parameter.default,
-    )
-
-
-def _resolved(annotation: object, scope: Mapping[str, object]) -> object:
-    if annotation is inspect.Parameter.empty:
-        return annotation
-
-    def carrier() -> None: ...
-
-    # Resolve hints one by one, so that a bad hint does not hide the others.
-    carrier.__annotations__ = {"it": annotation}
-    return typing.get_type_hints(carrier, globalns=dict(scope), include_extras=True)["it"]
-
-
-def _description_of(hint: object) -> str:
-    if typing.get_origin(hint) is not Annotated:
-        return ""
-    notes = typing.get_args(hint)[1:]
-    texts = (
-        note.description if isinstance(note, FieldInfo) else getattr(note, "documentation", note) for note in notes
-    )
-    return next((text for text in texts if isinstance(text, str)), "")
-
-
 def _field(position: int) -> str:
     # The parameter's own name could be `json`, `copy` or `model_config`, which mean something to pydantic.
     return f"argument_{position}"
@@ -315,7 +262,7 @@ def _model_field(parameter: Parameter) -> tuple[object, object]:
         # `limit: int = None`: the stub shows None, so a program may pass it. Not every hint supports `|`.
         hint = cast(object, typing.Optional[cast(Any, base)])  # noqa: UP045
         hint = cast(object, Annotated[(cast(Any, hint), *notes)]) if notes else hint
-    facts: dict[str, Any] = {"validation_alias": parameter.name, "description": parameter.description or None}
+    facts: dict[str, Any] = {"validation_alias": parameter.own_name, "description": parameter.description or None}
     if parameter.factory is not None:
         facts["default_factory"] = parameter.factory
     elif any(isinstance(note, FieldInfo) and note.default_factory is not None for note in notes):
@@ -339,21 +286,26 @@ def _no_schema(tool: str, parameters: Iterable[Parameter], error: Exception) -> 
     return ToolDefinitionError(f"{tool}: its parameters have no JSON schema ({type(error).__name__}): simplify them.")
 
 
-def _complaint(error: Mapping[str, Any], schema: JSONObject) -> str:
-    place, kind = error["loc"], error["type"]
+def _complaint(error: Mapping[str, Any], schema: JSONObject, spelled: Mapping[str, str]) -> str:
+    """Write one error of pydantic as the program sees it.
+
+    Args:
+        spelled: The names of the parameters in programs, by their own names.
+    """
+    own_place, kind = error["loc"], error["type"]
+    place = (spelled.get(own_place[0], own_place[0]), *own_place[1:])
     if kind in ("extra_forbidden", "unexpected_keyword_argument"):
         parent, name = f" in {_place(place[:-1])}" if place[1:] else "", str(place[-1])
-        names = names_at(schema, place[:-1]) or error.get("names", ())
-        near = suggest(
-            name, [other for other in names if other != name]
-        )  # another part of a union may have the same name
+        names = names_at(schema, own_place[:-1]) if place[1:] else list(spelled.values())
+        # Another part of a union may have the same name.
+        near = suggest(name, [other for other in names or error.get("names", ()) if other != name])
         return f"there is no argument {name[:60]!r}{parent}{near}"
     if kind in ("missing", "missing_argument"):
         return f"argument {_place(place)} is missing"
     # A validator is the user's code, so its message is redacted like an error of the tool.
     expected, came = SUBJECT.sub("", clean_beginning(str(error["msg"]))), error["input"]
     if len(expected) > MAX_EXPECTED_CHARACTERS:
-        near = suggest(came, values_at(schema, place)) if isinstance(came, str) else ""
+        near = suggest(came, values_at(schema, own_place)) if isinstance(came, str) else ""
         expected = f"{expected[:MAX_EXPECTED_CHARACTERS]}...{near}"
     return f"argument {_place(place)} {expected}, not {SHOWN.repr(came)} ({type(came).__name__})"
 

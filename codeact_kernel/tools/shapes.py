@@ -36,6 +36,7 @@ __all__ = [
     "is_dataframe",
     "mask_data_keys",
     "merge",
+    "optional_keys",
     "shape_of_hint",
     "shape_of_value",
     "show_name",
@@ -356,7 +357,7 @@ def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], froz
             field.name for field in members if field.default is not missing or field.default_factory is not missing
         }
     elif hasattr(kind, "__required_keys__"):  # a TypedDict, of typing or of typing_extensions
-        return _hints(kind), _optional_keys(kind)
+        return _hints(kind), optional_keys(kind)
     elif _is(kind, tuple) and hasattr(kind, "_fields"):
         known = _hints(kind)
         hints = {name: known.get(name, Any) for name in kind._fields}
@@ -366,7 +367,8 @@ def _fields(kind: type[Any], argument: bool) -> tuple[Mapping[str, object], froz
     return hints, frozenset(defaults if argument else ())
 
 
-def _optional_keys(kind: type[Any]) -> frozenset[str]:
+def optional_keys(kind: Any) -> frozenset[str]:
+    """Return the keys of a TypedDict that may be missing."""
     # `__optional_keys__` misses a NotRequired if `from __future__ import annotations` turned it into text.
     try:
         hints = typing.get_type_hints(kind, include_extras=True)

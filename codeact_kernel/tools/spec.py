@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
@@ -40,10 +40,14 @@ class ToolSpec(ToolOptions):
     """A tool without its function.
 
     Attributes:
+        name: The name in programs.
+        own_name: The name that the user knows.
+        origin: The server or description that the tool is from, for example `"mcp:git"`; empty for the user's own.
         stub: The signature and the notes that the model sees.
         frame_stub: The same for a program that gets DataFrames as such; empty if the tool returns none.
         schema: The JSON schema of the arguments.
-        parameters, required: The names, in the order of the signature.
+        parameters, required: The names in programs, in the order of the signature.
+        own_names: The own names of the parameters that have another name in programs.
         version: Changes with the tool's source, schema or options. Approvals are bound to it.
     """
 
@@ -55,7 +59,17 @@ class ToolSpec(ToolOptions):
     required: tuple[str, ...]
     is_async: bool
     version: str
+    own_name: str = ""
+    origin: str = ""
+    own_names: Mapping[str, str] = field(default_factory=dict[str, str])
     frame_stub: str = ""
+
+    def own_arguments(self, arguments: Mapping[str, JSONValue]) -> Mapping[str, JSONValue]:
+        """Return the arguments by the tool's own names. A program can use those as well, in `call_tool`."""
+        if not self.own_names:
+            return arguments
+        own = {name: self.own_names.get(name, name) for name in arguments}
+        return {name if own[name] in arguments else own[name]: value for name, value in arguments.items()}
 
     def with_frames(self) -> ToolSpec:
         """Return the spec for a program that gets DataFrames as such."""

@@ -16,7 +16,7 @@ _MAX_CHARACTERS = 100
 def describe_call(call: ToolCall) -> str:
     """Return the call as code, shortened, with its line."""
     arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in call.arguments.items())
-    text = f"{call.name}({arguments})"
+    text = f"{call.title}({arguments})"
     line = f" in line {call.line}" if call.line else ""
     return (text if len(text) <= _MAX_CHARACTERS else f"{text[:_MAX_CHARACTERS]}…") + line
 

@@ -156,7 +156,9 @@ class Calls:
         if is_over_limit := self._arguments_weight > self._limits.turn_arguments_bytes:
             call = replace(call, arguments={})  # the record must not keep them either
         spec = self._tools.get(call.name)
-        call = replace(call, is_read_only=spec is not None and spec.read_only)
+        if spec is not None:
+            own = spec.own_arguments(call.arguments)
+            call = replace(call, is_read_only=spec.read_only, own_name=spec.own_name, arguments=own)
         self._emit(CallRequested(run=self.run, call=call))
         run, started = self.run, 0.0
         self._open.append((run, call.id))

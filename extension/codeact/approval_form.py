@@ -35,7 +35,7 @@ def make_form(request: ApprovalRequest) -> JSONObject:
     """Make the form that the card shows for a call that needs approval."""
     call = request.call
     fields: list[JSONValue] = [_field(name, value, request.schema) for name, value in call.arguments.items()]
-    whole = f"{call.name}({arguments_text(call.arguments, sys.maxsize)})"
+    whole = f"{call.title}({arguments_text(call.arguments, sys.maxsize)})"
     # The row shortens long arguments, so compare the call with the text that the row really shows.
     fits_row = call_text(CallRow(call)) == whole and len(whole) <= _MAX_ROW
     return {
@@ -43,7 +43,7 @@ def make_form(request: ApprovalRequest) -> JSONObject:
         "run": request.run,
         "call": call.id,
         "digest": request.digest,
-        "name": escape_controls(call.name),
+        "name": escape_controls(call.title),
         "summary": escape_controls(request.summary),
         "line": call.line,
         "source": escape_controls(request.source),

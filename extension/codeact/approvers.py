@@ -244,7 +244,7 @@ class StdinApprover:
         # The user approves the whole text, so all of it is printed, with invisible characters as escapes.
         arguments = escape_strictly(arguments_text(call.arguments, sys.maxsize))
         if len(arguments) > _MAX_QUESTION:
-            print(f"{escape_controls(call.name)}:")
+            print(f"{escape_controls(call.title)}:")
             for name, value in call.arguments.items():
                 print(escape_strictly(f"  {one_line(name)} = {json.dumps(value, ensure_ascii=False)}"))
             arguments = "the arguments shown above"
@@ -253,7 +253,7 @@ class StdinApprover:
         if request.untrusted:
             print(f"The program has read text that an outsider can write, from {escape_controls(request.untrusted)}:")
         where = f" (line {call.line})" if call.line else ""
-        call_text = f"{escape_controls(call.name)}({arguments}){where}"
+        call_text = f"{escape_controls(call.title)}({arguments}){where}"
         return _input(f"Allow {call_text}? [y]es, for this [c]ell, for this [s]ession, [N]o, or a reason to deny: ")
 
     def _ask_about_program(self, program: str) -> str:

@@ -22,7 +22,7 @@ from codeact_kernel.keep.edits import free_name
 from codeact_kernel.keep.literals import Pick
 from codeact_kernel.session import Session
 from codeact_kernel.tools import MARK, Tool, ToolSpec
-from codeact_kernel.tools.definition import validate_name
+from codeact_kernel.tools.names import validate_name
 from codeact_kernel.tools.to_json import is_plain
 from codeact_kernel.types import CallError, TurnResult
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pandas
@@ -15,11 +15,9 @@ from codeact_kernel.tools import Registry, ToolCallError, default_registry, tool
 from codeact_kernel.types import JSONObject, JSONValue
 
 
-@pytest.fixture(autouse=True)
-def registry() -> Iterator[Registry]:
-    default_registry.clear()
-    yield default_registry
-    default_registry.clear()
+@pytest.fixture
+def registry() -> Registry:
+    return default_registry
 
 
 async def inline(function: Callable[[], object]) -> object:

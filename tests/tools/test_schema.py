@@ -24,7 +24,8 @@ from pydantic import BaseModel, Field
 from typing_extensions import TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
-from codeact_kernel.tools.schema import ToolSignature, read_signature
+from codeact_kernel.tools.function_signature import read_signature
+from codeact_kernel.tools.schema import ToolSignature
 from codeact_kernel.tools.shapes import ANY, TypeShape, mask_data_keys, merge, shape_of_hint, shape_of_value
 from codeact_kernel.types import JSONValue
 

@@ -22,7 +22,8 @@ from typing_extensions import Doc, TypedDict
 
 from codeact_kernel.errors import ProgramError, ToolDefinitionError
 from codeact_kernel.tools import Registry, as_tool, default_registry, tool
-from codeact_kernel.tools.schema import ToolSignature, read_signature
+from codeact_kernel.tools.function_signature import read_signature
+from codeact_kernel.tools.schema import ToolSignature
 from codeact_kernel.tools.shapes import mask_data_keys, merge, shape_of_hint, shape_of_value
 from codeact_kernel.types import JSONValue
 
