@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import import_guard
 from .approval import Approver, DenyAll, Grants
@@ -25,10 +26,14 @@ from .sandbox.backend_selector import BackendSelector
 from .sandbox.guest_selector import GuestSelector
 from .sandbox.pool import Pool
 from .settings import Settings
+from .sources import make_client
 from .telemetry import traced
 from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
 from .turn import TurnContext, run_turn
 from .types import TurnResult
+
+if TYPE_CHECKING:
+    from .sources.mcp_client import McpClient
 
 __all__ = ["Session"]
 
@@ -77,6 +82,7 @@ class Session:
         self._clients: dict[int, ModelClient] = {}
         self._selectors: dict[str, BackendSelector] = {}
         self._guests = GuestSelector()
+        self._mcp: McpClient | None = None
         self._pool: Pool | None = None
         self._retired: list[Pool] = []
 
@@ -111,12 +117,10 @@ class Session:
                 their shape and a few values, or only their shape if the key is `"name:schema"`. Or a sequence of
                 inputs from `load_input`.
             outputs: the names that the program has to assign; their values are in `outputs` of the result.
-            model: a client, or a function that chooses one when it is needed; by default the model of the session, or
-                the one that the environment names.
+            model: a client, or a function that chooses one when it is needed; by default that of the session.
             settings: by default the settings from the environment.
-            approver: decides about calls of tools with `approval_mode="always_require"`; by default they are denied.
-            thread: the name of the thread in which this prompt follows up on earlier ones; by default all prompts of a
-                session are in one thread.
+            approver: decides about calls that need approval; by default they are denied.
+            thread: the name of the thread in which this prompt follows up on earlier ones; by default there is one.
             new: whether to forget the earlier prompts of the thread first.
             cell: identifies the prompt's cell: a prompt of the same cell takes the place of the earlier one.
             emit: is called with each event.
@@ -133,6 +137,7 @@ class Session:
         earlier = self.threads.setdefault(thread, Thread())
         if new:
             earlier.clear()
+        notices = await self.mcp.add_all(settings.mcp) if settings.mcp else []
         prompt = self._prepare(ask, inputs, outputs, settings, earlier, cell)
         pool, why_standard = await self.pool(settings)
         # The guest that was selected, so that `auto` is not among the things that a program depends on.
@@ -142,7 +147,8 @@ class Session:
             started = datetime.now().astimezone()
             recorded = self.reuse.find(prompt) if self.reuse is not None else None
             client = await self._client(model, settings, recorded)
-            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main, pool.guest, why_standard)
+            notices.append(why_standard)
+            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main, pool.guest, notices)
             result = await run_turn(ask, context, client, pool)
             earlier.remember(result, prompt.inputs, cell)
             if self.reuse is not None:
@@ -157,9 +163,9 @@ class Session:
         emit: Emit,
         on_main: OnMain,
         guest: GuestKind,
-        why_standard: str,
+        notices: Sequence[str],
     ) -> TurnContext:
-        notices = [*(self.reuse.notices if self.reuse is not None else ()), why_standard]
+        notices = [*(self.reuse.notices if self.reuse is not None else ()), *notices]
         return TurnContext.create(
             settings=prompt.settings,
             tools=self.tools,
@@ -267,6 +273,17 @@ class Session:
         return new, selection.why_standard
 
     @property
+    def mcp(self) -> McpClient:
+        """The MCP servers whose tools this session offers.
+
+        Raises:
+            UserError: if the package of the protocol is not installed.
+        """
+        if self._mcp is None:
+            self._mcp = make_client(self.tools)
+        return self._mcp
+
+    @property
     def guest(self) -> GuestKind:
         """The kind of guest of the last prompt, or of the sandbox that waits for the first one."""
         return STANDARD if self._pool is None else self._pool.guest
@@ -275,10 +292,15 @@ class Session:
         """Close the sandboxes and forget the chosen model and backend. The next prompt chooses again."""
         self._clients.clear()
         self._selectors.clear()
-        await self.aclose()
+        await self._close_sandboxes()
 
     async def aclose(self) -> None:
-        """Close all sandboxes."""
+        """Close all sandboxes, and end the MCP servers."""
+        await self._close_sandboxes()
+        if self._mcp is not None:
+            await self._mcp.aclose()
+
+    async def _close_sandboxes(self) -> None:
         await self._guests.aclose()
         pools, self._pool, self._retired = [self._pool, *self._retired], None, []
         for pool in pools:

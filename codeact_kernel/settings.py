@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from .access import AllowedDomain, FileMount, allowed_domains, file_mounts, workspace_root
+from .access import AllowedDomain, FileMount, McpServer, allowed_domains, file_mounts, mcp_servers, workspace_root
 from .errors import UserError
 from .limits import MIB, Limits
 
@@ -35,6 +35,7 @@ class Settings:
         file_mounts: the folders and files that programs see below `/input`, in any form that `file_mount` takes.
         workspace_root: the folder that programs see as `/input` itself, read-only.
         allowed_domains: the hosts that programs may send requests to, in any form that `allowed_domain` takes.
+        mcp: the MCP servers whose tools programs may call, in any form that `mcp_servers` takes.
 
     Raises:
         UserError: if `allow` is a string instead of a set, or a mount or host is not possible.
@@ -51,6 +52,7 @@ class Settings:
     file_mounts: Sequence[FileMount] = ()
     workspace_root: Path | None = None
     allowed_domains: Sequence[AllowedDomain] = ()
+    mcp: Sequence[McpServer] = ()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
@@ -58,6 +60,7 @@ class Settings:
             raise UserError(f"allow={self.allow!r}: give a set of names, frozenset({{{self.allow!r}}}).")
         object.__setattr__(self, "file_mounts", file_mounts(self.file_mounts))
         object.__setattr__(self, "allowed_domains", allowed_domains(self.allowed_domains))
+        object.__setattr__(self, "mcp", mcp_servers(self.mcp))
         if self.workspace_root is not None:
             object.__setattr__(self, "workspace_root", workspace_root(self.workspace_root))
 

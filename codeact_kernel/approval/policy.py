@@ -48,7 +48,10 @@ class ApprovalPolicy:
         return None
 
     async def decide(self, request: ApprovalRequest) -> Decision:
-        """Ask the approver and return its decision; without an answer, the call is denied."""
+        """Ask the approver and return its decision; without an answer, the call is denied.
+
+        A decision about a question of a tool covers no later one.
+        """
         try:
             decision = await self._within(self._approver.decide(replace(request, memory=self)))
         except TimeoutError:
@@ -59,7 +62,7 @@ class ApprovalPolicy:
             raise asyncio.CancelledError  # the approver suppressed its cancellation: its decision comes too late
         if not isinstance(cast("object", decision), Decision):
             return self._deny_unanswered(request, "asking failed: no decision came of it")
-        if decision.by == "user":
+        if decision.by == "user" and not request.is_question:
             self._remember(request, decision)
         return decision
 

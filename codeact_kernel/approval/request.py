@@ -55,6 +55,7 @@ class ApprovalRequest:
         schema: The JSON schema of the arguments.
         source: The text of the program's line that makes the call.
         upcoming: How many more calls of the program will need a decision, in words; empty if none will.
+        is_question: Whether the tool asks the user for these arguments while the call runs; `summary` is the question.
         untrusted: The call that brought text into the turn which an outsider can write; empty if none did. If it is
             set, earlier permissions do not count.
         validator: Checks edited arguments.
@@ -68,6 +69,7 @@ class ApprovalRequest:
     schema: JSONObject = field(default_factory=dict[str, JSONValue])
     source: str = ""
     upcoming: str = ""
+    is_question: bool = False
     untrusted: str = ""
     validator: ArgumentValidator = field(default=_AnyArguments(), repr=False, compare=False)
     memory: DecisionMemory = field(default=_NoMemory(), repr=False, compare=False)

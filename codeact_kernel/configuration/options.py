@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, get_args
 
-from ..access import allowed_domains, file_mounts
+from ..access import allowed_domains, file_mounts, mcp_servers
 from ..errors import UserError
 from ..guest.kinds import GUEST_NAMES, STANDARD
 from ..sandbox.backends import BACKEND_NAMES, BACKENDS
@@ -216,6 +216,16 @@ OPTIONS: Final[dict[str, Option]] = {
             is_narrower=_is_subset,
             adds=True,
             special_flag="--allow-domain",
+        ),
+        Option(
+            name="mcp",
+            help="MCP servers whose tools programs may call; added to those of other places",
+            kind='a table of servers, or as text their JSON: {"mcpServers": {"git": {"command": "…"}}}',
+            read=mcp_servers,
+            default=_DEFAULT.mcp,
+            is_narrower=_is_subset,  # a server is a program of somebody that runs on this machine
+            in_cell=False,
+            adds=True,
         ),
         Option(
             name="review",

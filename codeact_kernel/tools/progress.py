@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
-__all__ = ["Report", "progress", "reporting"]
+__all__ = ["Report", "current_report", "progress", "reporting"]
 
 Report: TypeAlias = Callable[[float, float | None, str], None]
 
@@ -30,6 +30,11 @@ def progress(done: float, total: float | None = None, text: str = "") -> None:
     report = _current.get()
     if report is not None:
         report(done, total, text)
+
+
+def current_report() -> Report | None:
+    """Return what `progress` reports to, for a callback that runs on another task; `None` outside of a tool call."""
+    return _current.get()
 
 
 @contextmanager

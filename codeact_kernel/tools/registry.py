@@ -17,6 +17,7 @@ from ..text import format_list, truncate
 from ..types import JSONValue, StoredResult
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
+from .questions import Ask, asking
 from .redaction import is_tools_own, redact_error
 from .schema import ToolSignature
 from .shapes import ANY, TypeShape, merge, shape_of_value
@@ -183,6 +184,7 @@ class Registry:
         on_main: OnMain,
         limits: Limits = DEFAULT_LIMITS,
         report: Report | None = None,
+        ask: Ask | None = None,
         convert: Convert | None = None,
     ) -> JSONValue | StoredResult:
         """Run the tool and return its result as JSON.
@@ -193,13 +195,15 @@ class Registry:
 
         Args:
             report: Receives the progress that the tool reports.
+            ask: Asks the user what the tool wants to know.
             convert: Turns the tool's result into JSON, and may store a large result. By default `to_json`.
 
         Raises:
             ToolCallError: The tool raised an exception, or its result cannot be sent.
         """
         try:
-            answer = await self._run(bound, on_main, limits, report, convert or _to_json)
+            with asking(ask):
+                answer = await self._run(bound, on_main, limits, report, convert or _to_json)
         except ToolCallError as error:
             self.last_error = error.__cause__ or error
             raise

@@ -33,6 +33,7 @@ from ..types import (
 )
 from .call_wording import describe_call, describe_upcoming
 from .context import TurnContext
+from .questions import ToolQuestions
 from .stopwatch import Stopwatch
 
 __all__ = ["Calls"]
@@ -317,10 +318,11 @@ class Calls:
 
         try:
             with self.tools_time.running(), self.clock.paused():
-                async with asyncio.timeout(self._limits.tool_seconds):
+                async with asyncio.timeout(self._limits.tool_seconds) as timeout:
+                    ask = ToolQuestions(self._turn, run, call, self._approvals, self.waiting_time, timeout)
                     convert = None if bound.tool.spec.direct else self._capabilities.converter(bound.tool.spec)
                     value = await self._tools.call(
-                        bound, on_main=self._on_main, limits=self._limits, report=report, convert=convert
+                        bound, on_main=self._on_main, limits=self._limits, report=report, ask=ask, convert=convert
                     )
                     if isinstance(value, StoredResult):
                         return CallResult(value=value.preview, stored=value)

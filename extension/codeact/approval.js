@@ -7,6 +7,7 @@ const CHOICES = [
   ["allow_session", "Allow for this session"],
   ["allow_always", "Allow with exactly these arguments, always"],
 ];
+const ANSWER = [["allow_once", "Answer"]]; // to a question that a tool asks the user
 const CLICK_DELAY = 400; // milliseconds during which a form that has just appeared under the pointer ignores clicks
 
 class ApprovalForm {
@@ -23,14 +24,15 @@ class ApprovalForm {
     this.root = createElement("section", "ca-form");
     this.root.tabIndex = -1;
     this.root.setAttribute("role", "group");
-    this.root.setAttribute("aria-label", `Allow the call of ${data.name}?`);
+    const { is_question: isQuestion } = data;
+    this.root.setAttribute("aria-label", isQuestion ? data.name : `Allow the call of ${data.name}?`);
     this.checkbox = createElement("input");
     this.checkbox.type = "checkbox";
-    this.checkbox.checked = true;
+    this.checkbox.checked = !isQuestion; // several calls are allowed at once, but no answer is given unseen
     this.checkbox.setAttribute("aria-label", `select this call of ${data.name}`);
     const title = createElement("div", "ca-title");
     const summary = createElement("span", "ca-dim", data.summary);
-    title.append(this.checkbox, createElement("b", "", `Allow ${data.name}?`), summary);
+    title.append(this.checkbox, createElement("b", "", isQuestion ? `${data.name}:` : `Allow ${data.name}?`), summary);
     // Among several forms, a form is one line if the row above shows all arguments, until the user opens or edits it.
     this.unfoldButton = createButton("ca-unfold", "Change or decide alone", () => this.unfold());
     title.append(this.unfoldButton);
@@ -50,8 +52,10 @@ class ApprovalForm {
     this.reason = createElement("input", "ca-reason");
     this.reason.placeholder = "reason, for the program (optional)";
     this.reason.setAttribute("aria-label", "reason to deny");
-    this.allowButtons = CHOICES.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
-    this.denyButton = createButton("ca-deny", "Deny", () => this.decide("reject"));
+    const choices = isQuestion ? ANSWER : CHOICES;
+    this.allowButtons = choices.map(([choice, text]) => createButton("ca-allow", text, () => this.decide(choice)));
+    this.denyButton = createButton("ca-deny", isQuestion ? "Decline" : "Deny", () => this.decide("reject"));
+    this.reason.hidden = isQuestion;
     const allowLine = createElement("div", "ca-buttons");
     const denyLine = createElement("div", "ca-buttons");
     allowLine.append(...this.allowButtons);

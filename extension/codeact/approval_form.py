@@ -37,9 +37,10 @@ def make_form(request: ApprovalRequest) -> JSONObject:
     fields: list[JSONValue] = [_field(name, value, request.schema) for name, value in call.arguments.items()]
     whole = f"{call.title}({arguments_text(call.arguments, sys.maxsize)})"
     # The row shortens long arguments, so compare the call with the text that the row really shows.
-    fits_row = call_text(CallRow(call)) == whole and len(whole) <= _MAX_ROW
+    fits_row = call_text(CallRow(call)) == whole and len(whole) <= _MAX_ROW and not request.is_question
     return {
         "fits_row": fits_row and not request.untrusted and not has_hidden(whole) and not find_lookalikes(whole),
+        "is_question": request.is_question,
         "run": request.run,
         "call": call.id,
         "digest": request.digest,

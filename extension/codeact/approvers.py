@@ -204,6 +204,8 @@ class StdinApprover:
                 return decision
             if self._is_left_open:
                 return Decision(choice="reject", by="nobody", reason=_LEFT_OPEN)
+            if request.is_question:
+                return await self._answer(request)
             answer = await self._ask(lambda: self._ask_about_call(request))
         match answer.lower():
             case "y" | "yes":
@@ -216,6 +218,24 @@ class StdinApprover:
                 return Decision(choice="reject", by="user", reason=_denial_reason(request))
             case _:
                 return Decision(choice="reject", by="user", reason=escape_controls(answer)[:_MAX_REASON])
+
+    async def _answer(self, request: ApprovalRequest) -> Decision:
+        """Ask for one answer after the other. An empty answer keeps the suggestion, and `cancel` gives none at all."""
+        lines = [f"{escape_controls(request.call.title)}: {escape_strictly(request.summary)}"]
+        texts: dict[str, str] = {}
+        for name, value in request.call.arguments.items():
+            shown = escape_strictly(json.dumps(value, ensure_ascii=False))
+            question = "\n".join([*lines, f"  {escape_strictly(one_line(name))} [{shown}, or cancel]: "])
+            text = await self._ask(lambda question=question: _input(question))
+            if text.lower() == "cancel":
+                return Decision(choice="reject", by="user", reason=_denial_reason(request))
+            if text:
+                texts[name] = text
+            lines = []
+        arguments, problem = read_edits(request, texts)
+        if problem:
+            return Decision(choice="reject", by="user", reason=problem)
+        return Decision(choice="allow_once", by="user", arguments=arguments)
 
     async def review(self, program: str, problem: str) -> ReviewDecision:
         """Ask whether a program runs. An answer other than yes or no is a comment for the model."""

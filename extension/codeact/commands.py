@@ -29,6 +29,7 @@ from .doctor import run_checks
 from .frontend import Frontend
 from .history_commands import list_turns, print_usage, show_turn
 from .keep_commands import keep_as_cell, keep_as_tool
+from .mcp_commands import manage_servers
 from .memory_commands import list_or_trust_locks, pin_program, show_or_change_thread, unpin_program
 from .tool_errors import write_tool_error
 
@@ -290,6 +291,13 @@ COMMANDS: Mapping[str, Command] = {
             "[revoke NAME|all]",
             "list what is allowed for more than one call, or revoke it",
             _list_or_revoke_approvals,
+        ),
+        Command(
+            "mcp",
+            "[add NAME COMMAND …|add NAME URL|add FILE|remove NAME|restart NAME]",
+            "list the MCP servers with their tools, or add, end or restart one",
+            manage_servers,
+            ("add", "remove", "restart"),
         ),
         Command("forget", "NAME", "stop offering this tool", _forget_tool),
         Command(

@@ -120,6 +120,7 @@ class Frontend:
         shown_notices: notices that are shown only once.
         memory: the results, the thread and the recorded programs of the notebook.
         shown_file: the project file as `%codeact config` last showed it; only this version can be trusted.
+        shown_servers: the file of MCP servers as `%codeact mcp add` last showed it; only these servers can be started.
     """
 
     def __init__(
@@ -139,6 +140,7 @@ class Frontend:
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
         self.shown_file: ProjectFile | None = None
+        self.shown_servers = b""
         self._previous_tool_error: BaseException | None = None
         register_result_formatters(shell, lambda: self.card_style)
 

@@ -327,6 +327,7 @@ WIDER = {
     "limits": "[limits]\ncalls_per_run = 1_000_000",
     "workspace_root": 'workspace_root = "/usr/share"',
     "allowed_domains": 'allowed_domains = ["b.example"]',
+    "mcp": '[mcp.servers.mine]\ncommand = "theirs"',
     "kernel": 'kernel = "auto"',
     "approval_ui": 'approval_ui = "stdin"',
     "history": "history = true",
@@ -352,6 +353,7 @@ NARROWER = {
     "limits": "[limits]\ncalls_per_run = 5\n[limits.show]\nitems = 2",
     "workspace_root": 'workspace_root = ""',
     "allowed_domains": 'allowed_domains = ["a.example"]',
+    "mcp": '[mcp.servers.mine]\ncommand = "mine"',
     "approval_ui": 'approval_ui = "auto"',
     "kernel": 'kernel = "marker"',
     "history": "history = false",
@@ -361,7 +363,8 @@ NARROWER = {
 OWN = parse_layer(
     "your configuration",
     {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
-     "workspace_root": "/usr/share/doc", "allowed_domains": "a.example", "history": False},
+     "workspace_root": "/usr/share/doc", "allowed_domains": "a.example", "history": False,
+     "mcp": {"servers": {"mine": {"command": "mine"}}}},
 )  # fmt: skip
 
 

@@ -104,7 +104,8 @@ def test_every_option_can_be_given_in_the_environment():
              "allow": "a", "review": "on", "wait": "on", "reuse": "never", "card": "full", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
              "limits": "calls_per_run=5, show.items=2", "history": "off", "history_days": "30",
              "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
-             "allowed_domains": "a.example,GET|HEAD https://b.example:8443"}  # fmt: skip
+             "allowed_domains": "a.example,GET|HEAD https://b.example:8443",
+             "mcp": '{"mcpServers": {"git": {"command": "x"}}}'}  # fmt: skip
     assert set(given) == set(OPTIONS)
     values = environment({OPTIONS[name].variable: text for name, text in given.items()}).values
     assert all(values[name] != option.default for name, option in OPTIONS.items())
