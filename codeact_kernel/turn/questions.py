@@ -7,7 +7,6 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
 
 from ..approval import ApprovalPolicy, ApprovalRequest
 from ..errors import ProgramError, ToolDefinitionError
@@ -20,7 +19,7 @@ from .stopwatch import Stopwatch
 __all__ = ["ToolQuestions"]
 
 _MAX_MESSAGE = 2_000
-_EMPTY: Mapping[object, JSONValue] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": []}
+_EMPTY: Mapping[object, JSONValue] = {"string": "", "boolean": False, "array": []}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +46,12 @@ class ToolQuestions:
             signature = describe_signature(schema, name="answer", description="")
         except ToolDefinitionError:
             return None
-        arguments = _suggest_answers(signature)
+        arguments = _suggest_answers(schema)
         version = uuid.uuid4().hex  # no decision about another question is a decision about this one
         request = ApprovalRequest(
             turn=self.turn,
             run=self.run,
-            call=replace(self.call, own_name=f"{who} asks", arguments=arguments, version=version),
+            call=replace(self.call, own_name=f"{who} asks", arguments=arguments, version=version, line=None),
             summary=truncate(message, _MAX_MESSAGE, "…"),
             schema=signature.schema,
             is_question=True,
@@ -69,7 +68,9 @@ class ToolQuestions:
                 self.timeout.reschedule(loop.time() + left)
         if not decision.allowed:
             return None
-        return arguments if decision.arguments is None else decision.arguments
+        answers = arguments if decision.arguments is None else decision.arguments
+        optional = {parameter.own_name for parameter in signature.parameters if not parameter.is_required}
+        return {name: value for name, value in answers.items() if value not in ("", None) or name not in optional}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,25 @@ class _AnswerValidator:
 
     def find_version(self, arguments: Mapping[str, JSONValue]) -> str:
         try:
-            self.signature.bind(json.dumps(dict(arguments)))
+            self.signature.bind(
+                json.dumps({name: value for name, value in arguments.items() if value not in ("", None)})
+            )
         except ProgramError as error:
             raise ProgramError(str(error).partition(". Its signature")[0]) from None
         return self.version
 
 
-def _suggest_answers(signature: ToolSignature) -> dict[str, JSONValue]:
-    """Return an answer for each question: its default, the first choice, or an empty one."""
-    properties = cast("Mapping[str, Mapping[str, JSONValue]]", signature.schema.get("properties") or {})
+def _suggest_answers(schema: JSONObject) -> dict[str, JSONValue]:
+    """Return an answer to each question: its default, the first choice, or an empty one."""
+    properties = schema.get("properties")
     answers: dict[str, JSONValue] = {}
-    for name, part in properties.items():
-        choices = part.get("enum")
-        if part.get("default") is not None:
-            answers[name] = part["default"]
+    for name, part in properties.items() if isinstance(properties, dict) else ():
+        facts = part if isinstance(part, dict) else {}
+        choices = facts.get("enum")
+        if "default" in facts:
+            answers[name] = facts["default"]
         elif isinstance(choices, list) and choices:
             answers[name] = choices[0]
         else:
-            answers[name] = _EMPTY.get(part.get("type"), part.get("const"))
+            answers[name] = _EMPTY.get(facts.get("type"))
     return answers

@@ -31,7 +31,7 @@ class ApprovalForm {
     this.checkbox.checked = !isQuestion; // several calls are allowed at once, but no answer is given unseen
     this.checkbox.setAttribute("aria-label", `select this call of ${data.name}`);
     const title = createElement("div", "ca-title");
-    const summary = createElement("span", "ca-dim", data.summary);
+    const summary = createElement("span", isQuestion ? "" : "ca-dim", data.summary);
     title.append(this.checkbox, createElement("b", "", isQuestion ? `${data.name}:` : `Allow ${data.name}?`), summary);
     // Among several forms, a form is one line if the row above shows all arguments, until the user opens or edits it.
     this.unfoldButton = createButton("ca-unfold", "Change or decide alone", () => this.unfold());

@@ -104,7 +104,7 @@ def _start(frontend: Frontend, server: McpServer) -> None:
     for problem in frontend.session.mcp.problems.get(server.name, ()):
         print(escape_controls(problem))
     if any(spec.approval_mode == "always_require" for spec in specs):
-        print(f"Each call asks you first. To believe what the server says about its tools, add it with {_TRUST}.")
+        print(f"Each call asks you first. With {_TRUST}, tools that the server calls read-only do not.")
 
 
 def _list_servers(frontend: Frontend) -> None:
