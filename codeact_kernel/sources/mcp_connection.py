@@ -7,11 +7,11 @@ starts it again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import mcp_types
 from mcp import Client
@@ -23,11 +23,13 @@ from ..access import McpServer
 from ..errors import UserError
 from ..text import collapse_whitespace, truncate
 from ..tools import ToolCallError
-from ..tools.progress import Report, current_report
-from ..tools.questions import Ask, current_ask
+from ..tools.progress import Report
+from ..tools.questions import Ask
 from .mcp_transport import Allowance, open_transport
 
 __all__ = ["McpConnection"]
+
+T = TypeVar("T")
 
 START_SECONDS = 60.0
 """The time in which a server has to start and list its tools. Some install themselves first."""
@@ -50,7 +52,7 @@ class _OpenCall:
 
 
 class McpConnection:
-    """One server of the user's. All its methods run on one event loop.
+    """One server of the user's. All its methods but `run` belong to the event loop on which it was opened.
 
     Args:
         server: what to start or reach.
@@ -72,6 +74,7 @@ class McpConnection:
         self.has_resources = False
         self._on_tools = on_tools
         self._client: Client | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._open_calls: list[_OpenCall] = []
         self._allowance = Allowance()
@@ -87,6 +90,7 @@ class McpConnection:
         async with self._opening:
             if self._client is not None:
                 return self._client
+            self._loop = asyncio.get_running_loop()
             try:
                 try:
                     client = await self._connect("legacy")
@@ -116,14 +120,26 @@ class McpConnection:
             await self._stop()
             raise
 
-    async def call(self, name: str, arguments: Mapping[str, object]) -> mcp_types.CallToolResult:
-        """Call a tool, and pass the server's progress and questions on to the user.
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run one of the methods below on the loop of the connection; a cell that calls a tool itself has another."""
+        if self._loop is None or self._loop is asyncio.get_running_loop():
+            return await work
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
+    async def call(
+        self, name: str, arguments: Mapping[str, object], report: Report | None, ask: Ask | None
+    ) -> mcp_types.CallToolResult:
+        """Call a tool.
+
+        Args:
+            report: shows the server's progress to the user.
+            ask: passes the server's questions on to the user.
 
         Raises:
             ToolCallError: if there is no result; the message says why.
         """
         client = await self._open_for_call()
-        call = _OpenCall(current_report(), current_ask())
+        call = _OpenCall(report, ask)
         self._open_calls.append(call)
 
         async def show_progress(progress: float, total: float | None, message: str | None) -> None:

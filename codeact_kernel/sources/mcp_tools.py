@@ -21,6 +21,8 @@ from ..tools import Tool, ToolCallError
 from ..tools.definition import hash_facts
 from ..tools.from_schema import described_tool
 from ..tools.options import ToolOptions
+from ..tools.progress import current_report
+from ..tools.questions import current_ask
 from .mcp_connection import McpConnection
 
 __all__ = ["make_tools", "origin_of"]
@@ -68,7 +70,8 @@ def _make_tool(connection: McpConnection, listed: mcp_types.Tool, taken: set[str
     is_wrapped = output is not None and list(output.get("properties", ())) == ["result"]
 
     async def call(**arguments: Any) -> object:
-        return _read_result(server, name, await connection.call(name, arguments), is_wrapped)
+        result = await connection.run(connection.call(name, arguments, current_report(), current_ask()))
+        return _read_result(server, name, result, is_wrapped)
 
     options = _options(server, listed.annotations)
     return described_tool(
@@ -101,11 +104,11 @@ def _resource_tools(connection: McpConnection, taken: set[str]) -> list[Tool]:
     server = connection.server
 
     async def list_resources() -> object:
-        found = await connection.list_resources()
+        found = await connection.run(connection.list_resources())
         return [_plain({"uri": item.uri, "name": item.name, "description": item.description}) for item in found]
 
     async def read_resource(uri: str) -> object:
-        contents = (await connection.read_resource(uri)).contents
+        contents = (await connection.run(connection.read_resource(uri))).contents
         return _one_or_all([_read_contents(item) for item in contents])
 
     options = ToolOptions(read_only=True, source=server.source)

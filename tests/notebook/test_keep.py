@@ -364,3 +364,13 @@ def test_the_recipe_shows_what_the_commands_write(nb):
         written = kept(nb, command.removeprefix("%codeact ").strip())
         day = re.compile("from a prompt of .*")
         assert day.sub("", written) == day.sub("", shown.strip())
+
+
+def test_a_tool_without_a_function_in_the_notebook_is_found_by_its_name(nb: Notebook):
+    nb.do(
+        "from codeact_kernel import tool_from_schema\n"
+        "tool_from_schema('web.search', 'Search.', {'properties': {'from': {'type': 'string'}}}, lambda **given: given);"
+    )
+    nb.ask("web_search(from_='here')")
+    assert nb.get("_codeact.value") == {"from": "here"}
+    same_value(nb)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import Notebook
+from .test_keep import same_value
 
 SHOP = str(Path(__file__).parents[1] / "sources" / "shop.py")
 
@@ -119,3 +120,8 @@ def test_a_command_that_cannot_be_carried_out_is_one_sentence(nb: Notebook, comm
     cell = nb.run(f"%codeact mcp {command}")
     assert said in cell.everything
     assert "Traceback" not in cell.everything
+
+
+def test_a_program_that_calls_a_server_gives_the_same_value_in_a_cell(shop: Notebook):
+    shop.ask("[find_product(name='tea')['left'], len(report())]", answers=["y", "y"])
+    assert "find_product_seen = as_program_sees" in same_value(shop)
