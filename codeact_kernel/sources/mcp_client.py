@@ -9,6 +9,7 @@ from ..access import McpServer
 from ..errors import UserError
 from ..tools import Registry
 from .mcp_connection import McpConnection
+from .mcp_sign_in import OpenPage
 from .mcp_tools import make_tools, origin_of
 
 __all__ = ["McpClient"]
@@ -30,15 +31,18 @@ class McpClient:
         self.problems: dict[str, list[str]] = {}
         self._registry = registry
 
-    async def add(self, server: McpServer) -> McpConnection:
+    async def add(self, server: McpServer, open_page: OpenPage | None = None) -> McpConnection:
         """Start a server and offer its tools. It takes the place of a server with the same name.
+
+        Args:
+            open_page: shows the user the page for signing in, if the server wants that; by default that is an error.
 
         Raises:
             UserError: if it does not start; it stays in `connections`, and the next call of `add` tries again.
         """
         if server.name in self.connections:
             await self.remove(server.name)
-        connection = self.connections[server.name] = McpConnection(server, self._offer)
+        connection = self.connections[server.name] = McpConnection(server, self._offer, open_page)
         await connection.open()
         return connection
 

@@ -25,6 +25,8 @@ from ..text import collapse_whitespace, truncate
 from ..tools import ToolCallError
 from ..tools.progress import Report
 from ..tools.questions import Ask
+from .mcp_sign_in import SECONDS as SIGN_IN_SECONDS
+from .mcp_sign_in import OpenPage
 from .mcp_transport import Allowance, open_transport
 
 __all__ = ["McpConnection"]
@@ -57,6 +59,7 @@ class McpConnection:
     Args:
         server: what to start or reach.
         on_tools: is called after the server listed its tools, also when it lists other ones later.
+        open_page: shows the user the server's page for signing in, while the user waits for this server.
 
     Attributes:
         state: whether the server runs, and if it does not, whether that is its fault.
@@ -65,8 +68,11 @@ class McpConnection:
         has_resources: whether the server offers resources.
     """
 
-    def __init__(self, server: McpServer, on_tools: Callable[[McpConnection], None]) -> None:
+    def __init__(
+        self, server: McpServer, on_tools: Callable[[McpConnection], None], open_page: OpenPage | None = None
+    ) -> None:
         self.server = server
+        self._open_page = open_page
         self.state: State = "stopped"
         self.error = ""
         self.tools: Sequence[mcp_types.Tool] = ()
@@ -101,7 +107,7 @@ class McpConnection:
             except Exception as error:
                 self.state, self.error = "failed", self._explain(error)
                 raise UserError(self.error) from None
-            self.state, self.error = "running", ""
+            self.state, self.error, self._open_page = "running", "", None
             return client
 
     async def _connect(self, mode: ConnectMode) -> Client:
@@ -114,7 +120,7 @@ class McpConnection:
         ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._serve(mode, ready), name=f"codeact mcp {self.server.name}")
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(START_SECONDS if self._open_page is None else SIGN_IN_SECONDS):
                 return await asyncio.shield(ready)
         except BaseException:
             await self._stop()
@@ -193,7 +199,7 @@ class McpConnection:
         """Keep the connection open until the task is cancelled, and list the tools again when they change."""
         try:
             async with Client(
-                open_transport(self.server, self._allowance),
+                open_transport(self.server, self._allowance, self._open_page),
                 mode=mode,
                 elicitation_callback=self._elicit,
                 message_handler=self._receive,

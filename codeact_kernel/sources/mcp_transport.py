@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from mcp.shared.message import SessionMessage
 from ..access import McpServer
 from ..errors import ProgramError, UserError
 from ..text import format_bytes
+from .mcp_sign_in import OpenPage, sign_in
 
 if sys.platform != "win32":
     from mcp.os.posix.utilities import terminate_posix_process_tree
@@ -66,15 +67,23 @@ class Allowance:
 
 
 @asynccontextmanager
-async def open_transport(server: McpServer, allowance: Allowance) -> AsyncGenerator[Any]:
+async def open_transport(
+    server: McpServer, allowance: Allowance, open_page: OpenPage | None = None
+) -> AsyncGenerator[Any]:
     """Start or reach the server, and yield the SDK's two streams.
+
+    Args:
+        open_page: shows the user the server's page for signing in.
 
     Raises:
         UserError: if the command does not exist, or an environment variable that it needs is not set.
     """
     if server.url:
+        has_token = any(name.lower() == "authorization" for name in server.headers)
         async with (
+            nullcontext() if has_token else sign_in(server, open_page) as auth,
             httpx2.AsyncClient(
+                auth=auth,
                 headers={**server.resolve(server.headers), "accept-encoding": "identity"},
                 timeout=httpx2.Timeout(30, read=300),
                 transport=_BoundedHttp(allowance),

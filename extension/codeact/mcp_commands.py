@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shlex
+import webbrowser
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,13 +100,20 @@ def _read_file(frontend: Frontend, path: Path) -> Sequence[McpServer]:
 
 
 def _start(frontend: Frontend, server: McpServer) -> None:
-    connection = frontend.thread.submit(frontend.session.mcp.add(server)).result()
+    connection = frontend.thread.submit(frontend.session.mcp.add(server, _open_page)).result()
     specs = _specs_of(frontend, connection)
     print(f"{server.name} offers {plural(len(specs), 'tool')}: {', '.join(spec.name for spec in specs)}")
     for problem in frontend.session.mcp.problems.get(server.name, ()):
         print(escape_controls(problem))
     if any(spec.approval_mode == "always_require" for spec in specs):
         print(f"Each call asks you first. With {_TRUST}, tools that the server calls read-only do not.")
+
+
+def _open_page(url: str) -> None:
+    """Open a page in the user's browser, and print its address for a browser on another machine."""
+    print(f"Sign in on this page: {escape_controls(url)}", flush=True)
+    with suppress(webbrowser.Error):
+        webbrowser.open(url)
 
 
 def _list_servers(frontend: Frontend) -> None:

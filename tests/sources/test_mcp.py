@@ -6,6 +6,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,7 +18,7 @@ from codeact_kernel.errors import UserError
 from codeact_kernel.sources.mcp_tools import PICTURE_TYPES
 
 from ..ports import listen_apart
-from .conftest import SHOP, Servers, server
+from .conftest import HERE, SHOP, Servers, server
 from .shop import PIXEL
 
 pytestmark = pytest.mark.asyncio
@@ -123,21 +126,27 @@ async def test_a_server_gets_no_environment_of_the_kernel_and_does_not_run_in_it
     assert await servers.call("folder") == str(Path.home())
 
 
-async def test_a_server_over_http_works_like_one_that_is_started(servers: Servers):
+@contextmanager
+def run_http(program: str, *arguments: str) -> Iterator[int]:
+    """Run a server on a port, and yield the port."""
     with listen_apart() as listening:
         port = listening.getsockname()[1]
-    process = subprocess.Popen([sys.executable, *SHOP, "--http", str(port)], stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, str(HERE / program), *arguments, str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         assert process.stderr is not None
         assert any("running on" in line for line in process.stderr)
-        await servers.client.add(McpServer(name="shop", url=f"http://127.0.0.1:{port}/mcp"))
-        assert await servers.call("find_product", name="tea") == {"left": 3}
-        process.kill()
-        process.wait()
-        assert "The MCP server 'shop' failed" in await servers.call("find_product", name="tea")
+        yield port
     finally:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+async def test_a_server_over_http_works_like_one_that_is_started_and_its_end_is_an_error(servers: Servers):
+    with run_http("shop.py", "--http") as port:
+        await servers.client.add(McpServer(name="shop", url=f"http://127.0.0.1:{port}/mcp"))
+        assert await servers.call("find_product", name="tea") == {"left": 3}
+    assert "The MCP server 'shop' failed" in await servers.call("find_product", name="tea")
 
 
 @pytest.mark.parametrize(
@@ -174,3 +183,25 @@ async def test_two_servers_with_the_same_tools_get_two_names(servers: Servers):
     await servers.add("shop")
     await servers.client.add(McpServer(name="second", command=sys.executable, arguments=SHOP))
     assert {"find_product", "second_find_product"} <= set(servers.registry)
+
+
+async def test_the_user_signs_in_with_a_browser_once(servers: Servers, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with run_http("guarded_shop.py") as port:
+        guarded = McpServer(name="guarded", url=f"http://127.0.0.1:{port}/mcp")
+        with pytest.raises(UserError, match="wants you to sign in: run %codeact mcp restart guarded"):
+            await servers.client.add(guarded)
+        pages: list[str] = []
+
+        def open_page(url: str) -> None:
+            pages.append(url)
+            asyncio.get_running_loop().run_in_executor(None, lambda: urllib.request.urlopen(url).read())
+
+        await servers.client.add(guarded, open_page)
+        assert await servers.call("greet") == "hello"
+        assert pages[0].startswith(f"http://127.0.0.1:{port}/authorize?")
+        await servers.client.remove("guarded")
+        await servers.client.add(guarded)
+        assert await servers.call("greet") == "hello"
+        (file,) = tmp_path.rglob("*.json")
+        assert file.stat().st_mode & 0o777 == 0o600
