@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
     from .model.base import Delta, Message, ModelClient
     from .model.scripted import ScriptedModel
+    from .secrets import Secret
     from .session import Session
     from .settings import Limits, Settings
     from .tools import Registry, tool, tool_from_schema
@@ -47,6 +48,7 @@ __all__ = [
     "ReviewDecision",
     "SandboxError",
     "ScriptedModel",
+    "Secret",
     "Session",
     "Settings",
     "ToolCall",
@@ -69,6 +71,7 @@ _HOMES = {
     "errors": ("CodeActError", "ModelError", "ProgramError", "SandboxError", "ToolDefinitionError", "UserError"),
     "model.base": ("Delta", "Message", "ModelClient"),
     "model.scripted": ("ScriptedModel",),
+    "secrets": ("Secret",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
     "tools": ("Registry", "tool", "tool_from_schema"),

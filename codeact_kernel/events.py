@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .secrets import StreamHider, hide_in
 from .types import (
     CallOutcome,
     Decision,
@@ -266,16 +267,47 @@ Emit: TypeAlias = Callable[[Event], None]
 """Receives the events of a turn."""
 
 
+_Piece: TypeAlias = TextDelta | ProgramDelta | OutputWritten
+"""A piece of a text, which may end in the middle of a secret."""
+_ENDS_ANSWER = (ModelAnswered, ProgramReady, ProgramWithdrawn)
+_ENDS_EVERYTHING = (RunStarted, RunFinished, TurnFinished)
+
+
 class Emitter:
-    """Set `turn`, `seq` and `at` of the events of one turn, and pass them on."""
+    """Set `turn`, `seq` and `at` of the events of one turn, and pass them on without secrets."""
 
     def __init__(self, turn: str, to: Emit) -> None:
         self._turn = turn
         self._to = to
         self._seq = 0
         self._start = time.monotonic()
+        self._texts: dict[tuple[type[Event], str], tuple[StreamHider, _Piece]] = {}
 
     def __call__(self, event: Event) -> None:
+        if isinstance(event, _Piece):
+            self._send_piece(event)
+            return
+        for rest in self._end_texts(event):
+            self._send(rest)
+        self._send(hide_in(event))
+
+    def _send_piece(self, event: _Piece) -> None:
+        key = (type(event), event.stream if isinstance(event, OutputWritten) else "")
+        hider = self._texts[key][0] if key in self._texts else StreamHider()
+        self._texts[key] = hider, event
+        if (text := hider.feed(event.text)) or not event.text:
+            self._send(dataclasses.replace(event, text=text))
+
+    def _end_texts(self, event: Event) -> Iterator[Event]:
+        """Return what was held back of the texts that end with this event."""
+        if isinstance(event, _ENDS_ANSWER + _ENDS_EVERYTHING):
+            for key in list(self._texts):
+                if key[0] is not OutputWritten or isinstance(event, _ENDS_EVERYTHING):
+                    hider, last = self._texts.pop(key)
+                    if text := hider.flush():
+                        yield dataclasses.replace(last, text=text)
+
+    def _send(self, event: Event) -> None:
         self._seq += 1
         at = round(time.monotonic() - self._start, 4)
         self._to(dataclasses.replace(event, turn=self._turn, seq=self._seq, at=at))

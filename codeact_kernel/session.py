@@ -25,6 +25,7 @@ from .model.discovery import choose_model
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.guest_selector import GuestSelector
 from .sandbox.pool import Pool
+from .secrets import hide
 from .settings import Settings
 from .sources import make_client
 from .telemetry import traced
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from .sources.mcp_client import McpClient
 
 __all__ = ["Session"]
+
+_SECRET_TYPED = (
+    "Your prompt contained a secret, which the model does not see. Delete it from the cell, and use it in a tool."
+)
 
 
 async def _inline(function: Callable[[], object]) -> object:
@@ -132,6 +137,7 @@ class Session:
             UserError: if the backend is not available, or an input cannot be passed to a program.
         """
         settings = settings or from_environment()
+        ask, typed = hide(ask), ask
         if self._name is not None and settings.model is None:
             settings = replace(settings, model=self._name)
         earlier = self.threads.setdefault(thread, Thread())
@@ -147,7 +153,7 @@ class Session:
             started = datetime.now().astimezone()
             recorded = self.reuse.find(prompt) if self.reuse is not None else None
             client = await self._client(model, settings, recorded)
-            notices.append(why_standard)
+            notices += [why_standard, _SECRET_TYPED if ask != typed else ""]
             context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main, pool.guest, notices)
             result = await run_turn(ask, context, client, pool)
             earlier.remember(result, prompt.inputs, cell)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .dataframe import make_dataframe
+from .secrets import AS_IS
 
 __all__ = [
     "ApprovalChoice",
@@ -373,9 +374,9 @@ class TurnResult:
     stderr: str = ""
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
-    outputs: Mapping[str, object] = field(default_factory=dict[str, object])
+    outputs: Mapping[str, object] = field(default_factory=dict[str, object], metadata=AS_IS)
     continues: Sequence[str] = ()
-    data: object = field(default=None, compare=False)
+    data: object = field(default=None, compare=False, metadata=AS_IS)
     shape: str = ""
     files: Sequence[OutputFile] = ()
     shown: Sequence[DisplayItem] = ()

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 from pydantic.fields import FieldInfo
 
 from ..errors import ToolDefinitionError
+from ..secrets import Secret
 from .callables import find_callee
 from .described import describe_signature
 from .function_signature import read_signature
@@ -175,7 +176,9 @@ def hash_definition(function: Callable[..., object], signature: ToolSignature, o
         source = inspect.getsource(function)
     except (OSError, TypeError):
         source = _dump_bytecode(getattr(inspect.unwrap(function), "__code__", None))
-    facts = [signature.name, signature.description, source, signature.schema, asdict(options)]
+    facts: list[object] = [signature.name, signature.description, source, signature.schema, asdict(options)]
+    if sources := [default.source for default in _defaults_of(inspect.unwrap(function)) if isinstance(default, Secret)]:
+        facts.append(sources)
     if not _is_defined_by_source(function):
         facts.append(uuid.uuid4().hex)
     return hash_facts(*facts)
@@ -191,16 +194,23 @@ def _is_defined_by_source(function: Callable[..., object]) -> bool:
         function = function.__wrapped__
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):
         return False
-    defaults = [getattr(function, "__defaults__", None), getattr(function, "__kwdefaults__", None)]
     try:
-        json.dumps(defaults, default=_reduce_field)
+        json.dumps(_defaults_of(function), default=_reduce_default)
     except (TypeError, ValueError):
         return False
     return not getattr(function, "__closure__", None)
 
 
-def _reduce_field(default: object) -> object:
-    """Return the value of a `Field(...)` as a default, if the source of the function says all of it."""
+def _defaults_of(function: Callable[..., object]) -> list[object]:
+    defaults: tuple[object, ...] = getattr(function, "__defaults__", None) or ()
+    named: dict[str, object] = getattr(function, "__kwdefaults__", None) or {}
+    return [*defaults, *named.values()]
+
+
+def _reduce_default(default: object) -> object:
+    """Return the value of a `Field(...)` or the source of a secret, if the source of the function says all of it."""
+    if isinstance(default, Secret) and default.source:
+        return default.source
     if isinstance(default, FieldInfo) and default.default_factory in (None, list, dict):
         return None if default.is_required() or default.default_factory else default.default
     raise TypeError

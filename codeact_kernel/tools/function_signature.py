@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 from pydantic.fields import FieldInfo
 
 from ..errors import ToolDefinitionError
+from ..secrets import Secret
 from .field_defaults import default_of
 from .names import MAX_NAME_CHARACTERS, spell_parameters
 from .notes import QUALIFIERS
@@ -32,13 +33,14 @@ def read_signature(
     """
     signature = _signature(function, name)
     scope: Mapping[str, object] = getattr(inspect.unwrap(function), "__globals__", {})
-    offered = [parameter for parameter in signature.parameters.values() if parameter.name not in left_out]
+    parameters = [parameter for parameter in signature.parameters.values() if parameter.name not in left_out]
+    offered = [parameter for parameter in parameters if not _takes_secret(name, parameter, scope)]
     names = tuple(parameter.name for parameter in offered)
-    parameters: list[Parameter] = []
+    described: list[Parameter] = []
     for parameter in offered:
-        described = _described_keywords(parameter, scope)
-        parameters += [_parameter(name, parameter, scope, names)] if described is None else described
-    return build_signature(name, description, parameters, lambda: _resolved(signature.return_annotation, scope))
+        keywords = _described_keywords(parameter, scope)
+        described += [_parameter(name, parameter, scope, names)] if keywords is None else keywords
+    return build_signature(name, description, described, lambda: _resolved(signature.return_annotation, scope))
 
 
 def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
@@ -52,6 +54,33 @@ def _signature(function: Callable[..., object], name: str) -> inspect.Signature:
     except NameError as error:  # hints that are evaluated only now, from Python 3.14 on
         raise ToolDefinitionError(f"{name}: {error} in its type hints: define or import it before the tool.") from None
     return signature
+
+
+def _takes_secret(tool: str, parameter: inspect.Parameter, scope: Mapping[str, object]) -> bool:
+    """Return whether the parameter takes a secret, which programs neither see nor pass: its default does it.
+
+    Raises:
+        ToolDefinitionError: It has no such default.
+    """
+    if isinstance(parameter.default, Secret):
+        return True
+    try:
+        is_secret = Secret in _parts_of(_resolved(parameter.annotation, scope))
+    except Exception:  # as in `_parameter`, which writes the error
+        return False
+    if is_secret and parameter.default is not None:
+        raise ToolDefinitionError(
+            f"{tool}: a program cannot pass a secret: give the parameter {parameter.name!r} a default, for example "
+            'Secret.from_environment("TOKEN").'
+        )
+    return is_secret
+
+
+def _parts_of(hint: object) -> Iterator[object]:
+    """Return a hint and the hints inside it, such as those of a union."""
+    yield hint
+    for part in typing.get_args(hint):
+        yield from _parts_of(part)
 
 
 def _described_keywords(parameter: inspect.Parameter, scope: Mapping[str, object]) -> list[Parameter] | None:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeAlias
 
+from ..secrets import hide
+
 __all__ = ["Report", "current_report", "progress", "reporting"]
 
 Report: TypeAlias = Callable[[float, float | None, str], None]
@@ -51,7 +53,7 @@ def reporting(report: Report | None) -> Generator[None]:
         if not is_over and (now - last >= _INTERVAL or done == total):
             last = now
             if (amount := _number(done)) is not None:
-                report(amount, _number(total), str(text)[:200])
+                report(amount, _number(total), hide(str(text))[:200])
 
     token = _current.set(throttled)
     try:

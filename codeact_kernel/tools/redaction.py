@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+from ..secrets import hide
 from ..text import truncate
 from ..types import JSONValue
 
@@ -208,7 +209,8 @@ def _given_paths(values: Collection[str]) -> set[str]:
 
 
 def without_secrets(message: str) -> str:
-    """Remove the values of environment variables that are named like secrets, in plain and in quoted form."""
+    """Hide every `Secret`, and the values of environment variables that are named like secrets, in all their forms."""
+    message = hide(message)
     for secret in _known_secrets():
         message = message.replace(secret, "<secret>")
     return message

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import cast
 
 from ..errors import ProgramError, ToolDefinitionError, UserError
+from ..secrets import SecretUnavailable, hide_in
 from ..settings import Limits
 from ..text import format_list, truncate
 from ..types import JSONValue, StoredResult
@@ -223,7 +224,7 @@ class Registry:
             return value if inspect.isawaitable(value) else finish(value)
 
         def finish(value: object) -> JSONValue | StoredResult:
-            result = _convert_result(bound, value, limits, convert)
+            result = hide_in(_convert_result(bound, value, limits, convert))
             self._remember_plainness(bound, arguments, value, is_stored=isinstance(result, StoredResult))
             return result
 
@@ -249,7 +250,7 @@ class Registry:
     ) -> None:
         name = bound.tool.spec.name
         if self._tools.get(name) is bound.tool and self._plain.get(name, True):
-            is_same = not is_stored and is_plain(value) and is_plain(arguments)
+            is_same = not is_stored and is_plain(value) and is_plain(arguments) and hide_in(value) is value
             self._plain[name] = is_same and json.loads(bound.arguments) == arguments
 
     def _forget(self, name: str) -> None:
@@ -348,7 +349,7 @@ def _as_tool_error(
         raise failed(error) from error
     except SystemExit as error:
         raise ToolCallError(f"{name}: the tool called sys.exit, so it gave no result.", is_final=True) from error
-    except BlockedWait as error:
+    except (BlockedWait, SecretUnavailable) as error:
         raise ToolCallError(truncate(f"{name}: {error}", limits.error_characters, "..."), is_final=True) from error
     except BaseException as error:  # an exception of a tool must end the call, not the turn or the kernel
         raise failed(error) from error

@@ -17,6 +17,7 @@ from ..json_size import take_beginning, weigh
 from ..memory.replay import Replay
 from ..preflight import Site
 from ..sandbox.worker_client import RunClock
+from ..secrets import hide_in
 from ..text import format_bytes, plural
 from ..tools import BoundCall, ToolCallError, ToolSpec
 from ..types import (
@@ -233,6 +234,7 @@ class Calls:
     def _record(self, run: int, call: ToolCall, decision: Decision, answer: CallOutcome, started: float) -> None:
         seconds = time.monotonic() - started if started else 0.0
         answer = self._fit_record(answer)
+        decision = hide_in(decision)  # the user may have typed a secret into an argument
         overtook = self._open.index((run, call.id))
         del self._open[overtook]
         self.records.append(CallRecord(call=call, decision=decision, answer=answer, seconds=seconds, overtook=overtook))

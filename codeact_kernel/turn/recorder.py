@@ -14,6 +14,7 @@ from ..memory.shape import describe_value, pick_value
 from ..model.base import Delta, Message, ModelClient, RemoteModelClient
 from ..model.usage import estimate
 from ..preflight import reads_earlier_names
+from ..secrets import hide_in
 from ..tools import join_stubs
 from ..types import CallResult, Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
@@ -252,7 +253,7 @@ class TurnRecorder:
         return Timings(model=self.model_time.seconds, sandbox=sandbox, tools=tools, waiting=waiting)
 
     def result(self) -> TurnResult:
-        """Return the result as it stands."""
+        """Return the result as it stands, without secrets."""
         outcome = self.outcome
         result = TurnResult(
             ask=self._ask,
@@ -281,6 +282,7 @@ class TurnRecorder:
             continues=self._continues,
             isolation=self._isolation,
         )
+        result = hide_in(result)
         data = pick_value(result)
         # Not what the model saw of the data: a recorded program gives the same shape, and no model has seen its data.
         known = "\n".join([self._known, *self._programs, self.program or ""])

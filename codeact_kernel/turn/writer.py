@@ -11,6 +11,7 @@ from ..events import ModelRequested, Notice, ProgramDelta, ProgramReady, Program
 from ..memory.recorded_turn import RecordedTurn
 from ..model.answer_parser import AnswerParser, Extracted, Piece
 from ..model.base import Message, ModelClient
+from ..secrets import hide_in
 from . import prompt
 from .context import TurnContext
 from .eager import EagerRun
@@ -134,7 +135,8 @@ class ProgramWriter:
         with self.recorder.model_time.running(), self.recorder.counting(messages) as count:
             functions = prompt.describe_functions(self.checker.direct_tools().values())
             # A third-party client need not have this parameter.
-            answer = self.model.stream(messages, functions) if functions else self.model.stream(messages)
+            visible, functions = hide_in(list(messages)), hide_in(functions)
+            answer = self.model.stream(visible, functions) if functions else self.model.stream(visible)
             async with aclosing(answer) as stream:
                 async for delta in stream:
                     count(delta)

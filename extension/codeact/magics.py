@@ -46,6 +46,7 @@ from .config_traits import (
     parse_options,
     read_configuration,
 )
+from .hidden_output import hide_output, show_output
 from .prompt_cells import find_option
 
 if TYPE_CHECKING:
@@ -271,6 +272,7 @@ def load(shell: InteractiveShell) -> None:
     magics = CodeAct(shell, getattr(shell, "_codeact_state", None))
     shell.register_magics(magics)
     shell._codeact = magics  # type: ignore[attr-defined]
+    hide_output(shell)
     parser = CodeAct.codeact.parser
     magics.cells = CellHooks(
         shell,
@@ -299,6 +301,7 @@ def unload(shell: InteractiveShell) -> None:
     shell._codeact = None  # type: ignore[attr-defined]
     magics.completion.close()
     magics.cells.close()
+    show_output(shell)
     configurables = cast("list[object]", shell.configurables)
     if magics in configurables:
         configurables.remove(magics)

@@ -17,6 +17,7 @@ from ...capability import DATA
 from ...errors import ProgramError
 from ...guest.kinds import STANDARD, GuestKind
 from ...json_size import take_beginning, weigh
+from ...secrets import hide_in
 from ...settings import Limits
 from ...text import format_bytes
 from ...tools.to_json import to_json
@@ -95,6 +96,7 @@ class Data:
         self._size = 0
         self._reported_at = 0.0
         self._sent_counts: Counter[str] = Counter()
+        inputs = hide_in(list(inputs))  # before anything of them is cut off or sent in pieces
         self._inputs: JSONObject = {variable.name: self._store_input(variable) for variable in inputs}
         self._outputs = tuple(outputs)
         self._earlier = earlier or {}
@@ -153,8 +155,8 @@ class Data:
         if not is_a(value, "pandas", "DataFrame"):
             return self.result(value, limits)
         self._count_stored(memory_of(value))
-        ref = self._frames.add("", _copied(value))
-        return StoredResult(guest_ref=ref, preview=to_json(value.head(_PREVIEW_ROWS), limits=limits), length=len(value))
+        ref, preview = self._frames.add("", _copied(value)), to_json(value.head(_PREVIEW_ROWS), limits=limits)
+        return StoredResult(guest_ref=ref, preview=hide_in(preview), length=len(value))
 
     def _to_json(self, value: object, limits: Limits) -> JSONValue:
         try:
@@ -176,6 +178,7 @@ class Data:
 
     def _store_result(self, value: InputTable | Column | JSONValue, size: int) -> StoredResult:
         self._count_stored(size)
+        value = hide_in(value)
         if isinstance(value, InputTable):
             sample, length = to_json(value.sample(_PREVIEW_ROWS), limits=self._limits), value.rows
         elif isinstance(value, list | dict | str | int | float | None):
@@ -236,7 +239,8 @@ class Data:
         if isinstance(value, Frame):
             if self._guest.has_pandas and isinstance(value, ExactFrame):
                 return self._frames.add("", value.exact)
-            return self._store("", from_columns(value.columns, value.rows))
+            return self._store("", hide_in(from_columns(value.columns, value.rows)))
+        value = hide_in(value)
         table = from_rows(value) if isinstance(value, list) and value else None
         if not isinstance(table, InputTable):
             return self._store("", value)

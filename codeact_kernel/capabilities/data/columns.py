@@ -24,6 +24,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final, Literal, TypeAlias, cast
 
 from ...errors import ProgramError
+from ...secrets import hide_in
 from ...settings import Limits
 from ...tools.to_json import to_json
 from ...types import JSONObject, JSONValue
@@ -113,7 +114,7 @@ class ObjectColumn:
         count = min(count, _MAX_VALUES, self.length - start)
         while True:
             try:
-                piece = encode_values(self.cut(start, start + count))
+                piece = encode_values(self.values(start, count))
             except ProgramError as error:
                 raise ProgramError(f"column {self.name!r}: {error}") from None
             if piece["as"] not in ("json", "I text"):
@@ -125,8 +126,8 @@ class ObjectColumn:
             count //= 2
 
     def values(self, start: int, count: int) -> list[object]:
-        """Return up to `count` values from `start`."""
-        return cast("list[object]", self.cut(start, start + count))
+        """Return up to `count` values from `start`, without secrets."""
+        return hide_in(cast("list[object]", self.cut(start, start + count)))
 
 
 Column: TypeAlias = NumericColumn | ObjectColumn

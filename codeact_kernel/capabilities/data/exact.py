@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import Any, cast
 
 from ...errors import ProgramError
+from ...secrets import hide_in, mask
 from ...text import format_bytes, plural
 from ...types import JSONObject, JSONValue
 from ...wire.data_libraries import indexed_columns, is_a, present
@@ -138,14 +139,18 @@ class FrameStore:
         if stored.written is None:
             refused: list[str] = []
             try:
-                stored.written = await asyncio.to_thread(
-                    lambda: write_frame(_to_exact_form(stored.value), lambda column, reason: refused.append(column))
-                )
+                stored.written = await asyncio.to_thread(_write, stored.value, refused)
             except TypeError as error:
                 raise ProgramError(f"{stored.name or 'the result'} cannot be sent: {error}") from None
             for column in refused:
                 self._notify_left_out(stored.name, column, stored.value)
         return stored.written
+
+
+def _write(value: Any, refused: list[str]) -> tuple[JSONObject, list[Buffer]]:
+    """Write a value without secrets, and add the columns that cannot be written to `refused`."""
+    description, buffers = write_frame(_to_exact_form(value), lambda column, reason: refused.append(column))
+    return hide_in(description), [mask(buffer) for buffer in buffers]
 
 
 class FrameReceiver:

@@ -10,6 +10,7 @@ from ...access import AllowedDomain
 from ...capability import NETWORK
 from ...errors import ProgramError
 from ...limits import HttpLimits
+from ...secrets import mask
 from ...types import JSONObject, JSONValue
 from ..base import Handler
 from .fetch import Fetcher, Resolve, resolve
@@ -61,7 +62,7 @@ class Network:
 
     def _store_body(self, body: bytes) -> int:
         number = next(self._numbers)
-        self._bodies[number] = body
+        self._bodies[number] = mask(body)  # it is sent in pieces
         while sum(map(len, self._bodies.values())) > self._limits.kept_bytes:
             del self._bodies[next(iter(self._bodies))]
         return number

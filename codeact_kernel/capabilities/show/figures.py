@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, cast
 
+from ...secrets import hide
 from ...wire.data_libraries import is_a
 from ...wire.pictures import Picture, draw_figure
 
@@ -60,6 +61,7 @@ def _as_picture(value: object) -> bytes | None:
     if is_a(value, "seaborn.axisgrid", "Grid") or is_a(value, "matplotlib.axes", "Axes"):
         figure = value.figure
     if is_a(figure, "matplotlib.figure", "Figure"):
+        _hide_in_texts(figure)
         picture = draw_figure(figure)
         if (pyplot := cast("Any", sys.modules.get("matplotlib.pyplot"))) is not None:
             pyplot.close(figure)  # or the notebook would show it once more, below the card
@@ -71,3 +73,14 @@ def _as_picture(value: object) -> bytes | None:
     if is_a(value, "IPython.display", "Image"):
         return _as_picture(value.data)
     return None
+
+
+def _hide_in_texts(figure: Any) -> None:
+    """Hide secrets in the texts of a figure: in a picture they cannot be found any more."""
+    for text in figure.findobj(_has_text):
+        if (hidden := hide(text.get_text())) != text.get_text():
+            text.set_text(hidden)
+
+
+def _has_text(artist: Any) -> bool:
+    return hasattr(artist, "set_text")

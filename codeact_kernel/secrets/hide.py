@@ -1,0 +1,170 @@
+"""Replace the texts of known secrets by `[secret NAME]`, in texts, in values and in texts that come in pieces.
+
+Without a secret nothing is searched. With some, the time is linear in the size of the text, for each secret.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any, TypeVar, cast
+
+from .known import Known, known
+
+__all__ = ["AS_IS", "StreamHider", "has_secret", "hide", "hide_in", "mask"]
+
+T = TypeVar("T")
+Buffer = TypeVar("Buffer", bound="bytes | bytearray | memoryview")
+AS_IS = {"hide": False}
+"""Metadata of a field of a dataclass that `hide_in` does not search."""
+_MASKS = ("*", "·", "•", "🞄")
+"""The characters of `mask`, by the number of their bytes."""
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+def hide(text: str) -> str:
+    """Return the text with a mark in the place of each secret."""
+    found = [(form, mark) for form, mark in known().forms if form in text]
+    return _replace(text, found) if found else text
+
+
+def has_secret(text: str) -> bool:
+    """Return whether the text holds a secret."""
+    return any(form in text for form, _ in known().forms)
+
+
+def hide_in(value: T) -> T:
+    """Return the value without secrets in its texts, or the same object if it has none.
+
+    JSON values, tuples, and dataclasses whose fields are such values are searched. Anything else stays as it is.
+    """
+    return cast("T", _hide_in(value)) if known().forms else value
+
+
+def mask(data: Buffer) -> Buffer:
+    """Return bytes in which the characters of each secret are replaced by others of the same width.
+
+    So binary formats stay valid, which know how many characters or bytes a text has.
+    """
+    if not (forms := known().forms):
+        return data
+    masked = bytes(data)
+    for form, _ in forms:
+        encoded = form.encode(errors="replace")
+        if encoded in masked:
+            masked = masked.replace(encoded, "".join(_MASKS[len(char.encode()) - 1] for char in form).encode())
+    return cast("Buffer", masked)
+
+
+class StreamHider:
+    """Hides secrets in a text that comes in pieces, of which each may end in the middle of a secret."""
+
+    def __init__(self) -> None:
+        self._held = ""
+
+    def feed(self, piece: str) -> str:
+        """Take a piece, and return as much of the text as can be shown."""
+        current = known()
+        text = self._held + piece
+        end = _find_open_end(text, current)
+        if len(text) - end > 2 * current.longest:  # secrets that overlap without end
+            end = len(text)
+        self._held = text[end:]
+        return hide(text[:end])
+
+    def flush(self) -> str:
+        """Return the rest of the text."""
+        rest, self._held = self._held, ""
+        return hide(rest)
+
+
+def _hide_in(value: object) -> object:
+    is_container = isinstance(value, list | dict)
+    value = cast("object", value)
+    return value if is_container and not _may_hold_secret(value) else _rebuild(value)
+
+
+def _rebuild(value: object) -> object:
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, list):
+        items = cast("list[object]", value)
+        return _keep_same(items, [_rebuild(item) for item in items])
+    if type(value) is tuple:
+        items = cast("tuple[object, ...]", value)
+        return _keep_same(items, tuple(_rebuild(item) for item in items))
+    if isinstance(value, dict):
+        entries = cast("dict[object, object]", value)
+        return {_rebuild(key): _rebuild(item) for key, item in entries.items()}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _rebuild_dataclass(value)
+    return value
+
+
+def _keep_same(old: Any, new: Any) -> Any:
+    return old if all(map(_is_same, old, new)) else new
+
+
+def _is_same(old: object, new: object) -> bool:
+    return old is new
+
+
+def _rebuild_dataclass(value: Any) -> object:
+    changes: dict[str, object] = {}
+    for field in dataclasses.fields(value):
+        if field.metadata.get("hide", True):
+            old = getattr(value, field.name)
+            if (new := _hide_in(old)) is not old:
+                changes[field.name] = new
+    return dataclasses.replace(value, **changes) if changes else value
+
+
+def _may_hold_secret(value: object) -> bool:
+    """Search a JSON value as one text, which takes much less time than a search in each of its texts."""
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError):  # it is not JSON
+        return True
+    return any(form in text for form in known().escaped)
+
+
+def _replace(text: str, found: list[tuple[str, str]]) -> str:
+    """Replace all occurrences at once. Where secrets overlap, one mark stands for all of them."""
+    spans = sorted(
+        ((start, start + len(form), mark) for form, mark in found for start in _find_all(text, form)),
+        key=lambda span: (span[0], -span[1]),
+    )
+    parts: list[str] = []
+    at = 0
+    for start, end, mark in spans:
+        if start >= at:
+            parts += (text[at:start], mark)
+        at = max(at, end)
+    return "".join([*parts, text[at:]])
+
+
+def _find_all(text: str, form: str) -> Iterator[int]:
+    start = text.find(form)
+    while start >= 0:
+        yield start
+        start = text.find(form, start + len(form))
+
+
+def _find_open_end(text: str, current: Known) -> int:
+    """Return where the end of the text begins that may be the beginning of a secret."""
+    end = len(text)
+    for form, _ in current.forms:
+        at = text.find(form[0], max(0, len(text) - len(form) + 1))
+        while 0 <= at < end:
+            if form.startswith(text[at:]):
+                end = at
+            else:
+                at = text.find(form[0], at + 1)
+    if end == len(text):
+        return end
+    for form, _ in current.forms:  # a whole secret that reaches into this end is held with it
+        at = text.find(form, max(0, end - len(form) + 1))
+        if 0 <= at < end:
+            end = at
+    return end
