@@ -136,10 +136,8 @@ class Session:
             SandboxError: if no sandbox started.
             UserError: if the backend is not available, or an input cannot be passed to a program.
         """
-        settings = settings or from_environment()
+        settings = self._with_model(settings or from_environment())
         ask, typed = hide(ask), ask
-        if self._name is not None and settings.model is None:
-            settings = replace(settings, model=self._name)
         earlier = self.threads.setdefault(thread, Thread())
         if new:
             earlier.clear()
@@ -160,6 +158,11 @@ class Session:
             if self.reuse is not None:
                 self.reuse.record(prompt, result, started)
             return result
+
+    def _with_model(self, settings: Settings) -> Settings:
+        if self._name is None or settings.model is not None:
+            return settings
+        return replace(settings, model=self._name)
 
     def _context(
         self,

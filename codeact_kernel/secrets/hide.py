@@ -80,8 +80,7 @@ class StreamHider:
 
 
 def _hide_in(value: object) -> object:
-    is_container = isinstance(value, list | dict)
-    value = cast("object", value)
+    is_container = type(value) in (list, dict)
     return value if is_container and not _may_hold_secret(value) else _rebuild(value)
 
 
@@ -93,10 +92,12 @@ def _rebuild(value: object) -> object:
         return _keep_same(items, [_rebuild(item) for item in items])
     if type(value) is tuple:
         items = cast("tuple[object, ...]", value)
-        return _keep_same(items, tuple(_rebuild(item) for item in items))
+        return _keep_same(items, tuple(_hide_in(item) for item in items))
     if isinstance(value, dict):
         entries = cast("dict[object, object]", value)
-        return {_rebuild(key): _rebuild(item) for key, item in entries.items()}
+        rebuilt = {_rebuild(key): _rebuild(item) for key, item in entries.items()}
+        is_same = rebuilt.keys() == entries.keys() and all(map(_is_same, entries.values(), rebuilt.values()))
+        return entries if is_same else rebuilt
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return _rebuild_dataclass(value)
     return value

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .forms import escape_for_json, forms_of
 
-__all__ = ["Known", "known", "remember"]
+__all__ = ["Known", "is_recognizable", "known", "remember"]
 
 _MIN_CHARACTERS = 6
 _MIN_DISTINCT_CHARACTERS = 3
@@ -54,7 +54,7 @@ def remember(text: str, name: str) -> None:
     global _known
     with _lock:
         is_new = _names.pop(text, None) is None
-        if is_new and not _can_be_searched_for(text):
+        if is_new and not is_recognizable(text):
             _warn(name)
             return
         _names[text] = name
@@ -64,7 +64,8 @@ def remember(text: str, name: str) -> None:
             _known = _collect()
 
 
-def _can_be_searched_for(text: str) -> bool:
+def is_recognizable(text: str) -> bool:
+    """Return whether a text that contains this one probably means the secret."""
     is_word = (
         text.isalpha() and text in (text.lower(), text.upper(), text.title()) and len(text) <= _MAX_WORD_CHARACTERS
     )

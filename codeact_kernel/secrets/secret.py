@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from ..errors import UserError
 from ..text import collapse_whitespace, replace_unprintable, truncate
-from .known import remember
+from .known import is_recognizable, remember
 
 __all__ = ["Secret", "SecretUnavailable"]
 
@@ -133,7 +133,7 @@ def _check(text: object, name: str) -> str:
         raise UserError(f"The secret {name} is not text but {type(text).__name__}: decode it first.")
     if not text:
         raise UserError(f"The secret {name} is empty: pass its text.")
-    if text in name:
+    if text in name and is_recognizable(text):
         raise UserError("The name of a secret is shown, so it must not contain the secret: use another name.")
     return str(text)
 
