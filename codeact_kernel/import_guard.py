@@ -60,12 +60,13 @@ class GuardedPathFinder(PathFinder):
     @classmethod
     def find_distributions(cls, context: DistributionFinder.Context | None = None) -> Iterable[Distribution]:  # type: ignore[override]
         """Find installed distributions: their entry points name modules to import, so the same rule holds."""
-        from importlib.metadata import DistributionFinder
+        from importlib.metadata import DistributionFinder, MetadataPathFinder
 
         given: dict[str, Any] = {} if context is None else dict(vars(context))
         if "path" not in given and find_importer(sys._getframe(1)) == "ours":
             given["path"] = trusted_path()
-        return PathFinder.find_distributions(DistributionFinder.Context(**given))
+        # The method of PathFinder that does this is removed by importlib_metadata, which keyring has before Python 3.12.
+        return MetadataPathFinder.find_distributions(DistributionFinder.Context(**given))
 
 
 def install() -> None:

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
-from .known import Known, known
+from .known import Forms, Known, known
 
 __all__ = ["AS_IS", "StreamHider", "has_secret", "hide", "hide_in", "mask"]
 
@@ -25,8 +25,7 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def hide(text: str) -> str:
     """Return the text with a mark in the place of each secret."""
-    found = [(form, mark) for form, mark in known().forms if form in text]
-    return _replace(text, found) if found else text
+    return _hide(text, known().forms)
 
 
 def has_secret(text: str) -> bool:
@@ -39,7 +38,7 @@ def hide_in(value: T) -> T:
 
     JSON values, tuples, and dataclasses whose fields are such values are searched. Anything else stays as it is.
     """
-    return cast("T", _hide_in(value)) if known().forms else value
+    return cast("T", _hide_in(value, known())) if known().forms else value
 
 
 def mask(data: Buffer) -> Buffer:
@@ -53,8 +52,14 @@ def mask(data: Buffer) -> Buffer:
     for form, _ in forms:
         encoded = form.encode(errors="replace")
         if encoded in masked:
-            masked = masked.replace(encoded, "".join(_MASKS[len(char.encode()) - 1] for char in form).encode())
+            masked = masked.replace(
+                encoded, "".join(_MASKS[len(char.encode(errors="replace")) - 1] for char in form).encode()
+            )
     return cast("Buffer", masked)
+
+
+def _mask_for(form: str) -> bytes:
+    return "".join(_MASKS[len(char.encode(errors="replace")) - 1] for char in form).encode()
 
 
 class StreamHider:
@@ -79,27 +84,43 @@ class StreamHider:
         return hide(rest)
 
 
-def _hide_in(value: object) -> object:
-    is_container = type(value) in (list, dict)
-    return value if is_container and not _may_hold_secret(value) else _rebuild(value)
+def _hide_in(value: object, current: Known) -> object:
+    if type(value) not in (list, dict):
+        return _rebuild(value, current.forms, current)
+    forms = _find_forms(value, current)
+    return _rebuild(value, forms, current) if forms else value
 
 
-def _rebuild(value: object) -> object:
+def _find_forms(value: object, current: Known) -> Forms:
+    """Return the forms that a JSON value may contain. To search it as one text takes less time than to search each."""
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError):  # it is not JSON
+        return current.forms
+    return [form for form, in_json in zip(current.forms, current.in_json, strict=True) if in_json in text]
+
+
+def _rebuild(value: object, forms: Forms, current: Known) -> object:
+    """Return the value without secrets.
+
+    Args:
+        forms: the forms that JSON in the value may contain.
+    """
     if isinstance(value, str):
-        return hide(value)
+        return _hide(value, forms)
     if isinstance(value, list):
         items = cast("list[object]", value)
-        return _keep_same(items, [_rebuild(item) for item in items])
+        return _keep_same(items, [_rebuild(item, forms, current) for item in items])
     if type(value) is tuple:
-        items = cast("tuple[object, ...]", value)
-        return _keep_same(items, tuple(_hide_in(item) for item in items))
+        parts = cast("tuple[object, ...]", value)
+        return _keep_same(parts, tuple(_hide_in(part, current) for part in parts))
     if isinstance(value, dict):
         entries = cast("dict[object, object]", value)
-        rebuilt = {_rebuild(key): _rebuild(item) for key, item in entries.items()}
+        rebuilt = {_rebuild(key, forms, current): _rebuild(item, forms, current) for key, item in entries.items()}
         is_same = rebuilt.keys() == entries.keys() and all(map(_is_same, entries.values(), rebuilt.values()))
         return entries if is_same else rebuilt
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _rebuild_dataclass(value)
+        return _rebuild_dataclass(value, current)
     return value
 
 
@@ -111,26 +132,22 @@ def _is_same(old: object, new: object) -> bool:
     return old is new
 
 
-def _rebuild_dataclass(value: Any) -> object:
+def _rebuild_dataclass(value: Any, current: Known) -> object:
     changes: dict[str, object] = {}
     for field in dataclasses.fields(value):
         if field.metadata.get("hide", True):
             old = getattr(value, field.name)
-            if (new := _hide_in(old)) is not old:
+            if (new := _hide_in(old, current)) is not old:
                 changes[field.name] = new
     return dataclasses.replace(value, **changes) if changes else value
 
 
-def _may_hold_secret(value: object) -> bool:
-    """Search a JSON value as one text, which takes much less time than a search in each of its texts."""
-    try:
-        text = _encode(value)
-    except (TypeError, ValueError, RecursionError):  # it is not JSON
-        return True
-    return any(form in text for form in known().escaped)
+def _hide(text: str, forms: Forms) -> str:
+    found = [(form, mark) for form, mark in forms if form in text]
+    return _replace(text, found) if found else text
 
 
-def _replace(text: str, found: list[tuple[str, str]]) -> str:
+def _replace(text: str, found: Forms) -> str:
     """Replace all occurrences at once. Where secrets overlap, one mark stands for all of them."""
     spans = sorted(
         ((start, start + len(form), mark) for form, mark in found for start in _find_all(text, form)),

@@ -8,11 +8,13 @@ from __future__ import annotations
 import inspect
 import threading
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .forms import escape_for_json, forms_of
 
-__all__ = ["Known", "is_recognizable", "known", "remember"]
+__all__ = ["Forms", "Known", "is_recognizable", "known", "remember"]
 
 _MIN_CHARACTERS = 6
 _MIN_DISTINCT_CHARACTERS = 3
@@ -23,18 +25,21 @@ _MAX_WORD_CHARACTERS = 11
 _MAX_DIGITS = 9
 
 
+Forms: TypeAlias = Sequence[tuple[str, str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Known:
     """What is searched for.
 
     Attributes:
         forms: each form of a secret with the mark that takes its place, the longest first.
-        escaped: the forms as they stand in JSON, in which whole values are searched.
+        in_json: these forms as they stand in JSON, in the same order: whole values are searched as one text.
         longest: the number of characters of the longest form.
     """
 
-    forms: tuple[tuple[str, str], ...] = ()
-    escaped: tuple[str, ...] = ()
+    forms: Forms = ()
+    in_json: tuple[str, ...] = ()
     longest: int = 0
 
 
@@ -96,5 +101,4 @@ def _count_own_frames() -> int:
 def _collect() -> Known:
     marks = {form: f"[secret {name}]" for text, name in _names.items() for form in forms_of(text)}
     forms = sorted(marks.items(), key=lambda entry: len(entry[0]), reverse=True)
-    escaped = dict.fromkeys(escape_for_json(form) for form, _ in forms)
-    return Known(tuple(forms), tuple(escaped), len(forms[0][0]))
+    return Known(forms, tuple(escape_for_json(form) for form, _ in forms), len(forms[0][0]))
