@@ -65,7 +65,7 @@ class GuardedPathFinder(PathFinder):
         given: dict[str, Any] = {} if context is None else dict(vars(context))
         if "path" not in given and find_importer(sys._getframe(1)) == "ours":
             given["path"] = trusted_path()
-        # The method of PathFinder that does this is removed by importlib_metadata, which keyring has before Python 3.12.
+        # PathFinder has this method, too, until importlib_metadata removes it. Before 3.12, keyring brings that along.
         return MetadataPathFinder.find_distributions(DistributionFinder.Context(**given))
 
 

@@ -18,14 +18,14 @@ __all__ = ["is_fast", "is_full", "rank"]
 
 FAST = (
     "access", "approval", "benchmarks", "bridge", "configuration", "fuzz", "guest", "keep", "model", "network", "render",
-    "show", "tools", "wire", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py", "jupyter/test_specs.py",
+    "secrets", "show", "tools", "wire", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py", "jupyter/test_specs.py",
     "memory/test_prices.py", "memory/test_result_json.py", "sandbox/test_readable.py", "sandbox/test_seccomp.py",
     "test_docs.py", "test_preflight.py", "test_prompts.py", "test_prompt_budget.py", "test_tiers.py",
 )  # fmt: skip
 """Folders and files whose tests start no process, except for `NOT_FAST` and for tests that are marked `process`."""
 
 NOT_FAST = (
-    "approval/test_untrusted.py", "model/test_bounded_http.py", "network/test_guest.py", "show/test_guest.py",
+    "approval/test_untrusted.py", "model/test_bounded_http.py", "network/test_guest.py", "secrets/test_canary.py", "show/test_guest.py",
     "show/test_picture.py",
 )  # fmt: skip
 """Files in these folders that run programs, draw pictures or take long."""

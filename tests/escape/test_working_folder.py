@@ -283,6 +283,16 @@ def test_our_commands_import_nothing_of_the_folder_they_are_started_in(tmp_path,
     assert (folder / "n.html").exists()
 
 
+def test_packages_are_found_although_a_library_took_the_method_of_the_stock_finder():
+    """As importlib_metadata does when it is imported before the guard is in place."""
+    code = (
+        "from importlib.machinery import PathFinder; del PathFinder.find_distributions\n"
+        "from codeact_kernel import import_guard; import_guard.install()\n"
+        "from importlib.metadata import version; print(version('pydantic'))"
+    )
+    assert subprocess.check_output([sys.executable, "-P", "-c", code], text=True).startswith("2.")
+
+
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_users_own_imports_work_as_in_the_stock_kernel(opened, endpoint, name):
     """From a cell, from a tool of each kind, from a thread, reloaded; and a module that hides an installed one."""
