@@ -78,7 +78,9 @@ def test_a_secret_that_the_user_typed_is_in_no_message_and_no_file(nb: Listening
     assert printed.stream("stderr").strip() == "[secret Token of the shop]"
     assert "deprecated: [secret Token of the shop]" in nb.ask("warns()").stream("stderr")
     assert "<text>[secret Token of the shop]</text>" in nb.ask("draws()").everything
-    assert "fails raised ValueError: [secret Token of the shop]" in nb.ask("fails()", options="--max-retries 0").everything
+    assert (
+        "fails raised ValueError: [secret Token of the shop]" in nb.ask("fails()", options="--max-retries 0").everything
+    )
     nb.run("%codeact traceback")
     nb.run("print(TOKEN.reveal()); TOKEN.reveal()")
     nb.run("raise ValueError(TOKEN.reveal())")
