@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .secrets import Secret
     from .session import Session
     from .settings import Limits, Settings
+    from .sources.openapi import openapi_tools
     from .tools import Registry, tool, tool_from_schema
     from .tools.progress import progress
     from .types import Decision, DisplayItem, OutputFile, ToolCall, TurnResult
@@ -57,6 +58,7 @@ __all__ = [
     "UserError",
     "__version__",
     "from_environment",
+    "openapi_tools",
     "progress",
     "tool",
     "tool_from_schema",
@@ -74,6 +76,7 @@ _HOMES = {
     "secrets": ("Secret",),
     "session": ("Session",),
     "settings": ("Limits", "Settings"),
+    "sources.openapi": ("openapi_tools",),
     "tools": ("Registry", "tool", "tool_from_schema"),
     "tools.progress": ("progress",),
     "types": ("Decision", "DisplayItem", "OutputFile", "ToolCall", "TurnResult"),

@@ -31,6 +31,7 @@ from .history_commands import list_turns, print_usage, show_turn
 from .keep_commands import keep_as_cell, keep_as_tool
 from .mcp_commands import manage_servers
 from .memory_commands import list_or_trust_locks, pin_program, show_or_change_thread, unpin_program
+from .openapi_commands import list_or_change_descriptions
 from .tool_errors import write_tool_error
 
 __all__ = ["COMMANDS", "Command"]
@@ -300,6 +301,13 @@ COMMANDS: Mapping[str, Command] = {
             ("add", "remove", "restart"),
         ),
         Command("forget", "NAME", "stop offering this tool", _forget_tool),
+        Command(
+            "openapi",
+            "[add URL|remove NAME]",
+            "list the OpenAPI descriptions with their tools, or offer the operations of one",
+            list_or_change_descriptions,
+            ("add", "remove"),
+        ),
         Command(
             "prompt", "TEXT", "show exactly what would be sent for TEXT (IPython removes a ? at its end)", _print_prompt
         ),

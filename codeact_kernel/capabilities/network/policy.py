@@ -26,6 +26,7 @@ __all__ = [
     "find_rule",
     "follow_redirect",
     "header_size",
+    "is_reserved_header",
     "parse_url",
 ]
 
@@ -177,9 +178,14 @@ def check_headers(headers: Mapping[str, str], limits: HttpLimits) -> Sequence[tu
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name) or not _VALUE.fullmatch(value):
             raise ToolCallError(f"the header {name[:100]!r} has an invalid character")
-        if _RESERVED_HEADERS.fullmatch(name):
+        if is_reserved_header(name):
             raise ToolCallError(f"the header {name[:100]!r} cannot be set by a program: leave it out")
     return [(name, value.strip(" \t")) for name, value in headers.items()]
+
+
+def is_reserved_header(name: str) -> bool:
+    """Say whether only the kernel sets this header."""
+    return _RESERVED_HEADERS.fullmatch(name) is not None
 
 
 def header_size(headers: Iterable[tuple[str, str]]) -> int:

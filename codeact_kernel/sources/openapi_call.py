@@ -1,0 +1,101 @@
+"""Make the calls of one operation: send the request, and read the reply."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, runtime_checkable
+
+from ..capabilities.network.fetch import Fetcher, Reply
+from ..limits import HttpLimits
+from ..text import collapse_whitespace, format_bytes, replace_unprintable, truncate
+from ..tools import ToolCallError
+from .openapi_operations import Operation, is_json
+from .openapi_request import build_request
+
+__all__ = ["Header", "OperationCall", "Revealed", "reveal_headers"]
+
+MAX_ERROR_CHARACTERS = 300
+"""Of the body of a reply that is an error."""
+
+
+@runtime_checkable
+class Revealed(Protocol):
+    """A value whose text is not shown anywhere, such as a key."""
+
+    def reveal(self) -> str:
+        """Return the text."""
+        ...
+
+
+Header: TypeAlias = "str | Revealed"
+
+
+def reveal_headers(headers: Mapping[str, Header]) -> dict[str, str]:
+    """Return the headers as they are sent. Their values are in nothing else."""
+    return {name: value if isinstance(value, str) else value.reveal() for name, value in headers.items()}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OperationCall:
+    """Calls one operation.
+
+    Attributes:
+        server: The URL that the path of the operation is added to.
+        headers: The headers of the user, which go with each call.
+        fetcher: Sends the requests to the hosts that the user allowed.
+    """
+
+    operation: Operation
+    server: str
+    headers: Mapping[str, Header]
+    fetcher: Fetcher
+    limits: HttpLimits
+
+    async def __call__(self, /, **arguments: Any) -> object:
+        """Send the request of a call, and return the value of the reply.
+
+        Raises:
+            ToolCallError: The request cannot be sent, gets no reply, or the reply is an error.
+        """
+        request = build_request(self.operation, self.server, arguments, reveal_headers(self.headers), self.limits)
+        reply = await self.fetcher.fetch(request)
+        if reply.status >= 300:
+            raise _as_error(self.operation, reply, has_headers=bool(self.headers))
+        return _read(self.operation, reply)
+
+
+def _as_error(operation: Operation, reply: Reply, *, has_headers: bool) -> ToolCallError:
+    text = collapse_whitespace(replace_unprintable(reply.body[: 4 * MAX_ERROR_CHARACTERS].decode(errors="replace")))
+    reason = replace_unprintable(reply.reason)[:60]
+    message = f"{_name(operation)} answered {reply.status} {reason}".rstrip()
+    if text:
+        message += f": {truncate(text, MAX_ERROR_CHARACTERS)}"
+    if reply.status == 401 and not has_headers:
+        message += " (the user gives the key of an API with headers, or --header)"
+    return ToolCallError(message, is_final=reply.status == 401)
+
+
+def _read(operation: Operation, reply: Reply) -> object:
+    if operation.method == "HEAD":
+        return reply.headers
+    if not reply.body:
+        return None
+    media_type = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if is_json(media_type):
+        try:
+            return json.loads(reply.body)
+        except (ValueError, RecursionError):
+            raise ToolCallError(f"{_name(operation)} answered with JSON that cannot be read") from None
+    try:
+        return reply.body.decode()
+    except UnicodeDecodeError:
+        if media_type.startswith("text/"):
+            return reply.body.decode("latin-1")
+    size = format_bytes(len(reply.body))
+    raise ToolCallError(f"{_name(operation)} answered with {size} of {media_type[:80]!r}, which is not text")
+
+
+def _name(operation: Operation) -> str:
+    return truncate(f"{operation.method} {replace_unprintable(operation.path)}", 120)
