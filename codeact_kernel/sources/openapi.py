@@ -12,7 +12,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from urllib.parse import urljoin
 
@@ -83,7 +82,7 @@ async def openapi_tools(
         server: The URL of the API, in the place of those that the description names.
         headers: Are sent with each call, and shown nowhere. A value is a text, or has a method `reveal()` that returns
             one. They are sent only to the host of `server`, or of `location` if there is no `server`.
-        only: Offers the operations whose operationId, path or tag fits one of these patterns, such as `repos/*`.
+        only: Offers only the operations whose operationId, path or tag is one of these, or begins so: `repos/*`.
         untrusted: Whether outsiders can write what the API returns; see `source` of `tool`.
         settings: By default the settings from the environment.
 
@@ -162,7 +161,7 @@ class _Builder:
             except UserError as error:
                 self._left_out.setdefault(f"they are no tools ({error})", []).append(candidate.name)
         if beyond := [candidate.name for candidate in candidates[MAX_OPERATIONS:]]:
-            reason = f"the limit is {MAX_OPERATIONS}: choose with --only PATTERN (only=)"
+            reason = f"the limit is {MAX_OPERATIONS}: choose with --only NAME, or --only 'BEGINNING*' (only=)"
             self._left_out.setdefault(reason, []).extend(beyond)
         notices = [_write_notice(reason, names) for reason, names in self._left_out.items()]
         name = self._description.name
@@ -173,7 +172,7 @@ class _Builder:
 
     def _is_wanted(self, candidate: Candidate) -> bool:
         texts = (candidate.name, candidate.path, *candidate.tags)
-        return not self._source.only or any(fnmatchcase(text, one) for one in self._source.only for text in texts)
+        return not self._source.only or any(_fits(text, one) for one in self._source.only for text in texts)
 
     def _add(self, candidate: Candidate) -> None:
         server, rule = self._find_server(candidate)
@@ -232,6 +231,10 @@ class _Builder:
             with suppress(ValueError):  # for brackets without an IPv6 address
                 url = urljoin(self._source.location, url)
         return url.partition("#")[0].partition("?")[0]
+
+
+def _fits(text: str, pattern: str) -> bool:
+    return text.startswith(pattern[:-1]) if pattern.endswith("*") else text == pattern
 
 
 def _version(operation: Operation, server: str, options: ToolOptions) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..capabilities.network.fetch import Fetcher, Reply
@@ -18,6 +18,9 @@ __all__ = ["Header", "OperationCall", "Revealed", "reveal_headers"]
 
 MAX_ERROR_CHARACTERS = 300
 """Of the body of a reply that is an error."""
+MIN_HIDDEN_CHARACTERS = 8
+"""A shorter word of a header is no key, and could be anywhere in a reply."""
+HIDDEN = "[hidden]"
 
 
 @runtime_checkable
@@ -59,11 +62,22 @@ class OperationCall:
         Raises:
             ToolCallError: The request cannot be sent, gets no reply, or the reply is an error.
         """
-        request = build_request(self.operation, self.server, arguments, reveal_headers(self.headers), self.limits)
-        reply = await self.fetcher.fetch(request)
+        headers = reveal_headers(self.headers)
+        request = build_request(self.operation, self.server, arguments, headers, self.limits)
+        reply = _hide(await self.fetcher.fetch(request), headers)
         if reply.status >= 300:
             raise _as_error(self.operation, reply, has_headers=bool(self.headers))
         return _read(self.operation, reply)
+
+
+def _hide(reply: Reply, headers: Mapping[str, str]) -> Reply:
+    """Take the user's headers out of a reply: a server for tests, or a page about an error, repeats what it got."""
+    for word in (word for value in headers.values() for word in [value, *value.split()]):
+        if len(word) >= MIN_HIDDEN_CHARACTERS:
+            body = reply.body.replace(word.encode(), HIDDEN.encode())
+            kept = {name: value.replace(word, HIDDEN) for name, value in reply.headers.items()}
+            reply = replace(reply, body=body, headers=kept, reason=reply.reason.replace(word, HIDDEN))
+    return reply
 
 
 def _as_error(operation: Operation, reply: Reply, *, has_headers: bool) -> ToolCallError:

@@ -162,7 +162,8 @@ async def test_the_users_headers_go_with_each_call_and_are_no_arguments(api):
     api.add(operationId="look", parameters=[parameter("x-api-key", "header"), parameter("c", "cookie")])
     headers = {"Authorization": Key("Bearer abc"), "X-Api-Key": "k1", "Cookie": "a=b"}
     description = await api.load(api.url, headers=headers)
-    sent = (await api.call("look"))["headers"]
+    await api.call("look")
+    sent = api.server.seen[-1].headers
     assert (sent["Authorization"], sent["X-Api-Key"], sent["Cookie"]) == ("Bearer abc", "k1", "a=b")
     assert description.tools[0].spec.parameters == ()
 
@@ -200,6 +201,18 @@ async def test_the_users_headers_do_not_follow_a_redirect_to_another_host(api, n
     api.server.redirects["/pets"] = (302, f"{other.url}/x")
     await api.call("look")
     assert "X-Api-Key" not in other.seen[-1].headers
+
+
+@pytest.mark.parametrize("status", [200, 403])
+async def test_a_reply_that_repeats_a_header_does_not_show_it(api, status):
+    api.add("/pets", operationId="look")
+    await api.load(api.url, headers={"Authorization": Key("Bearer abcdefgh1234")})
+    api.server.replies["/pets"] = send('"the key abcdefgh1234 (Bearer abcdefgh1234)"', status=status)
+    try:
+        text = await api.call("look")
+    except ToolCallError as error:
+        text = str(error)
+    assert "the key [hidden] ([hidden])" in text
 
 
 async def test_the_users_headers_are_in_nothing_that_is_shown(api):
