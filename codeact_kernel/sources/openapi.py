@@ -27,7 +27,7 @@ from ..tools.from_schema import described_tool
 from .openapi_access import Access, DescriptionSource
 from .openapi_call import Header, OperationCall
 from .openapi_operations import Candidate, Operation, list_candidates, read_operation
-from .openapi_schemas import Document, LeftOut, Part, as_list, as_part, text_of
+from .openapi_schemas import Document, LeftOut, as_list, as_part, text_of
 from .openapi_text import read_description
 from .swagger2 import upgrade
 
@@ -35,7 +35,9 @@ __all__ = ["Description", "load_openapi", "openapi_tools"]
 
 MAX_OPERATIONS = 500
 MAX_NAMED = 10
-"""Operations that a notice names."""
+"""Operations that a notice names, and notices of one description."""
+MAX_SERVERS = 20
+"""Servers of one operation that are considered."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,39}")
 _VARIABLE = re.compile(r"\{([^{}]*)\}")
 
@@ -163,7 +165,7 @@ class _Builder:
         if beyond := [candidate.name for candidate in candidates[MAX_OPERATIONS:]]:
             reason = f"the limit is {MAX_OPERATIONS}: choose with --only NAME, or --only 'BEGINNING*' (only=)"
             self._left_out.setdefault(reason, []).extend(beyond)
-        notices = [_write_notice(reason, names) for reason, names in self._left_out.items()]
+        notices = _write_notices(self._left_out)
         name = self._description.name
         if not self._tools:
             which = f"that fit {', '.join(self._source.only)}" if self._source.only else "in the description"
@@ -213,7 +215,7 @@ class _Builder:
         """
         places = (candidate.item, candidate.shared, self._document.root)
         servers = next((found for place in places if (found := as_list(place.get("servers")))), [{"url": "/"}])
-        urls = [self._source.server] if self._source.server else [self._absolute(as_part(one)) for one in servers]
+        urls = [self._source.server] if self._source.server else list(map(self._absolute, servers[:MAX_SERVERS]))
         has_headers, reasons = bool(self._source.headers), list[LeftOut]()
         for url in urls:
             try:
@@ -222,7 +224,8 @@ class _Builder:
                 reasons.append(reason)
         raise reasons[0]
 
-    def _absolute(self, server: Part) -> str:
+    def _absolute(self, value: object) -> str:
+        server = as_part(value)
         variables = as_part(server.get("variables"))
         url = _VARIABLE.sub(
             lambda match: str(as_part(variables.get(match[1])).get("default", "")), text_of(server.get("url"))[:2_000]
@@ -245,6 +248,13 @@ def _version(operation: Operation, server: str, options: ToolOptions) -> str:
     chosen = [options.approval_mode, options.read_only, options.source]
     facts = [operation.name, operation.method, server, operation.path, operation.description, operation.accepts]
     return hash_facts(*facts, dict(operation.schema), places, body, chosen)
+
+
+def _write_notices(left_out: Mapping[str, Sequence[str]]) -> list[str]:
+    notices = [_write_notice(reason, names) for reason, names in list(left_out.items())[:MAX_NAMED]]
+    if others := list(left_out.values())[MAX_NAMED:]:
+        notices.append(_write_notice("of other reasons", [name for names in others for name in names]))
+    return notices
 
 
 def _write_notice(reason: str, names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ description says about its servers is checked against that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +38,7 @@ class DescriptionSource:
     location: str
     name: str = ""
     server: str = ""
-    headers: Mapping[str, Header] = field(default_factory=dict[str, Header])
+    headers: Mapping[str, Header] = field(default_factory=dict[str, Header], repr=False)
     only: Sequence[str] = ()
     untrusted: bool = False
 
@@ -56,6 +57,8 @@ class Access:
         self._source = source
         self.limits = settings.limits.http
         self._check_headers()
+        if re.search(r"[?#]", source.server):
+            raise UserError(f"{source.server[:200]!r} cannot be a server: leave out what follows the path.")
         self.is_url = "://" in source.location
         urls = [source.location] if self.is_url else []
         self.typed = [self._origin(url) for url in [*urls, *([source.server] if source.server else [])]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..capabilities.network.fetch import Fetcher, Reply
@@ -52,7 +52,7 @@ class OperationCall:
 
     operation: Operation
     server: str
-    headers: Mapping[str, Header]
+    headers: Mapping[str, Header] = field(repr=False)
     fetcher: Fetcher
     limits: HttpLimits
 

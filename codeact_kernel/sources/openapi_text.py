@@ -14,6 +14,7 @@ from typing import Any, cast
 import yaml
 
 from ..errors import UserError
+from ..render.escaping import one_line
 from ..types import JSONObject, JSONValue
 
 __all__ = ["read_description"]
@@ -43,7 +44,7 @@ def read_description(data: bytes, shown: str) -> JSONObject:
         text = data.decode("utf-8-sig")
         root = _read_json(text) if text.lstrip().startswith("{") else _read_yaml(text)
     except (ValueError, yaml.YAMLError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200] or "it is nested too deeply"
+        reason = one_line(" ".join(str(error).split())[:200]) or "it is nested too deeply"
         raise UserError(f"{shown} cannot be read as JSON or YAML: {reason}.") from None
     if not isinstance(root, dict) or not isinstance(root.get("paths"), dict):
         raise UserError(f"{shown} is not an OpenAPI description: it has no `paths`.")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from codeact_kernel import AllowedDomain
@@ -10,6 +12,13 @@ from codeact_kernel.errors import UserError
 from codeact_kernel.tools import ToolCallError
 
 from .conftest import names, parameter, send
+
+
+def tool_call_of(description):
+    """What runs when the tool is called."""
+    [call] = [cell.cell_contents for cell in description.tools[0].function.__closure__]
+    assert "headers" in {field.name for field in dataclasses.fields(call)}
+    return call
 
 
 class Key:
@@ -89,6 +98,20 @@ async def test_a_relative_server_is_on_the_host_of_the_description(api):
     api.add(operationId="look")
     await api.load(api.url)
     assert await api.path_of("look") == "/v3/x/pets"
+
+
+async def test_a_server_with_a_query_is_rejected(api):
+    with pytest.raises(UserError, match="leave out what follows the path"):
+        await api.load(api.file, server=f"{api.server.url}?x=")
+
+
+async def test_many_reasons_are_few_notices(api):
+    api.add("/good", operationId="good")
+    for number in range(100):
+        api.add(f"/p{number}", operationId=f"op{number}", servers=[{"url": f"https://h{number}.example"}] * 1_000)
+    description = await api.load(api.url)
+    assert len(description.notices) == 11
+    assert description.notices[-1].startswith("90 operations are not offered, because of other reasons: op10,")
 
 
 async def test_a_variable_cannot_change_the_host(api, canary):
@@ -218,7 +241,7 @@ async def test_a_reply_that_repeats_a_header_does_not_show_it(api, status):
 async def test_the_users_headers_are_in_nothing_that_is_shown(api):
     api.add(operationId="look")
     description = await api.load(api.url, headers={"X-Api-Key": Key("very-secret"), "X-Two": "also-secret"})
-    shown = repr(description) + "".join(repr(tool.spec) for tool in description.tools)
+    shown = repr(description) + repr(tool_call_of(description)) + "".join(repr(tool.spec) for tool in description.tools)
     assert "look" in shown
     assert "very-secret" not in shown
     assert "also-secret" not in shown

@@ -76,6 +76,14 @@ async def test_a_parameter_with_a_media_type_is_sent_as_json(api):
     assert await api.path_of("find", q={"a": [1]}) == "/pets?q=%7B%22a%22%3A%20%5B1%5D%7D"
 
 
+async def test_an_argument_can_have_any_name(api):
+    names = ["self", "cls", "arguments", "class", "__init__", "name", "größe", "a[b]"]
+    api.add(operationId="find", parameters=[parameter(name) for name in names])
+    await api.load()
+    path = await api.path_of("find", **dict.fromkeys(names, "x"))
+    assert path == "/pets?self=x&cls=x&arguments=x&class=x&__init__=x&name=x&gr%C3%B6%C3%9Fe=x&a[b]=x"
+
+
 async def test_what_is_left_out_is_not_sent(api):
     api.add(
         operationId="find", parameters=[parameter("q"), parameter("limit", schema={"type": "integer", "default": 5})]
