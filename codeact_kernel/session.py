@@ -29,7 +29,7 @@ from .secrets import hide
 from .settings import Settings
 from .sources import make_client
 from .telemetry import traced
-from .tools import MARK, OnMain, Registry, ToolCallError, as_tool, default_registry
+from .tools import OnMain, Registry, ToolCallError, default_registry
 from .turn import TurnContext, run_turn
 from .types import TurnResult
 
@@ -319,6 +319,6 @@ class Session:
 
 def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
     registry = Registry()
-    for function in tools:
-        registry.add_tool(getattr(function, MARK, None) or as_tool(function))
+    for tool in tools:
+        registry.add(tool)
     return registry

@@ -13,11 +13,11 @@ from .decorator import tool
 from .options import ApprovalMode, ToolOptions
 
 if TYPE_CHECKING:
-    from .definition import as_tool
+    from .conversion import as_tool
     from .from_schema import tool_from_schema
-    from .registry import MARK, Registry, default_registry
+    from .registry import Registry, default_registry
     from .shared_notes import join_stubs
-    from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
+    from .spec import MARK, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 
 __all__ = [
     "MARK",
@@ -38,11 +38,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "definition": ("as_tool",),
+    "conversion": ("as_tool",),
     "from_schema": ("tool_from_schema",),
-    "registry": ("MARK", "Registry", "default_registry"),
+    "registry": ("Registry", "default_registry"),
     "shared_notes": ("join_stubs",),
-    "spec": ("BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"),
+    "spec": ("MARK", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"),
 }
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+import typing
+from collections.abc import Awaitable, Callable, Container, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -54,10 +56,12 @@ def find_callee(target: object) -> Callee:
     _refuse_code(runs)
     named = inner if hasattr(inner, "__name__") else type(inner)
     name = cast("Any", named).__name__
+    own_name = name if named is inner else _to_snake_case(name)
+    text = inspect.getdoc(inner) or "" if named is inner else inspect.getdoc(runs) or inspect.getdoc(inner) or ""
     return Callee(
-        function=_markable(function, name),
-        name=name if named is inner else _to_snake_case(name),
-        text=inspect.getdoc(inner) or "" if named is inner else inspect.getdoc(runs) or inspect.getdoc(inner) or "",
+        function=_markable(function, own_name, text, runs, left_out),
+        name=own_name,
+        text=text,
         left_out=tuple(left_out),
         is_async=inspect.iscoroutinefunction(runs),
     )
@@ -90,17 +94,44 @@ def _refuse_code(function: Callable[..., object]) -> None:
         )
 
 
-def _markable(function: Callable[..., object], name: str) -> Callable[..., object]:
-    """Return the function itself if attributes can be set on it, or else one that calls it."""
+def _markable(
+    function: Callable[..., object], name: str, text: str, runs: Callable[..., object], left_out: Container[str]
+) -> Callable[..., object]:
+    """Return the function itself if attributes can be set on it, or else one that calls it, with its signature."""
     if inspect.isfunction(function) or type(function) is type(functools.lru_cache(str)):
         return function
 
     def call(*args: Any, **arguments: Any) -> object:
         return function(*args, **arguments)
 
-    call.__name__ = call.__qualname__ = name
-    call.__doc__, call.__wrapped__ = inspect.getdoc(function), function  # type: ignore[attr-defined]
-    return call
+    async def call_async(*args: Any, **arguments: Any) -> object:
+        return await cast("Awaitable[object]", function(*args, **arguments))
+
+    made: Any = call_async if inspect.iscoroutinefunction(runs) else call
+    made.__name__ = made.__qualname__ = name
+    made.__module__, made.__doc__, made.__wrapped__ = getattr(runs, "__module__", None), text, function
+    with suppress(TypeError, ValueError):  # it has no signature: the definition of the tool says so
+        signature = inspect.signature(function)
+        shown = [parameter for parameter in signature.parameters.values() if parameter.name not in left_out]
+        hints = _read_hints(runs)
+        made.__annotations__ = {
+            name: hints[name] for name in (*(parameter.name for parameter in shown), "return") if name in hints
+        }
+        made.__signature__ = signature.replace(
+            parameters=[
+                parameter.replace(annotation=hints.get(parameter.name, parameter.annotation)) for parameter in shown
+            ],
+            return_annotation=hints.get("return", signature.return_annotation),
+        )
+    return made
+
+
+def _read_hints(function: Callable[..., object]) -> Mapping[str, object]:
+    """Return the hints of a function; as they are written if one of them cannot be resolved."""
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # evaluating a hint can raise anything; the definition of the tool says which one it is
+        return cast("Mapping[str, object]", getattr(function, "__annotations__", {}))
 
 
 def _to_snake_case(name: str) -> str:

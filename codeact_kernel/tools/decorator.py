@@ -87,7 +87,7 @@ def tool(
     )
 
     def mark(function: Callable[..., object]) -> Callable[..., object]:
-        from .definition import offer  # only a notebook with a tool pays for pydantic
+        from .offer import offer  # only a notebook with a tool pays for pydantic
 
         return cast("Callable[..., object]", offer(function, name, description, schema, options))
 

@@ -1,4 +1,4 @@
-"""Check a function that a user marks, and make a `Tool` of it."""
+"""Make a `Tool` of its parts: of a function and its signature, or of a JSON schema and a function to call."""
 
 from __future__ import annotations
 
@@ -6,84 +6,27 @@ import functools
 import hashlib
 import inspect
 import json
+import keyword
 import types
 import typing
 import uuid
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import asdict
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
 from ..errors import ToolDefinitionError
 from ..secrets import Secret
-from .callables import find_callee
 from .described import describe_signature
-from .function_signature import read_signature
-from .names import validate_name
+from .names import spell_tool
 from .options import ToolOptions
-from .registry import MARK, default_registry
-from .schema import MAX_DOCSTRING_CHARACTERS, ToolSignature
-from .spec import Tool, ToolSpec
+from .schema import ToolSignature
+from .spec import MARK, Tool, ToolSpec
 
-__all__ = ["as_tool", "hash_definition", "hash_facts", "make_tool", "offer"]
+__all__ = ["described_tool", "hash_definition", "hash_facts", "make_tool"]
 
 _CACHED = type(functools.lru_cache(str))
-
-
-def offer(target: object, name: str | None, description: str | None, schema: object, options: ToolOptions) -> object:
-    """Mark `target` and add it to the default registry; see `tool` for the arguments, the result and errors."""
-    if isinstance(target, classmethod):
-        return _ClassMethodTool(target, name, description, schema, options)
-    tool = as_tool(target, name, description, options, schema=schema)
-    previous = default_registry.get(tool.spec.name)
-    default_registry.add_tool(tool)
-    if previous is None or previous.version != tool.spec.version:  # the same cell, run again, gives no new warnings
-        _warn_of_gaps(tool.signature)
-    return cast("object", target) if isinstance(target, staticmethod) else tool.function
-
-
-class _ClassMethodTool(classmethod):  # type: ignore[type-arg]  # it is not subscriptable before Python 3.14
-    """A class method that is offered as soon as its class exists."""
-
-    def __init__(self, method: Any, *arguments: Any) -> None:
-        super().__init__(method.__func__)  # pyright: ignore[reportUnknownMemberType]
-        self._arguments = arguments
-
-    def __set_name__(self, owner: type[Any], name: str) -> None:
-        offer(getattr(owner, name), *self._arguments)
-
-
-def as_tool(
-    target: object,
-    name: str | None = None,
-    description: str | None = None,
-    options: ToolOptions | None = None,
-    *,
-    schema: object = None,
-    reserved: bool = False,
-) -> Tool:
-    """Make a tool of a function without adding it to a registry.
-
-    Args:
-        target: A function, a method, a partial, or another object that can be called.
-        schema: The JSON schema of the arguments; by default the type hints describe them.
-        reserved: Allow a name that every program has, because the function implements it.
-
-    Raises:
-        ToolDefinitionError: It cannot be offered; the message says what to change.
-    """
-    callee = find_callee(target)
-    options = options or ToolOptions()
-    name = validate_name(callee.name if name is None else name, reserved=reserved)
-    text = (callee.text if description is None else description).strip()
-    if schema is None:
-        signature = read_signature(callee.function, name=name, description=text, left_out=callee.left_out)
-    else:
-        signature = describe_signature(schema, name=name, description=text)
-    version = hash_definition(callee.function, signature, options)
-    return make_tool(callee.function, signature, options, version=version, is_async=callee.is_async)
 
 
 def make_tool(
@@ -123,6 +66,89 @@ def make_tool(
     return tool
 
 
+def described_tool(
+    own_name: str,
+    description: str,
+    schema: object,
+    call: Callable[..., object],
+    options: ToolOptions,
+    *,
+    output_schema: object = None,
+    returns: object = inspect.Parameter.empty,
+    taken: Container[str] = (),
+    origin: str = "",
+    prefix: str = "tool",
+    version: str = "",
+    source: Callable[..., object] | None = None,
+) -> Tool:
+    """Make a tool of a description, without adding it to a registry.
+
+    Args:
+        output_schema: The JSON schema of the result, for the model. The result is not checked.
+        returns: The type hint of the result, if there is no schema of it.
+        taken: The names of other tools.
+        origin: Where it is from; see `ToolSpec`.
+        prefix: Goes before a name that a program cannot use; see `names.spell_tool`.
+        version: What its calls do, if the description does not say it; by default the code of `source`.
+        source: The function that `call` leads to; by default `call` itself.
+
+    Raises:
+        ToolDefinitionError: The schema cannot be read, or an option is not valid.
+    """
+    signature = describe_signature(
+        schema,
+        name=spell_tool(own_name, taken, prefix),
+        description=description.strip(),
+        output_schema=output_schema,
+        returns=returns,
+    )
+    return make_tool(
+        _keyword_function(call, signature, description, source or call),
+        signature,
+        options,
+        version=version or hash_definition(source or call, signature, options),
+        is_async=_is_async(call),
+        own_name=own_name,
+        origin=origin,
+    )
+
+
+def _keyword_function(
+    call: Callable[..., object], signature: ToolSignature, description: str, source: Callable[..., object]
+) -> Callable[..., object]:
+    """Return a function for `call` that a tool can mark, with a signature for users and for other frameworks."""
+
+    async def function_async(**arguments: Any) -> object:
+        return await call(**arguments)  # type: ignore[misc]  # it is async
+
+    def function(**arguments: Any) -> object:
+        return call(**arguments)
+
+    made: Any = function_async if _is_async(call) else function
+    made.__name__ = made.__qualname__ = signature.name
+    made.__doc__ = description
+    made.__wrapped__ = source
+    hints = {parameter.own_name: parameter.hint for parameter in signature.parameters}
+    if all(map(str.isidentifier, hints)) and not any(map(keyword.iskeyword, hints)):
+        made.__annotations__ = hints
+        made.__signature__ = inspect.Signature(
+            [
+                inspect.Parameter(
+                    parameter.own_name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=parameter.default,
+                    annotation=parameter.hint,
+                )
+                for parameter in signature.parameters
+            ]
+        )
+    return made
+
+
+def _is_async(call: Callable[..., object]) -> bool:
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(getattr(call, "__call__", None))  # noqa: B004
+
+
 def hash_facts(*facts: object) -> str:
     """Return the version of a tool that these facts define. All of them are JSON."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "backslashreplace")).hexdigest()[:12]
@@ -144,30 +170,6 @@ def _check_options(options: ToolOptions, is_async: bool) -> None:
         raise ToolDefinitionError(
             "thread_safe is for functions without `async`: calls of an async tool may overlap anyway."
         )
-
-
-def _warn_of_gaps(signature: ToolSignature) -> None:
-    untyped = [parameter.name for parameter in signature.parameters if not parameter.is_typed]
-    if signature.left_out:
-        message = (
-            f"Shorten the docstring of the tool {signature.name}: it is longer than {MAX_DOCSTRING_CHARACTERS:,} "
-            f"characters, so the model does not see {signature.left_out:,} characters from its middle."
-        )
-        warnings.warn(message, UserWarning, stacklevel=_count_own_frames())
-    gaps = ["a docstring"] if not signature.description else []
-    if untyped:
-        gaps.append(f"type hints for {', '.join(untyped)}")
-    if gaps:
-        message = f"Add {' and '.join(gaps)} to the tool {signature.name}: the model sees only these."
-        warnings.warn(message, UserWarning, stacklevel=_count_own_frames())
-
-
-def _count_own_frames() -> int:
-    """Return the stack level of the user's line."""
-    frame, count = inspect.currentframe(), 0
-    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "codeact_kernel":
-        frame, count = frame.f_back, count + 1
-    return count
 
 
 def hash_definition(function: Callable[..., object], signature: ToolSignature, options: ToolOptions) -> str:

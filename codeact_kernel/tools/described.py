@@ -13,7 +13,14 @@ from .schema_hints import Property, SchemaReader
 __all__ = ["describe_signature"]
 
 
-def describe_signature(schema: object, *, name: str, description: str, output_schema: object = None) -> ToolSignature:
+def describe_signature(
+    schema: object,
+    *,
+    name: str,
+    description: str,
+    output_schema: object = None,
+    returns: object = inspect.Parameter.empty,
+) -> ToolSignature:
     """Make a signature of a JSON schema of the arguments.
 
     Parameters that are not required may be left out, and `None` for one of them leaves it out, unless the schema gives
@@ -21,6 +28,7 @@ def describe_signature(schema: object, *, name: str, description: str, output_sc
 
     Args:
         output_schema: The JSON schema of the result, for the model. The result is not checked.
+        returns: The type hint of the result, if there is no schema of it.
 
     Raises:
         ToolDefinitionError: It is not a JSON schema, or too large.
@@ -30,7 +38,7 @@ def describe_signature(schema: object, *, name: str, description: str, output_sc
     parameters = [_parameter(spelled[own_name], own_name, item) for own_name, item in properties.items()]
     # A program can then pass the required arguments by position.
     parameters.sort(key=lambda parameter: not parameter.is_required)
-    result = inspect.Parameter.empty if output_schema is None else SchemaReader(output_schema).hint()
+    result = returns if output_schema is None else SchemaReader(output_schema).hint()
     return build_signature(name, description, parameters, lambda: result)
 
 

@@ -16,19 +16,19 @@ from ..secrets import SecretUnavailable, hide_in
 from ..settings import Limits
 from ..text import format_list, truncate
 from ..types import JSONValue, StoredResult
+from .conversion import as_tool
 from .event_loops import BlockedWait, await_tool, explain
 from .progress import Report, reporting
 from .questions import Ask, asking
 from .redaction import is_tools_own, redact_error
 from .schema import ToolSignature
 from .shapes import ANY, TypeShape, merge, shape_of_value
-from .spec import BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
+from .spec import MARK, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 from .threads import in_thread
 from .to_json import is_plain, to_json
 
 __all__ = ["MARK", "Registry", "default_registry", "get_tool"]
 
-MARK = "codeact_tool"
 DEFAULT_LIMITS = Limits()
 MAX_NAMES_LISTED = 20
 MAX_RESULTS_EXAMINED = 10
@@ -64,13 +64,16 @@ class Registry:
         self._plain: dict[str, bool] = {}
         self.last_error: BaseException | None = None
 
-    def add(self, function: Callable[..., object]) -> None:
-        """Offer a function marked by `@tool`. It takes the place of a tool with the same name.
+    def add(self, target: object) -> None:
+        """Offer a function, with `@tool` or without, or anything else that `tool` accepts.
+
+        It takes the place of a tool with the same name.
 
         Raises:
-            ToolDefinitionError: The function is not marked.
+            ToolDefinitionError: It cannot be offered; the message says what to change.
         """
-        self.add_tool(get_tool(function))
+        tool = getattr(target, MARK, None)
+        self.add_tool(tool if isinstance(tool, Tool) else as_tool(target, find_taken=self.names_of_others))
 
     def add_tool(self, tool: Tool) -> None:
         """Offer a tool. It takes the place of a tool with the same name."""
@@ -94,6 +97,10 @@ class Registry:
     def names_taken(self, origin: str) -> set[str]:
         """Return the names that no tool from there may have, because another tool has them."""
         return {name for name, tool in list(self._tools.items()) if tool.spec.origin != origin}
+
+    def names_of_others(self, own_name: str) -> set[str]:
+        """Return the names that a tool with this own name may not have, because other tools have them."""
+        return {name for name, tool in list(self._tools.items()) if tool.spec.own_name != own_name}
 
     def remove(self, name: str) -> None:
         """Stop offering the tool `name`.

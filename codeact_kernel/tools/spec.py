@@ -14,7 +14,10 @@ from ..types import JSONObject, JSONValue, StoredResult
 from .options import ToolOptions
 from .schema import ToolSignature
 
-__all__ = ["BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
+__all__ = ["MARK", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"]
+
+MARK = "codeact_tool"
+"""The attribute of a function that holds its `Tool`."""
 
 OnMain: TypeAlias = Callable[[Callable[[], object]], Awaitable[object]]
 """Runs a callable on the thread of the user's synchronous code, and returns its result or raises its exception."""

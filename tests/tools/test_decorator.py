@@ -191,7 +191,7 @@ def generator() -> Iterator[int]:
         (Shop.orders, "orders is a method of Shop, so it needs an object: offer it with tool(shop.orders)"),
         (Shop(), "needs a function, not a Shop"),
         (Path.exists, "exists is a method of Path, so it needs an object"),
-        (functools.partial(starred, 1), r"starred(*numbers: 'int'): a program passes every argument by name"),
+        (functools.partial(starred, 1), r"starred(*numbers: int): a program passes every argument by name"),
         ("get_orders", "needs a function, not a str"),
         (starred, r"starred(*numbers: 'int'): a program passes every argument by name"),
         (keyworded, r"keyworded(**options: 'int'): a program passes every argument by name"),

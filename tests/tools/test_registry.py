@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -55,9 +56,17 @@ def test_registries_are_independent_of_each_other(registry: Registry) -> None:
     assert "add" not in registry
 
 
-def test_only_a_marked_function_can_be_added(registry: Registry) -> None:
-    with pytest.raises(ToolDefinitionError, match="len is not a tool: put @tool on it first"):
-        registry.add(len)
+def test_a_function_without_a_mark_is_added_as_it_is(registry: Registry) -> None:
+    def count(words: list[str]) -> int:
+        return len(words)
+
+    registry.add(count)
+    assert registry.specs()["count"].stub == "count(words: list[str]) -> int"
+
+
+def test_what_programs_cannot_call_by_name_is_not_added(registry: Registry) -> None:
+    with pytest.raises(ToolDefinitionError, match=r"sqrt\(x\): a program passes every argument by name"):
+        registry.add(math.sqrt)
 
 
 def one_more() -> Callable[[], int]:
