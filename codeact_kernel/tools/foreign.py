@@ -149,10 +149,10 @@ def _read_pydantic_ai(framework: str, tool: Any) -> ForeignTool:
     facts = tool.function_schema
 
     def call(**arguments: Any) -> object:
-        values: Any = facts.validator.validate_python(arguments)
-        name = facts.single_arg_name
-        is_named = not name or (isinstance(values, Mapping) and name in values)  # up to 1.x, the only argument had no name
-        keywords: dict[str, Any] = dict(values) if is_named else {name: values}
+        keywords: Any = facts.validator.validate_python(arguments)
+        only = facts.single_arg_name
+        if only and not (hasattr(keywords, "keys") and only in keywords):  # in 1.x, a model came without its name
+            keywords = {only: keywords}
         positional = [keywords.pop(name) for name in facts.positional_fields]
         if facts.var_positional_field:
             positional += keywords.pop(facts.var_positional_field, ())
@@ -265,4 +265,5 @@ def _smaller(own: int | None, other: int | None) -> int | None:
 
 
 def _refuse(framework: str, name: str, why: str, advice: str) -> NoReturn:
-    raise ToolDefinitionError(f"The tool {name[:MAX_NAME_CHARACTERS]} of {framework} cannot be offered, because {why}: {advice}.")
+    name = name[:MAX_NAME_CHARACTERS]
+    raise ToolDefinitionError(f"The tool {name} of {framework} cannot be offered, because {why}: {advice}.")

@@ -44,7 +44,7 @@ LATE = {
     ("extension/codeact/magics.py", "frontend"): "a kernel that nobody asks anything has none of the engine in it",
     ("extension/codeact/magics.py", "commands"): "likewise",
     ("extension/codeact/completion.py", "commands"): "likewise",
-    ("codeact_kernel/tools/decorator.py", "definition"): "a kernel without a tool has no pydantic in it",
+    ("codeact_kernel/tools/decorator.py", "offer"): "a kernel without a tool has no pydantic in it",
     ("extension/codeact/doctor.py", "card"): "widgets, as in the output of a cell",
     ("codeact_kernel/approval/grants.py", "fcntl"): "not on Windows",
     ("codeact_kernel/memory/presence.py", "fcntl"): "not on Windows",
@@ -137,7 +137,7 @@ def test_no_modules_import_each_other_in_a_circle():
 
 @pytest.mark.parametrize(
     ("folder", "module", "target"),
-    [("extension/codeact/", "magics", "commands"), ("codeact_kernel/tools/", "decorator", "definition")],
+    [("extension/codeact/", "magics", "commands"), ("codeact_kernel/tools/", "decorator", "offer")],
 )
 def test_late_imports_make_no_circle_either(folder, module, target):
     """Imports inside functions and for types count, too: no module of these packages knows which modules use it."""
