@@ -54,8 +54,8 @@ class Session:
     """Answer prompts, with one warm sandbox. A session belongs to the event loop that it is used on.
 
     Args:
-        tools: the functions that programs may call, with `@tool` or without, or a `Registry`; by default every
-            function that is marked with `@tool`, now or later.
+        tools: the functions that programs may call, with `@tool` or without, and tools of other frameworks; or a
+            `Registry`. By default every function that is marked with `@tool`, now or later.
         model: a client, or the name of a model at the endpoint that the environment configures; by default the model
             that the environment names, which is chosen at the first prompt.
         reuse: the recorded programs of a folder, which answer their prompts without the model; by default none.
@@ -72,7 +72,7 @@ class Session:
 
     def __init__(
         self,
-        tools: Registry | Iterable[Callable[..., object]] = default_registry,
+        tools: Registry | Iterable[object] = default_registry,
         model: ModelClient | str | None = None,
         grants: Grants | None = None,
         reuse: Reuse | None = None,
@@ -317,7 +317,7 @@ class Session:
                 await pool.aclose()
 
 
-def _registry(tools: Iterable[Callable[..., object]]) -> Registry:
+def _registry(tools: Iterable[object]) -> Registry:
     registry = Registry()
     for tool in tools:
         registry.add(tool)

@@ -17,8 +17,8 @@ from pathlib import PurePosixPath
 __all__ = ["is_fast", "is_full", "rank"]
 
 FAST = (
-    "access", "approval", "benchmarks", "bridge", "configuration", "fuzz", "guest", "keep", "model", "network", "render",
-    "secrets", "show", "sources/openapi", "tools", "wire", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py",
+    "access", "approval", "benchmarks", "bridge", "configuration", "frameworks", "fuzz", "guest", "keep", "model", "network",
+    "render", "secrets", "show", "sources/openapi", "tools", "wire", "architecture/test_sizes.py", "files/test_folder.py", "files/test_output.py",
     "jupyter/test_specs.py",
     "memory/test_prices.py", "memory/test_result_json.py", "sandbox/test_readable.py", "sandbox/test_seccomp.py",
     "test_docs.py", "test_preflight.py", "test_prompts.py", "test_prompt_budget.py", "test_tiers.py",

@@ -7,9 +7,9 @@ first function is offered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast, overload
+from typing import Any, TypeVar, Unpack, cast, overload
 
-from .options import ApprovalMode, Source, ToolOptions
+from .options import ApprovalMode, OptionKeywords, Source, ToolOptions
 
 __all__ = ["tool"]
 
@@ -18,6 +18,16 @@ F = TypeVar("F", bound=Callable[..., object])
 
 @overload
 def tool(function: F, /) -> F: ...
+@overload
+def tool(
+    function: object,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    schema: Mapping[str, Any] | None = None,
+    **options: Unpack[OptionKeywords],
+) -> Callable[..., Any]: ...
 @overload
 def tool(
     *,
@@ -33,7 +43,7 @@ def tool(
     source: Source = "trusted",
 ) -> Callable[[F], F]: ...
 def tool(
-    function: Callable[..., object] | None = None,
+    function: object = None,
     /,
     *,
     name: str | None = None,
@@ -53,8 +63,8 @@ def tool(
     before. The model sees only its signature and its docstring; the type hints decide which arguments are accepted.
     Defining a tool with the same name again replaces the old one.
 
-    A method (`tool(shop.find)`), a partial or another object that can be called is offered too, and a function that
-    calls it is returned. Programs cannot change the values that a partial has set.
+    A method (`tool(shop.find)`), a partial, another object that can be called, or a tool of Agent Framework, LangChain
+    or pydantic-ai is offered too, and a function that calls it is returned.
 
     Args:
         name: The name that the model uses; by default the function's own name.
@@ -86,9 +96,9 @@ def tool(
         source=source,
     )
 
-    def mark(function: Callable[..., object]) -> Callable[..., object]:
+    def mark(target: object) -> Callable[..., object]:
         from .offer import offer  # only a notebook with a tool pays for pydantic
 
-        return cast("Callable[..., object]", offer(function, name, description, schema, options))
+        return cast("Callable[..., object]", offer(target, name, description, schema, options))
 
     return mark if function is None else mark(function)

@@ -18,6 +18,7 @@ BREAKS = [
     ("codeact_kernel.tools.redaction", "from ..bridge import messages", "codeact_kernel.bridge.messages"),
     ("codeact_kernel.sandbox.worker_main", "from ..tools import registry", "codeact_kernel.tools.registry"),
     ("codeact_kernel.turn.turn", "import openai", "openai"),
+    ("codeact_kernel.tools.foreign", "import agent_framework", "agent_framework"),
     ("codeact_kernel.bridge.protocol", "import pickle", "pickle"),
     ("codeact_kernel.guest.inside.bootstrap", "import codeact_kernel.events", "codeact_kernel.events"),
     ("codeact_kernel.guest.inside.tool_calls", "from .runner import run", "codeact_kernel.guest.inside.runner"),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from importlib import import_module
 from typing import Annotated, Any
 
 import pytest
@@ -16,12 +17,13 @@ from codeact_kernel.tools import ToolCallError, as_tool, default_registry, tool,
 
 from .tools import CALLS, STUBS, Shop, call
 
-langchain = pytest.importorskip("langchain_core.tools", reason="scripts/test --frameworks installs it")
-Document = pytest.importorskip("langchain_core.documents").Document
-AIMessage = pytest.importorskip("langchain_core.messages").AIMessage
-RunnableConfig = pytest.importorskip("langchain_core.runnables").RunnableConfig
-fake_chat_models = pytest.importorskip("langchain_core.language_models.fake_chat_models")
-create_agent = pytest.importorskip("langchain.agents").create_agent
+pytest.importorskip("langchain", reason="scripts/test --frameworks installs it")
+langchain = import_module("langchain_core.tools")
+Document = import_module("langchain_core.documents").Document
+AIMessage = import_module("langchain_core.messages").AIMessage
+RunnableConfig = import_module("langchain_core.runnables").RunnableConfig
+fake_chat_models = import_module("langchain_core.language_models.fake_chat_models")
+create_agent = import_module("langchain.agents").create_agent
 
 
 def find(product: str) -> str:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -15,9 +16,9 @@ from codeact_kernel.tools import ToolCallError, as_tool, default_registry, tool,
 from .tools import CALLS, STUBS, Line, Receipt, Shop, call, list_sales
 
 pydantic_ai = pytest.importorskip("pydantic_ai", reason="scripts/test --frameworks installs it")
-messages = pytest.importorskip("pydantic_ai.messages")
-FunctionModel = pytest.importorskip("pydantic_ai.models.function").FunctionModel
-TestModel = pytest.importorskip("pydantic_ai.models.test").TestModel
+messages = import_module("pydantic_ai.messages")
+FunctionModel = import_module("pydantic_ai.models.function").FunctionModel
+TestModel = import_module("pydantic_ai.models.test").TestModel
 
 pytestmark = pytest.mark.filterwarnings("ignore:Could not generate return schema:UserWarning")
 

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import warnings
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -227,3 +228,20 @@ def test_an_async_function_is_awaited():
 
     tool_from_schema("find", "", {"properties": {"a": {"type": "integer"}}}, find)
     assert call("find", {"a": 1}) == '{"a": 1}'
+
+
+def test_the_function_that_carries_the_tool_shows_its_parameters():
+    found = tool_from_schema(
+        "find",
+        "Find.",
+        {"properties": {"city": {"type": "string"}, "limit": {"type": "integer", "default": 3}}, "required": ["city"]},
+        lambda **arguments: arguments,
+    )
+    assert str(inspect.signature(found)) == "(*, city: str, limit: int = 3)"
+    assert get_type_hints(found) == {"city": str, "limit": int}
+    assert found(city="Rome") == {"city": "Rome"}
+
+
+def test_a_function_whose_parameters_have_no_python_names_takes_any_keywords():
+    found = tool_from_schema("find", "", {"properties": {"from": {}}}, lambda **arguments: arguments)
+    assert found(**{"from": "Rome"}) == {"from": "Rome"}

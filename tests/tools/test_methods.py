@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import json
-from typing import Any, NotRequired, Unpack
+from dataclasses import dataclass
+from typing import Any, NotRequired, Unpack, get_type_hints
 
 import pytest
 from typing_extensions import TypedDict
@@ -169,6 +171,56 @@ def test_keywords_that_a_schema_describes_are_parameters():
 
 def test_a_session_takes_a_method_as_it_is():
     assert list(Session(tools=[Shop(1).count]).tools) == ["count"]
+
+
+@dataclass
+class Price:
+    amount: float
+
+
+class Catalogue:
+    def price(self, product: str, *, discount: Price | None = None) -> Price:
+        """The price of a product."""
+        return discount or Price(1.5)
+
+    async def order(self, product: str) -> str:
+        """Order it."""
+        return f"ordered {product}"
+
+    def __call__(self, product: str) -> Price:
+        """Look a product up."""
+        return Price(2.5)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "text", "signature"),
+    [
+        (Catalogue().price, "price", "The price of a product.", "(product: str, *, discount: {price} | None = None) -> {price}"),
+        (Catalogue().order, "order", "Order it.", "(product: str) -> str"),
+        (Catalogue(), "catalogue", "Look a product up.", "(product: str) -> {price}"),
+        (functools.partial(Catalogue().price, discount=Price(1)), "price", "The price of a product.", "(product: str) -> {price}"),
+        (functools.partial(Catalogue().price, "tea"), "price", "The price of a product.", "(*, discount: {price} | None = None) -> {price}"),
+    ],
+)  # fmt: skip
+def test_the_function_that_tool_returns_shows_what_it_calls(target, name, text, signature):
+    made = tool(target)
+    assert (made.__name__, made.__qualname__, made.__doc__, made.__module__) == (name, name, text, __name__)
+    assert str(inspect.signature(made)) == signature.format(price=f"{__name__}.Price")
+    parameters = inspect.signature(made).parameters
+    assert {*get_type_hints(made)} == {*parameters, "return"}
+    assert all(get_type_hints(made)[one] == parameters[one].annotation for one in parameters)
+
+
+def test_the_function_that_tool_returns_is_async_if_the_method_is():
+    ordered = tool(Catalogue().order)
+    assert inspect.iscoroutinefunction(ordered)
+    assert asyncio.run(ordered("tea")) == "ordered tea"
+
+
+def test_the_hints_of_a_partial_are_those_of_its_module():
+    assert stub(functools.partial(Catalogue().price, "tea"), name="look") == (
+        "look(*, discount: {amount: float} | None = None) -> {amount: float}  # The price of a product."
+    )
 
 
 def test_what_tool_returns_can_be_given_to_a_session():
