@@ -13,7 +13,7 @@ from . import import_guard
 from .approval import Approver, DenyAll, Grants
 from .capabilities.data import Input, load_input, parse_input_names, validate_name
 from .configuration import from_environment
-from .errors import UserError
+from .errors import ProgramError, UserError
 from .events import Emit
 from .guest.kinds import STANDARD, GuestKind
 from .memory.recorded_turn import RecordedTurn
@@ -22,6 +22,7 @@ from .memory.thread import Thread
 from .model.base import ModelClient
 from .model.deferred import DeferredModel
 from .model.discovery import choose_model
+from .model.scripted import ScriptedModel
 from .sandbox.backend_selector import BackendSelector
 from .sandbox.guest_selector import GuestSelector
 from .sandbox.pool import Pool
@@ -152,7 +153,7 @@ class Session:
             recorded = self.reuse.find(prompt) if self.reuse is not None else None
             client = await self._client(model, settings, recorded)
             notices += [why_standard, _SECRET_TYPED if ask != typed else ""]
-            context = self._context(prompt, recorded, approver or DenyAll(), emit, on_main, pool.guest, notices)
+            context = self._context(prompt, recorded, approver, emit, on_main, pool.guest, notices)
             result = await run_turn(ask, context, client, pool)
             earlier.remember(result, prompt.inputs, cell)
             if self.reuse is not None:
@@ -164,21 +165,60 @@ class Session:
             return settings
         return replace(settings, model=self._name)
 
+    async def execute_code(
+        self,
+        program: str,
+        *,
+        inputs: Mapping[str, object] | Sequence[Input] = (),
+        settings: Settings | None = None,
+        approver: Approver | None = None,
+        emit: Emit = lambda event: None,
+        on_main: OnMain = _inline,
+    ) -> TurnResult:
+        """Run a program that somebody else wrote, such as another agent, with the tools and approvals of the session.
+
+        No model is asked, a program that fails is not corrected, and no prompt follows up on it. If it fails or is
+        rejected, or observes something, `feedback` of the result says in words for its author what happened.
+
+        Args:
+            program: the program. It ends with an expression, whose value is `value` of the result.
+            inputs, settings, approver, emit, on_main: as for `ask`.
+
+        Raises:
+            ProgramError: if the program is longer than the limit `program_bytes`.
+            SandboxError: if no sandbox started.
+            UserError: if the backend is not available, or an input cannot be passed to a program.
+        """
+        settings = replace(settings or from_environment(), max_retries=0)
+        if len(program.encode("utf-8", "surrogatepass")) > settings.limits.program_bytes:  # before anything parses it
+            raise ProgramError(
+                f"The program is longer than {settings.limits.program_bytes:,} bytes: write a shorter one."
+            )
+        notices = await self.mcp.add_all(settings.mcp) if settings.mcp else []
+        prompt = self._prepare("", inputs, (), settings, Thread(), "")
+        pool, why_standard = await self.pool(settings)
+        with pool.in_use():
+            await pool.ensure_started()
+            given = RecordedTurn(programs=(program,), is_final=True, is_given=True)
+            context = self._context(prompt, given, approver, emit, on_main, pool.guest, [*notices, why_standard])
+            return await run_turn("", context, ScriptedModel((), name=""), pool)
+
     def _context(
         self,
         prompt: Prompt,
         recorded: RecordedTurn | None,
-        approver: Approver,
+        approver: Approver | None,
         emit: Emit,
         on_main: OnMain,
         guest: GuestKind,
         notices: Sequence[str],
     ) -> TurnContext:
-        notices = [*(self.reuse.notices if self.reuse is not None else ()), *notices]
+        is_given = recorded is not None and recorded.is_given
+        notices = [*(self.reuse.notices if self.reuse is not None and not is_given else ()), *notices]
         return TurnContext.create(
             settings=prompt.settings,
             tools=self.tools,
-            approver=approver,
+            approver=approver or DenyAll(),
             grants=self.grants,
             emit=emit if self.reuse is not None and self.reuse.replays else traced(emit),
             on_main=on_main,

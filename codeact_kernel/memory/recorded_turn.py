@@ -1,4 +1,4 @@
-"""A recorded answer that takes the place of the model's first answers in a turn."""
+"""An answer that takes the place of the model's first answers in a turn: a recorded one, or a program of the caller."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class RecordedTurn:
         model: the model that wrote them.
         note: a sentence for the user.
         is_final: whether the turn fails if a program fails, instead of asking the model to correct it.
+        is_given: whether a caller of the engine wrote the program. It also sees what the program observes.
         replay: answers the calls from the record; with `None` the tools run.
     """
 
@@ -28,4 +29,5 @@ class RecordedTurn:
     model: str = ""
     note: str = ""
     is_final: bool = False
+    is_given: bool = False
     replay: Replay | None = None

@@ -47,6 +47,7 @@ _MAX_CHARS: Mapping[str, int] = {
     "TurnResult.stdout": 20_000,
     "TurnResult.stderr": 20_000,
     "TurnResult.outputs": 20_000,
+    "TurnResult.feedback": 20_000,
     "ProgramFailure.traceback": 20_000,
     "DisplayItem.data": 20_000,
 }

@@ -19,6 +19,7 @@ from ..tools import join_stubs
 from ..types import CallResult, Isolation, OutputFile, ProgramFailure, RunOutcome, Stream, Timings, TurnResult, Usage
 from .calls import Calls
 from .context import TurnContext
+from .prompt import Feedback
 from .stopwatch import Stopwatch
 
 __all__ = ["TurnRecorder"]
@@ -35,6 +36,7 @@ class TurnRecorder:
         attempts: the number of programs that the model wrote.
         outcome: the outcome of the last run.
         error: the reason why the turn would fail if it ended now.
+        feedback: what the last program would be answered with, if the turn went on.
         model_time, run_time, review_time: time spent on the model's answers, on runs, and on the user's reviews.
         text_time: the part of `run_time` in which a program waited for the model's text.
     """
@@ -47,6 +49,7 @@ class TurnRecorder:
         self.usage = Usage()
         self.error: ProgramFailure | None = None
         self.outcome = RunOutcome()
+        self.feedback = ""
         self.model_time = Stopwatch()
         self.run_time = Stopwatch()
         self.review_time = Stopwatch()
@@ -123,6 +126,10 @@ class TurnRecorder:
     def forget_error(self) -> None:
         """Forget the error, because the model made a direct call and sees its outcome."""
         self.error = None
+
+    def record_feedback(self, feedback: Feedback | None) -> None:
+        """Record what a model would be told now, although the turn has ended."""
+        self.feedback = "" if feedback is None else feedback.message.content
 
     def record_stop(self) -> None:
         """Record that the user stopped the turn."""
@@ -274,6 +281,7 @@ class TurnRecorder:
             files=self._files,
             shown=tuple(self._capabilities.shown),
             error=self.error,
+            feedback=self.feedback,
             stopped=self._is_stopped,
             attempts=self.attempts,
             model_turns=self.model_turns,

@@ -10,6 +10,7 @@ Everything that happens is emitted as an event. Nothing here knows about noteboo
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from ..errors import CodeActError, ModelError
 from ..events import Notice, RetryStarted, ReviewDecided, ReviewRequested, TurnFinished, TurnStarted
@@ -108,6 +109,7 @@ class TurnLoop:
                         program, feedback = await self.execute(text, eager)
                         shown = f"```python\n{program}\n```"
             if feedback is None or not (self.may_continue(feedback) if is_recorded else self.may_retry(feedback)):
+                self.recorder.record_feedback(feedback)
                 return
             messages += [Message("assistant", shown), feedback.message]
 
@@ -185,16 +187,20 @@ class TurnLoop:
         """Run the program. Return the feedback for the model, or `None` if the program gave the result."""
         if (call := self.checker.direct_call(program)) is not None:
             return await self.make_direct_call(program, call)
-        keep_state = self.writer.is_recorded or not self.budget.is_last_program
+        is_last = self.budget.is_last_program
+        keep_state = self.writer.may_write_after_record if self.writer.is_recorded else not is_last
         outcome = await self.runner.run(program, eager, keep_state=keep_state)
         max_characters = self.context.limits.shown_to_model
         if outcome.failure is not None:
-            return self.feedback_after_failure(outcome)
+            return self.feedback_after_failure(outcome, state_lost=outcome.state_lost or not keep_state)
         if outcome.observed:
-            return prompt.report_observed(outcome.observed, self.recorder.printed, max_characters=max_characters)
+            printed = self.recorder.printed
+            return prompt.report_observed(
+                outcome.observed, printed, state_lost=not keep_state, max_characters=max_characters
+            )
         return prompt.report_no_value() if self.recorder.is_empty and self.budget.may_report_no_value() else None
 
-    def feedback_after_failure(self, outcome: RunOutcome) -> Feedback | None:
+    def feedback_after_failure(self, outcome: RunOutcome, *, state_lost: bool) -> Feedback | None:
         """Return the feedback that helps the model fix its program, or `None` if no other program can succeed."""
         assert outcome.failure is not None
         if self.calls.is_final(outcome.failure):
@@ -202,6 +208,7 @@ class TurnLoop:
             return None
         max_characters = self.context.limits.shown_to_model
         named, printed = self.checker.specs_named(), self.recorder.printed
+        outcome = replace(outcome, state_lost=state_lost)
         return prompt.report_failure(outcome, self.calls.records, printed, named, max_characters=max_characters)
 
     async def make_direct_call(self, program: str, call: DirectCall) -> Feedback:
@@ -235,7 +242,7 @@ class TurnLoop:
         )
         if may_ask:
             self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
-        elif has_observed:
+        elif has_observed and not self.writer.is_given:
             self.recorder.record_error("NoAnswer", "the recorded program asked to see data and gave no answer")
         return may_ask
 

@@ -69,6 +69,16 @@ class ProgramWriter:
         """Whether the record has a program that has not been used yet."""
         return self._recorded is not None and self._used_programs < len(self._recorded.programs)
 
+    @property
+    def may_write_after_record(self) -> bool:
+        """Whether another program can follow the recorded program that was used last."""
+        return self._recorded is not None and (self.has_recorded_program or not self._recorded.is_final)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the caller of the engine wrote the program."""
+        return self._recorded is not None and self._recorded.is_given
+
     def leave_record(self, why: str = "") -> bool:
         """Ask the model from now on, by default because a recorded program failed. Return whether that is allowed.
 
@@ -94,8 +104,9 @@ class ProgramWriter:
             ModelError: if the endpoint fails, or the model refuses the task.
         """
         if self._recorded is not None:
-            return self._next_recorded(self._recorded)
-        finish, written, is_shown_as_program = await self._read(messages, eager)
+            finish, written, is_shown_as_program = None, self._next_recorded(self._recorded), False
+        else:
+            finish, written, is_shown_as_program = await self._read(messages, eager)
         written = self.checker.clean(written)
         if written.problem and finish in ("content_filter", "refusal"):
             raise ModelError(written.problem)
@@ -112,15 +123,11 @@ class ProgramWriter:
             self.context.emit(Notice(text=written.notice))
         return Program(written.program)
 
-    def _next_recorded(self, recorded: RecordedTurn) -> Answer:
+    def _next_recorded(self, recorded: RecordedTurn) -> Extracted:
         if not recorded.programs:
-            self.recorder.record_words(recorded.answer)
-            return Words(recorded.answer)
-        program = recorded.programs[self._used_programs]
+            return Extracted(program=None, prose=recorded.answer)
         self._used_programs += 1
-        self.recorder.record_program(program, is_direct=False)
-        self.context.emit(ProgramReady(program=program, attempt=self.recorder.attempts))
-        return Program(program)
+        return Extracted(program=recorded.programs[self._used_programs - 1], prose="")
 
     async def _read(self, messages: Sequence[Message], eager: EagerRun | None) -> tuple[str | None, Extracted, bool]:
         """Read the stream to its end.
