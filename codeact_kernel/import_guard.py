@@ -20,6 +20,7 @@ import site
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.machinery import ModuleSpec, PathFinder
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,7 +28,15 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from importlib.metadata import Distribution, DistributionFinder
 
-__all__ = ["GuardedPathFinder", "allow_writes_to", "find_importer", "install", "protected_folders", "trusted_path"]
+__all__ = [
+    "GuardedPathFinder",
+    "allow_writes_to",
+    "find_importer",
+    "import_for_user",
+    "install",
+    "protected_folders",
+    "trusted_path",
+]
 
 _OUR_PACKAGES = ("codeact_kernel", "codeact")
 _LAUNCHERS = frozenset({"codeact_kernel.__main__", "codeact_kernel.jupyter.kernel"})
@@ -81,6 +90,11 @@ def allow_writes_to(folder: str | os.PathLike[str]) -> None:
     _written.add(os.path.realpath(folder))
 
 
+def import_for_user(name: str) -> ModuleType:
+    """Import a module that the user named on a command line, also from the working folder, as `python -m` would."""
+    return import_module(name)
+
+
 def trusted_path(path: Iterable[str] | None = None) -> list[str]:
     """Return the entries of `path` (by default `sys.path`) from which our code may import.
 
@@ -131,6 +145,8 @@ def find_importer(frame: FrameType | None) -> Literal["ours", "user", "library"]
         `"ours"` or `"user"` for the nearest frame that is one of them; `"library"` when no frame is.
     """
     while frame is not None:
+        if frame.f_code is import_for_user.__code__:
+            return "user"
         name, file = frame.f_globals.get("__name__"), frame.f_globals.get("__file__")
         if isinstance(name, str) and name.partition(".")[0] in _OUR_PACKAGES:
             if name not in _LAUNCHERS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .command_line import add_program_options, argument_of, parse_program_options
 from .layers import PLACES, Layer, Resolved, environment, from_environment, parse_layer, resolve
 from .messages import format_value, require_known, truncate_for_error
 from .options import OPTIONS, Option
@@ -14,12 +15,15 @@ __all__ = [
     "Option",
     "ProjectFile",
     "Resolved",
+    "add_program_options",
+    "argument_of",
     "environment",
     "find",
     "find_project_file",
     "format_value",
     "from_environment",
     "parse_layer",
+    "parse_program_options",
     "require_known",
     "resolve",
     "truncate_for_error",

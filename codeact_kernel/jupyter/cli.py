@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..errors import CodeActError
+from ..configuration import add_program_options, environment, find_project_file, parse_program_options, resolve
+from ..errors import CodeActError, UserError
 
 __all__ = ["main"]
 
@@ -65,6 +66,18 @@ def _parser() -> ArgumentParser:
     guest.add_argument("name", nargs="?", choices=["science"], default="science")
     guest.set_defaults(act=_guest)
 
+    mcp = commands.add_parser("mcp", help="offer the sandbox to other agents, as an MCP server on stdin and stdout")
+    mcp.add_argument(
+        "--tools",
+        action="append",
+        default=[],
+        metavar="MODULE[:NAME,…]",
+        help="functions that programs can call: of a module, also in this folder, or of path/to/file.py; without "
+        "names, those that it marks with @tool; can be repeated",
+    )
+    add_program_options(mcp)
+    mcp.set_defaults(act=_mcp)
+
     install = commands.add_parser("install", help="add the kernel to Jupyter (pip install does this already)")
     place = install.add_mutually_exclusive_group()
     place.add_argument("--user", action="store_true", help="for this user (default)")
@@ -107,9 +120,7 @@ def _demo(arguments: Namespace) -> int:
 
 
 def _doctor(arguments: Namespace) -> int:
-    from ..configuration import environment, find_project_file, resolve
     from ..doctor import Finding, as_data, examine, line, summary
-    from ..errors import UserError
     from ..session import Session
     from ..settings import Settings
 
@@ -142,6 +153,12 @@ def _guest(arguments: Namespace) -> int:
 
     acts = {"install": guest_command.install, "remove": guest_command.remove, "list": guest_command.list_guests}
     return acts[arguments.action]()
+
+
+def _mcp(arguments: Namespace) -> int:
+    from ..server.command import serve
+
+    return serve(arguments.tools, resolve([environment(), parse_program_options(arguments)]).settings)
 
 
 def _install(arguments: Namespace) -> int:

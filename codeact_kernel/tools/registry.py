@@ -132,6 +132,14 @@ class Registry:
         tool = self._tools.get(name)
         return None if tool is None else self._spec(tool)
 
+    def tool(self, name: str) -> Tool:
+        """Return the tool `name`, for another registry.
+
+        Raises:
+            KeyError: There is no such tool.
+        """
+        return self._tools[name]
+
     def signature(self, name: str) -> ToolSignature:
         """Return the signature of a tool as it was declared.
 

@@ -29,6 +29,7 @@ __all__ = [
     "report_review",
     "report_unusable",
     "write_first_messages",
+    "write_program_rules",
 ]
 
 _LEFT_OUT = "\n… {:,} characters left out …\n"
@@ -45,16 +46,19 @@ _CHARTS = {
     SCIENCE: "To draw a chart: df.plot or matplotlib; the figures are shown. Also show(rows, chart='bar', x='city', y='temp') and show(text).",
 }
 
-_RULES = """\
-Solve the task with ONE short Python program: one ```python block, nothing else.
+_ONE_BLOCK = "Solve the task with ONE short Python program: one ```python block, nothing else."
+_OBSERVE = "- To see data first, end with observe(value)."
+_WORDS = "- Questions that need no program: answer in words."
+_RULES = f"""\
+{_ONE_BLOCK}
 - Call the tools; never define or import them or reuse their names. Never make up data or keys.
 - End with an expression: its value is the answer. Round money to 2 digits.
-- {libraries}
+- {{libraries}}
 - Failed calls raise ToolFailed, denied ones ToolDenied.
-- To see data first, end with observe(value).
-- {charts}
+{_OBSERVE}
+- {{charts}}
 - Files go to /output/NAME.
-- Questions that need no program: answer in words.
+{_WORDS}
 """
 
 _DIRECT = """\
@@ -97,8 +101,20 @@ def write_first_messages(
     stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
     own = join_stubs(spec for spec in offered if spec.direct)
     parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", earlier, instructions, f"Task:\n{ask}"]
-    rules = _RULES.format(libraries=_LIBRARIES[guest], charts=_CHARTS[guest])
-    return [Message("system", rules + _EXAMPLE), Message("user", "\n".join(part for part in parts if part))]
+    return [
+        Message("system", _write_rules(guest) + _EXAMPLE),
+        Message("user", "\n".join(part for part in parts if part)),
+    ]
+
+
+def write_program_rules(guest: GuestKind) -> str:
+    """Return the rules for programs that an agent of somebody else writes: without those about the model's answers."""
+    about_answers = {_ONE_BLOCK, _OBSERVE, _WORDS}
+    return "\n".join(line for line in _write_rules(guest).splitlines() if line not in about_answers)
+
+
+def _write_rules(guest: GuestKind) -> str:
+    return _RULES.format(libraries=_LIBRARIES[guest], charts=_CHARTS[guest])
 
 
 def describe_functions(tools: Iterable[ToolSpec]) -> list[JSONObject]:

@@ -16,7 +16,15 @@ from IPython.core.magic import Magics
 from IPython.core.magic_arguments import argument
 from traitlets.config.loader import LazyConfigValue
 
-from codeact_kernel.configuration import OPTIONS, Layer, Option, parse_layer, require_known, truncate_for_error
+from codeact_kernel.configuration import (
+    OPTIONS,
+    Layer,
+    Option,
+    argument_of,
+    parse_layer,
+    require_known,
+    truncate_for_error,
+)
 from codeact_kernel.errors import UserError
 
 __all__ = ["ConfigTraits", "add_cell_options", "list_flags", "make_cell_layer", "parse_options", "read_configuration"]
@@ -51,20 +59,7 @@ ConfigTraits: Any = type(Magics)("Magics", (Magics,), {name: OptionTrait(option)
 
 def add_cell_options(function: Any) -> Any:
     """Give a magic one argument for each option that a cell can choose."""
-
-    def describe(option: Option) -> str:
-        default = "" if option.default in (None, False, frozenset(), ()) else f"; default {option.default}"
-        return f"{option.help} ({option.kind}{default})".replace("%", "%%")
-
-    decorators = [
-        argument(option.flag, dest=option.name, action="store_true", default=None, help=option.help.replace("%", "%%"))
-        if option.default is False
-        else argument(option.flag, dest=option.name, action="append", help=describe(option) + "; can be repeated")
-        if option.adds
-        else argument(option.flag, dest=option.name, help=describe(option))
-        for option in OPTIONS.values()
-        if option.in_cell
-    ]
+    decorators = [argument(option.flag, **argument_of(option)) for option in OPTIONS.values() if option.in_cell]
     for decorator in reversed(decorators):
         function = decorator(function)
     return function
