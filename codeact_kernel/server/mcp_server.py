@@ -252,7 +252,7 @@ def _fail(message: str) -> CallToolResult:
 
 @contextmanager
 def _prints_to_stderr() -> Generator[None]:
-    """Let `print` write to stderr. `stdio_server` diverts the file descriptor, but not what waits in Python's buffer."""
+    """Let `print` write to stderr: `stdio_server` diverts the descriptor, but not what waits in Python's buffer."""
     printed = sys.stdout
     try:
         with redirect_stdout(sys.stderr):

@@ -60,9 +60,8 @@ LATE = {
             "run_notebook",
             "check_notebook",
             "kernelspecs",
-            "configuration",
+            "command",
             "doctor",
-            "errors",
             "session",
             "settings",
         )

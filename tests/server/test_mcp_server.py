@@ -20,7 +20,6 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SHOP = '''
 import asyncio, os, sqlite3
-from pathlib import Path
 from codeact_kernel import tool
 
 print("the import prints")
@@ -56,12 +55,9 @@ def pay(to: str, amount: float) -> str:
     return f"paid {amount} to {to}"
 
 @tool
-async def hang(file: str) -> None:
-    """Wait for ever, and leave a file when stopped."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        Path(file).touch()
+async def hang() -> None:
+    """Wait for ever."""
+    await asyncio.Event().wait()
 
 def unmarked() -> int:
     """Not offered."""
@@ -310,20 +306,18 @@ async def test_a_file_is_saved_and_named(client: Client, folder: Path) -> None:
     assert Path(file["path"]).read_text() == "hello" and Path(file["path"]).is_relative_to(folder)
 
 
-async def test_cancelling_a_request_stops_its_program(client: Client, tmp_path: Path) -> None:
+async def test_cancelling_a_request_stops_its_program(client: Client) -> None:
     has_begun = asyncio.Event()
 
     async def note(progress: float, total: float | None, message: str | None) -> None:
         has_begun.set()
 
-    left = tmp_path / "stopped"
-    program = f"double(number=1)\nhang(file={str(left)!r})"
-    request = asyncio.create_task(run(client, program, progress_callback=note))
+    request = asyncio.create_task(run(client, "double(number=1)\nhang()", progress_callback=note))
     await has_begun.wait()
     request.cancel()
     await asyncio.gather(request, return_exceptions=True)
-    assert (await run(client, "double(number=4)")).structured_content["value"] == 8  # after the other has ended
-    assert left.exists()
+    async with asyncio.timeout(60):  # it would wait for as long as the other runs
+        assert (await run(client, "double(number=4)")).structured_content["value"] == 8
 
 
 async def test_a_state_that_the_server_did_not_give_is_refused(client: Client) -> None:
@@ -362,3 +356,39 @@ async def test_many_tools_are_left_to_the_lookup(tmp_path: Path) -> None:
         description = (await client.list_tools()).tools[0].description
     assert description is not None and len(description) < 2_048
     assert "which describe_tools describes: tool_0, tool_1" in description
+
+
+async def test_stdout_has_nothing_but_messages_until_the_process_ends(folder: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "codeact_kernel", "mcp", "--tools", "shop"),
+        cwd=folder,
+        env={"CODEACT_GUEST": "standard"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    client = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+    messages = [
+        {"id": 1, "method": "initialize", "params": client},
+        {"method": "notifications/initialized"},
+        {"id": 2, "method": "tools/call", "params": {"name": "execute_code", "arguments": {"code": "noisy()"}}},
+    ]
+    for message in messages:
+        process.stdin.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+    lines = [json.loads(await process.stdout.readline()) for _ in range(2)]
+    assert [line["id"] for line in lines] == [1, 2] and lines[1]["result"]["structuredContent"]["value"] == "said"
+    process.stdin.close()
+    rest, printed = await process.communicate()
+    assert rest == b"" and process.returncode == 0
+    assert {b"the import prints", b"printed", b"written", b"by a child"} <= set(printed.split(b"\n"))
+
+
+async def test_nothing_of_ours_is_imported_from_the_working_folder(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text("import helper\n" + SHOP)
+    (tmp_path / "helper.py").write_text("")  # what the user's module imports is found
+    for name in ("mcp", "mcp_types", "anyio", "vl_convert", "wasmtime", "numpy", "secrets", "queue"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'was imported')!r}, 'w').close()")
+    async with connect(tmp_path, None, "auto") as client:
+        await run(client, "show([{'city': 'Rome', 'temp': 20}], chart='bar', x='city', y='temp')\ndouble(number=1)")
+    assert not (tmp_path / "was imported").exists()
