@@ -99,11 +99,11 @@ class CodeActProvider(ContextProvider):
     ) -> None:
         """Give the agent the instructions and the tool. Agent Framework calls this before each run."""
         settings = self._settings or from_environment()
-        pool, _ = await self.session.pool(settings)
-        pool.warm()  # while the model writes
+        await self.session.warm(settings)
+        guest = self.session.guest
         tool = FunctionTool(
             name="execute_code",
-            description=describe_execute_code(self.session.tools, settings, pool.guest, can_look_up=False),
+            description=describe_execute_code(self.session.tools, settings, guest, can_look_up=False),
             func=self.execute_code,
             input_model=_CODE_SCHEMA,
             approval_mode="never_require",  # each call is decided on its own

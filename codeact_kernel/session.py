@@ -298,6 +298,19 @@ class Session:
             self._clients[key] = await choose_model(settings, os.environ)
         return self._clients[key]
 
+    async def warm(self, settings: Settings) -> list[str]:
+        """Start the MCP servers and the sandbox of these settings before the first program needs them.
+
+        Returns:
+            Sentences about servers that did not start.
+
+        Raises:
+            SandboxError, UserError: as `pool` does.
+        """
+        pool, _ = await self.pool(settings)
+        pool.warm()
+        return await self.mcp.add_all(settings.mcp) if settings.mcp else []
+
     async def pool(self, settings: Settings) -> tuple[Pool, str]:
         """Return the pool of sandboxes for these settings. Any other pool is closed as soon as no turn uses it.
 

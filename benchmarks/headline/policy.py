@@ -74,6 +74,8 @@ print(rows)
 def reply(request: Mapping[str, Any], style: str) -> Message:
     """The assistant's next message."""
     names = {tool["function"]["name"] for tool in request.get("tools") or ()}
+    if "describe_tools" in names:  # our MCP server
+        return _by_our_server(request["messages"], style)
     if "execute_code" in names:
         return _by_their_program(request["messages"], style)
     if "list_users" in names:
@@ -86,6 +88,14 @@ def _by_their_program(messages: Sequence[Message], style: str) -> Message:
     if not outputs:
         return _calling([("execute_code", {"code": REFERENCE[style]})], 0)
     return _answering(ast.literal_eval(outputs[-1].strip()))
+
+
+def _by_our_server(messages: Sequence[Message], style: str) -> Message:
+    answers = [_text(message) for message in messages if message["role"] == "tool"]
+    if not answers:
+        return _calling([("execute_code", {"code": OURS[style]})], 0)
+    answer = json.loads(answers[-1])
+    return _answering(answer["value"] if isinstance(answer, dict) else answer)
 
 
 def _by_calls(messages: Sequence[Message]) -> Message:

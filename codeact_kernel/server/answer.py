@@ -11,13 +11,16 @@ from ..render.shown_items import item_text
 from ..text import collapse_whitespace, format_bytes, plural, truncate, truncate_middle
 from ..types import CallError, CallRecord, JSONObject, JSONValue, TurnResult
 
-__all__ = ["ANSWER_SCHEMA", "to_json_answer", "to_text_answer"]
+__all__ = ["ANSWER_SCHEMA", "list_calls", "to_json_answer", "to_text_answer"]
 
 MAX_VALUE = 20_000
 """Characters of a value as JSON. What is larger fills the memory of an agent with data that it does not read."""
 MAX_OUTPUT = 8_000
 MAX_SHOWN = 2_000
 MAX_CALLS = 20
+"""Calls in an answer. After a success only those that failed: the others were two thirds of what an agent read."""
+MAX_LISTED = 200
+"""Calls for the client, which the agent does not read."""
 _MAX_ARGUMENT = 200
 _MAX_ERROR = 500
 _MAX_ITEMS = 20
@@ -33,8 +36,10 @@ ANSWER_SCHEMA: JSONObject = {
             "required": ["kind", "message"],
         },
         "feedback": {"type": "string", "description": "How to go on after an error."},
+        "calls_made": {"type": "integer"},
         "calls": {
             "type": "array",
+            "description": "The calls that failed or were denied; if the program failed, all of them.",
             "items": {
                 "type": "object",
                 "properties": {
@@ -49,7 +54,7 @@ ANSWER_SCHEMA: JSONObject = {
         "files": {"type": "array", "items": {"type": "object"}},
         "notes": {"type": "array", "items": {"type": "string"}},
     },
-    "required": ["value", "output", "error", "calls"],
+    "required": ["value", "output", "error", "calls_made"],
 }
 """The schema of `to_json_answer`. An empty field that is not required is left out."""
 
@@ -68,13 +73,15 @@ def to_json_answer(result: TurnResult, notices: Sequence[str] = ()) -> JSONObjec
             f"The value has {format_bytes(size)} as JSON, so only its beginning is here: return less, or write it to a "
             "file below /output."
         )
-    if len(result.calls) > MAX_CALLS:
-        notes.append(f"The program made {plural(len(result.calls), 'call')}; the first {MAX_CALLS} are listed.")
+    told = [record for record in result.calls if result.error is not None or isinstance(record.answer, CallError)]
+    if len(told) > MAX_CALLS:
+        notes.append(f"Only the first {MAX_CALLS} of {plural(len(told), 'call')} are listed.")
     error: JSONValue = None
     if result.error is not None:
         error = {"kind": result.error.kind, "message": truncate(result.error.message, _MAX_ERROR)}
     optional: JSONObject = {
         "feedback": _explain(result),
+        "calls": [_describe_call(record) for record in told[:MAX_CALLS]],
         "shown": [truncate_middle(item_text(item), MAX_SHOWN) for item in result.shown[:_MAX_ITEMS]],
         "files": [
             {"name": file.name, "path": os.path.abspath(file.path), "size": file.size, "media_type": file.media_type}
@@ -86,7 +93,7 @@ def to_json_answer(result: TurnResult, notices: Sequence[str] = ()) -> JSONObjec
         "value": value,
         "output": truncate_middle(result.stdout + result.stderr, MAX_OUTPUT),
         "error": error,
-        "calls": [_describe_call(record) for record in result.calls[:MAX_CALLS]],
+        "calls_made": len(result.calls),
         **{name: part for name, part in optional.items() if part},
     }
 
@@ -110,6 +117,11 @@ def to_text_answer(answer: JSONObject) -> str:
     if isinstance(notes, list):
         parts += [f"({note})" for note in notes]
     return "\n\n".join(parts)
+
+
+def list_calls(result: TurnResult) -> JSONValue:
+    """Return the first calls of a program with their outcomes, for a client that shows or keeps them."""
+    return [_describe_call(record) for record in result.calls[:MAX_LISTED]]
 
 
 def _explain(result: TurnResult) -> str:

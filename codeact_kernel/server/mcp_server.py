@@ -23,7 +23,7 @@ from ..events import Emit
 from ..session import Session
 from ..settings import Settings
 from ..types import JSONObject, TurnResult
-from .answer import ANSWER_SCHEMA, to_json_answer, to_text_answer
+from .answer import ANSWER_SCHEMA, list_calls, to_json_answer, to_text_answer
 from .approvals import FORM_SCHEMA, Ask, DenyWithAdvice, FormAnswer, FormApprover
 from .description import describe_execute_code, describe_tools
 from .pictures import draw_pictures
@@ -59,6 +59,8 @@ __all__ = ["SandboxServer", "serve_stdio"]
 
 Context = ServerRequestContext[Any, Any]
 
+_CALLS = "codeact-kernel/calls"
+"""The key of the calls among the facts about a result that a client does not show to its agent."""
 _MAX_WAITING = 16
 """Programs that wait for answers. If another one waits, the oldest is stopped: its client has probably gone."""
 _DECISION_SECONDS = 600.0
@@ -242,11 +244,17 @@ async def _answer(result: TurnResult, notices: Sequence[str]) -> CallToolResult:
         content=[TextContent(text=to_text_answer(answer)), *pictures],
         structured_content=answer,
         is_error=result.error is not None,
+        _meta={_CALLS: list_calls(result)},
     )
 
 
 def _fail(message: str) -> CallToolResult:
-    answer: JSONObject = {"value": None, "output": "", "error": {"kind": "Refused", "message": message}, "calls": []}
+    answer: JSONObject = {
+        "value": None,
+        "output": "",
+        "error": {"kind": "Refused", "message": message},
+        "calls_made": 0,
+    }
     return CallToolResult(content=[TextContent(text=message)], structured_content=answer, is_error=True)
 
 
@@ -270,8 +278,8 @@ async def serve_stdio(session: Session, settings: Settings, tool_thread: ToolThr
         UserError: if the backend or the guest is not available.
         SandboxError: if this machine cannot start a sandbox.
     """
-    pool, _ = await session.pool(settings)
-    pool.warm()
+    for problem in await session.warm(settings):
+        print(problem, file=sys.stderr)
     sandbox = SandboxServer(session, settings, tool_thread, version)
     try:
         async with stdio_server() as (reading, writing):

@@ -87,14 +87,19 @@ class User:
 
 @asynccontextmanager
 async def connect(
-    folder: Path, user: User | None, mode: str, *arguments: str, sources: tuple[str, ...] = ("shop",)
+    folder: Path,
+    user: User | None,
+    mode: str,
+    *arguments: str,
+    sources: tuple[str, ...] = ("shop",),
+    environment: dict[str, str] | None = None,
 ) -> AsyncGenerator[Client]:
     command = [*(word for source in sources for word in ("--tools", source)), *arguments]
     server = StdioServerParameters(
         command=sys.executable,
         args=["-P", "-m", "codeact_kernel", "mcp", *command],
         cwd=folder,
-        env={"CODEACT_GUEST": "standard"},
+        env={"CODEACT_GUEST": "standard", **(environment or {})},
     )
     async with Client(stdio_client(server), mode=mode, elicitation_callback=user) as client:  # type: ignore[arg-type]
         yield client
@@ -163,9 +168,19 @@ async def test_a_program_answers_with_structure_and_with_text(client: Client) ->
     assert not result.is_error
     assert result.structured_content["value"] == [0, 2, 4]
     assert result.structured_content["output"] == "working\n"
-    call = {"tool": "double", "arguments": {"number": 2}, "outcome": "returned a result"}
-    assert result.structured_content["calls"][2] == call
+    assert result.structured_content["calls_made"] == 3
     assert text_of(result) == "[0, 2, 4]\n\nPrinted:\nworking\n"
+
+
+async def test_an_agent_reads_about_calls_only_what_it_needs_and_the_client_gets_them_all(client: Client) -> None:
+    works = await run(client, "try:\n    double(number='x')\nexcept ToolFailed:\n    pass\ndouble(number=2)")
+    (failed,) = works.structured_content["calls"]
+    assert failed["arguments"] == {"number": "x"} and failed["outcome"].startswith("failed: ")
+    assert works.meta is not None
+    second = {"tool": "double", "arguments": {"number": 2}, "outcome": "returned a result"}
+    assert works.meta["codeact-kernel/calls"] == [failed, second]
+    fails = await run(client, "double(number=2)\n1 / 0")
+    assert fails.structured_content["calls"] == [second]
 
 
 async def test_the_tools_can_be_looked_up_by_name_and_by_words(client: Client) -> None:
@@ -392,3 +407,15 @@ async def test_nothing_of_ours_is_imported_from_the_working_folder(folder: Path,
     async with connect(tmp_path, None, "auto") as client:
         await run(client, "show([{'city': 'Rome', 'temp': 20}], chart='bar', x='city', y='temp')\ndouble(number=1)")
     assert not (tmp_path / "was imported").exists()
+
+
+async def test_programs_can_call_the_tools_of_other_servers(folder: Path) -> None:
+    other = Path(__file__).parents[1] / "sources" / "shop.py"
+    servers = json.dumps({"mcpServers": {"other": {"command": sys.executable, "args": [str(other)]}}})
+    async with connect(
+        folder, None, "auto", "--allow", "find_product", sources=(), environment={"CODEACT_MCP": servers}
+    ) as client:
+        description = (await client.list_tools()).tools[0].description
+        result = await run(client, "find_product(name='tea')['left'] + 1")
+    assert description is not None and "find_product(name: str)" in description
+    assert result.structured_content["value"] == 4
