@@ -52,9 +52,7 @@ def mask(data: Buffer) -> Buffer:
     for form, _ in forms:
         encoded = form.encode(errors="replace")
         if encoded in masked:
-            masked = masked.replace(
-                encoded, "".join(_MASKS[len(char.encode(errors="replace")) - 1] for char in form).encode()
-            )
+            masked = masked.replace(encoded, _mask_for(form))
     return cast("Buffer", masked)
 
 

@@ -18,8 +18,7 @@ from ..access import McpServer
 from ..errors import ToolDefinitionError
 from ..text import truncate
 from ..tools import Tool, ToolCallError
-from ..tools.definition import hash_facts
-from ..tools.from_schema import described_tool
+from ..tools.definition import described_tool, hash_facts
 from ..tools.options import ToolOptions
 from ..tools.progress import current_report
 from ..tools.questions import current_ask

@@ -22,8 +22,7 @@ from ..render.escaping import one_line
 from ..settings import Settings
 from ..text import format_list, plural, truncate
 from ..tools import Tool, ToolOptions
-from ..tools.definition import hash_facts
-from ..tools.from_schema import described_tool
+from ..tools.definition import described_tool, hash_facts
 from .openapi_access import Access, DescriptionSource
 from .openapi_call import Header, OperationCall
 from .openapi_operations import Candidate, Operation, list_candidates, read_operation

@@ -10,7 +10,7 @@ from .offer import warn_of_spelling
 from .options import OptionKeywords, ToolOptions
 from .registry import default_registry
 
-__all__ = ["described_tool", "tool_from_schema"]
+__all__ = ["tool_from_schema"]
 
 
 def tool_from_schema(
