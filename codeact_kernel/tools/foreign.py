@@ -87,19 +87,26 @@ def _read_agent_framework(framework: str, tool: Any) -> ForeignTool:
     if function is None:
         _refuse(framework, tool.name, "it only declares a function", "put @tool on the function that does the work")
     schema = tool.parameters()
-    _require_all_filled(framework, tool, schema, function)
+    _require_all_filled(framework, tool, schema, function, ("ctx",), "FunctionInvocationContext")
+    parameters = inspect.signature(function).parameters.values()
+    takes_context = any(one.name == "ctx" or "FunctionInvocationContext" in str(one.annotation) for one in parameters)
+    may_skip = "skip_parsing" in inspect.signature(tool.invoke).parameters  # not in the first versions
+
+    async def invoke(**arguments: Any) -> object:
+        result = await tool.invoke(arguments=arguments, **({"skip_parsing": True} if may_skip else {}))
+        return result if may_skip or len(result) != 1 else result[0]
 
     def call(**arguments: Any) -> object:
         values = arguments if model is None else model.model_validate(arguments).model_dump(exclude_unset=True)
         return tool(**values)
 
-    is_method = next(iter(inspect.signature(function).parameters), "") in ("self", "cls")
+    is_method = next((one.name for one in parameters), "") in ("self", "cls")
     return _make(
         framework,
         tool,
         schema=schema,
-        call=call,
-        is_async=inspect.iscoroutinefunction(function),
+        call=invoke if takes_context else call,  # only `invoke` makes a context
+        is_async=takes_context or inspect.iscoroutinefunction(function),
         function=call if is_method else function,
         returns=_read_result_hint(function),
         requires_approval=getattr(tool, "approval_mode", None) != "never_require",

@@ -166,15 +166,32 @@ def test_a_tool_that_has_nothing_to_run_is_refused():
         as_tool(FunctionTool(name="find", func=None))
 
 
-def test_a_tool_that_needs_the_context_of_an_agent_is_refused():
-    def remember(text: str, ctx: agent_framework.FunctionInvocationContext) -> str:
+def test_a_tool_that_takes_a_context_gets_an_empty_one():
+    def remember(text: str, context: Any) -> str:
+        """Remember."""
+        return f"{text} {context.kwargs}"
+
+    remember.__annotations__["context"] = agent_framework.FunctionInvocationContext
+    assert as_tool(agent_framework.tool(remember)).spec.stub.startswith("remember(text: str) -> str")
+    assert call(agent_framework.tool(remember), {"text": "tea"}) == "tea {}"
+
+
+def test_an_agent_as_a_tool_answers_with_its_text():
+    helper = agent_framework.Agent(ScriptedClient("find", {"product": "tea"}), tools=[find], name="helper").as_tool()
+    assert as_tool(helper).spec.stub.startswith("helper(task: str)")
+    assert call(helper, {"task": "Find tea."}) == "found tea"
+
+
+def test_a_tool_with_a_parameter_that_its_schema_lacks_is_refused():
+    def remember(text: str, secret: str) -> str:
         """Remember."""
         return text
 
-    remember.__annotations__["ctx"] = agent_framework.FunctionInvocationContext
-    remember.__annotations__["text"] = str
-    with pytest.raises(ToolDefinitionError, match="only an agent of Agent Framework can fill in its parameter 'ctx'"):
-        as_tool(agent_framework.tool(remember))
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
+    with pytest.raises(
+        ToolDefinitionError, match="only an agent of Agent Framework can fill in its parameter 'secret'"
+    ):
+        as_tool(agent_framework.tool(remember, schema=schema))
 
 
 class ScriptedClient(agent_framework.FunctionInvocationLayer, agent_framework.BaseChatClient):
@@ -184,16 +201,23 @@ class ScriptedClient(agent_framework.FunctionInvocationLayer, agent_framework.Ba
         super().__init__()
         self.wanted = name, arguments
 
-    async def _inner_get_response(
-        self, *, messages: Any, options: Any = None, stream: bool = False, **rest: Any
-    ) -> Any:
+    def _inner_get_response(self, *, messages: Any, stream: bool = False, **options: Any) -> Any:
         results = [content for content in messages[-1].contents if content.type == "function_result"]
         if results:
             contents = [agent_framework.Content.from_text(str(results[0].result))]
         else:
             name, arguments = self.wanted
             contents = [agent_framework.Content.from_function_call("1", name, arguments=arguments)]
-        return agent_framework.ChatResponse(messages=[agent_framework.Message("assistant", contents)])
+
+        async def respond() -> Any:
+            return agent_framework.ChatResponse(messages=[agent_framework.Message("assistant", contents)])
+
+        async def update() -> Any:
+            yield agent_framework.ChatResponseUpdate(role="assistant", contents=contents)
+
+        if stream:
+            return agent_framework.ResponseStream(update(), finalizer=agent_framework.ChatResponse.from_updates)
+        return respond()
 
 
 async def ask(tools: list[Any], name: str, arguments: dict[str, Any]) -> str:
