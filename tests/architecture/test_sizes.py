@@ -209,6 +209,7 @@ WITHOUT_ALL = {
     "codeact_kernel/model/__init__.py",
     "codeact_kernel/sandbox/__init__.py",
     "codeact_kernel/sandbox/precompile.py",
+    "codeact_kernel/server/__init__.py",
     "codeact_kernel/wire/__init__.py",
 }
 
