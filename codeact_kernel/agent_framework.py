@@ -10,7 +10,7 @@ The model of the agent writes the programs, and each call of a tool that needs a
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -23,7 +23,6 @@ from .server.description import describe_execute_code
 from .server.pictures import draw_pictures
 from .session import Session
 from .settings import Settings
-from .tools import MARK, Registry, Tool, ToolOptions, as_tool, described_tool
 
 try:
     from agent_framework import AgentSession, Content, ContextProvider, FunctionTool, SessionContext
@@ -34,7 +33,6 @@ except ImportError as error:
 
 __all__ = ["CodeActProvider"]
 
-_ORIGIN = "Agent Framework"
 _INSTRUCTIONS = (
     "Your tools can only be called by a Python program. Run it with execute_code, whose description lists them; prefer "
     "one program for the whole task."
@@ -53,8 +51,8 @@ class CodeActProvider(ContextProvider):
     `async with`.
 
     Args:
-        tools: functions, with our `@tool` or without, or tools of Agent Framework, whose `approval_mode` holds for each
-            of their calls.
+        tools: what `Session` takes: functions, with our `@tool` or without, and tools of Agent Framework, whose
+            `approval_mode` then holds for each of their calls.
         approver: decides about each call that needs approval; by default they are denied.
         settings: limits, folders and hosts for programs; by default those of the environment.
         source_id: names the provider among those of the agent.
@@ -69,16 +67,13 @@ class CodeActProvider(ContextProvider):
     def __init__(
         self,
         *,
-        tools: Iterable[Callable[..., object] | FunctionTool] = (),
+        tools: Iterable[object] = (),
         approver: Approver | None = None,
         settings: Settings | None = None,
         source_id: str = "codeact",
     ) -> None:
         super().__init__(source_id)
-        registry = Registry()
-        for tool in tools:
-            registry.add_tool(_adopt(tool, registry))
-        self.session = Session(registry)
+        self.session = Session(tools)
         self._approver = approver
         self._settings = settings
 
@@ -129,18 +124,3 @@ class CodeActProvider(ContextProvider):
             Content.from_text(text),
             *(Content.from_data(base64.b64decode(data), media_type=mime) for mime, data in pictures),
         ]
-
-
-def _adopt(tool: Callable[..., object] | FunctionTool, registry: Registry) -> Tool:
-    """Return the tool as ours."""
-    if not isinstance(tool, FunctionTool):
-        marked = getattr(tool, MARK, None)
-        return marked if isinstance(marked, Tool) else as_tool(tool)
-
-    async def call(**arguments: Any) -> object:
-        return await tool.invoke(arguments=arguments, skip_parsing=True)
-
-    is_free = tool.approval_mode == "never_require"
-    options = ToolOptions(approval_mode="never_require" if is_free else "always_require")
-    schema = tool.parameters()
-    return described_tool(tool.name, tool.description, schema, call, options, taken=registry, origin=_ORIGIN)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 
 from ..capabilities.registry import CapabilitySet
 from ..guest.kinds import GuestKind
+from ..secrets import hide
 from ..settings import Settings
 from ..text import format_list, plural, truncate
 from ..tools import Registry, ToolSpec, join_stubs
@@ -41,7 +42,7 @@ def describe_execute_code(tools: Registry, settings: Settings, guest: GuestKind,
     stubs = _write_stubs(specs.values())
     if not specs or (can_look_up and len(beginning) + len(stubs) > MAX_DESCRIPTION):
         stubs = _write_names(specs)
-    return f"{beginning}\n{stubs}".rstrip()
+    return hide(f"{beginning}\n{stubs}".rstrip())
 
 
 def describe_tools(tools: Registry, guest: GuestKind, names: Collection[str] = (), query: str = "") -> str:
@@ -63,7 +64,7 @@ def describe_tools(tools: Registry, guest: GuestKind, names: Collection[str] = (
     if not found:
         return f"No tool fits. {_write_names(specs)}"
     if len(stubs) <= MAX_TOOLS:
-        return stubs
+        return hide(stubs)
     return f"{plural(len(found), 'tool')} need more room than one answer has: name some of them. {_write_names(found)}"
 
 

@@ -14,7 +14,6 @@ from .options import ApprovalMode, ToolOptions
 
 if TYPE_CHECKING:
     from .conversion import as_tool
-    from .definition import described_tool
     from .from_schema import tool_from_schema
     from .registry import Registry, default_registry
     from .shared_notes import join_stubs
@@ -33,7 +32,6 @@ __all__ = [
     "ToolSpec",
     "as_tool",
     "default_registry",
-    "described_tool",
     "join_stubs",
     "tool",
     "tool_from_schema",
@@ -41,7 +39,6 @@ __all__ = [
 
 _HOMES = {
     "conversion": ("as_tool",),
-    "definition": ("described_tool",),
     "from_schema": ("tool_from_schema",),
     "registry": ("Registry", "default_registry"),
     "shared_notes": ("join_stubs",),

@@ -123,13 +123,6 @@ async def test_a_program_that_is_too_long_is_refused_in_words() -> None:
     assert "write a shorter one" in answer
 
 
-async def test_two_tools_with_the_same_name_are_both_offered() -> None:
-    client = ScriptedClient()
-    theirs = FunctionTool(name="double", description="Another one.", func=lambda number: number)
-    await answers(client, tools=[double, theirs])
-    assert "double_2(" in client.tools[0].description
-
-
 async def test_a_chart_comes_as_a_picture() -> None:
     async with CodeActProvider(settings=Settings()) as provider:
         contents = await provider.execute_code("show([{'a': 'x', 'b': 1}], chart='bar', x='a', y='b')")
