@@ -9,7 +9,7 @@ import pytest
 
 from codeact_kernel import Secret
 from codeact_kernel.tools import Registry
-from codeact_kernel.tools.definition import as_tool
+from codeact_kernel.tools.conversion import as_tool
 
 from .conftest import Science
 

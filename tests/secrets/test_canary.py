@@ -355,7 +355,7 @@ async def test_an_argument_that_the_user_changes_reaches_the_tool_and_no_record(
 
     desk = await open_desk(log_in)
     settings = replace(SETTINGS, max_retries=1)
-    from codeact_kernel.tools.definition import as_tool
+    from codeact_kernel.tools.conversion import as_tool
     from codeact_kernel.tools.options import ToolOptions
 
     desk.session.tools.add_tool(as_tool(log_in, options=ToolOptions(approval_mode="always_require")))

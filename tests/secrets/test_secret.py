@@ -22,7 +22,7 @@ from keyring.backend import KeyringBackend
 
 from codeact_kernel import Secret, ToolDefinitionError, UserError
 from codeact_kernel.secrets import SecretUnavailable
-from codeact_kernel.tools.definition import as_tool
+from codeact_kernel.tools.conversion import as_tool
 
 TEXT = f"t0k-{secrets.token_hex(8)}"
 
