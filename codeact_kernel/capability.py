@@ -14,6 +14,7 @@ __all__ = [
     "CAPABILITIES",
     "CHANGING_HANDLERS",
     "DATA",
+    "DISCOVERY",
     "EAGER_HANDLERS",
     "ERROR_NAMES",
     "FILES",
@@ -77,7 +78,14 @@ NETWORK = CapabilityDeclaration(
     acting_names=("http_request",),
     read_only=("body",),
 )
-CAPABILITIES = (DATA, FILES, SHOW, NETWORK)
+DISCOVERY = CapabilityDeclaration(
+    name="discovery",
+    guest_names=("find_tools",),
+    reserved_names=("find_tools",),
+    read_only=("find",),
+    eager=("find",),
+)
+CAPABILITIES = (DATA, FILES, SHOW, NETWORK, DISCOVERY)
 
 RESERVED_NAMES = CALL_NAMES | {"execute_code", "observe"}.union(
     *(capability.reserved_names for capability in CAPABILITIES)

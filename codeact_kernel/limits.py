@@ -158,6 +158,9 @@ class Limits(WorkerLimits):
     """After this many denials of one tool in a turn, further calls are denied without asking."""
     thread_tokens: int = 600
     """Tokens that a prompt may spend on the earlier prompts of its thread; 0 sends nothing of them."""
+    tools_tokens: int = 4_000
+    """Tokens of the tools in a prompt. If all tools need more, the prompt has those that fit it best, and the names of
+    the others."""
     turn_tokens: int = 1_000_000
     """Tokens of one turn; above it the model is not asked again."""
     output: OutputLimits = field(default_factory=OutputLimits)

@@ -221,7 +221,7 @@ async def test_a_program_finds_no_names_but_its_own(session):
     result, _, _ = await ask(session, ["sorted(name for name in globals() if not name.startswith('__'))"])
     tools = ["add", "look_up", "pay", "see", "slow"]
     assert result.value == sorted(
-        [*tools, "ToolDenied", "ToolFailed", "call_tool", "call_tool_async", "observe", "show"]
+        [*tools, "ToolDenied", "ToolFailed", "call_tool", "call_tool_async", "find_tools", "observe", "show"]
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from ..capability import ACTING_NAMES, CHANGING_HANDLERS, DATA, READ_ONLY_HANDLERS
@@ -13,7 +14,7 @@ from ..events import DataTransferred, Emit, ItemDisplayed, Notice
 from ..guest.kinds import STANDARD, GuestKind
 from ..settings import Limits, Settings
 from ..time_zone import local_zone
-from ..tools import Convert, ToolSpec
+from ..tools import Convert, Registry, ToolSpec
 from ..types import (
     CallError,
     CallOutcome,
@@ -28,6 +29,7 @@ from ..types import (
 )
 from .base import BuiltinTool, Capability
 from .data import Data, Frame, Input
+from .discovery import Discovery
 from .files import Files
 from .network import Network
 from .show import Show
@@ -48,6 +50,7 @@ class CapabilitySet:
         previous: the number of the value that programs read as `previous`.
         began: the moment at which the clock of programs begins; by default they have the real time.
         guest: the kind of guest that runs the programs.
+        registry: the tools that programs can find; by default none.
 
     Raises:
         UserError: if a mount no longer exists, or two mounts have the same path.
@@ -71,6 +74,7 @@ class CapabilitySet:
         previous: int | None = None,
         began: datetime | None = None,
         guest: GuestKind = STANDARD,
+        registry: Registry | None = None,
     ) -> None:
         def progress(name: str, done: int, total: int) -> None:
             emit(DataTransferred(name=name, done=done, total=total))
@@ -81,7 +85,9 @@ class CapabilitySet:
         self._data = Data(inputs, outputs, settings.limits, progress, notify, earlier, previous, guest)
         self._files = Files(settings.file_mounts, settings.workspace_root, settings.limits)
         self._show = Show(self._shown_by_program, settings.limits.show)
-        self._capabilities: list[Capability] = [self._data, self._files, self._show]
+        find = Discovery(partial((registry or Registry()).specs, as_frames=guest.has_pandas))
+        # A program that ends with `find_tools` has observed, so that it need not assign the outputs yet.
+        self._capabilities: list[Capability] = [find, self._data, self._files, self._show]
         self.shown: list[DisplayItem] = []
         self.tools: Mapping[str, BuiltinTool] = {}
         self._emit = emit

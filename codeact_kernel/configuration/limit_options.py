@@ -19,7 +19,7 @@ ELSEWHERE: Mapping[str, str] = {
 _MINIMUM: Mapping[str, int] = {
     "frame_bytes": 64 << 10, "answer_bytes": 1 << 10, "value_bytes": 1 << 10, "output_characters": 1 << 10,
     "error_characters": 40, "http.redirects": 0, "observations": 0, "direct_calls": 0,
-    "thread_tokens": 0,
+    "thread_tokens": 0, "tools_tokens": 0,
 }  # fmt: skip
 """The smallest values that are not 1, because nothing works with less, or everything works with 0."""
 _MAXIMUM = 1 << 40

@@ -7,7 +7,7 @@ import builtins
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ..capability import CALL_NAMES, ERROR_NAMES, GUEST_NAMES, NETWORK
+from ..capability import CALL_NAMES, DISCOVERY, ERROR_NAMES, GUEST_NAMES, NETWORK
 from ..errors import UserError
 from ..text import format_list
 from .analysis import calls_computed_names, changes_foreign_data, find_awaited, find_imports, find_numbers
@@ -16,7 +16,7 @@ from .edits import EditedProgram, free_name
 __all__ = ["Notebook", "NotebookTool", "bind_names"]
 
 _BUILTINS = frozenset(dir(builtins)) - {"display", "get_ipython", "tool"} | {"__name__", "__file__", "__doc__"}
-_OURS = CALL_NAMES | ERROR_NAMES | (GUEST_NAMES - {*NETWORK.guest_names})
+_OURS = CALL_NAMES | ERROR_NAMES | (GUEST_NAMES - {*NETWORK.guest_names, *DISCOVERY.guest_names})
 """Names of the sandbox that the package `codeact` has for cells."""
 _EARLIER = frozenset({"previous", "results"})
 
@@ -248,6 +248,10 @@ class _Binder:
             raise UserError(
                 f"The program uses {network[0]}, which only the sandbox has: put the request into a function with "
                 "@tool, and ask again."
+            )
+        if not {*DISCOVERY.guest_names}.isdisjoint(unknown):
+            raise UserError(
+                "The program looks for tools for the model, which a cell does not have: run the prompt again."
             )
         if "observe" in unknown:
             raise UserError("The program shows data to the model, which a cell does not have: run the prompt again.")

@@ -52,6 +52,7 @@ class EarlierTurn:
         inputs: the notebook's variables that its program used. The next prompt has them, too, without any of their
             values being shown to the model.
         has_failed: whether the prompt failed and has no result, but the prompts after it follow it nevertheless.
+        tools: the tools that its programs called, the last one first.
     """
 
     number: int
@@ -63,6 +64,7 @@ class EarlierTurn:
     cell: str = ""
     inputs: Sequence[Input] = ()
     has_failed: bool = False
+    tools: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,7 @@ class FollowUp:
         missing: the prompts that failed, by the names under which a program would read their values: the number of
             the turn, or `"previous"`.
         inputs: the notebook's variables that the program of the last turn used.
+        tools: the tools that the included turns used, those of the last turn first.
     """
 
     text: str = ""
@@ -91,6 +94,7 @@ class FollowUp:
     previous: int | None = None
     missing: Mapping[str, str] = field(default_factory=dict[str, str])
     inputs: Sequence[Input] = ()
+    tools: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -143,6 +147,7 @@ class Thread:
             value=_copy(cast("Frame | JSONValue", result.data)),
             cell=cell,
             inputs=[_hand_on(variable) for variable in inputs if variable.name in program],
+            tools=[*dict.fromkeys(record.call.name for record in reversed(result.calls))],
         )
         self._put(turn)
 
@@ -212,6 +217,7 @@ class Thread:
             previous=previous and previous.number,
             missing=_find_missing(turns, previous),
             inputs=inputs,
+            tools=[*dict.fromkeys(name for turn in [last, *reversed(older)] for name in turn.tools)],
         )
 
 

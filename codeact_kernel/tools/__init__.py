@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from .conversion import as_tool
     from .from_schema import tool_from_schema
     from .registry import Registry, default_registry
-    from .shared_notes import join_stubs
+    from .search import ToolIndex
+    from .shared_notes import join_stubs, take_fitting
     from .spec import MARK, BoundCall, Convert, OnMain, Tool, ToolCallError, ToolSpec
 
 __all__ = [
@@ -28,11 +29,13 @@ __all__ = [
     "Registry",
     "Tool",
     "ToolCallError",
+    "ToolIndex",
     "ToolOptions",
     "ToolSpec",
     "as_tool",
     "default_registry",
     "join_stubs",
+    "take_fitting",
     "tool",
     "tool_from_schema",
 ]
@@ -41,7 +44,8 @@ _HOMES = {
     "conversion": ("as_tool",),
     "from_schema": ("tool_from_schema",),
     "registry": ("Registry", "default_registry"),
-    "shared_notes": ("join_stubs",),
+    "search": ("ToolIndex",),
+    "shared_notes": ("join_stubs", "take_fitting"),
     "spec": ("MARK", "BoundCall", "Convert", "OnMain", "Tool", "ToolCallError", "ToolSpec"),
 }
 

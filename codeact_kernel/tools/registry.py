@@ -148,9 +148,14 @@ class Registry:
         """
         return self._tools[name].signature
 
-    def specs(self) -> dict[str, ToolSpec]:
-        """Return all tools by name, with stubs that include the shapes of results seen so far."""
-        return {name: self._spec(tool) for name, tool in list(self._tools.items())}
+    def specs(self, *, as_frames: bool = False) -> dict[str, ToolSpec]:
+        """Return all tools by name, with stubs that include the shapes of results seen so far.
+
+        Args:
+            as_frames: Whether the stubs are for programs that get DataFrames as such.
+        """
+        specs = {name: self._spec(tool) for name, tool in list(self._tools.items())}
+        return {name: spec.with_frames() for name, spec in specs.items()} if as_frames else specs
 
     def is_plain(self, name: str) -> bool:
         """Return whether every call so far passed plain data to the function and got plain data from it.

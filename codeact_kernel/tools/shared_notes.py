@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .notes import make_printable
 from .spec import ToolSpec
 
-__all__ = ["join_stubs"]
+__all__ = ["join_stubs", "take_fitting"]
 
 INDENT = "    "
 PARAMETERS = "Parameters of several tools:"
@@ -53,6 +53,16 @@ def join_stubs(specs: Iterable[ToolSpec]) -> str:
         below += [line for text in texts for line in text]
     stubs = [_without(spec, own, moved) if moved else spec.stub for spec, own in zip(offered, notes, strict=True)]
     return "\n".join([*stubs, *below])
+
+
+def take_fitting(specs: Iterable[ToolSpec], max_characters: int) -> list[ToolSpec]:
+    """Return the tools whose stubs fit into a text of this length, the first ones first."""
+    fitting: list[ToolSpec] = []
+    for spec in specs:
+        if (size := len(spec.stub) + 1) <= max_characters:
+            fitting.append(spec)
+            max_characters -= size
+    return fitting
 
 
 def _shared_on_parameters(specs: Sequence[ToolSpec], notes: Sequence[Sequence[_Note]]) -> dict[tuple[str, ...], int]:

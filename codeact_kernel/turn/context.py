@@ -105,6 +105,7 @@ class TurnContext:
                 previous=follow_up.previous,
                 began=replay.began if replay is not None else None,
                 guest=guest,
+                registry=tools,
             ),
             approvals=ApprovalPolicy(approver, grants, settings.limits),
             emit=emit,
@@ -119,8 +120,7 @@ class TurnContext:
 
     def specs(self) -> dict[str, ToolSpec]:
         """Return the tools by name, as the guest of this turn gets their results."""
-        specs = self.tools.specs()
-        return {name: spec.with_frames() for name, spec in specs.items()} if self.guest.has_pandas else dict(specs)
+        return self.tools.specs(as_frames=self.guest.has_pandas)
 
     @property
     def replay(self) -> Replay | None:

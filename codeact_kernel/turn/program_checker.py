@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 from .. import preflight
@@ -26,12 +26,16 @@ _MAX_NAMED = 5
 class ProgramChecker:
     """Checks the programs of one turn.
 
+    Args:
+        shown: the tools whose stubs are in the prompt; by default all.
+
     Attributes:
         named: the tools that the last program names.
         sites: the places where it names them.
     """
 
     context: TurnContext
+    shown: Collection[str] | None = None
     named: Sequence[str] = ()
     sites: Sequence[preflight.Site] = ()
     _defined: set[str] = field(default_factory=set[str])
@@ -99,7 +103,8 @@ class ProgramChecker:
         if not problems:
             return None
         first = report.problems[0]
-        return prompt.report_rejection(problems, line=first.line, fault=first.fault)
+        unseen = [spec for spec in self.specs_named() if self.shown is not None and spec.name not in self.shown]
+        return prompt.report_rejection(problems, line=first.line, fault=first.fault, tools=unseen)
 
     def is_valid_prefix(self, beginning: str) -> bool:
         """Return whether preflight accepts the beginning of a program."""

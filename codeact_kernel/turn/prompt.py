@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 from ..guest.kinds import SCIENCE, STANDARD, GuestKind
 from ..model.base import Message
 from ..text import collapse_whitespace, truncate_middle
-from ..tools import ToolSpec, join_stubs
+from ..tools import ToolSpec, join_stubs, take_fitting
 from ..types import CallError, CallOutcome, CallRecord, JSONObject, ProgramFailure, RunOutcome
 
 __all__ = [
@@ -32,6 +32,8 @@ __all__ = [
     "write_program_rules",
 ]
 
+_MAX_REMINDER = 16_000
+"""Characters of the stubs in a feedback; a program can name hundreds of tools."""
 _LEFT_OUT = "\n… {:,} characters left out …\n"
 
 _VARIABLES_GONE = "Its variables are gone: the next program starts from nothing."
@@ -86,7 +88,12 @@ rows
 
 
 def write_first_messages(
-    ask: str, tools: Iterable[ToolSpec], instructions: str = "", earlier: str = "", guest: GuestKind = STANDARD
+    ask: str,
+    tools: Iterable[ToolSpec],
+    instructions: str = "",
+    earlier: str = "",
+    guest: GuestKind = STANDARD,
+    other_tools: str = "",
 ) -> list[Message]:
     """Return the messages that open a turn. The user's message ends with `ask`, word for word.
 
@@ -96,11 +103,19 @@ def write_first_messages(
         instructions: how to use the capabilities.
         earlier: what the prompt takes along from earlier turns.
         guest: the kind of guest that runs the program.
+        other_tools: whole lines about the tools whose stubs are left out.
     """
     offered = list(tools)
     stubs = join_stubs(spec for spec in offered if not spec.direct) or "(none)"
     own = join_stubs(spec for spec in offered if spec.direct)
-    parts = [f"Tools:\n{stubs}\n", f"{_DIRECT}{own}\n" if own else "", earlier, instructions, f"Task:\n{ask}"]
+    parts = [
+        f"Tools:\n{stubs}\n",
+        other_tools,
+        f"{_DIRECT}{own}\n" if own else "",
+        earlier,
+        instructions,
+        f"Task:\n{ask}",
+    ]
     return [
         Message("system", _write_rules(guest) + _EXAMPLE),
         Message("user", "\n".join(part for part in parts if part)),
@@ -188,14 +203,18 @@ def report_repeated(reason: str, *, again: bool, max_characters: int) -> Feedbac
     )
 
 
-def report_rejection(problems: Sequence[str], line: int | None = None, fault: str = "") -> Feedback:
+def report_rejection(
+    problems: Sequence[str], line: int | None = None, fault: str = "", tools: Iterable[ToolSpec] = ()
+) -> Feedback:
     """Report why the program was not run.
 
     Args:
         fault: the first problem in words for the user, if they differ.
+        tools: the tools that it names and whose stubs the model may not know.
     """
     lines = "\n".join(f"- {problem}" for problem in problems)
-    text = f"The program was not run, because of this:\n{lines}\nWrite the whole program again, with that corrected."
+    end = f"{_remind_of_tools(tools)}Write the whole program again, with that corrected."
+    text = f"The program was not run, because of this:\n{lines}\n{end}"
     return Feedback(Message("user", text), fault or problems[0], "retry", line, problems[0])
 
 
@@ -259,7 +278,7 @@ def report_review(comment: str) -> Feedback:
 
 
 def _remind_of_tools(tools: Iterable[ToolSpec]) -> str:
-    stubs = join_stubs(tools)
+    stubs = join_stubs(take_fitting(tools, _MAX_REMINDER))
     return f"The tools it uses, with what they return:\n{stubs}\n" if stubs else ""
 
 

@@ -27,6 +27,7 @@ from .program_checker import ProgramChecker
 from .prompt import Feedback
 from .recorder import TurnRecorder
 from .runner import ProgramRunner
+from .tool_offer import offer_tools
 from .writer import Answer, Program, ProgramWriter, Unusable, Words
 
 __all__ = ["run_turn"]
@@ -50,11 +51,12 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
     """
     emit, calls = context.emit, Calls(context)
     recorder = TurnRecorder(ask, model, calls, context)
-    checker = ProgramChecker(context)
+    offer = offer_tools(context.specs(), ask, context.follow_up, context.limits.tools_tokens)
+    checker = ProgramChecker(context, shown={spec.name for spec in offer.shown})
     writer = ProgramWriter(context, model, checker, recorder)
     endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
     messages = prompt.write_first_messages(
-        ask, context.specs().values(), context.capabilities.instructions, context.follow_up.text, context.guest
+        ask, offer.shown, context.capabilities.instructions, context.follow_up.text, context.guest, offer.others
     )
     emit(
         TurnStarted(

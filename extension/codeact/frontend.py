@@ -34,6 +34,7 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.tools import OnMain
 from codeact_kernel.tools.event_loops import standing_still
 from codeact_kernel.turn import prompt as prompts
+from codeact_kernel.turn.tool_offer import offer_tools
 from codeact_kernel.types import CardStyle, ProgramFailure, TurnResult
 
 from .approvers import FallbackApprover, StdinApprover, has_user, is_append_only, is_captured
@@ -315,9 +316,11 @@ class Frontend:
         taken = [*tools, *outputs, *(variable.name for variable in inputs)]
         follow_up = FollowUp() if is_new else self.memory.follow_up(text, settings, taken, self.shell)
         guest = self.session.guest
-        specs = [spec.with_frames() if guest.has_pandas else spec for spec in tools.specs().values()]
+        offer = offer_tools(tools.specs(as_frames=guest.has_pandas), text, follow_up, settings.limits.tools_tokens)
         capabilities = CapabilitySet(settings, [*inputs, *follow_up.inputs], outputs, lambda event: None, guest=guest)
-        messages = prompts.write_first_messages(text, specs, capabilities.instructions, follow_up.text, guest)
+        messages = prompts.write_first_messages(
+            text, offer.shown, capabilities.instructions, follow_up.text, guest, offer.others
+        )
         capabilities.close()
         return "\n\n".join(f"--- {message.role} ---\n{escape_hidden(message.content)}" for message in messages)
 

@@ -140,7 +140,8 @@ _reserve: list[bytes] = [bytes(1 << 20)]
 def observe(value: Any) -> None:
     """Return `value` to the model, which then writes the next program."""
     try:
-        text = json.dumps(to_jsonable(value), ensure_ascii=False, indent=1)
+        is_long = type(value) is str and "\n" in value  # the model reads the lines more easily than their escapes
+        text = value if is_long else json.dumps(to_jsonable(value), ensure_ascii=False, indent=1)
     except TypeError:
         text = _repr(value)
     if _observed and _observed[-1] is _observed_too_much:
