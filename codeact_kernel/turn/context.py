@@ -84,9 +84,8 @@ class TurnContext:
         """
         number = uuid.uuid4().hex
         replay = recorded.replay if recorded is not None else None
-        if replay is not None:  # it must change nothing, and its programs are known
-            mounts = tuple(replace(mount, mode="ro") for mount in settings.file_mounts)
-            settings = replace(settings, review=False, file_mounts=mounts)
+        if replay is not None:
+            settings = _for_replay(settings)
         emit, follow_up = Emitter(number, emit), follow_up or FollowUp()
         return cls(
             number=number,
@@ -126,6 +125,12 @@ class TurnContext:
     def replay(self) -> Replay | None:
         """What answers the calls, if the turn repeats a recorded one."""
         return self.recorded.replay if self.recorded is not None else None
+
+
+def _for_replay(settings: Settings) -> Settings:
+    """Return the settings of a turn that must change nothing, and whose programs are known."""
+    mounts = tuple(replace(mount, mode="ro") for mount in settings.file_mounts)
+    return replace(settings, review=False, file_mounts=mounts)
 
 
 def _notices_of(inputs: Sequence[Input], guest: GuestKind) -> list[str]:

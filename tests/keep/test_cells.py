@@ -168,6 +168,7 @@ def test_a_program_whose_invisible_characters_cannot_be_escaped_is_not_kept(prog
         ("open('/input/a.csv').read()", "uses the file '/input/a.csv', which only the sandbox has"),
         ("previous", "the value of an earlier prompt that is not remembered any more"),
         ("observe(1, 2)", "shows data to the model"),
+        ("observe(find_tools('refund'))", "looks for tools for the model"),
         ("rows[0]", "it comes from an earlier program of the same turn"),
         ("import asyncio\ndef main():\n    return asyncio.run(x())\nasync def x(): pass\nmain()", "runs an event loop of its own"),
         ("# nothing", "there is nothing to keep"),
