@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .access import AllowedDomain, FileMount
     from .approval import ApprovalRequest, Approver, AutoApprove, DenyAll, ReviewDecision
+    from .budgets import Budget
     from .capabilities.data import Frame
     from .configuration import from_environment
     from .errors import CodeActError, ModelError, ProgramError, SandboxError, ToolDefinitionError, UserError
@@ -32,6 +33,7 @@ __all__ = [
     "ApprovalRequest",
     "Approver",
     "AutoApprove",
+    "Budget",
     "CodeActError",
     "Decision",
     "Delta",
@@ -68,6 +70,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "access": ("AllowedDomain", "FileMount"),
     "approval": ("ApprovalRequest", "Approver", "AutoApprove", "DenyAll", "ReviewDecision"),
+    "budgets": ("Budget",),
     "configuration": ("from_environment",),
     "capabilities.data": ("Frame",),
     "errors": ("CodeActError", "ModelError", "ProgramError", "SandboxError", "ToolDefinitionError", "UserError"),

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from .budgets import BudgetUse
 from .secrets import StreamHider, hide_in
 from .types import (
     CallOutcome,
@@ -29,6 +30,7 @@ from .types import (
 __all__ = [
     "ApprovalDecided",
     "ApprovalRequested",
+    "BudgetCharged",
     "CallFinished",
     "CallProgressed",
     "CallRequested",
@@ -87,6 +89,13 @@ class Notice(Event):
     """Something takes longer than the user would expect, or differs from their request."""
 
     text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BudgetCharged(Event):
+    """The turn has used something that a budget limits. `uses` has every limit of the cell and of the session."""
+
+    uses: Sequence[BudgetUse]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import import_guard
 from .approval import Approver, DenyAll, Grants
+from .budgets import Budget, parse_budget
 from .capabilities.data import Input, load_input, parse_input_names, validate_name
 from .configuration import from_environment
 from .errors import ProgramError, UserError
@@ -18,6 +19,7 @@ from .events import Emit
 from .guest.kinds import STANDARD, GuestKind
 from .memory.recorded_turn import RecordedTurn
 from .memory.reuse import Prompt, Reuse
+from .memory.spending import Spending
 from .memory.thread import Thread
 from .model.base import ModelClient
 from .model.deferred import DeferredModel
@@ -60,14 +62,19 @@ class Session:
         model: a client, or the name of a model at the endpoint that the environment configures; by default the model
             that the environment names, which is chosen at the first prompt.
         reuse: the recorded programs of a folder, which answer their prompts without the model; by default none.
+        budget: what all prompts may use together, for example `"100000 tokens"` or `Budget(calls=50)`; by default what
+            `session_budget` of the settings says, which also comes first if both are set.
         grants: the approvals that hold for longer than one turn; by default none, and none is stored on disk.
 
     Raises:
         ToolDefinitionError: if a function cannot become a tool.
+        UserError: if `budget` is not a budget.
 
     Attributes:
         tools: the registry; `session.tools.add(function)` adds a tool.
         model: the client that was given; with `None` the environment decides at each prompt.
+        spending: what all turns of the session have used; `clear()` begins again at zero.
+        turn_spending: what the last turn has used so far.
         threads: the threads of prompts that follow up on each other, by name; the default thread has the name "".
     """
 
@@ -77,6 +84,7 @@ class Session:
         model: ModelClient | str | None = None,
         grants: Grants | None = None,
         reuse: Reuse | None = None,
+        budget: Budget | str | None = None,
     ) -> None:
         import_guard.install()
         self.tools = tools if isinstance(tools, Registry) else _registry(tools)
@@ -84,6 +92,9 @@ class Session:
         self._name = model if isinstance(model, str) else None
         self.grants = grants or Grants()
         self.reuse = reuse
+        self.spending = Spending()
+        self.turn_spending = Spending()
+        self._budget = Budget() if budget is None else parse_budget(budget)
         self.threads: dict[str, Thread] = {}
         self._clients: dict[int, ModelClient] = {}
         self._selectors: dict[str, BackendSelector] = {}
@@ -137,7 +148,7 @@ class Session:
             SandboxError: if no sandbox started.
             UserError: if the backend is not available, or an input cannot be passed to a program.
         """
-        settings = self._with_model(settings or from_environment())
+        settings = self._complete(settings or from_environment())
         ask, typed = hide(ask), ask
         earlier = self.threads.setdefault(thread, Thread())
         if new:
@@ -160,10 +171,13 @@ class Session:
                 self.reuse.record(prompt, result, started)
             return result
 
-    def _with_model(self, settings: Settings) -> Settings:
-        if self._name is None or settings.model is not None:
-            return settings
-        return replace(settings, model=self._name)
+    def _complete(self, settings: Settings) -> Settings:
+        """Return the settings with what was given to the session, where they say nothing else."""
+        if self._name is not None and settings.model is None:
+            settings = replace(settings, model=self._name)
+        if self._budget and not settings.session_budget:
+            settings = replace(settings, session_budget=self._budget)
+        return settings
 
     async def execute_code(
         self,
@@ -189,7 +203,7 @@ class Session:
             SandboxError: if no sandbox started.
             UserError: if the backend is not available, or an input cannot be passed to a program.
         """
-        settings = replace(settings or from_environment(), max_retries=0)
+        settings = replace(self._complete(settings or from_environment()), max_retries=0)
         if len(program.encode("utf-8", "surrogatepass")) > settings.limits.program_bytes:  # before anything parses it
             raise ProgramError(
                 f"The program is longer than {settings.limits.program_bytes:,} bytes: write a shorter one."
@@ -215,6 +229,7 @@ class Session:
     ) -> TurnContext:
         is_given = recorded is not None and recorded.is_given
         notices = [*(self.reuse.notices if self.reuse is not None and not is_given else ()), *notices]
+        self.turn_spending = Spending()
         return TurnContext.create(
             settings=prompt.settings,
             tools=self.tools,
@@ -228,6 +243,7 @@ class Session:
             recorded=recorded,
             notices=tuple(filter(None, notices)),
             guest=guest,
+            spending=(self.spending, self.turn_spending),
         )
 
     def _prepare(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from .access import AllowedDomain, FileMount, McpServer, allowed_domains, file_mounts, mcp_servers, workspace_root
+from .budgets import Budget, parse_budget
 from .errors import UserError
 from .limits import MIB, Limits
 
@@ -35,10 +36,12 @@ class Settings:
         file_mounts: the folders and files that programs see below `/input`, in any form that `file_mount` takes.
         workspace_root: the folder that programs see as `/input` itself, read-only.
         allowed_domains: the hosts that programs may send requests to, in any form that `allowed_domain` takes.
+        budget: what one turn may use, in any form that `parse_budget` takes.
+        session_budget: what all turns of a session may use together.
         mcp: the MCP servers whose tools programs may call, in any form that `mcp_servers` takes.
 
     Raises:
-        UserError: if `allow` is a string instead of a set, or a mount or host is not possible.
+        UserError: if `allow` is a string instead of a set, or a budget, mount or host is not possible.
     """
 
     model: str | None = None
@@ -52,12 +55,16 @@ class Settings:
     file_mounts: Sequence[FileMount] = ()
     workspace_root: Path | None = None
     allowed_domains: Sequence[AllowedDomain] = ()
+    budget: Budget = field(default_factory=Budget)
+    session_budget: Budget = field(default_factory=Budget)
     mcp: Sequence[McpServer] = ()
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         if isinstance(self.allow, str):  # each of its letters would be a name
             raise UserError(f"allow={self.allow!r}: give a set of names, frozenset({{{self.allow!r}}}).")
+        object.__setattr__(self, "budget", parse_budget(self.budget))
+        object.__setattr__(self, "session_budget", parse_budget(self.session_budget))
         object.__setattr__(self, "file_mounts", file_mounts(self.file_mounts))
         object.__setattr__(self, "allowed_domains", allowed_domains(self.allowed_domains))
         object.__setattr__(self, "mcp", mcp_servers(self.mcp))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 __all__ = [
     "collapse_whitespace",
     "format_bytes",
+    "format_dollars",
     "format_list",
     "plural",
     "quote",
@@ -70,6 +72,14 @@ def format_bytes(size: int) -> str:
         if size >= unit_size:
             return f"{size / unit_size:,.1f}".removesuffix(".0") + f" {unit}"
     return plural(size, "byte")
+
+
+def format_dollars(amount: Decimal | int) -> str:
+    """Write an amount of money: `$12.50`, or with up to four decimals below one dollar: `$0.0312`."""
+    if amount >= 1:
+        return f"${amount:,.2f}"
+    whole, _, decimals = f"{amount:.4f}".partition(".")
+    return f"${whole}.{decimals.rstrip('0'):0<2}"
 
 
 def plural(count: int, noun: str) -> str:

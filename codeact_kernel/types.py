@@ -253,7 +253,7 @@ class ProgramFailure:
     - `"TimedOut"`: the program took longer than its limit.
     - `"Crashed"`: the program crashed or ended its guest.
     - `"WorkerLost"`: the worker process ended, or broke the protocol of the bridge.
-    - `"NoAnswer"`: the turn used up its tokens, observations or direct calls before the model finished.
+    - `"NoAnswer"`: the turn used up its tokens, observations or direct calls, or a budget, before the model finished.
     - `"Interrupted"`: the user stopped the turn.
     - The name of a `CodeActError` that ended the turn, for example `"ModelError"` or `"SandboxError"`.
 

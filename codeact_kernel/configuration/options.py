@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, get_args
 
 from ..access import allowed_domains, file_mounts, mcp_servers
+from ..budgets import Budget, parse_budget
 from ..errors import UserError
 from ..guest.kinds import GUEST_NAMES, STANDARD
 from ..sandbox.backends import BACKEND_NAMES, BACKENDS
@@ -106,6 +107,10 @@ def _is_subset(new: Any, old: Any) -> bool:
     return set(new) <= set(old)
 
 
+def _is_within(new: Budget, old: Budget) -> bool:
+    return new.is_within(old)
+
+
 def _is_equal(new: Any, old: Any) -> bool:
     return bool(new == old)
 
@@ -114,6 +119,7 @@ _CARD_STYLES: Final[tuple[str, ...]] = get_args(CardStyle)
 _REUSE_MODES = ("auto", "never", "always")
 _APPROVAL_UIS = ("auto", "stdin")
 _KERNEL_MODES = ("python", "marker", "auto")
+_BUDGET = "20000tokens, $0.05 or 50calls, several with commas between them, or none"
 _SECONDS = "a number of seconds, more than 0 and at most 86400"
 
 OPTIONS: Final[dict[str, Option]] = {
@@ -160,6 +166,23 @@ OPTIONS: Final[dict[str, Option]] = {
             default=(),
             is_narrower=is_narrower,
             adds=True,
+        ),
+        Option(
+            name="budget",
+            help="what one cell may use: tokens, money and calls of tools",
+            kind=_BUDGET,
+            read=parse_budget,
+            default=_DEFAULT.budget,
+            is_narrower=_is_within,
+        ),
+        Option(
+            name="session_budget",
+            help="what all cells may use together until the kernel restarts",
+            kind=_BUDGET,
+            read=parse_budget,
+            default=_DEFAULT.session_budget,
+            is_narrower=_is_within,
+            in_cell=False,
         ),
         Option(
             name="backend",

@@ -28,8 +28,9 @@ from ..types import (
 from .database import connect, presence_folder
 from .presence import is_running
 from .result_json import read_record, result_from_json
+from .spending import UsedTokens
 
-__all__ = ["History", "PastTurn", "UsedTokens"]
+__all__ = ["History", "PastTurn"]
 
 _MAX_WORDS, _MAX_WORD = 20, 200
 """Words of a search, and characters of each."""
@@ -68,28 +69,6 @@ class PastTurn:
     model: str
     state: str
     calls: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class UsedTokens:
-    """What some turns with the same model used.
-
-    Attributes:
-        group: what the turns have in common: the number of the turn, or the day.
-        endpoint: the URL of the model; empty if it is not behind one.
-        is_live: whether a model answered, and not a record or a script.
-        answers: how many times the model was asked.
-        seconds: the time of the turns without the time for decisions.
-    """
-
-    group: str
-    model: str
-    endpoint: str
-    is_live: bool
-    turns: int
-    answers: int
-    usage: Usage
-    seconds: float
 
 
 class History:

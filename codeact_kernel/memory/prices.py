@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from functools import lru_cache
 
-from .history_queries import UsedTokens
+from .spending import UsedTokens
 
-__all__ = ["price"]
+__all__ = ["add_prices", "price"]
 
 
+def add_prices(group: Iterable[UsedTokens]) -> tuple[Decimal, Sequence[UsedTokens]]:
+    """Return the sum of the known prices, and those whose price is not known."""
+    prices = [(used, price(used)) for used in group]
+    known = sum((amount for _, amount in prices if amount is not None), Decimal(0))
+    return known, [used for used, amount in prices if amount is None]
+
+
+@lru_cache(maxsize=1_000)
 def price(used: UsedTokens) -> Decimal | None:
     """Return the price in US dollars; `None` if it is not known, as for a model on the own machine.
 

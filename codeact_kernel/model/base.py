@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from inspect import signature
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..types import JSONObject, Usage
 
-__all__ = ["Delta", "Message", "ModelClient", "RemoteModelClient", "describe_client"]
+__all__ = ["Delta", "Message", "ModelClient", "RemoteModelClient", "describe_client", "start_stream"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class ModelClient(Protocol):
     def stream(self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()) -> AsyncGenerator[Delta, None]:
         """Answer `messages` piece by piece. The caller can close the iterator at any time.
 
+        A client that can limit its answer has one more parameter, `max_tokens: int | None = None`, which a budget sets.
+
         Args:
             messages: the conversation so far.
             functions: JSON schemas of the direct tools. A client can offer them to the endpoint as functions; it then
@@ -72,6 +75,19 @@ class RemoteModelClient(ModelClient, Protocol):
 
     @property
     def endpoint(self) -> str: ...
+
+
+def start_stream(
+    model: ModelClient,
+    messages: Sequence[Message],
+    functions: Sequence[JSONObject] = (),
+    max_tokens: int | None = None,
+) -> AsyncGenerator[Delta, None]:
+    """Ask the model, with those parameters that are needed and that a third-party client has."""
+    options: dict[str, Any] = {"functions": functions} if functions else {}
+    if max_tokens is not None and "max_tokens" in signature(model.stream).parameters:
+        options["max_tokens"] = max_tokens
+    return model.stream(messages, **options)
 
 
 def describe_client(model: ModelClient) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 
 from ..types import JSONObject
-from .base import Delta, Message, ModelClient, RemoteModelClient
+from .base import Delta, Message, ModelClient, RemoteModelClient, start_stream
 
 __all__ = ["DeferredModel"]
 
@@ -33,16 +33,23 @@ class DeferredModel:
     def endpoint(self) -> str:
         return self._model.endpoint if isinstance(self._model, RemoteModelClient) else ""
 
+    async def choose(self) -> ModelClient:
+        """Choose the model, unless it is chosen already.
+
+        Raises:
+            ModelError: if no model can be chosen.
+        """
+        if self._model is None:
+            self._model = await self._choose()
+        return self._model
+
     async def stream(
-        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = (), max_tokens: int | None = None
     ) -> AsyncGenerator[Delta, None]:
         """Answer as the chosen model does.
 
         Raises:
             ModelError: if no model can be chosen, or it gives no usable answer.
         """
-        if self._model is None:
-            self._model = await self._choose()
-        answer = self._model.stream(messages, functions) if functions else self._model.stream(messages)
-        async for delta in answer:
+        async for delta in start_stream(await self.choose(), messages, functions, max_tokens):
             yield delta

@@ -39,6 +39,8 @@ OPTIONS = {"stream_options": {"include_usage": True}, "temperature": 0}
 OPTION_NAMES = {
     "stream_options": ("stream_options", "include_usage"),
     "temperature": ("temperature",),
+    "max_tokens": ("max_tokens",),
+    "max_completion_tokens": ("max_completion_tokens",),
     "tools": ("tool", "function", "jinja"),  # optional, because the prompt names direct tools as well
 }
 
@@ -104,16 +106,19 @@ class OpenAIClient:
             )
 
     async def stream(
-        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = (), max_tokens: int | None = None
     ) -> AsyncGenerator[Delta, None]:
         """Answer piece by piece; the last piece has the usage and the finish reason. Closing it hangs up.
+
+        Args:
+            max_tokens: how long the answer may be. An endpoint that knows no such option ignores it.
 
         Raises:
             ModelError: if there is no usable answer. The message never contains the key.
         """
         answer = StreamAccumulator()
         async with self._open() as client:
-            chunks = await self._guarded(self._ask(client, messages, functions))
+            chunks = await self._guarded(self._ask(client, messages, functions, max_tokens))
             async with chunks:
                 while (text := await self._guarded(read_piece(chunks, answer))) is not None:
                     if text:
@@ -167,7 +172,11 @@ class OpenAIClient:
         )
 
     async def _ask(
-        self, client: AsyncOpenAI, messages: Sequence[Message], functions: Sequence[JSONObject]
+        self,
+        client: AsyncOpenAI,
+        messages: Sequence[Message],
+        functions: Sequence[JSONObject],
+        max_tokens: int | None,
     ) -> AsyncStream[object]:
         import openai
 
@@ -183,7 +192,7 @@ class OpenAIClient:
                 return await client.post(
                     "/chat/completions",
                     cast_to=object,
-                    body={**body, **self._options_for(functions)},
+                    body={**body, **self._options_for(functions, max_tokens)},
                     options={"security": {"bearer_auth": True}},  # without this OPENAI_ADMIN_KEY would be sent
                     stream=True,
                     stream_cls=openai.AsyncStream[object],
@@ -193,14 +202,18 @@ class OpenAIClient:
             except (openai.BadRequestError, openai.UnprocessableEntityError, openai.InternalServerError) as error:
                 # Endpoints name the option that they reject in different fields, so the text is searched.
                 facts = f"{error.param} {to_failure(error).message}"
-                wanted = self._options_for(functions)
+                wanted = self._options_for(functions, max_tokens)
                 refused = [name for name in wanted if any(word in facts for word in OPTION_NAMES[name])]
                 if not refused:
                     raise
                 self._refused.update(refused)
 
-    def _options_for(self, functions: Sequence[JSONObject]) -> dict[str, object]:
-        wanted = {**OPTIONS, "tools": list(functions)} if functions else OPTIONS
+    def _options_for(self, functions: Sequence[JSONObject], max_tokens: int | None) -> dict[str, object]:
+        wanted: dict[str, object] = {**OPTIONS}
+        if functions:
+            wanted["tools"] = list(functions)
+        if max_tokens is not None:  # by its new name only where the old one is refused: most servers know the old one
+            wanted["max_completion_tokens" if "max_tokens" in self._refused else "max_tokens"] = max_tokens
         return {name: value for name, value in wanted.items() if name not in self._refused}
 
     async def _explain_not_found(self, client: AsyncOpenAI, error: APIStatusError) -> ModelError:

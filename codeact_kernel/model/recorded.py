@@ -17,7 +17,7 @@ from typing import TypeVar, cast
 
 from ..errors import ModelError, UserError
 from ..types import JSONObject, Usage
-from .base import Delta, Message, ModelClient, RemoteModelClient
+from .base import Delta, Message, ModelClient, RemoteModelClient, start_stream
 from .scripted import stream_text
 from .usage import estimate
 
@@ -113,7 +113,7 @@ class RecordingModel:
         self._asks = {ask.strip() for ask in asks}
 
     async def stream(
-        self, messages: Sequence[Message], functions: Sequence[JSONObject] = ()
+        self, messages: Sequence[Message], functions: Sequence[JSONObject] = (), max_tokens: int | None = None
     ) -> AsyncGenerator[Delta, None]:
         """Ask the inner model.
 
@@ -123,7 +123,7 @@ class RecordingModel:
         """
         texts: list[str] = []
         usage: Usage | None = None
-        stream = self._inner.stream(messages, functions) if functions else self._inner.stream(messages)
+        stream = start_stream(self._inner, messages, functions, max_tokens)
         try:
             async for delta in stream:
                 texts.append(delta.text)

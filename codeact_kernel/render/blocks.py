@@ -226,7 +226,7 @@ def _find_end(transcript: Transcript) -> End:
     """Return the failure or the value with which the turn ended."""
     result = transcript.result
     if result is None:
-        return NoValue(escape_controls(transcript.state))
+        return NoValue(escape_controls(transcript.status))
     if result.error is not None:
         rows = [row for attempt in transcript.attempts for row in attempt.calls]
         return Failure(

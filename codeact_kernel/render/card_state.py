@@ -30,9 +30,10 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
     """Return the parts of the card.
 
     Returns:
-        `head` holds the state, and at the end the summary and the seconds that the page adds to the saved form;
-        `programs` the lines of each program as `[kind, text]` and the reason for the next program; `runs` the calls and
-        output of each program; `above` and `below` the elements before and after the programs (see `elements`).
+        `head` holds the state, what is used of a budget, and at the end the summary and the seconds that the page adds
+        to the saved form; `programs` the lines of each program as `[kind, text]` and the reason for the next program;
+        `runs` the calls and output of each program; `above` and `below` the elements before and after the programs (see
+        `elements`).
     """
     programs: list[JSONValue] = []
     runs: list[JSONValue] = []
@@ -55,6 +56,7 @@ def to_card(transcript: Transcript) -> dict[str, JSONValue]:
     head: JSONObject = {
         "state": transcript.state,
         "is_over": result is not None,
+        "budget": transcript.budget_line,
         "summary": summary,
         "lines": lines,
         "times": _times(transcript.key, result),

@@ -15,6 +15,8 @@ __all__ = ["describe_done", "describe_failure", "traceback_text"]
 
 _RAISED = re.compile(r"\w+ raised ")
 """How the message of an error begins that a tool's own code raised."""
+_OVER_BUDGET = re.compile(r"this (?:cell|session) has used ")
+"""How the message of a call begins that a budget does not allow; it says what to do next."""
 _SEE_TRACEBACK = "%codeact traceback shows the error of your function."
 _ASK_AGAIN = "Run the cell again, or say in the prompt what to do differently."
 _WHERE_RUN = "Run the cell again to be asked again."
@@ -62,6 +64,8 @@ def describe_failure(result: TurnResult) -> str:
     step = "" if failure.kind in _COMPLETE else _NEXT_STEPS.get(failure.kind, _ASK_AGAIN)
     if failure.kind == "ToolFailed" and _RAISED.match(failure.message):
         step = _SEE_TRACEBACK
+    elif failure.kind == "ToolFailed" and _OVER_BUDGET.match(failure.message):
+        step = ""
     return f"{sentence} {step}".strip()
 
 

@@ -36,7 +36,7 @@ _HIDDEN = "display:none;border:0;padding:0"
 def to_html(transcript: Transcript, style: CardStyle = "answer") -> str:
     """Write the whole turn as one HTML card."""
     box = f"{VARIABLES};border:{LINE};border-radius:6px;max-width:100%;overflow:hidden"
-    head = [] if transcript.result is not None else [_draw_state(transcript.state)]
+    head = [] if transcript.result is not None else [_draw_state(transcript.status)]
     answer, rest = list[Node](), list[Node]()
     for block in blocks.divide(transcript):
         (rest if isinstance(block, blocks.Details) else answer).extend(draw_block(block, style, transcript.key))

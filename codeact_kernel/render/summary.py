@@ -18,7 +18,10 @@ _MAX_NAMES = 8
 
 
 def summary_line(transcript: Transcript) -> str:
-    """Sum a finished turn up in one line: `2 programs · 42 calls · 1,083 tokens · WebAssembly`."""
+    """Sum a finished turn up in one line: `2 programs · 42 calls · 1,083 tokens · WebAssembly`.
+
+    With a budget it says how much of the budget is used: `3 of 50 calls · 1,547 of 20,000 tokens`.
+    """
     result = transcript.result
     if result is None:
         return ""
@@ -26,10 +29,12 @@ def summary_line(transcript: Transcript) -> str:
     calls = sum(len(attempt.calls) for attempt in transcript.attempts)
     usage = result.usage
     tokens = plural(usage.prompt_tokens + usage.completion_tokens, "token")
+    uses = {(use.scope, use.unit): str(use) for use in transcript.budget}
     parts = [
         plural(programs, "program") if programs else "no program",
-        plural(calls, "call") if calls else "",
-        f"about {tokens}" if usage.estimated else tokens,
+        uses.pop(("cell", "calls"), plural(calls, "call") if calls else ""),
+        uses.pop(("cell", "tokens"), f"about {tokens}" if usage.estimated else tokens),
+        *uses.values(),
         _short_title(transcript.isolation) if transcript.isolation is not None else "nothing was run",
         _describe_thread(transcript.continues) if transcript.continues else "",
     ]

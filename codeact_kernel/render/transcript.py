@@ -6,9 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
+from ..budgets import BudgetUse
 from ..events import (
     ApprovalDecided,
     ApprovalRequested,
+    BudgetCharged,
     CallFinished,
     CallProgressed,
     CallRequested,
@@ -116,6 +118,7 @@ class Transcript:
         review: the program that the user reviews now, and why their edited program cannot run.
         moving: which variable the program is reading, and how much of it has been read.
         continues: the earlier prompts that the model saw, the oldest first.
+        budget: how much of each budget is used; empty without one.
         waiting: how many calls wait for a decision.
         tools: the tools that were described to the model.
         items: what the programs showed, without that of programs that failed and were followed by another.
@@ -137,6 +140,7 @@ class Transcript:
     review: tuple[str, str] | None = None
     moving: str = ""
     continues: Sequence[str] = ()
+    budget: Sequence[BudgetUse] = ()
     waiting: int = 0
     tools: Sequence[str] = ()
     items: list[DisplayItem] = field(default_factory=list[DisplayItem])
@@ -176,6 +180,8 @@ class Transcript:
                 self.ask, self.model, self.note, self.continues, self.tools = ask, model, note, continues, tools
             case Notice(text=text):
                 self.notices.append(text)
+            case BudgetCharged(uses=uses):
+                self.budget = uses
             case ModelRequested():
                 self._begin_answer()
             case TextDelta(text=text):
@@ -254,6 +260,16 @@ class Transcript:
         if self.waiting or self.review:
             return "waiting for you"
         return f"{self.phase}, {self.moving}" if self.moving and self.result is None else self.phase
+
+    @property
+    def budget_line(self) -> str:
+        """How much of each budget is used, in one line: `1,547 of 20,000 tokens · 3 of 50 calls`."""
+        return " · ".join(map(str, self.budget))
+
+    @property
+    def status(self) -> str:
+        """The state and the line of the budgets, for forms that have one line for both."""
+        return " · ".join(filter(None, (self.state, self.budget_line)))
 
     @property
     def key(self) -> str:

@@ -53,38 +53,25 @@ class TurnBudget:
             return ""
         return f"the model called tools itself {max_calls} times and did not finish: ask for less at once"
 
-    def may_ask_for_call(self, words: str, tokens: int) -> bool:
+    def may_ask_for_call(self, words: str) -> bool:
         """Return whether to ask the model once more after it answered in words and called no tool.
 
         It is asked at most once in a turn, and not if it refused the task or the user allows no retries.
 
         Args:
             words: the answer of the model.
-            tokens: the tokens of the turn so far.
         """
-        return (
-            not self.has_asked_for_call
-            and self.settings.max_retries > 0
-            and tokens < self.settings.limits.turn_tokens
-            and not _REFUSAL.search(words[:_BEGINNING])
-        )
+        return not self.has_asked_for_call and self.settings.max_retries > 0 and not _REFUSAL.search(words[:_BEGINNING])
 
-    def charge(self, feedback: Feedback, tokens: int) -> tuple[bool, str]:
+    def charge(self, feedback: Feedback) -> tuple[bool, str]:
         """Count the feedback, and return whether the model may have another try.
-
-        Args:
-            tokens: the tokens of the turn so far.
 
         Returns:
             Whether it may, and if not, the reason where the turn's last error does not contain it.
         """
-        max_tokens = self.settings.limits.turn_tokens
-        if feedback.charges == "everything":
-            return False, ""
-        if tokens >= max_tokens and feedback.reason:
-            message = f"the turn used {tokens:,} tokens and may use {max_tokens:,} (--limits turn_tokens=… allows more)"
-            return False, message
         match feedback.charges:
+            case "everything":
+                return False, ""
             case "nothing":
                 return bool(feedback.reason), ""  # rejected without a comment: the model gets no new information
             case "retry" | "repeated_program":

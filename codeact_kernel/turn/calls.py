@@ -78,6 +78,7 @@ class Calls:
         self._tools = context.tools
         self._capabilities = context.capabilities
         self._approvals = context.approvals
+        self._accounts = context.accounts
         self._allow = context.settings.allow
         self._emit = context.emit
         self._limits = context.limits
@@ -105,8 +106,8 @@ class Calls:
     def prefetchable_tools(self) -> list[str]:
         """Return the tools whose calls may be made before the program reaches them.
 
-        These tools change nothing and need no approval. Tools with `max_invocations` are excluded: prefetching must not
-        change which call exceeds the limit.
+        These tools change nothing and need no approval. Tools with `max_invocations` are excluded, and all tools if a
+        budget limits the calls: prefetching must not change which call exceeds the limit.
         """
         return [name for name in self._tools if self.is_prefetchable(name)]
 
@@ -118,6 +119,7 @@ class Calls:
             and spec.read_only
             and not spec.direct
             and spec.max_invocations is None
+            and not self._accounts.limits_calls
             and not self._requires_approval(spec, self._allow)
         )
 
@@ -254,11 +256,12 @@ class Calls:
         """Count the call.
 
         Raises:
-            ToolCallError: if the tool was called `max_invocations` times already.
+            ToolCallError: if the tool was called `max_invocations` times already, or a budget has no call left.
         """
         max_calls = bound.tool.spec.max_invocations
         if max_calls is not None and self._invoked[call.name] >= max_calls:
             raise ToolCallError(f"{call.name} has reached its limit of {plural(max_calls, 'call')} in one turn")
+        self._accounts.charge_call()
         self._invoked[call.name] += 1
 
     async def _decide(self, call: ToolCall, bound: BoundCall, change_hold: AsyncExitStack) -> Decision:

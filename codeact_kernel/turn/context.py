@@ -13,9 +13,11 @@ from ..events import Emit, Emitter
 from ..guest.kinds import STANDARD, GuestKind
 from ..memory.recorded_turn import RecordedTurn
 from ..memory.replay import Replay
+from ..memory.spending import Spending
 from ..memory.thread import FollowUp
 from ..settings import Limits, Settings
 from ..tools import OnMain, Registry, ToolSpec
+from .accounts import Accounts
 
 __all__ = ["TurnContext"]
 
@@ -32,6 +34,7 @@ class TurnContext:
         notices: sentences for the user with which the turn starts.
         capabilities: the capabilities of the programs.
         approvals: decides about calls, and about programs if the user reviews them.
+        accounts: what the turn uses, and the budgets that limit it.
         emit: takes the events of this turn.
         on_main: runs a synchronous tool on the thread for such tools, in a notebook the main thread of the kernel.
         guest: the kind of guest that runs the programs.
@@ -46,6 +49,7 @@ class TurnContext:
     tools: Registry
     capabilities: CapabilitySet
     approvals: ApprovalPolicy
+    accounts: Accounts
     emit: Emit
     on_main: OnMain
     guest: GuestKind = STANDARD
@@ -66,6 +70,7 @@ class TurnContext:
         recorded: RecordedTurn | None = None,
         notices: Sequence[str] = (),
         guest: GuestKind = STANDARD,
+        spending: tuple[Spending, Spending] | None = None,
     ) -> TurnContext:
         """Prepare a turn.
 
@@ -77,16 +82,15 @@ class TurnContext:
             follow_up: what the prompt takes along from earlier turns; by default nothing.
             recorded: a recorded answer with which the turn starts instead of asking the model.
             notices: sentences for the user with which the turn starts.
-            guest: the kind of guest that runs the programs.
+            spending: what the session has used, and what this turn uses; by default both begin at zero.
 
         Raises:
             UserError: if a mount no longer exists, or two mounts have the same path.
         """
         number = uuid.uuid4().hex
-        replay = recorded.replay if recorded is not None else None
-        if replay is not None:
-            settings = _for_replay(settings)
         emit, follow_up = Emitter(number, emit), follow_up or FollowUp()
+        if (replay := recorded.replay if recorded is not None else None) is not None:
+            settings = _for_replay(settings)
         return cls(
             number=number,
             settings=settings,
@@ -107,6 +111,7 @@ class TurnContext:
                 registry=tools,
             ),
             approvals=ApprovalPolicy(approver, grants, settings.limits),
+            accounts=Accounts(settings, *(spending or (Spending(), Spending())), emit),
             emit=emit,
             on_main=on_main,
             guest=guest,

@@ -46,7 +46,6 @@ class TurnRecorder:
         self.answer = ""
         self.attempts = 0
         self.model_turns = 0
-        self.usage = Usage()
         self.error: ProgramFailure | None = None
         self.outcome = RunOutcome()
         self.feedback = ""
@@ -58,6 +57,7 @@ class TurnRecorder:
         self._model = model
         self._recorded = context.recorded
         self._calls = calls
+        self._accounts = context.accounts
         self._capabilities = context.capabilities
         self._emit = context.emit
         self._limits = context.limits
@@ -183,8 +183,9 @@ class TurnRecorder:
             raise
         finally:
             tokens = (usage or estimate(messages, "".join(texts))) if was_read else Usage()
-            self.usage += tokens
             model = self._model
+            if was_read:
+                self._accounts.charge_answer(model, tokens)
             endpoint = model.endpoint if isinstance(model, RemoteModelClient) else ""
             self._emit(
                 ModelAnswered(
@@ -225,11 +226,6 @@ class TurnRecorder:
         """Whether a program that failed has changed something that the programs after it did not change again."""
         records, start = self._calls.records, self._first_record
         return not self._calls.effects(records[:start]) <= self._calls.effects(records[start:])
-
-    @property
-    def tokens(self) -> int:
-        """The tokens of the turn so far, read and written."""
-        return self.usage.prompt_tokens + self.usage.completion_tokens
 
     @property
     def printed(self) -> str:
@@ -275,7 +271,7 @@ class TurnRecorder:
             text=outcome.text,
             stdout=self._printed["stdout"],
             stderr=self._printed["stderr"],
-            usage=self.usage,
+            usage=self._accounts.cell.usage,
             timings=self.timings(),
             outputs=self._capabilities.outputs,
             files=self._files,

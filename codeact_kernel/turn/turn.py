@@ -16,7 +16,8 @@ from ..errors import CodeActError, ModelError
 from ..events import Notice, RetryStarted, ReviewDecided, ReviewRequested, TurnFinished, TurnStarted
 from ..model.base import Message, ModelClient, RemoteModelClient
 from ..sandbox.pool import Pool
-from ..types import CallError, RunOutcome, ToolCall, TurnResult
+from ..text import truncate
+from ..types import RunOutcome, ToolCall, TurnResult
 from . import prompt
 from .budget import TurnBudget
 from .calls import Calls
@@ -34,6 +35,8 @@ __all__ = ["run_turn"]
 
 _WORDS_SHOWN = 4_000
 """Characters of an answer in words that the model is shown again."""
+
+_ASK_AGAIN = "Run the cell again, or try another model."
 
 
 async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes: Pool) -> TurnResult:
@@ -68,6 +71,7 @@ async def run_turn(ask: str, context: TurnContext, model: ModelClient, sandboxes
             endpoint=endpoint,
         )
     )
+    context.accounts.report()
     for notice in context.notices:
         emit(Notice(text=notice))
     try:
@@ -99,7 +103,8 @@ class TurnLoop:
 
     async def run(self, messages: list[Message]) -> None:
         """Continue from these messages to the end of the turn. The recorder has the result."""
-        while True:
+        feedback: Feedback | None = None
+        while await self.may_ask(messages, feedback):
             is_recorded = self.writer.is_recorded
             async with self.runner.eager_run(keep_state=is_recorded or not self.budget.is_last_program) as eager:
                 match await self.ask_model(messages, eager):
@@ -126,7 +131,9 @@ class TurnLoop:
         try:
             answer = await self.writer.write(messages, eager)
             if isinstance(answer, Unusable) and self.budget.is_last_retry:
-                raise ModelError(f"No usable answer. {answer.problem} Run the cell again, or try another model.")
+                why_not = await self.writer.why_no_request(messages)  # a budget may have cut the answer off
+                advice = f"The model was not asked again: {why_not}." if why_not else _ASK_AGAIN
+                raise ModelError(f"No usable answer. {answer.problem} {advice}")
             return answer
         except ModelError:
             if not self.recorder.answer:
@@ -213,11 +220,11 @@ class TurnLoop:
         outcome = replace(outcome, state_lost=state_lost)
         return prompt.report_failure(outcome, self.calls.records, printed, named, max_characters=max_characters)
 
-    async def make_direct_call(self, program: str, call: DirectCall) -> Feedback:
-        """Make the call of a direct tool, and return its result for the model."""
-        if message := self.budget.too_many_calls:
+    async def make_direct_call(self, program: str, call: DirectCall) -> Feedback | None:
+        """Make the call of a direct tool, and return its result for the model; `None` if no call is left."""
+        if message := self.budget.too_many_calls or self.context.accounts.why_no_call():
             self.recorder.record_error("NoAnswer", message)
-            return prompt.report_call(call.name, CallError(kind="ToolFailed", message=message), max_characters=1_000)
+            return None
         self.calls.set_program(program, ())
         async with self.calls.start_run(self.recorder.attempts).running():
             request = ToolCall(id=1, name=call.name, arguments=call.arguments, line=1)
@@ -229,7 +236,7 @@ class TurnLoop:
         """Return the question for a model that answered in words and called none of the tools."""
         if not len(self.context.tools) or self.calls.records:
             return None
-        if not self.calls.run and self.budget.may_ask_for_call(self.recorder.answer, self.recorder.tokens):
+        if not self.calls.run and self.budget.may_ask_for_call(self.recorder.answer):
             return prompt.ask_for_call()
         self.context.emit(Notice(text="No tool was called: the answer is in the model's own words."))
         return None
@@ -242,19 +249,38 @@ class TurnLoop:
         may_ask = self.writer.leave_record(
             "The recorded program asked to see data, so the model is asked to go on." if has_observed else ""
         )
-        if may_ask:
-            self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
-        elif has_observed and not self.writer.is_given:
+        if has_observed and not may_ask and not self.writer.is_given:
             self.recorder.record_error("NoAnswer", "the recorded program asked to see data and gave no answer")
         return may_ask
 
+    async def may_ask(self, messages: list[Message], feedback: Feedback | None) -> bool:
+        """Return whether the budgets allow the next request.
+
+        If they do not, the turn ends with its answer in words if it has one, and else with the reason.
+
+        Args:
+            feedback: why the model is asked again; `None` for the first request.
+        """
+        if self.writer.is_recorded:
+            return True
+        if why_not := await self.writer.why_no_request(messages):
+            not_again = f"The model was not asked again: {why_not}"
+            if self.recorder.answer:
+                self.context.emit(Notice(text=f"{not_again}."))
+            elif feedback is not None:
+                self.recorder.record_error("NoAnswer", f"{truncate(feedback.reason, 300).rstrip('.')}. {not_again}")
+            else:
+                self.recorder.record_error("NoAnswer", why_not)
+            return False
+        if feedback is not None:
+            self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
+        return True
+
     def may_retry(self, feedback: Feedback) -> bool:
         """Charge the feedback to the budget, and return whether the model may have another try."""
-        may_retry, why_not = self.budget.charge(feedback, self.recorder.tokens)
+        may_retry, why_not = self.budget.charge(feedback)
         if why_not:
             self.recorder.record_error("NoAnswer", why_not)
-        if may_retry:
-            self.context.emit(RetryStarted(attempt=self.recorder.attempts + 1, reason=feedback.reason))
-        elif feedback.charges in ("repeated_program", "everything"):
+        if not may_retry and feedback.charges in ("repeated_program", "everything"):
             self.context.emit(Notice(text="The model wrote the same program again, which was not run."))
         return may_retry

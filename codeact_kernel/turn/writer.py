@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 from ..errors import ModelError
 from ..events import ModelRequested, Notice, ProgramDelta, ProgramReady, ProgramWithdrawn, TextDelta
 from ..memory.recorded_turn import RecordedTurn
 from ..model.answer_parser import AnswerParser, Extracted, Piece
-from ..model.base import Message, ModelClient
+from ..model.base import Message, ModelClient, start_stream
+from ..model.deferred import DeferredModel
 from ..secrets import hide_in
 from . import prompt
 from .context import TurnContext
@@ -93,6 +94,13 @@ class ProgramWriter:
         self.context.emit(Notice(text=why))
         return True
 
+    async def why_no_request(self, messages: Sequence[Message]) -> str:
+        """Return why a budget does not allow a request with these messages, or an empty text."""
+        if isinstance(self.model, DeferredModel):
+            with suppress(ModelError):  # the request itself will fail with it
+                await self.model.choose()
+        return self.context.accounts.why_no_request(messages, self.model)
+
     async def write(self, messages: Sequence[Message], eager: EagerRun | None) -> Answer:
         """Ask for the next program.
 
@@ -141,9 +149,9 @@ class ProgramWriter:
         self.context.emit(ModelRequested(number=self.recorder.start_model_turn()))
         with self.recorder.model_time.running(), self.recorder.counting(messages) as count:
             functions = prompt.describe_functions(self.checker.direct_tools().values())
-            # A third-party client need not have this parameter.
             visible, functions = hide_in(list(messages)), hide_in(functions)
-            answer = self.model.stream(visible, functions) if functions else self.model.stream(visible)
+            max_tokens = self.context.accounts.max_answer_tokens(visible, self.model)
+            answer = start_stream(self.model, visible, functions, max_tokens)
             async with aclosing(answer) as stream:
                 async for delta in stream:
                     count(delta)

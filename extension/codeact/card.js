@@ -56,7 +56,8 @@ function render({ model, el }) {
   if (model.get("slow_stop"))
     stop.title = "With this version of ipykernel, Stop waits for a running tool; Kernel > Interrupt does not.";
   const stateTime = createElement("span", "ca-dim ca-state-time"); // its own element, because it is not announced
-  head.append(createElement("span", "ca-name", "CodeAct"), state, stateTime, time, stop);
+  const budget = createElement("span", "ca-dim ca-budget");
+  head.append(createElement("span", "ca-name", "CodeAct"), state, stateTime, budget, time, stop);
   const above = createElement("div");
   // While the turn runs, its programs are open. When it is over, they are behind one line, as in the saved form.
   const behind = createElement("details", "ca-behind");
@@ -102,6 +103,7 @@ function render({ model, el }) {
       if (data.is_over && card.contains(document.activeElement)) returnFocus(card); // before it is removed
       if (data.state && data.state !== phase) [phase, phaseStarted] = [data.state, performance.now()];
       card.dataset.state = phase.split(",")[0];
+      budget.textContent = data.budget || "";
       if (data.is_over && !isOver) {
         isOver = head.hidden = true;
         state.textContent = phase;

@@ -25,6 +25,7 @@ from codeact_kernel.settings import Settings
 from codeact_kernel.text import plural, truncate_middle
 from codeact_kernel.tools import ToolSpec
 
+from .budget_command import show_or_set_budget
 from .doctor import run_checks
 from .frontend import Frontend
 from .history_commands import list_turns, print_usage, show_turn
@@ -365,6 +366,13 @@ COMMANDS: Mapping[str, Command] = {
         Command("history", "[TEXT]", "list your last turns, or those that contain TEXT", list_turns),
         Command("show", "N", "show the card of an earlier turn", show_turn),
         Command("usage", "", "add up tokens, seconds and money of the last cells, this session and days", print_usage),
+        Command(
+            "budget",
+            "[BUDGET|reset]",
+            "show what this session and the last cell used; set the session's budget, or count from zero",
+            show_or_set_budget,
+            ("reset", "none"),
+        ),
         Command("reset", "", "start a fresh sandbox, and forget what is allowed for the session", _reset),
         Command("help", "", "show this text", _print_help),
     )

@@ -23,6 +23,7 @@ from codeact_kernel.errors import CodeActError, ProgramError
 from codeact_kernel.events import Emit, Event, Notice
 from codeact_kernel.memory.database import own_journal
 from codeact_kernel.memory.journal import Journal
+from codeact_kernel.memory.spending import Spending
 from codeact_kernel.memory.thread import FollowUp
 from codeact_kernel.model.base import ModelClient
 from codeact_kernel.model.discovery import NoModelConfigured
@@ -100,6 +101,7 @@ class FrontendState:
     record: RecordedModel | None
     shown_notices: set[str]
     memory: NotebookMemory
+    spending: Spending
 
 
 class Frontend:
@@ -137,6 +139,7 @@ class Frontend:
         self.session.threads[""] = self.memory.thread
         self.variables = NotebookVariables(shell, self.session.tools)
         self.session.model = state.model if state else None
+        self.session.spending = state.spending if state else Spending()
         self.journal = state.journal if state else Journal(own_journal(), os.environ.get("JPY_SESSION_NAME", ""))
         self.record: RecordedModel | None = state.record if state else None
         self.shown_notices: set[str] = state.shown_notices if state else set()
@@ -155,6 +158,7 @@ class Frontend:
             record=self.record,
             shown_notices=self.shown_notices,
             memory=self.memory,
+            spending=self.session.spending,
         )
 
     @property

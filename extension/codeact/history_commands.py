@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from IPython.core.error import UsageError
 from IPython.display import display
 
-from codeact_kernel.memory.history_queries import History, PastTurn, UsedTokens
-from codeact_kernel.memory.prices import price
+from codeact_kernel.memory.history_queries import History, PastTurn
+from codeact_kernel.memory.prices import add_prices
+from codeact_kernel.memory.spending import UsedTokens
 from codeact_kernel.render import Transcript, bundle
 from codeact_kernel.render.escaping import escape_controls, one_line
-from codeact_kernel.text import plural, truncate
+from codeact_kernel.text import format_dollars, plural, truncate
 from codeact_kernel.types import Usage
 
 from .chart_pictures import draw_all
@@ -139,11 +139,9 @@ def _usage_columns(name: str, group: Sequence[UsedTokens]) -> list[str]:
 
 
 def _money(group: Iterable[UsedTokens], about: str) -> str:
-    prices = [price(used) for used in group]
-    known = [amount for amount in prices if amount is not None]
-    total = sum(known, Decimal(0))
-    text = f"{about}${total:,.2f}" if total >= 1 else f"{about}${total:.4f}" if total else "$0"
-    if len(known) == len(prices):
+    total, unpriced = add_prices(group)
+    text = f"{about}{format_dollars(total)}" if total else "$0"
+    if not unpriced:
         return text
     return f"{text} + ?" if total else "?"
 
@@ -151,11 +149,11 @@ def _money(group: Iterable[UsedTokens], about: str) -> str:
 def _print_footnotes(every: Sequence[UsedTokens]) -> None:
     if any(used.usage.estimated for used in every):
         print("~ estimated from the length of the texts: the endpoint did not report all tokens.")
-    unpriced = [used for used in every if price(used) is None]
+    total, unpriced = add_prices(every)
     names = dict.fromkeys(f"{used.model} at {used.endpoint}" if used.endpoint else used.model for used in unpriced)
     if names:
         print(f"? no price is known for {'; '.join(truncate(one_line(name), 2 * _NAME) for name in names)}.")
-    if any(price(used) for used in every):
+    if total:
         print("Money is by the list prices of genai-prices, without discounts, for example for cached prompts.")
 
 

@@ -25,14 +25,14 @@ class LiveLines:
         """Print what the event adds. The transcript contains the event already."""
         match event:
             case ModelRequested():
-                self._print(f"Asking {escape_controls(transcript.model)}…")
+                self._print(f"Asking {escape_controls(transcript.model)}…{_write_budget(transcript)}")
             case Notice(text=text):
                 self._print(f"({escape_controls(text)})")
             case ProgramReady(program=program):
                 self._calls = 0
                 self._print("\n".join(f"    {line}" for line in escape_hidden(program).strip("\n").split("\n")))
             case RunStarted():
-                self._print("Running…")
+                self._print(f"Running…{_write_budget(transcript)}")
             case CallFinished(run=run, call=call) if transcript.has_row(run, call.id):
                 self._calls += 1
                 if self._calls <= _MAX_CALLS:
@@ -46,3 +46,7 @@ class LiveLines:
 
     def _print(self, text: str) -> None:
         print(text, flush=True)
+
+
+def _write_budget(transcript: Transcript) -> str:
+    return f" ({transcript.budget_line})" if transcript.budget else ""

@@ -435,13 +435,16 @@ def test_a_tool_tells_how_far_it_is_while_it_has_the_main_thread(front: Front):
         '@tool\ndef load(rows: int) -> str:\n    "Load rows."\n    for done in range(rows):\n'
         "        progress(done, rows, 'rows')\n        time.sleep(0.25)\n    return 'loaded'\n"
     )
-    front.open(tool + script("load(rows=12)"), ASK, "")
+    front.open(tool + script("load(rows=12)"), ASK.replace("codeact", "codeact --budget 50calls"), "")
     front.run(1)
     front.done(1)
     front.run(2)
     expect(front.card(2).locator(".ca-row .ca-progress")).to_contain_text(re.compile(r"[3-9] of 12 rows"))
+    expect(front.card(2).locator(".ca-budget")).to_have_text("1 of 50 calls")
     front.shot("progress")
-    assert "loaded" in front.done(2)
+    text = front.done(2)
+    assert "loaded" in text
+    assert "1 program · 1 of 50 calls" in text
 
 
 @LAB

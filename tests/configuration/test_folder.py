@@ -315,6 +315,8 @@ WIDER = {
     "max_retries": "max_retries = 20",
     "timeout": "timeout = 3600",
     "memory": 'memory = "2Gi"',
+    "budget": 'budget = "50 calls"',
+    "session_budget": 'session_budget = "none"',
     "backend": 'backend = "embedded"',
     "guest": 'guest = "science"',
     "allow": 'allow = ["drop_table"]',
@@ -341,6 +343,8 @@ NARROWER = {
     "max_retries": "max_retries = 0",
     "timeout": "timeout = 5",
     "memory": 'memory = "64Mi"',
+    "budget": 'budget = "5000 tokens, 50 calls"',
+    "session_budget": 'session_budget = "$0.50"',
     "backend": 'backend = "hyperlight"',
     "guest": 'guest = "standard"',
     "allow": "allow = []",
@@ -362,7 +366,7 @@ NARROWER = {
 # What the user has chosen, below the folder: something that can be widened.
 OWN = parse_layer(
     "your configuration",
-    {"model": "m", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
+    {"model": "m", "budget": "5000 tokens", "session_budget": "$1", "review": True, "wait": True, "approval_timeout": 60, "kernel": "marker", "file_mounts": "/usr/share",
      "workspace_root": "/usr/share/doc", "allowed_domains": "a.example", "history": False,
      "mcp": {"servers": {"mine": {"command": "mine"}}}},
 )  # fmt: skip

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 
+from codeact_kernel.budgets import Budget, parse_budget
 from codeact_kernel.configuration import OPTIONS, PLACES, environment, parse_layer, resolve
 from codeact_kernel.errors import UserError
 from codeact_kernel.sandbox.backends import BACKEND_NAMES
@@ -88,6 +91,45 @@ def test_settings_take_no_single_text_for_the_names_of_tools():
         Settings(allow="pay_all")
 
 
+@pytest.mark.parametrize(
+    ("given", "budget"),
+    [
+        ("20000tokens", Budget(tokens=20_000)),
+        ("20,000 Tokens, 1 call", Budget(tokens=20_000, calls=1)),
+        ("5calls,100tokens,$3", Budget(tokens=100, dollars=Decimal(3), calls=5)),
+        ("$ 1,200.5", Budget(dollars=Decimal("1200.5"))),
+        ("none", Budget()),
+        (Budget(calls=3), Budget(calls=3)),
+    ],
+)
+def test_a_budget_is_read_from_text_and_written_so_that_it_can_be_read_again(given, budget):
+    assert parse_budget(given) == budget
+    assert parse_budget(str(budget)) == budget
+    assert Settings(budget=given).budget == budget
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "50", "20000 tokens 5 calls", "0calls", "20,00 calls", "5 calls,", "1,50 calls", "$", "5callsx", "-5 calls", 5,
+     None, "1.5 tokens", "9999999999999 tokens", "calls" * 100],
+)  # fmt: skip
+def test_what_is_no_budget_is_refused_with_examples(given):
+    with pytest.raises(UserError, match=r"is not a budget: write 20000tokens, \$0\.05 or 50calls, several with commas"):
+        parse_budget(given)
+    with pytest.raises(UserError, match=r"^--budget: "):
+        OPTIONS["budget"].value(given, "--budget")
+
+
+def test_a_budget_that_names_something_twice_is_refused():
+    with pytest.raises(UserError, match="'5calls, 6calls' limits something twice: leave one of the two out"):
+        parse_budget("5calls, 6calls")
+
+
+def test_the_last_place_that_sets_a_budget_decides_about_all_of_it():
+    resolved = resolve([parse_layer("a", {"budget": "500 tokens"}), parse_layer("b", {"budget": "5 calls"})])
+    assert resolved.settings.budget == Budget(calls=5)
+
+
 def test_so_is_a_variable_of_the_environment():
     with pytest.raises(UserError, match="variable CODEACT_MODLE is not known: did you mean CODEACT_MODEL"):
         environment({"CODEACT_MODLE": "x"})
@@ -102,7 +144,7 @@ def test_a_variable_with_a_wrong_value_is_named_as_it_is_spelled():
 def test_every_option_can_be_given_in_the_environment():
     given = {"model": "m", "max_retries": "1", "timeout": "5", "memory": "64Mi", "backend": "embedded", "guest": "science",
              "allow": "a", "review": "on", "wait": "on", "reuse": "never", "card": "full", "approval_timeout": "9", "approval_ui": "stdin", "kernel": "auto",
-             "limits": "calls_per_run=5, show.items=2", "history": "off", "history_days": "30",
+             "limits": "calls_per_run=5, show.items=2", "history": "off", "history_days": "30", "budget": "$0.05", "session_budget": "20000tokens,5calls",
              "file_mounts": "/usr/share:/x,/usr/share/doc:rw", "workspace_root": "/usr/share",
              "allowed_domains": "a.example,GET|HEAD https://b.example:8443",
              "mcp": '{"mcpServers": {"git": {"command": "x"}}}'}  # fmt: skip

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from codeact_kernel.memory.history_queries import UsedTokens
 from codeact_kernel.memory.prices import price
+from codeact_kernel.memory.spending import UsedTokens
 from codeact_kernel.types import Usage
 
 USED = UsedTokens(

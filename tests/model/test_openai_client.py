@@ -100,6 +100,38 @@ def test_an_option_that_the_endpoint_refuses_is_left_out_from_then_on(endpoint: 
     assert wishes == [{"stream_options", "temperature"}, {"stream_options"}, set(), set()]
 
 
+def ask_for_little(client: OpenAIClient) -> list[Delta]:
+    async def collect() -> list[Delta]:
+        return [delta async for delta in client.stream(MESSAGES, max_tokens=70)]
+
+    return asyncio.run(collect())
+
+
+def test_an_answer_is_limited_by_the_name_of_the_option_that_the_endpoint_takes(endpoint: FakeEndpoint) -> None:
+    endpoint.answers(plain_answer(endpoint))
+    ask_for_little(client_of(endpoint))
+    assert endpoint.prompts[0].body["max_tokens"] == 70
+    assert "max_completion_tokens" not in endpoint.prompts[0].body
+
+
+def test_an_endpoint_that_takes_only_the_new_name_is_asked_again_with_it(endpoint: FakeEndpoint) -> None:
+    endpoint.fails(400, "Unsupported parameter: use 'max_completion_tokens' instead.", param="max_tokens")
+    endpoint.answers(plain_answer(endpoint))
+    client = client_of(endpoint)
+    ask_for_little(client)
+    ask_for_little(client)
+    names = [{"max_tokens", "max_completion_tokens"} & set(request.body) for request in endpoint.prompts]
+    assert names == [{"max_tokens"}, {"max_completion_tokens"}, {"max_completion_tokens"}]
+
+
+def test_an_endpoint_that_takes_neither_name_answers_without_a_limit(endpoint: FakeEndpoint) -> None:
+    endpoint.fails(400, "unknown field max_tokens")
+    endpoint.fails(422, "unknown field max_completion_tokens")
+    endpoint.answers(plain_answer(endpoint))
+    assert ask_for_little(client_of(endpoint))[-1].finish == "stop"
+    assert not {"max_tokens", "max_completion_tokens"} & set(endpoint.prompts[-1].body)
+
+
 def test_one_client_serves_several_event_loops(endpoint: FakeEndpoint) -> None:
     endpoint.answers(plain_answer(endpoint))
     client = client_of(endpoint)
