@@ -21,6 +21,7 @@ from mcp.shared.exceptions import MCPError
 
 from ..access import McpServer
 from ..errors import UserError
+from ..secrets import hide
 from ..text import collapse_whitespace, truncate
 from ..tools import ToolCallError
 from ..tools.progress import Report
@@ -324,5 +325,5 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _one_line(error: object) -> str:
-    text = collapse_whitespace(str(error)) or type(error).__name__
+    text = collapse_whitespace(hide(str(error))) or type(error).__name__  # what is cut would not be found
     return truncate("".join(letter for letter in text if letter.isprintable()), MAX_ERROR_CHARACTERS, "…")

@@ -16,6 +16,7 @@ import mcp_types
 
 from ..access import McpServer
 from ..errors import ToolDefinitionError
+from ..secrets import hide
 from ..text import truncate
 from ..tools import Tool, ToolCallError
 from ..tools.definition import described_tool, hash_facts
@@ -141,7 +142,7 @@ def _read_result(server: McpServer, name: str, result: mcp_types.CallToolResult,
     """
     if result.is_error:
         texts = [item.text for item in result.content if isinstance(item, mcp_types.TextContent)]
-        said = " ".join(" ".join(texts).split()) or "it gave no reason"
+        said = " ".join(hide(" ".join(texts)).split()) or "it gave no reason"
         raise ToolCallError(f"{server.name}: {name} failed: {truncate(said, MAX_ERROR_CHARACTERS, '…')}")
     value = cast("object", result.structured_content)
     if value is None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from ..capabilities.network.fetch import Fetcher, Reply
 from ..limits import HttpLimits
+from ..secrets import hide
 from ..text import collapse_whitespace, format_bytes, replace_unprintable, truncate
 from ..tools import ToolCallError
 from .openapi_operations import Operation, is_json
@@ -81,7 +82,8 @@ def _hide(reply: Reply, headers: Mapping[str, str]) -> Reply:
 
 
 def _as_error(operation: Operation, reply: Reply, *, has_headers: bool) -> ToolCallError:
-    text = collapse_whitespace(replace_unprintable(reply.body[: 4 * MAX_ERROR_CHARACTERS].decode(errors="replace")))
+    text = hide(reply.body.decode(errors="replace"))[: 4 * MAX_ERROR_CHARACTERS]  # what is cut would not be found
+    text = collapse_whitespace(replace_unprintable(text))
     reason = replace_unprintable(reply.reason)[:60]
     message = f"{_name(operation)} answered {reply.status} {reason}".rstrip()
     if text:

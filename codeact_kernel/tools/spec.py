@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from ..errors import ProgramError
+from ..secrets import hide
 from ..settings import Limits
 from ..types import JSONObject, JSONValue, StoredResult
 from .options import ToolOptions
@@ -27,14 +28,16 @@ Convert: TypeAlias = "Callable[[object, Limits], JSONValue | StoredResult]"
 
 
 class ToolCallError(ProgramError):
-    """A call without a result. The message is for the program; `__cause__` is the tool's own error, for the user.
+    """A call without a result.
+
+    The message is for the program, and has no secrets. `__cause__` is the tool's own error, for the user.
 
     Attributes:
         is_final: No other program could have avoided the error, so the model is not asked for one.
     """
 
     def __init__(self, message: str, *, is_final: bool = False) -> None:
-        super().__init__(message)
+        super().__init__(hide(message))
         self.is_final = is_final
 
 

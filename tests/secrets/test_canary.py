@@ -366,6 +366,16 @@ async def test_an_argument_that_the_user_changes_reaches_the_tool_and_no_record(
     assert desk.places.with_token(token) == []
 
 
+async def test_a_secret_is_in_nothing_that_the_author_of_a_program_reads(open_desk) -> None:
+    token = f"fed-back-{secrets.token_hex(12)}"
+    desk = await open_desk(*Leaking(Secret(token, name="FED")).tools)
+    for program in ("observe(in_text())", "print(in_text())\nraise ValueError(in_text())"):
+        result = await desk.session.execute_code(program, settings=SETTINGS)
+        assert result.feedback
+        desk.places.note(result)
+    assert desk.places.with_token(token) == []
+
+
 async def test_a_missing_secret_is_one_sentence_and_the_model_is_not_asked_again(open_desk) -> None:
     missing = Secret.from_environment("NEVER_SET_TOKEN")
 

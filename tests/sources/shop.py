@@ -94,6 +94,14 @@ def environment() -> list[str]:
 
 
 @server.tool()
+def variable(name: str, *, fails: bool = False) -> str:
+    """The value of an environment variable, or an error that says it."""
+    if fails:
+        raise ValueError(os.environ[name])
+    return os.environ[name]
+
+
+@server.tool()
 def folder() -> str:
     """The folder that the server runs in."""
     return str(Path.cwd())

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 import subprocess
 import sys
 import urllib.request
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from codeact_kernel import Secret
 from codeact_kernel.access import McpServer
 from codeact_kernel.errors import UserError
 from codeact_kernel.sources.mcp_tools import PICTURE_TYPES
@@ -74,6 +77,16 @@ async def test_resources_are_tools_that_only_read_and_prompts_are_listed(servers
 async def test_an_error_of_a_tool_is_one_sentence(servers: Servers):
     await servers.add("shop")
     assert (await servers.call("find_product", name="gold")).startswith("shop: find-product failed: ")
+
+
+async def test_a_secret_that_a_server_gets_does_not_come_back(servers: Servers):
+    token = Secret(f"t0k-{secrets.token_hex(12)}", name="SHOP_TOKEN")
+    await servers.add("shop", env={"SHOP_TOKEN": token})
+    assert await servers.call("variable", name="SHOP_TOKEN") == "[secret SHOP_TOKEN]"
+    error = await servers.call("variable", name="SHOP_TOKEN", fails=True)
+    assert "[secret SHOP_TOKEN]" in error
+    assert token.reveal() not in error
+    assert await servers.call("variable", name="PATH") == os.environ["PATH"]
 
 
 async def test_wrong_arguments_are_refused_before_the_server_sees_them(servers: Servers):
