@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
 from agent_framework import Agent, BaseChatClient, ChatResponse, Content, FunctionInvocationLayer, FunctionTool, Message
 
 from codeact_kernel import Decision, ReviewDecision, Settings, tool
 from codeact_kernel.agent_framework import CodeActProvider
 from codeact_kernel.approval import ApprovalRequest
+
+pytestmark = pytest.mark.process
 
 
 class ScriptedClient(FunctionInvocationLayer, BaseChatClient):  # type: ignore[type-arg]
