@@ -353,8 +353,7 @@ class TurnResult:
         files: the files that the program wrote to /output.
         shown: the items that the program passed to `show(...)`.
         error: why the turn failed, or `None`.
-        feedback: what the last program is answered with if the turn ended although the program had no result: the error
-            with advice, or what it observed. In words for a model; whoever wrote the program can correct it with them.
+        feedback: after a program without a result, what its author can do about it, in words for a model; else empty.
         stopped: whether the user stopped the turn.
         attempts: how many programs were written.
         model_turns: how many times the model was asked.
