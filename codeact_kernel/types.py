@@ -335,8 +335,7 @@ class TurnResult:
     Attributes:
         ask: the prompt that the user typed.
         program: the last program, or `None` if the model answered in words.
-        programs: the programs that give the result again, one after the other; empty if no program can, for example
-            because a program builds on the variables of one that failed.
+        programs: the programs that give the result again, one after the other; empty if no program can.
         tools: the tools that were described to the model.
         inputs: the notebook's variables that the program could read.
         answer: the words of the model if it wrote no program.

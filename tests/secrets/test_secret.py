@@ -7,7 +7,6 @@ import getpass
 import json
 import pickle
 import pprint
-import secrets
 import sys
 import traceback
 import warnings
@@ -24,7 +23,7 @@ from codeact_kernel import Secret, ToolDefinitionError, UserError
 from codeact_kernel.secrets import SecretUnavailable
 from codeact_kernel.tools.conversion import as_tool
 
-TEXT = f"t0k-{secrets.token_hex(8)}"
+TEXT = "t0k-5f3a91c27be84d06"
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from mcp.server.mcpserver import Context, Image, MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 from pydantic import BaseModel
 
@@ -97,7 +98,7 @@ def environment() -> list[str]:
 def variable(name: str, *, fails: bool = False) -> str:
     """The value of an environment variable, or an error that says it."""
     if fails:
-        raise ValueError(os.environ[name])
+        raise ToolError(os.environ[name])
     return os.environ[name]
 
 
