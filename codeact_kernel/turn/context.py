@@ -75,8 +75,7 @@ class TurnContext:
         """Prepare a turn.
 
         Args:
-            approver: decides about calls that need approval.
-            grants: the approvals that the user gave before. Approvals that outlast this turn are added to it.
+            approver, grants: decide about calls that need approval; lasting decisions are added to `grants`.
             inputs: variables that the programs get.
             outputs: names that the programs have to assign, for the result's `outputs`.
             follow_up: what the prompt takes along from earlier turns; by default nothing.
@@ -89,7 +88,7 @@ class TurnContext:
         """
         number = uuid.uuid4().hex
         emit, follow_up = Emitter(number, emit), follow_up or FollowUp()
-        if (replay := recorded.replay if recorded is not None else None) is not None:
+        if (replay := recorded and recorded.replay) is not None:
             settings = _for_replay(settings)
         return cls(
             number=number,
@@ -106,7 +105,7 @@ class TurnContext:
                 emit,
                 earlier=follow_up.results,
                 previous=follow_up.previous,
-                began=replay.began if replay is not None else None,
+                began=replay and replay.began,
                 guest=guest,
                 registry=tools,
             ),
