@@ -70,7 +70,7 @@ def describe_tools(tools: Registry, guest: GuestKind, names: Collection[str] = (
 
 def _specs(tools: Registry, guest: GuestKind) -> dict[str, ToolSpec]:
     """Return the tools as programs in this guest get their results."""
-    return {name: spec.with_frames() if guest.has_pandas else spec for name, spec in tools.specs().items()}
+    return tools.specs(as_frames=guest.has_pandas)
 
 
 def _write_stubs(specs: Collection[ToolSpec]) -> str:
