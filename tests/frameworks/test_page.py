@@ -1,5 +1,5 @@
 # pyright: basic
-"""The examples of docs/tools.md run as they are written there."""
+"""The examples of docs/frameworks.md run as they are written there."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ pytest.importorskip("pydantic_ai", reason="scripts/test --frameworks installs it
 pytest.importorskip("langchain", reason="scripts/test --frameworks installs it")
 fake_chat_models = import_module("langchain_core.language_models.fake_chat_models")
 
-SECTION = re.compile(r"^## Tools of other frameworks$(.*?)^## ", re.DOTALL | re.MULTILINE)
-PAGE = Path(__file__).parents[2] / "docs" / "tools.md"
+PAGE = Path(__file__).parents[2] / "docs" / "frameworks.md"
 
 
-def test_the_blocks_of_the_section_run_one_after_the_other():
+def test_the_blocks_of_the_page_run_one_after_the_other():
     from .test_agent_framework import ScriptedClient
 
-    blocks = re.findall(r"^```python\n(.*?)^```$", SECTION.search(PAGE.read_text())[1], re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)
     names = {
         "tool": tool,
         "chat_client": ScriptedClient("find_price", {"product": "tea"}),

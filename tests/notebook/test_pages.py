@@ -39,6 +39,8 @@ ASKING = (
     *(f"docs/{name}.md" for name in ("start", "database", "recipes", "data", "access", "showing", "together")),
 )
 """Pages whose prompts an endpoint answers; the other pages bring their own answers."""
+ELSEWHERE = ("docs/frameworks.md",)
+"""Pages whose blocks another test runs, with packages that most readers do not have."""
 EXTERNAL = ("ollama", "llama-server", "vllm")  # foreign programs, which the pages only mention
 SERVERS = ("jupyter lab",)  # these commands do not end
 
@@ -93,7 +95,7 @@ def test_a_block_says_what_it_is(page):
     [
         page if page == "README.md" else pytest.param(page, marks=pytest.mark.full)
         for page in PAGES
-        if any(b.language in ("python", "bash") for b in blocks(page))
+        if any(b.language in ("python", "bash") for b in blocks(page)) and page not in ELSEWHERE
     ],
 )
 def test_the_blocks_of_a_page_run_one_after_the_other(page, tmp_path):
