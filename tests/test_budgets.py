@@ -387,6 +387,13 @@ async def test_a_direct_call_above_the_budget_ends_the_turn(warm):
     assert result.error.message.startswith("this cell has used 1 of 1 call: raise its budget")
 
 
+async def test_the_program_of_another_agent_has_the_budget_of_the_session_too(warm, tools):
+    async with warm.session(tools, budget="2 calls") as session:
+        assert (await session.execute_code("add(1, 1)")).value == 2
+        result = await session.execute_code("add(1, 1)\nadd(1, 1)")
+    assert result.error.message.startswith("this session has used 2 of 2 calls: raise its budget")
+
+
 async def test_a_budget_knows_when_it_is_within_another():
     assert Budget(tokens=5).is_within(Budget())
     assert Budget(tokens=5, calls=1).is_within(Budget(tokens=5))

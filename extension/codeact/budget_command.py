@@ -15,7 +15,7 @@ __all__ = ["show_or_set_budget"]
 
 def show_or_set_budget(frontend: Frontend, argument: str) -> None:
     """Show the budgets with what is used. Set the budget of the session first, or let its count begin again."""
-    session = frontend.session
+    session, argument = frontend.session, argument.partition("#")[0].strip()  # a comment may follow
     if argument == "reset":
         session.spending.clear()
     elif argument:

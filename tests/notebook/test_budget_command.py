@@ -43,7 +43,7 @@ def test_the_command_sets_the_budget_of_the_session_and_counts_from_zero(fresh):
     assert "this session has used 2 of 2 calls: raise its budget, for example with %codeact budget" in failed.text
     assert rows(fresh.do("%codeact budget reset").stdout)[3][1] == "0 of 2 calls"
     assert fresh.ask("add(1, 1)").status == "ok"
-    assert rows(fresh.do("%codeact budget none").stdout)[3][1] == "1"
+    assert rows(fresh.do("%codeact budget none  # as before").stdout)[3][1] == "1"
 
 
 def test_the_count_of_the_session_survives_a_reload_of_the_extension(fresh):
