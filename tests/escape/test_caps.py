@@ -101,6 +101,7 @@ ELSEWHERE = {
     "http.kept_bytes": "network/test_tool.py",
     "http.seconds": "network/test_fetch.py",
     "thread_tokens": "memory/test_thread.py",
+    "tools_tokens": "test_many_tools.py",
 }
 """Caps whose test needs more than a program, below tests/."""
 HERE = {
