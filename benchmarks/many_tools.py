@@ -28,7 +28,8 @@ import bpe_openai
 from codeact_kernel import Session, Settings
 from codeact_kernel.limits import Limits
 from codeact_kernel.memory.thread import FollowUp
-from codeact_kernel.tools import Registry, Tool, ToolIndex, ToolOptions, described_tool
+from codeact_kernel.tools import Registry, Tool, ToolIndex, ToolOptions
+from codeact_kernel.tools.definition import described_tool
 from codeact_kernel.turn.prompt import write_first_messages
 from codeact_kernel.turn.tool_offer import offer_tools
 from codeact_kernel.types import ToolCall

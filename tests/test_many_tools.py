@@ -14,7 +14,8 @@ from codeact_kernel.memory.reuse import Reuse
 from codeact_kernel.model.scripted import ScriptedModel
 from codeact_kernel.session import Session
 from codeact_kernel.settings import Limits, Settings
-from codeact_kernel.tools import Registry, ToolOptions, described_tool
+from codeact_kernel.tools import Registry, ToolOptions
+from codeact_kernel.tools.definition import described_tool
 from codeact_kernel.types import TurnResult
 
 from .warm import WarmPool

@@ -10,7 +10,7 @@ import functools
 import inspect
 import re
 import typing
-from collections.abc import Awaitable, Callable, Container, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -95,10 +95,11 @@ def _refuse_code(function: Callable[..., object]) -> None:
 
 
 def _markable(
-    function: Callable[..., object], name: str, text: str, runs: Callable[..., object], left_out: Container[str]
+    function: Callable[..., object], name: str, text: str, runs: Callable[..., object], left_out: Collection[str]
 ) -> Callable[..., object]:
     """Return the function itself if attributes can be set on it, or else one that calls it, with its signature."""
-    if inspect.isfunction(function) or type(function) is type(functools.lru_cache(str)):
+    is_decorated = hasattr(function, "__wrapped__") and not inspect.ismethod(function) and not left_out
+    if inspect.isfunction(function) or is_decorated:
         return function
 
     def call(*args: Any, **arguments: Any) -> object:

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 
 from codeact_kernel.approval import ApprovalPolicy, Grants
 from codeact_kernel.capabilities.registry import CapabilitySet
+from codeact_kernel.memory.spending import Spending
 from codeact_kernel.settings import Limits, Settings
 from codeact_kernel.tools import Registry, tool
 from codeact_kernel.turn import TurnContext
+from codeact_kernel.turn.accounts import Accounts
 from codeact_kernel.turn.calls import Calls
 from codeact_kernel.types import CallResult, ToolCall
 
@@ -86,6 +88,7 @@ class World:
                 tools=self.registry,
                 capabilities=CapabilitySet(Settings(), [], [], lambda event: None),
                 approvals=policy,
+                accounts=Accounts(Settings(), Spending(), Spending(), lambda event: None),
                 emit=lambda event: None,
                 on_main=self.main,
             )

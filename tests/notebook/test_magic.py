@@ -193,7 +193,7 @@ def test_an_unknown_verb_is_answered_with_the_known_ones(nb):
     shown = nb.run("%codeact nonsense")
     assert shown.status == "error"
     (error,) = shown.errors
-    assert "%codeact nonsense is not known: choose one of approvals, backend, config" in error
+    assert "%codeact nonsense is not known: choose one of approvals, backend, budget, config" in error
     assert "Traceback" not in error
 
 

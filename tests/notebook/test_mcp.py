@@ -17,7 +17,7 @@ SHOP = str(Path(__file__).parents[1] / "sources" / "shop.py")
 @pytest.fixture
 def shop(nb: Notebook):
     said = nb.do(f"%codeact mcp add shop {sys.executable} {SHOP}").stdout
-    assert said.startswith("shop offers 12 tools: find_product, place_order")
+    assert said.startswith("shop offers 13 tools: find_product, place_order")
     yield nb
     nb.do("%codeact mcp remove shop")
 
@@ -81,8 +81,8 @@ def test_a_file_of_other_programs_is_shown_before_anything_starts(nb: Notebook, 
     first = nb.do(f"%codeact mcp add {file}").stdout
     assert "Nothing has started yet" in first
     assert nb.do("%codeact mcp").stdout.startswith("No MCP server.")
-    assert "shop offers 12 tools" in nb.do(f"%codeact mcp add {file}").stdout
-    assert nb.do("%codeact mcp").stdout.count("asks before each call") == 10
+    assert "shop offers 13 tools" in nb.do(f"%codeact mcp add {file}").stdout
+    assert nb.do("%codeact mcp").stdout.count("asks before each call") == 11
     nb.do("%codeact mcp remove shop")
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from codeact_kernel.memory.thread import FollowUp, Thread
 from codeact_kernel.model.usage import CHARACTERS_PER_TOKEN
-from codeact_kernel.tools import ToolOptions, ToolSpec, described_tool, join_stubs
+from codeact_kernel.tools import ToolOptions, ToolSpec, join_stubs
+from codeact_kernel.tools.definition import described_tool
 from codeact_kernel.turn.tool_offer import ToolOffer, offer_tools
 from codeact_kernel.turn.turn import prompt
 from codeact_kernel.types import CallRecord, CallResult, Decision, ToolCall, TurnResult

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from codeact_kernel.tools import ToolIndex, ToolOptions, ToolSpec, described_tool
+from codeact_kernel.tools import ToolIndex, ToolOptions, ToolSpec
+from codeact_kernel.tools.definition import described_tool
 
 
 def make(name: str, description: str = "", *parameters: str, note: str = "") -> ToolSpec:
