@@ -58,8 +58,18 @@ class Servers:
             return str(error)
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def servers() -> AsyncIterator[Servers]:
+    """For tests that end or change their servers."""
     found = Servers()
+    yield found
+    await found.client.aclose()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shop() -> AsyncIterator[Servers]:
+    """The shop, for tests that leave it as it is."""
+    found = Servers()
+    await found.add("shop")
     yield found
     await found.client.aclose()

@@ -13,7 +13,7 @@ from codeact_kernel.tools import as_tool
 
 from .conftest import Servers
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.mark.parametrize("program", ["endless_line", "flood"])

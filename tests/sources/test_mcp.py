@@ -24,28 +24,25 @@ from ..ports import listen_apart
 from .conftest import HERE, SHOP, Servers, server
 from .shop import PIXEL
 
-pytestmark = pytest.mark.asyncio
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_a_server_offers_its_tools_with_types_and_words(servers: Servers):
-    await servers.add("shop")
-    stubs = {name: spec.stub for name, spec in servers.registry.specs().items()}
+async def test_a_server_offers_its_tools_with_types_and_words(shop: Servers):
+    stubs = {name: spec.stub for name, spec in shop.registry.specs().items()}
     assert stubs["find_product"] == "find_product(name: str) -> dict[str, int]  # Say how many there are."
     assert stubs["place_order"] == (
         "place_order(orders: list of {product: str, quantity: int (optional)}) -> int  # Order several products."
     )
 
 
-async def test_a_structured_result_a_json_text_and_a_picture_are_values(servers: Servers):
-    await servers.add("shop")
-    assert await servers.call("find_product", name="tea") == {"left": 3}
-    assert await servers.call("place_order", orders=[{"product": "tea", "quantity": 2}]) == 6
-    assert await servers.call("report") == {"tea": 1, "cups": 5}
+async def test_a_structured_result_a_json_text_and_a_picture_are_values(shop: Servers):
+    assert await shop.call("find_product", name="tea") == {"left": 3}
+    assert await shop.call("place_order", orders=[{"product": "cups", "quantity": 2}]) == 6
+    assert await shop.call("report") == {"tea": 3, "cups": 3}
 
 
-async def test_a_picture_is_its_bytes_which_the_card_shows(servers: Servers):
-    await servers.add("shop")
-    tool = servers.registry._tools["logo"]
+async def test_a_picture_is_its_bytes_which_the_card_shows(shop: Servers):
+    tool = shop.registry._tools["logo"]
     assert await tool.function() == PIXEL  # type: ignore[misc]
     assert PICTURE_TYPES == ("image/png", "image/jpeg")
 
@@ -65,18 +62,17 @@ async def test_the_user_can_offer_only_some_tools_and_trust_their_results(server
     assert servers.registry.specs()["report"].source == "trusted"
 
 
-async def test_resources_are_tools_that_only_read_and_prompts_are_listed(servers: Servers):
-    names = await servers.add("shop")
-    assert {"shop_list_resources", "shop_read_resource"} <= set(names)
-    (listed,) = await servers.call("shop_list_resources")
-    assert await servers.call("shop_read_resource", uri=listed["uri"]) == {"monday": "9 to 5"}
-    assert servers.registry.specs()["shop_read_resource"].read_only
-    assert [prompt.name for prompt in servers.client.connections["shop"].prompts] == ["greet"]
+async def test_resources_are_tools_that_only_read_and_prompts_are_listed(shop: Servers):
+    names = set(shop.registry)
+    assert {"shop_list_resources", "shop_read_resource"} <= names
+    (listed,) = await shop.call("shop_list_resources")
+    assert await shop.call("shop_read_resource", uri=listed["uri"]) == {"monday": "9 to 5"}
+    assert shop.registry.specs()["shop_read_resource"].read_only
+    assert [prompt.name for prompt in shop.client.connections["shop"].prompts] == ["greet"]
 
 
-async def test_an_error_of_a_tool_is_one_sentence(servers: Servers):
-    await servers.add("shop")
-    assert (await servers.call("find_product", name="gold")).startswith("shop: find-product failed: ")
+async def test_an_error_of_a_tool_is_one_sentence(shop: Servers):
+    assert (await shop.call("find_product", name="gold")).startswith("shop: find-product failed: ")
 
 
 async def test_a_secret_that_a_server_gets_does_not_come_back(servers: Servers):
@@ -89,23 +85,20 @@ async def test_a_secret_that_a_server_gets_does_not_come_back(servers: Servers):
     assert await servers.call("variable", name="PATH") == os.environ["PATH"]
 
 
-async def test_wrong_arguments_are_refused_before_the_server_sees_them(servers: Servers):
-    await servers.add("shop")
-    assert "argument name should be a valid string" in await servers.call("find_product", name=3)
+async def test_wrong_arguments_are_refused_before_the_server_sees_them(shop: Servers):
+    assert "argument name should be a valid string" in await shop.call("find_product", name=3)
 
 
-async def test_progress_of_the_server_is_progress_of_the_call(servers: Servers):
-    await servers.add("shop")
-    assert await servers.call("count", steps=3) == "counted"
-    assert (3.0, 3.0, "step 3") in servers.progress
+async def test_progress_of_the_server_is_progress_of_the_call(shop: Servers):
+    assert await shop.call("count", steps=3) == "counted"
+    assert (3.0, 3.0, "step 3") in shop.progress
 
 
 @pytest.mark.parametrize(("answer", "said"), [({"gift": True, "note": "x"}, "accept"), (None, "decline")])
-async def test_a_question_of_the_server_goes_to_the_user(servers: Servers, answer, said):
-    await servers.add("shop")
-    servers.answer = answer
-    assert (await servers.call("wrap")).startswith(said)
-    assert servers.asked == [("shop", "How shall I wrap it?")]
+async def test_a_question_of_the_server_goes_to_the_user(shop: Servers, answer, said):
+    shop.answer, shop.asked = answer, []
+    assert (await shop.call("wrap")).startswith(said)
+    assert shop.asked == [("shop", "How shall I wrap it?")]
 
 
 async def test_a_server_that_ends_is_the_error_of_that_call_and_starts_again_for_the_next(servers: Servers):
