@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from codeact_kernel import Registry, ScriptedModel, Session, tool, tool_from_schema
+from codeact_kernel.tools import default_registry
 
 TASKS = 20
 
@@ -46,9 +47,12 @@ def offer_schemas(folder: Path) -> dict[str, object]:
     """Offer every schema, and count those that are refused by the reason."""
     offered, refused = 0, dict[str, int]()
     for file in sorted(folder.glob("*.json")):
-        for line in file.read_text().splitlines():
+        if '"function"' not in (text := file.read_text()):
+            continue  # a file of another kind
+        for line in text.splitlines():
             for function in json.loads(line).get("function") or []:
                 try:
+                    default_registry.clear()
                     tool_from_schema(
                         function["name"], function.get("description", ""), function["parameters"], lambda **given: given
                     )
