@@ -6,7 +6,7 @@
 
 The tools and questions are those of the Berkeley Function Calling Leaderboard: 200 questions of each of four kinds. A
 question has the tools that it comes with, among them the right one, and others that are drawn for it. Tokens are those
-of o200k_base. With --model, the model that the environment names answers so many questions, with the stubs of all tools
+of o200k_base. With --model N, the configured model answers N questions, with the stubs of all tools
 in the prompt and with those that fit it best. An answer is right if the right tool was called with right arguments.
 """
 

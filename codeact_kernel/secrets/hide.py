@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
-from .known import Forms, Known, known
+from .known import Forms, Known, get_known
 
 __all__ = ["AS_IS", "StreamHider", "has_secret", "hide", "hide_in", "mask"]
 
@@ -25,12 +25,12 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 def hide(text: str) -> str:
     """Return the text with a mark in the place of each secret."""
-    return _hide(text, known().forms)
+    return _hide(text, get_known().forms)
 
 
 def has_secret(text: str) -> bool:
     """Return whether the text holds a secret."""
-    return any(form in text for form, _ in known().forms)
+    return any(form in text for form, _ in get_known().forms)
 
 
 def hide_in(value: T) -> T:
@@ -38,7 +38,7 @@ def hide_in(value: T) -> T:
 
     JSON values, tuples, and dataclasses whose fields are such values are searched. Anything else stays as it is.
     """
-    return cast("T", _hide_in(value, known())) if known().forms else value
+    return cast("T", _hide_in(value, get_known())) if get_known().forms else value
 
 
 def mask(data: Buffer) -> Buffer:
@@ -46,7 +46,7 @@ def mask(data: Buffer) -> Buffer:
 
     So binary formats stay valid, which know how many characters or bytes a text has.
     """
-    if not (forms := known().forms):
+    if not (forms := get_known().forms):
         return data
     masked = bytes(data)
     for form, _ in forms:
@@ -68,7 +68,7 @@ class StreamHider:
 
     def feed(self, piece: str) -> str:
         """Take a piece, and return as much of the text as can be shown."""
-        current = known()
+        current = get_known()
         text = self._held + piece
         end = _find_open_end(text, current)
         if len(text) - end > 2 * current.longest:  # secrets that overlap without end

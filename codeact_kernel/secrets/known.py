@@ -1,6 +1,6 @@
 """The texts of secrets that are known in this process, in all forms in which they are searched for.
 
-A text stays known after its `Secret` is gone: whoever it was revealed to may still have it.
+A text stays known after its `Secret` is deleted, because a tool that revealed it may still hold the text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from .forms import escape_for_json, forms_of
 
-__all__ = ["Forms", "Known", "is_recognizable", "known", "remember"]
+__all__ = ["Forms", "Known", "get_known", "is_recognizable", "remember"]
 
 _MIN_CHARACTERS = 6
 _MIN_DISTINCT_CHARACTERS = 3
@@ -49,7 +49,7 @@ _lock = threading.Lock()
 _known = Known()
 
 
-def known() -> Known:
+def get_known() -> Known:
     """Return what is searched for at this moment."""
     return _known
 

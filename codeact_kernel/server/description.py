@@ -82,5 +82,5 @@ def _write_stubs(specs: Collection[ToolSpec]) -> str:
 
 def _write_names(specs: Mapping[str, ToolSpec]) -> str:
     if not specs:
-        return "There are no tools: programs can only compute."
+        return "No tool is offered, so programs can only compute."
     return f"Tools, which describe_tools describes: {format_list(list(specs), _MAX_NAMES)}."

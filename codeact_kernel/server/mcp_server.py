@@ -133,7 +133,7 @@ class SandboxServer:
             case "describe_tools":
                 return self._describe_tools(arguments)
             case _:
-                raise MCPError(INVALID_PARAMS, "There is no such tool: call execute_code or describe_tools.")
+                raise MCPError(INVALID_PARAMS, "The name of the tool is unknown: call execute_code or describe_tools.")
 
     def _describe_tools(self, arguments: Mapping[str, Any]) -> CallToolResult:
         try:

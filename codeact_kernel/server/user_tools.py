@@ -73,7 +73,9 @@ def _import_module(name: str) -> ModuleType:
 
 def _import_file(path: Path) -> ModuleType:
     if not path.is_file():
-        raise UserError(f"--tools {path}: there is no such file.")
+        raise UserError(
+            f"--tools {path}: this file does not exist. Give the path of a Python file, or the name of a module."
+        )
     spec = spec_from_file_location(f"tools_in_{path.stem}", path.resolve())
     assert spec is not None
     assert spec.loader is not None
@@ -93,7 +95,7 @@ def _find(source: str, module: ModuleType, name: str) -> Tool:
     try:
         function = attrgetter(name)(module)
     except AttributeError:
-        raise UserError(f"--tools {source}: there is no {name} in {module.__name__}.") from None
+        raise UserError(f"--tools {source}: {module.__name__} does not define {name}. Check the spelling.") from None
     marked = getattr(function, MARK, None)
     try:
         return marked if isinstance(marked, Tool) else as_tool(function)

@@ -63,12 +63,12 @@ class McpClient:
         """End a server, and stop offering its tools.
 
         Raises:
-            UserError: if there is no server of that name.
+            UserError: if no server has that name.
         """
         connection = self.connections.pop(name, None)
         if connection is None:
             known = ", ".join(self.connections) or "none"
-            raise UserError(f"There is no MCP server {name!r} to remove. The servers are: {known}.")
+            raise UserError(f"No MCP server is called {name!r}. The servers are: {known}.")
         self.problems.pop(name, None)
         await connection.aclose()
         self._registry.replace_origin(origin_of(connection.server), ())

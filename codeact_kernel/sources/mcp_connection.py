@@ -123,7 +123,7 @@ class McpConnection:
         try:
             async with asyncio.timeout(START_SECONDS if self._open_page is None else SIGN_IN_SECONDS):
                 return await asyncio.shield(ready)
-        except BaseException:
+        except BaseException:  # also a cancellation must not leave the server running
             await self._stop()
             raise
 
@@ -143,7 +143,7 @@ class McpConnection:
             ask: passes the server's questions on to the user.
 
         Raises:
-            ToolCallError: if there is no result; the message says why.
+            ToolCallError: if the call has no result; the message says why.
         """
         client = await self._open_for_call()
         call = _OpenCall(report, ask)
@@ -164,7 +164,7 @@ class McpConnection:
         """Read a resource.
 
         Raises:
-            ToolCallError: if there is no result; the message says why.
+            ToolCallError: if the call has no result; the message says why.
         """
         client = await self._open_for_call()
         try:
@@ -176,7 +176,7 @@ class McpConnection:
         """List the resources that the server names.
 
         Raises:
-            ToolCallError: if there is no result; the message says why.
+            ToolCallError: if the call has no result; the message says why.
         """
         client = await self._open_for_call()
         try:

@@ -103,7 +103,9 @@ async def sign_in(server: McpServer, open_page: OpenPage | None) -> AsyncGenerat
                 "cell."
             )
         if urlsplit(url).scheme not in ("https", "http"):
-            raise UserError(f"The MCP server {server.name!r} has a page for signing in that is no web page.")
+            raise UserError(
+                f"The MCP server {server.name!r} names a sign-in page that is not a web address: check its url."
+            )
         open_page(url)
 
     async def wait_for_answer() -> AuthorizationCodeResult:

@@ -190,7 +190,7 @@ class _Arguments:
         schema = content[0].get("schema") if content else parameter.get("schema")
         explode = parameter.get("explode")
         self._add(
-            schema=_described(schema, text_of(parameter.get("description"))),
+            schema=_add_description(schema, text_of(parameter.get("description"))),
             is_required=place == "path" or parameter.get("required") is True,
             name=name,
             place=place,
@@ -235,7 +235,7 @@ class _Arguments:
             schema = schema if is_json(media_type) else {"type": "string"}
             description = text_of(body.get("description"))
             is_required = body.get("required") is True
-            self._add(schema=_described(schema, description), is_required=is_required, name="body", place="body")
+            self._add(schema=_add_description(schema, description), is_required=is_required, name="body", place="body")
         return media_type
 
     def _is_read_only(self, schema: object) -> bool:
@@ -269,7 +269,7 @@ def _is_required(body: Part, is_needed: bool) -> bool:
     return body.get("required", is_needed) is True
 
 
-def _described(schema: object, text: str) -> object:
+def _add_description(schema: object, text: str) -> object:
     part = as_part(schema)
     return {**part, "description": text} if text else part
 

@@ -38,7 +38,7 @@ def read_signature(
     names = tuple(parameter.name for parameter in offered)
     described: list[Parameter] = []
     for parameter in offered:
-        keywords = _described_keywords(parameter, scope)
+        keywords = _read_described_keywords(parameter, scope)
         described += [_parameter(name, parameter, scope, names)] if keywords is None else keywords
     return build_signature(name, description, described, lambda: _resolved(signature.return_annotation, scope))
 
@@ -83,7 +83,7 @@ def _parts_of(hint: object) -> Iterator[object]:
         yield from _parts_of(part)
 
 
-def _described_keywords(parameter: inspect.Parameter, scope: Mapping[str, object]) -> list[Parameter] | None:
+def _read_described_keywords(parameter: inspect.Parameter, scope: Mapping[str, object]) -> list[Parameter] | None:
     """Return a parameter for each key of `**kwargs: Unpack[SomeTypedDict]`; `None` for any other parameter."""
     if parameter.kind is not parameter.VAR_KEYWORD:
         return None

@@ -112,7 +112,7 @@ def test_servers_of_a_folder_start_only_when_the_user_trusts_its_file(nb: Notebo
         ("add x http://a.example", "use https://, because others can read and change"),
         ("add 1x python", "use a name of at most 32 letters"),
         ("add /no/such.json", "cannot be read (No such file or directory)"),
-        ("remove nothing", "There is no MCP server 'nothing' to remove."),
+        ("remove nothing", "No MCP server is called 'nothing'."),
         ("add x 'y", "A quotation mark is not closed."),
     ],
 )

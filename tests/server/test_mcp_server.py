@@ -337,7 +337,7 @@ async def test_cancelling_a_request_stops_its_program(client: Client) -> None:
 
 async def test_a_state_that_the_server_did_not_give_is_refused(client: Client) -> None:
     if client.protocol_version != "2026-07-28":
-        pytest.skip("states are new in this protocol")
+        pytest.skip("only the newer protocol has request states")
     result = await client.session.call_tool("execute_code", {"code": "1"}, request_state="made up")
     assert result.is_error and "does not wait any more" in text_of(result)
 

@@ -76,9 +76,9 @@ def test_several_sources_are_put_together(folder: Path) -> None:
     ("source", "text", "message"),
     [
         ("some_missing", "", "the import failed with ModuleNotFoundError: No module named 'some_missing'"),
-        ("some_missing.py", "", "there is no such file"),
+        ("some_missing.py", "", "this file does not exist"),
         ("some/path", "", "this is not the name of a module"),
-        ("some_tools:nothing", "", "there is no nothing in some_tools"),
+        ("some_tools:nothing", "", "some_tools does not define nothing"),
         ("some_tools:constant", "", "some_tools:constant: "),
         ("some_broken", "1 / 0", "the import failed with ZeroDivisionError: division by zero"),
         ("some_broken", "raise SystemExit(3)", "the import failed with SystemExit: 3"),
