@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import queue
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TypeVar, cast
+
+from ..tools.threads import in_thread
 
 __all__ = ["ToolThread"]
 
@@ -27,31 +26,7 @@ class ToolThread:
 
     async def run(self, function: Callable[[], T]) -> T:
         """Run `function` there, and return its result or raise its exception."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[object] = loop.create_future()
-        context = contextvars.copy_context()
-
-        def finish(value: object, error: BaseException | None) -> None:
-            if done.done():
-                return
-            if error is None:
-                done.set_result(value)
-            else:
-                done.set_exception(error)
-
-        def job() -> None:
-            if done.cancelled():  # the program was stopped before its turn came
-                return
-            value, error = None, None
-            try:
-                value = context.run(function)
-            except BaseException as raised:  # the caller handles it
-                error = raised
-            with suppress(RuntimeError):  # the loop was closed in the meantime
-                loop.call_soon_threadsafe(finish, value, error)
-
-        self._jobs.put(job)
-        return cast("T", await done)
+        return cast("T", await in_thread(function, self._jobs.put))
 
     def _work(self) -> None:
         while True:

@@ -1,4 +1,4 @@
-"""Run a `thread_safe` tool in its own thread."""
+"""Run a tool on another thread, and wait for its result on the event loop."""
 
 from __future__ import annotations
 
@@ -11,11 +11,18 @@ from contextlib import suppress
 __all__ = ["in_thread"]
 
 
-async def in_thread(run: Callable[[], object]) -> object:
-    """Run `run` in a new thread, and return its result or raise its exception.
+def _start_thread(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, name="codeact-tool", daemon=True).start()
+
+
+async def in_thread(run: Callable[[], object], start: Callable[[Callable[[], None]], None] = _start_thread) -> object:
+    """Run `run` on another thread, and return its result or raise its exception.
 
     A thread cannot be stopped: if the caller is cancelled, `run` continues and its result is dropped. So it is a daemon
     thread and not a pool worker, for which the interpreter would wait when it exits.
+
+    Args:
+        start: Hands the work to the thread; by default to a new one.
     """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[object] = loop.create_future()
@@ -28,7 +35,9 @@ async def in_thread(run: Callable[[], object]) -> object:
         else:
             done.set_exception(error)
 
-    def body() -> None:
+    def work() -> None:
+        if done.cancelled():  # the caller was stopped before the thread was free
+            return
         value, error = None, None
         try:
             value = run()
@@ -38,5 +47,5 @@ async def in_thread(run: Callable[[], object]) -> object:
             loop.call_soon_threadsafe(finish, value, error)
 
     context = contextvars.copy_context()
-    threading.Thread(target=context.run, args=(body,), name="codeact-tool", daemon=True).start()
+    start(lambda: context.run(work))
     return await done
